@@ -1,0 +1,90 @@
+"""Where to listen and whom to call: URLs, ``host:port`` pairs and peers, as text."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+_PATH_SCHEMES = frozenset({"unix", "unixgram"})
+_HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One end of a conversation.
+
+    Attributes:
+        scheme: ``tcp``, ``tls``, ``udp``, ``unix`` or ``unixgram``.
+        host: Name or IP address without brackets; empty for a path scheme.
+        port: 0 to 65535; 0 for a path scheme.
+        path: File system path; empty for a host scheme.
+    """
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.scheme in _PATH_SCHEMES:
+            return f"{self.scheme}://{self.path}"
+        return f"{self.scheme}://{format_host_port(self.host, self.port)}"
+
+
+def parse_url(text: str, schemes: tuple[str, ...]) -> Address:
+    """Return the address that a URL names.
+
+    Args:
+        text: ``tcp://host:port``, ``unix:///path`` and so on.
+        schemes: Those that make sense to the caller.
+
+    Raises:
+        ValueError: The scheme is not one of those, or a part is missing or wrong.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in schemes:
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"{text!r} is not an address: it must start with one of {known}")
+    if scheme not in _PATH_SCHEMES:
+        host, port = parse_host_port(rest)
+        return Address(scheme, host, port)
+    if not rest.startswith("/") or rest == "/":
+        raise ValueError(f"{text!r} needs an absolute path, like {scheme}:///run/service.sock")
+    return Address(scheme, path=rest)
+
+
+def parse_host_port(text: str) -> tuple[str, int]:
+    """Return host (without brackets) and port of ``host:port``, ``[v6]:port`` or ``:port``.
+
+    Raises:
+        ValueError: It has no port, or something that is none.
+    """
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, None
+    if parts is None or port is None or parts.netloc != text or "@" in text:
+        raise ValueError(
+            f"{text!r} is not HOST:PORT: the port is a number from 0 to {_HIGHEST_PORT}, "
+            "and an IPv6 address stands in brackets"
+        )
+    return host, port
+
+
+def format_host_port(host: str, port: int) -> str:
+    """Return ``host:port``, the host in brackets where it is IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def format_peer(address: Any) -> str:  # noqa: ANN401 - what the kernel gives depends on the family
+    """Return a peer as ``host:port``, ``[v6]:port``, a Unix path, or empty for an unbound Unix peer.
+
+    An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name.
+    """
+    if isinstance(address, tuple):
+        host = address[0].removeprefix("::ffff:") if "." in address[0] else address[0]
+        return format_host_port(host, address[1])
+    if isinstance(address, bytes):
+        # An abstract Unix address: a name that begins with NUL and is any bytes.
+        return address.decode("utf-8", "backslashreplace").replace("\0", "@")
+    return address or ""

@@ -1,0 +1,82 @@
+"""The HTTP endpoint beside a program: ``/metrics``, ``/healthz`` and ``/readyz``."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import waitress
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from socketscope.addresses import format_host_port
+
+# Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less.
+_LIMITS = {
+    "threads": 2,
+    "connection_limit": 64,
+    "channel_timeout": 10,  # seconds without traffic
+    "cleanup_interval": 2,  # seconds
+    "max_request_header_size": 8192,  # bytes
+    "max_request_body_size": 8192,  # bytes
+}
+
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Endpoint:
+    """Serves a registry over HTTP from a thread of its own until closed.
+
+    Attributes:
+        url: Where ``/metrics`` is, with the port that was bound.
+    """
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+        """Bind and start serving.
+
+        Args:
+            host: Address to bind; empty for all.
+            port: 0 for any free one.
+            registry: What ``/metrics`` shows.
+            ready: Asked by ``/readyz``; false answers 503.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        self._metrics: WsgiApp = make_wsgi_app(registry)
+        self._ready = ready
+        self._server = waitress.create_server(
+            self._respond, host=host or "0.0.0.0", port=port, ident=None, **_LIMITS
+        )
+        bound = format_host_port(self._server.effective_host, int(self._server.effective_port))
+        self.url = f"http://{bound}/metrics"
+        self._thread = threading.Thread(target=self._serve, name="metrics-endpoint", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving and free the port."""
+        self._server.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        # Closing the listener from another thread ends waitress' loop with an error of select.
+        with contextlib.suppress(OSError):
+            self._server.run()
+
+    def _respond(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                return self._metrics(environ, start_response)
+            case "/healthz":
+                return _plain(start_response, "200 OK", b"ok\n")
+            case "/readyz" if self._ready():
+                return _plain(start_response, "200 OK", b"ready\n")
+            case "/readyz":
+                return _plain(start_response, "503 Service Unavailable", b"not ready\n")
+        return _plain(start_response, "404 Not Found", b"see /metrics, /healthz and /readyz\n")
+
+
+def _plain(start_response: StartResponse, status: str, body: bytes) -> Iterable[bytes]:
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response(status, headers)
+    return [body]

@@ -1,0 +1,39 @@
+"""Durations and sizes as people write them: ``500ms``, ``2m``, ``64KiB``."""
+
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|µs|ms|s|m|h|)")
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|)")
+_BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def parse_duration(text: str) -> float:
+    """Return a duration in seconds; a bare number is seconds.
+
+    Raises:
+        ValueError: It is not a number followed by us, ms, s, m or h.
+    """
+    if not (match := _DURATION.fullmatch(text.strip())):
+        raise ValueError(f"{text!r} is not a duration: write it like 500ms, 30s or 2m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in the shortest form that `parse_duration` reads back."""
+    for suffix, unit in (("m", 60.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= unit and abs(seconds / unit - round(seconds / unit)) < 1e-9:  # noqa: PLR2004 - float noise
+            return f"{round(seconds / unit)}{suffix}"
+    return f"{seconds:g}s"
+
+
+def parse_size(text: str) -> int:
+    """Return a size in bytes; a bare number is bytes.
+
+    Raises:
+        ValueError: It is not a whole number followed by B, KiB, MiB or GiB.
+    """
+    if not (match := _SIZE.fullmatch(text.strip())):
+        raise ValueError(f"{text!r} is not a size: write it like 8192, 64KiB or 1MiB")
+    return int(match[1]) * _BYTES[match[2]]
