@@ -1,0 +1,57 @@
+"""The listening socket's queue of connections that the kernel has established and nobody has accepted."""
+
+import contextlib
+import ctypes
+import socket
+import struct
+
+# <asm-generic/socket.h>; Python's socket module lacks them.
+_SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
+
+# struct tcp_info of <linux/tcp.h>: eight bytes, then 32-bit words. For a listener tcpi_unacked is the length of
+# the accept queue and tcpi_sacked its limit.
+_TCP_INFO_SIZE = 104
+_UNACKED = 8 + 4 * 4
+_SACKED = 8 + 5 * 4
+
+# Classic BPF, one (code, jump if true, jump if false, operand) a line; a filter on a TCP socket sees its header.
+_DROP_HANDSHAKES = (
+    (0x30, 0, 0, 13),  # load the byte of flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone?
+    (0x06, 0, 0, 0),  # then drop,
+    (0x06, 0, 0, 0xFFFFFFFF),  # else keep all of it
+)
+_DROP_ALL = ((0x06, 0, 0, 0),)
+
+
+def queue(listener: socket.socket) -> tuple[int, int]:
+    """Return length and limit of a TCP listener's accept queue.
+
+    Raises:
+        OSError: It is closed, or no TCP listener.
+    """
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    return struct.unpack_from("I", info, _UNACKED)[0], struct.unpack_from("I", info, _SACKED)[0]
+
+
+def stop_arrivals(listener: socket.socket) -> None:
+    """Let no new connection, or datagram, into the queue; what is in it stays.
+
+    A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s. Where the
+    kernel has no such filter nothing happens.
+    """
+    program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    with contextlib.suppress(OSError):
+        # struct sock_fprog: a length and a pointer.
+        listener.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
+        )
+
+
+def allow_arrivals(listener: socket.socket) -> None:
+    """Undo `stop_arrivals`."""
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)

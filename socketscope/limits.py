@@ -1,0 +1,51 @@
+"""What an observed server allows its clients: one declaration for the library and the programs' options."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def _limit(default: Any, meaning: str, *, program: Any = None) -> Any:  # noqa: ANN401 - a field of any type
+    """Declare a limit: its default in the library, what it means, and the programs' default if it differs."""
+    metadata = {"help": meaning, "program": default if program is None else program}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits at the socket, which hold for any handler. Durations are seconds, and ``None`` is no limit.
+
+    To a handler a passed deadline is a `TimeoutError` from its socket.
+    """
+
+    max_connections: int = _limit(1000, "Most connections served at once, over all listeners.")
+    when_full: Literal["refuse", "queue"] = _limit(
+        "refuse", "Above the limit: refuse a connection, or leave it in the kernel's backlog."
+    )
+    read_timeout: float | None = _limit(
+        None,
+        "Longest wait for a whole request, from accept or its first byte to the reply.",
+        program=10.0,
+    )
+    write_timeout: float | None = _limit(
+        None, "Longest time that one reply may wait for its client to take it.", program=10.0
+    )
+    idle_timeout: float | None = _limit(
+        None, "Longest silence between a reply and the next request's first byte.", program=60.0
+    )
+    drain_delay: float = _limit(0.0, "On a stop: time from turning /readyz to 503 until no more is accepted.")
+    drain_timeout: float = _limit(20.0, "On a stop: time for connections to finish before they are forced.")
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be meant.
+
+        Raises:
+            ValueError: A limit is negative, or none at all could be served.
+        """
+        if self.max_connections < 1:
+            raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
+        for name in ("read_timeout", "write_timeout", "idle_timeout"):
+            if (seconds := getattr(self, name)) is not None and seconds <= 0:
+                raise ValueError(f"{name} is {seconds:g} s, it must be more than 0")
+        for name in ("drain_delay", "drain_timeout"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name):g} s, it must not be negative")

@@ -1,0 +1,160 @@
+"""What all connections of a listener did, behind one lock, so that every snapshot of it is consistent."""
+
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from socketscope.instruments import BUCKETS
+from socketscope.record import ACCEPT_ERRORS, OUTCOMES, REJECT_REASONS, Record
+
+
+class Capacity:
+    """How many connections may be open at once, over the listeners that share it.
+
+    Its lock is the one lock that recording takes: counting a connection and admitting it are one step.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open = 0
+        self.lock = threading.Lock()
+        self.freed = threading.Condition(self.lock)
+        self.waiting = 0
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until another connection may be opened; return whether it may."""
+        with self.freed:
+            self.waiting += 1
+            try:
+                return self.freed.wait_for(lambda: self.open < self.limit, seconds)
+            finally:
+                self.waiting -= 1
+
+
+class Distribution:
+    """Durations in the buckets of every histogram, not cumulative; the last one has no upper edge."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Add one duration."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+    def copy(self) -> "Distribution":
+        """Return one that later observations do not change."""
+        copy = Distribution()
+        copy.counts = self.counts.copy()
+        copy.sum = self.sum
+        return copy
+
+
+@dataclass(slots=True)
+class Figures:
+    """The figures of one stream listener at one moment; open is what was accepted and not closed."""
+
+    accepted: int = 0
+    closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    rejected: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REJECT_REASONS, 0))
+    accept_errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCEPT_ERRORS, 0))
+    received: int = 0
+    sent: int = 0
+    exchanges: int = 0
+    response: Distribution = field(default_factory=Distribution)
+    handle: Distribution = field(default_factory=Distribution)
+
+    @property
+    def open(self) -> int:
+        """Connections that a handler is serving."""
+        return self.accepted - sum(self.closed.values())
+
+
+class StreamTotals:
+    """Counts the connections of one listener.
+
+    Attributes:
+        capacity: What admits them; shared by the listeners of a process.
+    """
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.capacity = capacity
+        self._figures = Figures()
+
+    def accept(self) -> bool:
+        """Count a connection as accepted, or return False where no more may be open."""
+        capacity = self.capacity
+        with capacity.lock:
+            if capacity.open >= capacity.limit:
+                return False
+            capacity.open += 1
+            self._figures.accepted += 1
+            return True
+
+    def reject(self, reason: str) -> None:
+        """Count a connection that was refused."""
+        with self.capacity.lock:
+            self._figures.rejected[reason] += 1
+
+    def accept_error(self, error: str) -> None:
+        """Count a call of accept that failed."""
+        with self.capacity.lock:
+            self._figures.accept_errors[error] += 1
+
+    def progress(self, record: Record, now: float, *, replied: bool) -> None:
+        """Add what an open connection did since it was last recorded.
+
+        Args:
+            record: The connection.
+            now: The time, on the record's clock.
+            replied: Whether its latest exchange, if that is not recorded yet, has ended.
+        """
+        with self.capacity.lock:
+            if not record.closed:
+                self._add(record, replied=replied)
+                record.recorded_at = now
+
+    def close(self, record: Record, now: float) -> bool:
+        """Add the rest of a connection and count its outcome; return False where that was done before."""
+        capacity = self.capacity
+        with capacity.lock:
+            if record.closed:
+                return False
+            record.closed = True
+            self._add(record, replied=True)
+            figures = self._figures
+            figures.closed[record.outcome] += 1
+            figures.handle.observe(now - record.accepted_at)
+            capacity.open -= 1
+            if capacity.waiting:
+                capacity.freed.notify()
+        return True
+
+    def snapshot(self) -> Figures:
+        """Return all figures as they were at one moment."""
+        with self.capacity.lock:
+            figures = self._figures
+            return Figures(
+                figures.accepted,
+                figures.closed.copy(),
+                figures.rejected.copy(),
+                figures.accept_errors.copy(),
+                figures.received,
+                figures.sent,
+                figures.exchanges,
+                figures.response.copy(),
+                figures.handle.copy(),
+            )
+
+    def _add(self, record: Record, *, replied: bool) -> None:
+        figures = self._figures
+        figures.received += record.received - record.recorded_received
+        figures.sent += record.sent - record.recorded_sent
+        record.recorded_received, record.recorded_sent = record.received, record.sent
+        if replied and record.exchanges != record.recorded_exchanges:
+            record.recorded_exchanges = record.exchanges
+            figures.exchanges += 1
+            figures.response.observe(record.replied_at - record.requested_at)
