@@ -76,7 +76,7 @@ def format_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def format_peer(address: Any) -> str:  # noqa: ANN401 - what the kernel gives depends on the family
+def format_peer(address: Any) -> str:
     """Return a peer as ``host:port``, ``[v6]:port``, a Unix path, or empty for an unbound Unix peer.
 
     An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name.

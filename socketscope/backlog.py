@@ -9,13 +9,14 @@ import struct
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
 
-# struct tcp_info of <linux/tcp.h>: eight bytes, then 32-bit words. For a listener tcpi_unacked is the length of
-# the accept queue and tcpi_sacked its limit.
+# struct tcp_info of <linux/tcp.h>: eight bytes, then 32-bit words. For a listener tcpi_unacked is the
+# length of the accept queue and tcpi_sacked its limit.
 _TCP_INFO_SIZE = 104
 _UNACKED = 8 + 4 * 4
 _SACKED = 8 + 5 * 4
 
-# Classic BPF, one (code, jump if true, jump if false, operand) a line; a filter on a TCP socket sees its header.
+# Classic BPF, a line for each (code, jump if true, jump if false, operand). On a TCP socket it sees the
+# packet from the TCP header on.
 _DROP_HANDSHAKES = (
     (0x30, 0, 0, 13),  # load the byte of flags
     (0x54, 0, 0, 0x12),  # keep SYN and ACK
@@ -39,8 +40,8 @@ def queue(listener: socket.socket) -> tuple[int, int]:
 def stop_arrivals(listener: socket.socket) -> None:
     """Let no new connection, or datagram, into the queue; what is in it stays.
 
-    A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s. Where the
-    kernel has no such filter nothing happens.
+    A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s.
+    Where the kernel has no such filter nothing happens.
     """
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))

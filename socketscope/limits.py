@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
-def _limit(default: Any, meaning: str, *, program: Any = None) -> Any:  # noqa: ANN401 - a field of any type
+def _limit(default: Any, meaning: str, *, program: Any = None) -> Any:
     """Declare a limit: its default in the library, what it means, and the programs' default if it differs."""
     metadata = {"help": meaning, "program": default if program is None else program}
     return field(default=default, metadata=metadata)

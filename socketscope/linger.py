@@ -58,10 +58,11 @@ class Linger:
                     self._thread = threading.Thread(target=self._run, name="linger", daemon=True)
                     self._thread.start()
                 if len(self._selector.get_map()) < MOST:
-                    self._selector.register(sock, selectors.EVENT_READ, _Leaving(close, monotonic() + SECONDS))
+                    leaving = _Leaving(close, monotonic() + SECONDS)
+                    self._selector.register(sock, selectors.EVENT_READ, leaving)
                     return
             except (OSError, RuntimeError, ValueError, KeyError):
-                # No descriptor or no thread is to be had, or the socket is closed: then there is no lingering.
+                # No descriptor or no thread to be had, or the socket is closed: then it is closed directly.
                 if self._thread is not None and not self._thread.is_alive():
                     self._stop()
         close()

@@ -81,7 +81,7 @@ class Record:
         "totals",
     )
 
-    def __init__(self, totals: "StreamTotals", number: int, peer: Any, now: float) -> None:  # noqa: ANN401 - see peer
+    def __init__(self, totals: "StreamTotals", number: int, peer: Any, now: float) -> None:
         self.totals = totals
         self.number = number
         self.peer = peer

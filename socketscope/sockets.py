@@ -106,7 +106,7 @@ class ObservedSocket(socket.socket):
         self._took(len(data), flags)
         return data
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: ANN401 - any buffer
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
         try:
             size = _recv_into(self, buffer, nbytes, flags)
@@ -133,7 +133,7 @@ class ObservedSocket(socket.socket):
         self._took(len(received[0]), flags)
         return received
 
-    def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401 - any buffer
+    def send(self, data: Any, flags: int = 0) -> int:
         """Send some of it, waiting until the kernel takes any."""
         try:
             size = _send(self, data, flags | self._at_once)
@@ -142,7 +142,7 @@ class ObservedSocket(socket.socket):
         self._gave(size)
         return size
 
-    def sendall(self, data: Any, flags: int = 0) -> None:  # noqa: ANN401 - any buffer
+    def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it."""
         done = self.send(data, flags)
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
@@ -151,7 +151,7 @@ class ObservedSocket(socket.socket):
                 while done < total:
                     done += self.send(rest[done:], flags)
 
-    def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:  # noqa: ANN401 - the base's own freedom
+    def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """Send from several buffers, as the base class does."""
         try:
             size = _sendmsg(self, buffers, ancdata, flags | self._at_once, address)
@@ -160,7 +160,7 @@ class ObservedSocket(socket.socket):
         self._gave(size)
         return size
 
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:  # noqa: ANN401 - any file
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file through `sendall`, so that it is counted."""
         if offset:
             file.seek(offset)

@@ -133,6 +133,10 @@ class StreamTotals:
                 capacity.freed.notify()
         return True
 
+    def resume(self, earlier: "StreamTotals") -> None:
+        """Go on from the figures of a listener that has closed."""
+        self._figures = earlier._figures  # noqa: SLF001 - of its own class
+
     def snapshot(self) -> Figures:
         """Return all figures as they were at one moment."""
         with self.capacity.lock:

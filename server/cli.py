@@ -1,0 +1,178 @@
+"""The command line: every option, its environment variable and default."""
+
+import dataclasses
+import importlib
+import resource
+import signal
+import socketserver
+import sys
+from collections.abc import Callable
+from typing import Any, Literal
+
+import click
+
+from server.listeners import bind, parse_listen
+from server.service import handler_with
+from socketscope import Limits, __version__, run
+from socketscope.addresses import Address, parse_host_port
+from socketscope.log import LEVELS
+from socketscope.running import STOP_SIGNALS
+from socketscope.units import format_duration, parse_duration, parse_size
+
+DESCRIPTOR_RESERVE = 32
+"""Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
+
+CANNOT_START = 1
+
+
+class _Parsed(click.ParamType):
+    """An option's type made of a function that parses its text or raises ValueError."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _metrics_address(text: str) -> str | None:
+    if text == "none":
+        return None
+    parse_host_port(text)
+    return text
+
+
+def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
+    module, separator, name = text.partition(":")
+    if not separator:
+        raise ValueError(f"{text!r} is not MODULE:CLASS")
+    try:
+        loaded = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot load {text!r}: {error}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
+        raise ValueError(f"{text!r} is not a subclass of socketserver.BaseRequestHandler")
+    return loaded
+
+
+_DURATION = _Parsed("duration", parse_duration)
+_SIZE = _Parsed("bytes", parse_size)
+
+
+def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each field of `Limits`."""
+    for field in reversed(dataclasses.fields(Limits)):
+        default, option_type = field.metadata["program"], _DURATION
+        shown: Any = True
+        if field.name == "when_full":
+            option_type = click.Choice(["refuse", "queue"])
+        elif field.type is int:
+            option_type = click.IntRange(min=1)
+        else:
+            shown = format_duration(default)
+        option = click.option(
+            f"--{field.name.replace('_', '-')}",
+            type=option_type,
+            default=default,
+            show_default=shown,
+            help=field.metadata["help"],
+        )
+        command = option(command)
+    return command
+
+
+@click.command(
+    context_settings={"auto_envvar_prefix": "SERVER", "show_default": True, "max_content_width": 100}
+)
+@click.option(
+    "--listen",
+    "listeners",
+    envvar="SERVER_LISTEN",
+    type=_Parsed("[NAME=]URL", parse_listen),
+    multiple=True,
+    default=["tcp://127.0.0.1:21567"],
+    help="Where to listen: tcp://host:port; port 0 takes a free one, an empty host all addresses. Repeats.",
+)
+@click.option(
+    "--metrics",
+    type=_Parsed("HOST:PORT", _metrics_address),
+    default="127.0.0.1:9464",
+    help="Where /metrics, /healthz and /readyz are; none for nowhere.",
+)
+@click.option(
+    "--handler",
+    type=_Parsed("MODULE:CLASS", _load_handler),
+    show_default="the timestamp service",
+    help="Serve this request handler.",
+)
+@click.option("--one-shot/--keep-alive", default=True, help="One line a connection, or any number.")
+@_limit_options
+@click.option(
+    "--backlog", type=click.IntRange(min=1), default=1024, help="Connections that may wait in the kernel."
+)
+@click.option("--max-line", type=_SIZE, default=8192, help="Most bytes of a line, its ending not counted.")
+@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
+@click.version_option(__version__, prog_name="server")
+@click.pass_context
+def main(
+    context: click.Context,
+    listeners: list[tuple[str | None, Address]],
+    metrics: str | None,
+    handler: type[socketserver.BaseRequestHandler] | None,
+    one_shot: bool,
+    backlog: int,
+    max_line: int,
+    log_format: Literal["json", "console"],
+    log_level: str,
+    **limits: Any,
+) -> None:
+    """Answer each line with the time and the line; count, time and log every connection."""
+    context.params["listen"] = listeners
+    try:
+        checked = Limits(**_within_descriptors(context, limits))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if handler is None:
+        handler = handler_with(max_line, keep_alive=not one_shot)
+    # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    servers = []
+    for name, address in listeners:
+        try:
+            servers.append(bind(name, address, handler, backlog))
+        except OSError as error:
+            _fail(f"cannot listen on {address}: {error.strerror or error}")
+    try:
+        status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
+    except OSError as error:
+        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
+    except RuntimeError as error:
+        _fail(f"cannot start: {error}")
+    sys.exit(status)
+
+
+def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:
+    """Fit the connection limit to RLIMIT_NOFILE: a default is lowered, a value that was asked for is refused."""
+    room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTOR_RESERVE
+    wanted = limits["max_connections"]
+    if wanted <= room or room < 1:
+        return limits
+    if context.get_parameter_source("max_connections") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError(
+            f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors and this process may "
+            f"have {room + DESCRIPTOR_RESERVE}: lower it, or raise the limit (ulimit -n)"
+        )
+    click.echo(f"server: --max-connections is {room}, not {wanted}: file descriptors are limited", err=True)
+    return {**limits, "max_connections": room}
+
+
+def _fail(message: str) -> None:
+    click.echo(f"server: {message}", err=True)
+    sys.exit(CANNOT_START)

@@ -1,0 +1,28 @@
+"""Lines of the timestamp service, as bytes in and bytes out. No I/O."""
+
+LONGEST_ENDING = 2
+"""Bytes of CRLF."""
+
+TOO_LONG = b"ERR line too long\r\n"
+TIMED_OUT = b"ERR timeout\r\n"
+FULL = b"ERR too many connections\r\n"
+
+
+def read_size(max_line: int) -> int:
+    """Return how many bytes to read at most for a line: one more than fits is enough to know."""
+    return max_line + LONGEST_ENDING
+
+
+def content(raw: bytes) -> bytes:
+    """Return a line without its ending, which is LF or CRLF, or nothing at the end of the data."""
+    return raw[:-1].removesuffix(b"\r") if raw.endswith(b"\n") else raw
+
+
+def fits(raw: bytes, max_line: int) -> bool:
+    """Return whether a line has at most so many bytes, its ending not counted."""
+    return len(raw) <= max_line or len(content(raw)) <= max_line
+
+
+def reply(raw: bytes, moment: str) -> bytes:
+    """Return the line as it was received, ending included, with the time before it."""
+    return b"[%b] %b" % (moment.encode("ascii"), raw)

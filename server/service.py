@@ -1,0 +1,55 @@
+"""The handler of the timestamp service, as the standard library would have it."""
+
+import socketserver
+import time
+from contextlib import suppress
+from typing import cast
+
+from server import framing
+from socketscope import LineTooLongError
+
+
+class TimestampHandler(socketserver.StreamRequestHandler):
+    """Answers a line with the time and the line.
+
+    Attributes:
+        max_line: Most bytes of a line without its ending.
+        keep_alive: Whether any number of lines is answered, or one.
+    """
+
+    max_line = 8192
+    keep_alive = False
+
+    def handle(self) -> None:
+        """Answer until the client has ended, or once.
+
+        Raises:
+            LineTooLongError: The client was told so.
+        """
+        while raw := self._read_line():
+            if not framing.fits(raw, self.max_line):
+                self._refuse(framing.TOO_LONG)
+                raise LineTooLongError(f"more than {self.max_line} bytes")
+            self.wfile.write(framing.reply(raw, time.ctime()))
+            if not self.keep_alive:
+                break
+
+    def _read_line(self) -> bytes:
+        try:
+            return self.rfile.readline(framing.read_size(self.max_line))
+        except TimeoutError:
+            self._refuse(framing.TIMED_OUT)
+            return b""
+
+    def _refuse(self, text: bytes) -> None:
+        # Whether the client still listens or not, why it is refused stays the same.
+        with suppress(OSError):
+            self.wfile.write(text)
+
+
+def handler_with(max_line: int, *, keep_alive: bool) -> type[TimestampHandler]:
+    """Return the handler with these settings."""
+    return cast(
+        "type[TimestampHandler]",
+        type("ConfiguredHandler", (TimestampHandler,), {"max_line": max_line, "keep_alive": keep_alive}),
+    )

@@ -1,0 +1,154 @@
+"""The log view: one canonical line a connection or datagram, and the few events around them.
+
+What happens on a serving thread is putting a tuple into a queue. structlog's processors make a line of it in
+the writer's thread.
+"""
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+from socketscope.addresses import format_peer
+from socketscope.record import EXPECTED_OUTCOMES, Record
+from socketscope.writer import LineWriter
+
+LEVELS = ("debug", "info", "warning", "error")
+
+DIGEST_INTERVAL = 1.0
+"""Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
+
+_Entry = tuple[float, str, str, dict[str, Any] | tuple[Any, ...]]
+
+
+class Log:
+    """Turns records and events into lines on a descriptor.
+
+    Attributes:
+        writer: Writes them; has the counts of lines written and dropped.
+    """
+
+    def __init__(
+        self,
+        form: Literal["json", "console"] = "json",
+        level: str = "info",
+        descriptor: int | None = None,
+    ) -> None:
+        """Open the log.
+
+        Args:
+            form: JSON for machines or coloured text for people.
+            level: The least severe level that is written.
+            descriptor: Where to; None is standard output.
+        """
+        descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        self._least = LEVELS.index(level)
+        self._tells_normal = self._least <= LEVELS.index("info")
+        # Numbers begin anew in each process, replicas and restarts included; this tells them apart.
+        self._prefix = secrets.token_hex(4)
+        self._repeats: Counter[tuple[str, str, tuple[tuple[str, str], ...]]] = Counter()
+        self._repeats_lock = threading.Lock()
+        self._next_digest = 0.0
+        self._dropped_told = 0
+        self._render = _renderer(form, descriptor)
+        self.writer = LineWriter(descriptor, self._line, self._digest)
+
+    def connection(self, listener: str, record: Record, now: float) -> None:
+        """Write a closed connection's line."""
+        outcome = record.outcome
+        if self._tells_normal or outcome not in EXPECTED_OUTCOMES:
+            seconds = now - record.accepted_at
+            self.writer.put(
+                (
+                    time.time(),
+                    "connection",
+                    outcome,
+                    (
+                        listener,
+                        record.peer,
+                        record.number,
+                        record.received,
+                        record.sent,
+                        record.exchanges,
+                        seconds,
+                        record.error,
+                    ),
+                )
+            )
+
+    def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
+        """Write an event; `always` has it written whatever the level."""
+        if always or LEVELS.index(level) >= self._least:
+            self.writer.put((time.time(), event, level, fields))
+
+    def repeated(self, event: str, level: str = "warning", **fields: str) -> None:
+        """Note an event of which there may be many; a line tells their number, at most one a second."""
+        if LEVELS.index(level) >= self._least:
+            with self._repeats_lock:
+                self._repeats[event, level, tuple(fields.items())] += 1
+
+    def close(self) -> None:
+        """Write what is left, within bounds."""
+        self._next_digest = 0.0
+        self.writer.close()
+
+    def _digest(self) -> list[_Entry]:
+        """Return an entry for each event that repeated."""
+        if (now := time.monotonic()) < self._next_digest:
+            return []
+        with self._repeats_lock:
+            repeats, self._repeats = self._repeats, Counter()
+        if dropped := self.writer.dropped - self._dropped_told:
+            self._dropped_told += dropped
+            repeats["log_lines_dropped", "warning", ()] = dropped
+        if repeats:
+            self._next_digest = now + DIGEST_INTERVAL
+        moment = time.time()
+        return [
+            (moment, event, level, {**dict(fields), "count": count})
+            for (event, level, fields), count in repeats.items()
+        ]
+
+    def _line(self, entry: _Entry) -> bytes:
+        moment, event, level, fields = entry
+        timestamp = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        if isinstance(fields, dict):
+            return self._render({"timestamp": timestamp, "level": level, "event": event, **fields})
+        outcome = level
+        listener, peer, number, received, sent, exchanges, seconds, error = fields
+        return self._render(
+            {
+                "timestamp": timestamp,
+                "level": "info" if outcome in EXPECTED_OUTCOMES else "warning",
+                "event": event,
+                "listener": listener,
+                "peer": format_peer(peer),
+                "connection_id": f"{self._prefix}-{number}",
+                "outcome": outcome,
+                "received_bytes": received,
+                "sent_bytes": sent,
+                "exchanges": exchanges,
+                "handle_seconds": round(seconds, 6),
+                "error": error,
+            }
+        )
+
+
+def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
+    if form == "json":
+        json: Any = structlog.processors.JSONRenderer(serializer=_dumps)
+        return lambda fields: bytes(json(None, "", fields))
+    console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
+    return lambda fields: str(console(None, "", fields)).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _dumps(fields: dict[str, Any], **_: Any) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,183 @@
+"""Stand-ins for the standard library's threading stream servers, observed."""
+
+import itertools
+import os
+import socket
+import socketserver
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+
+from socketscope.base import ObservedServer, Received
+from socketscope.linger import Linger, unread
+from socketscope.pool import WATCH
+from socketscope.record import LineTooLongError, Record
+from socketscope.sockets import TICK, ListeningSocket, ObservedSocket
+from socketscope.totals import StreamTotals
+
+DRAIN_LOOK = 0.02
+"""Seconds between looks for connections that have become idle during a drain."""
+
+FORCE_GRACE = 0.5
+"""Seconds that a handler whose socket was shut down has to leave."""
+
+_numbers = itertools.count(1)
+
+
+class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
+    """A stream server that observes its connections.
+
+    Attributes:
+        refusal: What a connection above the limit is told.
+        totals: What all of its connections did.
+        open: The sockets being served, with their records.
+    """
+
+    allow_reuse_address = True
+    request_queue_size = 1024
+    refusal = b""
+
+    def __init__(
+        self,
+        server_address: Any,
+        RequestHandlerClass: Callable[..., socketserver.BaseRequestHandler],  # noqa: N803 - the base's name
+        bind_and_activate: bool = True,
+    ) -> None:
+        super().__init__(server_address, RequestHandlerClass, bind_and_activate=False)
+        self.socket = ListeningSocket(fileno=self.socket.detach())
+        self.prepare()
+        self.totals = StreamTotals(self.capacity)
+        self.open: dict[Any, Record] = {}
+        self._linger = Linger()
+        if bind_and_activate:
+            try:
+                self.server_bind()
+                self.server_activate()
+            except BaseException:
+                self.server_close()
+                raise
+
+    def get_request(self) -> Received:
+        """Accept a connection.
+
+        Raises:
+            BlockingIOError: None came within `sockets.TICK`.
+        """
+        return self.socket.accept()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Run the handler, record how it ended, then close."""
+        try:
+            self.finish_request(request, client_address)
+        except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
+            self._note_failure(request, client_address, error)
+        self._end(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_WR)
+        if unread(request):
+            self._linger.add(request, lambda: self._guard(self.close_request, request))
+        else:
+            self.close_request(request)
+
+    def close_request(self, request: Any) -> None:
+        """Close, also where a handler has left a file object of the socket open."""
+        request.close()
+        if (descriptor := request.detach()) >= 0:
+            os.close(descriptor)
+
+    def drain(self) -> int:
+        """Return when no connection is open, or how many had to be forced at `drain_by`."""
+        shut: set[Any] = set()
+        while self.open and monotonic() < self.drain_by:
+            for request, record in list(self.open.items()):
+                if record.idle and request not in shut:
+                    shut.add(request)
+                    _shut_down(request, socket.SHUT_RD)
+            sleep(DRAIN_LOOK)
+        forced = list(self.open.items())
+        for request, record in forced:
+            record.fail("forced")
+            _shut_down(request, socket.SHUT_RDWR)
+        give_up_at = monotonic() + FORCE_GRACE
+        while self.open and monotonic() < give_up_at:
+            sleep(WATCH)
+        for request, record in list(self.open.items()):
+            # Its handler does not look at its socket; it ends with the process.
+            self._close_record(request, record)
+        self._linger.join(max(TICK, self.drain_by - monotonic()))
+        return len(forced)
+
+    def _admit(self, received: Received) -> bool:
+        request, client_address = received
+        if not self._verified(received):
+            self._reject(request, "verify")
+            return False
+        while not self.totals.accept():
+            if self.limits.when_full == "refuse":
+                self._reject(request, "capacity")
+                return False
+            self.capacity.wait(TICK)
+        record = Record(self.totals, next(_numbers), client_address, monotonic())
+        self.open[request] = record
+        if isinstance(request, ObservedSocket):
+            request.observe(record, self.limits)
+        return True
+
+    def _reject(self, request: Any, reason: str) -> None:
+        self.totals.reject(reason)
+        if self.log is not None:
+            self.log.repeated("connection_rejected", listener=self.name, reason=reason)
+        if reason == "verify":
+            self._guard(self.shutdown_request, request)
+            return
+        # It may not have sent its request yet, so there is always something to linger for.
+        with suppress(OSError):
+            request.setblocking(False)
+            if self.refusal:
+                request.send(self.refusal)
+            request.shutdown(socket.SHUT_WR)
+        self._linger.add(request, lambda: self._guard(self.close_request, request))
+
+    def _note_failure(self, request: Any, client_address: Any, error: BaseException) -> None:
+        record = self.open.get(request)
+        if record is None or error is record.fault:
+            return
+        if isinstance(error, LineTooLongError):
+            record.fail("line_too_long", error)
+            return
+        record.fail("handler_error", error)
+        if isinstance(error, Exception):
+            self._guard(self.handle_error, request, client_address)
+
+    def _end(self, request: Any) -> None:
+        if (record := self.open.get(request)) is not None:
+            self._close_record(request, record)
+        self._guard(self.shutdown_request, request)
+
+    def _close_record(self, request: Any, record: Record) -> None:
+        now = monotonic()
+        if self.totals.close(record, now) and self.log is not None:
+            self.log.connection(self.name, record, now)
+        record.fault = None  # its traceback would keep the frames alive, and they the record
+        self.open.pop(request, None)
+
+    def _note_accept_error(self, kind: str) -> None:
+        self.totals.accept_error(kind)
+        if self.log is not None:
+            self.log.repeated("accept_error", listener=self.name, error=kind)
+
+
+def _shut_down(request: Any, how: int) -> None:
+    # The base class's method: TLS' own would drop the session under a thread that reads.
+    with suppress(OSError, TypeError):
+        socket.socket.shutdown(request, how)
+
+
+class ThreadingTCPServer(ObservedStreamServer, socketserver.ThreadingTCPServer):
+    """`socketserver.ThreadingTCPServer`, observed."""
+
+    kind = "tcp"
