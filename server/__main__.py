@@ -3,7 +3,7 @@
 import os
 import signal
 
-# Before anything that takes time is imported: a stop during the start is an end in order, there is nobody yet.
+# Before anything that takes time is imported: who stops it this early loses nothing, nobody can be connected.
 for _number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(_number, lambda *_: os._exit(0))
 

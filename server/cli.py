@@ -7,6 +7,8 @@ import signal
 import socketserver
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -25,7 +27,18 @@ DESCRIPTOR_RESERVE = 32
 CANNOT_START = 1
 
 
-class _Parsed(click.ParamType):
+def main() -> None:
+    """Run the command line; an error that its user can mend is one line."""
+    try:
+        sys.exit(command.main(standalone_mode=False))
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(CANNOT_START)
+
+
+class _Parsed(click.ParamType[Any]):
     """An option's type made of a function that parses its text or raises ValueError."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -57,7 +70,7 @@ def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"cannot load {text!r}: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
-        raise ValueError(f"{text!r} is not a subclass of socketserver.BaseRequestHandler")
+        raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
     return loaded
 
 
@@ -68,7 +81,8 @@ _SIZE = _Parsed("bytes", parse_size)
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
     for field in reversed(dataclasses.fields(Limits)):
-        default, option_type = field.metadata["program"], _DURATION
+        default = field.metadata["program"]
+        option_type: click.ParamType[Any] = _DURATION
         shown: Any = True
         if field.name == "when_full":
             option_type = click.Choice(["refuse", "queue"])
@@ -121,8 +135,9 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
 @click.version_option(__version__, prog_name="server")
 @click.pass_context
-def main(
+def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
+    /,
     listeners: list[tuple[str | None, Address]],
     metrics: str | None,
     handler: type[socketserver.BaseRequestHandler] | None,
@@ -134,13 +149,13 @@ def main(
     **limits: Any,
 ) -> None:
     """Answer each line with the time and the line; count, time and log every connection."""
-    context.params["listen"] = listeners
     try:
         checked = Limits(**_within_descriptors(context, limits))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if handler is None:
         handler = handler_with(max_line, keep_alive=not one_shot)
+    backlog = _within_somaxconn(backlog)
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     servers = []
@@ -159,20 +174,34 @@ def main(
 
 
 def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:
-    """Fit the connection limit to RLIMIT_NOFILE: a default is lowered, a value that was asked for is refused."""
+    """Fit the connection limit to RLIMIT_NOFILE: lower a default, refuse a value that was asked for."""
     room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTOR_RESERVE
     wanted = limits["max_connections"]
     if wanted <= room or room < 1:
         return limits
     if context.get_parameter_source("max_connections") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError(
-            f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors and this process may "
-            f"have {room + DESCRIPTOR_RESERVE}: lower it, or raise the limit (ulimit -n)"
+            f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors, and this "
+            f"process may have {room + DESCRIPTOR_RESERVE}: lower it, or raise the limit (ulimit -n)"
         )
-    click.echo(f"server: --max-connections is {room}, not {wanted}: file descriptors are limited", err=True)
+    _say(f"--max-connections is {room} and not {wanted}: file descriptors are limited (ulimit -n)")
     return {**limits, "max_connections": room}
 
 
+def _within_somaxconn(backlog: int) -> int:
+    """Return the backlog that the kernel will grant."""
+    with suppress(OSError, ValueError):
+        granted = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
+        if granted < backlog:
+            _say(f"--backlog is {granted} and not {backlog}: the kernel limits it (net.core.somaxconn)")
+            return granted
+    return backlog
+
+
 def _fail(message: str) -> None:
-    click.echo(f"server: {message}", err=True)
+    _say(message)
     sys.exit(CANNOT_START)
+
+
+def _say(message: str) -> None:
+    click.echo(f"server: {message}", err=True)

@@ -1,7 +1,7 @@
 """Observed stand-ins for the standard library's socketserver classes.
 
-Import the server class from here in place of `socketserver`, and its connections are counted, timed, limited and
-drained; handlers stay as they are. `run` adds the endpoint, the log and the signals of a program.
+Import the server class from here in place of `socketserver`, and its connections are counted, timed, limited
+and drained; handlers stay as they are. `run` adds the endpoint, the log and the signals of a program.
 """
 
 __version__ = "0.1.0"

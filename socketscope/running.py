@@ -3,13 +3,13 @@
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 from typing import Literal
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from socketscope import metrics as metrics_view
 from socketscope.addresses import Address, format_host_port, parse_host_port
@@ -38,8 +38,8 @@ def run(
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let what is under way end; a second signal forces it.
 
-    Call it from the main thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is taken
-    once the handlers are in place, so none that came while the servers were bound is lost.
+    Call it from the main thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is
+    taken once the handlers are in place, so none that came while the servers were bound is lost.
 
     Args:
         servers: Bound and not yet serving. They share one connection limit.
@@ -58,25 +58,25 @@ def run(
     """
     limits = servers[0].limits if limits is None else limits
     view = metrics_view.view(servers[0].registry)
-    with _stop_signals() as stop:
-        output = Log(log, log_level) if log is not None else None
-        view.log = output
-        _configure(servers, limits, output)
-        endpoint = None
+    with _stop_signals() as stop, _output(log, log_level, view) as output:
+        capacity = Capacity(limits.max_connections)
+        for server in servers:
+            server.limits, server.log = limits, output
+            server.share(capacity)
         try:
-            if metrics is not None:
-                registry = servers[0].registry or REGISTRY
-                endpoint = Endpoint(
-                    *parse_host_port(metrics), registry, lambda: not (stop.count or view.draining)
-                )
-            return _serve(servers, limits, stop, output, endpoint, view)
+            with _endpoint(metrics, servers[0].registry or REGISTRY, lambda: not stop.count) as url:
+                urls = {server.name: listening_on(server) for server in servers}
+                with _serving(servers) as threads:
+                    if output is not None:
+                        output.event("server_started", always=True, listeners=urls, metrics=url)
+                    while not stop.count and all(thread.is_alive() for thread in threads):
+                        stop.wait(_LOOK)
+                    view.draining = True
+                    forced = _drain(servers, threads, limits, stop, output)
         finally:
             for server in servers:
                 server.server_close()
-            if output is not None:
-                output.close()
-            if endpoint is not None:
-                endpoint.close()
+    return FORCED if forced else 0
 
 
 def listening_on(server: ObservedServer) -> str:
@@ -123,39 +123,65 @@ def _stop_signals() -> Iterator[_Stop]:
         stop.close()
 
 
-def _configure(servers: Sequence[ObservedServer], limits: Limits, log: Log | None) -> None:
-    capacity = Capacity(limits.max_connections)
-    for server in servers:
-        server.limits = limits
-        server.log = log
-        server.share(capacity)
+@contextmanager
+def _output(
+    form: Literal["json", "console"] | None, level: str, view: metrics_view.MetricsView
+) -> Iterator[Log | None]:
+    if form is None:
+        yield None
+        return
+    view.log = output = Log(form, level)
+    try:
+        yield output
+    finally:
+        output.close()
 
 
-def _serve(
-    servers: Sequence[ObservedServer],
-    limits: Limits,
-    stop: _Stop,
-    log: Log | None,
-    endpoint: Endpoint | None,
-    view: metrics_view.MetricsView,
-) -> int:
+@contextmanager
+def _endpoint(
+    address: str | None, registry: CollectorRegistry, ready: Callable[[], bool]
+) -> Iterator[str | None]:
+    if address is None:
+        yield None
+        return
+    endpoint = Endpoint(*parse_host_port(address), registry, ready)
+    try:
+        yield endpoint.url
+    finally:
+        endpoint.close()
+
+
+@contextmanager
+def _serving(servers: Sequence[ObservedServer]) -> Iterator[list[threading.Thread]]:
     failures: list[BaseException] = []
-    threads = [
-        threading.Thread(target=_serve_one, args=(server, failures), name=f"{server.name}-supervisor")
-        for server in servers
-    ]
+
+    def serve(server: ObservedServer) -> None:
+        try:
+            server.serve_forever()
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
+            failures.append(error)
+        finally:
+            server.server_close()
+
+    threads = [threading.Thread(target=serve, args=(server,), name=server.name) for server in servers]
     for thread in threads:
         thread.start()
-    if log is not None:
-        urls = {server.name: listening_on(server) for server in servers}
-        log.event("server_started", always=True, listeners=urls, metrics=endpoint and endpoint.url)
-    while not stop.count and all(thread.is_alive() for thread in threads):
-        stop.wait(_LOOK)
+    yield threads
+    if failures:
+        raise failures[0]
 
-    view.draining = True
+
+def _drain(
+    servers: Sequence[ObservedServer],
+    threads: list[threading.Thread],
+    limits: Limits,
+    stop: _Stop,
+    output: Log | None,
+) -> int:
+    """Return how many had to be forced when all servers have ended."""
     began = monotonic()
-    if log is not None:
-        log.event("drain_started")
+    if output is not None:
+        output.event("drain_started")
     while stop.count == 1 and (left := began + limits.drain_delay - monotonic()) > 0:
         stop.wait(left)
     for server in servers:
@@ -166,17 +192,6 @@ def _serve(
                 server.drain_by = 0.0
         stop.wait(_LOOK)
     forced = sum(server.forced for server in servers)
-    if log is not None:
-        log.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
-    if failures:
-        raise failures[0]
-    return FORCED if forced else 0
-
-
-def _serve_one(server: ObservedServer, failures: list[BaseException]) -> None:
-    try:
-        server.serve_forever()
-    except BaseException as error:  # noqa: BLE001 - told by the thread that called run
-        failures.append(error)
-    finally:
-        server.server_close()
+    if output is not None:
+        output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
+    return forced
