@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import select
 import socket
 import struct
 
@@ -56,3 +57,18 @@ def allow_arrivals(listener: socket.socket) -> None:
     """Undo `stop_arrivals`."""
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def queue_length(listener: socket.socket) -> int:
+    """Return how many connections wait, as far as the kernel tells."""
+    try:
+        return queue(listener)[0]
+    except OSError:
+        return 0
+
+
+def waits(sock: socket.socket, seconds: float = 0) -> bool:
+    """Return whether something can be taken from a socket, or comes within so many seconds."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return any(events & select.POLLIN for _, events in poll.poll(seconds * 1000))

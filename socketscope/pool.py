@@ -7,27 +7,17 @@ them, unless the process is merely busy: then more threads would only contend fo
 """
 
 import contextlib
-import select
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-RESERVE = 4
-"""Idle threads that stay. On two cores 4 answered 34k connections/s, 16 of them 30k and 64 of them 15k."""
+from socketscope.backlog import waits
+from socketscope.watch import RESERVE, Watch
 
 WATCH = 0.002
 """Seconds between looks at the backlog while every thread is busy."""
-
-_CALM = 50
-"""Looks with an idle thread after which the supervisor sleeps again."""
-
-_BUSY = 0.75
-"""Share of one core above which the process is held to be busy, not blocked."""
-
-_WINDOW = 0.5
-"""Seconds after which threads that nobody needed in all of that time may leave."""
 
 Receive = Callable[[], Any]
 Serve = Callable[[Any], None]
@@ -102,9 +92,8 @@ class Pool:
             RuntimeError: Not one thread can be started.
         """
         self._start()
-        for _ in range(RESERVE - 1):
-            self._start_if_possible()
-        watch = _Watch(self)
+        self.grow(RESERVE - 1)
+        watch = Watch(self)
         next_tick = time.monotonic()
         while not stopping():
             if (now := time.monotonic()) >= next_tick:
@@ -115,7 +104,7 @@ class Pool:
     def drain(self, until: Callable[[], float]) -> None:
         """Serve what waits in the listener's queue; return when nothing does, or at that time."""
         self._draining = True
-        watch = _Watch(self)
+        watch = Watch(self)
         while any(worker.accepting for worker in self.workers) or waits(self._listener):
             if time.monotonic() >= until() or not (self.workers or self._start_if_possible()):
                 break
@@ -166,10 +155,9 @@ class Pool:
             with self._lock:
                 self.workers = tuple(other for other in self.workers if other is not worker)
 
-    def grow(self) -> None:
-        """Start some threads, a quarter more than there are."""
-        wanted = min(max(RESERVE, len(self.workers) // 4), self._most - len(self.workers))
-        for _ in range(wanted):
+    def grow(self, wanted: int) -> None:
+        """Start so many threads, as far as the pool may grow and the system has them."""
+        for _ in range(min(wanted, self._most - len(self.workers))):
             if not self._start_if_possible():
                 break
 
@@ -198,12 +186,12 @@ class Pool:
 
     def _may_leave(self) -> bool:
         with self._lock:
-            if self._excess <= 0 or len(self.workers) <= RESERVE:
+            if self._excess <= 0 or len(self.workers) == 1:
                 return False
             self._excess -= 1
             return True
 
-    def _sleep(self, watch: "_Watch", seconds: float) -> None:
+    def _sleep(self, watch: "Watch", seconds: float) -> None:
         """Sleep for so long, or watch the backlog once where nobody is idle."""
         if watch.calm:
             self._asleep = True
@@ -221,60 +209,3 @@ class Pool:
     def _wait(self, seconds: float) -> None:
         if waits(self._wake_reader, max(seconds, 0)):
             self._wake_reader.recv(4096)
-
-
-class _Watch:
-    """The supervisor's memory: decides from what it sees when threads are started and when some may leave."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._waited = False
-        self._served = 0
-        self._clocks = (time.monotonic(), time.process_time())
-        self._calm_looks = 0
-        self._fewest_idle = 0
-        self._window_began = time.monotonic()
-        self._window_cpu = time.process_time()
-        self._window_served: dict[Worker, int] = {}
-        self.calm = True
-
-    def look(self, listener: socket.socket) -> None:
-        """Start threads where a connection has waited since the last look and they would help."""
-        clocks = (time.monotonic(), time.process_time())
-        waiting = waits(listener)
-        idle = self._pool.idle
-        self._calm_looks = self._calm_looks + 1 if idle else 0
-        self.calm = self._calm_looks >= _CALM
-        served = sum(worker.served for worker in self._pool.workers) if waiting else 0
-        if waiting and self._waited:
-            busy = (clocks[1] - self._clocks[1]) >= _BUSY * (clocks[0] - self._clocks[0])
-            if not busy or served == self._served:
-                self._pool.grow()
-        self._waited, self._served, self._clocks = waiting, served, clocks
-        self._look_for_excess(idle, clocks)
-
-    def look_at_rest(self) -> None:
-        """Let threads leave that nobody needed."""
-        self._look_for_excess(self._pool.idle, (time.monotonic(), time.process_time()))
-
-    def _look_for_excess(self, idle: int, clocks: tuple[float, float]) -> None:
-        self._fewest_idle = min(self._fewest_idle, idle)
-        if (length := clocks[0] - self._window_began) < _WINDOW:
-            return
-        workers = self._pool.workers
-        excess = self._fewest_idle - RESERVE
-        if clocks[1] - self._window_cpu >= length:
-            # A whole core is in use: of the threads that turn over, most only wait for the interpreter.
-            turning = sum(self._window_served.get(worker) != worker.served for worker in workers)
-            excess = max(excess, (turning - RESERVE) // 2)
-        self._pool.shrink(max(excess, 0))
-        self._window_began, self._window_cpu = clocks
-        self._window_served = {worker: worker.served for worker in workers}
-        self._fewest_idle = idle
-
-
-def waits(sock: socket.socket, seconds: float = 0) -> bool:
-    """Return whether something can be taken from a socket, or comes within so many seconds."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return any(events & select.POLLIN for _, events in poll.poll(seconds * 1000))

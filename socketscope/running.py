@@ -13,11 +13,11 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from socketscope import metrics as metrics_view
 from socketscope.addresses import Address, format_host_port, parse_host_port
+from socketscope.backlog import waits
 from socketscope.base import ObservedServer
 from socketscope.endpoint import Endpoint
 from socketscope.limits import Limits
 from socketscope.log import Log
-from socketscope.pool import waits
 from socketscope.totals import Capacity
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
