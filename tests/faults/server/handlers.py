@@ -1,0 +1,48 @@
+"""Request handlers, written against the standard library alone, that misbehave in one way each."""
+
+import socketserver
+import sys
+import time
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
+class Large(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.rfile.readline()
+        self.wfile.write(b"x" * (64 << 20))
+
+
+class Slow(socketserver.StreamRequestHandler):
+    def handle(self):
+        line = self.rfile.readline()
+        time.sleep(0.5)
+        self.wfile.write(line)
+
+
+class Stuck(socketserver.BaseRequestHandler):
+    def handle(self):
+        time.sleep(60)
+
+
+class Failing(socketserver.StreamRequestHandler):
+    def handle(self):
+        match self.rfile.readline().strip():
+            case b"error":
+                raise ValueError("as asked")
+            case b"exit":
+                sys.exit(5)
+            case b"memory":
+                raise MemoryError
+            case line:
+                self.wfile.write(line)
+
+
+class BrokenSetup(socketserver.StreamRequestHandler):
+    def setup(self):
+        super().setup()
+        raise RuntimeError("setup")

@@ -1,0 +1,164 @@
+"""A server process for tests: started as a user would, asked over its endpoint, read through its log."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 20.0
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Return the first true value of a condition."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.01)
+    return value
+
+
+class ServerProcess:
+    """`python -m server` on free ports, and what it says."""
+
+    def __init__(self, *options: str, listen: tuple[str, ...] = ("tcp://127.0.0.1:0",), **popen: Any) -> None:
+        listeners = [word for url in listen for word in ("--listen", url)]
+        command = [sys.executable, "-m", "server", *listeners, "--metrics", "127.0.0.1:0", *options]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen
+        )
+        self.lines: list[dict[str, Any]] = []
+        self.errors = b""
+        self.clients: list[socket.socket] = []
+        self._readers = [threading.Thread(target=self._read_log), threading.Thread(target=self._read_errors)]
+        self._readers[0].start()
+        self._readers[1].start()
+        self.started = wait_for(lambda: self.events("server_started") or self._gone(), "server_started")[0]
+        self.metrics_url: str = self.started["metrics"]
+
+    def _gone(self) -> None:
+        assert self.process.poll() is None, f"it ended: {self.process.returncode} {self.errors.decode()}"
+
+    def _read_log(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors = self.process.stderr.read()
+
+    def address(self, listener: str = "tcp") -> tuple[str, int]:
+        host, _, port = self.started["listeners"][listener].partition("://")[2].rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def connect(self, data: bytes = b"", listener: str = "tcp") -> socket.socket:
+        client = socket.create_connection(self.address(listener), timeout=PATIENCE)
+        self.clients.append(client)
+        if data:
+            client.sendall(data)
+        return client
+
+    def ask(self, data: bytes, listener: str = "tcp") -> bytes:
+        """Send on a connection of its own and return all that comes."""
+        with self.connect(data, listener) as client:
+            return read_all(client)
+
+    def get(self, path: str) -> bytes:
+        url = self.metrics_url.removesuffix("/metrics") + path
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples that have these labels."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.get("/metrics").decode())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def closed(self, outcome: str) -> float:
+        return self.metric("socketserver_connections_closed_total", outcome=outcome)
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in list(self.lines) if line["event"] == event]
+
+    def connections(self, count: int) -> list[dict[str, Any]]:
+        """Return the lines of connections once there are so many."""
+        wait_for(lambda: len(self.events("connection")) >= count, f"{count} connection lines")
+        return self.events("connection")
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def memory(self) -> int:
+        """Return resident bytes."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Return the exit status once it has ended and all that it wrote was read."""
+        status = self.process.wait(seconds)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return status
+
+    def stop(self) -> int:
+        self.signal()
+        return self.wait()
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@contextlib.contextmanager
+def serving(*options: str, **popen: Any) -> Iterator[ServerProcess]:
+    server = ServerProcess(*options, **popen)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def read_all(client: socket.socket) -> bytes:
+    received = b""
+    while data := client.recv(65536):
+        received += data
+    return received
+
+
+def reset(client: socket.socket) -> None:
+    """Close with a reset."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()

@@ -1,0 +1,109 @@
+import resource
+import threading
+import time
+
+from .process import read_all, serving, wait_for
+
+
+def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room_is_used_again():
+    with serving("--max-connections", "20") as server:
+        held = [server.connect() for _ in range(20)]
+        wait_for(lambda: server.metric("socketserver_connections_open") == 20, "20 are open")
+        refused = [server.connect() for _ in range(50)]
+        assert [read_all(client) for client in refused] == [b"ERR too many connections\r\n"] * 50
+        assert server.metric("socketserver_connections_rejected_total", reason="capacity") == 50
+        assert server.metric("socketserver_connections_accepted_total") == 20
+        for client in held:
+            client.sendall(b"x\n")
+            assert read_all(client).endswith(b"x\n")
+        assert server.ask(b"again\n").endswith(b"again\n")
+        rejected = wait_for(lambda: server.events("connection_rejected"), "the rejections are logged")
+        wait_for(
+            lambda: sum(line["count"] for line in server.events("connection_rejected")) == 50,
+            "all are logged",
+        )
+        assert {(line["listener"], line["reason"]) for line in rejected} == {("tcp", "capacity")}
+
+
+def test_case_12_a_refused_client_that_does_not_listen_blocks_nobody():
+    with serving("--max-connections", "2") as server:
+        for _ in range(2):
+            server.connect()
+        wait_for(lambda: server.metric("socketserver_connections_open") == 2, "both are open")
+        # They send and never read, so an orderly close has to wait for them.
+        for _ in range(100):
+            server.connect(b"x" * 1000)
+        began = time.monotonic()
+        assert read_all(server.connect()) == b"ERR too many connections\r\n"
+        assert time.monotonic() - began < 1.5
+
+
+def test_queued_connections_wait_for_room():
+    with serving("--max-connections", "2", "--when-full", "queue") as server:
+        held = [server.connect() for _ in range(2)]
+        wait_for(lambda: server.metric("socketserver_connections_open") == 2, "both are open")
+        waiting = [server.connect(b"later\n") for _ in range(10)]
+        time.sleep(0.3)
+        assert server.metric("socketserver_connections_accepted_total") == 2
+        for client in held:
+            client.close()
+        assert all(read_all(client).endswith(b"later\n") for client in waiting)
+        assert server.metric("socketserver_connections_rejected_total") == 0
+
+
+def test_slow_handlers_get_as_many_threads_as_there_are_clients():
+    with serving("--handler", "handlers:Slow") as server:
+        began = time.monotonic()
+        clients = [server.connect(b"x\n") for _ in range(60)]
+        for client in clients:
+            assert read_all(client) == b"x\n"
+            client.close()
+        # One after another by the four idle threads that are kept, it would take 7.5 s.
+        assert time.monotonic() - began < 4
+
+
+def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
+    def few_descriptors() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+
+    with serving("--read-timeout", "60s", preexec_fn=few_descriptors) as server:
+        clients = [server.connect() for _ in range(100)]
+        wait_for(lambda: "accept_error" in {line["event"] for line in server.lines}, "accept fails")
+        before = server.cpu_seconds()
+        time.sleep(2)
+        assert server.cpu_seconds() - before < 0.3
+        for client in clients:
+            client.close()
+        assert wait_for(lambda: server.ask(b"back\n"), "it serves again").endswith(b"back\n")
+        assert server.metric("socketserver_accept_errors_total", error="fd_limit") > 0
+        server.close()
+        assert b"--max-connections is 28 and not 1000" in server.errors
+
+
+def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_serves():
+    with serving("--handler", "scarce:Echo") as server:
+        held = [server.connect(b"x\n") for _ in range(12)]
+        answered = 0
+        for client in held:
+            client.settimeout(1)
+            try:
+                answered += bool(client.recv(100))
+            except TimeoutError:
+                continue
+        assert 0 < answered < 12
+        assert server.metric("socketserver_accept_errors_total", error="other") > 0
+        for client in held:
+            client.close()
+        assert wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
+        with server.connect(b"x\n") as client:
+            assert client.recv(100) == b"x\n"
+
+
+def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most():
+    with serving("--handler", "handlers:Failing") as server:
+        threads = [threading.Thread(target=server.ask, args=(b"error\n",)) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.ask(b"fine\n") == b"fine"

@@ -1,0 +1,75 @@
+import socket
+import time
+
+from .process import PATIENCE, reset, serving, wait_for
+
+
+def test_case_9_resets_before_accept_in_a_read_and_in_a_write_are_counted_and_cost_nothing_else():
+    with serving("--handler", "handlers:Large") as server:
+        reset(server.connect())
+        reading = server.connect(b"half a li")
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is read from")
+        reset(reading)
+        server.connections(2)
+        writing = server.connect(b"go\n")
+        wait_for(lambda: server.metric("socketserver_threads", state="busy") == 1, "it is written to")
+        time.sleep(0.2)
+        reset(writing)
+        assert {line["outcome"] for line in server.connections(3)} == {"reset"}
+        assert server.closed("reset") == 3
+        with server.connect(b"go\n") as client:
+            assert client.recv(10).startswith(b"x")
+        assert server.stop() in {0, 3}
+        assert server.errors == b""
+
+
+def test_a_reset_after_the_reply_is_no_failure():
+    with serving("--keep-alive") as server:
+        client = server.connect(b"line\n")
+        assert client.recv(100)
+        reset(client)
+        assert server.connections(1)[0]["outcome"] == "ok"
+
+
+def test_a_client_that_says_nothing_and_closes_is_empty():
+    with serving() as server:
+        server.connect().close()
+        (line,) = server.connections(1)
+        assert (line["outcome"], line["level"]) == ("empty", "info")
+
+
+def test_a_socket_whose_handler_failed_in_setup_is_closed():
+    with serving("--handler", "handlers:BrokenSetup") as server:
+        server.ask(b"")
+        server.connections(1)
+        before = server.descriptors()
+        for _ in range(20):
+            server.ask(b"")
+        server.connections(21)
+        assert server.descriptors() <= before + 2
+
+
+def test_case_22_a_burst_of_200_connections_is_accepted_at_once():
+    with serving() as server:
+        clients = []
+        for _ in range(200):
+            began = time.monotonic()
+            clients.append(socket.create_connection(server.address(), timeout=PATIENCE))
+            assert time.monotonic() - began < 0.9
+        for client in clients:
+            client.sendall(b"x\n")
+        for client in clients:
+            assert client.recv(100).endswith(b"x\n")
+            client.close()
+
+
+def test_case_23_one_dual_stack_listener_serves_both_families_and_names_a_client_once():
+    with serving(listen=("tcp://:0",)) as server:
+        port = server.address()[1]
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, port), timeout=PATIENCE) as client:
+                client.sendall(b"x\n")
+                assert client.recv(100).endswith(b"x\n")
+        four, six = server.connections(2)
+        assert four["peer"].startswith("127.0.0.1:")
+        assert six["peer"].startswith("[::1]:")

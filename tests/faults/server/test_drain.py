@@ -1,0 +1,132 @@
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+
+import pytest
+
+from .process import PATIENCE, ROOT, read_all, reset, serving, wait_for
+
+
+def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered():
+    with serving("--handler", "handlers:Slow", "--max-connections", "50", "--when-full", "queue") as server:
+        clients = [server.connect(b"x\n") for _ in range(120)]
+        time.sleep(0.1)
+        server.signal()
+        assert [read_all(client) for client in clients] == [b"x\n"] * 120
+        assert server.wait() == 0
+
+
+def test_case_18_idle_clients_are_closed_at_once_and_silent_and_partial_ones_at_the_deadline():
+    with serving("--keep-alive", "--read-timeout", "1500ms") as server:
+        idle, silent, partial = server.connect(b"x\n"), server.connect(), server.connect(b"half")
+        assert idle.recv(100)
+        wait_for(lambda: server.metric("socketserver_connections_open") == 3, "all are open")
+        began = time.monotonic()
+        server.signal()
+        assert read_all(idle) == b""
+        assert time.monotonic() - began < 1
+        assert read_all(silent) == read_all(partial) == b"ERR timeout\r\n"
+        assert time.monotonic() - began > 1
+        assert server.wait() == 0
+        outcomes = sorted(line["outcome"] for line in server.events("connection"))
+        assert outcomes == ["ok", "read_timeout", "read_timeout"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_case_19_a_second_signal_forces_at_once(number):
+    with serving() as server, server.connect():
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        began = time.monotonic()
+        server.signal(number)
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        server.signal(number)
+        assert server.wait() == 3
+        assert time.monotonic() - began < 5
+        assert server.events("connection")[0]["outcome"] == "forced"
+        assert server.events("drain_finished")[0]["forced"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
+def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:0"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(delay)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    # Before its first line Python itself has the signal.
+    assert process.returncode in {0, -number} if delay <= 0.15 else process.returncode == 0
+    assert errors == b"" or delay <= 0.15
+
+
+def test_case_20_what_has_not_ended_by_the_deadline_is_forced():
+    with serving("--handler", "handlers:Stuck", "--drain-timeout", "300ms") as server, server.connect():
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        began = time.monotonic()
+        assert server.stop() == 3
+        assert time.monotonic() - began < 5
+        (line,) = server.events("connection")
+        assert (line["outcome"], line["level"]) == ("forced", "warning")
+
+
+def test_readiness_turns_before_anything_else_does():
+    with serving("--drain-delay", "1s") as server:
+        assert server.get("/readyz") == b"ready\n"
+        server.signal()
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            server.get("/readyz")
+        assert server.get("/healthz") == b"ok\n"
+        assert server.metric("socketserver_draining") == 1
+        assert server.ask(b"still\n").endswith(b"still\n")
+        assert server.wait() == 0
+
+
+def test_a_drain_under_load_loses_no_reply():
+    lost, answered = [], 0
+    with serving() as server:
+
+        def loop() -> None:
+            nonlocal answered
+            while True:
+                try:
+                    client = socket.create_connection(server.address(), timeout=0.5)
+                except OSError:
+                    return
+                with client:
+                    client.settimeout(PATIENCE)
+                    try:
+                        client.sendall(b"x\n")
+                        reply = read_all(client)
+                    except OSError as error:
+                        reply = repr(error).encode()
+                if reply.endswith(b"] x\n"):
+                    answered += 1
+                else:
+                    lost.append(reply)
+
+        threads = [threading.Thread(target=loop) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        assert server.stop() == 0
+        for thread in threads:
+            thread.join()
+    assert lost == []
+    assert answered > 100
+
+
+def test_a_client_that_resets_during_the_drain_does_not_hold_it_up():
+    with serving("--read-timeout", "60s") as server:
+        client = server.connect(b"half")
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        server.signal()
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        reset(client)
+        assert server.wait() == 0

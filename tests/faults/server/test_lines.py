@@ -1,0 +1,97 @@
+import re
+import time
+
+import pytest
+
+from .process import read_all, serving
+
+STAMP = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] "
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving("--max-line", "100") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("size", "fits"), [(99, True), (100, True), (101, False)])
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_case_3_a_line_of_the_limit_is_answered_and_a_longer_one_refused(server, size, fits, ending):
+    line = b"x" * size + ending
+    answer = server.ask(line)
+    if fits:
+        assert re.fullmatch(STAMP + line, answer)
+    else:
+        assert answer == b"ERR line too long\r\n"
+
+
+def test_case_4_a_flood_without_a_newline_is_cut_off_at_the_limit():
+    with serving() as server:
+        before = server.memory()
+        chunk = b"x" * (1 << 20)
+        with server.connect() as client:
+            try:
+                for _ in range(1024):
+                    client.sendall(chunk)
+            except OSError:
+                pass
+            else:
+                raise AssertionError("1 GiB was taken")
+        (line,) = server.connections(1)
+        assert line["outcome"] == "line_too_long"
+        assert line["received_bytes"] < 100_000
+        assert server.memory() - before < 32 << 20
+
+
+def test_case_5_a_line_that_ends_with_the_data_is_answered_without_an_ending(server):
+    with server.connect(b"no ending") as client:
+        client.shutdown(1)
+        assert re.fullmatch(STAMP + b"no ending", read_all(client))
+
+
+def test_case_6_a_client_that_half_closes_gets_its_reply(server):
+    with server.connect(b"line\n") as client:
+        client.shutdown(1)
+        assert re.fullmatch(STAMP + b"line\n", read_all(client))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\0\0\n", b"a\r\n", b"a\rb\n", b"\xff\xfe\x80\n", b"\n", b"\r\n",
+        b"GET / HTTP/1.1\r\n", b'{"event":"forged"}\n', b"\x1b[2J\n",
+    ],
+)  # fmt: skip
+def test_case_7_any_bytes_come_back_exactly(server, line):
+    assert re.fullmatch(STAMP + re.escape(line), server.ask(line))
+
+
+def test_case_8_what_follows_the_line_does_not_cost_the_reply():
+    with serving() as server:
+        for _ in range(50):
+            with server.connect(b"line\n" + b"x" * 100_000) as client:
+                assert read_all(client).endswith(b"line\n")
+        assert {line["outcome"] for line in server.connections(50)} == {"ok"}
+
+
+def test_any_number_of_lines_is_answered_when_asked_for():
+    with serving("--keep-alive") as server, server.connect() as client:
+        for number in range(20):
+            client.sendall(b"%d\n" % number)
+            assert client.recv(100).endswith(b"] %d\n" % number)
+        client.shutdown(1)
+        assert read_all(client) == b""
+        (line,) = server.connections(1)
+        assert (line["exchanges"], line["outcome"]) == (20, "ok")
+
+
+def test_a_long_connection_is_counted_while_it_lives():
+    with serving("--keep-alive") as server, server.connect() as client:
+        for _ in range(3):
+            client.sendall(b"hello\n")
+            client.recv(100)
+        # An exchange has ended, as far as anybody knows, when the next one begins.
+        time.sleep(0.1)
+        assert server.metric("socketserver_exchanges_total") == 2
+        assert server.metric("socketserver_received_bytes_total") == 12
+        assert server.metric("socketserver_connections_open") == 1

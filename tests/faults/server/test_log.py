@@ -1,0 +1,150 @@
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+from .process import ROOT, serving
+
+SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
+
+
+def test_the_canonical_line_is_whole_and_equals_the_counters():
+    with serving() as server:
+        for _ in range(20):
+            server.ask(b"hello\r\n")
+        lines = server.connections(20)
+        line = dict(lines[0])
+        assert set(line) == {
+            "timestamp", "level", "event", "listener", "peer", "connection_id", "outcome", "received_bytes",
+            "sent_bytes", "exchanges", "handle_seconds", "error",
+        }  # fmt: skip
+        assert line["timestamp"].endswith("Z")
+        assert (line["level"], line["listener"], line["outcome"], line["error"]) == (
+            "info",
+            "tcp",
+            "ok",
+            None,
+        )
+        assert (line["received_bytes"], line["sent_bytes"], line["exchanges"]) == (7, 34, 1)
+        assert len({line["connection_id"] for line in lines}) == 20
+        assert sum(line["received_bytes"] for line in lines) == server.metric(
+            "socketserver_received_bytes_total"
+        )
+        assert sum(line["sent_bytes"] for line in lines) == server.metric("socketserver_sent_bytes_total")
+        assert server.metric("socketserver_response_duration_seconds_count") == 20
+        assert server.metric("socketserver_handle_duration_seconds_count") == 20
+
+
+def test_who_has_read_a_line_finds_the_counters_at_least_as_far():
+    with serving() as server:
+        for number in range(1, 11):
+            server.ask(b"x\n")
+            server.connections(number)
+            assert server.closed("ok") >= number
+
+
+def test_case_15_whatever_a_handler_raises_is_counted_and_the_pool_is_whole():
+    with serving("--handler", "handlers:Failing") as server:
+        for request in (b"error\n", b"exit\n", b"memory\n") * 10:
+            assert server.ask(request) == b""
+        lines = server.connections(30)
+        assert {line["outcome"] for line in lines} == {"handler_error"}
+        assert lines[0]["error"].startswith("ValueError: as asked (")
+        assert server.ask(b"fine\n") == b"fine"
+        assert server.metric("socketserver_threads", state="idle") >= 4
+        assert server.metric("socketserver_connections_open") == 0
+
+
+def start_piped(*options: str, **popen) -> tuple[subprocess.Popen[bytes], tuple[str, int], str]:
+    """Start a server whose log the caller reads; return it with both addresses."""
+    process = subprocess.Popen(
+        [*SERVER, "--metrics", "127.0.0.1:0", *options],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen,
+    )  # fmt: skip
+    assert process.stdout is not None
+    started = json.loads(process.stdout.readline())
+    host, port = started["listeners"]["tcp"].removeprefix("tcp://").split(":")
+    return process, (host, int(port)), started["metrics"]
+
+
+def ask(address: tuple[str, int]) -> float:
+    began = time.monotonic()
+    with socket.create_connection(address, timeout=20) as client:
+        client.sendall(b"x\n")
+        assert client.recv(100).endswith(b"x\n")
+    return time.monotonic() - began
+
+
+def test_case_21_a_stalled_log_delays_no_reply_and_what_is_dropped_is_told():
+    process, address, metrics = start_piped()
+    assert process.stdout is not None
+    try:
+        # A pipe holds 64 KiB, the queue 10,000 lines.
+        slowest = max(ask(address) for _ in range(11_500))
+        assert slowest < 1
+        page = urllib.request.urlopen(metrics).read().decode()
+        dropped = next(
+            float(line.split()[1])
+            for line in page.splitlines()
+            if line.startswith("socketserver_log_lines_dropped_total ")
+        )
+        assert dropped > 0
+        told = 0
+        deadline = time.monotonic() + 20
+        while not told and time.monotonic() < deadline:
+            line = json.loads(process.stdout.readline())
+            if line["event"] == "log_lines_dropped":
+                told = line["count"]
+        assert told == dropped
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_case_21_a_closed_log_delays_no_reply():
+    process, address, _ = start_piped()
+    try:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert max(ask(address) for _ in range(200)) < 1
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+
+
+def test_a_level_above_info_leaves_out_what_is_normal_but_not_the_start():
+    with serving("--log-level", "warning", "--read-timeout", "200ms") as server:
+        server.ask(b"x\n")
+        server.ask(b"")
+        server.connections(1)
+        assert [line["event"] for line in server.lines] == ["server_started", "connection"]
+        assert server.lines[1]["outcome"] == "read_timeout"
+
+
+def test_people_read_the_console_format():
+    process = subprocess.Popen(
+        [*SERVER, "--metrics", "none", "--log-format", "console"],
+        cwd=ROOT, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline().decode()
+    process.terminate()
+    process.communicate()
+    assert "server_started" in line
+    assert "tcp://127.0.0.1:" in line
+
+
+def test_the_last_lines_are_written_at_the_end():
+    with serving() as server:
+        for _ in range(500):
+            server.ask(b"x\n")
+        assert server.stop() == 0
+        assert len(server.events("connection")) == 500
+        assert [line["event"] for line in server.lines][-1] == "drain_finished"
