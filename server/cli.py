@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import click
 
-from server.listeners import bind, parse_listen
-from server.service import handler_with
+from server.listeners import STREAMS, bind, parse_listen
+from server.service import datagram_handler_with, handler_with
 from socketscope import Limits, __version__, run
 from socketscope.addresses import Address, parse_host_port
 from socketscope.log import LEVELS
@@ -111,7 +111,8 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=_Parsed("[NAME=]URL", parse_listen),
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
-    help="Where to listen: tcp://host:port; port 0 takes a free one, an empty host all addresses. Repeats.",
+    help="Where to listen: tcp:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a free one, "
+    "an empty host all addresses. Repeats.",
 )
 @click.option(
     "--metrics",
@@ -153,15 +154,17 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         checked = Limits(**_within_descriptors(context, limits))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if handler is None:
-        handler = handler_with(max_line, keep_alive=not one_shot)
+    handlers = {
+        True: handler or handler_with(max_line, keep_alive=not one_shot),
+        False: handler or datagram_handler_with(max_line),
+    }
     backlog = _within_somaxconn(backlog)
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     servers = []
     for name, address in listeners:
         try:
-            servers.append(bind(name, address, handler, backlog))
+            servers.append(bind(name, address, handlers[address.scheme in STREAMS], backlog))
         except OSError as error:
             _fail(f"cannot listen on {address}: {error.strerror or error}")
     try:

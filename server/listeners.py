@@ -5,11 +5,29 @@ import socketserver
 from typing import Any
 
 from server import framing
-from socketscope import ThreadingTCPServer
+from socketscope import (
+    ThreadingTCPServer,
+    ThreadingUDPServer,
+    ThreadingUnixDatagramServer,
+    ThreadingUnixStreamServer,
+)
 from socketscope.addresses import Address, parse_url
 from socketscope.base import ObservedServer
 
-SCHEMES = ("tcp",)
+SCHEMES = ("tcp", "udp", "unix", "unixgram")
+STREAMS = frozenset({"tcp", "unix"})
+
+LARGEST_DATAGRAM = 65_535
+"""Bytes; what UDP's length field allows."""
+
+Handler = type[socketserver.BaseRequestHandler]
+
+_CLASSES: dict[str, type[ObservedServer]] = {
+    "tcp": ThreadingTCPServer,
+    "udp": ThreadingUDPServer,
+    "unix": ThreadingUnixStreamServer,
+    "unixgram": ThreadingUnixDatagramServer,
+}
 
 
 def parse_listen(text: str) -> tuple[str | None, Address]:
@@ -19,39 +37,40 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
         ValueError: It is not ``[NAME=]URL``.
     """
     head, separator, rest = text.partition("=")
-    if separator and "://" not in head:
-        if not head.isidentifier():
-            raise ValueError(f"{head!r} is no name for a listener: use letters, digits and underscores")
-        return head, parse_url(rest, SCHEMES)
-    return None, parse_url(text, SCHEMES)
+    if not separator or "://" in head:
+        return None, parse_url(text, SCHEMES)
+    if not head.replace("-", "_").isidentifier():
+        raise ValueError(f"{head!r} is no name for a listener: use letters, digits, - and _")
+    return head, parse_url(rest, SCHEMES)
 
 
-def bind(
-    name: str | None, address: Address, handler: type[socketserver.BaseRequestHandler], backlog: int
-) -> ObservedServer:
+def bind(name: str | None, address: Address, handler: Handler, backlog: int) -> ObservedServer:
     """Return a server that listens.
 
     Raises:
         OSError: The address cannot be bound.
     """
-
-    class Listener(ThreadingTCPServer):
-        listener = name
-        request_queue_size = backlog
-        refusal = framing.FULL
-        address_family = _family(address)
-
-        def server_bind(self) -> None:
-            if self.address_family == socket.AF_INET6:
-                # An empty host is all addresses of both families.
-                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
-            super().server_bind()
-
-    bound: Any = (address.host, address.port)
-    return Listener(bound, handler)
+    base: Any = _CLASSES[address.scheme]
+    settings: dict[str, Any] = {"listener": name}
+    if address.scheme in STREAMS:
+        settings.update(request_queue_size=backlog, refusal=framing.FULL)
+    else:
+        settings.update(max_packet_size=LARGEST_DATAGRAM)
+    if address.path:
+        return type("Listener", (base,), settings)(address.path, handler)  # type: ignore[no-any-return]
+    kind = socket.SOCK_STREAM if address.scheme in STREAMS else socket.SOCK_DGRAM
+    settings.update(address_family=_family(address, kind), server_bind=_bind_host)
+    return type("Listener", (base,), settings)((address.host, address.port), handler)  # type: ignore[no-any-return]
 
 
-def _family(address: Address) -> socket.AddressFamily:
+def _bind_host(server: Any) -> None:
+    if server.address_family == socket.AF_INET6:
+        # An empty host is all addresses of both families.
+        server.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(server.server_address[0])))
+    super(type(server), server).server_bind()
+
+
+def _family(address: Address, kind: socket.SocketKind) -> socket.AddressFamily:
     if not address.host:
         return socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-    return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+    return socket.getaddrinfo(address.host, address.port, type=kind)[0][0]

@@ -47,6 +47,26 @@ class TimestampHandler(socketserver.StreamRequestHandler):
             self.wfile.write(text)
 
 
+class TimestampDatagramHandler(socketserver.DatagramRequestHandler):
+    """Answers a datagram, which is a line, with the time and the line."""
+
+    max_line = 8192
+
+    def handle(self) -> None:
+        """Answer."""
+        raw = self.rfile.read()
+        fits = framing.fits(raw, self.max_line)
+        self.wfile.write(framing.reply(raw, time.ctime()) if fits else framing.TOO_LONG)
+
+
+def datagram_handler_with(max_line: int) -> type[TimestampDatagramHandler]:
+    """Return the datagram handler with this setting."""
+    return cast(
+        "type[TimestampDatagramHandler]",
+        type("ConfiguredHandler", (TimestampDatagramHandler,), {"max_line": max_line}),
+    )
+
+
 def handler_with(max_line: int, *, keep_alive: bool) -> type[TimestampHandler]:
     """Return the handler with these settings."""
     return cast(

@@ -6,9 +6,18 @@ and drained; handlers stay as they are. `run` adds the endpoint, the log and the
 
 __version__ = "0.1.0"
 
+from socketscope.datagrams import ThreadingUDPServer, ThreadingUnixDatagramServer
 from socketscope.limits import Limits
 from socketscope.record import LineTooLongError
 from socketscope.running import run
-from socketscope.streams import ThreadingTCPServer
+from socketscope.streams import ThreadingTCPServer, ThreadingUnixStreamServer
 
-__all__ = ["Limits", "LineTooLongError", "ThreadingTCPServer", "run"]
+__all__ = [
+    "Limits",
+    "LineTooLongError",
+    "ThreadingTCPServer",
+    "ThreadingUDPServer",
+    "ThreadingUnixDatagramServer",
+    "ThreadingUnixStreamServer",
+    "run",
+]

@@ -19,7 +19,7 @@ from socketscope.limits import Limits
 from socketscope.log import Log
 from socketscope.pool import Pool
 from socketscope.sockets import TICK, set_kernel_timeout
-from socketscope.totals import Capacity, StreamTotals
+from socketscope.totals import Capacity, Totals
 
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor or no memory for a connection."""
@@ -35,7 +35,10 @@ _ACCEPT_ERRORS = {
 _SERIAL_HOOKS = ("get_request", "verify_request", "process_request")
 """Hooks that the standard library calls from one thread; what they do was written for that."""
 
-_OWN_MODULES = frozenset({"socketserver", "socketscope.base", "socketscope.streams", "socketscope.datagrams"})
+_OWN_MODULES = frozenset(
+    {"socketserver", "socketscope.base", "socketscope.streams", "socketscope.datagrams", "socketscope.paths"}
+)
+
 
 Received = tuple[Any, Any]
 """A request and its client's address, as `get_request` returns them."""
@@ -57,17 +60,19 @@ class ObservedServer(socketserver.BaseServer, ABC):
         totals: What all of its clients did.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced by `server_close`.
+        close_first: Whether the listener is closed before its clients have been served.
     """
 
     limits = Limits()
     registry: CollectorRegistry | None = None
     listener: str | None = None
     kind: str
-    totals: StreamTotals
+    totals: Totals
     socket: socket.socket
     log: Log | None = None
     name = ""
     forced = 0
+    close_first = True
     block_on_close = True
 
     def prepare(self) -> None:
@@ -137,14 +142,15 @@ class ObservedServer(socketserver.BaseServer, ABC):
             self._ended.wait()
 
     def server_close(self) -> None:
-        """Close the listener, then let what is being served end; force the rest at the deadline."""
+        """Close the listener and let what is being served end; force the rest at the deadline."""
         if not self._ended.is_set():
             self.shutdown()
+        if not self.close_first:
+            self._drain_in_time()
         super().server_close()
         metrics.view(self.registry).retire(self)
-        if self.block_on_close:
-            self._set_deadline()
-            self.forced += self.drain()
+        if self.close_first:
+            self._drain_in_time()
 
     @abstractmethod
     def drain(self) -> int:
@@ -243,6 +249,11 @@ class ObservedServer(socketserver.BaseServer, ABC):
         except Exception:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
             complain()
             return False
+
+    def _drain_in_time(self) -> None:
+        if self.block_on_close:
+            self._set_deadline()
+            self.forced = max(self.forced, self.drain())
 
     def _set_deadline(self) -> None:
         self.drain_by = min(self.drain_by, monotonic() + self.limits.drain_timeout)

@@ -12,19 +12,31 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 import structlog
 
 from socketscope.addresses import format_peer
-from socketscope.record import EXPECTED_OUTCOMES, Record
+from socketscope.record import EXPECTED_OUTCOMES
 from socketscope.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
 
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
+
+
+class Served(Protocol):
+    """What a line tells of a connection or datagram."""
+
+    number: int
+    peer: Any
+    received: int
+    sent: int
+    exchanges: int
+    error: str | None
+
 
 _Entry = tuple[float, str, str, dict[str, Any] | tuple[Any, ...]]
 
@@ -61,28 +73,19 @@ class Log:
         self._render = _renderer(form, descriptor)
         self.writer = LineWriter(descriptor, self._line, self._digest)
 
-    def connection(self, listener: str, record: Record, now: float) -> None:
-        """Write a closed connection's line."""
-        outcome = record.outcome
+    def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
+        """Write the line of a closed connection, or of a datagram that was dealt with."""
         if self._tells_normal or outcome not in EXPECTED_OUTCOMES:
-            seconds = now - record.accepted_at
-            self.writer.put(
-                (
-                    time.time(),
-                    "connection",
-                    outcome,
-                    (
-                        listener,
-                        record.peer,
-                        record.number,
-                        record.received,
-                        record.sent,
-                        record.exchanges,
-                        seconds,
-                        record.error,
-                    ),
-                )
+            # Copied, not referred to: a forced connection's handler may still be counting.
+            figures = (
+                record.peer,
+                record.number,
+                record.received,
+                record.sent,
+                record.exchanges,
+                record.error,
             )
+            self.writer.put((time.time(), event, outcome, (listener, seconds, *figures)))
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
@@ -123,7 +126,7 @@ class Log:
         if isinstance(fields, dict):
             return self._render({"timestamp": timestamp, "level": level, "event": event, **fields})
         outcome = level
-        listener, peer, number, received, sent, exchanges, seconds, error = fields
+        listener, seconds, peer, number, received, sent, exchanges, error = fields
         return self._render(
             {
                 "timestamp": timestamp,

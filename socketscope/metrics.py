@@ -3,9 +3,9 @@
 import platform
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import (
@@ -20,11 +20,13 @@ from prometheus_client.registry import Collector
 from socketscope import __version__, instruments
 from socketscope.backlog import queue
 from socketscope.instruments import BUCKETS, Instrument
-from socketscope.totals import Distribution, Figures
+from socketscope.totals import DatagramFigures, Distribution, Figures
 
 if TYPE_CHECKING:
     from socketscope.base import ObservedServer
     from socketscope.log import Log
+
+_F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
 _views_lock = threading.Lock()
@@ -65,8 +67,9 @@ class MetricsView(Collector):
                 name = wanted if number == 1 else f"{wanted}-{number}"
                 if name not in self._servers or name in self._retired:
                     break
-            if (earlier := self._servers.get(name)) is not None:
-                server.totals.resume(earlier.totals)
+            earlier = self._servers.get(name)
+            if earlier is not None and earlier.kind == server.kind:
+                server.totals.resume(earlier.totals)  # type: ignore[arg-type]  # the same kind, the same class
             self._retired.discard(name)
             self._servers[name] = server
             server.name = name
@@ -84,6 +87,9 @@ class MetricsView(Collector):
             live = [server for name, server in servers.items() if name not in self._retired]
         figures = {name: server.totals.snapshot() for name, server in servers.items()}
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
+        yield from _common_families(figures)
+        datagrams = {n: f for n, f in figures.items() if isinstance(f, DatagramFigures)}
+        yield _counter(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
         yield from _queue_families(live)
         yield from self._process_families(live)
 
@@ -115,8 +121,6 @@ class MetricsView(Collector):
 
 
 def _stream_families(figures: dict[str, Figures]) -> Iterator[Metric]:
-    if not figures:
-        return
     each = figures.items()
     yield _counter(instruments.ACCEPTED, [((name,), f.accepted) for name, f in each])
     yield _counter(instruments.CLOSED, _by(figures, lambda f: f.closed))
@@ -125,12 +129,16 @@ def _stream_families(figures: dict[str, Figures]) -> Iterator[Metric]:
     for name, f in each:
         opened.add_metric([name], f.open)
     yield opened
+    yield _histogram(instruments.RESPONSE, {name: f.response for name, f in each})
+    yield _counter(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
+
+
+def _common_families(figures: Mapping[str, Figures | DatagramFigures]) -> Iterator[Metric]:
+    each = figures.items()
     yield _counter(instruments.RECEIVED, [((name,), f.received) for name, f in each])
     yield _counter(instruments.SENT, [((name,), f.sent) for name, f in each])
     yield _counter(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
-    yield _histogram(instruments.RESPONSE, {name: f.response for name, f in each})
     yield _histogram(instruments.HANDLE, {name: f.handle for name, f in each})
-    yield _counter(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
 
 
 def _queue_families(servers: "list[ObservedServer]") -> Iterator[Metric]:
@@ -147,9 +155,7 @@ def _queue_families(servers: "list[ObservedServer]") -> Iterator[Metric]:
     yield limit
 
 
-def _by(
-    figures: dict[str, Figures], pick: Callable[[Figures], dict[str, int]]
-) -> list[tuple[tuple[str, ...], int]]:
+def _by(figures: dict[str, _F], pick: Callable[[_F], dict[str, int]]) -> list[tuple[tuple[str, ...], int]]:
     return [((name, value), n) for name, f in figures.items() for value, n in pick(f).items()]
 
 

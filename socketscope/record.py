@@ -26,6 +26,9 @@ OUTCOMES = (
 )
 """How a connection can end; where several fit, the first one counts."""
 
+DATAGRAM_OUTCOMES = ("ok", "no_reply", "truncated", "no_address", "dropped", "handler_error")
+"""What can become of a datagram."""
+
 EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
 """Ends that are part of normal service, also of datagrams; every other one is worth a warning."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from socketscope.base import ObservedServer, Received
 from socketscope.linger import Linger, unread
+from socketscope.paths import UnixPath
 from socketscope.pool import WATCH
 from socketscope.record import LineTooLongError, Record
 from socketscope.sockets import TICK, ListeningSocket, ObservedSocket
@@ -47,7 +48,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         super().__init__(server_address, RequestHandlerClass, bind_and_activate=False)
         self.socket = ListeningSocket(fileno=self.socket.detach())
         self.prepare()
-        self.totals = StreamTotals(self.capacity)
+        self.totals: StreamTotals = StreamTotals(self.capacity)
         self.open: dict[Any, Record] = {}
         self._linger = Linger()
         if bind_and_activate:
@@ -161,7 +162,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     def _close_record(self, request: Any, record: Record) -> None:
         now = monotonic()
         if self.totals.close(record, now) and self.log is not None:
-            self.log.connection(self.name, record, now)
+            self.log.served("connection", self.name, record, record.outcome, now - record.accepted_at)
         record.fault = None  # its traceback would keep the frames alive, and they the record
         self.open.pop(request, None)
 
@@ -181,3 +182,9 @@ class ThreadingTCPServer(ObservedStreamServer, socketserver.ThreadingTCPServer):
     """`socketserver.ThreadingTCPServer`, observed."""
 
     kind = "tcp"
+
+
+class ThreadingUnixStreamServer(UnixPath, ObservedStreamServer, socketserver.ThreadingUnixStreamServer):
+    """`socketserver.ThreadingUnixStreamServer`, observed."""
+
+    kind = "unix"

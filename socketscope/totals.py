@@ -3,9 +3,13 @@
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from socketscope.instruments import BUCKETS
-from socketscope.record import ACCEPT_ERRORS, OUTCOMES, REJECT_REASONS, Record
+from socketscope.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
+
+if TYPE_CHECKING:
+    from socketscope.datagrams import Datagram
 
 
 class Capacity:
@@ -162,3 +166,77 @@ class StreamTotals:
             record.recorded_exchanges = record.exchanges
             figures.exchanges += 1
             figures.response.observe(record.replied_at - record.requested_at)
+
+
+@dataclass(slots=True)
+class DatagramFigures:
+    """The figures of one datagram listener at one moment."""
+
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DATAGRAM_OUTCOMES, 0))
+    received: int = 0
+    sent: int = 0
+    exchanges: int = 0
+    handle: Distribution = field(default_factory=Distribution)
+
+
+class DatagramTotals:
+    """Counts the datagrams of one listener.
+
+    Attributes:
+        capacity: What admits them; shared by the listeners of a process.
+        open: Datagrams that a handler is serving.
+    """
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.capacity = capacity
+        self.open = 0
+        self._figures = DatagramFigures()
+
+    def accept(self) -> bool:
+        """Admit a datagram, or return False where no more may be served at once."""
+        capacity = self.capacity
+        with capacity.lock:
+            if capacity.open >= capacity.limit:
+                return False
+            capacity.open += 1
+            self.open += 1
+            return True
+
+    def drop(self, outcome: str) -> None:
+        """Count a datagram that no handler saw."""
+        with self.capacity.lock:
+            self._figures.outcomes[outcome] += 1
+
+    def close(self, datagram: "Datagram", outcome: str, seconds: float) -> None:
+        """Count a datagram whose handler has left."""
+        capacity = self.capacity
+        with capacity.lock:
+            figures = self._figures
+            figures.outcomes[outcome] += 1
+            figures.received += datagram.received
+            figures.sent += datagram.sent
+            figures.exchanges += datagram.exchanges
+            figures.handle.observe(seconds)
+            self.open -= 1
+            capacity.open -= 1
+            if capacity.waiting:
+                capacity.freed.notify()
+
+    def resume(self, earlier: "DatagramTotals") -> None:
+        """Go on from the figures of a listener that has closed."""
+        self._figures = earlier._figures  # noqa: SLF001 - of its own class
+
+    def snapshot(self) -> DatagramFigures:
+        """Return all figures as they were at one moment."""
+        with self.capacity.lock:
+            figures = self._figures
+            return DatagramFigures(
+                figures.outcomes.copy(),
+                figures.received,
+                figures.sent,
+                figures.exchanges,
+                figures.handle.copy(),
+            )
+
+
+Totals = StreamTotals | DatagramTotals

@@ -46,3 +46,9 @@ class BrokenSetup(socketserver.StreamRequestHandler):
     def setup(self):
         super().setup()
         raise RuntimeError("setup")
+
+
+class SlowDatagram(socketserver.DatagramRequestHandler):
+    def handle(self):
+        time.sleep(0.1)
+        self.wfile.write(self.rfile.read())

@@ -35,9 +35,8 @@ class ServerProcess:
     def __init__(self, *options: str, listen: tuple[str, ...] = ("tcp://127.0.0.1:0",), **popen: Any) -> None:
         listeners = [word for url in listen for word in ("--listen", url)]
         command = [sys.executable, "-m", "server", *listeners, "--metrics", "127.0.0.1:0", *options]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen
         )
         self.lines: list[dict[str, Any]] = []
         self.errors = b""
@@ -45,11 +44,16 @@ class ServerProcess:
         self._readers = [threading.Thread(target=self._read_log), threading.Thread(target=self._read_errors)]
         self._readers[0].start()
         self._readers[1].start()
-        self.started = wait_for(lambda: self.events("server_started") or self._gone(), "server_started")[0]
+        try:
+            self.started = wait_for(self._start, "the start")
+        except BaseException:
+            self.close()
+            raise
         self.metrics_url: str = self.started["metrics"]
 
-    def _gone(self) -> None:
+    def _start(self) -> dict[str, Any] | None:
         assert self.process.poll() is None, f"it ended: {self.process.returncode} {self.errors.decode()}"
+        return next(iter(self.events("server_started")), None)
 
     def _read_log(self) -> None:
         assert self.process.stdout is not None

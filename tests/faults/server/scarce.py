@@ -2,7 +2,7 @@
 
 import threading
 
-from handlers import Echo
+from tests.faults.server.handlers import Echo
 
 _start = threading.Thread.start
 
@@ -14,4 +14,4 @@ def _start_if_few(self):
 
 
 __all__ = ["Echo"]
-threading.Thread.start = _start_if_few
+threading.Thread.start = _start_if_few  # type: ignore[method-assign]

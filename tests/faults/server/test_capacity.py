@@ -52,7 +52,7 @@ def test_queued_connections_wait_for_room():
 
 
 def test_slow_handlers_get_as_many_threads_as_there_are_clients():
-    with serving("--handler", "handlers:Slow") as server:
+    with serving("--handler", "tests.faults.server.handlers:Slow") as server:
         began = time.monotonic()
         clients = [server.connect(b"x\n") for _ in range(60)]
         for client in clients:
@@ -81,7 +81,7 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
 
 
 def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_serves():
-    with serving("--handler", "scarce:Echo") as server:
+    with serving("--handler", "tests.faults.server.scarce:Echo") as server:
         held = [server.connect(b"x\n") for _ in range(12)]
         answered = 0
         for client in held:
@@ -100,7 +100,7 @@ def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_
 
 
 def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most():
-    with serving("--handler", "handlers:Failing") as server:
+    with serving("--handler", "tests.faults.server.handlers:Failing") as server:
         threads = [threading.Thread(target=server.ask, args=(b"error\n",)) for _ in range(10)]
         for thread in threads:
             thread.start()

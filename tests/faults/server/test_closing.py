@@ -5,7 +5,7 @@ from .process import PATIENCE, reset, serving, wait_for
 
 
 def test_case_9_resets_before_accept_in_a_read_and_in_a_write_are_counted_and_cost_nothing_else():
-    with serving("--handler", "handlers:Large") as server:
+    with serving("--handler", "tests.faults.server.handlers:Large") as server:
         reset(server.connect())
         reading = server.connect(b"half a li")
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is read from")
@@ -39,7 +39,7 @@ def test_a_client_that_says_nothing_and_closes_is_empty():
 
 
 def test_a_socket_whose_handler_failed_in_setup_is_closed():
-    with serving("--handler", "handlers:BrokenSetup") as server:
+    with serving("--handler", "tests.faults.server.handlers:BrokenSetup") as server:
         server.ask(b"")
         server.connections(1)
         before = server.descriptors()

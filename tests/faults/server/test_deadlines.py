@@ -32,7 +32,7 @@ def test_case_2_a_dribbling_client_meets_the_same_absolute_deadline():
 
 
 def test_case_10_a_reader_that_takes_nothing_meets_the_write_deadline():
-    with serving("--handler", "handlers:Large", "--write-timeout", "500ms") as server:
+    with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "500ms") as server:
         with server.connect(b"go\n"):
             (line,) = server.connections(1)
         assert line["outcome"] == "write_timeout"
@@ -60,7 +60,7 @@ def test_each_request_of_a_kept_connection_has_a_read_deadline_of_its_own():
 
 def test_case_28_deadlines_do_not_follow_the_wall_clock():
     # The service reads time.time for its log alone; a wall clock that stands still must not stop deadlines.
-    with serving("--handler", "frozen:Frozen", "--read-timeout", "300ms") as server:
+    with serving("--handler", "tests.faults.server.frozen:Frozen", "--read-timeout", "300ms") as server:
         began = time.monotonic()
         with server.connect() as client:
             assert read_all(client) == b""

@@ -12,7 +12,9 @@ from .process import PATIENCE, ROOT, read_all, reset, serving, wait_for
 
 
 def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered():
-    with serving("--handler", "handlers:Slow", "--max-connections", "50", "--when-full", "queue") as server:
+    with serving(
+        "--handler", "tests.faults.server.handlers:Slow", "--max-connections", "50", "--when-full", "queue"
+    ) as server:
         clients = [server.connect(b"x\n") for _ in range(120)]
         time.sleep(0.1)
         server.signal()
@@ -66,7 +68,10 @@ def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
 
 
 def test_case_20_what_has_not_ended_by_the_deadline_is_forced():
-    with serving("--handler", "handlers:Stuck", "--drain-timeout", "300ms") as server, server.connect():
+    with (
+        serving("--handler", "tests.faults.server.handlers:Stuck", "--drain-timeout", "300ms") as server,
+        server.connect(),
+    ):
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
         began = time.monotonic()
         assert server.stop() == 3

@@ -46,7 +46,7 @@ def test_who_has_read_a_line_finds_the_counters_at_least_as_far():
 
 
 def test_case_15_whatever_a_handler_raises_is_counted_and_the_pool_is_whole():
-    with serving("--handler", "handlers:Failing") as server:
+    with serving("--handler", "tests.faults.server.handlers:Failing") as server:
         for request in (b"error\n", b"exit\n", b"memory\n") * 10:
             assert server.ask(request) == b""
         lines = server.connections(30)

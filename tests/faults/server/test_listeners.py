@@ -1,0 +1,156 @@
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from .process import PATIENCE, ROOT, read_all, serving, wait_for
+
+
+@pytest.fixture
+def path():
+    # A Unix path may have 107 bytes, fewer than pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="scope") as folder:
+        yield Path(folder) / "socket"
+
+
+def test_all_kinds_of_listeners_are_served_by_one_process_each_under_its_name(path):
+    urls = (
+        "tcp://127.0.0.1:0",
+        "v6=tcp://[::1]:0",
+        "udp://127.0.0.1:0",
+        f"unix://{path}",
+        f"unixgram://{path}.dgram",
+    )
+    with serving(listen=urls) as server:
+        assert list(server.started["listeners"]) == ["tcp", "v6", "udp", "unix", "unixgram"]
+        assert server.ask(b"one\n").endswith(b"] one\n")
+        assert server.ask(b"two\n", "v6").endswith(b"] two\n")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"three\n")
+            assert read_all(client).endswith(b"] three\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            client.sendto(b"four\n", server.address("udp"))
+            assert client.recv(100).endswith(b"] four\n")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            client.bind(f"{path}.client")
+            client.sendto(b"five\n", f"{path}.dgram")
+            assert client.recv(100).endswith(b"] five\n")
+        server.connections(3)
+        wait_for(lambda: len(server.events("datagram")) == 2, "both datagrams are logged")
+        for name in ("tcp", "v6", "unix"):
+            assert server.metric("socketserver_connections_accepted_total", listener=name) == 1
+        for name in ("udp", "unixgram"):
+            assert server.metric("socketserver_datagrams_total", listener=name, outcome="ok") == 1
+        assert server.metric("socketserver_handle_duration_seconds_count") == 5
+        assert [line["listener"] for line in server.events("datagram")] == ["udp", "unixgram"]
+        assert server.events("datagram")[1]["peer"] == f"{path}.client"
+        assert server.stop() == 0
+    assert not path.exists()
+    assert not path.with_name("socket.dgram").exists()
+
+
+def test_a_second_listener_of_a_kind_gets_a_number():
+    with serving(listen=("tcp://127.0.0.1:0", "tcp://127.0.0.1:0")) as server:
+        assert list(server.started["listeners"]) == ["tcp", "tcp-2"]
+
+
+def test_case_24_a_stale_path_is_reclaimed(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with serving(listen=(f"unix://{path}",)) as server, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"x\n")
+        assert read_all(client).endswith(b"x\n")
+        assert server.stop() == 0
+
+
+def run_server(url: str) -> tuple[int, str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "server", "--listen", url, "--metrics", "none"],
+        cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr.decode()
+
+
+def test_case_24_a_live_path_is_refused(path):
+    with serving(listen=(f"unix://{path}",)):
+        assert run_server(f"unix://{path}") == (
+            1,
+            f"server: cannot listen on unix://{path}: Address already in use\n",
+        )
+        assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+def test_case_24_a_file_that_is_no_socket_is_left_alone(path):
+    path.write_text("mine")
+    assert run_server(f"unix://{path}") == (
+        1,
+        f"server: cannot listen on unix://{path}: it exists and is no socket\n",
+    )
+    assert path.read_text() == "mine"
+
+
+def test_case_24_only_its_own_path_is_removed(path):
+    with serving(listen=(f"unix://{path}",)) as server:
+        path.unlink()
+        path.write_text("mine")
+        assert server.stop() == 0
+    assert path.read_text() == "mine"
+
+
+def test_case_25_a_datagram_that_was_cut_off_or_has_no_sender_is_dropped_and_counted(path):
+    with serving("--handler", "tests.faults.server.small:Small", listen=(f"unixgram://{path}",)) as server:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nobody:
+            nobody.sendto(b"who am I\n", str(path))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.bind(f"{path}.client")
+            client.settimeout(PATIENCE)
+            client.sendto(b"x" * 70_000, str(path))
+            client.sendto(b"silence", str(path))
+            client.sendto(b"line\n", str(path))
+            assert client.recv(100) == b"line\n"
+        wait_for(lambda: len(server.events("datagram")) == 4, "all are logged")
+        outcomes = ["no_address", "truncated", "no_reply", "ok"]
+        assert sorted(line["outcome"] for line in server.events("datagram")) == sorted(outcomes)
+        for outcome in outcomes:
+            assert server.metric("socketserver_datagrams_total", outcome=outcome) == 1
+        assert server.metric("socketserver_received_bytes_total") == 12
+        assert server.metric("socketserver_sent_bytes_total") == 5
+
+
+def test_datagrams_that_came_before_the_stop_are_answered():
+    with serving(
+        "--handler", "tests.faults.server.handlers:SlowDatagram", listen=("udp://127.0.0.1:0",)
+    ) as server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            for number in range(20):
+                client.sendto(b"%d" % number, server.address("udp"))
+            server.signal(signal.SIGTERM)
+            answers = {client.recv(100) for _ in range(20)}
+        assert answers == {b"%d" % number for number in range(20)}
+        assert server.wait() == 0
+
+
+def test_the_mode_of_a_path_can_be_set(path):
+    code = f"""
+import os, socketserver, socketscope
+
+class Server(socketscope.ThreadingUnixStreamServer):
+    mode = 0o600
+
+with Server({str(path)!r}, socketserver.BaseRequestHandler):
+    print(oct(os.stat({str(path)!r}).st_mode & 0o777))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "0o600\n"
+    assert not os.path.lexists(path)
