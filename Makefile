@@ -1,0 +1,45 @@
+PYTHON ?= python3
+UV ?= uv
+VENV := .venv/bin
+# Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
+SERVICES ?=
+
+.PHONY: help up down demo test check bench soak lock
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+
+up: ## build and start the stack, wait until it is healthy
+	docker compose up --build --wait $(SERVICES)
+	@echo "Grafana: http://localhost:$${GRAFANA_PORT:-3000}  Prometheus: http://localhost:$${PROMETHEUS_PORT:-9090}"
+
+down: ## stop the stack and remove all that it made
+	docker compose down --volumes --remove-orphans
+
+demo: .venv/.ready ## server and client in one terminal, without Docker; Ctrl-C ends both
+	$(VENV)/python -m client demo
+
+test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
+	$(VENV)/pytest
+
+check: .venv/.ready ## lint, format, types
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+bench: .venv/.ready ## compare with the peers, about 5 minutes
+	$(VENV)/python -m benchmarks
+
+soak: .venv/.ready ## a million connections, faults mixed in
+	$(VENV)/python -m benchmarks.soak
+
+lock: ## pin all dependencies anew, with hashes
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--upgrade pyproject.toml --group programs --output-file requirements/runtime.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+.venv/.ready: requirements/dev.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The replay client: conversations of text files, played against a server and checked."""
