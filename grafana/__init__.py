@@ -1,0 +1,1 @@
+"""The dashboard, drawn in Python; ``python -m grafana`` writes its JSON."""

@@ -1,0 +1,62 @@
+"""What stops, dies and multiplies; these tests change the stack, and come back to one replica."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from .conftest import Stack, wait_for
+
+
+def test_stopping_the_server_loses_no_reply_in_flight(stack: Stack):
+    address = ("127.0.0.1", stack.port("server", 21567))
+    clients = [socket.create_connection(address, timeout=30) for _ in range(30)]
+    wait_for(lambda: stack.metric("socketserver_connections_open") >= 30, "all are open")
+    stopping = threading.Thread(target=stack.run, args=("stop", "server"))
+    stopping.start()
+    time.sleep(1)
+    # Within the read deadline of connections that were open when the stop came.
+    replies = []
+    for client in clients:
+        client.sendall(b"late\n")
+        replies.append(client.makefile("rb").read())
+        client.close()
+    stopping.join()
+    assert all(reply.endswith(b"] late\n") for reply in replies)
+    last = stack.log()[-1]
+    assert (last["event"], last["forced"]) == ("drain_finished", 0)
+    stack.run("up", "--detach", "--wait", "server")
+
+
+def test_killing_the_server_shows_and_the_client_recovers(stack: Stack):
+    wait_for(lambda: stack.value('sum(up{job="server"})') == 1, "the server is up")
+    stack.run("kill", "server")
+    wait_for(lambda: stack.value('sum(up{job="server"})') == 0, "its absence shows in up")
+    failed = 'sum(replay_exchanges_total{outcome!="ok"})'
+    wait_for(lambda: stack.value(failed) > 0, "the client counts failures")
+    stack.run("up", "--detach", "--wait", "server")
+    wait_for(
+        lambda: stack.value('sum(rate(replay_exchanges_total{outcome="ok"}[4s]))') > 1, "the client is back"
+    )
+
+
+def test_three_replicas_are_all_scraped_and_all_get_traffic(stack: Stack):
+    try:
+        stack.run("up", "--detach", "--wait", "--no-recreate", "--scale", "server=3", "server")
+        wait_for(lambda: stack.value('count(up{job="server"} == 1)') == 3, "three targets are up")
+        busy = "count(rate(socketserver_connections_accepted_total[6s]) > 0)"
+        wait_for(lambda: stack.value(busy) == 3, "each has traffic")
+        assert len(set(stack.addresses("server", 21567))) == 3
+    finally:
+        stack.run("up", "--detach", "--wait", "--no-recreate", "--scale", "server=1", "server")
+
+
+@pytest.mark.parametrize("service", ["server", "client"])
+def test_a_container_has_no_more_rights_than_it_needs(stack: Stack, service: str):
+    assert stack.run("exec", service, "python", "-c", "import os; print(os.getuid())").strip() == "10001"
+    failed = stack.run("exec", service, "python", "-c", "open('/app/x', 'w')", check=False)
+    assert failed == ""
+    status = stack.run("exec", service, "python", "-c", "print(open('/proc/self/status').read())")
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
