@@ -6,13 +6,6 @@ The views, the dashboards and ``docs/metrics.md`` are made from this table, so t
 from dataclasses import dataclass
 from typing import Literal
 
-BUCKETS = (
-    50e-6, 100e-6, 250e-6, 500e-6,
-    1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3,
-    1.0, 2.5, 5.0, 10.0,
-)  # fmt: skip
-"""Upper edges of every duration histogram, in seconds. The latency objective stands on the 10 ms edge."""
-
 
 @dataclass(frozen=True, slots=True)
 class Instrument:

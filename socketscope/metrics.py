@@ -4,23 +4,18 @@ import platform
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate, count
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from socketscope import __version__, instruments
 from socketscope.backlog import queue
-from socketscope.instruments import BUCKETS, Instrument
-from socketscope.totals import DatagramFigures, Distribution, Figures
+from socketscope.families import counter, gauge, histogram, info
+from socketscope.totals import DatagramFigures, Figures
 
 if TYPE_CHECKING:
     from socketscope.base import ObservedServer
@@ -89,7 +84,7 @@ class MetricsView(Collector):
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
         yield from _common_families(figures)
         datagrams = {n: f for n, f in figures.items() if isinstance(f, DatagramFigures)}
-        yield _counter(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
+        yield counter(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
         yield from _queue_families(live)
         yield from self._process_families(live)
 
@@ -98,82 +93,46 @@ class MetricsView(Collector):
         return ()
 
     def _process_families(self, servers: "list[ObservedServer]") -> Iterator[Metric]:
-        threads = _gauge(instruments.THREADS)
         both = [server.threads for server in servers]
-        threads.add_metric(["idle"], sum(idle for idle, _ in both))
-        threads.add_metric(["busy"], sum(busy for _, busy in both))
-        yield threads
-        limit = _gauge(instruments.LIMIT)
-        limit.add_metric([], sum({id(s.capacity): s.capacity.limit for s in servers}.values()))
-        yield limit
-        if self.log is not None:
-            yield _counter(instruments.LOG_LINES, [((), self.log.writer.written)])
-            yield _counter(instruments.LOG_DROPPED, [((), self.log.writer.dropped)])
-        else:
-            yield _counter(instruments.LOG_LINES, [((), 0)])
-            yield _counter(instruments.LOG_DROPPED, [((), 0)])
-        draining = _gauge(instruments.DRAINING)
-        draining.add_metric([], int(self.draining))
-        yield draining
-        build = InfoMetricFamily(instruments.BUILD.family, instruments.BUILD.help)
-        build.add_metric([], {"version": __version__, "python": platform.python_version()})
-        yield build
+        idle, busy = sum(idle for idle, _ in both), sum(busy for _, busy in both)
+        yield gauge(instruments.THREADS, [(("idle",), idle), (("busy",), busy)])
+        limits = {id(server.capacity): server.capacity.limit for server in servers}
+        yield gauge(instruments.LIMIT, [((), sum(limits.values()))])
+        writer = None if self.log is None else self.log.writer
+        yield counter(instruments.LOG_LINES, [((), writer.written if writer else 0)])
+        yield counter(instruments.LOG_DROPPED, [((), writer.dropped if writer else 0)])
+        yield gauge(instruments.DRAINING, [((), self.draining)])
+        yield info(instruments.BUILD, {"version": __version__, "python": platform.python_version()})
 
 
 def _stream_families(figures: dict[str, Figures]) -> Iterator[Metric]:
     each = figures.items()
-    yield _counter(instruments.ACCEPTED, [((name,), f.accepted) for name, f in each])
-    yield _counter(instruments.CLOSED, _by(figures, lambda f: f.closed))
-    yield _counter(instruments.REJECTED, _by(figures, lambda f: f.rejected))
-    opened = _gauge(instruments.OPEN)
-    for name, f in each:
-        opened.add_metric([name], f.open)
-    yield opened
-    yield _histogram(instruments.RESPONSE, {name: f.response for name, f in each})
-    yield _counter(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
+    yield counter(instruments.ACCEPTED, [((name,), f.accepted) for name, f in each])
+    yield counter(instruments.CLOSED, _by(figures, lambda f: f.closed))
+    yield counter(instruments.REJECTED, _by(figures, lambda f: f.rejected))
+    yield gauge(instruments.OPEN, [((name,), f.open) for name, f in each])
+    yield histogram(instruments.RESPONSE, [((name,), f.response) for name, f in each])
+    yield counter(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
 
 
 def _common_families(figures: Mapping[str, Figures | DatagramFigures]) -> Iterator[Metric]:
     each = figures.items()
-    yield _counter(instruments.RECEIVED, [((name,), f.received) for name, f in each])
-    yield _counter(instruments.SENT, [((name,), f.sent) for name, f in each])
-    yield _counter(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
-    yield _histogram(instruments.HANDLE, {name: f.handle for name, f in each})
+    yield counter(instruments.RECEIVED, [((name,), f.received) for name, f in each])
+    yield counter(instruments.SENT, [((name,), f.sent) for name, f in each])
+    yield counter(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
+    yield histogram(instruments.HANDLE, [((name,), f.handle) for name, f in each])
 
 
 def _queue_families(servers: "list[ObservedServer]") -> Iterator[Metric]:
-    length, limit = _gauge(instruments.QUEUE_LENGTH), _gauge(instruments.QUEUE_LIMIT)
+    queues = {}
     for server in servers:
-        if server.kind == "tcp":
-            try:
-                waiting, room = queue(server.socket)
-            except OSError:
-                continue  # closed meanwhile
-            length.add_metric([server.name], waiting)
-            limit.add_metric([server.name], room)
-    yield length
-    yield limit
+        # A listener may close meanwhile.
+        with suppress(OSError):
+            if server.kind == "tcp":
+                queues[server.name] = queue(server.socket)
+    yield gauge(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
+    yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
 
 
 def _by(figures: dict[str, _F], pick: Callable[[_F], dict[str, int]]) -> list[tuple[tuple[str, ...], int]]:
     return [((name, value), n) for name, f in figures.items() for value, n in pick(f).items()]
-
-
-def _counter(instrument: Instrument, samples: list[tuple[tuple[str, ...], int]]) -> Metric:
-    family = CounterMetricFamily(instrument.family, instrument.help, labels=instrument.labels)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
-
-
-def _gauge(instrument: Instrument) -> GaugeMetricFamily:
-    return GaugeMetricFamily(instrument.name, instrument.help, labels=instrument.labels)
-
-
-def _histogram(instrument: Instrument, distributions: dict[str, Distribution]) -> Metric:
-    family = HistogramMetricFamily(instrument.name, instrument.help, labels=instrument.labels)
-    edges = [*map(str, BUCKETS), "+Inf"]
-    for name, distribution in distributions.items():
-        buckets = list(zip(edges, accumulate(distribution.counts), strict=True))
-        family.add_metric([name], buckets, sum_value=distribution.sum)
-    return family

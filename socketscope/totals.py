@@ -1,11 +1,10 @@
 """What all connections of a listener did, behind one lock, so that every snapshot of it is consistent."""
 
 import threading
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from socketscope.instruments import BUCKETS
+from socketscope.distribution import Distribution
 from socketscope.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
 
 if TYPE_CHECKING:
@@ -33,28 +32,6 @@ class Capacity:
                 return self.freed.wait_for(lambda: self.open < self.limit, seconds)
             finally:
                 self.waiting -= 1
-
-
-class Distribution:
-    """Durations in the buckets of every histogram, not cumulative; the last one has no upper edge."""
-
-    __slots__ = ("counts", "sum")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Add one duration."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.sum += seconds
-
-    def copy(self) -> "Distribution":
-        """Return one that later observations do not change."""
-        copy = Distribution()
-        copy.counts = self.counts.copy()
-        copy.sum = self.sum
-        return copy
 
 
 @dataclass(slots=True)
