@@ -35,7 +35,7 @@ EXCHANGE_INTENDED_DURATION = Instrument(
 CONNECT_DURATION = Instrument(
     "replay_connect_duration_seconds",
     "histogram",
-    "Time from the name's resolution to a connection, of connections that succeeded; under TLS the handshake too.",
+    "Time to connect, the name's resolution and a TLS handshake included, where that succeeded.",
     "How much of a slow exchange is the connect.",
 )
 FIRST_BYTE_DURATION = Instrument(

@@ -1,0 +1,126 @@
+"""When passes are due: pure functions of the time since the run began."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from socketscope.units import parse_duration
+
+_PRECISION = 1e-7
+"""Seconds to which a due time is solved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the load changes over time.
+
+    Attributes:
+        text: As it was given.
+        factor: From seconds to what the rate, or the number of users, is multiplied with: 0 to 1.
+        integral: From seconds to the factor's integral from 0.
+    """
+
+    text: str
+    factor: Callable[[float], float]
+    integral: Callable[[float], float]
+
+
+def parse_shape(text: str) -> Shape:
+    """Return the shape that ``NAME:KEY=VALUE,...`` names.
+
+    Raises:
+        ValueError: There is no such shape, or an argument is wrong.
+    """
+    name, _, rest = text.partition(":")
+    arguments = dict(part.partition("=")[::2] for part in rest.split(",") if part)
+    known = {"constant": {}, "ramp": {"from": "0", "over": "30s"}, "wave": {"period": "3m", "low": "0.2"},
+             "steps": {"count": "5", "every": "30s"}}  # fmt: skip
+    if name not in known:
+        raise ValueError(f"{name!r} is none of {', '.join(known)}")
+    if unknown := set(arguments) - set(known[name]):
+        raise ValueError(f"{name} has no {min(unknown)!r}; it has {', '.join(known[name]) or 'no arguments'}")
+    given = {**known[name], **arguments}
+    match name:
+        case "ramp":
+            return _ramp(text, _share(given["from"]), _length(given["over"]))
+        case "wave":
+            return _wave(text, _length(given["period"]), _share(given["low"]))
+        case "steps":
+            if not given["count"].isdecimal() or int(given["count"]) < 1:
+                raise ValueError(f"{given['count']!r} is no number of steps")
+            return _steps(text, int(given["count"]), _length(given["every"]))
+    return Shape(text, lambda _: 1.0, lambda t: t)
+
+
+def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterator[float]:
+    """Yield when each pass is due, in seconds since the run began.
+
+    Args:
+        rate: Passes a second where the shape's factor is 1.
+        shape: Multiplies the rate.
+        random: With one the gaps are those of a Poisson process, without even.
+    """
+    target, time = 0.0, 0.0
+    while True:
+        time = _solve(lambda t: rate * shape.integral(t), target, time)
+        yield time
+        target += 1.0 if random is None else random.expovariate(1.0)
+
+
+def _solve(function: Callable[[float], float], value: float, low: float) -> float:
+    """Return where a function that never falls reaches a value, at or after `low`."""
+    step = 1e-3
+    high = low
+    while function(high) < value:
+        low, high = high, high + step
+        step *= 2
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        if function(middle) < value:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text!r} is no share from 0 to 1")
+    return share
+
+
+def _length(text: str) -> float:
+    if (seconds := parse_duration(text)) <= 0:
+        raise ValueError("a length of time must be more than 0")
+    return seconds
+
+
+def _ramp(text: str, start: float, over: float) -> Shape:
+    def integral(t: float) -> float:
+        climbing = min(t, over)
+        return start * climbing + (1 - start) * climbing**2 / (2 * over) + max(t - over, 0.0)
+
+    return Shape(text, lambda t: start + (1 - start) * min(t / over, 1.0), integral)
+
+
+def _wave(text: str, period: float, low: float) -> Shape:
+    turn = 2 * math.pi / period
+    swing = (1 - low) / 2
+    return Shape(
+        text,
+        lambda t: low + swing * (1 - math.cos(turn * t)),
+        lambda t: (low + swing) * t - swing * math.sin(turn * t) / turn,
+    )
+
+
+def _steps(text: str, count: int, every: float) -> Shape:
+    def integral(t: float) -> float:
+        whole = min(int(t // every), count - 1)
+        return (whole * (whole + 1) / 2 * every + (whole + 1) * (t - whole * every)) / count
+
+    return Shape(text, lambda t: min(int(t // every) + 1, count) / count, integral)

@@ -1,0 +1,159 @@
+"""What a script consists of; parsing gives these, playing takes them. No I/O."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+class ScriptError(Exception):
+    """Something in a script that cannot be meant.
+
+    Its text is ``file:line:column: what is wrong``, the line, and a caret below the column.
+    """
+
+    def __init__(self, file: str, line: int, column: int, problem: str, source: str) -> None:
+        self.problem = problem
+        shown = source.replace("\t", " ")
+        super().__init__(f"{file}:{line}:{column}: {problem}\n    {shown}\n    {' ' * (column - 1)}^")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """``> TEXT``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dribble:
+    """``!dribble SIZE/INTERVAL TEXT``: the text, slowly."""
+
+    size: int
+    interval: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """``!flood SIZE``: bytes without a line's end."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """``!garbage SIZE``: random bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """``<`` and its kin: what the server must say next.
+
+    Attributes:
+        kind: ``line`` is this text, ``match`` holds a match of this regular expression, ``until`` and ``until
+            match`` read on until a line is or does, ``any`` is one line of anything, ``close`` the end.
+        text: The text or expression; empty for ``any`` and ``close``.
+    """
+
+    kind: Literal["line", "match", "until", "until match", "any", "close"]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """``pause``: fixed (low equals high), uniform, or exponential with the mean ``low`` (high is None)."""
+
+    low: float
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """``!hold DURATION``: silence with the connection open."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HalfClose:
+    """``!half-close``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """``!reset``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``== NAME``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``@eol``."""
+
+    name: Literal["crlf", "lf", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """``@timeout DURATION``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """``@reply``: what a send without an expectation waits for."""
+
+    name: Literal["line", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """``@set NAME TEXT``."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """``@values FILE.csv``, the path as it stands there."""
+
+    path: str
+
+
+Construct = (
+    Send | Dribble | Flood | Garbage | Expect | Pause | Hold | HalfClose | Reset
+    | Step | Ending | Timeout | Reply | Set | Values
+)  # fmt: skip
+
+SENDS = (Send, Dribble, Flood, Garbage)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A construct and the line that it stands on, from 1."""
+
+    number: int
+    construct: Construct
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file's constructs.
+
+    Attributes:
+        file: As it was named.
+        lines: Top to bottom.
+        literal: Whether texts are taken as they stand, without escapes and variables.
+    """
+
+    file: str
+    lines: tuple[Line, ...]
+    literal: bool = False
