@@ -118,12 +118,10 @@ class Ledger:
                 self.open += 1
                 self.connect.observe(seconds)
 
-    def disconnected(self, sent: int, received: int) -> None:
-        """Count a connection that has closed, with its bytes that `moved` has not counted."""
+    def disconnected(self) -> None:
+        """Count a connection that has closed."""
         with self.lock:
             self.open -= 1
-            self.sent += sent
-            self.received += received
 
     def moved(self, sent: int, received: int, first_byte: float | None) -> None:
         """Count the bytes of an exchange and, in seconds, the wait for its first reply byte."""

@@ -80,8 +80,7 @@ class Player:
                 first = next(action for action in program.actions if isinstance(action, Expectation))
                 self._begin(first.step, first.line)
             for action in program.actions:
-                if self._stop.requested:
-                    raise _Interrupted
+                self._check_stop()
                 self._do(action, context, lateness)
             self._settle(lateness)
         except Failed as failed:
@@ -104,12 +103,15 @@ class Player:
         if (conversation := self._conversation) is not None:
             conversation.abort()
 
-    def disconnect(self) -> None:
+    def disconnect(self, *, with_reset: bool = False) -> None:
         """Close the connection, if there is one."""
-        if self._conversation is not None:
+        if (conversation := self._conversation) is not None:
             self._account(None)
-            self._conversation.close()
-            self._ledger.disconnected(0, 0)
+            if with_reset:
+                conversation.reset()
+            else:
+                conversation.close()
+            self._ledger.disconnected()
             self._conversation = None
 
     def _do(self, action: Action, context: dict[str, str], lateness: float) -> None:
@@ -128,20 +130,19 @@ class Player:
             case Hold(seconds):
                 self._sleep(seconds)
             case HalfClose():
-                if self._conversation is not None:
-                    with suppress(OSError):
-                        self._conversation.half_close()
+                self._half_close()
             case Reset():
                 self._settle(lateness)
-                if self._conversation is not None:
-                    self._account(None)
-                    self._conversation.reset()
-                    self._ledger.disconnected(0, 0)
-                    self._conversation = None
+                self.disconnect(with_reset=True)
             case Assignment(name, template):
                 context[name] = decode(template.fill(context, self._random))
             case Table(rows):
                 context.update(next(self._rows.setdefault(id(action), cycle(dict(row) for row in rows))))
+
+    def _half_close(self) -> None:
+        if self._conversation is not None:
+            with suppress(OSError):
+                self._conversation.half_close()
 
     def _begin(self, step: str, line: int) -> Conversation:
         """Begin an exchange, with a connection where there is none."""
@@ -163,7 +164,7 @@ class Player:
         except ssl.SSLError as error:
             outcome, got = "reset", str(error)
         except ConnectionResetError as error:
-            outcome, got = "reset", error.strerror
+            outcome, got = "reset", error.strerror or str(error)
         except OSError as error:
             outcome, got = "refused", error.strerror or str(error)
         self._ledger.connected(outcome, time.perf_counter() - began)

@@ -1,0 +1,45 @@
+"""A person's prompt: each line on a connection of its own."""
+
+import contextlib
+import sys
+
+from client.targets import Ended, Target
+from client.text import decode, encode
+
+PROMPT = "> "
+REPLY_TIMEOUT = 10.0
+"""Seconds to wait for a reply."""
+
+
+def talk(target: Target) -> None:
+    """Read lines until an empty one or the end, and print each one's reply."""
+    if sys.stdin.isatty():
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401, PLC0415 - importing it gives `input` history and editing
+    while True:
+        try:
+            line = input(PROMPT)
+        except (EOFError, KeyboardInterrupt):
+            print()  # noqa: T201 - leaves the prompt's line
+            return
+        if not line:
+            return
+        reply = ask(target, line)
+        print("failed" if reply is None else reply, flush=True)  # noqa: T201 - what it is for
+
+
+def ask(target: Target, line: str) -> str | None:
+    """Return the reply to a line, without the space around it; None where none came."""
+    try:
+        conversation = target.connect()
+    except OSError:
+        return None
+    try:
+        conversation.send(encode(line) + b"\r\n", REPLY_TIMEOUT)
+        return decode(conversation.read_line(REPLY_TIMEOUT)).strip()
+    except Ended as ended:
+        return decode(ended.partial).strip() or None
+    except OSError:
+        return None
+    finally:
+        conversation.close()
