@@ -34,7 +34,7 @@ INTERNAL_ERROR = 70
 
 
 def main() -> NoReturn:
-    """Run the command line; an error that its user can mend is told in a line, or at its place in the script."""
+    """Run the command line; an error that its user can mend is told in a line, or where the script has it."""
     try:
         status = command.main(standalone_mode=False)
     except ScriptError as error:

@@ -7,11 +7,15 @@ from typing import Literal
 class ScriptError(Exception):
     """Something in a script that cannot be meant.
 
-    Its text is ``file:line:column: what is wrong``, the line, and a caret below the column.
+    Its text is ``file:line:column: what is wrong``, the line, and a caret below the column; of a file as a
+    whole, for which the line is 0, ``file: what is wrong``.
     """
 
     def __init__(self, file: str, line: int, column: int, problem: str, source: str) -> None:
         self.problem = problem
+        if not line:
+            super().__init__(f"{file}: {problem}")
+            return
         shown = source.replace("\t", " ")
         super().__init__(f"{file}:{line}:{column}: {problem}\n    {shown}\n    {' ' * (column - 1)}^")
 
