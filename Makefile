@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo test check bench soak lock
+.PHONY: help up down demo test check bench lock
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -17,7 +17,10 @@ down: ## stop the stack and remove all that it made
 	docker compose down --volumes --remove-orphans
 
 demo: .venv/.ready ## server and client in one terminal, without Docker; Ctrl-C ends both
-	$(VENV)/python -m client demo
+	@trap 'kill $$! 2>/dev/null' EXIT; \
+	$(VENV)/python -m server --log-level warning & sleep 1; \
+	echo "metrics: http://127.0.0.1:9464/metrics  Ctrl-C ends it"; \
+	$(VENV)/python -m client replay client/scripts --target tcp://127.0.0.1:21567 --users 4 --think 100ms --forever || true
 
 test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
 	$(VENV)/pytest
@@ -27,11 +30,8 @@ check: .venv/.ready ## lint, format, types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-bench: .venv/.ready ## compare with the peers, about 5 minutes
+bench: .venv/.ready ## compare with the peers, about a minute
 	$(VENV)/python -m benchmarks
-
-soak: .venv/.ready ## a million connections, faults mixed in
-	$(VENV)/python -m benchmarks.soak
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -1,6 +1,7 @@
 """The HTTP endpoint beside a program: ``/metrics``, ``/healthz`` and ``/readyz``."""
 
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -45,18 +46,24 @@ class Endpoint:
         """
         self._metrics: WsgiApp = make_wsgi_app(registry)
         self._ready = ready
-        self._server = waitress.create_server(
-            self._respond, host=host or "0.0.0.0", port=port, ident=None, **_LIMITS
-        )
-        bound = format_host_port(self._server.effective_host, int(self._server.effective_port))
-        self.url = f"http://{bound}/metrics"
+        # A name with several addresses is bound once, to its first.
+        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address, family=family)
+        self.url = f"http://{format_host_port(*listener.getsockname()[:2])}/metrics"
+        self._server = waitress.create_server(self._respond, sockets=[listener], ident=None, **_LIMITS)
         self._thread = threading.Thread(target=self._serve, name="metrics-endpoint", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving and free the port."""
-        self._server.close()
+        """Stop serving, hang up on who is connected, and free the port."""
+        self._server.trigger.pull_trigger(self._end)
         self._thread.join()
+
+    def _end(self) -> None:
+        # In the thread of waitress' loop, which ends when nothing is left to watch.
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()
 
     def _serve(self) -> None:
         # Closing the listener from another thread ends waitress' loop with an error of select.

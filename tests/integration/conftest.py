@@ -53,6 +53,17 @@ class Stack:
         assert not check or ended.returncode == 0, ended.stderr
         return ended.stdout
 
+    def run_beside(self, service: str, *arguments: str) -> str:
+        """Run a container of a service's image in the stack's network, once, and return what it prints."""
+        image = self.run("images", "--format", "json", service)
+        name = json.loads(image)[0]["Repository"]
+        network = f"{os.environ['COMPOSE_PROJECT_NAME']}_default"
+        ended = subprocess.run(
+            ["docker", "run", "--rm", "--network", network, name, *arguments],
+            cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        return ended.stdout
+
     def containers(self, service: str) -> list[str]:
         return self.run("ps", "--quiet", service).split()
 
@@ -94,7 +105,8 @@ class Stack:
 
     def log(self, service: str = "server") -> list[dict[str, Any]]:
         """Return the log's events."""
-        text = self.run("logs", "--no-log-prefix", "--no-color", service)
+        # Of a container that has stopped, the first line begins with a terminal's control sequence.
+        text = self.run("logs", "--no-log-prefix", "--no-color", service).replace("\x1b[2K", "")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 

@@ -1,6 +1,7 @@
 """What the client sent, the server counted, Prometheus stored and the log says is one and the same."""
 
 import json
+from functools import partial
 from typing import Any
 
 from .conftest import Stack, wait_for
@@ -15,9 +16,9 @@ def test_the_clients_ledger_the_counters_prometheus_and_the_log_agree_exactly(st
         before = {name: stack.metric(name) for name in COUNTED}
         lines = len(connections(stack))
         summary = json.loads(
-            stack.run(
-                "run", "--rm", "--no-deps", "client", "replay", "client/scripts",
-                "--target", "tcp://server:21567", "--users", "4", "--loops", "20", "--summary", "json",
+            stack.run_beside(
+                "client", "replay", "client/scripts", "--target", "tcp://server:21567", "--users", "4",
+                "--loops", "20", "--summary", "json",
             )
         )  # fmt: skip
         assert summary["failed"] == summary["in_flight"] == 0
@@ -36,10 +37,8 @@ def test_the_clients_ledger_the_counters_prometheus_and_the_log_agree_exactly(st
             assert sum(line[field] for line in logged) == counted[name]
 
         for name in COUNTED:
-            total = before[name] + counted[name]
-            wait_for(
-                lambda name=name, total=total: stack.value(f"sum({name})") == total, f"Prometheus has {name}"
-            )
+            has_it = partial(prometheus_has, stack, name, before[name] + counted[name])
+            wait_for(has_it, f"Prometheus has {name}")
     finally:
         stack.run("start", "client")
 
