@@ -1,0 +1,21 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server import framing
+
+
+@given(st.binary(), st.sampled_from([b"\n", b"\r\n"]))
+def test_content_is_the_line_without_its_ending(content, ending):
+    content = content.replace(b"\n", b"").removesuffix(b"\r")
+    assert framing.content(content + ending) == content
+
+
+@given(st.binary())
+def test_a_reply_holds_the_line_exactly(raw):
+    assert framing.reply(raw, "now") == b"[now] " + raw
+
+
+@given(st.integers(1, 50), st.integers(0, 60), st.sampled_from([b"", b"\n", b"\r\n"]))
+def test_what_is_read_is_enough_to_know_whether_a_line_fits(limit, size, ending):
+    raw = (b"x" * size + ending)[: framing.read_size(limit)]
+    assert framing.fits(raw, limit) == (size <= limit)

@@ -1,0 +1,138 @@
+import math
+
+import pytest
+
+from socketscope import Limits
+from socketscope.record import Record, describe
+from socketscope.totals import Capacity, StreamTotals
+
+
+@pytest.fixture
+def totals():
+    return StreamTotals(Capacity(2))
+
+
+@pytest.fixture
+def record(totals):
+    assert totals.accept()
+    return Record(totals, 1, ("127.0.0.1", 1), 100.0)
+
+
+def test_an_exchange_is_a_turn_from_receiving_to_sending(record, totals):
+    record.took(3, 101.0)
+    record.took(4, 102.0)
+    record.gave(5, 102.5)
+    record.gave(6, 103.0)
+    assert (record.received, record.sent, record.exchanges) == (7, 11, 1)
+    assert totals.close(record, 104.0)
+    figures = totals.snapshot()
+    assert (figures.received, figures.sent, figures.exchanges) == (7, 11, 1)
+    assert figures.response.sum == pytest.approx(1.0)
+    assert figures.handle.sum == pytest.approx(4.0)
+    assert (figures.accepted, figures.open, figures.closed["ok"]) == (1, 0, 1)
+
+
+def test_what_is_sent_before_anything_was_received_is_no_exchange(record):
+    record.gave(10, 100.1)
+    record.gave(10, 100.2)
+    assert record.exchanges == 0
+    record.took(1, 100.3)
+    record.gave(1, 100.4)
+    assert record.exchanges == 1
+
+
+def test_an_exchange_is_recorded_when_the_next_one_begins(record, totals):
+    record.took(1, 100.1)
+    record.gave(1, 100.2)
+    assert totals.snapshot().exchanges == 0
+    record.took(1, 100.3)
+    assert totals.snapshot().exchanges == 1
+    assert totals.snapshot().received == 1
+
+
+@pytest.mark.parametrize("direction", ["took", "gave"])
+def test_a_stream_without_exchanges_is_recorded_once_a_second(record, totals, direction):
+    for tenth in range(25):
+        getattr(record, direction)(1, 100.0 + tenth / 10)
+    figures = totals.snapshot()
+    assert figures.received + figures.sent in {19, 20}
+    assert figures.exchanges == 0
+
+
+def test_a_record_is_closed_once(record, totals):
+    record.fail("forced")
+    assert totals.close(record, 101.0)
+    assert not totals.close(record, 102.0)
+    record.took(5, 103.0)
+    totals.progress(record, 103.0, replied=True)
+    assert totals.snapshot().received == 0
+    assert totals.snapshot().closed["forced"] == 1
+
+
+def test_of_several_failures_the_first_in_rank_is_the_outcome(record):
+    assert record.outcome == "empty"
+    record.took(1, 100.1)
+    assert record.outcome == "ok"
+    record.fail("reset", ConnectionResetError(104, "Connection reset by peer"))
+    record.fail("handler_error", ValueError("x"))
+    record.fail("idle_timeout")
+    assert record.outcome == "handler_error"
+    assert record.error == "ValueError: x"
+
+
+def test_a_peer_that_leaves_with_nothing_to_answer_has_not_failed(record):
+    record.took(1, 100.1)
+    record.gave(1, 100.2)
+    record.lose(ConnectionResetError())
+    assert record.outcome == "ok"
+    record.took(1, 100.3)
+    record.lose(ConnectionResetError())
+    assert record.outcome == "reset"
+
+
+def test_the_read_deadline_begins_with_a_request_and_the_idle_one_with_a_reply(record):
+    limits = Limits(read_timeout=10, idle_timeout=60)
+    assert record.input_deadline(limits) == 110.0
+    record.took(1, 105.0)
+    assert record.input_deadline(limits) == 110.0
+    record.gave(1, 106.0)
+    assert record.idle
+    assert record.input_deadline(limits) == 166.0
+    record.took(1, 150.0)
+    assert not record.idle
+    assert record.input_deadline(limits) == 160.0
+    assert record.input_deadline(Limits()) == math.inf
+
+
+def test_no_more_than_the_limit_are_accepted_at_once(totals):
+    assert totals.accept()
+    assert totals.accept()
+    assert not totals.accept()
+    totals.reject("capacity")
+    totals.close(Record(totals, 1, None, 0.0), 1.0)
+    assert totals.accept()
+    figures = totals.snapshot()
+    assert (figures.accepted, figures.open, figures.rejected["capacity"]) == (3, 2, 1)
+
+
+def test_an_error_is_described_with_its_place():
+    try:
+        raise ValueError("bad\nline")
+    except ValueError as error:
+        text = describe(error)
+    assert text.startswith("ValueError: bad\nline (")
+    assert text.endswith("in test_an_error_is_described_with_its_place)")
+    assert describe(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"max_connections": 0}, "max_connections is 0, it must be at least 1"),
+        ({"read_timeout": 0}, "read_timeout is 0 s, it must be more than 0"),
+        ({"drain_timeout": -1}, "drain_timeout is -1 s, it must not be negative"),
+    ],
+)
+def test_limits_that_cannot_be_meant_are_refused(wrong, told):
+    with pytest.raises(ValueError, match=told):
+        Limits(**wrong)

@@ -1,0 +1,92 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketscope.addresses import Address, format_host_port, format_peer, parse_host_port, parse_url
+from socketscope.units import format_duration, parse_duration, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("30s", 30), ("2m", 120), ("1h", 3600), ("7", 7), (".5", 0.5), ("50us", 5e-5)],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1s", "1 d", "1e3", "ms"])
+def test_no_durations(text):
+    with pytest.raises(ValueError, match="is not a duration: write it like 500ms, 30s or 2m"):
+        parse_duration(text)
+
+
+@given(st.integers(1, 10**7).map(lambda n: n / 1000))
+def test_a_duration_reads_back(seconds):
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("64KiB", 65536), ("1MiB", 1 << 20), ("2GiB", 2 << 30), ("3B", 3)]
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "KiB", "-1", "1KB"])
+def test_no_sizes(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(text)
+
+
+@given(st.sampled_from(["127.0.0.1", "::1", "localhost", ""]), st.integers(0, 65535))
+def test_host_and_port_read_back(host, port):
+    assert parse_host_port(format_host_port(host, port)) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["", "x", "x:", "x:y", "x:70000", "::1:80", "a@b:80", "x:80/y"])
+def test_no_host_and_port(text):
+    with pytest.raises(ValueError, match="is not HOST:PORT"):
+        parse_host_port(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("tcp://127.0.0.1:80", Address("tcp", "127.0.0.1", 80)),
+        ("tcp://[::1]:80", Address("tcp", "::1", 80)),
+        ("unix:///run/x", Address("unix", path="/run/x")),
+    ],
+)
+def test_urls_read_back(text, address):
+    assert parse_url(text, ("tcp", "unix")) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("http://x:1", "must start with one of tcp://, unix://"),
+        ("x:1", "must start with one of"),
+        ("unix://run/x", "needs an absolute path"),
+        ("tcp://x", "is not HOST:PORT"),
+    ],
+)
+def test_no_urls(text, told):
+    with pytest.raises(ValueError, match=told):
+        parse_url(text, ("tcp", "unix"))
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("127.0.0.1", 5), "127.0.0.1:5"),
+        (("::1", 5, 0, 0), "[::1]:5"),
+        (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1:5"),
+        ("/run/x", "/run/x"),
+        ("", ""),
+        (None, ""),
+        (b"\0name\xff", "@name\\xff"),
+    ],
+)
+def test_a_client_has_one_name(address, text):
+    assert format_peer(address) == text
