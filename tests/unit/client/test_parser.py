@@ -71,7 +71,8 @@ WRONG = [
     (
         "> ${random:hex:x}",
         (
-            "x.talk:1:3: ${random:hex:x} is none of ${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}\n"
+            "x.talk:1:3: ${random:hex:x} is none of "
+            "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}\n"
             "    > ${random:hex:x}\n      ^"
         ),
     ),

@@ -1,0 +1,1 @@
+"""Side-by-side measurements, each against its peers in one run."""

@@ -1,0 +1,316 @@
+"""The client as its users run it, against servers that misbehave in one way each."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.instruments import OUTCOMES
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30
+COMMAND = (sys.executable, "-m", "client")
+
+
+@contextlib.contextmanager
+def serving(handle: Callable[[socket.socket], Any]) -> Iterator[str]:
+    """Serve each connection with a function; yield the URL."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            handle(connection)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def echo(connection: socket.socket) -> None:
+    for line in connection.makefile("rb"):
+        connection.sendall(line)
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(100)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def say(*parts: bytes) -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(100)
+        for part in parts:
+            connection.sendall(part)
+
+    return handle
+
+
+def stall(connection: socket.socket) -> None:
+    connection.recv(100)
+    time.sleep(2)
+
+
+def nobody() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "x.talk"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **options,
+    )
+
+
+def replay(script: str, target: str, *options: str) -> tuple[int, dict[str, Any]]:
+    ended = run("replay", script, "--target", target, "--summary", "json", *options)
+    summary = json.loads(ended.stdout)
+    assert summary["attempted"] == sum(summary["outcomes"].values()) + summary["in_flight"]
+    return ended.returncode, summary
+
+
+ONE = "@timeout 300ms\n> hello\n< hello\n"
+CASES = [
+    ("ok", echo, ONE),
+    ("reset", reset, ONE),
+    ("timeout", stall, ONE),
+    ("closed", say(), ONE),
+    ("short_reply", say(b"hel"), ONE),
+    ("mismatch", say(b"bye\r\n"), ONE),
+    ("unexpected_data", say(b"hello\r\nmore\r\n"), ONE),
+    ("send_error", reset, "@reply none\n> a\npause 300ms\n!dribble 1B/100ms hello\n"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "handle", "script"), CASES, ids=[case[0] for case in CASES])
+def test_each_outcome_is_told_and_counted(tmp_path, outcome, handle, script):
+    with serving(handle) as target:
+        status, summary = replay(write(tmp_path, script), target, "--connect", "pass")
+    assert summary["outcomes"][outcome] == 1
+    assert status == (0 if outcome == "ok" else 1)
+    assert list(summary["outcomes"]) == list(OUTCOMES)
+
+
+def test_a_refused_connection_and_an_unknown_name_are_told_apart(tmp_path):
+    status, summary = replay(write(tmp_path, ONE), nobody())
+    assert (status, summary["outcomes"]["refused"]) == (4, 1)
+    status, summary = replay(write(tmp_path, ONE), "tcp://no-such-name.invalid:1")
+    assert (status, summary["outcomes"]["dns_error"]) == (4, 1)
+
+
+def test_the_first_failure_is_shown_with_its_place(tmp_path):
+    with serving(say(b"hallo\r\n")) as target:
+        ended = run("replay", write(tmp_path, ONE), "--target", target)
+    assert ended.returncode == 1
+    assert f"first failure: {tmp_path}/x.talk:3\n  expected  'hello'\n  got       'hallo'\n" in ended.stdout
+
+
+def test_a_conversation_of_many_forms_is_played(tmp_path):
+    script = r"""
+@set name ${random:hex:4}
+== transcript
+> one ${seq} ${name}
+<~ ^one (?P<number>\d+) [0-9a-f]{4}$
+> two ${number}
+< two ${number}
+== until
+> a\x41
+<... aA
+!dribble 2B/1ms slowly
+< slowly
+!half-close
+<$
+"""
+    with serving(echo) as target:
+        status, summary = replay(
+            write(tmp_path, script), target, "--connect", "pass", "--loops", "3", "--users", "2"
+        )
+    assert (status, summary["failed"], summary["passes"]) == (0, 0, 6)
+    assert {name: step["ok"] for name, step in summary["steps"].items()} == {"transcript": 12, "until": 12}
+
+
+def test_an_open_loop_shows_a_stall_that_a_closed_one_hides(tmp_path):
+    gate = threading.Event()
+
+    def stalling(connection: socket.socket) -> None:
+        for line in connection.makefile("rb"):
+            if not gate.is_set():
+                gate.set()
+                time.sleep(1)
+            connection.sendall(line)
+
+    with serving(stalling) as target:
+        options = ("--rate", "50", "--duration", "3s", "--connect", "user")
+        _, summary = replay(write(tmp_path, "> x\n< x\n"), target, *options)
+    # Of 150 passes one waited for the server and 50 for their turn behind it.
+    assert summary["service_seconds"]["p90"] < 0.2
+    assert summary["intended_seconds"]["p90"] > 0.3
+    assert summary["intended_seconds"]["p99"] > 0.8
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_at_once_with_a_summary(tmp_path, number, status):
+    with serving(stall) as target:
+        process = subprocess.Popen(
+            [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", target, "--forever",
+             "--summary", "json"],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(1.5)
+        began = time.monotonic()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == status
+    assert time.monotonic() - began < 3
+    assert json.loads(output)["in_flight"] == 1
+
+
+def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    process = subprocess.Popen(
+        [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", f"tcp://127.0.0.1:{port}", "--forever",
+         "--summary", "json"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1.5)
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        for _ in range(3):
+            connection, _ = listener.accept()
+            echo_one = connection.makefile("rb").readline()
+            connection.sendall(echo_one)
+            connection.close()
+    process.terminate()
+    output, _ = process.communicate(timeout=PATIENCE)
+    outcomes = json.loads(output)["outcomes"]
+    assert 1 <= outcomes["refused"] < 30
+    assert outcomes["ok"] >= 2
+
+
+def test_its_metrics_can_be_scraped_after_the_end(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    with serving(echo) as target:
+        process = subprocess.Popen(
+            [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", target, "--loops", "7",
+             "--metrics", f"127.0.0.1:{port}", "--linger", "2s"],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        process.communicate(timeout=PATIENCE)
+    assert 'replay_exchanges_total{outcome="ok",step="main"} 7.0' in page
+    assert 'replay_exchanges_total{outcome="timeout",step="main"} 0.0' in page
+    assert "_created" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("replay", "x.talk"), 2, "client: Missing option '--target'.\n"),
+        (
+            ("replay", "x.talk", "--target", "http://x:1"),
+            2,
+            "client: Invalid value for '--target': 'http://x:1' is",
+        ),
+        (
+            ("replay", "no.talk", "--target", "tcp://x:1"),
+            3,
+            "no.talk: cannot be read: No such file or directory\n",
+        ),
+        (
+            ("replay", "client/scripts", "--target", "tcp://x:1", "--loops", "1", "--forever"),
+            2,
+            "client: --loops",
+        ),
+        (("replay", "client/scripts", "--target", "tcp://x:1", "--fail-on", "x"), 2, "client: Invalid value"),
+        (
+            ("replay", "client/scripts", "--target", "tcp://x:1", "--strict-rate"),
+            2,
+            "client: --strict-rate needs",
+        ),
+        (
+            ("replay", "client/scripts", "--target", "tcp://x:1", "--insecure"),
+            2,
+            "client: --ca and --insecure are",
+        ),
+        (("check", "no.talk"), 3, "no.talk: cannot be read: No such file or directory\n"),
+        (("check", "client/scripts"), 0, ""),
+    ],
+)
+def test_what_a_user_did_wrong_is_one_line(arguments, status, told):
+    ended = run(*arguments)
+    assert ended.returncode == status
+    assert ended.stderr.startswith(told)
+    assert ended.stderr.count("\n") == bool(told)
+
+
+def test_a_rate_that_is_not_held_can_be_a_failure(tmp_path):
+    def slow(connection: socket.socket) -> None:
+        for line in connection.makefile("rb"):
+            time.sleep(0.1)
+            connection.sendall(line)
+
+    with serving(slow) as target:
+        options = ("--rate", "100", "--duration", "1s", "--strict-rate", "--fail-on", "p50 > 10s")
+        status, summary = replay(write(tmp_path, "> x\n"), target, *options)
+    assert status == 5
+    assert summary["dropped"] > 50
+
+
+def test_unix_and_datagram_targets_are_spoken_to(tmp_path):
+    path = tmp_path / "s"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "server", "--metrics", "none", "--listen", f"unix://{path}",
+         "--listen", "udp://127.0.0.1:0", "--listen", f"unixgram://{path}.dgram"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        for url in json.loads(server.stdout.readline())["listeners"].values():
+            status, summary = replay(write(tmp_path, "> x ${seq}\n<~ \\] x ${seq}$\n"), url, "--loops", "5")
+            assert (status, summary["ok"]) == (0, 5)
+    finally:
+        server.terminate()
+        server.communicate(timeout=PATIENCE)
+
+
+def test_a_person_talks():
+    with serving(echo) as target:
+        ended = run("talk", "--target", target, input="hello\n  spaces \n\nnever sent\n")
+    assert ended.stdout == "> hello\n> spaces\n> "
+    assert ended.returncode == 0
+
+
+def test_a_person_is_told_of_a_failure_and_leaves_with_the_end_of_input():
+    ended = run("talk", "--target", nobody(), input="hello\n")
+    assert ended.stdout == "> failed\n> \n"
+    assert ended.returncode == 0
