@@ -1,0 +1,78 @@
+"""A program of the standard library with one import swapped, in a folder where there is nothing else."""
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+PROGRAM = """
+import http.server, socketserver, socket, threading
+from socketscope import ThreadingTCPServer
+from prometheus_client import REGISTRY
+
+class Plain(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(self.request.recv(100))
+
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+
+class Web(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_): pass
+
+for handler, request in ((Plain, b"x\\n"), (Lines, b"x\\n"), (Web, b"GET / HTTP/1.0\\r\\n\\r\\n")):
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        with socket.create_connection(server.server_address) as client:
+            client.sendall(request)
+            assert client.recv(1000)
+        server.shutdown()
+        serving.join()
+
+def value(name, **labels):
+    return REGISTRY.get_sample_value(name, {"listener": "tcp", **labels})
+
+assert value("socketserver_connections_accepted_total") == 3
+assert value("socketserver_connections_closed_total", outcome="ok") == 3
+assert value("socketserver_exchanges_total") == 3
+assert value("socketserver_connections_open") == 0
+print("seen")
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        pytest.skip("the wheel is built with pip, which this environment lacks")
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
+        check=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_library_alone(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"socketscope"}
+    assert len(tops) == 2
+
+
+def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: Path, tmp_path: Path):
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM],
+        cwd=tmp_path, env={"PYTHONPATH": str(wheel)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.stdout, ended.stderr) == ("seen\n", "")
