@@ -75,6 +75,23 @@ class ObservedServer(socketserver.BaseServer, ABC):
     close_first = True
     block_on_close = True
 
+    def __init__(
+        self,
+        server_address: Any,
+        RequestHandlerClass: Callable[..., socketserver.BaseRequestHandler],  # noqa: N803 - the base's name
+        bind_and_activate: bool = True,
+    ) -> None:
+        # Of the standard library's concrete class, which stands between this one and BaseServer.
+        super().__init__(server_address, RequestHandlerClass, bind_and_activate=False)  # type: ignore[call-arg]
+        self.prepare()
+        if bind_and_activate:
+            try:
+                self.server_bind()  # type: ignore[attr-defined]  # of the same class
+                self.server_activate()
+            except BaseException:
+                self.server_close()
+                raise
+
     def prepare(self) -> None:
         """Set up what the constructor of the standard library's class does not."""
         self.capacity = Capacity(self.limits.max_connections)

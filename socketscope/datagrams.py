@@ -86,22 +86,10 @@ class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
 
     close_first = False  # the listener's socket is the one that replies go out on
 
-    def __init__(
-        self,
-        server_address: Any,
-        RequestHandlerClass: Callable[..., socketserver.BaseRequestHandler],  # noqa: N803 - the base's name
-        bind_and_activate: bool = True,
-    ) -> None:
-        super().__init__(server_address, RequestHandlerClass, bind_and_activate=False)
-        self.prepare()
+    def prepare(self) -> None:
+        """Set up what is observed, before anything is bound."""
+        super().prepare()
         self.totals: DatagramTotals = DatagramTotals(self.capacity)
-        if bind_and_activate:
-            try:
-                self.server_bind()
-                self.server_activate()
-            except BaseException:
-                self.server_close()
-                raise
 
     def get_request(self) -> Received:
         """Receive a datagram.

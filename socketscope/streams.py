@@ -4,7 +4,6 @@ import itertools
 import os
 import socket
 import socketserver
-from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -39,25 +38,13 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     request_queue_size = 1024
     refusal = b""
 
-    def __init__(
-        self,
-        server_address: Any,
-        RequestHandlerClass: Callable[..., socketserver.BaseRequestHandler],  # noqa: N803 - the base's name
-        bind_and_activate: bool = True,
-    ) -> None:
-        super().__init__(server_address, RequestHandlerClass, bind_and_activate=False)
+    def prepare(self) -> None:
+        """Set up what is observed, before anything is bound."""
+        super().prepare()
         self.socket = ListeningSocket(fileno=self.socket.detach())
-        self.prepare()
         self.totals: StreamTotals = StreamTotals(self.capacity)
         self.open: dict[Any, Record] = {}
         self._linger = Linger()
-        if bind_and_activate:
-            try:
-                self.server_bind()
-                self.server_activate()
-            except BaseException:
-                self.server_close()
-                raise
 
     def get_request(self) -> Received:
         """Accept a connection.
