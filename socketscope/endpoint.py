@@ -56,7 +56,9 @@ class Endpoint:
 
     def close(self) -> None:
         """Stop serving, hang up on who is connected, and free the port."""
-        self._server.trigger.pull_trigger(self._end)
+        # The loop may have run it, and closed the trigger's pipe, before the pipe is written to.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger(self._end)
         self._thread.join()
 
     def _end(self) -> None:
