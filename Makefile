@@ -18,7 +18,7 @@ down: ## stop the stack and remove all that it made
 
 demo: .venv/.ready ## server and client in one terminal, without Docker; Ctrl-C ends both
 	@trap 'kill $$! 2>/dev/null' EXIT; \
-	$(VENV)/python -m server --log-level warning & sleep 1; \
+	$(VENV)/python -m server --log-level warning & sleep 1; kill -0 $$! || exit 1; \
 	echo "metrics: http://127.0.0.1:9464/metrics  Ctrl-C ends it"; \
 	$(VENV)/python -m client replay client/scripts --target tcp://127.0.0.1:21567 --users 4 --think 100ms --forever || true
 
