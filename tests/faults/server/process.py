@@ -138,8 +138,11 @@ class ServerProcess:
     def close(self) -> None:
         for client in self.clients:
             client.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        # In order where it can be: a killed process tells nothing of what it ran.
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        self.process.kill()
         self.wait()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
