@@ -9,6 +9,7 @@ import struct
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
+_SO_BINDTOIFINDEX = 62
 
 # struct tcp_info of <linux/tcp.h>: eight bytes, then 32-bit words. For a listener tcpi_unacked is the
 # length of the accept queue and tcpi_sacked its limit.
@@ -27,6 +28,9 @@ _DROP_HANDSHAKES = (
 )
 _DROP_ALL = ((0x06, 0, 0, 0),)
 
+_NOWHERE = 0x7FFFFFFF
+"""The number of a network interface that there is not."""
+
 
 def queue(listener: socket.socket) -> tuple[int, int]:
     """Return length and limit of a TCP listener's accept queue.
@@ -38,25 +42,54 @@ def queue(listener: socket.socket) -> tuple[int, int]:
     return struct.unpack_from("I", info, _UNACKED)[0], struct.unpack_from("I", info, _SACKED)[0]
 
 
-def stop_arrivals(listener: socket.socket) -> None:
+def stop_arrivals(listener: socket.socket) -> bool:
     """Let no new connection, or datagram, into the queue; what is in it stays.
 
     A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s.
-    Where the kernel has no such filter nothing happens.
+    Some kernels grant filters to the privileged alone; there `refuse_arrivals` does it for a stream.
+
+    Returns:
+        Whether that could be done.
     """
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    with contextlib.suppress(OSError):
+    try:
         # struct sock_fprog: a length and a pointer.
         listener.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
         )
+    except OSError:
+        return listener.type == socket.SOCK_STREAM and refuse_arrivals(listener)
+    return True
+
+
+def refuse_arrivals(listener: socket.socket) -> bool:
+    """Have new connections refused, by binding the listener to an interface that does not exist.
+
+    Returns:
+        Whether that could be done. Without privilege it cannot be undone.
+    """
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
+    except OSError:
+        return False
+    return True
 
 
 def allow_arrivals(listener: socket.socket) -> None:
-    """Undo `stop_arrivals`."""
+    """Undo `stop_arrivals`.
+
+    Raises:
+        PermissionError: It cannot be undone.
+    """
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+    try:
+        interface = listener.getsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX)
+    except OSError:
+        return  # the kernel does not know of it
+    if interface == _NOWHERE:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, 0)
 
 
 def queue_length(listener: socket.socket) -> int:

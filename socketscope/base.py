@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,9 @@ from socketscope.totals import Capacity, Totals
 
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor or no memory for a connection."""
+
+UNSTOPPED = 1.0
+"""Seconds for which the queue is served at the end where the kernel cannot keep new clients out of it."""
 
 _ACCEPT_ERRORS = {
     EMFILE: "fd_limit",
@@ -95,7 +99,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
     def prepare(self) -> None:
         """Set up what the constructor of the standard library's class does not."""
         self.capacity = Capacity(self.limits.max_connections)
-        self.drain_by = float("inf")
+        self.drain_by = inf
         self._pool: Pool | None = None
         self._supervisor: threading.Thread | None = None
         self._stopping = False
@@ -122,7 +126,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
         """
         self._supervisor = threading.current_thread()
         self._ended.clear()
-        self.drain_by = float("inf")
+        self.drain_by = inf
         self._find_overrides()
         # The listener may be another one than at the activation.
         self.socket.setblocking(True)
@@ -135,8 +139,8 @@ class ObservedServer(socketserver.BaseServer, ABC):
             pool.supervise(poll_interval, lambda: self._guard(self.service_actions), lambda: self._stopping)
         finally:
             self._set_deadline()
-            self.stop_arrivals()
-            pool.drain(lambda: self.drain_by)
+            give_up_at = inf if self.stop_arrivals() else monotonic() + UNSTOPPED
+            pool.drain(lambda: min(self.drain_by, give_up_at))
             pool.stop()
             self._supervisor = None
             self._stopping = False
@@ -173,9 +177,9 @@ class ObservedServer(socketserver.BaseServer, ABC):
     def drain(self) -> int:
         """Return when nothing is being served: how much had to be forced at `drain_by`."""
 
-    def stop_arrivals(self) -> None:
-        """Let no new client into the listener's queue."""
-        backlog.stop_arrivals(self.socket)
+    def stop_arrivals(self) -> bool:
+        """Let no new client into the listener's queue; return whether that could be done."""
+        return backlog.stop_arrivals(self.socket)
 
     @property
     def threads(self) -> tuple[int, int]:

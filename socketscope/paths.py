@@ -38,13 +38,14 @@ class UnixPath(socketserver.BaseServer):
                 os.chmod(path, self.mode)  # noqa: PTH101 - a path may be bytes
             self._bound = _identity(path)
 
-    def stop_arrivals(self) -> None:
-        """Remove the path, so that nobody finds it any more."""
+    def stop_arrivals(self) -> bool:
+        """Remove the path, so that nobody finds it any more; return whether nobody comes any more."""
         if self._bound is not None and _identity(self.server_address) == self._bound:
             with suppress(OSError):
                 os.unlink(self.server_address)  # noqa: PTH108 - a path may be bytes
         self._bound = None
-        super().stop_arrivals()  # type: ignore[misc]  # of the observed server that this is mixed into
+        # Of the observed server that this is mixed into.
+        return bool(super().stop_arrivals())  # type: ignore[misc]
 
     def server_close(self) -> None:
         """Remove the path, then close."""

@@ -7,6 +7,7 @@ them, unless the process is merely busy: then more threads would only contend fo
 """
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from socketscope.backlog import waits
+from socketscope.sockets import TICK
 from socketscope.watch import RESERVE, Watch
 
 WATCH = 0.002
@@ -70,7 +72,7 @@ class Pool:
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_writer.setblocking(False)
         self._asleep = False
-        self._draining = False
+        self._leave_from = math.inf
         self._stopped = threading.Event()
         self._excess = 0
         self.on_start_failed: Callable[[], None] = lambda: None
@@ -103,7 +105,8 @@ class Pool:
 
     def drain(self, until: Callable[[], float]) -> None:
         """Serve what waits in the listener's queue; return when nothing does, or at that time."""
-        self._draining = True
+        # A handshake that was under way when arrivals were stopped has a full accept's time to complete.
+        self._leave_from = time.monotonic() + TICK
         watch = Watch(self)
         while any(worker.accepting for worker in self.workers) or waits(self._listener):
             if time.monotonic() >= until() or not (self.workers or self._start_if_possible()):
@@ -139,7 +142,7 @@ class Pool:
                 try:
                     received = self._receive()
                 except BlockingIOError:
-                    if self._draining:
+                    if time.monotonic() >= self._leave_from:
                         break
                     continue
                 finally:
