@@ -20,7 +20,7 @@ TICK = 0.1
 
 _Received = TypeVar("_Received")
 
-_GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
+GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
 """What the kernel says of a peer that is no longer there."""
 
 _recv = socket.socket.recv
@@ -30,6 +30,20 @@ _recvmsg = socket.socket.recvmsg
 _send = socket.socket.send
 _sendmsg = socket.socket.sendmsg
 _SENDFILE_CHUNK = 1 << 16
+
+
+def timed_out(record: Record) -> TimeoutError:
+    """Note, and return, that the next bytes did not come by their deadline."""
+    error = TimeoutError("the client did not send in time")
+    record.fail("idle_timeout" if record.idle else "read_timeout", error)
+    return error
+
+
+def not_taken(record: Record) -> TimeoutError:
+    """Note, and return, that a reply was not taken by its deadline."""
+    error = TimeoutError("the client did not take the reply in time")
+    record.fail("write_timeout", error)
+    return error
 
 
 def set_kernel_timeout(sock: socket.socket, option: int, seconds: float) -> None:
@@ -55,16 +69,43 @@ class ListeningSocket(socket.socket):
         return ObservedSocket(self.family, self.type, self.proto, fileno=descriptor), address
 
 
-class ObservedSocket(socket.socket):
+class Observed:
+    """What an observed socket notes of what passes, whatever carries it.
+
+    Attributes:
+        record: What it counts for; None observes nothing.
+    """
+
+    __slots__ = ()
+    record: Record | None
+    _limits: Limits
+    _patience: float | None  # the timeout that the handler has set
+
+    def _took(self, size: int, flags: int = 0) -> None:
+        record = self.record
+        if record is None or flags & socket.MSG_PEEK:
+            return
+        now = monotonic()
+        if record.pending and now > record.input_deadline(self._limits):
+            # A peer that sends a little now and then never waits for a tick.
+            raise timed_out(record)
+        record.took(size, now)
+
+    def _gave(self, size: int) -> None:
+        if size and (record := self.record) is not None:
+            record.gave(size, monotonic())
+
+
+class ObservedSocket(Observed, socket.socket):
     """A stream socket that counts for its record; without one it is a plain socket."""
 
     __slots__ = ("_at_once", "_limits", "_patience", "record")
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
-        self.record: Record | None = None
+        self.record = None
         self._limits = Limits()
-        self._patience: float | None = None  # the timeout that the handler has set
+        self._patience = None
         self._at_once = 0  # the flag of a send that must not wait unseen
 
     def observe(self, record: Record, limits: Limits) -> None:
@@ -173,20 +214,6 @@ class ObservedSocket(socket.socket):
             total += len(chunk)
         return total
 
-    def _took(self, size: int, flags: int) -> None:
-        record = self.record
-        if record is None or flags & socket.MSG_PEEK:
-            return
-        now = monotonic()
-        if record.pending and now > record.input_deadline(self._limits):
-            # A peer that sends a little now and then never waits for a tick.
-            raise self._timed_out(record)
-        record.took(size, now)
-
-    def _gave(self, size: int) -> None:
-        if size and (record := self.record) is not None:
-            record.gave(size, monotonic())
-
     def _receive_late(self, error: OSError, receive: Callable[[], _Received]) -> _Received:
         """Go on where a receive failed: wait to the deadline, or note that the peer is gone."""
         record = self.record
@@ -198,7 +225,7 @@ class ObservedSocket(socket.socket):
             while isinstance(error, BlockingIOError) and patience:
                 left = min(record.input_deadline(self._limits), impatient_at) - monotonic()
                 if left <= 0:
-                    raise self._timed_out(record)
+                    raise timed_out(record)
                 set_kernel_timeout(self, socket.SO_RCVTIMEO, left)
                 try:
                     return receive()
@@ -207,7 +234,7 @@ class ObservedSocket(socket.socket):
         finally:
             if patience and self.fileno() >= 0:
                 set_kernel_timeout(self, socket.SO_RCVTIMEO, min(patience, TICK))
-        if error.errno in _GONE:
+        if error.errno in GONE:
             record.lose(error)
         raise error
 
@@ -229,13 +256,7 @@ class ObservedSocket(socket.socket):
             finally:
                 record.stalled += monotonic() - began
             if isinstance(error, BlockingIOError):
-                error = TimeoutError("the client did not take the reply in time")
-                record.fail("write_timeout", error)
-        if error.errno in _GONE:
+                raise not_taken(record)
+        if error.errno in GONE:
             record.fail("reset", error)
         raise error
-
-    def _timed_out(self, record: Record) -> TimeoutError:
-        error = TimeoutError("the client did not send in time")
-        record.fail("idle_timeout" if record.idle else "read_timeout", error)
-        return error

@@ -4,6 +4,7 @@ import itertools
 import os
 import socket
 import socketserver
+import ssl
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -14,6 +15,7 @@ from socketscope.paths import UnixPath
 from socketscope.pool import WATCH
 from socketscope.record import LineTooLongError, Record
 from socketscope.sockets import TICK, ListeningSocket, ObservedSocket
+from socketscope.tls import ListeningTLSSocket, ObservedTLSSocket
 from socketscope.totals import StreamTotals
 
 DRAIN_LOOK = 0.02
@@ -46,6 +48,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         self.open: dict[Any, Record] = {}
         self._linger = Linger()
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown`, as the base class does, also where the listener was wrapped for TLS."""
+        if type(self.socket) is ssl.SSLSocket:
+            self.socket.__class__ = ListeningTLSSocket
+        super().serve_forever(poll_interval)
+
     def get_request(self) -> Received:
         """Accept a connection.
 
@@ -57,6 +65,8 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close."""
         try:
+            if isinstance(request, ObservedTLSSocket) and request.version() is None:
+                request.do_handshake()
             self.finish_request(request, client_address)
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
             self._note_failure(request, client_address, error)
@@ -111,7 +121,9 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             self.capacity.wait(TICK)
         record = Record(self.totals, next(_numbers), client_address, monotonic())
         self.open[request] = record
-        if isinstance(request, ObservedSocket):
+        if type(request) is ssl.SSLSocket:
+            request.__class__ = ObservedTLSSocket
+        if isinstance(request, (ObservedSocket, ObservedTLSSocket)):
             request.observe(record, self.limits)
         return True
 

@@ -1,0 +1,184 @@
+"""Handlers of the standard library under TLS, on servers that are wrapped as the standard library's are."""
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from socketscope import Limits, ThreadingTCPServer
+
+PATIENCE = 20.0
+SHORT = 0.5
+
+
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line.upper())
+
+
+class Flood(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(100)
+        self.request.sendall(bytes(64 << 20))
+
+
+class Server(ThreadingTCPServer):
+    def __init__(self, handler: type[socketserver.BaseRequestHandler], **limits: Any) -> None:
+        self.registry = self.own = CollectorRegistry()
+        self.limits = Limits(**limits)
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def count(self, name: str, **labels: str) -> float:
+        value = self.own.get_sample_value(f"socketserver_{name}", {"listener": "tcp", **labels})
+        assert value is not None
+        return value
+
+    def ended(self, outcome: str) -> None:
+        """Wait until a connection has ended, in this way."""
+        give_up_at = time.monotonic() + PATIENCE
+        while not sum(self.totals.snapshot().closed.values()):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+        assert self.totals.snapshot().closed[outcome] == 1
+
+
+class WrappingServer(Server):
+    """Wraps each connection by itself, the other way that there is."""
+
+    context: ssl.SSLContext
+
+    def get_request(self):
+        connection, address = super().get_request()
+        return self.context.wrap_socket(connection, server_side=True), address
+
+
+@contextlib.contextmanager
+def running(server: Server, context: ssl.SSLContext | None) -> Iterator[Server]:
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with server:
+            yield server
+            server.shutdown()
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def connect(server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection(server.server_address, timeout=PATIENCE)
+    # A peer that is strict: an end without TLS' own goodbye is an error.
+    return context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+
+
+def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, client_context):
+    with running(Server(Lines), server_context) as server, connect(server, client_context) as client:
+        for _ in range(2):
+            client.sendall(b"one line\n")
+            assert client.recv(100) == b"ONE LINE\n"
+        client.unwrap()
+        client.close()
+        server.ended("ok")
+        assert server.count("received_bytes_total") == server.count("sent_bytes_total") == 18
+        assert server.count("exchanges_total") == server.count("response_duration_seconds_count") == 2
+
+
+def test_a_server_that_closes_says_so(server_context, client_context):
+    class One(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(self.rfile.readline())
+
+    with running(Server(One), server_context) as server, connect(server, client_context) as client:
+        client.sendall(b"x\n")
+        assert client.recv(100) == b"x\n"
+        assert client.recv(100) == b""
+        server.ended("ok")
+
+
+def test_connections_that_are_wrapped_one_by_one_are_observed_too(server_context, client_context):
+    server = WrappingServer(Lines)
+    server.context = server_context
+    with running(server, None), connect(server, client_context) as client:
+        client.sendall(b"x\n")
+        assert client.recv(100) == b"X\n"
+        client.unwrap()
+        client.close()
+        server.ended("ok")
+        assert server.count("received_bytes_total") == 2
+
+
+def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_deadline(
+    server_context, client_context
+):
+    with running(Server(Lines, read_timeout=SHORT), server_context) as server:
+        mute = [socket.create_connection(server.server_address, timeout=PATIENCE) for _ in range(20)]
+        with connect(server, client_context) as client:
+            client.sendall(b"x\n")
+            assert client.recv(100) == b"X\n"
+        assert [peer.recv(1) for peer in mute] == [b""] * 20
+        for peer in mute:
+            peer.close()
+        assert server.totals.snapshot().closed["read_timeout"] == 20
+
+
+def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
+    with running(Server(Lines), server_context) as server:
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(100):
+                    pass
+        server.ended("reset")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(server_context, capfd):
+    with running(Server(Lines), server_context) as server:
+        socket.create_connection(server.server_address).close()
+        server.ended("empty")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit", "outcome"),
+    [(b"half", "read_timeout", "read_timeout"), (b"whole\n", "idle_timeout", "idle_timeout")],
+)
+def test_the_deadlines_hold(server_context, client_context, capfd, sent, limit, outcome):
+    with (
+        running(Server(Lines, **{limit: SHORT}), server_context) as server,
+        connect(server, client_context) as client,
+    ):
+        client.sendall(sent)
+        server.ended(outcome)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_peer_that_takes_no_reply_is_cut(server_context, client_context):
+    with (
+        running(Server(Flood, write_timeout=SHORT), server_context) as server,
+        connect(server, client_context) as client,
+    ):
+        client.sendall(b"x")
+        server.ended("write_timeout")
+
+
+def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
+    with running(Server(Lines), server_context) as server, connect(server, client_context) as client:
+        client.sendall(b"x\n")
+        assert client.recv(100) == b"X\n"
+        began = time.monotonic()
+        server.shutdown()
+        server.server_close()
+        assert time.monotonic() - began < PATIENCE / 4
+        assert server.forced == 0
+        server.ended("ok")
