@@ -82,8 +82,10 @@ def format_peer(address: Any) -> str:
     An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name.
     """
     if isinstance(address, tuple):
-        host = address[0].removeprefix("::ffff:") if "." in address[0] else address[0]
-        return format_host_port(host, address[1])
+        host, port, *scope = address
+        if scope and "." in host:
+            host = host.removeprefix("::ffff:")
+        return format_host_port(host, port)
     if isinstance(address, bytes):
         # An abstract Unix address: a name that begins with NUL and is any bytes.
         return address.decode("utf-8", "backslashreplace").replace("\0", "@")

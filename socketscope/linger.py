@@ -7,7 +7,6 @@ peer's buffers. gunicorn's bounds are 2 s and 64 KiB.
 import fcntl
 import selectors
 import socket
-import struct
 import termios
 import threading
 from collections.abc import Callable
@@ -20,15 +19,16 @@ MOST = 1024
 """Sockets that may linger at once; one more is closed directly."""
 
 _CHUNK = 1 << 16
+_NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
 _TICK = 0.1
 
 
-def unread(sock: socket.socket) -> int:
-    """Return how many bytes the peer has sent that were not received; 0 for a socket that is closed."""
+def unread(sock: socket.socket) -> bool:
+    """Return whether the peer has sent bytes that were not received; none has where the socket is closed."""
     try:
-        return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+        return fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) != _NOTHING
     except (OSError, ValueError):
-        return 0
+        return False
 
 
 @dataclass(slots=True)

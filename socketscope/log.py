@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -37,6 +38,8 @@ class Served(Protocol):
     exchanges: int
     error: str | None
 
+
+_JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 _Entry = tuple[float, str, str, dict[str, Any] | tuple[Any, ...]]
 
@@ -122,7 +125,7 @@ class Log:
 
     def _line(self, entry: _Entry) -> bytes:
         moment, event, level, fields = entry
-        timestamp = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        timestamp = datetime.fromtimestamp(moment, UTC)
         if isinstance(fields, dict):
             return self._render({"timestamp": timestamp, "level": level, "event": event, **fields})
         outcome = level
@@ -148,10 +151,16 @@ class Log:
 def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
     if form == "json":
         json: Any = structlog.processors.JSONRenderer(serializer=_dumps)
-        return lambda fields: bytes(json(None, "", fields))
+        return partial(json, None, "")
     console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
-    return lambda fields: str(console(None, "", fields)).encode("utf-8", "backslashreplace") + b"\n"
+
+    def render(fields: dict[str, Any]) -> bytes:
+        moment = fields.pop("timestamp").isoformat(timespec="milliseconds")
+        text = str(console(None, "", {"timestamp": moment, **fields}))
+        return text.encode("utf-8", "backslashreplace") + b"\n"
+
+    return render
 
 
-def _dumps(fields: dict[str, Any], **_: Any) -> bytes:
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+def _dumps(fields: dict[str, Any], default: Any) -> bytes:
+    return orjson.dumps(fields, default, _JSON_OPTIONS)

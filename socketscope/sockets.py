@@ -29,7 +29,14 @@ _recvfrom = socket.socket.recvfrom
 _recvmsg = socket.socket.recvmsg
 _send = socket.socket.send
 _sendmsg = socket.socket.sendmsg
+_gettimeout = socket.socket.gettimeout
 _SENDFILE_CHUNK = 1 << 16
+_UNLIMITED = Limits()
+
+# As plain numbers: the operators of an enumeration's members take longer than a system call.
+_AF_UNIX = int(socket.AF_UNIX)
+_MSG_PEEK = int(socket.MSG_PEEK)
+_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
 
 
 def timed_out(record: Record) -> TimeoutError:
@@ -56,7 +63,11 @@ def set_kernel_timeout(sock: socket.socket, option: int, seconds: float) -> None
 class ListeningSocket(socket.socket):
     """A listener whose connections are observed sockets."""
 
-    __slots__ = ()
+    __slots__ = ("_kind",)
+
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
+        super().__init__(family, type, proto, fileno)
+        self._kind = int(self.family), int(self.type), self.proto
 
     def accept(self) -> tuple["ObservedSocket", Any]:
         """Accept a connection.
@@ -66,7 +77,11 @@ class ListeningSocket(socket.socket):
         """
         # As socket.accept does it, less the detour over a plain socket.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
-        return ObservedSocket(self.family, self.type, self.proto, fileno=descriptor), address
+        connection = ObservedSocket(*self._kind, descriptor)
+        if self._kind[0] == _AF_UNIX:
+            # Other families inherit it from the listener.
+            set_kernel_timeout(connection, socket.SO_RCVTIMEO, TICK)
+        return connection, address
 
 
 class Observed:
@@ -83,7 +98,7 @@ class Observed:
 
     def _took(self, size: int, flags: int = 0) -> None:
         record = self.record
-        if record is None or flags & socket.MSG_PEEK:
+        if record is None or flags & _MSG_PEEK:
             return
         now = monotonic()
         if record.pending and now > record.input_deadline(self._limits):
@@ -104,7 +119,7 @@ class ObservedSocket(Observed, socket.socket):
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
         self.record = None
-        self._limits = Limits()
+        self._limits = _UNLIMITED
         self._patience = None
         self._at_once = 0  # the flag of a send that must not wait unseen
 
@@ -112,12 +127,9 @@ class ObservedSocket(Observed, socket.socket):
         """Count for this record, and hold the peer to these limits, from now on."""
         self.record = record
         self._limits = limits
-        self._at_once = socket.MSG_DONTWAIT
-        if (timeout := super().gettimeout()) is not None:
+        self._at_once = _MSG_DONTWAIT
+        if (timeout := _gettimeout(self)) is not None:
             self.settimeout(timeout)
-        if self.family == socket.AF_UNIX:
-            # Other families inherit it from the listener.
-            set_kernel_timeout(self, socket.SO_RCVTIMEO, TICK)
 
     def settimeout(self, value: float | None) -> None:
         """Set the handler's own timeout, which holds beside the deadlines."""

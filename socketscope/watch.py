@@ -2,7 +2,8 @@
 
 import socket
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from socketscope.backlog import queue_length, waits
 
@@ -19,13 +20,38 @@ _CALM = 50
 """Looks with an idle thread after which the supervisor sleeps again."""
 
 _BUSY = 0.6
-"""Share of one core above which the process is held to be busy, not blocked."""
-
-_SATURATED = 0.75
-"""Share of one core above which threads are taken away."""
+"""Share of one core from which on threads are held to be busy, not blocked."""
 
 _WINDOW = 0.25
 """Seconds after which it is decided how many threads may leave, or are missing from the reserve."""
+
+_MOST_READ = 64
+"""Threads of which the kernel is asked how long they wanted a core."""
+
+
+class _Moment(NamedTuple):
+    """What can be told of the threads at one moment; two of them tell what happened in between.
+
+    Attributes:
+        time: Of the monotonic clock, seconds.
+        spent: Time on a core, of all threads of the process, seconds.
+        served: How many connections each thread has served.
+        delays: For how long each was ready to run while other processes had the cores, seconds.
+    """
+
+    time: float
+    spent: float
+    served: dict["Worker", int]
+    delays: dict["Worker", float]
+
+    def was_busy(self, now: "_Moment") -> bool:
+        """Return whether the interpreter has been in use since then: more threads would contend for it."""
+        delayed = sum(now.delays.get(worker, delay) - delay for worker, delay in self.delays.items())
+        return now.spent - self.spent + delayed >= _BUSY * (now.time - self.time)
+
+    def turned(self, now: "_Moment") -> int:
+        """Return how many threads have served a connection since then."""
+        return sum(served != self.served.get(worker) for worker, served in now.served.items())
 
 
 class Watch:
@@ -33,55 +59,64 @@ class Watch:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._waiting_since: tuple[float, float] | None = None
-        self._served = 0
+        self._waiting_since: _Moment | None = None
         self._calm_looks = 0
         self._fewest_idle = 0
-        self._window_began = time.monotonic()
-        self._window_cpu = time.process_time()
-        self._window_served: dict[Worker, int] = {}
+        self._window_began = self._moment()
         self.calm = True
 
     def look(self, listener: socket.socket) -> None:
         """Start threads where connections have waited for some time and more threads would help."""
-        clocks = (time.monotonic(), time.process_time())
         idle = self._pool.idle
         self._calm_looks = self._calm_looks + 1 if idle else 0
         self.calm = self._calm_looks >= _CALM
         if not waits(listener):
             self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = clocks
-            self._served = self._all_served()
-        elif (waited := clocks[0] - self._waiting_since[0]) >= _PATIENCE:
-            busy = clocks[1] - self._waiting_since[1] >= _BUSY * waited
-            if not busy:
+        elif (since := self._waiting_since) is None:
+            self._waiting_since = self._moment()
+        elif time.monotonic() - since.time >= _PATIENCE:
+            now = self._moment()
+            if not since.was_busy(now):
                 self._pool.grow(max(RESERVE, queue_length(listener)))
-            elif self._all_served() == self._served:
+            elif not since.turned(now):
                 self._pool.grow(RESERVE)
-            self._waiting_since = None
-        self._look_for_excess(idle, clocks)
+            self._waiting_since = now
+        self._look_for_excess(idle)
 
     def look_at_rest(self) -> None:
         """Let threads leave that nobody needed."""
-        self._look_for_excess(self._pool.idle, (time.monotonic(), time.process_time()))
+        self._look_for_excess(self._pool.idle)
 
-    def _all_served(self) -> int:
-        return sum(worker.served for worker in self._pool.workers)
-
-    def _look_for_excess(self, idle: int, clocks: tuple[float, float]) -> None:
-        self._fewest_idle = min(self._fewest_idle, idle)
-        if (length := clocks[0] - self._window_began) < _WINDOW:
-            return
+    def _moment(self) -> _Moment:
         workers = self._pool.workers
-        if clocks[1] - self._window_cpu >= _SATURATED * length:
+        return _Moment(
+            time.monotonic(),
+            time.process_time(),
+            {worker: worker.served for worker in workers},
+            {worker: _delay(worker) for worker in workers[:_MOST_READ]},
+        )
+
+    def _look_for_excess(self, idle: int) -> None:
+        self._fewest_idle = min(self._fewest_idle, idle)
+        if time.monotonic() - self._window_began.time < _WINDOW:
+            return
+        now = self._moment()
+        if self._window_began.was_busy(now):
             # Threads that turn over only wait for the interpreter then, and switching between them costs more
             # than a connection does. Held ones are needed; of the others a single one is fastest.
-            turning = sum(self._window_served.get(worker) != worker.served for worker in workers)
-            self._pool.shrink(turning - 1)
+            self._pool.shrink(self._window_began.turned(now) - 1)
         else:
             self._pool.shrink(self._fewest_idle - RESERVE)
             self._pool.grow(RESERVE - idle)
-        self._window_began, self._window_cpu = clocks
-        self._window_served = {worker: worker.served for worker in workers}
+        self._window_began = now
         self._fewest_idle = idle
+
+
+def _delay(worker: "Worker") -> float:
+    """Return for how long a thread was ready to run and had no core, seconds; 0 where nobody tells."""
+    try:
+        # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
+        told = Path(f"/proc/self/task/{worker.native_id}/schedstat").read_bytes()
+        return int(told.split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
