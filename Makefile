@@ -30,14 +30,16 @@ check: .venv/.ready ## lint, format, types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-bench: .venv/.ready ## compare with the peers, about a minute
-	$(VENV)/python -m benchmarks
+bench: ## compare with the peers, about five minutes; needs Docker
+	benchmarks/run $(ARGS)
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade pyproject.toml --group programs --output-file requirements/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
 
 .venv/.ready: requirements/dev.txt
 	$(PYTHON) -m venv .venv

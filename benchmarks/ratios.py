@@ -1,0 +1,28 @@
+"""Medians and ratios over rounds. No I/O."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the median and the ends of the range."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Return how many times theirs ours is, round by round: what disturbs a round disturbs both.
+
+    Raises:
+        ValueError: They have not the same number of rounds.
+    """
+    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
