@@ -1,0 +1,1 @@
+"""A module a command of the command line: its options, and what they start."""

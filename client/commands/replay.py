@@ -1,0 +1,192 @@
+"""`replay`: plays scripts against a server, and reports."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from client.metrics import RunView
+from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
+from client.pacing import Shape, parse_shape
+from client.program import Program, load
+from client.progress import Progress
+from client.run import Plan, Run
+from client.summary import Summary, as_text, summarize
+from client.targets import Target
+from client.thresholds import Threshold, parse_threshold
+from socketscope.addresses import Address
+from socketscope.endpoint import Endpoint
+
+
+@click.command()
+@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
+@click.option(
+    "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."
+)
+@click.option("--users", type=click.IntRange(min=1), default=1, help="Users that play at once.")
+@click.option(
+    "--connect",
+    type=click.Choice(["message", "pass", "user"]),
+    default="message",
+    help="What a connection is for: a message, a pass, or all that a user plays.",
+)
+@click.option(
+    "--loops", type=click.IntRange(min=1), help="How often each user plays each script.  [default: 1]"
+)
+@click.option("--duration", type=DURATION, help="How long to play.")
+@click.option("--forever", is_flag=True, help="Play until stopped.")
+@click.option(
+    "--rate", type=RATE, help="Passes a second on a schedule (open loop); without it a closed loop."
+)
+@click.option(
+    "--pacing", type=click.Choice(["even", "poisson"]), default="even", help="Gaps of the schedule."
+)
+@click.option(
+    "--shape",
+    type=Parsed("shape", parse_shape),
+    default="constant",
+    help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
+    "scales the rate, or without one the users.",
+)
+@click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
+@click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
+@click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
+@click.option("--linger", type=DURATION, default="0s", help="How long it stays for a last scrape.")
+@click.option(
+    "--summary",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Form of the summary.",
+    envvar="CLIENT_REPLAY_SUMMARY",
+)
+@click.option(
+    "--fail-on",
+    "thresholds",
+    type=Parsed("condition", parse_threshold),
+    multiple=True,
+    default=["errors > 0"],
+    envvar="CLIENT_REPLAY_FAIL_ON",
+    help="What makes the run fail, like 'p99 > 20ms' or 'errors > 0.1%'. Repeats.",
+)
+@click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
+@click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
+@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
+@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
+    scripts: tuple[Path, ...],
+    target: Address,
+    users: int,
+    connect: str,
+    loops: int | None,
+    duration: float | None,
+    forever: bool,
+    rate: float | None,
+    pacing: str,
+    shape: Shape,
+    think: float,
+    warmup: float,
+    metrics: tuple[str, int] | None,
+    linger: float,
+    form: str,
+    thresholds: tuple[Threshold, ...],
+    strict_rate: bool,
+    seed: int | None,
+    ca: Path | None,
+    insecure: bool,
+) -> int:
+    """Play scripts against a server, check every reply, and report."""
+    if sum([loops is not None, duration is not None, forever]) > 1:
+        raise click.UsageError("--loops, --duration and --forever exclude each other")
+    if loops is None and duration is None and not forever:
+        loops = 1
+    if strict_rate and rate is None:
+        raise click.UsageError("--strict-rate needs a --rate to hold")
+    plan = Plan(
+        users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
+        rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
+        seed=time.time_ns() if seed is None else seed,
+    )  # fmt: skip
+    programs = _programs(scripts, connect)
+    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    endpoint = _endpoint(metrics, run)
+    taken = _play(run)
+    summary = _summary(run, plan, target, thresholds)
+    click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
+    sys.stdout.flush()
+    if endpoint is not None:
+        if not taken:
+            time.sleep(linger)
+        endpoint.close()
+    return _status(summary, taken, strict_rate)
+
+
+def _programs(scripts: tuple[Path, ...], connect: str) -> list[Program]:
+    programs = [program for path in scripts for program in load(path)]
+    for program in programs:
+        if connect == "message" and program.speaks_second:
+            raise click.UsageError(
+                f"{program.file} expects the server to speak first: that needs --connect pass or user"
+            )
+    return programs
+
+
+def _endpoint(metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
+    if metrics is None:
+        return None
+    registry = CollectorRegistry()
+    registry.register(RunView(run))
+    ProcessCollector(registry=registry)
+    try:
+        return Endpoint(*metrics, registry, lambda: True)
+    except OSError as error:
+        host, port = metrics
+        raise click.UsageError(f"cannot serve metrics on {host}:{port}: {error.strerror or error}") from error
+
+
+def _play(run: Run) -> int:
+    """Play to the end; return the signal that ended it, or 0."""
+    taken: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        # Users wait on the stop's lock, which the interrupted code may hold: another thread asks for it.
+        taken.append(number)
+        threading.Thread(target=run.stop.request, daemon=True).start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    with Progress(run):
+        run.play()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return taken[0] if taken else 0
+
+
+def _summary(run: Run, plan: Plan, target: Address, thresholds: tuple[Threshold, ...]) -> Summary:
+    loop = "closed loop" if plan.rate is None else "open loop"
+    mode = f"{loop}, {plan.users} users, a connection a {plan.connect}, shape {plan.shape.text}"
+    target_rate = None
+    if plan.rate is not None:
+        whole = run.seconds + plan.warmup
+        counted = plan.shape.integral(whole) - plan.shape.integral(plan.warmup)
+        target_rate = plan.rate * counted / run.seconds
+    return summarize(
+        run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
+        target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+    )  # fmt: skip
+
+
+def _status(summary: Summary, taken: int, strict_rate: bool) -> int:
+    if taken:
+        return 128 + taken
+    if not summary.connected:
+        return NEVER_CONNECTED
+    if strict_rate and not summary.rate_held:
+        return RATE_NOT_HELD
+    return FAILED_THRESHOLD if summary.failed_thresholds else 0
