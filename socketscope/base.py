@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from socketscope import backlog, metrics
+from socketscope.backlog import waits
 from socketscope.limits import Limits
 from socketscope.log import Log
 from socketscope.pool import Pool
@@ -62,6 +63,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
         log: Where the log lines go, if anywhere.
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
+        serving: Set while there are threads to serve with.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced by `server_close`.
         close_first: Whether the listener is closed before its clients have been served.
@@ -103,6 +105,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
         self._pool: Pool | None = None
         self._supervisor: threading.Thread | None = None
         self._stopping = False
+        self.serving = threading.Event()
         self._ended = threading.Event()
         self._ended.set()
         self._hooks = threading.Lock()
@@ -126,22 +129,10 @@ class ObservedServer(socketserver.BaseServer, ABC):
         """
         self._supervisor = threading.current_thread()
         self._ended.clear()
-        self.drain_by = inf
-        self._find_overrides()
-        # The listener may be another one than at the activation.
-        self.socket.setblocking(True)
-        backlog.allow_arrivals(self.socket)
-        set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, TICK)
-        most = self.limits.max_connections + 1  # one more, to refuse with
-        self._pool = pool = Pool(self.socket, self._receive, self._serve, most, self.name)
-        pool.on_start_failed = lambda: self._note_accept_error("other")
         try:
-            pool.supervise(poll_interval, lambda: self._guard(self.service_actions), lambda: self._stopping)
+            self._open()
+            self._serve_until_stopped(poll_interval)
         finally:
-            self._set_deadline()
-            give_up_at = inf if self.stop_arrivals() else monotonic() + UNSTOPPED
-            pool.drain(lambda: min(self.drain_by, give_up_at))
-            pool.stop()
             self._supervisor = None
             self._stopping = False
             self._ended.set()
@@ -198,6 +189,29 @@ class ObservedServer(socketserver.BaseServer, ABC):
         if self.log is None:
             super().handle_error(request, client_address)
 
+    def _open(self) -> None:
+        """Make the listener ready to be served; it may be another one than at the activation."""
+        self.drain_by = inf
+        self._find_overrides()
+        self.socket.setblocking(True)
+        backlog.allow_arrivals(self.socket)
+        set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, TICK)
+
+    def _serve_until_stopped(self, poll_interval: float) -> None:
+        most = self.limits.max_connections + 1  # one more, to refuse with
+        self._pool = pool = Pool(self.socket, self._receive, self._serve, most, self.name)
+        pool.on_start_failed = lambda: self._note_accept_error("other")
+        try:
+            pool.start()
+            self.serving.set()
+            pool.supervise(poll_interval, lambda: self._guard(self.service_actions), lambda: self._stopping)
+        finally:
+            self.serving.clear()
+            self._set_deadline()
+            give_up_at = inf if self.stop_arrivals() else monotonic() + UNSTOPPED
+            pool.drain(lambda: min(self.drain_by, give_up_at))
+            pool.stop(self.drain_by)
+
     def _handle_request_noblock(self) -> None:
         # What handle_request of the base class calls when a client waits.
         with suppress(BlockingIOError):
@@ -206,10 +220,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
 
     def _receive(self) -> Received | None:
         try:
-            if "get_request" not in self._overridden:
-                return self.get_request()
-            with self._hooks:
-                return self.get_request()
+            return self._take()
         except (BlockingIOError, TimeoutError):
             raise BlockingIOError from None
         except OSError as error:
@@ -217,16 +228,26 @@ class ObservedServer(socketserver.BaseServer, ABC):
             self._note_accept_error(kind)
             if kind != "aborted" and self._pool is not None:
                 self._pool.pause(ACCEPT_PAUSE)
-        except Exception:  # noqa: BLE001 - a hook of the user's must not end the service
+        except BaseException:  # noqa: BLE001 - a hook of the user's must not end the service
             complain()
             self._note_accept_error("other")
         return None
+
+    def _take(self) -> Received:
+        if "get_request" not in self._overridden:
+            return self.get_request()
+        # Waited for without the lock, which other hooks need meanwhile.
+        if waits(self.socket, TICK):
+            with self._hooks:
+                if waits(self.socket):
+                    return self.get_request()
+        raise BlockingIOError
 
     def _serve(self, received: Received) -> None:
         try:
             if self._admit(received):
                 self._process(received)
-        except Exception:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
+        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
             complain()
             self._end(received[0])
 
@@ -252,6 +273,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
             except Exception:  # noqa: BLE001 - as the base class has it
                 self._guard(self.handle_error, *received)
                 self._end(received[0])
+                return
             if (handed := self._handed.request) is None:
                 return
             received = handed
@@ -267,7 +289,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
         try:
             with self._hooks:
                 return self.verify_request(*received)
-        except Exception:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
+        except BaseException:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
             complain()
             return False
 

@@ -26,7 +26,9 @@ _TICK = 0.1
 def unread(sock: socket.socket) -> bool:
     """Return whether the peer has sent bytes that were not received; none has where the socket is closed."""
     try:
-        return fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) != _NOTHING
+        # The base class's method: nobody is given the descriptor here.
+        descriptor = socket.socket.fileno(sock)
+        return fcntl.ioctl(descriptor, termios.FIONREAD, _NOTHING) != _NOTHING
     except (OSError, ValueError):
         return False
 

@@ -52,7 +52,7 @@ class Pool:
     """
 
     def __init__(self, listener: socket.socket, receive: Receive, serve: Serve, most: int, name: str) -> None:
-        """Prepare; `run` starts it.
+        """Prepare; `start` and `supervise` run it.
 
         Args:
             listener: What is watched for waiting connections.
@@ -73,6 +73,7 @@ class Pool:
         self._wake_writer.setblocking(False)
         self._asleep = False
         self._leave_from = math.inf
+        self._grow_from = -math.inf
         self._stopped = threading.Event()
         self._excess = 0
         self.on_start_failed: Callable[[], None] = lambda: None
@@ -82,19 +83,23 @@ class Pool:
         """Threads that wait for something to serve."""
         return sum(worker.accepting for worker in self.workers)
 
+    def start(self) -> None:
+        """Start the first threads.
+
+        Raises:
+            RuntimeError: Not one can be started.
+        """
+        self._start()
+        self.grow(RESERVE - 1)
+
     def supervise(self, interval: float, tick: Callable[[], None], stopping: Callable[[], bool]) -> None:
-        """Start threads and see to it that there are enough, until asked to stop.
+        """See to it that there are enough threads, until asked to stop.
 
         Args:
             interval: Longest time between two calls of `tick`, seconds.
             tick: Called from this thread.
             stopping: Whether to stop; `wake` has it looked at once.
-
-        Raises:
-            RuntimeError: Not one thread can be started.
         """
-        self._start()
-        self.grow(RESERVE - 1)
         watch = Watch(self)
         next_tick = time.monotonic()
         while not stopping():
@@ -114,10 +119,15 @@ class Pool:
             time.sleep(WATCH)
             watch.look(self._listener)
 
-    def stop(self) -> None:
-        """Return when no thread accepts any more; those that serve go on, and leave then."""
+    def stop(self, until: float) -> None:
+        """Return when no thread accepts any more; those that serve go on, and leave then.
+
+        Args:
+            until: When one that does not come back from accepting is given up, on the monotonic clock.
+        """
         self._stopped.set()
-        while any(worker.accepting for worker in self.workers):
+        until = max(until, time.monotonic() + 5 * TICK)
+        while any(worker.accepting for worker in self.workers) and time.monotonic() < until:
             time.sleep(WATCH)
         self._wake_reader.close()
         self._wake_writer.close()
@@ -129,7 +139,12 @@ class Pool:
             self._wake_writer.send(b"\0")
 
     def pause(self, seconds: float) -> None:
-        """Keep the calling worker from accepting for so long, or until the pool stops."""
+        """Keep the calling worker from accepting for so long, and the pool from growing, unless it stops."""
+        # Others could not accept either: one is enough to try again, and growth waits until it has.
+        now = time.monotonic()
+        if now < self._grow_from:
+            self._excess = max(self._excess, 0) + 1
+        self._grow_from = now + 2 * seconds
         self._stopped.wait(seconds)
 
     def work(self, worker: Worker) -> None:
@@ -160,6 +175,8 @@ class Pool:
 
     def grow(self, wanted: int) -> None:
         """Start so many threads, as far as the pool may grow and the system has them."""
+        if time.monotonic() < self._grow_from:
+            return
         for _ in range(min(wanted, self._most - len(self.workers))):
             if not self._start_if_possible():
                 break

@@ -127,6 +127,11 @@ class Record:
         self.sent += size
         self.replied_at = now
 
+    def pause(self, now: float) -> None:
+        """Note that the next bytes are waited for, so that what was done is complete for now."""
+        if self.received != self.recorded_received or self.sent != self.recorded_sent:
+            self.totals.progress(self, now, replied=True)
+
     @property
     def idle(self) -> bool:
         """Whether it has had an exchange and nothing was received since."""

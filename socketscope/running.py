@@ -166,7 +166,11 @@ def _serving(servers: Sequence[ObservedServer]) -> Iterator[list[threading.Threa
     threads = [threading.Thread(target=serve, args=(server,), name=server.name) for server in servers]
     for thread in threads:
         thread.start()
-    yield threads
+    for server, thread in zip(servers, threads, strict=True):
+        while thread.is_alive() and not server.serving.wait(_LOOK):
+            pass
+    if not failures:
+        yield threads
     if failures:
         raise failures[0]
 

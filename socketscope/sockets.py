@@ -8,6 +8,7 @@ import math
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
 from time import monotonic
 from typing import Any, TypeVar
@@ -26,11 +27,13 @@ GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN,
 _recv = socket.socket.recv
 _recv_into = socket.socket.recv_into
 _recvfrom = socket.socket.recvfrom
+_recvfrom_into = socket.socket.recvfrom_into
 _recvmsg = socket.socket.recvmsg
+_recvmsg_into = socket.socket.recvmsg_into
 _send = socket.socket.send
 _sendmsg = socket.socket.sendmsg
+_sendto = socket.socket.sendto
 _gettimeout = socket.socket.gettimeout
-_SENDFILE_CHUNK = 1 << 16
 _UNLIMITED = Limits()
 
 # As plain numbers: the operators of an enumeration's members take longer than a system call.
@@ -114,7 +117,7 @@ class Observed:
 class ObservedSocket(Observed, socket.socket):
     """A stream socket that counts for its record; without one it is a plain socket."""
 
-    __slots__ = ("_at_once", "_limits", "_patience", "record")
+    __slots__ = ("_at_once", "_bare", "_limits", "_patience", "record")
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
@@ -122,6 +125,7 @@ class ObservedSocket(Observed, socket.socket):
         self._limits = _UNLIMITED
         self._patience = None
         self._at_once = 0  # the flag of a send that must not wait unseen
+        self._bare = False  # somebody has its descriptor, and may wait there
 
     def observe(self, record: Record, limits: Limits) -> None:
         """Count for this record, and hold the peer to these limits, from now on."""
@@ -139,7 +143,8 @@ class ObservedSocket(Observed, socket.socket):
             if value is not None and value < 0:
                 raise ValueError("Timeout value out of range")
             super().settimeout(None)
-            set_kernel_timeout(self, socket.SO_RCVTIMEO, TICK if value is None else min(value, TICK))
+            self._patience = value
+            self._tick()
         self._patience = value
 
     def gettimeout(self) -> float | None:
@@ -150,40 +155,62 @@ class ObservedSocket(Observed, socket.socket):
         """Block without a timeout of the handler's own, or not at all."""
         self.settimeout(None if flag else 0)
 
+    def fileno(self) -> int:
+        """Return the descriptor, on which others wait as long as they like."""
+        # A child process, or os.read, would take the end of a tick for an error.
+        if not self._bare and self.record is not None and super().fileno() >= 0:
+            self._bare = True
+            set_kernel_timeout(self, socket.SO_RCVTIMEO, math.inf)
+        return super().fileno()
+
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
-        try:
-            data = _recv(self, bufsize, flags)
-        except OSError as error:
-            data = self._receive_late(error, lambda: _recv(self, bufsize, flags))
+        if flags or self._bare:
+            data = self._receive(flags, lambda: _recv(self, bufsize, flags))
+        else:
+            try:
+                data = _recv(self, bufsize)
+            except OSError as error:
+                data = self._receive_late(error, flags, lambda: _recv(self, bufsize))
         self._took(len(data), flags)
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
-        try:
-            size = _recv_into(self, buffer, nbytes, flags)
-        except OSError as error:
-            size = self._receive_late(error, lambda: _recv_into(self, buffer, nbytes, flags))
+        if flags or self._bare:
+            size = self._receive(flags, lambda: _recv_into(self, buffer, nbytes, flags))
+        else:
+            try:
+                size = _recv_into(self, buffer, nbytes)
+            except OSError as error:
+                size = self._receive_late(error, flags, lambda: _recv_into(self, buffer, nbytes))
         self._took(size, flags)
         return size
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
-        try:
-            received = _recvfrom(self, bufsize, flags)
-        except OSError as error:
-            received = self._receive_late(error, lambda: _recvfrom(self, bufsize, flags))
+        received = self._receive(flags, lambda: _recvfrom(self, bufsize, flags))
         self._took(len(received[0]), flags)
+        return received
+
+    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        """Receive into a buffer with the sender's address, as the base class does."""
+        received = self._receive(flags, lambda: _recvfrom_into(self, buffer, nbytes, flags))
+        self._took(received[0], flags)
         return received
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """Receive with ancillary data, as the base class does."""
-        try:
-            received = _recvmsg(self, bufsize, ancbufsize, flags)
-        except OSError as error:
-            received = self._receive_late(error, lambda: _recvmsg(self, bufsize, ancbufsize, flags))
+        received = self._receive(flags, lambda: _recvmsg(self, bufsize, ancbufsize, flags))
         self._took(len(received[0]), flags)
+        return received
+
+    def recvmsg_into(
+        self, buffers: Any, ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
+        """Receive into buffers with ancillary data, as the base class does."""
+        received = self._receive(flags, lambda: _recvmsg_into(self, buffers, ancbufsize, flags))
+        self._took(received[0], flags)
         return received
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -191,7 +218,7 @@ class ObservedSocket(Observed, socket.socket):
         try:
             size = _send(self, data, flags | self._at_once)
         except OSError as error:
-            size = self._send_late(error, lambda: _send(self, data, flags))
+            size = self._send_late(error, flags, lambda: _send(self, data, flags))
         self._gave(size)
         return size
 
@@ -209,53 +236,82 @@ class ObservedSocket(Observed, socket.socket):
         try:
             size = _sendmsg(self, buffers, ancdata, flags | self._at_once, address)
         except OSError as error:
-            size = self._send_late(error, lambda: _sendmsg(self, buffers, ancdata, flags, address))
+            size = self._send_late(error, flags, lambda: _sendmsg(self, buffers, ancdata, flags, address))
+        self._gave(size)
+        return size
+
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+        """Send some of it, as the base class does; a stream has no use for the address."""
+        *given, address = flags_and_address
+        flags: int = given[0] if given else 0
+        try:
+            size = _sendto(self, data, flags | self._at_once, address)
+        except OSError as error:
+            size = self._send_late(error, flags, lambda: _sendto(self, data, flags, address))
         self._gave(size)
         return size
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file through `sendall`, so that it is counted."""
-        if offset:
+        """Send a file through `send`, so that it is counted."""
+        # The system call that the base class would make begins at the offset, wherever the file stands.
+        with suppress(AttributeError, OSError):
+            file.fileno()
             file.seek(offset)
-        total = 0
-        while count is None or total < count:
-            size = _SENDFILE_CHUNK if count is None else min(_SENDFILE_CHUNK, count - total)
-            if not (chunk := file.read(size)):
-                break
-            self.sendall(chunk)
-            total += len(chunk)
-        return total
+        return self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined, no-any-return]  # not in typeshed
 
-    def _receive_late(self, error: OSError, receive: Callable[[], _Received]) -> _Received:
+    def _tick(self) -> None:
+        """Have a receive look up once a tick, or as soon as its handler wants it to."""
+        self._bare = False
+        tick = TICK if self._patience is None else min(self._patience, TICK)
+        set_kernel_timeout(self, socket.SO_RCVTIMEO, tick or TICK)
+
+    def _receive(self, flags: int, receive: Callable[[], _Received]) -> _Received:
+        """Receive in one of the rarer ways."""
+        if self._bare:
+            self._tick()
+        failed: OSError = BlockingIOError()
+        # A tick would cut a wait for all bytes short.
+        if not flags & socket.MSG_WAITALL or flags & socket.MSG_DONTWAIT or self.gettimeout() == 0:
+            try:
+                return receive()
+            except OSError as error:
+                failed = error
+        return self._receive_late(failed, flags, receive)
+
+    def _receive_late(self, error: OSError, flags: int, receive: Callable[[], _Received]) -> _Received:
         """Go on where a receive failed: wait to the deadline, or note that the peer is gone."""
         record = self.record
-        if record is None:
-            raise error
-        patience = math.inf if self._patience is None else self._patience
-        impatient_at = monotonic() - min(patience, TICK) + patience
-        try:
-            while isinstance(error, BlockingIOError) and patience:
-                left = min(record.input_deadline(self._limits), impatient_at) - monotonic()
-                if left <= 0:
-                    raise timed_out(record)
-                set_kernel_timeout(self, socket.SO_RCVTIMEO, left)
-                try:
-                    return receive()
-                except OSError as again:
-                    error = again
-        finally:
-            if patience and self.fileno() >= 0:
-                set_kernel_timeout(self, socket.SO_RCVTIMEO, min(patience, TICK))
-        if error.errno in GONE:
+        patience = 0.0 if flags & socket.MSG_DONTWAIT else self.gettimeout()
+        if isinstance(error, BlockingIOError) and patience != 0:
+            patience = math.inf if patience is None else patience
+            now = monotonic()
+            impatient_at = now - min(patience, TICK) + patience
+            if record is not None:
+                record.pause(now)
+            try:
+                while isinstance(error, BlockingIOError):
+                    deadline = math.inf if record is None else record.input_deadline(self._limits)
+                    left = min(deadline, impatient_at) - monotonic()
+                    if record is not None and left <= 0:
+                        raise timed_out(record)
+                    set_kernel_timeout(self, socket.SO_RCVTIMEO, left)
+                    try:
+                        return receive()
+                    except OSError as again:
+                        error = again
+            finally:
+                if super().fileno() >= 0:
+                    self._tick()
+        if record is not None and error.errno in GONE:
             record.lose(error)
         raise error
 
-    def _send_late(self, error: OSError, send: Callable[[], int]) -> int:
+    def _send_late(self, error: OSError, flags: int, send: Callable[[], int]) -> int:
         """Go on where a send failed: wait for the peer as long as a reply may, or note that it is gone."""
         record = self.record
         if record is None:
             raise error
-        if isinstance(error, BlockingIOError) and self._patience != 0:
+        if isinstance(error, BlockingIOError) and self._patience != 0 and not flags & socket.MSG_DONTWAIT:
             limit = math.inf if self._limits.write_timeout is None else self._limits.write_timeout
             patience = math.inf if self._patience is None else self._patience
             began = monotonic()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.base import ObservedServer, Received
+from socketscope.base import ObservedServer, Received, complain
 from socketscope.linger import Linger, unread
 from socketscope.paths import UnixPath
 from socketscope.pool import WATCH
@@ -70,7 +70,8 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             self.finish_request(request, client_address)
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
             self._note_failure(request, client_address, error)
-        self._end(request)
+        finally:
+            self._end(request)
 
     def shutdown_request(self, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
@@ -79,15 +80,22 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         except OSError:
             pass
         if unread(request):
-            self._linger.add(request, lambda: self._guard(self.close_request, request))
+            self._linger.add(request, lambda: self._close(request))
         else:
-            self.close_request(request)
+            self._close(request)
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
         request.close()
         if (descriptor := request.detach()) >= 0:
             os.close(descriptor)
+
+    def _close(self, request: Any) -> None:
+        try:
+            self.close_request(request)
+        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
+            complain()
+            ObservedStreamServer.close_request(self, request)
 
     def drain(self) -> int:
         """Return when no connection is open, or how many had to be forced at `drain_by`."""
@@ -96,12 +104,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             for request, record in list(self.open.items()):
                 if record.idle and request not in shut:
                     shut.add(request)
-                    _shut_down(request, socket.SHUT_RD)
+                    _hang_up(request, socket.SHUT_RD)
             sleep(DRAIN_LOOK)
         forced = list(self.open.items())
         for request, record in forced:
             record.fail("forced")
-            _shut_down(request, socket.SHUT_RDWR)
+            _hang_up(request, socket.SHUT_RDWR)
         give_up_at = monotonic() + FORCE_GRACE
         while self.open and monotonic() < give_up_at:
             sleep(WATCH)
@@ -134,15 +142,16 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         if self.log is not None:
             self.log.repeated("connection_rejected", listener=self.name, reason=reason)
         if reason == "verify":
-            self._guard(self.shutdown_request, request)
+            self._shut_down(request)
             return
         # It may not have sent its request yet, so there is always something to linger for.
         with suppress(OSError):
             request.setblocking(False)
-            if self.refusal:
+            # Under TLS there is nobody to tell before the handshake.
+            if self.refusal and not isinstance(request, ssl.SSLSocket):
                 request.send(self.refusal)
             request.shutdown(socket.SHUT_WR)
-        self._linger.add(request, lambda: self._guard(self.close_request, request))
+        self._linger.add(request, lambda: self._close(request))
 
     def _note_failure(self, request: Any, client_address: Any, error: BaseException) -> None:
         record = self.open.get(request)
@@ -158,7 +167,14 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     def _end(self, request: Any) -> None:
         if (record := self.open.get(request)) is not None:
             self._close_record(request, record)
-        self._guard(self.shutdown_request, request)
+        self._shut_down(request)
+
+    def _shut_down(self, request: Any) -> None:
+        try:
+            self.shutdown_request(request)
+        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
+            complain()
+            ObservedStreamServer.close_request(self, request)
 
     def _close_record(self, request: Any, record: Record) -> None:
         now = monotonic()
@@ -173,7 +189,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             self.log.repeated("accept_error", listener=self.name, error=kind)
 
 
-def _shut_down(request: Any, how: int) -> None:
+def _hang_up(request: Any, how: int) -> None:
     # The base class's method: TLS' own would drop the session under a thread that reads.
     with suppress(OSError, TypeError):
         socket.socket.shutdown(request, how)

@@ -96,6 +96,8 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
         """Receive plain bytes, as the base class does; its other ways to receive end here too."""
         if (record := self.record) is None:
             return super().read(len, buffer)
+        if record.exchanges != record.recorded_exchanges:
+            record.pause(monotonic())
         try:
             received = self._by(record.input_deadline(self._limits), super().read, len, buffer)
         except TimeoutError:

@@ -4,17 +4,12 @@ import contextlib
 import socket
 import socketserver
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from socketscope import Limits, ThreadingTCPServer
+from .running import PATIENCE, Server, running
 
-PATIENCE = 20.0
 SHORT = 0.5
 
 
@@ -30,26 +25,6 @@ class Flood(socketserver.BaseRequestHandler):
         self.request.sendall(bytes(64 << 20))
 
 
-class Server(ThreadingTCPServer):
-    def __init__(self, handler: type[socketserver.BaseRequestHandler], **limits: Any) -> None:
-        self.registry = self.own = CollectorRegistry()
-        self.limits = Limits(**limits)
-        super().__init__(("127.0.0.1", 0), handler)
-
-    def count(self, name: str, **labels: str) -> float:
-        value = self.own.get_sample_value(f"socketserver_{name}", {"listener": "tcp", **labels})
-        assert value is not None
-        return value
-
-    def ended(self, outcome: str) -> None:
-        """Wait until a connection has ended, in this way."""
-        give_up_at = time.monotonic() + PATIENCE
-        while not sum(self.totals.snapshot().closed.values()):
-            assert time.monotonic() < give_up_at
-            time.sleep(0.01)
-        assert self.totals.snapshot().closed[outcome] == 1
-
-
 class WrappingServer(Server):
     """Wraps each connection by itself, the other way that there is."""
 
@@ -58,21 +33,6 @@ class WrappingServer(Server):
     def get_request(self):
         connection, address = super().get_request()
         return self.context.wrap_socket(connection, server_side=True), address
-
-
-@contextlib.contextmanager
-def running(server: Server, context: ssl.SSLContext | None) -> Iterator[Server]:
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with server:
-            yield server
-            server.shutdown()
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 def connect(server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
@@ -86,6 +46,9 @@ def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, cl
         for _ in range(2):
             client.sendall(b"one line\n")
             assert client.recv(100) == b"ONE LINE\n"
+        give_up_at = time.monotonic() + PATIENCE
+        while server.count("exchanges_total") < 2:
+            assert time.monotonic() < give_up_at, "the last exchange is not counted while the client waits"
         client.unwrap()
         client.close()
         server.ended("ok")
@@ -108,7 +71,7 @@ def test_a_server_that_closes_says_so(server_context, client_context):
 def test_connections_that_are_wrapped_one_by_one_are_observed_too(server_context, client_context):
     server = WrappingServer(Lines)
     server.context = server_context
-    with running(server, None), connect(server, client_context) as client:
+    with running(server), connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
         client.unwrap()

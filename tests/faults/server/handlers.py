@@ -52,3 +52,12 @@ class SlowDatagram(socketserver.DatagramRequestHandler):
     def handle(self):
         time.sleep(0.1)
         self.wfile.write(self.rfile.read())
+
+
+class Hoarder(socketserver.StreamRequestHandler):
+    def handle(self):
+        held = [open("/dev/null", "rb") for _ in range(5)]  # noqa: PTH123, SIM115 - what it holds
+        self.wfile.write(self.rfile.readline())
+        self.rfile.read()
+        for file in held:
+            file.close()

@@ -1,8 +1,17 @@
+import json
+import os
 import resource
-import threading
+import socket
+import subprocess
+import sys
 import time
 
-from .process import read_all, serving, wait_for
+import pytest
+
+from .process import PATIENCE, ROOT, read_all, serving, wait_for
+
+LEAST = 5
+"""Threads, the main one among them, that are no use without one more: it takes connections."""
 
 
 def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room_is_used_again():
@@ -80,6 +89,48 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
         assert b"--max-connections is 28 and not 1000" in server.errors
 
 
+def test_case_13_handlers_that_use_up_the_descriptors_start_no_flood_of_threads():
+    def few_descriptors() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+
+    with serving("--handler", "tests.faults.server.handlers:Hoarder", preexec_fn=few_descriptors) as server:
+        clients = [server.connect(b"x\n") for _ in range(120)]
+        wait_for(lambda: "accept_error" in {line["event"] for line in server.lines}, "accept fails")
+        # About 45 clients use up what there is; the others wait, and no thread could help them.
+        wait_for(lambda: server.threads() < 70, "only those stay that serve, and a few")
+        cpu = server.cpu_seconds()
+        time.sleep(2)
+        assert server.threads() < 70
+        assert server.cpu_seconds() - cpu < 0.3
+        for client in clients:
+            client.close()
+        wait_for(lambda: server.connect(b"back\n").recv(100) == b"back\n", "it serves again")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 5, 6, 7])
+def test_case_14_a_start_without_threads_is_told_in_one_line_or_serves_with_fewer(threads):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:0",
+         "--handler", "tests.faults.server.scarce:Echo"],
+        cwd=ROOT, env=os.environ | {"MOST_THREADS": str(threads)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    started = process.stdout.readline()
+    if started:
+        host, port = json.loads(started)["listeners"]["tcp"].removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+            client.sendall(b"x\n")
+            assert client.recv(100) == b"x\n"
+        process.terminate()
+    _, errors = process.communicate(timeout=PATIENCE)
+    if started:
+        assert (process.returncode, errors) == (0, b"")
+    else:
+        assert (process.returncode, errors) == (1, b"server: cannot start: can't start new thread\n")
+    assert bool(started) == (threads > LEAST)
+
+
 def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_serves():
     with serving("--handler", "tests.faults.server.scarce:Echo") as server:
         held = [server.connect(b"x\n") for _ in range(12)]
@@ -97,13 +148,3 @@ def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_
         assert wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
         with server.connect(b"x\n") as client:
             assert client.recv(100) == b"x\n"
-
-
-def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most():
-    with serving("--handler", "tests.faults.server.handlers:Failing") as server:
-        threads = [threading.Thread(target=server.ask, args=(b"error\n",)) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert server.ask(b"fine\n") == b"fine"

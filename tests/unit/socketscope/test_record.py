@@ -50,6 +50,17 @@ def test_an_exchange_is_recorded_when_the_next_one_begins(record, totals):
     assert totals.snapshot().received == 1
 
 
+def test_an_exchange_is_recorded_when_the_next_one_is_waited_for(record, totals):
+    record.took(1, 100.1)
+    record.gave(1, 100.2)
+    record.pause(100.3)
+    record.pause(100.4)
+    figures = totals.snapshot()
+    assert (figures.exchanges, figures.received, figures.sent) == (1, 1, 1)
+    totals.close(record, 101.0)
+    assert totals.snapshot().exchanges == 1
+
+
 @pytest.mark.parametrize("direction", ["took", "gave"])
 def test_a_stream_without_exchanges_is_recorded_once_a_second(record, totals, direction):
     for tenth in range(25):

@@ -1,0 +1,229 @@
+"""The standard library's hooks, overridden as its users do, and the life of a server around them."""
+
+import concurrent.futures
+import itertools
+import socket
+import socketserver
+import threading
+import time
+
+import pytest
+
+from .running import PATIENCE, Server, running
+
+PAUSE = 0.4
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(server.server_address, timeout=PATIENCE)
+
+
+def ask(server: Server, data: bytes = b"x") -> bytes:
+    with connect(server) as client:
+        client.sendall(data)
+        return client.recv(100)
+
+
+def test_a_connection_can_be_read_from_before_its_handler_is_entered():
+    class Preamble(Server):
+        def get_request(self):
+            connection, _ = super().get_request()
+            return connection, (connection.recv(100).decode(), 1)
+
+        def verify_request(self, request, client_address):
+            return client_address[0] == "me" and request.recv(2) == b"ok"
+
+    with running(Preamble(Echo)) as server:
+        with connect(server) as client:
+            for part in (b"me", b"ok", b"hello"):
+                time.sleep(PAUSE)
+                client.sendall(part)
+            assert client.recv(100) == b"hello"
+        server.ended("ok")
+        assert server.count("received_bytes_total") == 5
+
+
+def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
+    inside, most = [0], [0]
+
+    class Hooked(Server):
+        def _note(self):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.001)
+            inside[0] -= 1
+
+        def get_request(self):
+            received = super().get_request()
+            self._note()
+            return received
+
+        def verify_request(self, request, client_address):
+            self._note()
+            return super().verify_request(request, client_address)
+
+        def process_request(self, request, client_address):
+            self._note()
+            super().process_request(request, client_address)
+
+    with running(Hooked(Echo)) as server:
+        took = []
+        for _ in range(30):
+            began = time.monotonic()
+            assert ask(server) == b"x"
+            took.append(time.monotonic() - began)
+        # A hook that waited behind an idle thread's accept would take 100 ms.
+        assert sorted(took)[len(took) // 2] < 0.05
+        threads = [threading.Thread(target=ask, args=(server,)) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most[0] == 1
+
+
+def test_requests_can_be_handed_to_an_executor():
+    class Executing(Server):
+        def process_request(self, request, client_address):
+            executor.submit(self.process_request_thread, request, client_address)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as executor, running(Executing(Echo)) as server:
+        assert [ask(server) for _ in range(10)] == [b"x"] * 10
+        give_up_at = time.monotonic() + PATIENCE
+        while server.totals.snapshot().closed["ok"] < 10:
+            assert time.monotonic() < give_up_at
+
+
+WORKERS_HOOKS = ("get_request", "verify_request", "process_request", "finish_request", "handle_error",
+                 "shutdown_request", "close_request")  # fmt: skip
+FAULTS = (ValueError, OSError, MemoryError)
+
+
+@pytest.mark.parametrize(
+    ("hook", "fault"),
+    [
+        *itertools.product(WORKERS_HOOKS, (*FAULTS, SystemExit)),
+        # SystemExit from this one is how a program ends the loop that it runs itself.
+        *itertools.product(["service_actions"], FAULTS),
+    ],
+)
+def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault, capfd):
+    broken = threading.Event()
+
+    class Broken(Server):
+        pass
+
+    original = getattr(Server, hook)
+
+    def hooked(self, *args):
+        if broken.is_set():
+            raise fault("as asked")
+        return original(self, *args)
+
+    class Fails(Echo):
+        def handle(self):
+            super().handle()
+            if broken.is_set():
+                raise ValueError("for handle_error")
+
+    setattr(Broken, hook, hooked)
+    with running(Broken(Fails)) as server:
+        assert ask(server) == b"x"
+        broken.set()
+        for _ in range(6):
+            try:
+                with connect(server) as client:
+                    client.settimeout(0.3)
+                    client.sendall(b"x")
+                    client.recv(100)
+            except OSError:
+                continue
+        broken.clear()
+        for _ in range(6):
+            assert ask(server) == b"x"
+        give_up_at = time.monotonic() + PATIENCE
+        while server.totals.snapshot().open or server.capacity.open:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+    capfd.readouterr()
+
+
+def test_case_16_a_log_that_raises_costs_no_reply(capfd):
+    class BrokenLog:
+        def served(self, *_args):
+            raise OSError("log")
+
+        event = repeated = served
+
+    with running(Server(Echo)) as server:
+        server.log = BrokenLog()  # type: ignore[assignment]
+        assert [ask(server) for _ in range(20)] == [b"x"] * 20
+        give_up_at = time.monotonic() + PATIENCE
+        while server.totals.snapshot().closed["ok"] < 20:
+            assert time.monotonic() < give_up_at
+        server.log = None
+    capfd.readouterr()
+
+
+def test_a_server_that_could_not_serve_can_be_closed():
+    server = Server(Echo)
+    server.socket.close()
+    with pytest.raises((OSError, ValueError)):
+        server.serve_forever()
+    closing = threading.Thread(target=server.server_close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE / 4)
+    assert not closing.is_alive()
+
+
+def test_case_19_a_shutdown_before_serving_does_not_block():
+    server = Server(Echo)
+    server.shutdown()
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    serving.join(PATIENCE)
+    assert not serving.is_alive()
+    server.server_close()
+
+
+def test_case_19_a_handler_may_shut_its_server_down():
+    class Ends(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.server.shutdown()
+            self.request.sendall(b"ended")
+
+    server = Server(Ends)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    with connect(server) as client:
+        assert client.recv(100) == b"ended"
+    serving.join(PATIENCE)
+    assert not serving.is_alive()
+    server.server_close()
+
+
+def test_a_hook_that_never_returns_does_not_outlast_the_drain():
+    entered = threading.Event()
+
+    class Stuck(Server):
+        def get_request(self):
+            received = super().get_request()
+            entered.set()
+            time.sleep(PATIENCE)
+            return received
+
+    server = Stuck(Echo, drain_timeout=PAUSE)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    with connect(server):
+        assert entered.wait(PATIENCE)
+        began = time.monotonic()
+        server.shutdown()
+        server.server_close()
+        assert time.monotonic() - began < PATIENCE / 4

@@ -1,0 +1,168 @@
+"""What a handler may do with its socket beside recv and sendall, as the standard library has it."""
+
+import contextlib
+import os
+import select
+import socket
+import socketserver
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .running import PATIENCE, Server, running
+
+PAUSE = 0.4
+"""Seconds; several times as long as a socket waits in the kernel."""
+
+
+def handling(handle: Callable[[socket.socket], Any]) -> type[socketserver.BaseRequestHandler]:
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            handle(self.request)
+
+    return Handler
+
+
+def after_a_pause(server: Server, *parts: bytes, pause_first: bool = True) -> bytes:
+    """Send each part after a pause, then end; return what comes."""
+    with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+        for number, part in enumerate(parts):
+            if number or pause_first:
+                time.sleep(PAUSE)
+            client.sendall(part)
+        client.shutdown(socket.SHUT_WR)
+        received = b""
+        while data := client.recv(1000):
+            received += data
+        return received
+
+
+def read_into(method: str) -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        buffer = bytearray(100)
+        target = [buffer] if method == "recvmsg_into" else buffer
+        size = getattr(connection, method)(target)
+        connection.sendall(buffer[: size if isinstance(size, int) else size[0]])
+
+    return handle
+
+
+@pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
+def test_every_way_to_receive_waits_and_counts(method):
+    with running(Server(handling(read_into(method)))) as server:
+        assert after_a_pause(server, b"hello") == b"hello"
+        server.ended("ok")
+        assert server.count("received_bytes_total") == server.count("sent_bytes_total") == 5
+
+
+@pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
+def test_every_way_to_receive_is_held_to_the_deadline(method):
+    with running(Server(handling(read_into(method)), read_timeout=PAUSE)) as server:
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            assert client.recv(1) == b""
+        server.ended("read_timeout")
+
+
+def test_sendto_counts():
+    def handle(connection: socket.socket) -> None:
+        connection.sendto(connection.recv(9), 0, connection.getpeername())
+
+    with running(Server(handling(handle))) as server:
+        assert after_a_pause(server, b"hello") == b"hello"
+        server.ended("ok")
+        assert server.count("sent_bytes_total") == 5
+
+
+def test_a_receive_that_must_not_wait_does_not():
+    cpu = []
+
+    def handle(connection: socket.socket) -> None:
+        began = time.thread_time()
+        with pytest.raises(BlockingIOError):
+            connection.recv(1, socket.MSG_DONTWAIT)
+        cpu.append(time.thread_time() - began)
+        connection.sendall(b"free")
+
+    with running(Server(handling(handle), read_timeout=3)) as server:
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            began = time.monotonic()
+            assert client.recv(9) == b"free"
+            assert time.monotonic() - began < 1
+        server.ended("ok")
+    assert cpu[0] < 0.1
+
+
+def test_a_send_that_must_not_wait_does_not():
+    def handle(connection: socket.socket) -> None:
+        connection.recv(1)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection.send(bytes(1 << 20), socket.MSG_DONTWAIT)
+
+    with (
+        running(Server(handling(handle), write_timeout=3)) as server,
+        socket.create_connection(server.server_address, timeout=PATIENCE) as client,
+    ):
+        client.sendall(b"x")
+        server.ended("ok")
+
+
+def test_a_receive_of_all_waits_for_all():
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(connection.recv(6, socket.MSG_WAITALL))
+
+    with running(Server(handling(handle))) as server:
+        assert after_a_pause(server, b"one", b"two", pause_first=False) == b"onetwo"
+
+
+def test_who_reads_the_bare_descriptor_waits_too():
+    def handle(connection: socket.socket) -> None:
+        first = os.read(connection.fileno(), 100)
+        connection.sendall(first + connection.recv(100))
+
+    with running(Server(handling(handle))) as server:
+        assert after_a_pause(server, b"one", b"two") == b"onetwo"
+
+
+def test_a_child_process_has_the_socket_as_its_input():
+    def handle(connection: socket.socket) -> None:
+        descriptor = connection.fileno()
+        subprocess.run(["cat"], stdin=descriptor, stdout=descriptor, check=True)
+
+    with running(Server(handling(handle))) as server:
+        assert after_a_pause(server, b"one", b"two") == b"onetwo"
+
+
+def test_the_deadline_holds_after_a_select():
+    def handle(connection: socket.socket) -> None:
+        select.select([connection], [], [], PATIENCE)
+        while connection.recv(100):
+            pass
+
+    with running(Server(handling(handle), read_timeout=PAUSE)) as server:
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b""
+        server.ended("read_timeout")
+
+
+def test_a_file_is_sent_from_where_the_standard_library_sends_it():
+    def handle(connection: socket.socket) -> None:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"0123456789" * 20_000)
+            file.seek(7)
+            connection.sendfile(file)
+            connection.sendfile(file, 199_995)
+            assert file.tell() == 200_000
+            connection.sendfile(file, 3, 2)
+            assert file.tell() == 5
+
+    with running(Server(handling(handle))) as server:
+        received = after_a_pause(server)
+        assert received == b"0123456789" * 20_000 + b"56789" + b"34"
+        server.ended("ok")
+        assert server.count("sent_bytes_total") == len(received)
