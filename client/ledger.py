@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from hdrh.histogram import HdrHistogram
 
@@ -47,6 +48,11 @@ class Failure:
     got: str
 
 
+Ended = tuple[float, str, float, float, Failure | None, bool]
+"""An exchange: when it ended, on the performance counter; its outcome; its service duration and how late its
+pass was, in seconds; what to show where it failed; whether the summary counts it."""
+
+
 @dataclass(slots=True)
 class StepFigures:
     """The exchanges of a step."""
@@ -82,6 +88,7 @@ class Ledger:
         self.service = Durations()
         self.intended = Durations()
         self.lag = Durations()
+        self._ended: list[Ended] = []
 
     def exchange(
         self, step: str, outcome: str, service: float, lateness: float, failure: Failure | None
@@ -96,6 +103,7 @@ class Ledger:
             failure: What to show of it, where it did not end ok.
         """
         with self.lock:
+            self._ended.append((perf_counter(), outcome, service, lateness, failure, self.counting))
             figures = self.steps[step]
             figures.outcomes[outcome] += 1
             if outcome == "ok":
@@ -109,6 +117,12 @@ class Ledger:
                     figures.durations.add(service)
                     self.service.add(service)
                     self.intended.add(service + lateness)
+
+    def take_ended(self) -> list[Ended]:
+        """Return the exchanges that have ended since the last call; while a run lasts, somebody must call."""
+        with self.lock:
+            taken, self._ended = self._ended, []
+        return taken
 
     def connected(self, outcome: str, seconds: float) -> None:
         """Count an attempt to connect."""

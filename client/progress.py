@@ -1,25 +1,84 @@
-"""How a run is going, on standard error: a line an interval, as JSON for whoever collects it."""
+"""Following a run while it lasts: its history is kept, and shown as a live view or as a line an interval."""
 
 import sys
 import threading
-from typing import Self
+from typing import Protocol, Self
 
 import orjson
 import structlog
 
+from client.history import History
 from client.run import Run
+
+TICK = 0.5
+"""Seconds between two looks at the run. One takes about 2 ms, so that few of the passes can meet it."""
 
 INTERVAL = 10.0
 """Seconds between two lines."""
 
 
-class Progress:
-    """Tells of a run while it lasts."""
+class View(Protocol):
+    """Something that shows how a run goes."""
 
-    def __init__(self, run: Run) -> None:
+    def show(self, run: Run, history: History) -> None:
+        """Show it. Called every `TICK` seconds."""
+
+    def close(self) -> None:
+        """Show no more."""
+
+
+class Progress:
+    """Follows a run from a thread of its own.
+
+    Attributes:
+        history: What has ended; complete once the block is left.
+    """
+
+    def __init__(self, run: Run, view: View) -> None:
+        self.history = History()
         self._run = run
+        self._view = view
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._tell, name="progress", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._take()
+
+    def _follow(self) -> None:
+        shown = True
+        try:
+            while not self._ended.wait(TICK):
+                self._take()
+                self.history.timeline.reach(self._run.elapsed)
+                if shown:
+                    shown = self._show()
+        finally:
+            self._view.close()
+
+    def _take(self) -> None:
+        self.history.add(self._run.ledger.take_ended(), self._run.began)
+
+    def _show(self) -> bool:
+        """Return whether there is still somebody to show it to."""
+        try:
+            self._view.show(self._run, self.history)
+        except OSError:
+            # The terminal, or whoever read the pipe, has gone; the run has not.
+            return False
+        return True
+
+
+class Lines:
+    """JSON on standard error, for whoever collects it."""
+
+    def __init__(self) -> None:
+        self._due = INTERVAL
         self._log = structlog.wrap_logger(
             structlog.BytesLogger(sys.stderr.buffer),
             processors=[
@@ -29,19 +88,21 @@ class Progress:
             ],
         )
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def show(self, run: Run, history: History) -> None:
+        """Write a line where an interval has passed."""
+        if run.elapsed < self._due:
+            return
+        self._due += INTERVAL
+        lately = history.timeline.last(INTERVAL)
+        ledger = run.ledger
+        with ledger.lock:
+            ok = sum(step.outcomes["ok"] for step in ledger.steps.values())
+            attempted = sum(sum(step.outcomes.values()) for step in ledger.steps.values())
+            users, passes = ledger.users, ledger.passes
+        self._log.info(
+            "progress", users=users, passes=passes, ok=ok, failed=attempted - ok,
+            p50_seconds=lately.service.quantile(0.5), p99_seconds=lately.service.quantile(0.99),
+        )  # fmt: skip
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _tell(self) -> None:
-        while not self._ended.wait(INTERVAL):
-            ledger = self._run.ledger
-            with ledger.lock:
-                ok = sum(step.outcomes["ok"] for step in ledger.steps.values())
-                attempted = sum(sum(step.outcomes.values()) for step in ledger.steps.values())
-                users, passes = ledger.users, ledger.passes
-            self._log.info("progress", users=users, passes=passes, ok=ok, failed=attempted - ok)
+    def close(self) -> None:
+        """Nothing is held."""

@@ -72,7 +72,7 @@ class Run:
         self._passes = count(1)
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
         self._players: list[Player] = []
-        self._began = 0.0
+        self._began = self.stop.now()
 
     def play(self) -> None:
         """Play to the end, which the plan, or `stop`, brings."""
@@ -103,6 +103,16 @@ class Run:
                 self._schedule.dropped(min(ended - self._began, plan.duration or ended))
             )
         self.seconds = max(ended - self._began - plan.warmup, 1e-9)
+
+    @property
+    def began(self) -> float:
+        """When it began, on the performance counter."""
+        return self._began
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self.stop.now() - self._began
 
     @property
     def target_rate(self) -> float:

@@ -12,11 +12,12 @@ import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from client.live import LiveView, stands_on_a_terminal
 from client.metrics import RunView
 from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
 from client.pacing import Shape, parse_shape
 from client.program import Program, load
-from client.progress import Progress
+from client.progress import Lines, Progress
 from client.run import Plan, Run
 from client.summary import Summary, as_text, summarize
 from client.targets import Target
@@ -117,8 +118,10 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     programs = _programs(scripts, connect)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
     endpoint = _endpoint(metrics, run)
-    taken = _play(run)
-    summary = _summary(run, plan, target, thresholds)
+    mode = _mode(plan)
+    view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
+    taken = _play(run, Progress(run, view))
+    summary = _summary(run, plan, target, mode, thresholds)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
     if endpoint is not None:
@@ -151,7 +154,7 @@ def _endpoint(metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
         raise click.UsageError(f"cannot serve metrics on {host}:{port}: {error.strerror or error}") from error
 
 
-def _play(run: Run) -> int:
+def _play(run: Run, progress: Progress) -> int:
     """Play to the end; return the signal that ended it, or 0."""
     taken: list[int] = []
 
@@ -161,16 +164,22 @@ def _play(run: Run) -> int:
         threading.Thread(target=run.stop.request, daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    with Progress(run):
+    with progress:
         run.play()
     for number, handler in before.items():
         signal.signal(number, handler)
     return taken[0] if taken else 0
 
 
-def _summary(run: Run, plan: Plan, target: Address, thresholds: tuple[Threshold, ...]) -> Summary:
-    loop = "closed loop" if plan.rate is None else "open loop"
-    mode = f"{loop}, {plan.users} users, a connection a {plan.connect}, shape {plan.shape.text}"
+def _mode(plan: Plan) -> str:
+    """Return how the load is made, for a person."""
+    loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
+    users = "1 user" if plan.users == 1 else f"{plan.users} users"
+    shape = "" if plan.shape.text == "constant" else f", {plan.shape.text}"
+    return f"{loop}, {users}, a connection a {plan.connect}{shape}"
+
+
+def _summary(run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...]) -> Summary:
     target_rate = None
     if plan.rate is not None:
         whole = run.seconds + plan.warmup

@@ -1,0 +1,62 @@
+"""Durations in logarithmic bins: one percent wide, as many as the durations' range needs, and they merge."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+GROWTH = 1.01
+"""Each bin's upper edge against its lower one: a quantile is right to half a percent."""
+
+_SHORTEST = 1e-6
+_PER_E = 1 / math.log(GROWTH)
+
+
+class Sketch:
+    """Counts of durations, in seconds; what is shorter than a microsecond counts as one.
+
+    The bins are those of DDSketch (Masson, Rim and Lee, VLDB 2019). From a microsecond to an hour there are
+    about 2200, of which a run fills few; so many of these can be kept, one for each stretch of time.
+
+    Attributes:
+        bins: How many durations are in each bin, by the bin's number.
+        total: How many there are.
+    """
+
+    __slots__ = ("bins", "total")
+
+    def __init__(self, durations: Iterable[float] = ()) -> None:
+        self.bins: dict[int, int] = {}
+        self.total = 0
+        for seconds in durations:
+            self.add(seconds)
+
+    def add(self, seconds: float) -> None:
+        """Add a duration."""
+        number = math.ceil(math.log(max(seconds, _SHORTEST)) * _PER_E)
+        self.bins[number] = self.bins.get(number, 0) + 1
+        self.total += 1
+
+    def merge(self, other: "Sketch") -> None:
+        """Add all that another one has."""
+        for number, many in other.bins.items():
+            self.bins[number] = self.bins.get(number, 0) + many
+        self.total += other.total
+
+    def quantile(self, share: float) -> float | None:
+        """Return the duration that so many are within, in seconds; None where there are none."""
+        numbers = sorted(self.bins)
+        rank = share * self.total
+        for number, below in zip(numbers, accumulate(self.bins[n] for n in numbers), strict=True):
+            if below >= rank:
+                return middle(number)
+        return None
+
+    def __iter__(self) -> Iterator[tuple[float, float, int]]:
+        """Yield each bin that is not empty: its edges, in seconds, and how many are in it; in order."""
+        for number in sorted(self.bins):
+            yield GROWTH ** (number - 1), GROWTH**number, self.bins[number]
+
+
+def middle(number: int) -> float:
+    """Return the duration in the middle of a bin, in seconds."""
+    return 2 * GROWTH**number / (1 + GROWTH)

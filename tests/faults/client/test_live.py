@@ -1,0 +1,51 @@
+"""The live view of `replay`, seen in a terminal."""
+
+import signal
+import sys
+
+import pytest
+
+from tests.faults.client.terminal import terminal
+from tests.faults.client.test_replay import echo, run, serving, stall, write
+
+COMMAND = (sys.executable, "-m", "client", "replay")
+
+
+def test_it_tells_how_the_run_goes_and_leaves_the_summary_alone(tmp_path):
+    with (
+        serving(echo) as target,
+        terminal(
+            *COMMAND, write(tmp_path, "> x\n< x\n"), "--target", target, "--rate", "50", "--duration", "4s"
+        ) as shown,
+    ):
+        shown.sees("of 4 s")
+        shown.sees("/s of 50.0/s")
+        seen = shown.sees("p50 ")
+        assert "a connection a message" in seen
+        assert shown.wait() == 0
+        assert shown.is_as_it_was
+        assert shown.lines[0] == "PASS"
+        assert "of 4 s" not in shown.text
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_the_terminal_as_it_was(tmp_path, number, status):
+    with (
+        serving(stall) as target,
+        terminal(*COMMAND, write(tmp_path, "> x\n"), "--target", target, "--forever") as shown,
+    ):
+        shown.sees("until Ctrl-C")
+        if number == signal.SIGINT:
+            shown.type("\x03")
+        else:
+            shown.process.send_signal(number)
+        assert shown.wait() == status
+        assert shown.is_as_it_was
+        assert "in flight at the end: 1" in shown.text
+
+
+def test_a_terminal_that_is_no_screen_gets_lines(tmp_path):
+    with serving(echo) as target:
+        ended = run("replay", write(tmp_path, "> x\n< x\n"), "--target", target, "--loops", "1")
+    assert ended.stderr == ""
+    assert ended.stdout.startswith("PASS\n")
