@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -67,15 +67,21 @@ def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
         raise ValueError(f"{text!r} is not MODULE:CLASS")
     try:
         loaded = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot load {text!r}: {error}") from error
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".splitlines()[:1])
+        raise ValueError(f"cannot load {text!r}: {told}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
         raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
     return loaded
 
 
+def _line_size(text: str) -> int:
+    if not (size := parse_size(text)):
+        raise ValueError(f"{text!r} is too short for any line: it must be at least 1")
+    return size
+
+
 _DURATION = _Parsed("duration", parse_duration)
-_SIZE = _Parsed("bytes", parse_size)
 
 
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,7 +137,12 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--backlog", type=click.IntRange(min=1), default=1024, help="Connections that may wait in the kernel."
 )
-@click.option("--max-line", type=_SIZE, default=8192, help="Most bytes of a line, its ending not counted.")
+@click.option(
+    "--max-line",
+    type=_Parsed("bytes", _line_size),
+    default=8192,
+    help="Most bytes of a line, its ending not counted.",
+)
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
 @click.version_option(__version__, prog_name="server")
@@ -153,7 +164,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     try:
         checked = Limits(**_within_descriptors(context, limits))
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_as_options(str(error))) from error
+    if sys.stdout is None:
+        _fail("cannot write the log: standard output is closed")
     handlers = {
         True: handler or handler_with(max_line, keep_alive=not one_shot),
         False: handler or datagram_handler_with(max_line),
@@ -165,12 +178,12 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     for name, address in listeners:
         try:
             servers.append(bind(name, address, handlers[address.scheme in STREAMS], backlog))
-        except OSError as error:
-            _fail(f"cannot listen on {address}: {error.strerror or error}")
+        except (OSError, UnicodeError) as error:
+            _fail(f"cannot listen on {address}: {_reason(error)}")
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
-    except OSError as error:
-        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
+    except (OSError, UnicodeError) as error:
+        _fail(f"cannot serve metrics on {metrics}: {_reason(error)}")
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
@@ -180,8 +193,13 @@ def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[
     """Fit the connection limit to RLIMIT_NOFILE: lower a default, refuse a value that was asked for."""
     room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTOR_RESERVE
     wanted = limits["max_connections"]
-    if wanted <= room or room < 1:
+    if wanted <= room:
         return limits
+    if room < 1:
+        _fail(
+            f"this process may have {room + DESCRIPTOR_RESERVE} file descriptors and needs more than "
+            f"{DESCRIPTOR_RESERVE}: raise the limit (ulimit -n)"
+        )
     if context.get_parameter_source("max_connections") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError(
             f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors, and this "
@@ -201,7 +219,21 @@ def _within_somaxconn(backlog: int) -> int:
     return backlog
 
 
-def _fail(message: str) -> None:
+def _as_options(text: str) -> str:
+    """Return a text about `Limits` in the words of the command line."""
+    for field in dataclasses.fields(Limits):
+        text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
+    return text
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Return what went wrong, where a name that cannot be one comes as an error of its encoding."""
+    if isinstance(error, UnicodeError):
+        return "label empty or too long"
+    return error.strerror or str(error)
+
+
+def _fail(message: str) -> NoReturn:
     _say(message)
     sys.exit(CANNOT_START)
 

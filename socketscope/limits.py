@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+LONGEST = 1e9
+"""Seconds, 31 years; ``None`` is what never ends."""
+
 
 def _limit(default: Any, meaning: str, *, program: Any = None) -> Any:
     """Declare a limit: its default in the library, what it means, and the programs' default if it differs."""
@@ -39,13 +42,13 @@ class Limits:
         """Refuse values that cannot be meant.
 
         Raises:
-            ValueError: A limit is negative, or none at all could be served.
+            ValueError: A limit is negative or longer than the kernel counts, or nobody could be served.
         """
         if self.max_connections < 1:
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
         for name in ("read_timeout", "write_timeout", "idle_timeout"):
-            if (seconds := getattr(self, name)) is not None and seconds <= 0:
-                raise ValueError(f"{name} is {seconds:g} s, it must be more than 0")
+            if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
+                raise ValueError(f"{name} is {seconds:g} s, it must be more than 0 and at most {LONGEST:g}")
         for name in ("drain_delay", "drain_timeout"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name):g} s, it must not be negative")
+            if not 0 <= (seconds := getattr(self, name)) <= LONGEST:
+                raise ValueError(f"{name} is {seconds:g} s, it must be from 0 to {LONGEST:g}")

@@ -1,0 +1,90 @@
+"""What a user can do wrong at the start: one line that says what, and an exit status."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from .process import PATIENCE, ROOT, ServerProcess, serving
+
+FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
+LONG_NAME = "a" * 70 + ".com"
+
+
+def start(*options: str, **popen) -> tuple[int, str]:
+    """Start a server that cannot; return its exit status and what it said."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "server", *options],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False, **popen,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "told"),
+    [
+        (["--listen", f"tcp://{LONG_NAME}:1"], 1, f"cannot listen on tcp://{LONG_NAME}:1: label"),
+        (["--listen", "unix:///nowhere/x"], 1, "on unix:///nowhere/x: No such file or directory"),
+        (["--listen", "unix:///" + "a" * 200], 1, "AF_UNIX path too long"),
+        (["--listen", "tcp://127.0.0.1:x"], 2, "'127.0.0.1:x' is not HOST:PORT"),
+        (["--listen", "http://127.0.0.1:1"], 2, "it must start with one of tcp://, udp://"),
+        (["--listen", "a b=tcp://127.0.0.1:1"], 2, "'a b' is no name for a listener"),
+        ([*FREE, "--metrics", f"{LONG_NAME}:1"], 1, f"cannot serve metrics on {LONG_NAME}:1: "),
+        ([*FREE, "--handler", "os"], 2, "'os' is not MODULE:CLASS"),
+        ([*FREE, "--handler", "os:path"], 2, "'os:path' is no request handler"),
+        ([*FREE, "--handler", "nowhere:X"], 2, "cannot load 'nowhere:X': ModuleNotFoundError: No module"),
+        ([*FREE, "--handler", "handlers:X"], 2, "cannot load 'handlers:X': RuntimeError: first"),
+        ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),
+        ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
+        ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
+        ([*FREE, "--max-line", "0"], 2, "at least 1"),
+        ([*FREE, "--max-connections", "99999999"], 2, "--max-connections 99999999 needs 100000031 file"),
+        ([*FREE, "more"], 2, "unexpected extra argument (more)"),
+        ([*FREE, "--colour"], 2, "No such option"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
+    (tmp_path / "handlers.py").write_text('raise RuntimeError("first\\nsecond")')
+    (tmp_path / "garbled.py").write_text("def (")
+    ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (ended, said.count("\n")) == (status, 1), said
+    assert said.startswith("server: ")
+    assert told in said
+
+
+def test_a_taken_port_is_told_in_one_line():
+    with serving() as server:
+        host, port = server.address()
+        metrics = server.metrics_url.removeprefix("http://").removesuffix("/metrics")
+        assert start("--listen", f"tcp://{host}:{port}", "--metrics", "none") == (
+            1,
+            f"server: cannot listen on tcp://{host}:{port}: Address already in use\n",
+        )
+        status, said = start("--listen", "tcp://127.0.0.1:0", "--metrics", metrics)
+        assert (status, said.count("\n")) == (1, 1)
+        assert said.startswith(f"server: cannot serve metrics on {metrics}: Address already in use")
+
+
+def test_a_closed_standard_output_is_told_in_one_line():
+    status, said = start(*FREE, preexec_fn=lambda: os.close(1))
+    assert (status, said) == (1, "server: cannot write the log: standard output is closed\n")
+
+
+def test_too_few_descriptors_for_anything_are_told_in_one_line():
+    status, said = start(*FREE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30)))
+    assert (status, said.count("\n")) == (1, 1)
+    assert "this process may have 30 file descriptors and needs more than 32" in said
+
+
+def test_lists_in_the_environment_are_parted_by_spaces():
+    names = "a=tcp://127.0.0.1:0 b=udp://127.0.0.1:0"
+    server = ServerProcess(
+        listen=(), env=os.environ | {"SERVER_LISTEN": names, "SERVER_MAX_CONNECTIONS": "7"}
+    )
+    try:
+        assert list(server.started["listeners"]) == ["a", "b"]
+        assert server.metric("socketserver_connections_limit") == 7
+    finally:
+        server.close()
