@@ -160,9 +160,9 @@ class ObservedServer(socketserver.BaseServer, ABC):
         if not self.close_first:
             self._drain_in_time()
         super().server_close()
-        metrics.view(self.registry).retire(self)
         if self.close_first:
             self._drain_in_time()
+        metrics.view(self.registry).retire(self)
 
     @abstractmethod
     def drain(self) -> int:

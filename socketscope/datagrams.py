@@ -5,12 +5,14 @@ import itertools
 import socket
 import socketserver
 from collections.abc import Callable
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
 from socketscope.base import ObservedServer, Received
 from socketscope.paths import UnixPath
 from socketscope.record import describe
+from socketscope.sockets import set_kernel_timeout
 from socketscope.totals import DatagramTotals
 
 DRAIN_LOOK = 0.02
@@ -68,6 +70,9 @@ class ReplySocket:
     def _send(self, send: Callable[..., int], *args: Any) -> int:
         try:
             size = send(*args)
+        except BlockingIOError as error:
+            self._datagram.fault = late = TimeoutError("the peer did not take the reply in time")
+            raise late from error
         except OSError as error:
             if error.errno in _PEER_GONE:
                 self._datagram.fault = error
@@ -90,6 +95,12 @@ class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
         """Set up what is observed, before anything is bound."""
         super().prepare()
         self.totals: DatagramTotals = DatagramTotals(self.capacity)
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown`; a Unix peer that takes no replies is waited for no longer than allowed."""
+        patience = inf if self.limits.write_timeout is None else self.limits.write_timeout
+        set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, patience)
+        super().serve_forever(poll_interval)
 
     def get_request(self) -> Received:
         """Receive a datagram.
@@ -115,13 +126,14 @@ class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
             if error is not datagram.fault:
                 outcome = "handler_error"
                 if isinstance(error, Exception):
-                    self._guard(self.handle_error, request, client_address)
-        outcome = outcome or ("ok" if datagram.exchanges else "no_reply")
-        datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
-        now = monotonic()
-        self.totals.close(datagram, outcome, now - began)
-        self._tell(datagram, outcome, now - began)
-        self._guard(self.shutdown_request, request)
+                    self.handle_error(request, client_address)
+        finally:
+            outcome = outcome or ("ok" if datagram.exchanges else "no_reply")
+            datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
+            now = monotonic()
+            self.totals.close(datagram, outcome, now - began)
+            self._tell(datagram, outcome, now - began)
+            self.shutdown_request(request)
 
     def drain(self) -> int:
         """Return when no handler runs, or how many still do at `drain_by`."""

@@ -156,11 +156,26 @@ def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
 
     def render(fields: dict[str, Any]) -> bytes:
         moment = fields.pop("timestamp").isoformat(timespec="milliseconds")
-        text = str(console(None, "", {"timestamp": moment, **fields}))
-        return text.encode("utf-8", "backslashreplace") + b"\n"
+        return str(console(None, "", {"timestamp": moment, **_printable(fields)})).encode() + b"\n"
 
     return render
 
 
 def _dumps(fields: dict[str, Any], default: Any) -> bytes:
-    return orjson.dumps(fields, default, _JSON_OPTIONS)
+    try:
+        return orjson.dumps(fields, default, _JSON_OPTIONS)
+    except TypeError:
+        # A path, or an error's text, that is no UTF-8; what else JSON cannot hold orjson escapes.
+        return orjson.dumps(_printable(fields), default, _JSON_OPTIONS)
+
+
+def _printable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with what is not printable escaped, so that no terminal obeys it."""
+    return {
+        key: "".join(map(_escaped, value)) if isinstance(value, str) else value
+        for key, value in fields.items()
+    }
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

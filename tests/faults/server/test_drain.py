@@ -87,6 +87,27 @@ def test_case_20_what_has_not_ended_by_the_deadline_is_forced():
         assert (line["outcome"], line["level"]) == ("forced", "warning")
 
 
+def test_what_is_still_served_shows_during_the_drain():
+    with serving() as server, server.connect() as client:
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        server.signal()
+
+        def closed() -> bool:
+            try:
+                socket.create_connection(server.address(), timeout=0.2).close()
+            except OSError:
+                return True
+            return False
+
+        wait_for(closed, "the listener is closed")
+        assert server.metric("socketserver_connections_open") == 1
+        assert server.metric("socketserver_threads", state="busy") == 1
+        assert server.metric("socketserver_connections_limit") == 1000
+        client.sendall(b"last\n")
+        assert read_all(client).endswith(b"last\n")
+        assert server.wait() == 0
+
+
 def test_readiness_turns_before_anything_else_does():
     with serving("--drain-delay", "1s") as server:
         assert server.get("/readyz") == b"ready\n"

@@ -127,6 +127,30 @@ def test_case_25_a_datagram_that_was_cut_off_or_has_no_sender_is_dropped_and_cou
         assert server.metric("socketserver_sent_bytes_total") == 5
 
 
+def test_a_unix_peer_that_takes_no_replies_holds_up_nobody(path):
+    with (
+        serving(
+            "--write-timeout", "300ms", "--max-connections", "20", listen=(f"unixgram://{path}",)
+        ) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client,
+    ):
+        deaf.bind(f"{path}.deaf")
+        for _ in range(60):
+            deaf.sendto(b"x\n", str(path))
+        wait_for(
+            lambda: server.metric("socketserver_datagrams_total", outcome="no_reply") >= 20,
+            "replies that are not taken are given up",
+        )
+        client.bind(f"{path}.client")
+        client.settimeout(PATIENCE)
+        client.sendto(b"line\n", str(path))
+        assert client.recv(100).endswith(b"line\n")
+        given_up = next(line for line in server.events("datagram") if line["outcome"] == "no_reply")
+        assert given_up["error"] == "TimeoutError: the peer did not take the reply in time"
+        assert server.metric("socketserver_datagrams_total", outcome="handler_error") == 0
+
+
 def test_datagrams_that_came_before_the_stop_are_answered():
     with serving(
         "--handler", "tests.faults.server.handlers:SlowDatagram", listen=("udp://127.0.0.1:0",)

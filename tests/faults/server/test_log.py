@@ -2,10 +2,13 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
-from .process import ROOT, serving
+import pytest
+
+from .process import ROOT, serving, wait_for
 
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 
@@ -53,7 +56,7 @@ def test_case_15_whatever_a_handler_raises_is_counted_and_the_pool_is_whole():
         assert {line["outcome"] for line in lines} == {"handler_error"}
         assert lines[0]["error"].startswith("ValueError: as asked (")
         assert server.ask(b"fine\n") == b"fine"
-        assert server.metric("socketserver_threads", state="idle") >= 4
+        wait_for(lambda: server.metric("socketserver_threads", state="idle") >= 4, "the pool is whole")
         assert server.metric("socketserver_connections_open") == 0
 
 
@@ -139,6 +142,46 @@ def test_people_read_the_console_format():
     process.communicate()
     assert "server_started" in line
     assert "tcp://127.0.0.1:" in line
+
+
+HOSTILE = b"\xff\nevent=forged \x1b[2J\xc2\x9b2J"
+
+
+def ask_from_a_hostile_path(folder: str, name: bytes = HOSTILE) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.bind(folder.encode() + b"/" + name)
+        client.connect(f"{folder}/s")
+        client.sendall(b"x\n")
+        return client.recv(100)
+
+
+def test_case_7_a_peer_whose_path_is_no_text_has_a_line_like_any_other():
+    with (
+        tempfile.TemporaryDirectory(prefix="scope") as folder,
+        serving(listen=(f"unix://{folder}/s",)) as server,
+    ):
+        assert ask_from_a_hostile_path(folder).endswith(b"x\n")
+        (line,) = server.connections(1)
+    assert line["peer"] == folder + "/\\udcff\\nevent=forged \\x1b[2J\\x9b2J"
+    assert (line["outcome"], line["received_bytes"]) == ("ok", 2)
+
+
+@pytest.mark.parametrize("name", [HOSTILE, b"forged\x1b[2J\xff"])
+def test_case_7_nothing_that_a_peer_chooses_moves_the_terminal_or_begins_a_line(name):
+    with tempfile.TemporaryDirectory(prefix="scope") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "--listen", f"unix://{folder}/s", "--metrics", "none",
+             "--log-format", "console"],
+            cwd=ROOT, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        ask_from_a_hostile_path(folder, name)
+        line = process.stdout.readline()
+        process.terminate()
+        process.communicate()
+    assert b"forged" in line
+    assert line.rstrip(b"\n").decode().isprintable()
 
 
 def test_the_last_lines_are_written_at_the_end():
