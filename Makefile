@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo test check bench lock
+.PHONY: help up down demo test soak check bench lock
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -24,6 +24,9 @@ demo: .venv/.ready ## server and client in one terminal, without Docker; Ctrl-C 
 
 test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
 	$(VENV)/pytest
+
+soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
+	$(VENV)/pytest tests/soak
 
 check: .venv/.ready ## lint, format, types
 	$(VENV)/ruff check

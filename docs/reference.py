@@ -4,9 +4,23 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from click import Option
+
 from client.instruments import INSTRUMENTS as CLIENT
 from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
-from socketscope import Limits
+from server.cli import command
+from server.listeners import LARGEST_DATAGRAM
+from socketscope import (
+    Limits,
+    ThreadingTCPServer,
+    ThreadingUDPServer,
+    base,
+    endpoint,
+    linger,
+    log,
+    streams,
+    writer,
+)
 from socketscope.distribution import BUCKETS
 from socketscope.instruments import INSTRUMENTS as SERVER
 from socketscope.instruments import Instrument
@@ -55,23 +69,71 @@ def render_metrics() -> str:
 
 def render_limits() -> str:
     """Return the page of all limits."""
-    rows = [
-        f"| `{field.name}` | {_value(field.default)} | {_value(field.metadata['program'])} "
-        f"| {field.metadata['help']} |"
+    library = [
+        (
+            field.name,
+            field.metadata["unit"],
+            _value(field.default),
+            _value(field.metadata["program"]),
+            field.metadata["help"],
+        )
         for field in dataclasses.fields(Limits)
+    ]
+    options = {option.name: option for option in command.params if isinstance(option, Option)}
+    program = [
+        (name, unit, library, str(options[name].default), str(options[name].help))
+        for name, unit, library in (
+            ("backlog", "connections", f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"),
+            ("max_line", "bytes", "-"),
+        )
     ]
     return "\n".join(
         [
             "# Limits",
             "",
-            "Made from `socketscope.Limits` by `python -m docs`. They hold at the socket, so also for a handler that knows nothing of them; to it a passed deadline is a `TimeoutError`. In the library they are arguments of `Limits`, in the server options (`--read-timeout`) and environment variables (`SERVER_READ_TIMEOUT`).",
+            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. Those of connections hold at the socket, so also for a handler that knows nothing of them; to it a passed deadline is a `TimeoutError`. A deadline may be late by a tenth of a second. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`).",
             "",
-            "| Limit | Default in the library | in the server | |",
-            "|---|---|---|---|",
-            *rows,
+            "| Limit | Unit | In the library | In the server | |",
+            "|---|---|---|---|---|",
+            *(f"| `{name}` | {' | '.join(rest)} |" for name, *rest in (*library, *program)),
+            f"| datagram | bytes | `max_packet_size`, {ThreadingUDPServer.max_packet_size} | {LARGEST_DATAGRAM} | A longer one is dropped and counted. |",
+            *(
+                f"| {name} | {unit} | {value} | {value} | {meaning} |"
+                for name, unit, value, meaning in _FIXED
+            ),
             "",
         ]
     )
+
+
+_FIXED: tuple[tuple[str, str, float, str], ...] = (
+    (
+        "closing",
+        "seconds",
+        linger.SECONDS,
+        "Longest wait for a client to close that still sends after its reply, or that was refused.",
+    ),
+    ("closing", "bytes", linger.BYTES, "Most that is read from it meanwhile."),
+    ("closing", "connections", linger.MOST, "Most that are waited for at once; one more is closed directly."),
+    (
+        "accepting",
+        "seconds",
+        base.ACCEPT_PAUSE,
+        "Pause after the kernel had no descriptor or memory for a connection.",
+    ),
+    ("forcing", "seconds", streams.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),
+    ("log", "lines", writer.ROOM, "Most that wait for the log's reader; more are dropped and counted."),
+    ("log", "seconds", writer.FLUSH, "Longest wait at the end for the lines that are left."),
+    ("log", "seconds", log.DIGEST_INTERVAL, "Least time between two lines of an event that repeats."),
+    (
+        "endpoint",
+        "connections",
+        endpoint.LIMITS["connection_limit"],
+        "Most clients of `/metrics` and its like at once.",
+    ),
+    ("endpoint", "seconds", endpoint.LIMITS["channel_timeout"], "Longest silence of such a client."),
+    ("endpoint", "bytes", endpoint.LIMITS["max_request_header_size"], "Longest header of its request."),
+)
 
 
 PAGES: dict[Path, Callable[[], str]] = {

@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from socketscope.addresses import format_host_port
 
-# Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less.
-_LIMITS = {
+LIMITS = {
     "threads": 2,
     "connection_limit": 64,
     "channel_timeout": 10,  # seconds without traffic
@@ -20,6 +19,7 @@ _LIMITS = {
     "max_request_header_size": 8192,  # bytes
     "max_request_body_size": 8192,  # bytes
 }
+"""Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less."""
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -50,7 +50,7 @@ class Endpoint:
         family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family)
         self.url = f"http://{format_host_port(*listener.getsockname()[:2])}/metrics"
-        self._server = waitress.create_server(self._respond, sockets=[listener], ident=None, **_LIMITS)
+        self._server = waitress.create_server(self._respond, sockets=[listener], ident=None, **LIMITS)
         self._thread = threading.Thread(target=self._serve, name="metrics-endpoint", daemon=True)
         self._thread.start()
 

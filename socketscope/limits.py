@@ -7,9 +7,9 @@ LONGEST = 1e9
 """Seconds, 31 years; ``None`` is what never ends."""
 
 
-def _limit(default: Any, meaning: str, *, program: Any = None) -> Any:
+def _limit(default: Any, meaning: str, *, unit: str = "seconds", program: Any = None) -> Any:
     """Declare a limit: its default in the library, what it means, and the programs' default if it differs."""
-    metadata = {"help": meaning, "program": default if program is None else program}
+    metadata = {"help": meaning, "unit": unit, "program": default if program is None else program}
     return field(default=default, metadata=metadata)
 
 
@@ -20,9 +20,11 @@ class Limits:
     To a handler a passed deadline is a `TimeoutError` from its socket.
     """
 
-    max_connections: int = _limit(1000, "Most connections served at once, over all listeners.")
+    max_connections: int = _limit(
+        1000, "Most connections served at once, over all listeners.", unit="connections"
+    )
     when_full: Literal["refuse", "queue"] = _limit(
-        "refuse", "Above the limit: refuse a connection, or leave it in the kernel's backlog."
+        "refuse", "Above the limit: refuse a connection, or leave it in the kernel's backlog.", unit="-"
     )
     read_timeout: float | None = _limit(
         None,

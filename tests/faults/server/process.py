@@ -32,12 +32,19 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
 class ServerProcess:
     """`python -m server` on free ports, and what it says."""
 
-    def __init__(self, *options: str, listen: tuple[str, ...] = ("tcp://127.0.0.1:0",), **popen: Any) -> None:
+    def __init__(
+        self,
+        *options: str,
+        listen: tuple[str, ...] = ("tcp://127.0.0.1:0",),
+        log: Path | None = None,
+        **popen: Any,
+    ) -> None:
+        """Start it; with a file for the log only the first line of that is read here."""
         listeners = [word for url in listen for word in ("--listen", url)]
         command = [sys.executable, "-m", "server", *listeners, "--metrics", "127.0.0.1:0", *options]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen
-        )
+        with contextlib.nullcontext(subprocess.PIPE) if log is None else log.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, **popen)
+        self._log = log
         self.lines: list[dict[str, Any]] = []
         self.errors = b""
         self.clients: list[socket.socket] = []
@@ -56,6 +63,10 @@ class ServerProcess:
         return next(iter(self.events("server_started")), None)
 
     def _read_log(self) -> None:
+        if (log := self._log) is not None:
+            wait_for(lambda: b"\n" in log.read_bytes() or self.process.poll() is not None, "a line")
+            self.lines += [json.loads(line) for line in log.read_bytes().splitlines()[:1]]
+            return
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(json.loads(line))

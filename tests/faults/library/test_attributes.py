@@ -1,0 +1,178 @@
+"""The attributes of the standard library's servers keep their meaning, or what docs/socketserver.md says."""
+
+import socket
+import socketserver
+import threading
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import socketscope
+from socketscope import Limits
+
+from .running import PATIENCE
+
+SHORT = 0.3
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
+def subclass(base, **attributes):
+    return type("Server", (base,), {"registry": CollectorRegistry(), **attributes})
+
+
+def bound(base, handler=Echo, address=("127.0.0.1", 0), **attributes):
+    return subclass(base, **attributes)(address, handler)
+
+
+def serve(server) -> threading.Thread:
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    assert server.serving.wait(PATIENCE)
+    return thread
+
+
+def test_address_family():
+    with bound(socketscope.ThreadingTCPServer, address=("::1", 0), address_family=socket.AF_INET6) as server:
+        assert server.socket.family == socket.AF_INET6
+        assert server.server_address[0] == "::1"
+
+
+@pytest.mark.parametrize(("given", "limit"), [({}, 1024), ({"request_queue_size": 7}, 7)])
+def test_request_queue_size(given, limit):
+    with bound(socketscope.ThreadingTCPServer, **given) as server:
+        shown = server.registry.get_sample_value("socketserver_accept_queue_limit", {"listener": "tcp"})
+        assert shown == limit
+
+
+@pytest.mark.parametrize("name", ["allow_reuse_address", "allow_reuse_port"])
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer])
+@pytest.mark.parametrize("reuse", [True, False])
+def test_allow_reuse(base, name, reuse):
+    option = socket.SO_REUSEADDR if name == "allow_reuse_address" else socket.SO_REUSEPORT
+    with bound(base, **{name: reuse}) as server:
+        assert bool(server.socket.getsockopt(socket.SOL_SOCKET, option)) == reuse
+
+
+def test_addresses_of_tcp_are_reused_unless_told_otherwise():
+    assert socketscope.ThreadingTCPServer.allow_reuse_address
+    assert not socketscope.ThreadingUDPServer.allow_reuse_address
+
+
+def test_max_packet_size():
+    class Answers(socketserver.DatagramRequestHandler):
+        def handle(self):
+            self.wfile.write(self.rfile.read())
+
+    with (
+        bound(socketscope.ThreadingUDPServer, Answers, max_packet_size=10) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        serve(server)
+        client.settimeout(PATIENCE)
+        for data in (b"x" * 11, b"y" * 10):
+            client.sendto(data, server.server_address)
+        assert client.recv(100) == b"y" * 10
+        assert server.totals.snapshot().outcomes["truncated"] == 1
+        server.shutdown()
+
+
+def test_timeout_is_that_of_handle_request():
+    timeouts = []
+    with bound(
+        socketscope.ThreadingTCPServer, timeout=SHORT, handle_timeout=lambda _: timeouts.append(1)
+    ) as server:
+        began = time.monotonic()
+        server.handle_request()
+        assert time.monotonic() - began >= SHORT
+        assert timeouts == [1]
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            server.handle_request()
+            client.sendall(b"one")
+            assert client.recv(10) == b"one"
+
+
+def test_a_handlers_own_timeout():
+    class Impatient(socketserver.StreamRequestHandler):
+        timeout = SHORT
+
+        def handle(self):
+            self.rfile.readline()
+
+    with bound(socketscope.ThreadingTCPServer, Impatient, limits=Limits(read_timeout=PATIENCE)) as server:
+        serve(server)
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            began = time.monotonic()
+            assert client.recv(1) == b""
+            assert SHORT / 2 < time.monotonic() - began < PATIENCE / 2
+        server.shutdown()
+
+
+@pytest.mark.parametrize("daemon_threads", [True, False])
+@pytest.mark.parametrize("block_on_close", [True, False])
+def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_close):
+    left = threading.Event()
+
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1)
+            time.sleep(SHORT)
+            left.set()
+
+    server = bound(
+        socketscope.ThreadingTCPServer, Slow, daemon_threads=daemon_threads, block_on_close=block_on_close
+    )
+    serve(server)
+    with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+        client.sendall(b"x")
+        while not server.totals.snapshot().accepted:
+            time.sleep(0.01)
+        server.shutdown()
+        server.server_close()
+        assert left.is_set() == block_on_close
+        assert left.wait(PATIENCE)
+
+
+def test_a_shutdown_does_not_wait_for_the_poll_interval():
+    with bound(socketscope.ThreadingTCPServer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
+        thread.start()
+        assert server.serving.wait(PATIENCE)
+        began = time.monotonic()
+        server.shutdown()
+        assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_service_actions_are_called_once_an_interval():
+    calls = []
+    with bound(
+        socketscope.ThreadingTCPServer, service_actions=lambda _: calls.append(time.monotonic())
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        time.sleep(1)
+        server.shutdown()
+    assert 5 < len(calls) < 25
+
+
+def test_a_handler_that_writes_nothing_sends_nothing():
+    class Silent(socketserver.DatagramRequestHandler):
+        def handle(self):
+            if (data := self.rfile.read()) != b"quiet":
+                self.wfile.write(data)
+
+    with (
+        bound(socketscope.ThreadingUDPServer, Silent) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        serve(server)
+        client.settimeout(PATIENCE)
+        for data in (b"quiet", b"loud"):
+            client.sendto(data, server.server_address)
+        assert client.recv(100) == b"loud"
+        server.shutdown()
