@@ -64,7 +64,7 @@ def test_addresses_of_tcp_are_reused_unless_told_otherwise():
     assert not socketscope.ThreadingUDPServer.allow_reuse_address
 
 
-def test_max_packet_size():
+def test_case_25_a_datagram_longer_than_max_packet_size_is_dropped_and_counted():
     class Answers(socketserver.DatagramRequestHandler):
         def handle(self):
             self.wfile.write(self.rfile.read())

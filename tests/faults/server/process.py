@@ -43,7 +43,9 @@ class ServerProcess:
         listeners = [word for url in listen for word in ("--listen", url)]
         command = [sys.executable, "-m", "server", *listeners, "--metrics", "127.0.0.1:0", *options]
         with contextlib.nullcontext(subprocess.PIPE) if log is None else log.open("wb") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, **popen)
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.PIPE, **{"cwd": ROOT, **popen}
+            )
         self._log = log
         self.lines: list[dict[str, Any]] = []
         self.errors = b""

@@ -35,7 +35,7 @@ def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room
 
 
 def test_case_12_a_refused_client_that_does_not_listen_blocks_nobody():
-    with serving("--max-connections", "2") as server:
+    with serving("--max-connections", "2", "--backlog", "8") as server:
         for _ in range(2):
             server.connect()
         wait_for(lambda: server.metric("socketserver_connections_open") == 2, "both are open")

@@ -93,3 +93,13 @@ def test_case_26_bad_clients_of_the_endpoint_do_not_touch_the_service():
         assert slowest < 0.5
         for client in bad:
             client.close()
+
+
+def test_case_16_a_metric_that_raises_costs_the_scrape_alone():
+    with serving("--handler", "tests.faults.server.unmeasurable:Echo") as server:
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            server.get("/metrics")
+        assert server.get("/healthz") == b"ok\n"
+        with server.connect(b"x\n") as client:
+            assert client.recv(100) == b"x\n"
+        assert server.connections(1)[0]["outcome"] == "ok"
