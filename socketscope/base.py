@@ -256,6 +256,10 @@ class ObservedServer(socketserver.BaseServer, ABC):
         """Decide on a client and begin its record."""
 
     @abstractmethod
+    def _abandon(self, request: Any, client_address: Any, error: BaseException) -> None:
+        """Count a request whose `process_request` raised, and close it."""
+
+    @abstractmethod
     def _end(self, request: Any) -> None:
         """Complete the record of a request and close it."""
 
@@ -270,9 +274,8 @@ class ObservedServer(socketserver.BaseServer, ABC):
             try:
                 with self._hooks:
                     self.process_request(*received)
-            except Exception:  # noqa: BLE001 - as the base class has it
-                self._guard(self.handle_error, *received)
-                self._end(received[0])
+            except BaseException as error:  # noqa: BLE001 - the hook's client alone has the damage
+                self._abandon(*received, error)
                 return
             if (handed := self._handed.request) is None:
                 return

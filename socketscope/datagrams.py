@@ -159,6 +159,14 @@ class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
         if self.log is not None:
             self.log.served("datagram", self.name, datagram, outcome, seconds)
 
+    def _abandon(self, request: Any, client_address: Any, error: BaseException) -> None:
+        datagram = Datagram(client_address, len(request[0]))
+        datagram.error = describe(error)
+        self.totals.close(datagram, "handler_error", 0.0)
+        self._tell(datagram, "handler_error", 0.0)
+        self._guard(self.handle_error, request, client_address)
+        self._end(request)
+
     def _end(self, request: Any) -> None:
         self._guard(self.shutdown_request, request)
 

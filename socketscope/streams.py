@@ -86,6 +86,9 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
+        if (record := self.open.get(request)) is not None:
+            # An override of process_request served it by itself, or in a process of its own.
+            self._close_record(request, record)
         request.close()
         if (descriptor := request.detach()) >= 0:
             os.close(descriptor)
@@ -163,6 +166,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         record.fail("handler_error", error)
         if isinstance(error, Exception):
             self._guard(self.handle_error, request, client_address)
+
+    def _abandon(self, request: Any, client_address: Any, error: BaseException) -> None:
+        try:
+            self._note_failure(request, client_address, error)
+        finally:
+            self._end(request)
 
     def _end(self, request: Any) -> None:
         if (record := self.open.get(request)) is not None:

@@ -8,6 +8,10 @@ import threading
 import time
 
 import pytest
+from prometheus_client import CollectorRegistry
+
+import socketscope
+from socketscope import Limits
 
 from .running import PATIENCE, Server, running
 
@@ -100,6 +104,56 @@ def test_requests_can_be_handed_to_an_executor():
             assert time.monotonic() < give_up_at
 
 
+def test_a_hook_that_serves_by_itself_leaves_nothing_open():
+    class Inline(Server):
+        def process_request(self, request, client_address):
+            self.finish_request(request, client_address)
+            self.shutdown_request(request)
+
+    with running(Inline(Echo, max_connections=2)) as server:
+        assert [ask(server) for _ in range(10)] == [b"x"] * 10
+    assert server.totals.snapshot().closed["ok"] == 10
+    assert server.capacity.open == 0
+
+
+@pytest.mark.parametrize("fault", [ValueError, SystemExit])
+def test_case_16_a_datagram_whose_hook_raises_is_counted_and_given_back(fault, capfd):
+    class Broken(socketscope.ThreadingUDPServer):
+        registry = CollectorRegistry()
+        limits = Limits(max_connections=2)
+        broken = True
+
+        def process_request(self, request, client_address):
+            if self.broken:
+                raise fault("as asked")
+            super().process_request(request, client_address)
+
+    class Answers(socketserver.DatagramRequestHandler):
+        def handle(self):
+            self.wfile.write(self.rfile.read())
+
+    with (
+        Broken(("127.0.0.1", 0), Answers) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        for _ in range(10):
+            client.sendto(b"x", server.server_address)
+        give_up_at = time.monotonic() + PATIENCE
+        while sum(server.totals.snapshot().outcomes.values()) < 10:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+        server.broken = False
+        client.settimeout(PATIENCE)
+        client.sendto(b"back", server.server_address)
+        assert client.recv(10) == b"back"
+        server.shutdown()
+        serving.join()
+    assert server.totals.snapshot().outcomes["handler_error"] == 10
+    capfd.readouterr()
+
+
 WORKERS_HOOKS = ("get_request", "verify_request", "process_request", "finish_request", "handle_error",
                  "shutdown_request", "close_request")  # fmt: skip
 FAULTS = (ValueError, OSError, MemoryError)
@@ -151,6 +205,8 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
         while server.totals.snapshot().open or server.capacity.open:
             assert time.monotonic() < give_up_at
             time.sleep(0.01)
+        refused = server.totals.snapshot().rejected["verify"]
+        assert refused == (6 if hook == "verify_request" else 0)
     capfd.readouterr()
 
 

@@ -64,5 +64,5 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
         began = time.monotonic()
         with server.connect() as client:
             assert read_all(client) == b""
-        assert time.monotonic() - began < 5
+        assert 0.25 < time.monotonic() - began < 5
         assert server.connections(1)[0]["outcome"] == "read_timeout"

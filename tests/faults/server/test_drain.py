@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -70,6 +71,37 @@ def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
     wait_for(lambda: catches(process, signal.SIGTERM), "the first line has run")
     time.sleep(delay)
     process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, b"")
+
+
+def test_case_19_a_signal_while_the_program_is_still_imported_ends_it_in_order(tmp_path):
+    (tmp_path / "click.py").write_text(
+        "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); time.sleep(30)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.read(1) == b"x"
+    process.terminate()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, b"")
+
+
+def test_case_19_who_connects_while_the_server_is_bound_and_stopped_is_answered():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0", "--metrics", "none",
+         "--handler", "tests.faults.server.slow_start:Lines"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    port = int(process.stderr.readline())
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        client.sendall(b"early\n")
+        process.terminate()
+        assert read_all(client) == b"early\n"
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, b"")
 

@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_case_8_what_follows_the_line_does_not_cost_the_reply():
             with server.connect(b"line\n" + b"x" * 100_000) as client:
                 assert read_all(client).endswith(b"line\n")
         assert {line["outcome"] for line in server.connections(50)} == {"ok"}
+
+
+def test_case_8_a_client_that_goes_on_sending_is_heard_out():
+    with serving() as server, server.connect(b"line\n" + b"x" * 100_000) as client:
+        # A reset would end this with an error before the reply is looked for.
+        for _ in range(5):
+            time.sleep(0.05)
+            client.sendall(b"x" * 10_000)
+        assert read_all(client).endswith(b"line\n")
 
 
 def test_any_number_of_lines_is_answered_when_asked_for():
