@@ -3,15 +3,17 @@
 import csv
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
+from typing import NoReturn
 
 from client import script as constructs
-from client.parser import parse_messages, parse_transcript
+from client.parser import parse_messages, parse_transcript, split_lines
 from client.script import SENDS, Expect, HalfClose, Hold, Line, Pause, Reset, Script, ScriptError
-from client.text import Context, Template, TextError, decode, literal, parse_text
+from client.text import NAME, Context, Template, decode, literal, parse_text, regex_groups
 
 BUILT_IN = frozenset({"seq", "user"})
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
@@ -54,10 +56,11 @@ class Expectation:
             return {} if reply == self.template.fill(context, random) else None
         if self.kind == "any":
             return {}
-        pattern = decode(self.template.fill(context, random, re.escape))
-        if (match := re.search(pattern, decode(reply))) is None:
+        try:
+            match = re.search(decode(self.template.fill(context, random, re.escape)), decode(reply))
+        except re.error:  # a value can still make a repetition of it that is none
             return None
-        return {name: value for name, value in match.groupdict().items() if value is not None}
+        return None if match is None else match.groupdict(default="")
 
     def shown(self, context: Context, random: Random) -> str:
         """Return what was expected, for a person."""
@@ -81,9 +84,15 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a CSV file, of which each pass takes the next."""
+    """Rows of a CSV file, of which each pass takes the next, over and over."""
 
+    file: str
     rows: tuple[Mapping[str, str], ...]
+    _taken: Iterator[int] = field(default_factory=count)
+
+    def next_row(self) -> Mapping[str, str]:
+        """Return the next row; users who ask at the same time get one each."""
+        return self.rows[next(self._taken) % len(self.rows)]
 
 
 Action = Sending | Expectation | Pause | Hold | HalfClose | Reset | Assignment | Table
@@ -106,10 +115,22 @@ class Program:
     environment: Mapping[str, str]
 
     @property
-    def speaks_second(self) -> bool:
-        """Whether something is expected before anything is sent."""
-        first = next((a for a in self.actions if isinstance(a, Sending | Expectation)), None)
-        return isinstance(first, Expectation)
+    def is_greeted(self) -> bool:
+        """Whether something is expected of a connection on which nothing was sent yet."""
+        sent = False
+        for action in self.actions:
+            if isinstance(action, Sending):
+                sent = True
+            elif isinstance(action, Expectation) and not sent:
+                return True
+            elif ends_connection(action):
+                sent = False
+        return False
+
+
+def ends_connection(action: Action) -> bool:
+    """Return whether the connection is over after an action, so that what follows needs another."""
+    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.kind == "close")
 
 
 def load(path: Path) -> tuple[Program, ...]:
@@ -119,20 +140,32 @@ def load(path: Path) -> tuple[Program, ...]:
         ScriptError: It is absent, empty, of neither form, or wrong.
     """
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _FORMS)
-        if not files:
-            raise ScriptError(str(path), 0, 1, "no .talk or .txt script is in this folder", "")
-        return tuple(program for file in files for program in load(file))
+        return tuple(program for file in _scripts(path) for program in load(file))
     if (parse := _FORMS.get(path.suffix)) is None:
         raise ScriptError(str(path), 0, 1, "a script's name ends in .talk or .txt", "")
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        text = data.decode()
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ScriptError(str(path), line, 1, "this line is not UTF-8", "") from error
+        before, line = (
+            data[: error.start].rsplit(b"\n", 1)[-1].decode(),
+            data.count(b"\n", 0, error.start) + 1,
+        )
+        source = before + data[error.start :].partition(b"\n")[0].decode(errors="replace")
+        raise ScriptError(str(path), line, len(before) + 1, "this is not UTF-8", source) from error
     except OSError as error:
         raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
-    return (compile_script(parse(text, str(path)), text.split("\n"), path.parent),)
+    return (compile_script(parse(text, str(path)), split_lines(text), path.parent),)
+
+
+def _scripts(folder: Path) -> list[Path]:
+    try:
+        files = sorted(file for file in folder.iterdir() if file.suffix in _FORMS and file.is_file())
+    except OSError as error:
+        raise ScriptError(str(folder), 0, 1, f"cannot be read: {error.strerror}", "") from error
+    if not files:
+        raise ScriptError(str(folder), 0, 1, "no .talk or .txt script is in this folder", "")
+    return files
 
 
 def compile_script(script: Script, sources: list[str], folder: Path) -> Program:
@@ -163,15 +196,16 @@ class _Compiler:
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
-        lines = self._script.lines
-        for line, following in zip(lines, (*lines[1:], None), strict=True):
-            self._add(line, following)
+        for number, line in enumerate(self._script.lines):
+            self._add(line, self._script.lines[number + 1 :])
         steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation))
         if not steps:
-            raise ScriptError(self._script.file, 1, 1, "nothing is sent and nothing expected", "")
+            raise ScriptError(
+                self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
+            )
         return Program(self._script.file, tuple(self._actions), tuple(steps), self._environment)
 
-    def _add(self, line: Line, following: Line | None) -> None:
+    def _add(self, line: Line, following: Sequence[Line]) -> None:
         match line.construct:
             case constructs.Step(name):
                 self._step = name
@@ -183,7 +217,7 @@ class _Compiler:
                 self._reply = name
             case constructs.Set(name, text):
                 self._actions.append(Assignment(name, self._template(line, text)))
-                self._known.add(name)
+                self._define(line, [name], f"{name} {text}")
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case Expect(kind, text):
@@ -192,20 +226,15 @@ class _Compiler:
                 self._actions.append(action)
             case sending:
                 self._actions.append(self._sending(line, sending))
-                if isinstance(sending, constructs.Send) and self._waits(line, following):
+                if isinstance(sending, constructs.Send) and self._waits(following):
                     self._actions.append(self._expectation(line, "any", ""))
 
-    def _waits(self, line: Line, following: Line | None) -> bool:
-        """Return whether a send that says nothing of its reply waits for a line."""
+    def _waits(self, following: Iterable[Line]) -> bool:
+        """Return whether a send waits for a line although no construct says so."""
         if self._reply == "none":
             return False
-        rest = self._script.lines[self._script.lines.index(line) + 1 :] if following is not None else ()
-        for later in rest:
-            if isinstance(later.construct, Expect | Reset):
-                return False
-            if isinstance(later.construct, SENDS):
-                break
-        return True
+        next_one = (line.construct for line in following if isinstance(line.construct, (Expect, *SENDS)))
+        return not isinstance(next(next_one, None), Expect)
 
     def _sending(self, line: Line, sending: object) -> Sending:
         match sending:
@@ -224,7 +253,7 @@ class _Compiler:
         is_regex = kind.endswith("match")
         template = self._template(line, text, escapes=not is_regex)
         if is_regex:
-            self._known.update(re.findall(r"\(\?P<(\w+)>", text))
+            self._define(line, regex_groups(text), text)
         return Expectation(line.number, self._step, kind, template, self._timeout)
 
     def _template(self, line: Line, text: str, *, escapes: bool = True) -> Template:
@@ -235,15 +264,15 @@ class _Compiler:
             if variable.name.startswith("env:"):
                 name = variable.name.removeprefix("env:")
                 if name not in os.environ:
-                    self._fail(line, f"{name} is not in the environment", variable.name)
+                    self._fail(line, f"{name} is not in the environment", text, variable.offset)
                 self._environment[variable.name] = os.environ[name]
             elif variable.name not in self._known:
-                self._fail(line, f"${{{variable.name}}} has no value here", variable.name)
+                self._fail(line, f"{variable.shown} has no value here", text, variable.offset)
         return template
 
     def _table(self, line: Line, path: str) -> Table:
         try:
-            with (self._folder / path).open(encoding="utf-8", newline="") as file:
+            with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
                 rows = tuple(csv.DictReader(file))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             reason = getattr(error, "strerror", None) or error
@@ -253,13 +282,20 @@ class _Compiler:
         for row in rows:
             if None in row or None in row.values():
                 self._fail(line, f"{path} has a row that does not fit its header", path)
-        self._known.update(rows[0])
-        return Table(rows)
+        for name in rows[0]:
+            if not NAME.fullmatch(name):
+                self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
+        self._define(line, rows[0], path)
+        return Table(path, rows)
 
-    def _fail(self, line: Line, problem: str, near: str) -> None:
-        source = self._sources[line.number - 1].rstrip("\r")
-        column = max(source.find(near), 0) + 1
+    def _define(self, line: Line, names: Iterable[str], text: str) -> None:
+        for name in names:
+            if name in BUILT_IN:
+                self._fail(line, f"${{{name}}} has its value already", text)
+            self._known.add(name)
+
+    def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
+        """Tell what is wrong at an offset of the text that ends the line."""
+        source = self._sources[line.number - 1]
+        column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, line.number, column, problem, source)
-
-
-__all__ = ["Program", "TextError", "compile_script", "load"]

@@ -134,7 +134,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
 def _programs(scripts: tuple[Path, ...], connect: str) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if connect == "message" and program.speaks_second:
+        if connect == "message" and program.is_greeted:
             raise click.UsageError(
                 f"{program.file} expects the server to speak first: that needs --connect pass or user"
             )
