@@ -221,7 +221,9 @@ class Player:
             raise self._wrong("timeout", action, context, f"nothing in {action.timeout:g} s") from error
         except OSError as error:
             self._check_stop()
-            raise self._wrong("reset", action, context, error.strerror or str(error)) from error
+            # Of a datagram, the refusal comes when it was sent.
+            outcome = "refused" if isinstance(error, ConnectionRefusedError) else "reset"
+            raise self._wrong(outcome, action, context, error.strerror or str(error)) from error
         self._exchange.ended = conversation.last_byte_at
 
     def _end(self, ended: Ended, action: Expectation, context: dict[str, str]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from socketscope.addresses import Address
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
+DATAGRAMS = frozenset({"udp", "unixgram"})
 CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
 
-_DATAGRAMS = frozenset({"udp", "unixgram"})
 _CHUNK = 65536
 _RESET = struct.pack("ii", 1, 0)
 
@@ -48,7 +48,7 @@ class Target:
     @property
     def has_connections(self) -> bool:
         """Whether there are connections to speak of: datagrams have none."""
-        return self.address.scheme not in _DATAGRAMS
+        return self.address.scheme not in DATAGRAMS
 
     def connect(self) -> "Conversation":
         """Connect.
@@ -178,8 +178,7 @@ class Conversation:
 
     def half_close(self) -> None:
         """Send no more."""
-        # Not the socket's own method: under TLS that one forgets the session, and reads would be ciphertext.
-        socket.socket.shutdown(self._sock, socket.SHUT_WR)
+        self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with a reset."""

@@ -101,13 +101,11 @@ def literal(text: str) -> Template:
 
 def escape(data: bytes) -> str:
     """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
-    text = "".join(
+    return "".join(
         _ESCAPED.get(character)
         or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
         for character in decode(data)
     ).replace("${", "$${")
-    # Editors take spaces from the end of a line.
-    return f"{text[:-1]}\\x20" if text.endswith(" ") else text
 
 
 def regex_groups(text: str) -> tuple[str, ...]:

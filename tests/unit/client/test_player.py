@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from client.compiler import load
 from client.ledger import Failure, Ledger
 from client.player import Player
-from client.program import load
 from client.stop import Stop
 from client.targets import Target
 from socketscope.addresses import Address
@@ -154,7 +154,8 @@ def test_nothing_is_waited_for_where_the_script_says_so(tmp_path):
         got.extend(iter(file.readline, b""))
 
     with serving(silent) as target:
-        assert outcomes(play(tmp_path, target, "@reply none\n> a\n@eol lf\n> b\n@eol none\n> c")) == {"ok": 3}
+        script = "@reply none\n> a\n@eol lf\n> b\n@eol none\n> c\n!half-close\n<$\n"
+        assert outcomes(play(tmp_path, target, script)) == {"ok": 3}
     assert got == [b"a\r\n", b"b\n", b"c"]
 
 

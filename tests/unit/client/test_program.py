@@ -3,7 +3,8 @@ from random import Random
 
 import pytest
 
-from client.program import Expectation, Sending, Table, load
+from client.compiler import load
+from client.program import Expectation, Sending, Table
 from client.script import ScriptError
 
 

@@ -14,7 +14,6 @@ RANDOM = Random(7)
 def test_bytes_become_a_text_of_a_script_and_bytes_again(data):
     text = escape(data)
     assert text.isprintable()
-    assert not text.endswith(" ")
     assert parse_text(text).fill({}, RANDOM) == data
 
 
