@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from client.commands.check import check
+from client.commands.record import record
 from client.commands.replay import replay
 from client.commands.talk import talk
 from client.exits import BAD_SCRIPT, INTERNAL_ERROR
@@ -39,5 +40,5 @@ def command() -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
 
 
-for _command in (replay, talk, check):
+for _command in (replay, talk, record, check):
     command.add_command(_command)

@@ -244,7 +244,7 @@ _EXPECTATIONS = {"line": "<", "match": "<~", "until": "<...", "until match": "<.
 
 
 def _seconds(seconds: float) -> str:
-    return f"{Decimal(repr(seconds)):f}s"  # never with an exponent
+    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
 
 
 def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
