@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from client.script import Expect
-from client.text import decode, encode, escape
+from client.text import decode, escape
 
 TIMES = (
     r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # as C's ctime and asctime write it
@@ -17,6 +17,7 @@ TIMES = (
 
 _TOKEN = re.compile("|".join([*(f"({time})" for time in TIMES), r"\d+", r"[^\W\d]\w*", "."]), re.DOTALL)
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+_LONGEST = 8192
 _NUMBER = r"\d+"
 _WORD = r"\w+"
 _ANYTHING = ".*"
@@ -37,54 +38,62 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ReplyLine:
-    """What a server said in one place of a conversation, each time that it was held."""
+    """What a server said in one place of a conversation, each time that it was held.
 
-    tokens: tuple[Token, ...]
+    Attributes:
+        said: The line; where it was not always the same, the first.
+        pattern: What all of them match, where they differ.
+    """
 
-    @classmethod
-    def of(cls, line: bytes) -> Self:
-        """Return a line that was seen once: exact, but for the time of day."""
-        found = _TOKEN.finditer(decode(line))
-        return cls(
-            tuple(
-                Token(TIMES[match.lastindex - 1], is_expression=True) if match.lastindex else Token(match[0])
-                for match in found
-            )
-        )
+    said: bytes
+    pattern: tuple[Token, ...] = ()
 
     @property
-    def is_exact(self) -> bool:
-        """Whether nothing in it varies."""
-        return not any(token.is_expression for token in self.tokens)
+    def tokens(self) -> tuple[Token, ...]:
+        """Its pieces; taken anew each time, since a long conversation has too many to keep."""
+        return self.pattern or _parted(decode(self.said))
 
     def construct(self) -> Expect:
         """Return what a script expects."""
-        if self.is_exact:
-            return Expect("line", visible(encode("".join(token.text for token in self.tokens))))
-        return Expect("match", f"^{_joined(self.tokens)}$")
+        tokens = self.tokens
+        if any(token.is_expression for token in tokens):
+            return Expect("match", f"^{_joined(tokens)}$")
+        return Expect("line", visible(self.said))
 
     def merged(self, other: Self) -> Self:
-        """Return a line that is either: equal where they are, and as wide as it must be where they differ."""
-        if self == other or (other.is_exact and re.fullmatch(_joined(self.tokens), _text(other.tokens))):
+        """Return a line that is either: equal where they are, and as wide as it must be where they differ.
+
+        Args:
+            other: One that was seen once.
+        """
+        if self.said == other.said:
             return self
-        if len(self.tokens) == len(other.tokens):
-            both = [_either(one, two) for one, two in zip(self.tokens, other.tokens, strict=True)]
+        one, two = self.tokens, other.tokens
+        if re.fullmatch(_joined(one), decode(other.said)):
+            return self
+        if len(one) == len(two):
+            both = [_either(*pair) for pair in zip(one, two, strict=True)]
             if None not in both:
-                return type(self)(tuple(token for token in both if token is not None))
-        ahead = _common(self.tokens, other.tokens)
-        behind = _common(self.tokens[ahead:][::-1], other.tokens[ahead:][::-1])
-        end = len(self.tokens) - behind
-        return type(self)((*self.tokens[:ahead], Token(_ANYTHING, is_expression=True), *self.tokens[end:]))
+                return type(self)(self.said, tuple(token for token in both if token is not None))
+        ahead = _common(one, two)
+        behind = _common(one[ahead:][::-1], two[ahead:][::-1])
+        anything = Token(_ANYTHING, is_expression=True)
+        return type(self)(self.said, (*one[:ahead], anything, *one[len(one) - behind :]))
+
+
+def _parted(text: str) -> tuple[Token, ...]:
+    if len(text) > _LONGEST:
+        return (Token(text),)
+    return tuple(
+        Token(TIMES[match.lastindex - 1], is_expression=True) if match.lastindex else Token(match[0])
+        for match in _TOKEN.finditer(text)
+    )
 
 
 def visible(data: bytes) -> str:
     """Return a script's text for bytes; a space at its end is an escape, since editors take those away."""
     text = escape(data)
     return f"{text[:-1]}\\x20" if text.endswith(" ") else text
-
-
-def _text(tokens: Iterable[Token]) -> str:
-    return "".join(token.text for token in tokens)
 
 
 def _joined(tokens: Iterable[Token]) -> str:

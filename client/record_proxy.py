@@ -70,13 +70,14 @@ async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
         tape.client_reset()
         sink.transport.abort()
         return
-    tape.client_ended()
     if sink.can_write_eof():
+        tape.client_ended()
         with suppress(OSError):
             sink.write_eof()
     else:
-        # TLS has no half-close: whoever ends one direction gets the replies that come in a while.
+        # TLS has no half-close: whoever makes one gets the replies that come in a while.
         await asyncio.sleep(_TLS_LINGER)
+        tape.client_ended()
         sink.close()
 
 

@@ -111,7 +111,7 @@ class Tape:
         if self._is_over:
             return
         if self._unfinished:
-            self._fail("the server waits after bytes that end no line, as a prompt does")
+            self._fail("the client spoke when the server had not ended its line, as after a prompt")
         self._spoke_at = now
         if self._keep(data):
             self._message += data
@@ -127,7 +127,7 @@ class Tape:
             # Only what comes now tells a half-close from a client that has gone.
             self._events.append("half-close")
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
-        self._events += (ReplyLine.of(line.removesuffix(b"\r")) for line in lines)
+        self._events += (ReplyLine(line.removesuffix(b"\r")) for line in lines)
 
     def client_ended(self) -> None:
         """Note that the client sends no more."""
@@ -142,7 +142,7 @@ class Tape:
             # What ends no line can be read as one only up to a close.
             self._events.append("half-close")
         if self._unfinished:
-            self._events.append(ReplyLine.of(self._unfinished))
+            self._events.append(ReplyLine(self._unfinished))
             self._unfinished = b""
         if not self._client_left or "half-close" in self._events:
             self._events.append("close")

@@ -43,17 +43,23 @@ def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]
 class Recording:
     """A recorder under way."""
 
-    def __init__(self, target: str, folder: Path, listen: str = "tcp://127.0.0.1:0") -> None:
+    def __init__(self, target: str, folder: Path, *options: str) -> None:
+        listen = () if "--listen" in options else ("--listen", "tcp://127.0.0.1:0")
         self._process = subprocess.Popen(
-            [*COMMAND, "record", "--listen", listen, "--target", target, folder],
+            [*COMMAND, "record", *listen, *options, "--target", target, folder],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stderr is not None
-        self.first_line = self._process.stderr.readline()
-        self._port = int(self.first_line.partition(" hands on")[0].rpartition(":")[2] or 0)
+        said = iter(self._process.stderr.readline, "")
+        self.url = next(line for line in said if "hands on" in line).split()[1]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE)
+        if self.url.startswith("unix://"):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(PATIENCE)
+            connection.connect(self.url.removeprefix("unix://"))
+            return connection
+        return socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=PATIENCE)
 
     def tell(self) -> str:
         """Return the next line on standard error."""
@@ -67,9 +73,9 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recording(target: str, folder: Path) -> Iterator[Recording]:
+def recording(target: str, folder: Path, *options: str) -> Iterator[Recording]:
     """Record while the block lasts; nothing may go wrong."""
-    started = Recording(target, folder)
+    started = Recording(target, folder, *options)
     yield started
     status, _, err = started.end()
     assert status == 0
@@ -209,6 +215,36 @@ def test_the_time_of_day_is_no_part_of_a_conversation(tmp_path):
         server.communicate(timeout=PATIENCE)
 
 
+def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        with recording(target, folder, "--listen", f"unix://{tmp_path}/s") as recorder:
+            with recorder.connect() as connection:
+                ask(connection, b"a\r\n")
+            recorder.tell()
+        assert_replays(folder, target)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_context):
+    def shout(connection: socket.socket, _: IO[bytes]) -> None:
+        with server_context.wrap_socket(connection, server_side=True) as tls, tls.makefile("rb") as lines:
+            for line in lines:
+                tls.sendall(line.upper())
+
+    with serving(shout) as plain:
+        target = plain.replace("tcp://127.0.0.1", "tls://localhost")
+        with recording(target, tmp_path / "scripts", "--ca", str(certificate)) as recorder:
+            with recorder.connect() as connection, connection.makefile("rb") as file:
+                connection.sendall(b"hello\r\n")
+                # TLS has no half-close; the reply to who makes one comes all the same.
+                connection.shutdown(socket.SHUT_WR)
+                assert file.read() == b"HELLO\r\n"
+            recorder.tell()
+        assert_replays(tmp_path / "scripts", target, "--ca", str(certificate))
+    assert scripts(tmp_path / "scripts") == {"001.talk": "> hello\n< HELLO\n"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number):
     folder = tmp_path / "new" / "folder"
@@ -243,7 +279,7 @@ def test_what_cannot_be_a_script_is_told_and_the_rest_goes_on(tmp_path):
             assert connection.recv(100) == b"hello ada\r\n"
         assert recorder.tell() == (
             "record: conversation 1 is left out: "
-            "the server waits after bytes that end no line, as a prompt does\n"
+            "the client spoke when the server had not ended its line, as after a prompt\n"
         )
         assert recorder.end() == (0, f"conversations: 1, scripts: 0, in {tmp_path}\n", "")
 

@@ -103,7 +103,7 @@ def test_a_conversation_becomes_a_script(said, written):
     [
         (
             [("<", b"login: "), (">", b"me\r\n")],
-            "the server waits after bytes that end no line, as a prompt does",
+            "the client spoke when the server had not ended its line, as after a prompt",
         ),
         ([(">", b"a\n"), ("<", b"prompt> "), LEFT], "the server ends with bytes that end no line"),
         ([(">", b"a\n"), ("server_reset", b""), RESET], "the server reset the connection"),
@@ -155,9 +155,9 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
 
 
 def merged(*seen: bytes) -> str:
-    line = ReplyLine.of(seen[0])
+    line = ReplyLine(seen[0])
     for other in seen[1:]:
-        line = line.merged(ReplyLine.of(other))
+        line = line.merged(ReplyLine(other))
     construct = line.construct()
     return f"{construct.kind} {construct.text}"
 
@@ -188,9 +188,9 @@ def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
 @given(st.lists(lines, min_size=2, max_size=4))
 def test_a_pattern_matches_all_that_was_seen(seen):
     said = [line.removesuffix(b"\n").removesuffix(b"\r") for line in seen]
-    line = ReplyLine.of(said[0])
+    line = ReplyLine(said[0])
     for other in said[1:]:
-        line = line.merged(ReplyLine.of(other))
+        line = line.merged(ReplyLine(other))
     text = print_transcript_of(line)
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     (expectation,) = (action for action in program.actions if isinstance(action, Expectation))
