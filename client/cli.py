@@ -7,8 +7,10 @@ from typing import NoReturn
 import click
 
 from client.commands.check import check
+from client.commands.record import record
 from client.commands.replay import replay
 from client.commands.talk import talk
+from client.commands.top import top
 from client.exits import BAD_SCRIPT, INTERNAL_ERROR
 from client.script import ScriptError
 from socketscope import __version__
@@ -39,5 +41,5 @@ def command() -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
 
 
-for _command in (replay, talk, check):
+for _command in (replay, talk, record, check, top):
     command.add_command(_command)

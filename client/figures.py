@@ -18,6 +18,12 @@ def duration(seconds: float | None) -> str:
     return f"{_three_digits(seconds / unit)} {name}"
 
 
+def edge(seconds: float) -> str:
+    """Return a round duration without the digits that it does not need: ``500 µs``, ``1 ms``."""
+    unit, _, name = next(time for time in _TIMES if seconds < time[1])
+    return f"{seconds / unit:.3g} {name}"
+
+
 def clock(seconds: float) -> str:
     """Return a stretch of time: ``12 s``, ``3:05 min``, ``1:00:09 h``."""
     whole = int(seconds)

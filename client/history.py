@@ -30,7 +30,7 @@ class History:
     Attributes:
         timeline: All exchanges, those of the warm-up as well.
         counted: Those that the summary's figures count.
-        failures: By file, line and outcome, in the order in which they came up.
+        failures: Of those, by file, line and outcome, in the order in which they came up.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,9 @@ class History:
         """
         for at, outcome, service, lateness, failure, counted in exchanges:
             self.timeline.add(at - began, outcome, service, lateness)
-            if counted:
-                self.counted.add(outcome, service, lateness)
+            if not counted:
+                continue
+            self.counted.add(outcome, service, lateness)
             if failure is not None:
                 self._note(failure, outcome, at - began)
 

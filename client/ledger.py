@@ -55,9 +55,10 @@ pass was, in seconds; what to show where it failed; whether the summary counts i
 
 @dataclass(slots=True)
 class StepFigures:
-    """The exchanges of a step."""
+    """The exchanges of a step: all of them, and those that the summary counts."""
 
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    counted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     durations: Durations = field(default_factory=Durations)
     service: Distribution = field(default_factory=Distribution)
     intended: Distribution = field(default_factory=Distribution)
@@ -83,7 +84,6 @@ class Ledger:
         self.last_lag = 0.0
         self.first_failure: Failure | None = None
         self.counting = True
-        self.counted_outcomes = dict.fromkeys(OUTCOMES, 0)
         self.counted_passes = 0
         self.service = Durations()
         self.intended = Durations()
@@ -109,10 +109,10 @@ class Ledger:
             if outcome == "ok":
                 figures.service.observe(service)
                 figures.intended.observe(service + lateness)
-            elif self.first_failure is None:
+            elif self.counting and self.first_failure is None:
                 self.first_failure = failure
             if self.counting:
-                self.counted_outcomes[outcome] += 1
+                figures.counted[outcome] += 1
                 if outcome == "ok":
                     figures.durations.add(service)
                     self.service.add(service)

@@ -1,190 +1,72 @@
-"""The live view of a replay: a few lines of a terminal, redrawn in place."""
+"""The live view's end in the replay: tells the process that draws it how the run goes."""
 
+import contextlib
+import os
+import subprocess
 import sys
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+import orjson
+from rich.console import Console
 
-from client import figures
-from client.charts import columns
 from client.history import History
+from client.ledger import Ended
 from client.run import Plan, Run
-from client.timeline import Slot, Timeline
 
-LATELY = 5.0
-"""Seconds that the figures of now are taken over."""
+_MOST_UNSENT = 1 << 20
+"""Bytes kept for a terminal that takes none; what comes then is not shown."""
 
-_LABEL = 13
-_CHART_HEIGHT = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """What the view shows of a run: figures of now, and of all of it so far.
-
-    Attributes:
-        heading: Target and mode.
-        elapsed: Seconds since the run began.
-        done: Share of it that is over; None where no end is set.
-        ends: When it ends, for a person.
-        passes_per_second: Lately.
-        target_rate: What the schedule asks for now; None in a closed loop.
-        passes: So far, those of the warm-up as well.
-        users: At work.
-        open: Connections.
-        lately: What ended in the last seconds.
-        counted: What the summary will count.
-        warming_up: Whether nothing counts yet.
-        timeline: All of the run.
-    """
-
-    heading: str
-    elapsed: float
-    done: float | None
-    ends: str
-    passes_per_second: float
-    target_rate: float | None
-    passes: int
-    users: int
-    open: int
-    lately: Slot
-    counted: Slot
-    warming_up: bool
-    timeline: Timeline
+_LEAVE = 2.0
+"""Seconds that the process has to give the terminal back."""
 
 
 class LiveView:
     """Shows a run on standard error, and leaves the terminal as it was."""
 
     def __init__(self, plan: Plan, heading: str, programs: int) -> None:
-        self._plan = plan
-        self._heading = heading
-        self._programs = programs
-        self._passes: deque[tuple[float, int]] = deque([(0.0, 0)])
-        console = Console(stderr=True)
-        self._live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        self._process = subprocess.Popen([sys.executable, "-m", "client.screen"], stdin=subprocess.PIPE)
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._pipe = self._process.stdin
+        # Whoever stops the terminal's output (Ctrl-S) stops the drawing, not the run.
+        os.set_blocking(self._pipe.fileno(), False)
+        self._unsent = bytearray()
+        self._has_rate = plan.rate is not None
+        passes = None if plan.loops is None else plan.loops * plan.users * programs
+        self._send({"heading": heading, "duration": plan.duration, "passes": passes})
 
-    def show(self, run: Run, history: History) -> None:
-        """Redraw."""
-        moment = self._moment(run, history)
-        if not self._live.is_started:
-            self._live.start()
-        self._live.update(draw(moment, self._live.console.width), refresh=True)
+    def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:
+        """Tell how the run goes.
+
+        Raises:
+            OSError: Nobody draws any more.
+        """
+        ledger = run.ledger
+        with ledger.lock:
+            now = {"passes": ledger.passes, "users": ledger.users, "open": ledger.open,
+                   "warming_up": not ledger.counting}  # fmt: skip
+        self._send({
+            **now, "began": run.began, "elapsed": run.elapsed,
+            "target_rate": run.target_rate if self._has_rate else None,
+            "ended": [(*exchange[:4], exchange[5]) for exchange in ended],
+        })  # fmt: skip
 
     def close(self) -> None:
-        """Take the view away, and give the cursor back."""
-        self._live.stop()
+        """Have the view taken away, and the cursor given back."""
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        try:
+            self._process.wait(_LEAVE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            Console(stderr=True).show_cursor()
 
-    def _moment(self, run: Run, history: History) -> Moment:
-        plan, ledger, elapsed = self._plan, run.ledger, run.elapsed
-        with ledger.lock:
-            passes, users, connections, counting = ledger.passes, ledger.users, ledger.open, ledger.counting
-        while len(self._passes) > 1 and self._passes[0][0] < elapsed - LATELY:
-            self._passes.popleft()
-        since, before = self._passes[0]
-        self._passes.append((elapsed, passes))
-        done, ends = self._end(elapsed, passes)
-        return Moment(
-            heading=self._heading, elapsed=elapsed, done=done, ends=ends,
-            passes_per_second=(passes - before) / max(elapsed - since, 1e-9),
-            target_rate=None if plan.rate is None else run.target_rate,
-            passes=passes, users=users, open=connections, warming_up=not counting,
-            lately=history.timeline.last(LATELY), counted=history.counted, timeline=history.timeline,
-        )  # fmt: skip
-
-    def _end(self, elapsed: float, passes: int) -> tuple[float | None, str]:
-        plan = self._plan
-        if plan.duration is not None:
-            return min(elapsed / plan.duration, 1.0), f"of {figures.clock(plan.duration)}"
-        if plan.loops is not None:
-            planned = plan.loops * plan.users * self._programs
-            return passes / planned, f"{figures.count(passes)} of {figures.count(planned)} passes"
-        return None, "until Ctrl-C"
-
-
-def draw(moment: Moment, width: int) -> RenderableType:
-    """Return what the terminal shows, for a terminal so many characters wide."""
-    return Group(
-        Text(moment.heading, style="bold", no_wrap=True, overflow="ellipsis"),
-        _end_of(moment, width),
-        Text(),
-        _table(moment),
-        Text(),
-        *_charts(moment.timeline, width),
-    )
-
-
-def _end_of(moment: Moment, width: int) -> RenderableType:
-    line = Text(f"{figures.clock(moment.elapsed)} {moment.ends}")
-    if moment.warming_up:
-        line.append("  warming up", style="yellow")
-    if moment.done is None:
-        return line
-    grid = Table.grid(padding=(0, 2))
-    grid.add_row(ProgressBar(total=1.0, completed=moment.done, width=max(width // 2, 10)), line)
-    return grid
-
-
-def _table(moment: Moment) -> RenderableType:
-    """Return the figures: a column for now and one for the run."""
-    lately, counted = moment.lately, moment.counted
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(width=_LABEL - 2, style="dim")
-    grid.add_column(min_width=18)
-    grid.add_column()
-    grid.add_row("", Text(f"last {LATELY:.0f} s", style="dim"), Text("so far", style="dim"))
-    asked = "" if moment.target_rate is None else f" of {figures.rate(moment.target_rate)}"
-    grid.add_row("passes", figures.rate(moment.passes_per_second) + asked, figures.count(moment.passes))
-    grid.add_row("ok", figures.count(lately.ok), figures.count(counted.ok))
-    grid.add_row("failed", _failures(lately), _failures(counted))
-    for name, of in (("service", "service"), ("intended", "intended")):
-        if name == "intended" and moment.target_rate is None:
-            continue
-        grid.add_row(name, _quantiles(lately, of), _quantiles(counted, of))
-    grid.add_row("users", f"{moment.users} at work", f"{moment.open} connections open")
-    return grid
-
-
-def _failures(slot: Slot) -> Text:
-    if not slot.failed:
-        return Text("0")
-    told = "  ".join(f"{name} {number:,}" for name, number in slot.outcomes.items() if name != "ok")
-    return Text(told, style="red", no_wrap=True, overflow="ellipsis")
-
-
-def _quantiles(slot: Slot, of: str) -> str:
-    sketch = slot.service if of == "service" else slot.intended
-    return f"p50 {figures.duration(sketch.quantile(0.5))}  p99 {figures.duration(sketch.quantile(0.99))}"
-
-
-def _charts(timeline: Timeline, width: int) -> list[RenderableType]:
-    """Return the rate and the p99 over the latest part of the run, whose slots are all over."""
-    whole = timeline.slots[:-1][-max(width - _LABEL, 1) :]
-    rates = [sum(slot.outcomes.values()) / timeline.seconds for slot in whole]
-    slowest = [slot.service.quantile(0.99) for slot in whole]
-    return [
-        _chart("exchanges", rates, figures.rate(max(rates, default=0.0)), width, "green"),
-        _chart("p99", slowest, figures.duration(max((s for s in slowest if s), default=None)), width, "cyan"),
-        Text(f"{'':{_LABEL}}{figures.clock(len(whole) * timeline.seconds)} up to now", style="dim"),
-    ]
-
-
-def _chart(name: str, values: Sequence[float | None], highest: str, width: int, style: str) -> Table:
-    grid = Table.grid()
-    grid.add_column(width=_LABEL)
-    grid.add_column(no_wrap=True)
-    lines = columns(values, max(width - _LABEL, 1), _CHART_HEIGHT)
-    label = Text(f"{name}\nup to\n{highest}", style="dim")
-    grid.add_row(label, Text("\n".join(lines), style=style))
-    return grid
+    def _send(self, told: dict[str, Any]) -> None:
+        if len(self._unsent) < _MOST_UNSENT:
+            self._unsent += orjson.dumps(told) + b"\n"
+        with contextlib.suppress(BlockingIOError):
+            del self._unsent[: os.write(self._pipe.fileno(), self._unsent)]
 
 
 def stands_on_a_terminal() -> bool:

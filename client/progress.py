@@ -2,16 +2,18 @@
 
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 import orjson
 import structlog
 
 from client.history import History
+from client.ledger import Ended
 from client.run import Run
 
 TICK = 0.5
-"""Seconds between two looks at the run. One takes about 2 ms, so that few of the passes can meet it."""
+"""Seconds between two looks at the run."""
 
 INTERVAL = 10.0
 """Seconds between two lines."""
@@ -20,8 +22,12 @@ INTERVAL = 10.0
 class View(Protocol):
     """Something that shows how a run goes."""
 
-    def show(self, run: Run, history: History) -> None:
-        """Show it. Called every `TICK` seconds."""
+    def show(self, run: Run, history: History, ended: Sequence[Ended]) -> None:
+        """Show it; called every `TICK` seconds with what ended since.
+
+        Raises:
+            OSError: Nobody sees it any more.
+        """
 
     def close(self) -> None:
         """Show no more."""
@@ -54,20 +60,22 @@ class Progress:
         shown = True
         try:
             while not self._ended.wait(TICK):
-                self._take()
+                ended = self._take()
                 self.history.timeline.reach(self._run.elapsed)
                 if shown:
-                    shown = self._show()
+                    shown = self._show(ended)
         finally:
             self._view.close()
 
-    def _take(self) -> None:
-        self.history.add(self._run.ledger.take_ended(), self._run.began)
+    def _take(self) -> list[Ended]:
+        ended = self._run.ledger.take_ended()
+        self.history.add(ended, self._run.began)
+        return ended
 
-    def _show(self) -> bool:
+    def _show(self, ended: Sequence[Ended]) -> bool:
         """Return whether there is still somebody to show it to."""
         try:
-            self._view.show(self._run, self.history)
+            self._view.show(self._run, self.history, ended)
         except OSError:
             # The terminal, or whoever read the pipe, has gone; the run has not.
             return False
@@ -88,7 +96,7 @@ class Lines:
             ],
         )
 
-    def show(self, run: Run, history: History) -> None:
+    def show(self, run: Run, history: History, _: Sequence[Ended]) -> None:
         """Write a line where an interval has passed."""
         if run.elapsed < self._due:
             return

@@ -1,10 +1,12 @@
-"""What a run came to: as an object for machines, as text for people, and as a verdict."""
+"""What a run came to: its figures, as an object for machines, and the verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from client.figures import count, duration, share
+from client.instruments import OUTCOMES
 from client.ledger import Durations, Failure, Ledger
-from client.thresholds import QUANTILES, Threshold
+from client.thresholds import COUNTS, QUANTILES, Threshold
 
 SCHEMA = 1
 
@@ -15,16 +17,20 @@ LAG_FLOOR = 1e-3
 LAG_SHARE = 0.1
 """The generator's own p99 lag may be 1 ms, or a tenth of the p99 that it reports, to be trusted."""
 
-QUANTILE_TITLES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The figures of a run, and whether it failed."""
+    """The figures of a run, and whether it failed.
+
+    Attributes:
+        seconds: How long it took, without the warm-up.
+        reasons: Why it failed, each for a person; none where it passed.
+    """
 
     target: str
     mode: str
     seed: int
+    seconds: float
     outcomes: dict[str, int]
     in_flight: int
     passes: int
@@ -38,6 +44,7 @@ class Summary:
     first_failure: Failure | None
     connected: bool
     failed_thresholds: tuple[str, ...]
+    reasons: tuple[str, ...]
     with_connect: bool
 
     @property
@@ -51,12 +58,24 @@ class Summary:
         return sum(self.outcomes.values()) - self.ok
 
     @property
+    def attempted(self) -> int:
+        """Exchanges that were begun."""
+        return self.ok + self.failed + self.in_flight
+
+    @property
+    def verdict(self) -> str:
+        """``pass`` or ``fail``."""
+        return "fail" if self.reasons else "pass"
+
+    @property
     def trustworthy(self) -> bool | None:
-        """Whether the generator was quick enough to be believed; None where there is no schedule."""
-        if self.lag is None:
+        """Whether the generator was quick enough to be believed.
+
+        None where there is no schedule, or no user was ever free to keep it.
+        """
+        if self.lag is None or self.lag["p99"] is None:
             return None
-        lag = self.lag["p99"] or 0.0
-        return lag <= max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
+        return self.lag["p99"] <= max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
 
     @property
     def rate_held(self) -> bool:
@@ -70,10 +89,10 @@ class Summary:
         failure = self.first_failure
         return {
             "schema": SCHEMA,
-            "verdict": "fail" if self.failed_thresholds else "pass",
+            "verdict": self.verdict,
             "target": self.target,
             "seed": self.seed,
-            "attempted": self.ok + self.failed + self.in_flight,
+            "attempted": self.attempted,
             "ok": self.ok,
             "failed": self.failed,
             "in_flight": self.in_flight,
@@ -96,7 +115,7 @@ class Summary:
         }
 
 
-def summarize(
+def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     ledger: Ledger,
     *,
     target: str,
@@ -106,6 +125,7 @@ def summarize(
     target_rate: float | None,
     thresholds: tuple[Threshold, ...],
     with_connect: bool,
+    strict_rate: bool = False,
 ) -> Summary:
     """Return the summary of what a ledger holds.
 
@@ -118,18 +138,24 @@ def summarize(
         target_rate: Passes a second that were asked for, on average; None in a closed loop.
         thresholds: What makes it fail.
         with_connect: Whether durations include the connect.
+        strict_rate: Whether a rate that was not held makes it fail.
     """
     with ledger.lock:
-        outcomes = dict(ledger.counted_outcomes)
+        outcomes = {
+            outcome: sum(step.counted[outcome] for step in ledger.steps.values()) for outcome in OUTCOMES
+        }
         service = _quantiles(ledger.service)
         intended = None if target_rate is None else _quantiles(ledger.intended)
         lag = None if target_rate is None else {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}
         figures: dict[str, float | None] = {"dropped": float(ledger.dropped), **service}
         figures |= {f"intended_{name}": value for name, value in _quantiles(ledger.intended).items()}
-        return Summary(
+        figures["errors"] = float(sum(outcomes.values()) - outcomes["ok"])
+        failed = tuple(t for t in thresholds if t.failed(_figure(t, figures, sum(outcomes.values()))))
+        summary = Summary(
             target=target,
             mode=mode,
             seed=seed,
+            seconds=seconds,
             outcomes=outcomes,
             in_flight=ledger.in_flight,
             passes=ledger.counted_passes,
@@ -141,98 +167,41 @@ def summarize(
             lag=lag,
             steps={
                 name: {
-                    "ok": step.outcomes["ok"],
-                    "failed": sum(step.outcomes.values()) - step.outcomes["ok"],
+                    "ok": step.counted["ok"],
+                    "failed": sum(step.counted.values()) - step.counted["ok"],
                     "p99": step.durations.quantile(0.99),
                 }
                 for name, step in ledger.steps.items()
             },
             first_failure=ledger.first_failure,
             connected=ledger.connections["ok"] > 0,
-            failed_thresholds=tuple(t.text for t in thresholds if t.failed(_figure(t, figures, outcomes))),
+            failed_thresholds=tuple(threshold.text for threshold in failed),
+            reasons=tuple(
+                f"{threshold.text} ({_shown(threshold, _figure(threshold, figures, sum(outcomes.values())))})"
+                for threshold in failed
+            ),
             with_connect=with_connect,
         )
+    if not summary.connected:
+        summary = replace(summary, reasons=("no connection ever succeeded", *summary.reasons))
+    if strict_rate and not summary.rate_held:
+        summary = replace(summary, reasons=(*summary.reasons, "the rate was not held"))
+    return summary
 
 
-def _figure(threshold: Threshold, figures: dict[str, float | None], outcomes: dict[str, int]) -> float | None:
-    if threshold.metric != "errors":
-        return figures[threshold.metric]
-    total = sum(outcomes.values())
-    errors = total - outcomes["ok"]
+def _figure(threshold: Threshold, figures: dict[str, float | None], total: int) -> float | None:
+    figure = figures[threshold.metric]
+    if threshold.is_share and figure is not None:
+        return figure / total if total else None
+    return figure
+
+
+def _shown(threshold: Threshold, figure: float | None) -> str:
+    """Return what a threshold was compared with, for a person."""
     if threshold.is_share:
-        return errors / total if total else None
-    return float(errors)
+        return share(figure)
+    return count(figure) if threshold.metric in COUNTS else duration(figure)
 
 
 def _quantiles(durations: Durations) -> dict[str, float | None]:
     return {name: durations.quantile(share) for name, share in QUANTILES.items()}
-
-
-def as_text(summary: Summary) -> str:
-    """Return the summary for a person."""
-    verdict = f"FAIL: {', '.join(summary.failed_thresholds)}" if summary.failed_thresholds else "PASS"
-    attempted = summary.ok + summary.failed + summary.in_flight
-    rate = f"{summary.achieved_rate:.1f} passes/s"
-    if summary.target_rate is not None:
-        rate = f"{rate} of {summary.target_rate:.1f} asked for, {summary.dropped} dropped"
-    lines = [
-        verdict,
-        f"target     {summary.target}, {summary.mode}, seed {summary.seed}",
-        f"exchanges  {attempted} attempted, {summary.ok} ok, {summary.failed} failed",
-        f"rate       {rate}",
-        "",
-        *_duration_rows(summary),
-        "",
-        f"{'step':24}{'ok':>10}{'failed':>10}{'p99':>12}",
-        *(
-            f"{name[:23]:24}{step['ok']:>10}{step['failed']:>10}{_time(step['p99']):>12}"
-            for name, step in summary.steps.items()
-        ),
-    ]
-    if summary.failed:
-        lines += ["", "failures"]
-        lines += [f"  {name:22}{n:>10}" for name, n in summary.outcomes.items() if n and name != "ok"]
-    if summary.in_flight:
-        lines += ["", f"in flight at the end: {summary.in_flight}, no errors"]
-    lines += ["", _trust(summary)]
-    if (failure := summary.first_failure) is not None:
-        lines += ["", *_first_failure(failure)]
-    return "\n".join(lines) + "\n"
-
-
-def _duration_rows(summary: Summary) -> list[str]:
-    includes = " (connect included)" if summary.with_connect else ""
-    rows = [f"{'':11}" + "".join(f"{title:>12}" for title in QUANTILE_TITLES.values())]
-    rows.append("service    " + "".join(f"{_time(summary.service[q]):>12}" for q in QUANTILES) + includes)
-    if summary.intended is not None:
-        rows.append("intended   " + "".join(f"{_time(summary.intended[q]):>12}" for q in QUANTILES))
-    return rows
-
-
-def _trust(summary: Summary) -> str:
-    if summary.lag is None:
-        return "closed loop: a server that stalls is asked less, so its stall shows less in these durations"
-    lag = f"the generator's own lag: p99 {_time(summary.lag['p99'])}, max {_time(summary.lag['max'])}"
-    return f"{lag}: these figures {'can' if summary.trustworthy else 'can NOT'} be trusted"
-
-
-def _first_failure(failure: Failure) -> list[str]:
-    differs = next(
-        (n for n, (a, b) in enumerate(zip(failure.expected, failure.got, strict=False)) if a != b),
-        min(len(failure.expected), len(failure.got)),
-    )
-    return [
-        f"first failure: {failure.file}:{failure.line}",
-        f"  expected  {failure.expected!r}",
-        f"  got       {failure.got!r}",
-        " " * (13 + differs) + "^",
-    ]
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.2f} {unit}"
-    return f"{seconds * 1e6:.0f} µs"

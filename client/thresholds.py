@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from socketscope.units import parse_duration
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
-METRICS = ("errors", "dropped", *QUANTILES, *(f"intended_{name}" for name in QUANTILES))
+COUNTS = ("errors", "dropped")
+METRICS = (*COUNTS, *QUANTILES, *(f"intended_{name}" for name in QUANTILES))
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -52,7 +53,7 @@ def parse_threshold(text: str) -> Threshold:
     metric, comparison, value = match.groups()
     if metric not in METRICS:
         raise ValueError(f"{metric!r} is none of {', '.join(METRICS)}")
-    if metric not in {"errors", "dropped"}:
+    if metric not in COUNTS:
         return Threshold(text, metric, comparison, parse_duration(value))
     is_share = value.endswith("%")
     try:

@@ -5,22 +5,26 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from client.compiler import load
 from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
 from client.live import LiveView, stands_on_a_terminal
 from client.metrics import RunView
 from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
 from client.pacing import Shape, parse_shape
-from client.program import Program, load
+from client.printout import as_text
+from client.program import Program
 from client.progress import Lines, Progress
+from client.report import Report, open_for_report
 from client.run import Plan, Run
-from client.summary import Summary, as_text, summarize
-from client.targets import Target
+from client.summary import Summary, summarize
+from client.targets import DATAGRAMS, Target
 from client.thresholds import Threshold, parse_threshold
 from socketscope.addresses import Address
 from socketscope.endpoint import Endpoint
@@ -68,6 +72,7 @@ from socketscope.endpoint import Endpoint
     help="Form of the summary.",
     envvar="CLIENT_REPLAY_SUMMARY",
 )
+@click.option("--report", type=click.Path(path_type=Path), help="Page of HTML to write about the run.")
 @click.option(
     "--fail-on",
     "thresholds",
@@ -97,6 +102,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     metrics: tuple[str, int] | None,
     linger: float,
     form: str,
+    report: Path | None,
     thresholds: tuple[Threshold, ...],
     strict_rate: bool,
     seed: int | None,
@@ -115,15 +121,25 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
         seed=time.time_ns() if seed is None else seed,
     )  # fmt: skip
-    programs = _programs(scripts, connect)
+    programs = _programs(scripts, connect, target)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
     endpoint = _endpoint(metrics, run)
+    if report is not None:
+        _write(report, open_for_report)
     mode = _mode(plan)
     view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
-    taken = _play(run, Progress(run, view))
-    summary = _summary(run, plan, target, mode, thresholds)
+    progress, began = Progress(run, view), time.time()
+    taken = _play(run, progress)
+    summary = _summary(run, plan, target, mode, thresholds, strict_rate)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
+    if report is not None:
+        page = Report(
+            summary=summary, history=progress.history,
+            began=began, length=run.seconds + warmup, warmup=warmup,
+            scripts=tuple(program.file for program in programs),
+        ).render()  # fmt: skip
+        _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
     if endpoint is not None:
         if not taken:
             time.sleep(linger)
@@ -131,13 +147,17 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     return _status(summary, taken, strict_rate)
 
 
-def _programs(scripts: tuple[Path, ...], connect: str) -> list[Program]:
+def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if connect == "message" and program.speaks_second:
+        if connect == "message" and program.is_greeted:
             raise click.UsageError(
                 f"{program.file} expects the server to speak first: that needs --connect pass or user"
             )
+        if target.scheme in DATAGRAMS and program.needs_connection:
+            raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
+        if target.scheme == "tls" and program.half_closes:
+            raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
     return programs
 
 
@@ -152,6 +172,13 @@ def _endpoint(metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
     except OSError as error:
         host, port = metrics
         raise click.UsageError(f"cannot serve metrics on {host}:{port}: {error.strerror or error}") from error
+
+
+def _write(report: Path, write: Callable[[Path], Any]) -> None:
+    try:
+        write(report)
+    except OSError as error:
+        raise click.UsageError(f"--report {report} cannot be written: {error.strerror or error}") from error
 
 
 def _play(run: Run, progress: Progress) -> int:
@@ -179,7 +206,9 @@ def _mode(plan: Plan) -> str:
     return f"{loop}, {users}, a connection a {plan.connect}{shape}"
 
 
-def _summary(run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...]) -> Summary:
+def _summary(
+    run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...], strict_rate: bool
+) -> Summary:
     target_rate = None
     if plan.rate is not None:
         whole = run.seconds + plan.warmup
@@ -188,6 +217,7 @@ def _summary(run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
         target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+        strict_rate=strict_rate,
     )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """The live view of `replay`, seen in a terminal."""
 
+import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,10 @@ from tests.faults.client.terminal import terminal
 from tests.faults.client.test_replay import echo, run, serving, stall, write
 
 COMMAND = (sys.executable, "-m", "client", "replay")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_it_tells_how_the_run_goes_and_leaves_the_summary_alone(tmp_path):
@@ -42,6 +48,36 @@ def test_a_signal_leaves_the_terminal_as_it_was(tmp_path, number, status):
         assert shown.wait() == status
         assert shown.is_as_it_was
         assert "in flight at the end: 1" in shown.text
+
+
+def test_a_run_that_is_killed_leaves_the_terminal_as_it_was(tmp_path):
+    # The shell is who the terminal belongs to; without it the kernel would hang up.
+    shell = ("sh", "-c", '"$@"; echo ended with $?; read line', "sh")
+    with (
+        serving(stall) as target,
+        terminal(*shell, *COMMAND, write(tmp_path, "> x\n"), "--target", target, "--forever") as shown,
+    ):
+        shown.sees("until Ctrl-C")
+        (replay,) = children(shown.process.pid)
+        os.kill(replay, signal.SIGKILL)
+        shown.sees(lambda _: b"ended with 137" in shown.raw and shown.is_as_it_was)
+
+
+def test_a_terminal_whose_output_is_stopped_does_not_stop_the_run(tmp_path):
+    with (
+        serving(echo) as target,
+        terminal(
+            *COMMAND, write(tmp_path, "> x\n< x\n"), "--target", target, "--rate", "50", "--duration", "4s"
+        ) as shown,
+    ):
+        shown.sees("of 4 s")
+        shown.type("\x13")
+        # The process that draws is let go of at the end, which only the summary then waits for.
+        shown.sees(lambda _: not children(shown.process.pid))
+        shown.type("\x11")
+        assert shown.wait() == 0
+        assert " ok, 0 failed" in shown.text
+        assert shown.is_as_it_was
 
 
 def test_a_terminal_that_is_no_screen_gets_lines(tmp_path):

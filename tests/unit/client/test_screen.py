@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from client.live import Moment, draw
+from client.screen import Moment, draw
 from client.timeline import Slot, Timeline
 
 
