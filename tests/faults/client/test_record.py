@@ -284,6 +284,32 @@ def test_what_cannot_be_a_script_is_told_and_the_rest_goes_on(tmp_path):
         assert recorder.end() == (0, f"conversations: 1, scripts: 0, in {tmp_path}\n", "")
 
 
+def test_a_server_that_resets_is_told_and_the_client_sees_it(tmp_path):
+    def reset(connection: socket.socket, file: IO[bytes]) -> None:
+        file.readline()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with serving(reset) as target:
+        recorder = Recording(target, tmp_path)
+        with recorder.connect() as connection:
+            connection.sendall(b"a\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(100) == b""
+        assert recorder.tell() == "record: conversation 1 is left out: the server reset the connection\n"
+        assert recorder.end()[0] == 0
+
+
+def test_a_script_that_cannot_be_written_is_told_and_the_client_served(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        recorder = Recording(target, folder)
+        folder.rmdir()
+        with recorder.connect() as connection:
+            assert ask(connection, b"a\r\n") == [b"a\r\n"]
+        assert recorder.tell() == f"record: cannot write {folder}/001.talk: No such file or directory\n"
+        assert recorder.end()[0] == 1
+
+
 def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         target = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
