@@ -16,11 +16,8 @@ up: ## build and start the stack, wait until it is healthy
 down: ## stop the stack and remove all that it made
 	docker compose down --volumes --remove-orphans
 
-demo: .venv/.ready ## server and client in one terminal, without Docker; Ctrl-C ends both
-	@trap 'kill $$! 2>/dev/null' EXIT; \
-	$(VENV)/python -m server --log-level warning & sleep 1; kill -0 $$! || exit 1; \
-	echo "metrics: http://127.0.0.1:9464/metrics  Ctrl-C ends it"; \
-	$(VENV)/python -m client replay client/scripts --target tcp://127.0.0.1:21567 --users 4 --think 100ms --forever || true
+demo: .venv/.ready ## server, client and dashboard in one terminal, without Docker; Ctrl-C ends them
+	@$(VENV)/python -m client demo
 
 test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
 	$(VENV)/pytest

@@ -89,6 +89,11 @@ class _Sums:
         """Return how fast metrics grew together in the last step, a second."""
         return sum(total(self.step, name) for name in names) if self.step else None
 
+    def quantiles(self, name: str) -> tuple[str, str]:
+        """Return a histogram's p99 and p50 lately, as a tile has them."""
+        p50, p99 = (figures.duration(quantile(share, self.lately, name)) for share in (0.5, 0.99))
+        return p99, f"p50 {p50}"
+
     def failing(self, name: str, served: Sequence[str]) -> tuple[float | None, float | None]:
         """Return how many did not end well lately, a second, and their share."""
         outcomes = by_label(self.lately, name, "outcome")
@@ -118,9 +123,7 @@ def _of_servers(looks: Sequence[Look]) -> Board:
         Tile("Connections", figures.rate(sums.rate(server.ACCEPTED.name)),
              f"exch. {figures.rate(sums.rate(server.EXCHANGES.name))}"),
         Tile("Not served", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
-        Tile("Response p99", figures.duration(p99),
-             f"p50 {figures.duration(quantile(0.5, sums.lately, server.RESPONSE.name))}",
-             _graded(p99, 0.01, 0.1)),
+        Tile("Response p99", *sums.quantiles(server.RESPONSE.name), _graded(p99, 0.01, 0.1)),
         Tile("Within 10 ms", figures.share(quick), "of responses",
              _graded(None if quick is None else 1 - quick, 0.001, 0.01)),
         Tile("Open", figures.count(sums.now(server.OPEN.name)),
@@ -154,23 +157,18 @@ def _of_replays(looks: Sequence[Look]) -> Board:
     bad, share = sums.failing(replay.EXCHANGES.name, ("ok",))
     asked = sums.now(replay.TARGET_RATE.name)
     lag = max((total(look.page, replay.SCHEDULE_LAG.name) for look in looks if look.up), default=None)
-    took = {
-        "Service p99": replay.EXCHANGE_DURATION.name,
-        "Intended p99": replay.EXCHANGE_INTENDED_DURATION.name,
-    }
+    service, intended = sums.quantiles(replay.EXCHANGE_DURATION.name), ("-", "closed loop")
+    if asked:
+        intended = sums.quantiles(replay.EXCHANGE_INTENDED_DURATION.name)
     tiles = [
         Tile("Exchanges", figures.rate(sums.rate(replay.EXCHANGES.name)),
              f"pass. {figures.rate(sums.rate(replay.PASSES.name))}"),
         Tile("Failed", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
-        *(
-            Tile(title, figures.duration(quantile(0.99, sums.lately, name)),
-                 f"p50 {figures.duration(quantile(0.5, sums.lately, name))}")
-            for title, name in took.items()
-        ),
+        Tile("Service p99", *service),
+        Tile("Intended p99", *intended),
         Tile("Users", figures.count(sums.now(replay.USERS.name)),
              f"{figures.count(sums.now(replay.OPEN_CONNECTIONS.name))} open"),
-        Tile("Asked for", figures.rate(asked) if asked else figures.NONE,
-             f"lag {figures.duration(lag)}" if asked else "closed loop"),
+        Tile("Asked for", *((figures.rate(asked), f"lag {figures.duration(lag)}") if asked else ("-", ""))),
     ]  # fmt: skip
     curves = [
         Curve("exchanges", sums.last(replay.EXCHANGES.name), figures.rate, GOOD),

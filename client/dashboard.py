@@ -47,7 +47,9 @@ class Curves:
         return list(self._values[board.kind, curve.title])
 
 
-def draw(looks: Sequence[Look], boards: Sequence[Board], curves: Curves, size: Size, now: float) -> Group:
+def draw(
+    looks: Sequence[Look], boards: Sequence[Board], curves: Curves, size: Size, now: float, note: str = ""
+) -> Group:
     """Return what a terminal shows.
 
     Args:
@@ -56,24 +58,26 @@ def draw(looks: Sequence[Look], boards: Sequence[Board], curves: Curves, size: S
         curves: How they went.
         size: Of the terminal.
         now: On the clock that the looks are from.
+        note: What stands in the heading.
     """
     width, height = size
     unknown = [look for look in looks if look.kind is None]
     fixed = 1 + len(unknown) + sum(6 + _replica_lines(board) for board in boards)
     chart = min((height - fixed) // max(len(boards), 1), _TALLEST)
-    parts: list[RenderableType] = [_heading(looks, width)]
+    parts: list[RenderableType] = [_heading(looks, width, note)]
     for board in boards:
         parts += _drawn(board, curves, width, chart, now)
     parts += [_replica(look, now) for look in unknown]
     return Group(*parts)
 
 
-def _heading(looks: Sequence[Look], width: int) -> RenderableType:
+def _heading(looks: Sequence[Look], width: int, note: str) -> RenderableType:
     up = sum(look.up for look in looks)
     line = Text.assemble(
         ("socketscope top", "bold"), "  ",
         (f"{up} of {len(looks)} up", GOOD if up == len(looks) else f"bold {BAD}"),
     )  # fmt: skip
+    line.append(f"  {note}")
     line.append("q ends".rjust(max(width - len(line) - 1, 8)), style="dim")
     return _line(line)
 
@@ -183,7 +187,7 @@ def plain(looks: Sequence[Look], boards: Sequence[Board]) -> list[str]:
     for board in boards:
         up = sum(look.up for look in board.looks)
         told = [f"{board.kind} {up}/{len(board.looks)} up"]
-        told += [f"{tile.title} {tile.value} ({tile.below})" for tile in board.tiles]
+        told += [f"{tile.title} {tile.value} ({tile.below})".removesuffix(" ()") for tile in board.tiles]
         told += [f"{name} {value}" for name, value in board.notes.items()]
         told += [
             f"{name} {figures.rate(now)} ({figures.count(whole)})"

@@ -118,6 +118,11 @@ class Ledger:
                     self.service.add(service)
                     self.intended.add(service + lateness)
 
+    @property
+    def counted_outcomes(self) -> dict[str, int]:
+        """Exchanges of all steps that the summary counts, by how they ended."""
+        return {outcome: sum(step.counted[outcome] for step in self.steps.values()) for outcome in OUTCOMES}
+
     def take_ended(self) -> list[Ended]:
         """Return the exchanges that have ended since the last call; while a run lasts, somebody must call."""
         with self.lock:

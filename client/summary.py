@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from client.figures import count, duration, share
-from client.instruments import OUTCOMES
 from client.ledger import Durations, Failure, Ledger
 from client.thresholds import COUNTS, QUANTILES, Threshold
 
@@ -141,9 +140,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         strict_rate: Whether a rate that was not held makes it fail.
     """
     with ledger.lock:
-        outcomes = {
-            outcome: sum(step.counted[outcome] for step in ledger.steps.values()) for outcome in OUTCOMES
-        }
+        outcomes = ledger.counted_outcomes
         service = _quantiles(ledger.service)
         intended = None if target_rate is None else _quantiles(ledger.intended)
         lag = None if target_rate is None else {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}

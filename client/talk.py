@@ -1,6 +1,7 @@
 """A person's prompt: each line on a connection of its own."""
 
 import contextlib
+import io
 import sys
 
 from client.targets import Ended, Target
@@ -13,9 +14,12 @@ REPLY_TIMEOUT = 10.0
 
 def talk(target: Target) -> None:
     """Read lines until an empty one or the end, and print each one's reply."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            # Bytes that are no text go out and come back as they are.
+            stream.reconfigure(errors="surrogateescape")
     if sys.stdin.isatty():
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401, PLC0415 - importing it gives `input` history and editing
+        _edit_lines()
     while True:
         try:
             line = input(PROMPT)
@@ -26,6 +30,15 @@ def talk(target: Target) -> None:
             return
         reply = ask(target, line)
         print("failed" if reply is None else reply, flush=True)  # noqa: T201 - what it is for
+
+
+def _edit_lines() -> None:
+    """Give `input` history and line editing, where Python was built with them."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: PLC0415 - it takes hold of the terminal
+
+        # There is nothing to complete, and a tab may be meant for the server.
+        readline.parse_and_bind("tab: self-insert")
 
 
 def ask(target: Target, line: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import os
 import select
-import signal
 import sys
 import termios
 import threading
@@ -17,7 +16,7 @@ from rich.live import Live
 
 from client.board import boards
 from client.dashboard import Curves, draw, plain
-from client.replicas import Look, Watch
+from client.replicas import Watch
 from client.scrape import Unreachable, Unusable
 
 _END_KEYS = b"qQ\x03"
@@ -25,18 +24,6 @@ _END_KEYS = b"qQ\x03"
 
 _LOOK = 0.5
 """Seconds that a key, or a new size of the terminal, may go unnoticed."""
-
-
-class Stopped(Exception):  # noqa: N818 - an order, no fault
-    """A signal asked for the end.
-
-    Attributes:
-        number: Of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 def first_look(urls: Sequence[str], every: float) -> list[Watch]:
@@ -55,29 +42,28 @@ def first_look(urls: Sequence[str], every: float) -> list[Watch]:
     return watches
 
 
-def show(watches: Sequence[Watch], every: float, ended: Callable[[], Any] = lambda: None) -> None:
-    """Show what the watches see until a key or signal ends it.
+def show(
+    watches: Sequence[Watch], every: float, note: str = "", check: Callable[[], Any] = lambda: None
+) -> None:
+    """Show what the watches see until a key ends it.
 
     Args:
         watches: Asked once each.
         every: Seconds between two looks.
-        ended: Called between two looks; may raise to end it.
-
-    Raises:
-        Stopped: A signal did.
+        note: What else a person should know, in a terminal.
+        check: Called between two looks; may raise to end it.
     """
     with ExitStack() as stack:
-        stack.enter_context(_signals())
         for watch in watches:
             watch.start()
             stack.callback(watch.stop)
         if sys.stdout.isatty():
-            _redraw(watches, every, ended)
+            _redraw(watches, every, note, check)
         else:
-            _print(watches, every, ended)
+            _print(watches, every, check)
 
 
-def _redraw(watches: Sequence[Watch], every: float, ended: Callable[[], Any]) -> None:
+def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[], Any]) -> None:
     curves, due = Curves(), time.monotonic()
     console = Console()
     with _keys() as key, Live(console=console, screen=True, auto_refresh=False) as live:
@@ -88,39 +74,26 @@ def _redraw(watches: Sequence[Watch], every: float, ended: Callable[[], Any]) ->
                 curves.add(shown)
                 due += every
             size = console.width, console.height
-            live.update(draw(looks, shown, curves, size, time.monotonic()), refresh=True)
+            live.update(draw(looks, shown, curves, size, time.monotonic(), note), refresh=True)
             if key(max(min(due - time.monotonic(), _LOOK), 0.0)):
                 return
-            ended()
+            check()
 
 
-def _print(watches: Sequence[Watch], every: float, ended: Callable[[], Any]) -> None:
+def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> None:
     # Half an interval behind the watches, so that each line tells of what they have just seen.
     time.sleep(every / 2)
-    while True:
-        time.sleep(every)
-        ended()
-        looks: list[Look] = [watch.look for watch in watches]
-        for line in plain(looks, boards(looks)):
-            print(datetime.now().astimezone().isoformat(timespec="seconds"), line, flush=True)  # noqa: T201 - what it is for
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def stop(number: int, _: Any) -> None:
-        # What is put in order on the way out must not be interrupted again.
-        for other in numbers:
-            signal.signal(other, signal.SIG_IGN)
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        while True:
+            time.sleep(every)
+            check()
+            looks = [watch.look for watch in watches]
+            at = datetime.now().astimezone().isoformat(timespec="seconds")
+            for line in plain(looks, boards(looks)):
+                print(at, line, flush=True)  # noqa: T201 - what it is for
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing is left to be flushed at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

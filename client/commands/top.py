@@ -1,8 +1,5 @@
 """`top`: the dashboard in a terminal."""
 
-import os
-import signal
-import sys
 from urllib.parse import urlsplit
 
 import click
@@ -10,6 +7,7 @@ import click
 from client import top as screen
 from client.options import DURATION, Parsed
 from client.scrape import Unusable
+from client.signals import Stopped, stop_signals
 
 
 def parse_page(text: str) -> str:
@@ -41,12 +39,10 @@ def top(urls: tuple[str, ...], interval: float) -> int:
     if interval <= 0:
         raise click.BadParameter("it must be more than 0", param_hint="'--interval'")
     try:
-        screen.show(screen.first_look(urls, interval), interval)
+        with stop_signals():
+            screen.show(screen.first_look(urls, interval), interval)
     except Unusable as error:
         raise click.ClickException(str(error)) from error
-    except screen.Stopped as stopped:
-        return 0 if stopped.number == signal.SIGINT else 128 + stopped.number
-    except BrokenPipeError:
-        # Whoever read has seen enough; nothing is left to be flushed at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Stopped as stopped:
+        return stopped.status
     return 0

@@ -49,6 +49,11 @@ class Terminal:
         return [line.rstrip() for line in self._screen.display]
 
     @property
+    def row(self) -> int:
+        """The line that the cursor is on, from 0."""
+        return int(self._screen.cursor.y)
+
+    @property
     def text(self) -> str:
         return "\n".join(self.lines).rstrip()
 
@@ -90,6 +95,11 @@ class Terminal:
         os.close(self._slave)
         self._reader.join(PATIENCE)
         os.close(self._master)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a program's first thread has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextlib.contextmanager

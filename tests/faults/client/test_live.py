@@ -3,18 +3,13 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.faults.client.terminal import terminal
+from tests.faults.client.terminal import children, terminal
 from tests.faults.client.test_replay import echo, run, serving, stall, write
 
 COMMAND = (sys.executable, "-m", "client", "replay")
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_it_tells_how_the_run_goes_and_leaves_the_summary_alone(tmp_path):
