@@ -19,6 +19,7 @@ _LIMITS = {
     "cleanup_interval": 2,  # seconds
     "max_request_header_size": 8192,  # bytes
     "max_request_body_size": 8192,  # bytes
+    "asyncore_use_poll": True,  # select would end the endpoint at the first descriptor above 1023
 }
 
 StartResponse = Callable[..., Any]
