@@ -1,50 +1,71 @@
-"""Compares this server, fully observed, with its peers: `python -m benchmarks`."""
+"""Measures this server beside its peers: `benchmarks/run`, or `benchmarks/run --only message-64 --rounds 3`.
 
-import dataclasses
+A whole run writes docs/performance.json, .png and .md; a part of one prints its tables.
+"""
+
+import json
+import resource
+import sys
+import time
+from typing import Any
 
 import click
 
-from benchmarks.programs import OURS, SERVERS, Workshop
-from benchmarks.ratios import ratio, spread
-from benchmarks.throughput import SETTINGS, Rounds, compare
+from benchmarks import chart, machine, report
+from benchmarks.goals import Results
+from benchmarks.measures import all_measures
+from benchmarks.programs import ROOT, SERVERS, Workshop
+from benchmarks.tables import as_text
 
-
-def table(title: str, rounds: Rounds) -> str:
-    """Return a comparison as text."""
-    lines = [title]
-    for name, measured in rounds.items():
-        rates = spread([m.rate for m in measured])
-        line = (
-            f"  {name:16}{rates.median:>8.0f}/s ({rates.low:.0f} to {rates.high:.0f})  p50 "
-            f"{spread([m.p50 for m in measured]).median * 1e3:.2f} ms  p99 "
-            f"{spread([m.p99 for m in measured]).median * 1e3:.2f} ms  "
-            f"{spread([m.server_cpu for m in measured]).median * 1e6:.1f} us CPU"
-        )
-        if OURS in rounds and name != OURS:
-            against = ratio([m.rate for m in rounds[OURS]], [m.rate for m in measured])
-            line += f"  x {against.median:.2f} ({against.low:.2f} to {against.high:.2f})"
-        if failed := sum(m.failed for m in measured):
-            line += f"  {failed} failed"
-        lines.append(line)
-    return "\n".join(lines)
+DOCS = ROOT / "docs"
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice([s.name for s in SETTINGS]), help="Run these alone.")
-@click.option("--server", "names", multiple=True, help="Compare these alone.", default=SERVERS)
-@click.option("--rounds", type=int, help="Rounds of each.")
-@click.option("--seconds", type=float, help="Seconds of a turn.")
+@click.option("--only", multiple=True, metavar="NAME", help="Measure this alone. Repeats.")
+@click.option(
+    "--server",
+    "names",
+    multiple=True,
+    type=click.Choice(SERVERS),
+    default=SERVERS,
+    help="Compare this alone. Repeats.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), help="How often each has its turn.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Length of a turn.")
 def main(only: tuple[str, ...], names: tuple[str, ...], rounds: int | None, seconds: float | None) -> None:
-    """Measure and print."""
+    """Measure, print, and after a whole run write the page."""
+    measures = all_measures(names)
+    if unknown := set(only) - {measure.name for measure in measures}:
+        known = ", ".join(measure.name for measure in measures)
+        raise click.UsageError(f"{', '.join(unknown)} is not measured; there are {known}")
+    if not machine.alone():
+        click.echo(
+            "other traffic is in this network namespace: figures may suffer; use benchmarks/run", err=True
+        )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    results = {}
+    began = time.monotonic()
     with Workshop() as workshop:
-        for setting in SETTINGS:
-            if only and setting.name not in only:
+        for measure in measures:
+            if only and measure.name not in only:
                 continue
-            changed = dataclasses.replace(
-                setting, rounds=rounds or setting.rounds, seconds=seconds or setting.seconds
-            )
-            print(table(setting.title, compare(workshop, names, changed)), flush=True)
+            found = measure.run(workshop, rounds or measure.rounds, seconds or measure.seconds)
+            results[measure.name] = found
+            print(f"{measure.title} ({time.monotonic() - began:.0f} s)\n{as_text(found)}", flush=True)
+    if not only and names == SERVERS:
+        _write(results, machine.describe())
+
+
+def _write(results: Results, described: dict[str, Any]) -> None:
+    stored = {"machine": described, "results": results}
+    (DOCS / "performance.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    page = DOCS / "performance.md"
+    measured = report.render(results, described)
+    page.write_text(report.into_page(page.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    chart.draw(results, described, DOCS / "performance.png")
+    print(f"written: {page.relative_to(ROOT)}, and performance.json and .png beside it")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

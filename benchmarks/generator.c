@@ -1,12 +1,13 @@
 /* Load: a thread a client, in blocking calls. For exchanges this short that takes less of the machine than epoll
    does, and the rest of the machine is the server's.
 
-   generator load URL CLIENTS WARMUP SECONDS [keep] [server-closes] [rate=N]
+   generator load URL CLIENTS WARMUP SECONDS [keep] [server-closes] [echo] [rate=N]
        Each client sends a line, waits for its reply and begins anew: on a new connection, or with `keep` on the
-       same one. `server-closes` says that the server ends each connection after its reply. With `rate=N` lines are
-       due N times a second over all clients, whatever the replies do (open loop), and a latency counts from when its
-       line was due; without, from before the connection is opened, or the line sent. What is under way in the
-       warm-up's seconds is not counted. Prints one JSON object, its times in seconds.
+       same one. `server-closes` says that the server ends each connection after its reply, `echo` that the reply
+       is the line alone. With `rate=N` lines are due N times a second over all clients, whatever the replies do
+       (open loop), and a latency counts from when its line was due; without, from before the connection is opened,
+       or the line sent. What ends in the warm-up's seconds is not counted. Prints one JSON object, its times in
+       seconds.
    generator hold URL CLIENTS
        Opens so many connections, has one exchange on each, prints "ready", and holds them until its input ends.
 
@@ -41,12 +42,13 @@ enum {
 
 static const char line[] = "hello world\r\n";
 #define LINE ((ssize_t)sizeof line - 1)
-#define REPLY (LINE + 27)
+#define STAMP 27 /* bytes before the line in a reply */
 
 static struct sockaddr_storage target;
 static socklen_t target_size;
 static int keep, server_closes, datagrams;
 static long clients;
+static ssize_t reply_size = STAMP + LINE;
 static double rate, begin;
 
 static atomic_int counting;
@@ -132,13 +134,13 @@ static int hear(int fd)
     ssize_t size, all = 0;
     /* One call brings a reply and the end; it returns early if more comes than should. */
     if (server_closes)
-        return recv(fd, reply, sizeof reply, MSG_WAITALL) == REPLY && reply[REPLY - 1] == '\n';
+        return recv(fd, reply, sizeof reply, MSG_WAITALL) == reply_size && reply[reply_size - 1] == '\n';
     do {
         if ((size = recv(fd, reply + all, sizeof reply - all, 0)) <= 0)
             return 0;
         all += size;
     } while (reply[all - 1] != '\n');
-    return all == REPLY;
+    return all == reply_size;
 }
 
 static int exchange(int fd)
@@ -245,13 +247,15 @@ int main(int argc, char **argv)
 {
     int loads = argc >= 6 && strcmp(argv[1], "load") == 0;
     if (!loads && !(argc == 4 && strcmp(argv[1], "hold") == 0)) {
-        fprintf(stderr, "usage: generator load URL CLIENTS WARMUP SECONDS [keep] [server-closes] [rate=N]\n"
+        fprintf(stderr, "usage: generator load URL CLIENTS WARMUP SECONDS [keep] [server-closes] [echo] [rate=N]\n"
                         "       generator hold URL CLIENTS\n");
         return 2;
     }
     for (int i = 6; i < argc; i++) {
         keep |= strcmp(argv[i], "keep") == 0;
         server_closes |= strcmp(argv[i], "server-closes") == 0;
+        if (strcmp(argv[i], "echo") == 0)
+            reply_size = LINE;
         if (strncmp(argv[i], "rate=", 5) == 0)
             rate = atof(argv[i] + 5);
     }

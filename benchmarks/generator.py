@@ -5,13 +5,22 @@ import json
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from benchmarks.programs import Server, Workshop
+from benchmarks.programs import Server, Workshop, cpu_seconds
 
 SCRAPE_INTERVAL = 2.0
 """Seconds, as in prometheus/prometheus.yml."""
+
+Figures = dict[str, float]
+"""What was measured in one turn, in seconds, bytes and numbers."""
+
+Rounds = dict[str, list[Figures]]
+"""What was measured of each competitor, round by round."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -20,19 +29,21 @@ class Load:
 
     Attributes:
         clients: That send at once.
-        keep: Whether each keeps its connection.
+        keep: Whether each keeps its connection, or opens one for each message.
         seconds: Counted.
         warmup: Seconds before.
         rate: Lines a second on a schedule; 0 is a closed loop.
         server_closes: Whether the server ends a connection after its reply.
+        echo: Whether the reply is the line alone.
     """
 
     clients: int
     keep: bool
     seconds: float
-    warmup: float = 0.5
+    warmup: float = 0.3
     rate: float = 0
     server_closes: bool = True
+    echo: bool = False
 
     def arguments(self, url: str) -> list[str]:
         """Return the generator's arguments."""
@@ -41,44 +52,53 @@ class Load:
             arguments.append("keep")
         elif self.server_closes:
             arguments.append("server-closes")
+        if self.echo:
+            arguments.append("echo")
         return [*arguments, f"rate={self.rate}"] if self.rate else arguments
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What came of it.
+def in_turns(competitors: Sequence[_T], rounds: int) -> Iterator[_T]:
+    """Return whose turn it is: all in each round, and another one first in each."""
+    for number in range(rounds):
+        shift = number % len(competitors)
+        yield from (*competitors[shift:], *competitors[:shift])
 
-    Attributes:
-        rate: Exchanges a second.
-        failed: Exchanges without a whole reply.
-        p50: Latency that half of the exchanges did not exceed, seconds; and so on.
-        server_cpu: CPU time of the server, seconds an exchange.
+
+def run(workshop: Workshop, server: Server, load: Load, *, scraped: bool = True) -> Figures:
+    """Load a server; its metrics, if it has any, are scraped meanwhile.
+
+    Returns:
+        `rate` of exchanges a second, those `failed`, the latencies `p50`, `p90`, `p99`, `p999` and `max`, and
+        the server's CPU time for an exchange, `server_cpu`.
     """
-
-    rate: float
-    failed: int
-    p50: float
-    p99: float
-    p999: float
-    server_cpu: float
-
-    as_object = asdict
-
-
-def run(workshop: Workshop, server: Server, load: Load, *, scraped: bool = True) -> Measured:
-    """Load a server and return what was measured; its metrics, if it has any, are scraped meanwhile."""
-    cpu = server.cpu_seconds()
+    cpu = cpu_seconds(server.process)
     with scraping(server.metrics if scraped else None):
         printed = subprocess.run(
             [workshop.generator, *load.arguments(server.url)],
-            capture_output=True, text=True, check=True, timeout=load.warmup + load.seconds + 30,
-        ).stdout  # fmt: skip
-    cpu = server.cpu_seconds() - cpu
-    figures = json.loads(printed)
-    rate = figures["exchanges"] / figures["seconds"]
-    # The warm-up's exchanges are not counted, its CPU time is.
-    cpu_each = cpu * load.seconds / (load.seconds + load.warmup) / max(figures["exchanges"], 1)
-    return Measured(rate, figures["failed"], figures["p50"], figures["p99"], figures["p999"], cpu_each)
+            capture_output=True,
+            check=True,
+            timeout=load.warmup + load.seconds + 30,
+        ).stdout
+    cpu = cpu_seconds(server.process) - cpu
+    figures: Figures = json.loads(printed)
+    exchanges, seconds = figures.pop("exchanges"), figures.pop("seconds")
+    # The warm-up's CPU time is counted, its exchanges are not.
+    figures["server_cpu"] = cpu * seconds / (load.warmup + seconds) / max(exchanges, 1)
+    return {"rate": exchanges / seconds, **figures}
+
+
+@contextlib.contextmanager
+def holding(workshop: Workshop, server: Server, connections: int) -> Iterator[None]:
+    """Hold so many connections to a server, each idle after one exchange.
+
+    Raises:
+        RuntimeError: The server did not take them.
+    """
+    command = [workshop.generator, "hold", server.url, str(connections)]
+    with workshop.running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if process.stdout is None or process.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"{server.name} does not hold {connections} connections")
+        yield
 
 
 @contextlib.contextmanager

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 
 PEERS = ("socketserver", "asyncio", "uvloop", "gevent")
 """Names of `benchmarks.peers`."""
@@ -23,6 +24,7 @@ OURS = "socketscope"
 OFF = "observation off"
 C = "C thread pool"
 SERVERS = (OURS, OFF, *PEERS, C)
+"""What is compared."""
 
 C_THREADS = 16
 """Of the server in C where connections are short: with 4 to 16 it is fastest."""
@@ -32,6 +34,8 @@ START_TIMEOUT = 20.0
 
 NOT_INSTALLED = 3
 """Exit status of a peer whose library is missing."""
+
+Process = subprocess.Popen[bytes]
 
 _numbers = itertools.count()
 
@@ -52,6 +56,14 @@ class Workshop:
     def __init__(self) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="bench-")
         self.folder = Path(self._temporary.name)
+        # Programs start as in their images: compiled, and with no setting of whoever runs this.
+        self._environment = {
+            **{
+                name: text for name, text in os.environ.items() if not name.startswith(("SERVER_", "CLIENT_"))
+            },
+            "PYTHONPYCACHEPREFIX": f"{self.folder}/pycache",
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         self.generator = self._compile("generator")
         self.server = self._compile("server")
 
@@ -82,7 +94,7 @@ class Workshop:
             name: One of `SERVERS`, or a variant of ours.
             kind: Of address.
             keep: Whether it answers any number of lines a connection.
-            settings: As `command` takes them.
+            settings: As `_command` takes them.
 
         Raises:
             NotInstalledError: Its library is missing.
@@ -90,10 +102,29 @@ class Workshop:
         url = self.url(kind)
         metrics = self.url("tcp").removeprefix("tcp://")
         command = self._command(name, url, metrics, keep=keep, **settings)
-        with (self.folder / f"log-{next(_numbers)}").open("w+b") as log, _running(command, log) as process:
-            server = Server(name, url, f"http://{metrics}/metrics" if name == OURS else None, process)
-            server.wait_until_it_answers()
-            yield server
+        began = time.monotonic()
+        with self.running(command) as process:
+            wait_until_it_answers(name, url, process)
+            endpoint = f"http://{metrics}/metrics" if name == OURS else None
+            yield Server(name, url, endpoint, process, time.monotonic() - began)
+
+    @contextlib.contextmanager
+    def running(self, command: Sequence[str], **streams: Any) -> Iterator[Process]:
+        """Run a program to the end of the block; what it prints goes into a file."""
+        with (self.folder / f"log-{next(_numbers)}").open("wb") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, **streams}
+            process = subprocess.Popen(command, cwd=ROOT, env=self._environment, **streams)
+            try:
+                yield process
+            finally:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                for pipe in filter(None, (process.stdin, process.stdout)):
+                    pipe.close()
 
     def _command(
         self,
@@ -113,11 +144,11 @@ class Workshop:
             metrics: ``HOST:PORT`` of the endpoint, for ours.
             keep: Whether it answers any number of lines a connection.
             clients: Connections that it must hold at once, where the number of threads is set at the start.
-            options: Further ones of ours.
+            options: Further ones, of ours and of the server in C.
         """
         mode = ["keep"] if keep else []
         if name == C:
-            return [self.server, url, str(max(C_THREADS, clients if keep else 0)), *mode]
+            return [self.server, url, str(max(C_THREADS, clients if keep else 0)), *mode, *options]
         if name in PEERS:
             return [sys.executable, "-m", "benchmarks.peers", name, url, *mode]
         ours = ["--listen", url, *(["--keep-alive"] if keep else []), *options]
@@ -136,44 +167,46 @@ class Server:
         url: Where it listens.
         metrics: Its endpoint, if it has one.
         process: What runs it.
+        started_in: Seconds from its start to its first answer.
     """
 
     name: str
     url: str
     metrics: str | None
-    process: "subprocess.Popen[bytes]"
+    process: Process
+    started_in: float
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that the process has used, of all of its threads."""
-        # What clock_getcpuclockid(3) makes of a process id; glibc has no other name for it in Python.
-        return time.clock_gettime((~self.process.pid << 3) | 2)
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that are its own."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) * 1024
 
-    def status(self, field: str) -> int:
-        """Return a field of ``/proc/PID/status``: memory in bytes, others as they are."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{field}:"):
-                value = line.split()[1:]
-                return int(value[0]) * (1024 if value[1:] == ["kB"] else 1)
-        raise KeyError(field)
 
-    def wait_until_it_answers(self) -> None:
-        """Return once a line was answered.
+def cpu_seconds(process: Process) -> float:
+    """Return the CPU time that all threads of a process have used."""
+    # What clock_getcpuclockid(3) makes of a process id; Python has that for threads alone.
+    return time.clock_gettime((~process.pid << 3) | 2)
 
-        Raises:
-            NotInstalledError: Its library is missing.
-            RuntimeError: It ended, or did not answer in `START_TIMEOUT`.
-        """
-        give_up_at = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < give_up_at:
-            if (status := self.process.poll()) is not None:
-                if status == NOT_INSTALLED and self.name in PEERS:
-                    raise NotInstalledError(self.name)
-                raise RuntimeError(f"{self.name} ended with status {status}")
-            with contextlib.suppress(OSError):
-                if ask(self.url, b"hello\n"):
-                    return
-            time.sleep(0.002)
-        raise RuntimeError(f"{self.name} did not answer on {self.url}")
+
+def wait_until_it_answers(name: str, url: str, process: Process) -> None:
+    """Return once a line was answered.
+
+    Raises:
+        NotInstalledError: Its library is missing.
+        RuntimeError: It ended, or did not answer in `START_TIMEOUT`.
+    """
+    give_up_at = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < give_up_at:
+        if (status := process.poll()) is not None:
+            if status == NOT_INSTALLED and name in PEERS:
+                raise NotInstalledError(name)
+            raise RuntimeError(f"{name} ended with status {status}")
+        with contextlib.suppress(OSError):
+            if ask(url, b"hello\n"):
+                return
+        time.sleep(0.002)
+    raise RuntimeError(f"{name} did not answer on {url}")
 
 
 def ask(url: str, line: bytes) -> bytes:
@@ -186,24 +219,3 @@ def ask(url: str, line: bytes) -> bytes:
         sock.connect(rest if scheme == "unix" else (host, int(port)))
         sock.sendall(line)
         return sock.recv(512)
-
-
-@contextlib.contextmanager
-def _running(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a program to the end of the block, whatever it prints into the log."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, cwd=HERE.parent, env=_environment()
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SERVER_", "CLIENT_"))}

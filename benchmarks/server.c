@@ -1,9 +1,9 @@
 /* The timestamp service as a thread pool in C: the peer that shows what the machine and the generator can do.
 
-   Usage: server URL THREADS [keep]        URL: tcp://127.0.0.1:PORT, unix://PATH or udp://127.0.0.1:PORT
+   Usage: server URL THREADS [keep] [echo]        URL: tcp://127.0.0.1:PORT, unix://PATH or udp://127.0.0.1:PORT
 
    Each thread blocks in accept() (or recvfrom()) and serves what it takes to the end: one line, or with `keep` any
-   number of lines. A line "count" is answered with the number of lines answered so far, which tells the harness how
+   number of lines. With `echo` the reply is the line alone. A line "count" is answered with the number of lines answered so far, which tells the harness how
    fast any client is without asking that client. */
 #define _GNU_SOURCE
 #include <netinet/in.h>
@@ -22,7 +22,7 @@ enum { LONGEST_LINE = 8192, STAMP = 27, BACKLOG = 1024, STACK = 64 * 1024, MOST_
 
 /* One line of the processor's cache each, so that threads that count do not disturb one another. */
 static struct { _Alignas(64) atomic_long answered; } threads[MOST_THREADS];
-static int listener, datagrams, keep;
+static int listener, datagrams, keep, echo;
 
 static long answered(void)
 {
@@ -40,6 +40,10 @@ static size_t render(char *reply, const char *line, size_t size)
     struct tm parts;
     if (size >= 5 && memcmp(line, "count", 5) == 0)
         return sprintf(reply, "%ld\n", answered());
+    if (echo) {
+        memcpy(reply, line, size);
+        return size;
+    }
     asctime_r(localtime_r(&now, &parts), moment);
     reply[0] = '[';
     memcpy(reply + 1, moment, 24);
@@ -127,11 +131,14 @@ static int listen_on(const char *url)
 int main(int argc, char **argv)
 {
     if (argc < 3 || atoi(argv[2]) < 1 || atoi(argv[2]) > MOST_THREADS) {
-        fprintf(stderr, "usage: server URL THREADS [keep]\n");
+        fprintf(stderr, "usage: server URL THREADS [keep] [echo]\n");
         return 2;
     }
     listener = listen_on(argv[1]);
-    keep = argc > 3;
+    for (int i = 3; i < argc; i++) {
+        keep |= strcmp(argv[i], "keep") == 0;
+        echo |= strcmp(argv[i], "echo") == 0;
+    }
     pthread_attr_t small;
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, STACK);

@@ -2,59 +2,35 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import generator
-from benchmarks.generator import Load, Measured
-from benchmarks.programs import NotInstalledError, Server, Workshop
-
-Rounds = dict[str, list[Measured]]
-"""What was measured of each server, round by round."""
+from benchmarks.generator import Load, Rounds, in_turns
+from benchmarks.programs import NotInstalledError, Workshop
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How servers are loaded in one comparison.
+    """How servers are loaded in a comparison.
 
     Attributes:
-        name: For `--only`.
-        title: For people.
         kind: Of address.
         keep: Whether connections are kept, or carry one message each.
         clients: At once.
-        rounds: How often each server has its turn.
-        seconds: Of a turn, without its warm-up.
     """
 
-    name: str
-    title: str
     kind: str
     keep: bool
     clients: int
-    rounds: int
-    seconds: float
 
 
-MAIN = (5, 1.5)
-SIDE = (3, 0.8)
-"""Rounds, and seconds each."""
-
-SETTINGS = (
-    Setting("message-64", "a connection a message, 64 clients", "tcp", False, 64, *MAIN),
-    Setting("message-1", "a connection a message, 1 client", "tcp", False, 1, *SIDE),
-    Setting("message-1000", "a connection a message, 1,000 clients", "tcp", False, 1000, *SIDE),
-    Setting("persistent-64", "persistent connections, 64 clients", "tcp", True, 64, *MAIN),
-    Setting("persistent-1", "persistent connections, 1 client", "tcp", True, 1, *SIDE),
-    Setting("persistent-1000", "persistent connections, 1,000 clients", "tcp", True, 1000, *SIDE),
-    Setting("unix-64", "Unix socket, a connection a message, 64 clients", "unix", False, 64, *SIDE),
-    Setting("udp-64", "UDP, 64 clients", "udp", True, 64, *SIDE),
-)
-
-
-@contextlib.contextmanager
-def all_serving(workshop: Workshop, names: Sequence[str], setting: Setting) -> Iterator[list[Server]]:
-    """Run all servers at once: those that are not loaded sleep. One that is not installed is left out."""
+def compare(
+    workshop: Workshop, names: Sequence[str], setting: Setting, rounds: int, seconds: float
+) -> Rounds:
+    """Measure servers in turns. All run at once, those that are not loaded asleep."""
+    load = Load(setting.clients, setting.keep, seconds)
+    results: Rounds = {}
     with contextlib.ExitStack() as stack:
         servers = []
         for name in names:
@@ -62,17 +38,7 @@ def all_serving(workshop: Workshop, names: Sequence[str], setting: Setting) -> I
                 serving = workshop.serving(name, setting.kind, keep=setting.keep, clients=setting.clients)
                 servers.append(stack.enter_context(serving))
             except NotInstalledError:
-                print(f"  {name} is not installed", file=sys.stderr)
-        yield servers
-
-
-def compare(workshop: Workshop, names: Sequence[str], setting: Setting) -> Rounds:
-    """Measure servers in turns; each round begins with another one."""
-    load = Load(setting.clients, setting.keep, setting.seconds)
-    with all_serving(workshop, names, setting) as servers:
-        rounds: Rounds = {server.name: [] for server in servers}
-        for number in range(setting.rounds):
-            shift = number % len(servers)
-            for server in (*servers[shift:], *servers[:shift]):
-                rounds[server.name].append(generator.run(workshop, server, load))
-    return rounds
+                print(f"{name} is not installed", file=sys.stderr)
+        for server in in_turns(servers, rounds):
+            results.setdefault(server.name, []).append(generator.run(workshop, server, load))
+    return {name: results[name] for name in names if name in results}

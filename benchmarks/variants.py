@@ -6,20 +6,21 @@ They reach into `socketscope`, and follow its changes.
 
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from server import cli, listeners
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
 from socketscope.base import ObservedServer, Received
+from socketscope.record import Record
+from socketscope.streams import ObservedStreamServer
+from socketscope.totals import StreamTotals
+
+REPLY = b"[Thu Jan  1 00:00:00 1970] hello world\r\n"
 
 
-class Unobserved(ObservedServer):
-    """Hands out plain sockets and keeps no record: nothing counted, timed, limited or logged."""
-
-    def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve from a plain listener."""
-        self.socket = socket.socket(fileno=self.socket.detach())
-        super().serve_forever(poll_interval)
+class _Recordless(ObservedServer):
+    """Keeps no record: nothing is counted, timed, limited or logged."""
 
     def _admit(self, received: Received) -> bool:  # noqa: ARG002 - the base's signature
         return True
@@ -33,11 +34,52 @@ class Unobserved(ObservedServer):
         self.shutdown_request(request)
 
 
-def _without(parts: type, base: type) -> type:
-    return type(base.__name__, (parts, base), {"__module__": base.__module__})
+class Unobserved(_Recordless):
+    """Hands out plain sockets, and keeps no record."""
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve from a plain listener."""
+        self.socket = socket.socket(fileno=self.socket.detach())
+        super().serve_forever(poll_interval)
 
 
-VARIANTS: dict[str, type] = {"off": Unobserved}
+class Accepting(Unobserved):
+    """Calls no handler: one receive, and a constant reply."""
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
+        """Answer."""
+        request.recv(512)
+        request.send(REPLY)
+
+
+class Uncounted(ObservedStreamServer):
+    """Keeps a record of each connection, holds it to its deadlines, and counts nothing."""
+
+    def prepare(self) -> None:
+        """Have totals that count nothing."""
+        super().prepare()
+        self.totals = _NoTotals(self.capacity)
+
+
+class _NoTotals(StreamTotals):
+    def accept(self) -> bool:
+        return True
+
+    def progress(self, record: Record, now: float, *, replied: bool) -> None:  # noqa: ARG002 - the base's
+        record.recorded_at = now
+        record.recorded_exchanges = record.exchanges
+
+    def close(self, record: Record, now: float) -> bool:  # noqa: ARG002 - the base's signature
+        record.closed = True
+        return True
+
+
+VARIANTS: dict[str, type] = {
+    "accept": Accepting,
+    "off": Unobserved,
+    "socket": _Recordless,
+    "record": Uncounted,
+}
 
 
 def _use(parts: type) -> None:
@@ -46,7 +88,9 @@ def _use(parts: type) -> None:
         ("udp", ThreadingUDPServer),
         ("unix", ThreadingUnixStreamServer),
     ):
-        listeners._CLASSES[kind] = _without(parts, base)  # noqa: SLF001 - no option of the server's
+        with suppress(TypeError):  # what records connections is no part of a datagram server
+            variant = type(base.__name__, (parts, base), {"__module__": base.__module__})
+            listeners._CLASSES[kind] = variant  # noqa: SLF001 - no option of the server's
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ LIMITS = {
     "cleanup_interval": 2,  # seconds
     "max_request_header_size": 8192,  # bytes
     "max_request_body_size": 8192,  # bytes
+    "asyncore_use_poll": True,  # select would end the endpoint at the first descriptor above 1023
 }
 """Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less."""
 

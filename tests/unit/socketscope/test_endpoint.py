@@ -1,4 +1,6 @@
+import contextlib
 import http.client
+import resource
 import socket
 import threading
 import warnings
@@ -8,6 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from socketscope.endpoint import Endpoint
+
+SELECT_LIMIT = 1024
 
 # waitress leaves a pipe's ends to the garbage collector.
 warnings.simplefilter("ignore", ResourceWarning)
@@ -56,3 +60,17 @@ def test_a_name_with_two_addresses_is_bound():
 def test_a_taken_port_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         Endpoint("127.0.0.1", taken.getsockname()[1], CollectorRegistry(), lambda: True)
+
+
+def test_it_answers_beside_more_descriptors_than_select_can_watch():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < SELECT_LIMIT + 100:
+        pytest.skip(f"a process may have only {hard} file descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SELECT_LIMIT + 100), hard))
+    with contextlib.ExitStack() as held, socket.socket() as one:
+        while held.enter_context(one.dup()).fileno() < SELECT_LIMIT:
+            pass
+        endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+        assert get(endpoint.url, "/metrics") == 200
+        endpoint.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,133 @@
+"""The goals, and what was measured of each. No I/O."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks import clients, idle, scrape
+from benchmarks.generator import Figures, Rounds
+from benchmarks.programs import OFF, OURS, C
+from benchmarks.ratios import Spread, ratio, spread
+
+Results = Mapping[str, Rounds]
+"""Of each measure, by its name."""
+
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One figure and its bound.
+
+    Attributes:
+        title: What is measured.
+        bound: What it should reach, or not exceed.
+        at_least: Which of the two.
+        unit: Of the figure.
+        figure: Finds it in the results.
+    """
+
+    title: str
+    bound: float
+    at_least: bool
+    unit: str
+    figure: Callable[[Results], Spread]
+
+    @property
+    def text(self) -> str:
+        """The bound, for people."""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g} {self.unit}"
+
+    def is_met(self, figure: Spread) -> bool:
+        """Return whether the median reaches the bound."""
+        return figure.median >= self.bound if self.at_least else figure.median <= self.bound
+
+
+def column(turns: list[Figures], key: str) -> list[float]:
+    """Return one figure of all rounds."""
+    return [turn[key] for turn in turns]
+
+
+def _against(measure: str, theirs: str) -> Callable[[Results], Spread]:
+    def figure(results: Results) -> Spread:
+        rounds = results[measure]
+        return ratio(column(rounds[OURS], "rate"), column(rounds[theirs], "rate"))
+
+    return figure
+
+
+def _against_the_better(results: Results) -> Spread:
+    rounds = results["persistent-64"]
+    theirs = [
+        max(pair)
+        for pair in zip(
+            column(rounds["socketserver"], "rate"), column(rounds["asyncio"], "rate"), strict=True
+        )
+    ]
+    return ratio(column(rounds[OURS], "rate"), theirs)
+
+
+def idle_memory(results: Results, name: str = OURS, count: int = 10_000, key: str = "resident") -> Spread:
+    """Return the KiB that an idle connection takes."""
+    rounds = results["idle"]
+    without = column(rounds[idle.label(name, 0, idle.PERSISTENT)], key)
+    beside = column(rounds[idle.label(name, count, idle.PERSISTENT)], key)
+    return spread([(b - a) / count / KIB for a, b in zip(without, beside, strict=True)])
+
+
+def _beside_idle(mode: str) -> Callable[[Results], Spread]:
+    def figure(results: Results) -> Spread:
+        rounds = results["idle"]
+        beside, without = (rounds[idle.label(OURS, count, mode)] for count in (10_000, 0))
+        return ratio(column(beside, "p99"), column(without, "p99"))
+
+    return figure
+
+
+def _scraped(results: Results) -> Spread:
+    rounds = results["scrape"]
+    return ratio(column(rounds[scrape.SCRAPED], "p99"), column(rounds[scrape.NOT_SCRAPED], "p99"))
+
+
+def _replay_against_locust(results: Results) -> Spread:
+    rounds = results["clients"]
+    return ratio(column(rounds[clients.REPLAY], "per_core"), column(rounds[clients.LOCUST], "per_core"))
+
+
+MESSAGE = "a connection a message, 64 clients, fully observed, against"
+
+GOALS = (
+    Goal(f"{MESSAGE} bare `ThreadingTCPServer`", 4, True, "times", _against("message-64", "socketserver")),
+    Goal(f"{MESSAGE} bare asyncio streams", 1.6, True, "times", _against("message-64", "asyncio")),
+    Goal(f"{MESSAGE} a C thread pool", 0.7, True, "times", _against("message-64", C)),
+    Goal(f"{MESSAGE} the same with observation off", 0.9, True, "times", _against("message-64", OFF)),
+    Goal(
+        "persistent, 64 connections, fully observed, against the better of `ThreadingTCPServer` and asyncio",
+        1,
+        True,
+        "times",
+        _against_the_better,
+    ),
+    Goal("10,000 idle connections, memory each", 32, False, "KiB", idle_memory),
+    Goal(
+        "p99 of persistent connections with 10,000 idle ones beside, against without",
+        1.5,
+        False,
+        "times",
+        _beside_idle(idle.PERSISTENT),
+    ),
+    Goal(
+        "p99 of a connection a message with 10,000 idle ones beside, against without",
+        1.5,
+        False,
+        "times",
+        _beside_idle(idle.MESSAGE),
+    ),
+    Goal("p99 at full load, scraped every 2 s against not scraped", 1.1, False, "times", _scraped),
+    Goal(
+        "`replay`, closed loop, exchanges a second a core, against locust",
+        5,
+        True,
+        "times",
+        _replay_against_locust,
+    ),
+)

@@ -1,0 +1,51 @@
+"""What connections cost that only stay open: memory, and the speed of the traffic beside them."""
+
+import contextlib
+from pathlib import Path
+
+from benchmarks import generator
+from benchmarks.generator import Load, Rounds, in_turns
+from benchmarks.programs import OURS, Workshop
+
+COUNTS = {OURS: (0, 10, 100, 1_000, 10_000), "socketserver": (0, 10_000), "asyncio": (0, 10_000)}
+"""How many idle connections each server holds."""
+
+TELLING = 1_000
+"""From so many on the memory of one can be told from the process' own."""
+
+MESSAGE = "message"
+PERSISTENT = "persistent"
+CLIENTS = 64
+LIMITS = ("--max-connections", "11000", "--idle-timeout", "10m")
+
+
+def label(name: str, idle: int, mode: str) -> str:
+    """Return the key of a result."""
+    return f"{name}, {idle} idle, {mode}"
+
+
+def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
+    """Measure each server with each number of idle connections, all of them running at once."""
+    results: Rounds = {}
+    with contextlib.ExitStack() as stack:
+        competitors = []
+        for name, counts in COUNTS.items():
+            for idle in counts:
+                options = LIMITS if name == OURS else ()
+                server = stack.enter_context(workshop.serving(name, keep=True, options=options))
+                kernel = _kernel_stacks()
+                stack.enter_context(generator.holding(workshop, server, idle))
+                kernel = _kernel_stacks() - kernel
+                competitors += [(server, idle, mode, kernel) for mode in (MESSAGE, PERSISTENT)]
+        for server, idle, mode, kernel in in_turns(competitors, rounds):
+            load = Load(CLIENTS, mode == PERSISTENT, seconds, server_closes=False)
+            figures = generator.run(workshop, server, load)
+            figures |= {"resident": server.resident, "kernel_stacks": kernel}
+            results.setdefault(label(server.name, idle, mode), []).append(figures)
+    return results
+
+
+def _kernel_stacks() -> int:
+    """Return the bytes of all threads' stacks in the kernel, which no process is charged for."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024

@@ -1,0 +1,72 @@
+"""All that is measured, by name: the order of the run, rounds and seconds of each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import clients, cost, idle, scrape, start
+from benchmarks.generator import Rounds
+from benchmarks.programs import SERVERS, Workshop
+from benchmarks.throughput import Setting, compare
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that is measured.
+
+    Attributes:
+        name: For `--only`, and in the results.
+        title: For people.
+        rounds: How often each competitor has its turn.
+        seconds: Of a turn that are counted.
+        run: Measures.
+    """
+
+    name: str
+    title: str
+    rounds: int
+    seconds: float
+    run: Callable[[Workshop, int, float], Rounds]
+
+
+THROUGHPUT = {
+    "message-64": ("a connection a message, 64 clients", Setting("tcp", False, 64)),
+    "message-1": ("a connection a message, 1 client", Setting("tcp", False, 1)),
+    "message-1000": ("a connection a message, 1,000 clients", Setting("tcp", False, 1000)),
+    "persistent-64": ("persistent connections, 64 clients", Setting("tcp", True, 64)),
+    "persistent-1": ("persistent connections, 1 client", Setting("tcp", True, 1)),
+    "persistent-1000": ("persistent connections, 1,000 clients", Setting("tcp", True, 1000)),
+    "unix-64": ("Unix socket, a connection a message, 64 clients", Setting("unix", False, 64)),
+    "udp-64": ("UDP, 64 clients", Setting("udp", True, 64)),
+}
+
+OF_GOALS = frozenset({"message-64", "persistent-64"})
+"""Comparisons that goals are set for, measured in more rounds."""
+
+
+def all_measures(names: Sequence[str] = SERVERS) -> list[Measure]:
+    """Return the measures, the comparisons among them of these servers."""
+    comparisons = [
+        Measure(
+            name,
+            title,
+            *((7, 0.6) if name in OF_GOALS else (3, 0.5)),
+            partial(_compare, names=names, setting=setting),
+        )
+        for name, (title, setting) in THROUGHPUT.items()
+    ]
+    return [
+        *comparisons,
+        Measure("cost", "what a connection costs", 5, 0.5, cost.measure),
+        Measure("idle", "idle connections", 3, 0.4, idle.measure),
+        Measure("scrape", "p99 while scraped", 4, 4.0, scrape.measure),
+        Measure("clients", "clients, closed loop", 3, 1.5, clients.measure_closed_loop),
+        Measure("schedule", "clients, open loop", 3, 2.0, clients.measure_open_loop),
+        Measure("start", "start", 3, 0.0, start.measure),
+    ]
+
+
+def _compare(
+    workshop: Workshop, rounds: int, seconds: float, names: Sequence[str], setting: Setting
+) -> Rounds:
+    return compare(workshop, names, setting, rounds, seconds)
