@@ -52,6 +52,7 @@ class Recorder:
         self._folder = folder
         self._target = target
         self._proxy = Proxy(target, tls, self._ended, self._unreachable)
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     def run(self, listener: socket.socket) -> None:
         """Record until SIGINT or SIGTERM; what is under way then is written as far as it has come."""
@@ -70,9 +71,13 @@ class Recorder:
         server.close()
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        # The loop knows its tasks weakly, and asyncio's streams forget theirs when the client has gone.
+        task = asyncio.current_task()
+        self._serving.add(task)
         # The loop of Python 3.11 takes a connection's cancellation for a fault.
         with contextlib.suppress(asyncio.CancelledError):
             await self._proxy.serve_client(reader, writer)
+        self._serving.discard(task)
 
     def _ended(self, tape: Tape) -> None:
         try:
