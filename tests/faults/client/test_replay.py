@@ -200,7 +200,8 @@ def test_a_signal_ends_it_at_once_with_a_summary(tmp_path, number, status):
 def scraped(port: int) -> str:
     """Return what an endpoint shows, or nothing while there is none."""
     try:
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        page: bytes = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read()
+        return page.decode()
     except OSError:
         return ""
 
