@@ -93,7 +93,7 @@ class Watch:
             time.monotonic(),
             time.process_time(),
             {worker: worker.served for worker in workers},
-            {worker: _delay(worker) for worker in workers[:_MOST_READ]},
+            {worker: told for worker in workers[:_MOST_READ] if (told := _delay(worker)) is not None},
         )
 
     def _look_for_excess(self, idle: int) -> None:
@@ -112,11 +112,14 @@ class Watch:
         self._fewest_idle = idle
 
 
-def _delay(worker: "Worker") -> float:
-    """Return for how long a thread was ready to run and had no core, seconds; 0 where nobody tells."""
+def _delay(worker: "Worker") -> float | None:
+    """Return for how long a thread was ready to run and had no core, seconds, if that is told.
+
+    A kernel may not count it; and to ask takes a descriptor, which may be what there is none left of.
+    """
     try:
         # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
         told = Path(f"/proc/self/task/{worker.native_id}/schedstat").read_bytes()
         return int(told.split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return None
