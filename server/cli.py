@@ -24,6 +24,10 @@ from socketscope.units import format_duration, parse_duration, parse_size
 DESCRIPTOR_RESERVE = 32
 """Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
 
+SWITCH_PER_CONNECTION = 10e-6
+"""Seconds of the interpreter's switch interval for each connection. A thread that waits for the interpreter
+looks up once an interval: 5,000 that are let go in one moment would keep two cores busy with that alone."""
+
 CANNOT_START = 1
 
 
@@ -172,6 +176,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         False: handler or datagram_handler_with(max_line),
     }
     backlog = _within_somaxconn(backlog)
+    sys.setswitchinterval(max(sys.getswitchinterval(), checked.max_connections * SWITCH_PER_CONNECTION))
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     servers = []

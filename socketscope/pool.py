@@ -21,6 +21,13 @@ from socketscope.watch import RESERVE, Watch
 WATCH = 0.002
 """Seconds between looks at the backlog while every thread is busy."""
 
+CALM = 3
+"""Ticks without a connection after which a thread leaves, if there are enough others."""
+
+ENOUGH = 64
+"""Idle threads beside which one that has served leaves at once. Where thousands are let go in one moment,
+their ticks would keep everybody else, the supervisor too, from the interpreter."""
+
 Receive = Callable[[], Any]
 Serve = Callable[[Any], None]
 
@@ -29,14 +36,12 @@ class Worker(threading.Thread):
     """One thread of a pool.
 
     Attributes:
-        accepting: Whether it is, or is about to be, in the listener's accept.
         served: How many it has served.
     """
 
     def __init__(self, pool: "Pool", name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.pool = pool
-        self.accepting = False
         self.served = 0
 
     def run(self) -> None:
@@ -45,11 +50,7 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """Elastic threads that take from one listener.
-
-    Attributes:
-        workers: Those alive.
-    """
+    """Elastic threads that take from one listener."""
 
     def __init__(self, listener: socket.socket, receive: Receive, serve: Serve, most: int, name: str) -> None:
         """Prepare; `start` and `supervise` run it.
@@ -62,7 +63,9 @@ class Pool:
             most: Upper bound of threads.
             name: What the threads' names begin with.
         """
-        self.workers: tuple[Worker, ...] = ()
+        # Sets change in one step, without a lock; who walks through one takes a copy in one step.
+        self._alive: set[Worker] = set()
+        self._idle: set[Worker] = set()
         self._listener = listener
         self._receive = receive
         self._serve = serve
@@ -73,15 +76,20 @@ class Pool:
         self._wake_writer.setblocking(False)
         self._asleep = False
         self._leave_from = math.inf
-        self._grow_from = -math.inf
+        self._paused_until = -math.inf
         self._stopped = threading.Event()
         self._excess = 0
         self.on_start_failed: Callable[[], None] = lambda: None
 
     @property
+    def workers(self) -> list[Worker]:
+        """Threads alive."""
+        return list(self._alive)
+
+    @property
     def idle(self) -> int:
-        """Threads that wait for something to serve."""
-        return sum(worker.accepting for worker in self.workers)
+        """How many of them are, or are about to be, in the listener's accept."""
+        return len(self._idle)
 
     def start(self) -> None:
         """Start the first threads.
@@ -113,8 +121,8 @@ class Pool:
         # A handshake that was under way when arrivals were stopped has a full accept's time to complete.
         self._leave_from = time.monotonic() + TICK
         watch = Watch(self)
-        while any(worker.accepting for worker in self.workers) or waits(self._listener):
-            if time.monotonic() >= until() or not (self.workers or self._start_if_possible()):
+        while self._idle or waits(self._listener):
+            if time.monotonic() >= until() or not (self._alive or self._start_if_possible()):
                 break
             time.sleep(WATCH)
             watch.look(self._listener)
@@ -127,7 +135,7 @@ class Pool:
         """
         self._stopped.set()
         until = max(until, time.monotonic() + 5 * TICK)
-        while any(worker.accepting for worker in self.workers) and time.monotonic() < until:
+        while self._idle and time.monotonic() < until:
             time.sleep(WATCH)
         self._wake_reader.close()
         self._wake_writer.close()
@@ -139,45 +147,47 @@ class Pool:
             self._wake_writer.send(b"\0")
 
     def pause(self, seconds: float) -> None:
-        """Keep the calling worker from accepting for so long, and the pool from growing, unless it stops."""
-        # Others could not accept either: one is enough to try again, and growth waits until it has.
+        """Keep the calling worker from accepting for so long, or until the pool stops."""
+        # Others could not accept either: one is enough to try again.
         now = time.monotonic()
-        if now < self._grow_from:
+        if now < self._paused_until:
             self._excess = max(self._excess, 0) + 1
-        self._grow_from = now + 2 * seconds
+        self._paused_until = now + seconds
         self._stopped.wait(seconds)
 
     def work(self, worker: Worker) -> None:
         """Accept and serve, as one of the threads."""
+        idle, idle_ticks = self._idle, 0
         try:
             while not (self._excess and self._may_leave()):
-                worker.accepting = True
+                idle.add(worker)
                 if self._stopped.is_set():
                     break
                 try:
                     received = self._receive()
                 except BlockingIOError:
-                    if time.monotonic() >= self._leave_from:
+                    idle_ticks += 1
+                    if time.monotonic() >= self._leave_from or (idle_ticks >= CALM and self._spare(worker)):
                         break
                     continue
                 finally:
-                    worker.accepting = False
+                    idle.discard(worker)
+                idle_ticks = 0
                 if received is not None:
-                    if self._asleep and not any(other.accepting for other in self.workers):
+                    if self._asleep and not idle:
                         self._asleep = False
                         self.wake()
                     self._serve(received)
                     worker.served += 1
+                    if len(idle) >= ENOUGH:
+                        break
         finally:
-            worker.accepting = False
-            with self._lock:
-                self.workers = tuple(other for other in self.workers if other is not worker)
+            idle.discard(worker)
+            self._alive.discard(worker)
 
     def grow(self, wanted: int) -> None:
         """Start so many threads, as far as the pool may grow and the system has them."""
-        if time.monotonic() < self._grow_from:
-            return
-        for _ in range(min(wanted, self._most - len(self.workers))):
+        for _ in range(min(wanted, self._most - len(self._alive))):
             if not self._start_if_possible():
                 break
 
@@ -187,13 +197,11 @@ class Pool:
 
     def _start(self) -> None:
         worker = Worker(self, f"{self._name}-worker")
-        with self._lock:
-            self.workers += (worker,)
+        self._alive.add(worker)
         try:
             worker.start()
         except BaseException:
-            with self._lock:
-                self.workers = tuple(other for other in self.workers if other is not worker)
+            self._alive.discard(worker)
             raise
 
     def _start_if_possible(self) -> bool:
@@ -204,9 +212,17 @@ class Pool:
             return False
         return True
 
+    def _spare(self, worker: Worker) -> bool:
+        """Return whether enough others are idle; then it is not counted as idle any more, and leaves."""
+        with self._lock:
+            if len(self._idle) <= RESERVE:
+                return False
+            self._idle.discard(worker)
+            return True
+
     def _may_leave(self) -> bool:
         with self._lock:
-            if self._excess <= 0 or len(self.workers) == 1:
+            if self._excess <= 0 or len(self._alive) == 1:
                 return False
             self._excess -= 1
             return True
@@ -216,7 +232,7 @@ class Pool:
         if watch.calm:
             self._asleep = True
             # Who became busy before it saw the flag is seen here, later ones wake us.
-            if any(worker.accepting for worker in self.workers):
+            if self._idle:
                 self._wait(seconds)
                 if self._asleep:
                     watch.look_at_rest()

@@ -23,7 +23,7 @@ _BUSY = 0.6
 """Share of one core from which on threads are held to be busy, not blocked."""
 
 _WINDOW = 0.25
-"""Seconds after which it is decided how many threads may leave, or are missing from the reserve."""
+"""Seconds after which it is decided how many threads contend, or are missing from the reserve."""
 
 _MOST_READ = 64
 """Threads of which the kernel is asked how long they wanted a core."""
@@ -61,7 +61,6 @@ class Watch:
         self._pool = pool
         self._waiting_since: _Moment | None = None
         self._calm_looks = 0
-        self._fewest_idle = 0
         self._window_began = self._moment()
         self.calm = True
 
@@ -97,7 +96,6 @@ class Watch:
         )
 
     def _look_for_excess(self, idle: int) -> None:
-        self._fewest_idle = min(self._fewest_idle, idle)
         if time.monotonic() - self._window_began.time < _WINDOW:
             return
         now = self._moment()
@@ -106,10 +104,9 @@ class Watch:
             # than a connection does. Held ones are needed; of the others a single one is fastest.
             self._pool.shrink(self._window_began.turned(now) - 1)
         else:
-            self._pool.shrink(self._fewest_idle - RESERVE)
+            self._pool.shrink(0)
             self._pool.grow(RESERVE - idle)
         self._window_began = now
-        self._fewest_idle = idle
 
 
 def _delay(worker: "Worker") -> float | None:

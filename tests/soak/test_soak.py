@@ -27,3 +27,7 @@ def test_case_27_a_million_connections_leave_nothing_behind(run):
 
 def test_a_hundred_stops_under_load_lose_no_reply(run):
     assert run("tests.soak.stops") == 0
+
+
+def test_thousands_that_are_let_go_at_once_leave_the_server_as_it_was(run):
+    assert run("tests.soak.release") == 0

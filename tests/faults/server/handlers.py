@@ -1,5 +1,7 @@
 """Request handlers, written against the standard library alone, that misbehave in one way each."""
 
+import contextlib
+import os
 import socketserver
 import sys
 import time
@@ -56,8 +58,9 @@ class SlowDatagram(socketserver.DatagramRequestHandler):
 
 class Hoarder(socketserver.StreamRequestHandler):
     def handle(self):
-        held = [open("/dev/null", "rb") for _ in range(5)]  # noqa: PTH123, SIM115 - what it holds
-        self.wfile.write(self.rfile.readline())
-        self.rfile.read()
-        for file in held:
-            file.close()
+        line = self.rfile.readline()
+        with contextlib.ExitStack() as held:
+            for _ in range(int(line)):
+                held.enter_context(open(os.devnull, "rb"))  # noqa: PTH123 - a descriptor, no more
+            self.wfile.write(line)
+            self.rfile.read()
