@@ -8,6 +8,7 @@ import click
 
 from client.commands.check import check
 from client.commands.demo import demo
+from client.commands.record import record
 from client.commands.replay import replay
 from client.commands.talk import talk
 from client.commands.top import top
@@ -41,5 +42,5 @@ def command() -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
 
 
-for _command in (replay, talk, check, top, demo):
+for _command in (replay, talk, record, check, top, demo):
     command.add_command(_command)

@@ -4,9 +4,10 @@ One construct a line; its keyword stands in the first column, one space parts it
 is taken exactly, to the end of the line.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import NoReturn
 
 from client.script import (
@@ -30,23 +31,16 @@ from client.script import (
     Timeout,
     Values,
 )
-from client.text import TextError, parse_text
+from client.text import NAME, TextError, parse_text, regex_groups
 from socketscope.units import parse_duration, parse_size
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class _Problem(Exception):  # noqa: N818 - becomes a ScriptError where the file and line are known
-    """What is wrong, at an offset of the construct's text."""
-
-    def __init__(self, text: str, offset: int = 0) -> None:
-        super().__init__(text)
-        self.offset = offset
+_LONGEST = 366 * 24 * 3600.0
+_LARGEST = 64 << 20
 
 
 def parse_messages(text: str, file: str) -> Script:
     """Parse the ``.txt`` form: each line that is not blank is one message, exactly as it stands."""
-    lines = [Line(n, Send(line)) for n, line in enumerate(_split(text), 1) if line.strip()]
+    lines = [Line(n, Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
     return Script(file, tuple(lines), literal=True)
 
 
@@ -57,28 +51,13 @@ def parse_transcript(text: str, file: str) -> Script:
         ScriptError: A line is no construct, or its text is wrong.
     """
     lines = []
-    for number, source in enumerate(_split(text), 1):
+    for number, source in enumerate(split_lines(text), 1):
         if not source.strip() or source.lstrip().startswith("#"):
             continue
-        keyword, space, rest = source.partition(" ")
-        begins = len(keyword) + len(space) + 1
-
-        def fail(problem: str, offset: int, number: int = number, source: str = source) -> NoReturn:
-            raise ScriptError(file, number, offset, problem, source)
-
-        if (parse := _CONSTRUCTS.get(keyword)) is None:
-            fail(
-                f"{keyword or 'a space'!r} is no construct" if keyword else "a construct begins in column 1",
-                1,
-            )
         try:
-            lines.append(Line(number, parse(rest)))
-        except _Problem as problem:
-            fail(str(problem), begins + problem.offset)
+            lines.append(Line(number, _construct(source)))
         except TextError as error:
-            fail(str(error), begins + error.offset)
-        except ValueError as error:
-            fail(str(error), begins)
+            raise ScriptError(file, number, error.offset + 1, str(error), source) from error
     return Script(file, tuple(lines))
 
 
@@ -87,10 +66,40 @@ def print_transcript(script: Script) -> str:
     return "".join(f"{_print(line.construct)}\n" for line in script.lines)
 
 
-def _split(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
+    """Return a script's lines, as its constructs are numbered."""
     # Not splitlines: a form feed or a NEL in a message is no end of a line of the script.
-    lines = text.removeprefix("\ufeff").split("\n")
-    return [line.removesuffix("\r") for line in lines]
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def _construct(source: str) -> Construct:
+    if "\r" in source:
+        raise TextError("a carriage return stands here; one that is meant is written \\r", source.index("\r"))
+    keyword, space, text = source.partition(" ")
+    if (parse := _CONSTRUCTS.get(keyword)) is None:
+        _no_construct(keyword)
+    with _moved(len(keyword) + len(space)):
+        return parse(text)
+
+
+@contextmanager
+def _moved(offset: int) -> Iterator[None]:
+    """Have an error in a part of a text say where in the whole it is."""
+    try:
+        yield
+    except TextError as error:
+        raise TextError(str(error), offset + error.offset) from error
+
+
+def _no_construct(keyword: str) -> NoReturn:
+    if not keyword:
+        raise TextError("a construct begins in column 1")
+    begun = max((known for known in _CONSTRUCTS if keyword.startswith(known)), key=len, default="")
+    if begun:
+        raise TextError(f"a space parts {begun} from its text", len(begun))
+    close = get_close_matches(keyword, _CONSTRUCTS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise TextError(f"{keyword!r} is no construct{hint}")
 
 
 def _text(text: str) -> str:
@@ -99,66 +108,84 @@ def _text(text: str) -> str:
 
 
 def _regex(text: str) -> str:
-    template = parse_text(text, escapes=False)
-    if not template.names and all(isinstance(part, bytes) for part in template.parts):
-        try:
-            re.compile(b"".join(part for part in template.parts if isinstance(part, bytes)).decode())
-        except re.error as error:
-            raise _Problem(f"no regular expression: {error.msg}", error.pos or 0) from error
+    regex_groups(text)
     return text
 
 
 def _nothing(text: str) -> None:
     if text:
-        raise _Problem(f"{text!r} is one word too many")
+        raise TextError(f"{text!r} is one word too many")
 
 
 def _name(text: str) -> str:
     if not text.strip():
-        raise _Problem("a name is missing")
+        raise TextError("a name is missing")
     return text
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise TextError(str(error)) from error
+    if seconds > _LONGEST:
+        raise TextError(f"{text} is longer than a year")
+    return seconds
+
+
+def _timeout(text: str) -> Timeout:
+    if not (seconds := _duration(text)):
+        raise TextError("no reply comes in no time")
+    return Timeout(seconds)
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise TextError(str(error)) from error
+    if not 0 < size <= _LARGEST:
+        raise TextError(f"{text} is not between 1B and {_LARGEST >> 20}MiB")
+    return size
 
 
 def _pause(text: str) -> Pause:
     if text.startswith("~"):
-        return Pause(parse_duration(text[1:]), None)
+        with _moved(1):
+            return Pause(_duration(text[1:]), None)
     low, separator, high = text.partition("..")
+    shortest = _duration(low)
     if not separator:
-        return Pause(parse_duration(low), parse_duration(low))
-    pause = Pause(parse_duration(low), parse_duration(high))
-    if pause.high is not None and pause.high < pause.low:
-        raise _Problem(f"{high} is less than {low}", len(low) + len(separator))
-    return pause
+        return Pause(shortest, shortest)
+    with _moved(len(low) + len(separator)):
+        if (longest := _duration(high)) < shortest:
+            raise TextError(f"{high} is less than {low}")
+    return Pause(shortest, longest)
 
 
 def _dribble(text: str) -> Dribble:
-    pace, _, rest = text.partition(" ")
+    pace, space, rest = text.partition(" ")
     size, separator, interval = pace.partition("/")
     if not separator:
-        raise _Problem(f"{pace!r} is no pace; write it like 1B/200ms")
-    try:
-        parse_text(rest)
-    except TextError as error:
-        raise _Problem(str(error), len(pace) + 1 + error.offset) from error
-    if (count := parse_size(size)) < 1:
-        raise _Problem("nothing at a time never ends")
-    return Dribble(count, parse_duration(interval), rest)
+        raise TextError(f"{pace!r} is no pace; write it like 1B/200ms")
+    chunk = _size(size)
+    with _moved(len(size) + len(separator)):
+        seconds = _duration(interval)
+    with _moved(len(pace) + len(space)):
+        return Dribble(chunk, seconds, _text(rest))
 
 
 def _set(text: str) -> Set:
-    name, _, value = text.partition(" ")
-    if not _NAME.fullmatch(name):
-        raise _Problem(f"{name!r} is no name of a variable")
-    try:
-        parse_text(value)
-    except TextError as error:
-        raise _Problem(str(error), len(name) + 1 + error.offset) from error
-    return Set(name, value)
+    name, space, value = text.partition(" ")
+    if not NAME.fullmatch(name):
+        raise TextError(f"{name!r} is no name of a variable")
+    with _moved(len(name) + len(space)):
+        return Set(name, _text(value))
 
 
 def _values(text: str) -> Values:
     if not text.endswith(".csv"):
-        raise _Problem(f"{text!r} is no name of a .csv file")
+        raise TextError(f"{text!r} is no name of a .csv file")
     return Values(text)
 
 
@@ -166,14 +193,14 @@ def _ending(text: str) -> Ending:
     match text:
         case "crlf" | "lf" | "none":
             return Ending(text)
-    raise _Problem(f"{text!r} is none of crlf, lf, none")
+    raise TextError(f"{text!r} is none of crlf, lf, none")
 
 
 def _reply(text: str) -> Reply:
     match text:
         case "line" | "none":
             return Reply(text)
-    raise _Problem(f"{text!r} is neither line nor none")
+    raise TextError(f"{text!r} is neither line nor none")
 
 
 def _half_close(text: str) -> HalfClose:
@@ -201,23 +228,23 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "==": lambda text: Step(_name(text)),
     "pause": _pause,
     "@eol": _ending,
-    "@timeout": lambda text: Timeout(parse_duration(text)),
+    "@timeout": _timeout,
     "@reply": _reply,
     "@set": _set,
     "@values": _values,
     "!reset": _reset,
     "!half-close": _half_close,
-    "!hold": lambda text: Hold(parse_duration(text)),
+    "!hold": lambda text: Hold(_duration(text)),
     "!dribble": _dribble,
-    "!flood": lambda text: Flood(parse_size(text)),
-    "!garbage": lambda text: Garbage(parse_size(text)),
+    "!flood": lambda text: Flood(_size(text)),
+    "!garbage": lambda text: Garbage(_size(text)),
 }
 
 _EXPECTATIONS = {"line": "<", "match": "<~", "until": "<...", "until match": "<...~"}
 
 
 def _seconds(seconds: float) -> str:
-    return f"{Decimal(repr(seconds)):f}s"  # never with an exponent
+    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
 
 
 def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct

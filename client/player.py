@@ -3,14 +3,12 @@
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
 from random import Random
 
 from client.ledger import Failure, Ledger
-from client.program import Action, Assignment, Expectation, Program, Sending, Table
+from client.program import Action, Assignment, Expectation, Program, Sending, Table, ends_connection
 from client.script import HalfClose, Hold, Pause, Reset
 from client.stop import Stop
 from client.targets import Conversation, Ended, Target
@@ -62,7 +60,7 @@ class Player:
         self._random = random
         self._conversation: Conversation | None = None
         self._accounted = (0, 0)
-        self._rows: dict[int, Iterator[dict[str, str]]] = {}
+        self._greeting: list[bytes] = []
 
     def play(self, program: Program, user: int, seq: int, lateness: float) -> bool:
         """Play a program once; return whether all of it went well.
@@ -76,12 +74,23 @@ class Player:
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         self._exchange: _Exchange | None = None
         try:
-            if self._connect_for != "message" and program.speaks_second:
-                first = next(action for action in program.actions if isinstance(action, Expectation))
+            # What a connection that is kept said when it opened, it does not say again.
+            greeting = None if self._conversation is None else list(self._greeting)
+            first = next(action for action in program.actions if isinstance(action, Sending | Expectation))
+            if greeting is None and isinstance(first, Expectation):
                 self._begin(first.step, first.line)
             for action in program.actions:
                 self._check_stop()
+                if greeting is not None and isinstance(action, Expectation) and action.kind != "close":
+                    self._recall(action, context, greeting)
+                    continue
+                if greeting is not None and isinstance(action, Sending):
+                    self._expect_silence(action)
+                    greeting = None
                 self._do(action, context, lateness)
+                if ends_connection(action):
+                    self._settle(lateness)
+                    self.disconnect(with_reset=isinstance(action, Reset))
             self._settle(lateness)
         except Failed as failed:
             self._fail(program, failed, lateness)
@@ -123,21 +132,16 @@ class Player:
                 self._send(action, action.data(context, self._random))
             case Expectation():
                 self._read(action, context)
-            case Pause(low, high):
-                self._sleep(
-                    self._random.expovariate(1 / low) if high is None else self._random.uniform(low, high)
-                )
+            case Pause():
+                self._sleep(action.seconds(self._random))
             case Hold(seconds):
                 self._sleep(seconds)
             case HalfClose():
                 self._half_close()
-            case Reset():
-                self._settle(lateness)
-                self.disconnect(with_reset=True)
             case Assignment(name, template):
                 context[name] = decode(template.fill(context, self._random))
-            case Table(rows):
-                context.update(next(self._rows.setdefault(id(action), cycle(dict(row) for row in rows))))
+            case Table():
+                context.update(action.next_row())
 
     def _half_close(self) -> None:
         if self._conversation is not None:
@@ -150,6 +154,7 @@ class Player:
         if self._conversation is None:
             self._conversation = self._open()
             self._accounted = (0, 0)
+            self._greeting.clear()
         return self._conversation
 
     def _open(self) -> Conversation:
@@ -190,9 +195,7 @@ class Player:
         exchange.sent_at = exchange.ended = time.perf_counter()
 
     def _read(self, action: Expectation, context: dict[str, str]) -> None:
-        conversation = self._conversation
-        if conversation is None:
-            raise Failed("closed", action.shown(context, self._random), "no connection", action.line)
+        conversation = self._conversation or self._begin(action.step, action.line)
         if self._exchange is None:
             self._exchange = _Exchange(action.step, action.line, time.perf_counter())
         try:
@@ -204,21 +207,52 @@ class Player:
             found = None
             while found is None:
                 reply = conversation.read_line(action.timeout)
+                if not conversation.sent:
+                    self._greeting.append(reply)
                 found = action.matches(reply, context, self._random)
                 if found is None and not action.kind.startswith("until"):
                     raise self._wrong("mismatch", action, context, decode(reply))
             context.update(found)
         except Ended as ended:
             self._check_stop()
-            outcome = "closed" if conversation.first_byte_at is None else "short_reply"
-            raise self._wrong(outcome, action, context, decode(ended.partial) or "the end") from ended
+            self._end(ended, action, context)
         except TimeoutError as error:
             self._check_stop()
             raise self._wrong("timeout", action, context, f"nothing in {action.timeout:g} s") from error
         except OSError as error:
             self._check_stop()
-            raise self._wrong("reset", action, context, error.strerror or str(error)) from error
+            # Of a datagram, the refusal comes when it was sent.
+            outcome = "refused" if isinstance(error, ConnectionRefusedError) else "reset"
+            raise self._wrong(outcome, action, context, error.strerror or str(error)) from error
         self._exchange.ended = conversation.last_byte_at
+
+    def _end(self, ended: Ended, action: Expectation, context: dict[str, str]) -> None:
+        """Take what stands before the close, without a line's end, as a line if that is what was expected."""
+        found = None
+        if ended.partial and action.kind != "any":
+            found = action.matches(ended.partial, context, self._random)
+        if found is None:
+            began = self._conversation is not None and self._conversation.first_byte_at is not None
+            outcome = "short_reply" if began else "closed"
+            raise self._wrong(outcome, action, context, decode(ended.partial) or "the end") from ended
+        context.update(found)
+
+    def _recall(self, action: Expectation, context: dict[str, str], greeting: list[bytes]) -> None:
+        """Take from the lines that the server said on this connection before anything was sent to it."""
+        found = None
+        while found is None:
+            if not greeting:
+                self._begin(action.step, action.line)
+                raise self._wrong("mismatch", action, context, "another greeting, when the connection opened")
+            found = action.matches(greeting.pop(0), context, self._random)
+        context.update(found)
+
+    def _expect_silence(self, action: Sending) -> None:
+        """Fail the exchange to come where the server has spoken since the last one of the connection."""
+        conversation = self._begin(action.step, action.line)
+        if extra := conversation.unread():
+            raise Failed("unexpected_data", "nothing before this", decode(extra)[:_SHOWN], action.line)
+        self._exchange = None
 
     def _wrong(self, outcome: str, action: Expectation, context: dict[str, str], got: str) -> Failed:
         return Failed(outcome, action.shown(context, self._random), got[:_SHOWN], action.line)

@@ -1,21 +1,13 @@
-"""A script made ready to be played: settings resolved, texts compiled, variables and replies checked."""
+"""A script made ready to be played: what goes out, and what must come back."""
 
-import csv
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import count
 from random import Random
 
-from client import script as constructs
-from client.parser import parse_messages, parse_transcript
-from client.script import SENDS, Expect, HalfClose, Hold, Line, Pause, Reset, Script, ScriptError
-from client.text import Context, Template, TextError, decode, literal, parse_text
-
-BUILT_IN = frozenset({"seq", "user"})
-_ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
-_FORMS = {".txt": parse_messages, ".talk": parse_transcript}
+from client.script import HalfClose, Hold, Pause, Reset
+from client.text import Context, Template, decode, literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +46,11 @@ class Expectation:
             return {} if reply == self.template.fill(context, random) else None
         if self.kind == "any":
             return {}
-        pattern = decode(self.template.fill(context, random, re.escape))
-        if (match := re.search(pattern, decode(reply))) is None:
+        try:
+            match = re.search(decode(self.template.fill(context, random, re.escape)), decode(reply))
+        except re.error:  # a value can still make a repetition of it that is none
             return None
-        return {name: value for name, value in match.groupdict().items() if value is not None}
+        return None if match is None else match.groupdict(default="")
 
     def shown(self, context: Context, random: Random) -> str:
         """Return what was expected, for a person."""
@@ -81,9 +74,15 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a CSV file, of which each pass takes the next."""
+    """Rows of a CSV file, of which each pass takes the next, over and over."""
 
+    file: str
     rows: tuple[Mapping[str, str], ...]
+    _taken: Iterator[int] = field(default_factory=count)
+
+    def next_row(self) -> Mapping[str, str]:
+        """Return the next row; users who ask at the same time get one each."""
+        return self.rows[next(self._taken) % len(self.rows)]
 
 
 Action = Sending | Expectation | Pause | Hold | HalfClose | Reset | Assignment | Table
@@ -106,160 +105,29 @@ class Program:
     environment: Mapping[str, str]
 
     @property
-    def speaks_second(self) -> bool:
-        """Whether something is expected before anything is sent."""
-        first = next((a for a in self.actions if isinstance(a, Sending | Expectation)), None)
-        return isinstance(first, Expectation)
+    def is_greeted(self) -> bool:
+        """Whether something is expected of a connection on which nothing was sent yet."""
+        sent = False
+        for action in self.actions:
+            if isinstance(action, Sending):
+                sent = True
+            elif isinstance(action, Expectation) and not sent:
+                return True
+            elif ends_connection(action):
+                sent = False
+        return False
+
+    @property
+    def half_closes(self) -> bool:
+        """Whether it ends one direction of a connection."""
+        return any(isinstance(action, HalfClose) for action in self.actions)
+
+    @property
+    def needs_connection(self) -> bool:
+        """Whether it ends connections, or one direction of them, which datagrams have not."""
+        return self.half_closes or any(map(ends_connection, self.actions))
 
 
-def load(path: Path) -> tuple[Program, ...]:
-    """Read a script, or all scripts of a folder.
-
-    Raises:
-        ScriptError: It is absent, empty, of neither form, or wrong.
-    """
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _FORMS)
-        if not files:
-            raise ScriptError(str(path), 0, 1, "no .talk or .txt script is in this folder", "")
-        return tuple(program for file in files for program in load(file))
-    if (parse := _FORMS.get(path.suffix)) is None:
-        raise ScriptError(str(path), 0, 1, "a script's name ends in .talk or .txt", "")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ScriptError(str(path), line, 1, "this line is not UTF-8", "") from error
-    except OSError as error:
-        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
-    return (compile_script(parse(text, str(path)), text.split("\n"), path.parent),)
-
-
-def compile_script(script: Script, sources: list[str], folder: Path) -> Program:
-    """Make a script ready to be played.
-
-    Args:
-        script: What was parsed.
-        sources: Its lines, to show where something is wrong.
-        folder: What the paths in it are relative to.
-
-    Raises:
-        ScriptError: A variable has no value, or there is nothing to play.
-    """
-    return _Compiler(script, sources, folder).compile()
-
-
-class _Compiler:
-    def __init__(self, script: Script, sources: list[str], folder: Path) -> None:
-        self._script = script
-        self._sources = sources
-        self._folder = folder
-        self._step = "main"
-        self._ending = _ENDINGS["crlf"]
-        self._timeout = 5.0
-        self._reply = "line"
-        self._known = set(BUILT_IN)
-        self._environment: dict[str, str] = {}
-        self._actions: list[Action] = []
-
-    def compile(self) -> Program:
-        lines = self._script.lines
-        for line, following in zip(lines, (*lines[1:], None), strict=True):
-            self._add(line, following)
-        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation))
-        if not steps:
-            raise ScriptError(self._script.file, 1, 1, "nothing is sent and nothing expected", "")
-        return Program(self._script.file, tuple(self._actions), tuple(steps), self._environment)
-
-    def _add(self, line: Line, following: Line | None) -> None:
-        match line.construct:
-            case constructs.Step(name):
-                self._step = name
-            case constructs.Ending(name):
-                self._ending = _ENDINGS[name]
-            case constructs.Timeout(seconds):
-                self._timeout = seconds
-            case constructs.Reply(name):
-                self._reply = name
-            case constructs.Set(name, text):
-                self._actions.append(Assignment(name, self._template(line, text)))
-                self._known.add(name)
-            case constructs.Values(path):
-                self._actions.append(self._table(line, path))
-            case Expect(kind, text):
-                self._actions.append(self._expectation(line, kind, text))
-            case Pause() | Hold() | HalfClose() | Reset() as action:
-                self._actions.append(action)
-            case sending:
-                self._actions.append(self._sending(line, sending))
-                if isinstance(sending, constructs.Send) and self._waits(line, following):
-                    self._actions.append(self._expectation(line, "any", ""))
-
-    def _waits(self, line: Line, following: Line | None) -> bool:
-        """Return whether a send that says nothing of its reply waits for a line."""
-        if self._reply == "none":
-            return False
-        rest = self._script.lines[self._script.lines.index(line) + 1 :] if following is not None else ()
-        for later in rest:
-            if isinstance(later.construct, Expect | Reset):
-                return False
-            if isinstance(later.construct, SENDS):
-                break
-        return True
-
-    def _sending(self, line: Line, sending: object) -> Sending:
-        match sending:
-            case constructs.Send(text):
-                return Sending(line.number, self._step, self._template(line, text), self._ending)
-            case constructs.Dribble(size, interval, text):
-                template = self._template(line, text)
-                return Sending(line.number, self._step, template, self._ending, size, interval)
-            case constructs.Flood(size):
-                return Sending(line.number, self._step, filler=size)
-            case constructs.Garbage(size):
-                return Sending(line.number, self._step, filler=size, random=True)
-        raise AssertionError(sending)
-
-    def _expectation(self, line: Line, kind: str, text: str) -> Expectation:
-        is_regex = kind.endswith("match")
-        template = self._template(line, text, escapes=not is_regex)
-        if is_regex:
-            self._known.update(re.findall(r"\(\?P<(\w+)>", text))
-        return Expectation(line.number, self._step, kind, template, self._timeout)
-
-    def _template(self, line: Line, text: str, *, escapes: bool = True) -> Template:
-        if self._script.literal:
-            return literal(text)
-        template = parse_text(text, escapes=escapes)
-        for variable in template.names:
-            if variable.name.startswith("env:"):
-                name = variable.name.removeprefix("env:")
-                if name not in os.environ:
-                    self._fail(line, f"{name} is not in the environment", variable.name)
-                self._environment[variable.name] = os.environ[name]
-            elif variable.name not in self._known:
-                self._fail(line, f"${{{variable.name}}} has no value here", variable.name)
-        return template
-
-    def _table(self, line: Line, path: str) -> Table:
-        try:
-            with (self._folder / path).open(encoding="utf-8", newline="") as file:
-                rows = tuple(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            self._fail(line, f"cannot read {path}: {reason}", path)
-        if not rows:
-            self._fail(line, f"{path} has no rows", path)
-        for row in rows:
-            if None in row or None in row.values():
-                self._fail(line, f"{path} has a row that does not fit its header", path)
-        self._known.update(rows[0])
-        return Table(rows)
-
-    def _fail(self, line: Line, problem: str, near: str) -> None:
-        source = self._sources[line.number - 1].rstrip("\r")
-        column = max(source.find(near), 0) + 1
-        raise ScriptError(self._script.file, line.number, column, problem, source)
-
-
-__all__ = ["Program", "TextError", "compile_script", "load"]
+def ends_connection(action: Action) -> bool:
+    """Return whether the connection is over after an action, so that what follows needs another."""
+    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.kind == "close")

@@ -1,7 +1,10 @@
 """What a script consists of; parsing gives these, playing takes them. No I/O."""
 
 from dataclasses import dataclass
+from random import Random
 from typing import Literal
+
+from rich.cells import cell_len
 
 
 class ScriptError(Exception):
@@ -16,8 +19,9 @@ class ScriptError(Exception):
         if not line:
             super().__init__(f"{file}: {problem}")
             return
-        shown = source.replace("\t", " ")
-        super().__init__(f"{file}:{line}:{column}: {problem}\n    {shown}\n    {' ' * (column - 1)}^")
+        shown = "".join(character if character.isprintable() else " " for character in source)
+        caret = " " * cell_len(shown[: column - 1]) + "^"
+        super().__init__(f"{file}:{line}:{column}: {problem}\n    {shown}\n    {caret}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,12 @@ class Pause:
 
     low: float
     high: float | None
+
+    def seconds(self, random: Random) -> float:
+        """Return how long it takes this time."""
+        if self.high is None:
+            return random.expovariate(1 / self.low) if self.low else 0.0
+        return random.uniform(self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)

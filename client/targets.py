@@ -1,28 +1,23 @@
 """Connections to what a URL names: a stream or datagrams, read line by line with deadlines."""
 
 import contextlib
-import os
 import random
 import socket
 import ssl
 import struct
-import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from typing import Any
 
 from socketscope.addresses import Address
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
+DATAGRAMS = frozenset({"udp", "unixgram"})
 CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
 
-_DATAGRAMS = frozenset({"udp", "unixgram"})
 _CHUNK = 65536
-_LONGEST_DATAGRAM = 65535
 _RESET = struct.pack("ii", 1, 0)
-_numbers = count(1)
 
 
 class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
@@ -42,7 +37,8 @@ class Target:
     """Whom to talk to.
 
     Attributes:
-        address: Its name is resolved for each connection, and one of its addresses is taken at random.
+        address: Its name is resolved for each connection, and one of its addresses is taken at random; where
+            that one refuses, the others are tried.
         tls: How to verify a ``tls://`` server.
     """
 
@@ -52,40 +48,50 @@ class Target:
     @property
     def has_connections(self) -> bool:
         """Whether there are connections to speak of: datagrams have none."""
-        return self.address.scheme not in _DATAGRAMS
+        return self.address.scheme not in DATAGRAMS
 
-    def connect(self, choose: Callable[[list[tuple]], tuple] = random.choice) -> "Conversation":  # type: ignore[type-arg]  # getaddrinfo's
+    def connect(self) -> "Conversation":
         """Connect.
 
         Raises:
             OSError: Nobody answers; `socket.gaierror` where the name is unknown, TimeoutError after
                 `CONNECT_TIMEOUT`.
         """
+        give_up_at = time.perf_counter() + CONNECT_TIMEOUT
+        refusals: list[OSError] = []
+        for family, where in self._places():
+            sock = socket.socket(family, socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM)
+            try:
+                return Conversation(self._open(sock, where, give_up_at))
+            except OSError as error:
+                sock.close()
+                refusals.append(error)
+        raise refusals[0]
+
+    def _places(self) -> list[tuple[socket.AddressFamily, Any]]:
         address = self.address
-        kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
         if address.path:
-            sock, where = socket.socket(socket.AF_UNIX, kind), address.path
-        else:
-            family, _, protocol, _, where = choose(socket.getaddrinfo(address.host, address.port, type=kind))
-            sock = socket.socket(family, kind, protocol)
-        temporary = None
+            return [(socket.AF_UNIX, address.path)]
         try:
-            sock.settimeout(CONNECT_TIMEOUT)
-            if address.scheme == "unixgram":
-                # Replies need an address to go to.
-                temporary = f"{tempfile.gettempdir()}/replay-{os.getpid()}-{next(_numbers)}"
-                sock.bind(temporary)
-            elif self.has_connections and not address.path:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect(where)
-            if self.tls is not None:
-                sock = self.tls.wrap_socket(sock, server_hostname=address.host)
-        except BaseException:
-            sock.close()
-            if temporary is not None:
-                os.unlink(temporary)  # noqa: PTH108 - a string all along
-            raise
-        return Conversation(sock, temporary)
+            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
+        places: list[tuple[socket.AddressFamily, Any]] = [(family, where) for family, _, _, _, where in found]
+        random.shuffle(places)
+        return places
+
+    def _open(self, sock: socket.socket, where: Any, give_up_at: float) -> socket.socket:
+        if not self.has_connections and self.address.path:
+            # Replies need an address to go to; an empty one has the kernel make one up.
+            sock.bind("")
+        elif sock.family != socket.AF_UNIX and self.has_connections:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(max(give_up_at - time.perf_counter(), 1e-3))
+        sock.connect(where)
+        if self.tls is None:
+            return sock
+        sock.settimeout(max(give_up_at - time.perf_counter(), 1e-3))
+        return self.tls.wrap_socket(sock, server_hostname=self.address.host)
 
 
 class Conversation:
@@ -103,16 +109,14 @@ class Conversation:
         "_ended",
         "_is_stream",
         "_sock",
-        "_temporary",
         "first_byte_at",
         "last_byte_at",
         "received",
         "sent",
     )
 
-    def __init__(self, sock: socket.socket, temporary: str | None = None) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._temporary = temporary
         self._is_stream = sock.type == socket.SOCK_STREAM
         self._buffer = b""
         self._ended = False
@@ -132,11 +136,11 @@ class Conversation:
         if self._is_stream:
             self._sock.sendall(data)
         else:
-            self._sock.send(data[:_LONGEST_DATAGRAM])
+            self._sock.send(data)
         self.sent += len(data)
 
     def read_line(self, timeout: float) -> bytes:
-        """Return the next line without its ending; what datagrams carry is read as one stream.
+        """Return the next line without its ending; the end of a datagram ends its line.
 
         Raises:
             Ended: There is no more.
@@ -148,7 +152,8 @@ class Conversation:
             while end < 0:
                 self._receive(deadline - time.perf_counter())
                 if self._ended:
-                    raise Ended(self._buffer)
+                    partial, self._buffer = self._buffer, b""
+                    raise Ended(partial)
                 end = self._buffer.find(b"\n")
         line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
         return line.removesuffix(b"\r")
@@ -189,9 +194,6 @@ class Conversation:
     def close(self) -> None:
         """Close."""
         self._sock.close()
-        if self._temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)  # noqa: PTH108 - a string all along
 
     def _receive(self, timeout: float) -> None:
         if timeout < 0:
@@ -205,4 +207,6 @@ class Conversation:
         if self.first_byte_at is None:
             self.first_byte_at = self.last_byte_at
         self.received += len(data)
+        if not self._is_stream and not data.endswith(b"\n"):
+            data += b"\n"
         self._buffer += data

@@ -1,12 +1,18 @@
 r"""Texts with escapes and variables: ``GET k${seq}\\x00``. No I/O."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a variable's name matches as a whole."""
+
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
+_BRACED = re.compile(r"\$\$\{|(\$\{[^}]*\})")
+_INTEGER = re.compile(r"-?[0-9]+")
 _LONGEST_HEX = 4096
 
 Context = Mapping[str, str]
@@ -20,7 +26,7 @@ class TextError(ValueError):
         offset: Where in the text, from 0.
     """
 
-    def __init__(self, problem: str, offset: int) -> None:
+    def __init__(self, problem: str, offset: int = 0) -> None:
         super().__init__(problem)
         self.offset = offset
 
@@ -31,6 +37,11 @@ class Variable:
 
     name: str
     offset: int
+
+    @property
+    def shown(self) -> str:
+        """As it stands in the script."""
+        return f"${{{self.name}}}"
 
     def value(self, context: Context, random: Random) -> str:
         """Return its value in a pass."""
@@ -49,9 +60,19 @@ class Template:
     parts: tuple[bytes | Variable, ...]
 
     @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Its variables, those made up on the spot included."""
+        return tuple(part for part in self.parts if isinstance(part, Variable))
+
+    @property
     def names(self) -> tuple[Variable, ...]:
         """The variables whose values a pass must have."""
-        return tuple(p for p in self.parts if isinstance(p, Variable) and not p.name.startswith("random:"))
+        return tuple(variable for variable in self.variables if not variable.name.startswith("random:"))
+
+    def shown(self, *, escapes: bool = True) -> str:
+        """Return the text as a script would have it."""
+        plain = escape if escapes else decode
+        return "".join(part.shown if isinstance(part, Variable) else plain(part) for part in self.parts)
 
     def fill(self, context: Context, random: Random, transform: Callable[[str], str] = str) -> bytes:
         """Return the text with its variables filled in, each put through `transform`."""
@@ -76,6 +97,43 @@ def decode(data: bytes) -> str:
 def literal(text: str) -> Template:
     """Return a template that is the text as it stands."""
     return Template((encode(text),))
+
+
+def escape(data: bytes) -> str:
+    """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
+    return "".join(
+        _ESCAPED.get(character)
+        or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
+        for character in decode(data)
+    ).replace("${", "$${")
+
+
+def regex_groups(text: str) -> tuple[str, ...]:
+    """Return the names of the groups of a regular expression that has variables, whose values stand escaped.
+
+    Raises:
+        TextError: It is none.
+    """
+    for variable in parse_text(text, escapes=False).variables:
+        before = text[: variable.offset]
+        if (len(before) - len(before.rstrip("\\"))) % 2:
+            raise TextError(
+                "a backslash escapes no variable; a literal ${ is written \\$\\{", variable.offset - 1
+            )
+    # A value is like the quotes that stand for it: nothing that has a meaning of its own.
+    probe = _BRACED.sub(lambda match: match[0] if match[1] is None else "'" * len(match[0]), text)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return tuple(re.compile(probe).groupindex)
+    except re.error as error:
+        raise TextError(f"no regular expression: {error.msg}", error.pos or 0) from error
+    except FutureWarning as warning:
+        # What Python may read in another way one day, a script should not mean.
+        problem, _, place = str(warning).partition(" at position ")
+        raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
+    except (OverflowError, RecursionError) as error:
+        raise TextError(f"no regular expression: {error}") from error
 
 
 def parse_text(text: str, *, escapes: bool = True) -> Template:
@@ -133,16 +191,16 @@ def _variable(text: str, position: int) -> tuple[Variable, int]:
     kind, *arguments = name.split(":")
     if arguments:
         _check_call(name, kind, arguments, position)
-    elif not _NAME.fullmatch(name):
+    elif not NAME.fullmatch(name):
         raise TextError(f"{name!r} is no name of a variable", position)
     return Variable(name, position), end + 1
 
 
 def _check_call(name: str, kind: str, arguments: list[str], position: int) -> None:
     match kind, arguments:
-        case "env", [variable] if _NAME.fullmatch(variable):
+        case "env", [variable] if NAME.fullmatch(variable):
             return
-        case "random", ["hex", digits] if digits.isdecimal() and 0 < int(digits) <= _LONGEST_HEX:
+        case "random", ["hex", digits] if _INTEGER.fullmatch(digits) and 0 < int(digits) <= _LONGEST_HEX:
             return
         case "random", ["int", low, high] if _is_range(low, high):
             return
@@ -152,7 +210,4 @@ def _check_call(name: str, kind: str, arguments: list[str], position: int) -> No
 
 
 def _is_range(low: str, high: str) -> bool:
-    try:
-        return int(low) <= int(high)
-    except ValueError:
-        return False
+    return bool(_INTEGER.fullmatch(low) and _INTEGER.fullmatch(high)) and int(low) <= int(high)

@@ -4,23 +4,31 @@ from pathlib import Path
 
 import click
 
+from client.compiler import load_script, script_files
 from client.exits import BAD_SCRIPT
-from client.program import load
+from client.explanation import explain
 from client.script import ScriptError
 
 
 @click.command()
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
 def check(scripts: tuple[Path, ...]) -> int:
-    """Parse scripts and say what they do, or where they are wrong."""
+    """Say what scripts do, or where they are wrong."""
     wrong = False
     for path in scripts:
         try:
-            for program in load(path):
-                click.echo(
-                    f"{program.file}: {len(program.actions)} actions, steps {', '.join(program.steps)}"
-                )
+            files = script_files(path)
         except ScriptError as error:
-            click.echo(str(error), err=True)
-            wrong = True
+            files, wrong = [], _tell(error)
+        for file in files:
+            # One that is wrong keeps nobody from hearing of the others.
+            try:
+                click.echo(explain(load_script(file)))
+            except ScriptError as error:
+                wrong = _tell(error)
     return BAD_SCRIPT if wrong else 0
+
+
+def _tell(error: ScriptError) -> bool:
+    click.echo(str(error), err=True)
+    return True

@@ -12,18 +12,19 @@ from typing import Any
 import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from client.compiler import load
 from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
 from client.live import LiveView, stands_on_a_terminal
 from client.metrics import RunView
 from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
 from client.pacing import Shape, parse_shape
 from client.printout import as_text
-from client.program import Program, load
+from client.program import Program
 from client.progress import Lines, Progress
 from client.report import Report, open_for_report
 from client.run import Plan, Run
 from client.summary import Summary, summarize
-from client.targets import Target
+from client.targets import DATAGRAMS, Target
 from client.thresholds import Threshold, parse_threshold
 from socketscope.addresses import Address
 from socketscope.endpoint import Endpoint
@@ -120,7 +121,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
         seed=time.time_ns() if seed is None else seed,
     )  # fmt: skip
-    programs = _programs(scripts, connect)
+    programs = _programs(scripts, connect, target)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
     endpoint = _endpoint(metrics, run)
     if report is not None:
@@ -146,13 +147,17 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     return _status(summary, taken, strict_rate)
 
 
-def _programs(scripts: tuple[Path, ...], connect: str) -> list[Program]:
+def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if connect == "message" and program.speaks_second:
+        if connect == "message" and program.is_greeted:
             raise click.UsageError(
                 f"{program.file} expects the server to speak first: that needs --connect pass or user"
             )
+        if target.scheme in DATAGRAMS and program.needs_connection:
+            raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
+        if target.scheme == "tls" and program.half_closes:
+            raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
     return programs
 
 

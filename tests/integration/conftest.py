@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     docker = docker and _answers("docker", "info")
     for item in here:
         item.add_marker(pytest.mark.timeout(600))
-        if not docker:
+        if not docker and "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(
                 pytest.mark.skip(reason="needs Docker with Compose v2, which does not answer here")
             )

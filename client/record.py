@@ -1,0 +1,116 @@
+"""Records conversations: listens, hands on to a server, and writes what was said as scripts."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+from asyncio import StreamReader, StreamWriter
+from pathlib import Path
+
+import click
+
+from client.record_folder import Folder
+from client.record_proxy import Proxy
+from client.record_tape import CannotBeScriptError, Tape
+from socketscope.addresses import Address
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        OSError: The address is taken, or none of this machine's.
+    """
+    if address.path:
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(address.path)
+        except OSError:
+            listener.close()
+            raise
+        listener.listen()
+        return listener
+    if not address.host and socket.has_dualstack_ipv6():
+        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True)
+    family, *_, where = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(where[:2], family=family)
+
+
+class Recorder:
+    """Writes each connection's conversation as it ends, and tells of it on standard error.
+
+    Attributes:
+        conversations: How many connections on which something was said have ended.
+        failed: Whether a script could not be written.
+    """
+
+    def __init__(self, folder: Folder, target: Address, tls: ssl.SSLContext | None) -> None:
+        self.conversations = 0
+        self.failed = False
+        self._folder = folder
+        self._target = target
+        self._proxy = Proxy(target, tls, self._ended, self._unreachable)
+
+    def run(self, listener: socket.socket) -> None:
+        """Record until SIGINT or SIGTERM; what is under way then is written as far as it has come."""
+        asyncio.run(self._run(listener))
+
+    async def _run(self, listener: socket.socket) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: _tell(context["message"]))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
+        server = await start(self._serve, sock=listener)
+        await stopped.wait()
+        # The end of the loop cancels what is under way.
+        server.close()
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        # The loop of Python 3.11 takes a connection's cancellation for a fault.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._proxy.serve_client(reader, writer)
+
+    def _ended(self, tape: Tape) -> None:
+        try:
+            conversation = tape.conversation()
+            if conversation is None:
+                return
+            self.conversations += 1
+            if (path := self._folder.add(conversation)) is not None:
+                _tell(str(path))
+        except CannotBeScriptError as error:
+            self.conversations += 1
+            _tell(f"conversation {self.conversations} is left out: {error}")
+        except OSError as error:
+            self.failed = True
+            _tell(f"cannot write {error.filename}: {error.strerror}")
+
+    def _unreachable(self, error: Exception) -> None:
+        _tell(f"cannot connect to {self._target}: {describe(error)}")
+
+
+def describe(error: Exception) -> str:
+    """Return what the system says of an error, and no more."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _tell(text: str) -> None:
+    click.echo(f"record: {text}", err=True)
+
+
+def bound(listener: socket.socket, address: Address) -> Address:
+    """Return where a socket listens, its port as the kernel has chosen it."""
+    return address if address.path else Address("tcp", address.host, listener.getsockname()[1])
+
+
+def remove(address: Address) -> None:
+    """Take away what listening at a path has left in the file system."""
+    if address.path:
+        with contextlib.suppress(OSError):
+            Path(address.path).unlink()

@@ -1,0 +1,363 @@
+"""The recorder as its users run it, between real clients and servers; what it wrote is replayed."""
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30
+COMMAND = (sys.executable, "-m", "client")
+
+
+@contextlib.contextmanager
+def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]:
+    """Serve each connection in a thread; yield the URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+
+        def serve(connection: socket.socket) -> None:
+            with connection, connection.makefile("rwb", buffering=0) as file, contextlib.suppress(OSError):
+                handle(connection, file)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+
+
+class Recording:
+    """A recorder under way."""
+
+    def __init__(self, target: str, folder: Path, *options: str) -> None:
+        listen = () if "--listen" in options else ("--listen", "tcp://127.0.0.1:0")
+        self._process = subprocess.Popen(
+            [*COMMAND, "record", *listen, *options, "--target", target, folder],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._process.stderr is not None
+        said = iter(self._process.stderr.readline, "")
+        self.url = next(line for line in said if "hands on" in line).split()[1]
+
+    def connect(self) -> socket.socket:
+        if self.url.startswith("unix://"):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(PATIENCE)
+            connection.connect(self.url.removeprefix("unix://"))
+            return connection
+        return socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=PATIENCE)
+
+    def tell(self) -> str:
+        """Return the next line on standard error."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline()
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
+        self._process.send_signal(number)
+        out, err = self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode, out, err
+
+
+@contextlib.contextmanager
+def recording(target: str, folder: Path, *options: str) -> Iterator[Recording]:
+    """Record while the block lasts; nothing may go wrong."""
+    started = Recording(target, folder, *options)
+    yield started
+    status, _, err = started.end()
+    assert status == 0
+    assert all(line.startswith(f"record: {folder}/") for line in err.splitlines()), err
+
+
+def scripts(folder: Path) -> dict[str, str]:
+    """Return the scripts, without the comment that each begins with."""
+    return {path.name: path.read_text().partition("\n")[2] for path in sorted(folder.iterdir())}
+
+
+def assert_replays(folder: Path, target: str, *options: str) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "replay", folder, "--target", target, "--connect", "pass", *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout
+
+
+def ask(connection: socket.socket, *messages: bytes) -> list[bytes]:
+    """Send each message when the line that answers the one before has come."""
+    replies = []
+    with connection.makefile("rb") as file:
+        for message in messages:
+            connection.sendall(message)
+            replies.append(file.readline())
+    return replies
+
+
+def echo(_: socket.socket, file: IO[bytes]) -> None:
+    for line in file:
+        file.write(line)
+
+
+def mail(_: socket.socket, file: IO[bytes]) -> None:
+    file.write(b"220-mail\r\n220 ready\r\n")
+    for line in file:
+        file.write(b"250-" + line + b"250 done\r\n")
+        if line == b"QUIT\r\n":
+            return
+
+
+def test_connections_that_interleave_are_conversations_of_their_own(tmp_path):
+    with serving(echo) as target, recording(target, tmp_path) as recorder:
+        connections = [recorder.connect() for _ in range(3)]
+        for word in (b"one", b"two"):
+            for number, connection in enumerate(connections):
+                assert ask(connection, b"%s %d\r\n" % (word, number)) == [b"%s %d\r\n" % (word, number)]
+        for connection in connections:
+            connection.close()
+            recorder.tell()
+        assert_replays(tmp_path, target, "--users", "3", "--loops", "3")
+    assert scripts(tmp_path) == {
+        f"00{n + 1}.talk": f"> one {n}\n< one {n}\n> two {n}\n< two {n}\n" for n in range(3)
+    }
+
+
+def test_one_conversation_held_many_times_is_one_script(tmp_path):
+    with serving(echo) as target, recording(target, tmp_path) as recorder:
+        for _ in range(20):
+            with recorder.connect() as connection:
+                ask(connection, b"hello\n")
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {"001.talk": "@eol lf\n> hello\n< hello\n"}
+
+
+def test_bytes_that_are_no_text_are_kept(tmp_path):
+    everything = bytes(range(256)).replace(b"\n", b"")
+    with serving(echo) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection:
+            assert ask(connection, everything + b"\n") == [everything + b"\n"]
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    (text,) = scripts(tmp_path).values()
+    assert r"> \0\x01\x02" in text
+    assert text.isascii()
+
+
+def test_a_server_that_speaks_first_and_in_many_lines(tmp_path):
+    with serving(mail) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection, connection.makefile("rb") as file:
+            assert [file.readline(), file.readline()] == [b"220-mail\r\n", b"220 ready\r\n"]
+            connection.sendall(b"HELO me\r\n")
+            assert [file.readline(), file.readline()] == [b"250-HELO me\r\n", b"250 done\r\n"]
+            connection.sendall(b"QUIT\r\n")
+            assert file.read() == b"250-QUIT\r\n250 done\r\n"
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {
+        "001.talk": "< 220-mail\n< 220 ready\n> HELO me\n< 250-HELO me\n< 250 done\n"
+        "> QUIT\n< 250-QUIT\n< 250 done\n<$\n"
+    }
+
+
+def test_a_half_close_and_a_last_line_without_an_end(tmp_path):
+    def sort(_: socket.socket, file: IO[bytes]) -> None:
+        file.write(b"".join(sorted(file)) + b"sorted")
+
+    with serving(sort) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection, connection.makefile("rb") as file:
+            connection.sendall(b"b\r\na\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            assert file.read() == b"a\r\nb\r\nsorted"
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {"001.talk": "> b\\r\\na\n!half-close\n< a\n< b\n< sorted\n<$\n"}
+
+
+def test_a_client_that_resets(tmp_path):
+    with serving(echo) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection:
+            ask(connection, b"a\r\n")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {"001.talk": "> a\n< a\n!reset\n"}
+
+
+def test_the_time_of_day_is_no_part_of_a_conversation(tmp_path):
+    server = subprocess.Popen(
+        [sys.executable, "-m", "server", "--metrics", "none", "--listen", f"unix://{tmp_path}/s"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        server.stdout.readline()
+        target, folder = f"unix://{tmp_path}/s", tmp_path / "scripts"
+        with recording(target, folder) as recorder:
+            with recorder.connect() as connection:
+                ask(connection, b"hello\r\n")
+            recorder.tell()
+            assert_replays(folder, target)
+        pattern = r"^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] hello$"
+        assert scripts(folder) == {"001.talk": f"> hello\n<~ {pattern}\n<$\n"}
+    finally:
+        server.terminate()
+        server.communicate(timeout=PATIENCE)
+
+
+def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        with recording(target, folder, "--listen", f"unix://{tmp_path}/s") as recorder:
+            with recorder.connect() as connection:
+                ask(connection, b"a\r\n")
+            recorder.tell()
+        assert_replays(folder, target)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_context):
+    def shout(connection: socket.socket, _: IO[bytes]) -> None:
+        with server_context.wrap_socket(connection, server_side=True) as tls, tls.makefile("rb") as lines:
+            for line in lines:
+                tls.sendall(line.upper())
+
+    with serving(shout) as plain:
+        target = plain.replace("tcp://127.0.0.1", "tls://localhost")
+        with recording(target, tmp_path / "scripts", "--ca", str(certificate)) as recorder:
+            with recorder.connect() as connection, connection.makefile("rb") as file:
+                connection.sendall(b"hello\r\n")
+                # TLS has no half-close; the reply to who makes one comes all the same.
+                connection.shutdown(socket.SHUT_WR)
+                assert file.read() == b"HELLO\r\n"
+            recorder.tell()
+        assert_replays(tmp_path / "scripts", target, "--ca", str(certificate))
+    assert scripts(tmp_path / "scripts") == {"001.talk": "> hello\n< HELLO\n"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number):
+    folder = tmp_path / "new" / "folder"
+    with serving(echo) as target:
+        recorder = Recording(target, folder)
+        with recorder.connect() as connection, recorder.connect():
+            ask(connection, b"a\r\n", b"b\r\n")
+            connection.sendall(b"never answered")
+            assert recorder.end(number) == (
+                0,
+                (
+                    f"conversations: 1, scripts: 1, in {folder}\n"
+                    f"replay: python -m client replay {folder} --target {target} --connect pass\n"
+                ),
+                f"record: {folder}/001.talk\n",
+            )
+            assert connection.recv(100) == b""
+        assert_replays(folder, target)
+    assert scripts(folder) == {"001.talk": "> a\n< a\n> b\n< b\n"}
+
+
+def test_what_cannot_be_a_script_is_told_and_the_rest_goes_on(tmp_path):
+    def prompt(_: socket.socket, file: IO[bytes]) -> None:
+        file.write(b"name: ")
+        file.write(b"hello " + file.readline())
+
+    with serving(prompt) as target:
+        recorder = Recording(target, tmp_path)
+        with recorder.connect() as connection:
+            assert connection.recv(100) == b"name: "
+            connection.sendall(b"ada\r\n")
+            assert connection.recv(100) == b"hello ada\r\n"
+        assert recorder.tell() == (
+            "record: conversation 1 is left out: "
+            "the client spoke when the server had not ended its line, as after a prompt\n"
+        )
+        assert recorder.end() == (0, f"conversations: 1, scripts: 0, in {tmp_path}\n", "")
+
+
+def test_a_server_that_resets_is_told_and_the_client_sees_it(tmp_path):
+    def reset(connection: socket.socket, file: IO[bytes]) -> None:
+        file.readline()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with serving(reset) as target:
+        recorder = Recording(target, tmp_path)
+        with recorder.connect() as connection:
+            connection.sendall(b"a\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(100) == b""
+        assert recorder.tell() == "record: conversation 1 is left out: the server reset the connection\n"
+        assert recorder.end()[0] == 0
+
+
+def test_a_script_that_cannot_be_written_is_told_and_the_client_served(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        recorder = Recording(target, folder)
+        folder.rmdir()
+        with recorder.connect() as connection:
+            assert ask(connection, b"a\r\n") == [b"a\r\n"]
+        assert recorder.tell() == f"record: cannot write {folder}/001.talk: No such file or directory\n"
+        assert recorder.end()[0] == 1
+
+
+def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        target = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
+    recorder = Recording(target, tmp_path)
+    with recorder.connect() as connection, contextlib.suppress(ConnectionResetError):
+        assert connection.recv(100) == b""
+    assert recorder.tell() == f"record: cannot connect to {target}: Connection refused\n"
+    assert recorder.end()[0] == 0
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    ended = subprocess.run(
+        [*COMMAND, "record", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+def test_a_taken_address_is_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        told = run("--listen", url, "--target", "tcp://127.0.0.1:1", str(tmp_path))
+    assert told == (2, f"client: cannot listen on {url}: Address already in use\n")
+    (tmp_path / "s").touch()
+    told = run("--listen", f"unix://{tmp_path}/s", "--target", "tcp://127.0.0.1:1", str(tmp_path / "f"))
+    assert told == (2, f"client: cannot listen on unix://{tmp_path}/s: Address already in use\n")
+    assert (tmp_path / "s").exists()
+
+
+def test_a_bad_folder_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    arguments = ("--listen", "tcp://127.0.0.1:0", "--target", "tcp://127.0.0.1:1")
+    told = run(*arguments, str(tmp_path / "file"))
+    assert told == (2, f"client: cannot write scripts to {tmp_path}/file: File exists\n")
+    told = run(*arguments, "/proc/scripts")
+    assert told == (2, "client: cannot write scripts to /proc/scripts: No such file or directory\n")
+    if os.geteuid():
+        tmp_path.chmod(0o500)
+        told = run(*arguments, str(tmp_path))
+        assert told == (2, f"client: cannot write scripts to {tmp_path}: Permission denied\n")
+
+
+@pytest.mark.parametrize("target", ["udp://127.0.0.1:1", "unixgram:///s"])
+def test_datagrams_are_not_recorded_and_that_is_told(tmp_path, target):
+    assert run("--listen", "tcp://127.0.0.1:0", "--target", target, str(tmp_path)) == (
+        2,
+        (
+            f"client: Invalid value for '--target': '{target}' has no connections, so no conversations to "
+            "record; tcp://, tls:// and unix:// have\n"
+        ),
+    )

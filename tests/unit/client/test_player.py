@@ -1,0 +1,172 @@
+"""One user against a server that says what a test has it say."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+from client.compiler import load
+from client.ledger import Failure, Ledger
+from client.player import Player
+from client.stop import Stop
+from client.targets import Target
+from socketscope.addresses import Address
+
+
+@contextlib.contextmanager
+def serving(handle: Callable[[Any], None]) -> Iterator[Target]:
+    """Serve one connection after another, each with a function that gets it as a file."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    with connection, connection.makefile("rwb", buffering=0) as file:
+                        handle(file)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Target(Address("tcp", *listener.getsockname()))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def play(folder, target, script, connect="pass", passes=1) -> Ledger:
+    path = folder / "x.talk"
+    path.write_text(f"@timeout 5s\n{script}")
+    (program,) = load(path)
+    ledger = Ledger(program.steps)
+    player = Player(target, connect, ledger, Stop(), Random(1))
+    for number in range(passes):
+        player.play(program, 1, number + 1, 0.0)
+    player.disconnect()
+    return ledger
+
+
+def outcomes(ledger: Ledger) -> dict[str, int]:
+    return {name: number for name, number in ledger.counted_outcomes.items() if number}
+
+
+def greet_and_echo(file):
+    file.write(b"220 mail ready\r\n")
+    for line in file:
+        file.write(line)
+
+
+GREETED = "<~ ^220 (?P<host>\\w+)\n> hello ${host}\n< hello mail\n"
+
+
+def test_a_greeting_is_an_exchange_of_its_own(tmp_path):
+    with serving(greet_and_echo) as target:
+        ledger = play(tmp_path, target, GREETED, passes=3)
+    assert outcomes(ledger) == {"ok": 6}
+    assert ledger.connections["ok"] == 3
+
+
+def test_a_connection_that_is_kept_greets_once_and_its_variables_stay(tmp_path):
+    with serving(greet_and_echo) as target:
+        ledger = play(tmp_path, target, GREETED, "user", passes=3)
+    assert outcomes(ledger) == {"ok": 4}
+    assert ledger.connections["ok"] == 1
+
+
+def test_a_connection_that_is_kept_had_another_greeting(tmp_path):
+    with serving(greet_and_echo) as target:
+        path = tmp_path / "other.talk"
+        path.write_text("> x\n")
+        ledger = Ledger(["main"])
+        player = Player(target, "user", ledger, Stop(), Random(1))
+        (first,) = load(path)
+        path.write_text("< never said\n> x\n")
+        (second,) = load(path)
+        path.write_text("<~ 220\n")
+        (zeroth,) = load(path)
+        assert player.play(zeroth, 1, 1, 0.0)
+        assert player.play(first, 1, 2, 0.0)
+        assert not player.play(second, 1, 3, 0.0)
+    assert outcomes(ledger) == {"ok": 2, "mismatch": 1}
+    assert ledger.first_failure == Failure(
+        str(path), 1, "never said", "another greeting, when the connection opened"
+    )
+
+
+def test_after_the_server_has_closed_the_next_message_has_a_connection_of_its_own(tmp_path):
+    def once(file):
+        file.write(file.readline())
+
+    with serving(once) as target:
+        ledger = play(tmp_path, target, "> a\n< a\n<$\n> b\n< b\n<$\n", "user", passes=2)
+    assert outcomes(ledger) == {"ok": 4}
+    assert ledger.connections["ok"] == 4
+
+
+def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_path):
+    late = threading.Event()
+    said = threading.Event()
+
+    def chatter(file):
+        file.write(file.readline())
+        late.wait(10)
+        with contextlib.suppress(OSError):
+            file.write(b"by the way\r\n")
+        said.set()
+        file.read(1)
+
+    with serving(chatter) as target:
+        path = tmp_path / "x.talk"
+        path.write_text("> a\n< a\n")
+        (program,) = load(path)
+        ledger = Ledger(program.steps)
+        player = Player(target, "user", ledger, Stop(), Random(1))
+        assert player.play(program, 1, 1, 0.0)
+        late.set()
+        said.wait(10)
+        assert not player.play(program, 1, 2, 0.0)
+        player.disconnect()
+    assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
+    assert ledger.first_failure == Failure(str(path), 1, "nothing before this", "by the way\r\n")
+
+
+def test_a_line_that_the_close_ends_is_one_if_it_is_what_was_expected(tmp_path):
+    def unfinished(file):
+        file.readline()
+        file.write(b"bye")
+
+    for expected, outcome in [
+        ("< bye", "ok"),
+        ("<~ ^b", "ok"),
+        ("<... bye\n<$", "ok"),
+        ("< by", "short_reply"),
+        ("", "short_reply"),
+        ("<... good bye", "short_reply"),
+    ]:
+        with serving(unfinished) as target:
+            assert outcomes(play(tmp_path, target, f"> a\n{expected}\n")) == {outcome: 1}, expected
+
+
+def test_nothing_is_waited_for_where_the_script_says_so(tmp_path):
+    got: list[bytes] = []
+
+    def silent(file):
+        got.extend(iter(file.readline, b""))
+
+    with serving(silent) as target:
+        script = "@reply none\n> a\n@eol lf\n> b\n@eol none\n> c\n!half-close\n<$\n"
+        assert outcomes(play(tmp_path, target, script)) == {"ok": 3}
+    assert got == [b"a\r\n", b"b\n", b"c"]
+
+
+def test_faults_are_sent_as_the_script_has_them(tmp_path):
+    got: list[bytes] = []
+
+    def listen(file):
+        got.append(file.readall())
+
+    script = "!dribble 3B/1ms slowly\n!flood 1KiB\n!garbage 2KiB\n!half-close\n<$\n"
+    with serving(listen) as target:
+        assert outcomes(play(tmp_path, target, script)) == {"ok": 3}
+    assert got[0].startswith(b"slowly\r\n" + b"x" * 1024)
+    assert len(got[0]) == 8 + 1024 + 2048

@@ -1,0 +1,64 @@
+"""Names and their addresses; what is spoken over them is in the fault tests."""
+
+import socket
+
+import pytest
+
+from client.targets import Target
+from socketscope.addresses import Address
+
+
+@pytest.fixture
+def replicas(monkeypatch):
+    """Make a name of two addresses on loopback, and give the two listeners."""
+    first = socket.create_server(("127.0.0.1", 0), backlog=100)
+    port = first.getsockname()[1]
+    second = socket.create_server(("127.0.0.2", port), backlog=100)
+    asked = []
+
+    def resolve(host, port, *_, **__):
+        asked.append(host)
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*stream, ("127.0.0.1", port)), (*stream, ("127.0.0.2", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with first, second:
+        yield Target(Address("tcp", "replicas.test", port)), (first, second), asked
+
+
+def accepted(listener: socket.socket) -> int:
+    listener.setblocking(False)
+    number = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return number
+        number += 1
+
+
+def test_a_name_is_resolved_for_each_connection_and_all_its_addresses_get_some(replicas):
+    target, listeners, asked = replicas
+    for _ in range(60):
+        target.connect().close()
+    counts = [accepted(listener) for listener in listeners]
+    assert sum(counts) == len(asked) == 60
+    # That a fair coin falls 55 times on one side has a chance of one in ten thousand million.
+    assert min(counts) > 5
+
+
+def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
+    target, (first, second), _ = replicas
+    first.close()
+    for _ in range(10):
+        target.connect().close()
+    assert accepted(second) == 10
+    second.close()
+    with pytest.raises(ConnectionRefusedError):
+        target.connect()
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
+def test_a_name_that_is_none_is_one_kind_of_error(host):
+    with pytest.raises(socket.gaierror):
+        Target(Address("tcp", host, 1)).connect()
