@@ -45,12 +45,12 @@ class History:
             exchanges: From `Ledger.take_ended`.
             began: When the run did, on the clock that theirs are from.
         """
-        for at, outcome, service, lateness, failure, counted in exchanges:
-            self.timeline.add(at - began, outcome, service, lateness)
-            if not counted:
+        for ended in exchanges:
+            self.timeline.add(ended.at - began, ended.figures)
+            if not ended.counted:
                 continue
-            self.counted.add(outcome, service, lateness)
-            if failure is not None:
+            self.counted.merge(ended.figures)
+            for at, outcome, failure in ended.failures:
                 self._note(failure, outcome, at - began)
 
     def _note(self, failure: Failure, outcome: str, at: float) -> None:

@@ -42,13 +42,17 @@ class LiveView:
             OSError: Nobody draws any more.
         """
         ledger = run.ledger
-        with ledger.lock:
+        with ledger.settled():
             now = {"passes": ledger.passes, "users": ledger.users, "open": ledger.open,
                    "warming_up": not ledger.counting}  # fmt: skip
         self._send({
             **now, "began": run.began, "elapsed": run.elapsed,
             "target_rate": run.target_rate if self._has_rate else None,
-            "ended": [(*exchange[:4], exchange[5]) for exchange in ended],
+            "ended": [
+                (each.at, each.figures.outcomes, list(each.figures.service.bins.items()),
+                 list(each.figures.intended.bins.items()), each.counted)
+                for each in ended
+            ],
         })  # fmt: skip
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ class RunView(Collector):
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of the ledger."""
         ledger = self._run.ledger
-        with ledger.lock:
+        with ledger.settled():
             steps = ledger.steps
             outcomes = [((s, o), n) for s, figures in steps.items() for o, n in figures.outcomes.items()]
             connections = [((outcome,), n) for outcome, n in ledger.connections.items()]

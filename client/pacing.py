@@ -19,11 +19,13 @@ class Shape:
         text: As it was given.
         factor: From seconds to what the rate, or the number of users, is multiplied with: 0 to 1.
         integral: From seconds to the factor's integral from 0.
+        is_constant: Whether the factor is always 1.
     """
 
     text: str
     factor: Callable[[float], float]
     integral: Callable[[float], float]
+    is_constant: bool = False
 
 
 def parse_shape(text: str) -> Shape:
@@ -50,7 +52,7 @@ def parse_shape(text: str) -> Shape:
             if not given["count"].isdecimal() or int(given["count"]) < 1:
                 raise ValueError(f"{given['count']!r} is no number of steps")
             return _steps(text, int(given["count"]), _length(given["every"]))
-    return Shape(text, lambda _: 1.0, lambda t: t)
+    return Shape(text, lambda _: 1.0, lambda t: t, is_constant=True)
 
 
 def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterator[float]:

@@ -103,7 +103,7 @@ class Lines:
         self._due += INTERVAL
         lately = history.timeline.last(INTERVAL)
         ledger = run.ledger
-        with ledger.lock:
+        with ledger.settled():
             ok = sum(step.outcomes["ok"] for step in ledger.steps.values())
             attempted = sum(sum(step.outcomes.values()) for step in ledger.steps.values())
             users, passes = ledger.users, ledger.passes

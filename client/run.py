@@ -1,16 +1,16 @@
 """A run: users that play programs, in a closed loop or on a schedule, until an end."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import inf
 from random import Random
 
 from client.ledger import Ledger
+from client.loop import NEXT_TURN, Loop, Task, Until
 from client.pacing import Shape, due_times
 from client.player import Player
 from client.program import Program
-from client.stop import Stop
 from client.targets import Target
 
 BACKOFF_FIRST = 0.05
@@ -19,9 +19,6 @@ BACKOFF_LONGEST = 1.0
 
 RESTING = 0.1
 """Seconds between looks of a user whom the shape has rest."""
-
-LEAVE = 5.0
-"""Seconds that users have to leave at the end, before they are left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,134 +55,142 @@ class Run:
 
     Attributes:
         ledger: What came of it.
-        stop: Ends it early.
+        began: When, on the loop's clock.
         seconds: How long it took, without the warm-up.
+        busy: The share of these seconds in which there was something to do. Near to 1 the users waited for
+            this program, not for the server.
     """
 
-    def __init__(self, programs: Sequence[Program], target: Target, plan: Plan) -> None:
-        self.ledger = Ledger(dict.fromkeys(step for program in programs for step in program.steps))
-        self.stop = Stop()
+    def __init__(
+        self, programs: Sequence[Program], target: Target, plan: Plan, loop: Loop | None = None
+    ) -> None:
+        steps = dict.fromkeys(step for program in programs for step in program.steps)
+        self.ledger = Ledger(steps, counting=plan.warmup <= 0)
         self.seconds = 0.0
+        self.busy = 0.0
+        self._loop = loop or Loop()
+        self.ledger.began = self.began = self._loop.now()
         self._programs = programs
         self._target = target
         self._plan = plan
         self._passes = count(1)
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
-        self._players: list[Player] = []
-        self._began = self.stop.now()
+        self._playing = 0
+        self._waited_warming = 0.0
 
     def play(self) -> None:
         """Play to the end, which the plan, or `stop`, brings."""
-        plan = self._plan
+        plan, loop = self._plan, self._loop
         random = Random(plan.seed)
-        self._began = self.stop.now()
-        self.ledger.counting = plan.warmup <= 0
-        threads = []
-        for number in range(1, plan.users + 1):
-            player = Player(self._target, plan.connect, self.ledger, self.stop, Random(random.random()))
-            self._players.append(player)
-            threads.append(
-                threading.Thread(
-                    target=self._use, args=(player, number, Random(random.random())), daemon=True
-                )
-            )
-        for thread in threads:
-            thread.start()
-        self._wait(threads)
-        ended = self.stop.now()
-        self.stop.request()
-        for player in self._players:
-            player.abort()
-        for thread in threads:
-            thread.join(LEAVE)
+        self.ledger.began = self.began = loop.now()
+        self._playing = plan.users
+        if plan.warmup:
+            loop.start(self._warm_up())
+        for user in range(1, plan.users + 1):
+            player = Player(self._target, plan.connect, self.ledger, loop, Random(random.random()))
+            loop.start(self._use(player, user, Random(random.random())))
+        try:
+            loop.run(inf if plan.duration is None else self.began + plan.duration)
+        finally:
+            elapsed = self.elapsed
+            loop.close()
         if self._schedule is not None:
             self.ledger.dropped_passes(
-                self._schedule.dropped(min(ended - self._began, plan.duration or ended))
+                self._schedule.dropped(plan.warmup, min(elapsed, plan.duration or inf))
             )
-        self.seconds = max(ended - self._began - plan.warmup, 1e-9)
+        self.seconds = max(elapsed - plan.warmup, 1e-9)
+        self.busy = max(1 - (loop.waited - self._waited_warming) / self.seconds, 0.0)
 
-    @property
-    def began(self) -> float:
-        """When it began, on the performance counter."""
-        return self._began
+    def stop(self) -> None:
+        """Have `play` return now; from any thread or signal handler."""
+        self._loop.stop()
 
     @property
     def elapsed(self) -> float:
         """Seconds since it began."""
-        return self.stop.now() - self._began
+        return self._loop.now() - self.began
 
     @property
     def target_rate(self) -> float:
         """Passes a second that the schedule asks for now; 0 in a closed loop."""
         plan = self._plan
-        return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.stop.now() - self._began)
+        return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.elapsed)
 
-    def _wait(self, threads: list[threading.Thread]) -> None:
-        """Return when all users have ended, or the run is to end."""
-        plan = self._plan
-        while any(thread.is_alive() for thread in threads):
-            elapsed = self.stop.now() - self._began
-            if not self.ledger.counting and elapsed >= plan.warmup:
-                self.ledger.counting = True
-            left = 0.05 if plan.duration is None else min(plan.duration - elapsed, 0.05)
-            if left <= 0 or self.stop.wait(left):
-                return
+    def _warm_up(self) -> Task:
+        yield Until(self.began + self._plan.warmup)
+        self._waited_warming = self._loop.waited
+        self.ledger.count_from_now()
 
-    def _use(self, player: Player, user: int, random: Random) -> None:
+    def _use(self, player: Player, user: int, random: Random) -> Task:
         if self._schedule is None:
-            self._loop(player, user, random)
+            yield from self._repeat(player, user, random)
         else:
-            self._follow(player, user, random, self._schedule)
+            yield from self._follow(player, user, random, self._schedule)
         player.disconnect()
+        self._playing -= 1
+        if not self._playing:
+            self.stop()
 
-    def _loop(self, player: Player, user: int, random: Random) -> None:
+    def _repeat(self, player: Player, user: int, random: Random) -> Task:
         """Play one pass after another: a closed loop."""
         plan, programs = self._plan, self._programs
-        backoff = _Backoff(self.stop, random)
+        backoff = _Backoff(random)
         working = False
-        passes = count() if plan.loops is None else range(plan.loops * len(programs))
-        for number in passes:
+        for number in count() if plan.loops is None else range(plan.loops * len(programs)):
+            if number and plan.think:
+                yield Until(self._loop.now() + plan.think)
             while not self._at_work(user):
                 if working:
                     self.ledger.working(-1)
                     working = False
-                if self.stop.wait(RESTING):
-                    return
+                yield Until(self._loop.now() + RESTING)
             if not working:
                 self.ledger.working(1)
                 working = True
-            if self.stop.requested:
-                break
             program = programs[(number + user - 1) % len(programs)]
-            player.play(program, user, next(self._passes), 0.0)
-            backoff.after(player)
-            if plan.think and self.stop.wait(plan.think):
-                break
+            yield from self._play(player, program, user, 0.0, backoff)
         self.ledger.working(-int(working))
 
-    def _follow(self, player: Player, user: int, random: Random, schedule: "_Schedule") -> None:
+    def _follow(self, player: Player, user: int, random: Random, schedule: "_Schedule") -> Task:
         """Play what is due, one pass after another: an open loop, whose passes wait while no user is free."""
-        backoff = _Backoff(self.stop, random)
+        backoff = _Backoff(random)
         self.ledger.working(1)
         while (planned := schedule.take()) is not None:
             number, due = planned
-            free_at = self.stop.now() - self._began
-            if free_at < due and self.stop.wait(due - free_at):
-                schedule.give_back(due)
-                break
-            lateness = self.stop.now() - self._began - due
-            if self.stop.requested:
-                schedule.give_back(due)
-                break
+            free_at = self.elapsed
+            if free_at < due:
+                try:
+                    yield Until(self.began + due)
+                except GeneratorExit:
+                    schedule.give_back(due)
+                    raise
+            lateness = max(self.elapsed - due, 0.0)
             if free_at < due:
                 self.ledger.lagged(lateness)
-            player.play(self._programs[number % len(self._programs)], user, next(self._passes), lateness)
-            backoff.after(player)
+            program = self._programs[number % len(self._programs)]
+            yield from self._play(player, program, user, lateness, backoff)
+            if self._plan.think:
+                yield Until(self._loop.now() + self._plan.think)
         self.ledger.working(-1)
+
+    def _play(
+        self, player: Player, program: Program, user: int, lateness: float, backoff: "_Backoff"
+    ) -> Task:
+        """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
+        turns = self._loop.turns
+        yield from player.play(program, user, next(self._passes), lateness)
+        if not player.reachable:
+            yield Until(self._loop.now() + backoff.next())
+            return
+        backoff.reset()
+        if self._loop.turns == turns:
+            yield NEXT_TURN
 
     def _at_work(self, user: int) -> bool:
         plan = self._plan
-        return plan.users * plan.shape.factor(self.stop.now() - self._began) > user - 1
+        if plan.shape.is_constant:
+            return True
+        return plan.users * plan.shape.factor(self.elapsed) > user - 1
 
 
 class _Schedule:
@@ -194,50 +199,42 @@ class _Schedule:
     def __init__(self, plan: Plan, programs: int) -> None:
         random = Random(plan.seed) if plan.poisson else None
         self._times: Iterator[float] = due_times(plan.rate or 0.0, plan.shape, random)
-        self._most = None if plan.loops is None else plan.loops * plan.users * programs
-        self._lock = threading.Lock()
+        self._most = inf if plan.loops is None else plan.loops * plan.users * programs
         self._taken = 0
         self._not_started: list[float] = []
-        self._next = next(self._times)
 
     def take(self) -> tuple[int, float] | None:
         """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
-        with self._lock:
-            if self._most is not None and self._taken >= self._most:
-                return None
-            number, due = self._taken, self._next
-            self._taken += 1
-            self._next = next(self._times)
-            return number, due
+        if self._taken >= self._most:
+            return None
+        self._taken += 1
+        return self._taken - 1, next(self._times)
 
     def give_back(self, due: float) -> None:
         """Note that a pass that was taken did not start."""
-        with self._lock:
-            self._not_started.append(due)
+        self._not_started.append(due)
 
-    def dropped(self, end: float) -> int:
-        """Return how many passes were due before the end and did not start, once all users have left."""
-        with self._lock:
-            late = sum(due < end for due in self._not_started)
-            while self._next < end and (self._most is None or self._taken < self._most):
-                late += 1
-                self._taken += 1
-                self._next = next(self._times)
-            return late
+    def dropped(self, begin: float, end: float) -> int:
+        """Return how many passes were due in a stretch of time and did not start."""
+        number = sum(begin <= due < end for due in self._not_started)
+        while (planned := self.take()) is not None and planned[1] < end:
+            number += planned[1] >= begin
+        return number
 
 
 class _Backoff:
-    """Keeps a user from knocking at a closed door all the time."""
+    """How long a user waits after a connection that failed."""
 
-    def __init__(self, stop: Stop, random: Random) -> None:
-        self._stop = stop
+    def __init__(self, random: Random) -> None:
         self._random = random
-        self._seconds = BACKOFF_FIRST
+        self._longest = BACKOFF_FIRST
 
-    def after(self, player: Player) -> None:
-        """Wait, after a pass whose connection failed."""
-        if player.reachable:
-            self._seconds = BACKOFF_FIRST
-            return
-        self._stop.wait(self._random.uniform(self._seconds / 2, self._seconds))
-        self._seconds = min(self._seconds * 2, BACKOFF_LONGEST)
+    def next(self) -> float:
+        """Return seconds: longer with each call, and random, so that users do not come all at once."""
+        seconds = self._random.uniform(self._longest / 2, self._longest)
+        self._longest = min(self._longest * 2, BACKOFF_LONGEST)
+        return seconds
+
+    def reset(self) -> None:
+        """Begin anew, after a connection that did not fail."""
+        self._longest = BACKOFF_FIRST

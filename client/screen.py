@@ -20,6 +20,8 @@ from rich.text import Text
 from client import figures
 from client.charts import columns
 from client.history import History
+from client.ledger import Ended
+from client.sketch import Sketch
 from client.timeline import Slot, Timeline
 
 LATELY = 5.0
@@ -78,7 +80,13 @@ class Screen:
 
     def show(self, now: Mapping[str, Any]) -> None:
         """Redraw."""
-        self._history.add(((*exchange[:4], None, exchange[4]) for exchange in now["ended"]), now["began"])
+        self._history.add(
+            (
+                Ended(at, Slot(outcomes, Sketch.of_bins(service), Sketch.of_bins(intended)), [], counted)
+                for at, outcomes, service, intended, counted in now["ended"]
+            ),
+            now["began"],
+        )
         self._history.timeline.reach(now["elapsed"])
         self.live.update(draw(self._moment(now), self.live.console.width), refresh=True)
 

@@ -1,6 +1,7 @@
 """Durations in logarithmic bins: one percent wide, as many as the durations' range needs, and they merge."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
@@ -25,16 +26,17 @@ class Sketch:
     __slots__ = ("bins", "total")
 
     def __init__(self, durations: Iterable[float] = ()) -> None:
-        self.bins: dict[int, int] = {}
-        self.total = 0
-        for seconds in durations:
-            self.add(seconds)
+        numbers = [_number(seconds) for seconds in durations]
+        self.bins: dict[int, int] = Counter(numbers)
+        self.total = len(numbers)
 
-    def add(self, seconds: float) -> None:
-        """Add a duration."""
-        number = math.ceil(math.log(max(seconds, _SHORTEST)) * _PER_E)
-        self.bins[number] = self.bins.get(number, 0) + 1
-        self.total += 1
+    @classmethod
+    def of_bins(cls, bins: Iterable[tuple[int, int]]) -> "Sketch":
+        """Return one with these bins, each with how many durations are in it."""
+        sketch = cls()
+        sketch.bins = dict(bins)
+        sketch.total = sum(sketch.bins.values())
+        return sketch
 
     def merge(self, other: "Sketch") -> None:
         """Add all that another one has."""
@@ -55,6 +57,10 @@ class Sketch:
         """Yield each bin that is not empty: its edges, in seconds, and how many are in it; in order."""
         for number in sorted(self.bins):
             yield GROWTH ** (number - 1), GROWTH**number, self.bins[number]
+
+
+def _number(seconds: float) -> int:
+    return math.ceil(math.log(max(seconds, _SHORTEST)) * _PER_E)
 
 
 def middle(number: int) -> float:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from client.durations import Durations
 from client.figures import count, duration, share
-from client.ledger import Durations, Failure, Ledger
+from client.ledger import Failure, Ledger
 from client.thresholds import COUNTS, QUANTILES, Threshold
 
 SCHEMA = 1
@@ -139,7 +140,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         with_connect: Whether durations include the connect.
         strict_rate: Whether a rate that was not held makes it fail.
     """
-    with ledger.lock:
+    with ledger.settled():
         outcomes = ledger.counted_outcomes
         service = _quantiles(ledger.service)
         intended = None if target_rate is None else _quantiles(ledger.intended)

@@ -3,7 +3,10 @@
 import contextlib
 import io
 import sys
+from collections.abc import Generator
+from random import Random
 
+from client.loop import Loop, Wait
 from client.targets import Ended, Target
 from client.text import decode, encode
 
@@ -43,16 +46,25 @@ def _edit_lines() -> None:
 
 def ask(target: Target, line: str) -> str | None:
     """Return the reply to a line, without the space around it; None where none came."""
+    loop = Loop()
     try:
-        conversation = target.connect()
+        reply: str | None = loop.complete(_ask(loop, target, line))
+    finally:
+        loop.close()
+    return reply
+
+
+def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | None]:
+    try:
+        conversation = yield from target.connect(loop, Random())
     except OSError:
         return None
     try:
-        conversation.send(encode(line) + b"\r\n", REPLY_TIMEOUT)
-        return decode(conversation.read_line(REPLY_TIMEOUT)).strip()
+        yield from conversation.write(encode(line) + b"\r\n", REPLY_TIMEOUT)
+        return decode((yield from conversation.read_line(REPLY_TIMEOUT))).strip()
     except Ended as ended:
         return decode(ended.partial).strip() or None
-    except OSError:
+    except (OSError, OverflowError):
         return None
     finally:
         conversation.close()

@@ -1,14 +1,20 @@
-"""Connections to what a URL names: a stream or datagrams, read line by line with deadlines."""
+"""Connections to what a URL names, in tasks of a loop: a stream or datagrams, read line by line."""
 
-import contextlib
-import random
+import array
+import errno
+import fcntl
+import os
 import socket
 import ssl
 import struct
-import time
+import termios
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
+from client.loop import HANGUP, NEXT_TURN, Loop, Wait
 from socketscope.addresses import Address
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
@@ -17,7 +23,19 @@ CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
 
 _CHUNK = 65536
+LONGEST_LINE = 1 << 24
+"""Bytes; a server that sends more without a line's end sends no lines."""
+
 _RESET = struct.pack("ii", 1, 0)
+_QUEUE_FULL = 0.005
+"""Seconds until another look at a Unix socket whose queue of connections is full."""
+
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN})
+_WANTS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_size = array.array("i", [0])
+
+Place = tuple[socket.AddressFamily, Any]
+"""A family of addresses and one of them, as `socket.connect` takes it."""
 
 
 class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
@@ -50,163 +68,281 @@ class Target:
         """Whether there are connections to speak of: datagrams have none."""
         return self.address.scheme not in DATAGRAMS
 
-    def connect(self) -> "Conversation":
-        """Connect.
+    def connect(self, loop: Loop, random: Random) -> Generator[Wait, int, "Conversation"]:
+        """Connect, in a task of a loop.
+
+        Args:
+            loop: The one that runs the task.
+            random: Chooses among the name's addresses.
 
         Raises:
             OSError: Nobody answers; `socket.gaierror` where the name is unknown, TimeoutError after
                 `CONNECT_TIMEOUT`.
         """
-        give_up_at = time.perf_counter() + CONNECT_TIMEOUT
+        until = loop.now() + CONNECT_TIMEOUT
         refusals: list[OSError] = []
-        for family, where in self._places():
-            sock = socket.socket(family, socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM)
+        for family, where in (yield from self._places(loop, random, until)):
+            kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
+            conversation = Conversation(socket.socket(family, kind), loop)
             try:
-                return Conversation(self._open(sock, where, give_up_at))
+                yield from conversation.open(where, until)
+                if self.tls is not None:
+                    yield from conversation.secure(self.tls, self.address.host, until)
             except OSError as error:
-                sock.close()
+                conversation.close()
                 refusals.append(error)
+            except BaseException:
+                conversation.close()
+                raise
+            else:
+                return conversation
         raise refusals[0]
 
-    def _places(self) -> list[tuple[socket.AddressFamily, Any]]:
+    def _places(self, loop: Loop, random: Random, until: float) -> Generator[Wait, int, list[Place]]:
         address = self.address
         if address.path:
             return [(socket.AF_UNIX, address.path)]
         try:
-            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        except UnicodeError as error:
-            raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
-        places: list[tuple[socket.AddressFamily, Any]] = [(family, where) for family, _, _, _, where in found]
+            # What is no name needs no thread to wait in.
+            return _look_up(address.host, address.port, socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass
+        try:
+            places: list[Place] = yield from loop.call(_look_up, address.host, address.port, until=until)
+        except TimeoutError as error:
+            raise socket.gaierror(socket.EAI_AGAIN, f"no answer in {CONNECT_TIMEOUT:g} s") from error
         random.shuffle(places)
         return places
 
-    def _open(self, sock: socket.socket, where: Any, give_up_at: float) -> socket.socket:
-        if not self.has_connections and self.address.path:
-            # Replies need an address to go to; an empty one has the kernel make one up.
-            sock.bind("")
-        elif sock.family != socket.AF_UNIX and self.has_connections:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(max(give_up_at - time.perf_counter(), 1e-3))
-        sock.connect(where)
-        if self.tls is None:
-            return sock
-        sock.settimeout(max(give_up_at - time.perf_counter(), 1e-3))
-        return self.tls.wrap_socket(sock, server_hostname=self.address.host)
+
+def _look_up(host: str, port: int, flags: int = 0) -> list[Place]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
+    return [(family, where) for family, _, _, _, where in found]
 
 
 class Conversation:
-    """An open connection.
+    """A connection, of one task of a loop. What may have to wait is a generator.
 
     Attributes:
-        first_byte_at: When the first byte since the last `send` came, on the performance counter, or None.
+        first_byte_at: When the first byte since the last `expect_reply` came, on the loop's clock, or None.
         last_byte_at: When the latest came.
-        sent: Bytes.
-        received: Bytes.
     """
 
     __slots__ = (
         "_buffer",
+        "_drained",
         "_ended",
+        "_hung_up",
+        "_is_plain_stream",
         "_is_stream",
+        "_loop",
+        "_received",
+        "_received_in",
+        "_recv",
+        "_sent",
         "_sock",
+        "_start",
         "first_byte_at",
         "last_byte_at",
-        "received",
-        "sent",
     )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, loop: Loop) -> None:
+        sock.setblocking(False)
         self._sock = sock
-        self._is_stream = sock.type == socket.SOCK_STREAM
+        self._recv = sock.recv
+        self._loop = loop
+        self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
         self._buffer = b""
-        self._ended = False
+        self._start = 0
+        self._drained = True  # all that has come was taken: the loop will tell of more
+        self._ended = False  # the server has closed
+        self._hung_up = 0  # or will have, once all is taken: what epoll said of it
         self.first_byte_at: float | None = None
         self.last_byte_at = 0.0
-        self.sent = 0
-        self.received = 0
+        self._sent = self._received = self._received_in = 0
 
-    def send(self, data: bytes, timeout: float) -> None:
+    def open(self, where: Any, until: float) -> Generator[Wait, int, None]:
+        """Connect.
+
+        Raises:
+            OSError: Nobody answers, TimeoutError not in time.
+        """
+        sock = self._sock
+        if sock.family == socket.AF_UNIX and not self._is_stream:
+            # Replies need an address to go to; an empty one has the kernel make one up.
+            sock.bind("")
+        elif sock.family != socket.AF_UNIX and self._is_stream:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        error = sock.connect_ex(where)
+        self._loop.watch(sock)
+        while error in _UNDER_WAY:
+            # A Unix socket whose queue is full tells of no change.
+            look_again = self._loop.now() + _QUEUE_FULL if error == errno.EAGAIN else until
+            happened = yield min(look_again, until)
+            if not happened and look_again >= until:
+                raise TimeoutError("timed out")
+            self._hung_up |= happened & HANGUP
+            error = sock.connect_ex(where)
+            # What told of the connection may have told of a greeting too.
+            self._drained = False
+        if error:
+            raise OSError(error, os.strerror(error))
+        self._drained = not self._hung_up and (self._drained or self._has_nothing())
+
+    def secure(self, context: ssl.SSLContext, host: str, until: float) -> Generator[Wait, int, None]:
+        """Go on under TLS.
+
+        Raises:
+            OSError: The handshake failed, TimeoutError it did not end in time.
+        """
+        sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = sock
+        self._recv = sock.recv
+        self._is_plain_stream = self._drained = False
+        while True:
+            try:
+                sock.do_handshake()
+            except _WANTS:
+                if not (yield until):
+                    raise TimeoutError("timed out") from None
+            else:
+                return
+
+    def write(self, data: bytes, timeout: float) -> Generator[Wait, int, None]:
         """Send all of it.
 
         Raises:
             OSError: It could not be sent, TimeoutError not in time.
         """
-        self.first_byte_at = None
-        self._sock.settimeout(timeout)
-        if self._is_stream:
-            self._sock.sendall(data)
-        else:
-            self._sock.send(data)
-        self.sent += len(data)
+        until = self._loop.now() + timeout
+        while data := self._send(data):
+            if not (yield until):
+                raise TimeoutError("timed out")
 
-    def read_line(self, timeout: float) -> bytes:
+    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
         """Return the next line without its ending; the end of a datagram ends its line.
 
         Raises:
-            Ended: There is no more.
+            Ended: There is none, and no more will come.
+            OverflowError: What has come of it is longer than any line should be.
             OSError: The connection broke, TimeoutError nothing whole came in time.
         """
-        end = self._buffer.find(b"\n")
-        if end < 0:
-            deadline = time.perf_counter() + timeout
-            while end < 0:
-                self._receive(deadline - time.perf_counter())
-                if self._ended:
-                    partial, self._buffer = self._buffer, b""
-                    raise Ended(partial)
-                end = self._buffer.find(b"\n")
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        return line.removesuffix(b"\r")
+        until = self._loop.now() + timeout
+        while (line := self._take_line()) is None:
+            if not self._drained:
+                # While more is there than was taken, the others have their turn between.
+                yield NEXT_TURN
+            elif happened := (yield until):
+                self._hung_up |= happened & HANGUP
+            else:
+                raise TimeoutError("timed out")
+            self._receive()
+        return line
 
-    def read_end(self, timeout: float) -> bytes:
+    def read_end(self, timeout: float) -> Generator[Wait, int, bytes]:
         """Return what came before the server closed, which it should do now.
 
         Raises:
             OSError: The connection broke, TimeoutError it did not close in time.
         """
-        deadline = time.perf_counter() + timeout
-        while not self._ended and not self._buffer:
-            self._receive(deadline - time.perf_counter())
-        return self._buffer
+        until = self._loop.now() + timeout
+        while not self.unread() and not self._ended:
+            if not (yield until):
+                raise TimeoutError("timed out")
+            self._receive()
+        return self.unread()
 
-    def unread(self) -> bytes:
-        """Return what has come and nobody read, without waiting."""
-        if not self._buffer and not self._ended:
-            with contextlib.suppress(OSError):
-                self._receive(0)
-        return self._buffer
+    def expect_reply(self) -> None:
+        """Note that the next byte to come is the first of a reply."""
+        self.first_byte_at = None
+
+    def take_counts(self) -> tuple[int, int]:
+        """Return the bytes sent and received since the last call."""
+        counts = self._sent, self._received
+        self._sent = self._received = 0
+        return counts
+
+    @property
+    def just_received(self) -> bool:
+        """Whether the loop has not gone round since all that had come was taken."""
+        return self._drained and self._received_in == self._loop.turns
+
+    def unread(self, *, look: bool = True) -> bytes:
+        """Return what has come and nobody read.
+
+        Args:
+            look: Whether to look for more, at the cost of a system call.
+        """
+        if look and not self._buffer and not (self._drained and self._has_nothing()):
+            with suppress(OSError):
+                self._receive()
+        return self._buffer[self._start :]
 
     def half_close(self) -> None:
-        """Send no more."""
-        self._sock.shutdown(socket.SHUT_WR)
+        """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""
+        socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with a reset."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.close()
 
-    def abort(self) -> None:
-        """Have whoever reads or writes in another thread stop."""
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-
     def close(self) -> None:
         """Close."""
+        self._loop.forget(self._sock)
         self._sock.close()
 
-    def _receive(self, timeout: float) -> None:
-        if timeout < 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(timeout)
-        data = self._sock.recv(_CHUNK)
-        if not data and self._is_stream:
-            self._ended = True
+    def _send(self, data: bytes) -> bytes:
+        try:
+            sent = self._sock.send(data)
+        except _WANTS:
+            # Who now waits to send may be told of what can be read instead, and only once.
+            self._drained = False
+            return data
+        self._sent += sent
+        return data[sent:]
+
+    def _take_line(self) -> bytes | None:
+        end = self._buffer.find(b"\n", self._start)
+        if end >= 0:
+            line = self._buffer[self._start : end]
+            self._start = end + 1
+            if self._start == len(self._buffer):
+                self._buffer, self._start = b"", 0
+            return line.removesuffix(b"\r")
+        if self._ended:
+            partial, self._buffer, self._start = self._buffer[self._start :], b"", 0
+            raise Ended(partial)
+        if len(self._buffer) - self._start > LONGEST_LINE:
+            raise OverflowError
+        return None
+
+    def _receive(self) -> None:
+        try:
+            data = self._recv(_CHUNK)
+        except _WANTS:
+            self._drained = True
             return
-        self.last_byte_at = time.perf_counter()
-        if self.first_byte_at is None:
-            self.first_byte_at = self.last_byte_at
-        self.received += len(data)
-        if not self._is_stream and not data.endswith(b"\n"):
-            data += b"\n"
-        self._buffer += data
+        # A short read has taken all, unless the end is behind it, of which the loop has already told.
+        self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
+        self._received_in = self._loop.turns
+        if data:
+            self.last_byte_at = self._loop.now()
+            if self.first_byte_at is None:
+                self.first_byte_at = self.last_byte_at
+            self._received += len(data)
+            if not self._is_stream and not data.endswith(b"\n"):
+                data += b"\n"
+            self._buffer = self._buffer[self._start :] + data
+            self._start = 0
+        elif self._is_stream:
+            self._ended = True
+
+    def _has_nothing(self) -> bool:
+        # Half of what a receive costs that fails.
+        fcntl.ioctl(self._sock, termios.FIONREAD, _size)
+        return not _size[0]

@@ -18,17 +18,15 @@ class Slot:
 
     __slots__ = ("intended", "outcomes", "service")
 
-    def __init__(self) -> None:
-        self.outcomes: dict[str, int] = {}
-        self.service = Sketch()
-        self.intended = Sketch()
-
-    def add(self, outcome: str, service: float, lateness: float) -> None:
-        """Add an exchange; durations in seconds."""
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        if outcome == "ok":
-            self.service.add(service)
-            self.intended.add(service + lateness)
+    def __init__(
+        self,
+        outcomes: dict[str, int] | None = None,
+        service: Sketch | None = None,
+        intended: Sketch | None = None,
+    ) -> None:
+        self.outcomes = outcomes or {}
+        self.service = service or Sketch()
+        self.intended = intended or Sketch()
 
     def merge(self, other: "Slot") -> None:
         """Add all that another one has."""
@@ -60,17 +58,10 @@ class Timeline:
         self.seconds = SHORTEST
         self.slots: list[Slot] = []
 
-    def add(self, at: float, outcome: str, service: float, lateness: float) -> None:
-        """Add an exchange.
-
-        Args:
-            at: When it ended, in seconds since the run began.
-            outcome: How.
-            service: Its duration, seconds.
-            lateness: How late its pass began, seconds.
-        """
+    def add(self, at: float, figures: Slot) -> None:
+        """Add exchanges that ended at the same time, in seconds since the run began."""
         self.reach(at)
-        self.slots[int(max(at, 0.0) / self.seconds)].add(outcome, service, lateness)
+        self.slots[int(max(at, 0.0) / self.seconds)].merge(figures)
 
     def reach(self, at: float) -> None:
         """Have slots up to a time, also where nothing ended."""

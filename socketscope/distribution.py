@@ -1,6 +1,7 @@
 """Durations counted in the buckets that every histogram of the project has."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 BUCKETS = (
     50e-6, 100e-6, 250e-6, 500e-6,
@@ -23,6 +24,16 @@ class Distribution:
         """Add one duration."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.sum += seconds
+
+    def observe_sorted(self, seconds: Sequence[float]) -> None:
+        """Add any number of durations in ascending order, at a cost that hardly depends on how many."""
+        before = 0
+        for bucket, edge in enumerate(BUCKETS):
+            within = bisect_right(seconds, edge)
+            self.counts[bucket] += within - before
+            before = within
+        self.counts[-1] += len(seconds) - before
+        self.sum += sum(seconds)
 
     def copy(self) -> "Distribution":
         """Return one that later observations do not change."""

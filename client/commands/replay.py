@@ -3,7 +3,6 @@
 import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -186,9 +185,8 @@ def _play(run: Run, progress: Progress) -> int:
     taken: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        # Users wait on the stop's lock, which the interrupted code may hold: another thread asks for it.
         taken.append(number)
-        threading.Thread(target=run.stop.request, daemon=True).start()
+        run.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     with progress:

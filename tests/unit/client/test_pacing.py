@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.ledger import Durations
+from client.durations import Durations
 from client.pacing import due_times, parse_shape
 from client.thresholds import parse_threshold
 
@@ -90,8 +90,7 @@ def test_no_thresholds(text):
 @given(st.lists(st.floats(1e-6, 100), min_size=1))
 def test_no_quantile_lies_above_the_longest(values):
     durations = Durations()
-    for value in values:
-        durations.add(value)
+    durations.add(values)
     assert durations.quantile(0.5) <= durations.quantile(0.99) <= durations.longest
     assert durations.longest == pytest.approx(max(values), rel=2e-3, abs=2e-6)
 

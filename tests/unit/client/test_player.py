@@ -9,8 +9,9 @@ from typing import Any
 
 from client.compiler import load
 from client.ledger import Failure, Ledger
+from client.loop import NEXT_TURN, Loop, Task
 from client.player import Player
-from client.stop import Stop
+from client.program import Program
 from client.targets import Target
 from socketscope.addresses import Address
 
@@ -34,20 +35,31 @@ def serving(handle: Callable[[Any], None]) -> Iterator[Target]:
         thread.join(10)
 
 
-def play(folder, target, script, connect="pass", passes=1) -> Ledger:
-    path = folder / "x.talk"
-    path.write_text(f"@timeout 5s\n{script}")
-    (program,) = load(path)
-    ledger = Ledger(program.steps)
-    player = Player(target, connect, ledger, Stop(), Random(1))
-    for number in range(passes):
-        player.play(program, 1, number + 1, 0.0)
-    player.disconnect()
+def play(folder, target, script, connect="pass", passes=1, between=lambda: None) -> Ledger:
+    """Play a script, or one after the other, so many times."""
+    programs: list[Program] = []
+    for text in [script] if isinstance(script, str) else script:
+        path = folder / "x.talk"
+        path.write_text(f"@timeout 5s\n{text}")
+        programs += load(path)
+    loop, ledger = Loop(), Ledger(["main"])
+    player = Player(target, connect, ledger, loop, Random(1))
+
+    def user() -> Task:
+        for number, program in enumerate(programs * passes):
+            yield from player.play(program, 1, number + 1, 0.0)
+            between()
+            yield NEXT_TURN
+        player.disconnect()
+
+    loop.complete(user())
+    loop.close()
     return ledger
 
 
 def outcomes(ledger: Ledger) -> dict[str, int]:
-    return {name: number for name, number in ledger.counted_outcomes.items() if number}
+    with ledger.settled():
+        return {name: number for name, number in ledger.steps["main"].counted.items() if number}
 
 
 def greet_and_echo(file):
@@ -75,21 +87,10 @@ def test_a_connection_that_is_kept_greets_once_and_its_variables_stay(tmp_path):
 
 def test_a_connection_that_is_kept_had_another_greeting(tmp_path):
     with serving(greet_and_echo) as target:
-        path = tmp_path / "other.talk"
-        path.write_text("> x\n")
-        ledger = Ledger(["main"])
-        player = Player(target, "user", ledger, Stop(), Random(1))
-        (first,) = load(path)
-        path.write_text("< never said\n> x\n")
-        (second,) = load(path)
-        path.write_text("<~ 220\n")
-        (zeroth,) = load(path)
-        assert player.play(zeroth, 1, 1, 0.0)
-        assert player.play(first, 1, 2, 0.0)
-        assert not player.play(second, 1, 3, 0.0)
+        ledger = play(tmp_path, target, ["<~ 220\n", "> x\n", "< never said\n> x\n"], "user")
     assert outcomes(ledger) == {"ok": 2, "mismatch": 1}
     assert ledger.first_failure == Failure(
-        str(path), 1, "never said", "another greeting, when the connection opened"
+        f"{tmp_path}/x.talk", 2, "never said", "another greeting, when the connection opened"
     )
 
 
@@ -115,19 +116,14 @@ def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_
         said.set()
         file.read(1)
 
-    with serving(chatter) as target:
-        path = tmp_path / "x.talk"
-        path.write_text("> a\n< a\n")
-        (program,) = load(path)
-        ledger = Ledger(program.steps)
-        player = Player(target, "user", ledger, Stop(), Random(1))
-        assert player.play(program, 1, 1, 0.0)
+    def hear() -> None:
         late.set()
-        said.wait(10)
-        assert not player.play(program, 1, 2, 0.0)
-        player.disconnect()
+        assert said.wait(10)
+
+    with serving(chatter) as target:
+        ledger = play(tmp_path, target, "> a\n< a\n", "user", passes=2, between=hear)
     assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
-    assert ledger.first_failure == Failure(str(path), 1, "nothing before this", "by the way\r\n")
+    assert ledger.first_failure == Failure(f"{tmp_path}/x.talk", 2, "nothing before this", "by the way\r\n")
 
 
 def test_a_line_that_the_close_ends_is_one_if_it_is_what_was_expected(tmp_path):

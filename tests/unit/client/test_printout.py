@@ -93,11 +93,10 @@ def test_a_lag_that_nobody_could_measure_is_no_reason_to_trust(ledger):
 
 
 def test_what_the_warm_up_did_is_in_no_figure():
-    ledger = Ledger(["main"])
+    ledger = Ledger(["main"], counting=False)
     ledger.connected("ok", 0.001)
-    ledger.counting = False
     ledger.exchange("main", "reset", 0.002, 0.0, Failure("x.talk", 1, "a", "b"))
-    ledger.counting = True
+    ledger.count_from_now()
     ledger.exchange("main", "ok", 0.002, 0.0, None)
     summary = summary_of(ledger)
     assert (summary.ok, summary.failed, summary.first_failure) == (1, 0, None)

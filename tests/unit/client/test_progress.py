@@ -18,7 +18,7 @@ def test_a_line_an_interval_is_written_to_standard_error(capfdbinary):
     ledger.exchange("main", "reset", 0.25, 0.0, Failure("x.talk", 1, "a", "b"))
     ledger.passed()
     run, history, lines = run_of(ledger), History(), Lines()
-    history.add(((1.0, *event[1:]) for event in ledger.take_ended()), 0.0)
+    history.add(ledger.take_ended(), 0.0)
     for run.elapsed in (INTERVAL - 0.1, INTERVAL + 0.1, 2 * INTERVAL - 0.1):
         lines.show(run, history, [])
     (line,) = capfdbinary.readouterr().err.splitlines()

@@ -13,7 +13,7 @@ WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 
 def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0.0) -> str:
     history = History()
-    history.add(((n * 0.9, *event[1:]) for n, event in enumerate(ledger.take_ended())), 0.0)
+    history.add(ledger.take_ended(), 0.0)
     summary = summarize(
         ledger, target="tcp://127.0.0.1:1", mode="open loop", seed=7, seconds=10.0, target_rate=target_rate,
         thresholds=(parse_threshold("errors > 0"),), with_connect=True,
@@ -33,7 +33,7 @@ def ledger() -> Ledger:
     ledger = Ledger(["main"])
     ledger.connected("ok", 0.001)
     for n in range(10):
-        ledger.exchange("main", "ok", 0.002 * (n + 1), 0.1, None)
+        ledger.exchange("main", "ok", 0.002 * (n + 1), 0.1, None, ended=n * 0.9)
     return ledger
 
 
@@ -55,7 +55,7 @@ def test_a_run_that_passed_is_told_in_figures_and_charts(ledger):
 
 def test_failures_have_a_chart_and_are_shown_as_they_came(ledger):
     for _ in range(3):
-        ledger.exchange("main", "mismatch", 0.002, 0.0, WRONG)
+        ledger.exchange("main", "mismatch", 0.002, 0.0, WRONG, ended=9.0)
     page = report(ledger)
     assert '<div class="verdict fail">FAIL</div>' in page
     assert "errors &gt; 0 (3)" in page

@@ -4,19 +4,19 @@ from dataclasses import replace
 from rich.console import Console
 
 from client.screen import Moment, draw
-from client.timeline import Slot, Timeline
+from client.timeline import Timeline
+from tests.unit.client.slots import slot
 
 
 def moment() -> Moment:
     timeline = Timeline()
-    slot = Slot()
     for second in range(4):
-        timeline.add(second, "ok", 0.002, 0.1)
-    slot.add("ok", 0.002, 0.1)
+        timeline.add(second, slot("ok", 0.002, 0.1))
     return Moment(
         heading="tcp://127.0.0.1:1, open loop at 100 passes/s, 4 users, a connection a message",
         elapsed=65.2, done=0.5, ends="of 2:10 min", passes_per_second=99.2, target_rate=100.0,
-        passes=6512, users=4, open=3, lately=slot, counted=slot, warming_up=False, timeline=timeline,
+        passes=6512, users=4, open=3, lately=slot("ok", 0.002, 0.1), counted=slot("ok", 0.002, 0.1),
+        warming_up=False, timeline=timeline,
     )  # fmt: skip
 
 
@@ -48,9 +48,8 @@ def test_a_closed_loop_has_no_intended_durations_and_no_rate_to_hold():
 
 
 def test_failures_are_told_by_outcome():
-    failed = Slot()
-    failed.add("reset", 0.1, 0.0)
-    failed.add("timeout", 0.1, 0.0)
+    failed = slot("reset")
+    failed.merge(slot("timeout"))
     text = drawn(replace(moment(), counted=failed, warming_up=True))
     assert "reset 1  timeout 1" in text
     assert "warming up" in text

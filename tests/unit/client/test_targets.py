@@ -1,11 +1,22 @@
 """Names and their addresses; what is spoken over them is in the fault tests."""
 
 import socket
+from random import Random
 
 import pytest
 
+from client.loop import Loop
 from client.targets import Target
 from socketscope.addresses import Address
+
+
+def connect(target: Target) -> None:
+    """Connect, and close at once."""
+    loop = Loop()
+    try:
+        loop.complete(target.connect(loop, Random())).close()
+    finally:
+        loop.close()
 
 
 @pytest.fixture
@@ -16,7 +27,9 @@ def replicas(monkeypatch):
     second = socket.create_server(("127.0.0.2", port), backlog=100)
     asked = []
 
-    def resolve(host, port, *_, **__):
+    def resolve(host, port, *_, flags, **__):
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "a name")
         asked.append(host)
         stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         return [(*stream, ("127.0.0.1", port)), (*stream, ("127.0.0.2", port))]
@@ -40,7 +53,7 @@ def accepted(listener: socket.socket) -> int:
 def test_a_name_is_resolved_for_each_connection_and_all_its_addresses_get_some(replicas):
     target, listeners, asked = replicas
     for _ in range(60):
-        target.connect().close()
+        connect(target)
     counts = [accepted(listener) for listener in listeners]
     assert sum(counts) == len(asked) == 60
     # That a fair coin falls 55 times on one side has a chance of one in ten thousand million.
@@ -51,14 +64,14 @@ def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
     target, (first, second), _ = replicas
     first.close()
     for _ in range(10):
-        target.connect().close()
+        connect(target)
     assert accepted(second) == 10
     second.close()
     with pytest.raises(ConnectionRefusedError):
-        target.connect()
+        connect(target)
 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
 def test_a_name_that_is_none_is_one_kind_of_error(host):
     with pytest.raises(socket.gaierror):
-        Target(Address("tcp", host, 1)).connect()
+        connect(Target(Address("tcp", host, 1)))

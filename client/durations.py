@@ -1,0 +1,46 @@
+"""Durations in bounded memory, of which any quantile can be asked."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from hdrh.histogram import HdrHistogram
+
+_LONGEST = 3600 * 1_000_000
+_DIGITS = 3
+
+
+class Durations:
+    """A histogram of seconds, to a microsecond and three digits, up to an hour."""
+
+    def __init__(self) -> None:
+        self._histogram = HdrHistogram(1, _LONGEST, _DIGITS)
+
+    def add(self, seconds: Iterable[float]) -> None:
+        """Add durations, many at once at a fraction of the cost; one above an hour counts as an hour."""
+        for value, number in Counter([int(duration * 1e6) for duration in seconds]).items():
+            self._histogram.record_value(min(max(value, 1), _LONGEST), number)
+
+    def merge(self, other: "Durations") -> None:
+        """Add all that another one has."""
+        self._histogram.add(other._histogram)  # noqa: SLF001 - its own class
+
+    def quantile(self, share: float) -> float | None:
+        """Return the duration that so many are within, in seconds; None where there are none."""
+        if not self._histogram.get_total_count():
+            return None
+        # A bucket's upper edge can lie above the longest duration that is in it.
+        value = min(self._histogram.get_value_at_percentile(share * 100), self._histogram.get_max_value())
+        return float(value) / 1e6
+
+    @property
+    def longest(self) -> float | None:
+        """The longest duration, in seconds; None where there are none."""
+        return self.quantile(1.0)
+
+
+def merged(parts: Iterable[Durations]) -> Durations:
+    """Return all durations together."""
+    whole = Durations()
+    for part in parts:
+        whole.merge(part)
+    return whole
