@@ -1,0 +1,20 @@
+"""Prometheus' own programme finds nothing wrong with its configuration, and the rules do as their tests say."""
+
+import pytest
+
+from .conftest import Stack
+
+FOLDER = "/etc/prometheus"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "config", "--lint=all", "--lint-fatal", f"{FOLDER}/prometheus.yml"),
+        ("check", "rules", "--lint=all", "--lint-fatal", f"{FOLDER}/rules/server.yml"),
+        ("test", "rules", f"{FOLDER}/tests/server.yml"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_promtool_is_content(stack: Stack, command: tuple[str, ...]):
+    assert "SUCCESS" in stack.run("exec", "-T", "prometheus", "promtool", *command)
