@@ -1,4 +1,4 @@
-"""Prometheus' own programme finds nothing wrong with its configuration, and the rules do as their tests say."""
+"""Promtool finds nothing wrong with the configuration, and the rules do as their tests say."""
 
 import pytest
 
