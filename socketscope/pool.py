@@ -63,8 +63,8 @@ class Pool:
             most: Upper bound of threads.
             name: What the threads' names begin with.
         """
-        # Sets change in one step, without a lock; who walks through one takes a copy in one step.
-        self._alive: set[Worker] = set()
+        # These change in one step, without a lock; who walks through one takes a copy in one step.
+        self._alive: dict[Worker, None] = {}  # the oldest first
         self._idle: set[Worker] = set()
         self._listener = listener
         self._receive = receive
@@ -83,7 +83,7 @@ class Pool:
 
     @property
     def workers(self) -> list[Worker]:
-        """Threads alive."""
+        """Threads alive, the oldest first."""
         return list(self._alive)
 
     @property
@@ -183,7 +183,7 @@ class Pool:
                         break
         finally:
             idle.discard(worker)
-            self._alive.discard(worker)
+            self._alive.pop(worker, None)
 
     def grow(self, wanted: int) -> None:
         """Start so many threads, as far as the pool may grow and the system has them."""
@@ -197,11 +197,11 @@ class Pool:
 
     def _start(self) -> None:
         worker = Worker(self, f"{self._name}-worker")
-        self._alive.add(worker)
+        self._alive[worker] = None
         try:
             worker.start()
         except BaseException:
-            self._alive.discard(worker)
+            self._alive.pop(worker, None)
             raise
 
     def _start_if_possible(self) -> bool:
