@@ -70,9 +70,35 @@ def test_the_wheel_holds_the_library_alone(wheel: Path):
     assert len(tops) == 2
 
 
+def test_the_wheel_asks_for_what_the_library_needs_and_no_more(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    needs = {line.split()[1].partition(">")[0] for line in lines if line.startswith("Requires-Dist")}
+    assert needs == {"orjson", "prometheus-client", "structlog", "waitress"}
+
+
 def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: Path, tmp_path: Path):
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    # What it needs is in this environment.
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            site,
+            wheel,
+        ],
+        check=True,
+    )
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],
-        cwd=tmp_path, env={"PYTHONPATH": str(wheel)}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=empty, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ended.stdout, ended.stderr) == ("seen\n", "")

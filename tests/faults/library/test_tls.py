@@ -145,3 +145,57 @@ def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
         assert time.monotonic() - began < PATIENCE / 4
         assert server.forced == 0
         server.ended("ok")
+
+
+def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context):
+    server = Server(Lines, max_connections=1)
+    server.refusal = b"ERR too many connections\r\n"
+    with running(server, server_context), connect(server, client_context) as client:
+        client.sendall(b"x\n")
+        assert client.recv(100) == b"X\n"
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            connect(server, client_context).close()
+        assert time.monotonic() - began < 1.5
+        assert server.totals.snapshot().rejected["capacity"] == 1
+
+
+def test_a_peer_that_never_ends_its_handshake_is_forced_by_the_drain(server_context):
+    with running(Server(Lines, drain_timeout=SHORT), server_context) as server:
+        with socket.create_connection(server.server_address, timeout=PATIENCE):
+            while not server.totals.snapshot().open:
+                time.sleep(0.01)
+            began = time.monotonic()
+            server.shutdown()
+            server.server_close()
+            assert time.monotonic() - began < PATIENCE / 4
+            assert server.forced == 1
+        server.ended("forced")
+
+
+def test_a_slow_handshake_is_waited_for_where_each_connection_is_wrapped(server_context, client_context):
+    server = WrappingServer(Lines)
+    server.context = server_context
+    with running(server), socket.create_connection(server.server_address, timeout=PATIENCE) as plain:
+        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = client_context.wrap_bio(inward, outward, server_hostname="localhost")
+        done = False
+        while not done:
+            try:
+                peer.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            if outward.pending:
+                time.sleep(SHORT)
+                plain.sendall(outward.read())
+            if not done:
+                inward.write(plain.recv(65536))
+        peer.write(b"x\n")
+        plain.sendall(outward.read())
+        answer = b""
+        while not answer:
+            inward.write(plain.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answer = peer.read(100)
+        assert answer == b"X\n"

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from datetime import datetime
 
 import pytest
 
@@ -164,6 +165,20 @@ def test_case_7_a_peer_whose_path_is_no_text_has_a_line_like_any_other():
         (line,) = server.connections(1)
     assert line["peer"] == folder + "/\\udcff\\nevent=forged \\x1b[2J\\x9b2J"
     assert (line["outcome"], line["received_bytes"]) == ("ok", 2)
+
+
+def test_a_line_is_written_soon_after_its_event():
+    process, address, _ = start_piped()
+    assert process.stdout is not None
+    late = []
+    for _ in range(5):
+        ask(address)
+        stamp = json.loads(process.stdout.readline())["timestamp"]
+        late.append(time.time() - datetime.fromisoformat(stamp).timestamp())
+    process.terminate()
+    process.communicate()
+    # 200 ms is what is promised; a machine may be slow.
+    assert sorted(late)[2] < 1
 
 
 @pytest.mark.parametrize("name", [HOSTILE, b"forged\x1b[2J\xff"])
