@@ -14,8 +14,8 @@ from client.sketch import Sketch
 from client.timeline import SHORTEST, Slot
 from socketscope.distribution import Distribution
 
-_BATCH = 1000
-"""Exchanges that are entered together: sorting and counting many at once costs a tenth of one by one."""
+_BATCH = 200
+"""Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
 
 
 @dataclass(frozen=True, slots=True)

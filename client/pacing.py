@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from random import Random
 
 from socketscope.units import parse_duration
@@ -63,27 +64,29 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
         shape: Multiplies the rate.
         random: With one the gaps are those of a Poisson process, without even.
     """
-    target, time = 0.0, 0.0
+    area, time = 0.0, 0.0
     while True:
-        time = _solve(lambda t: rate * shape.integral(t), target, time)
+        time = _reach(shape, area / rate, time)
         yield time
-        target += 1.0 if random is None else random.expovariate(1.0)
+        area += 1.0 if random is None else random.expovariate(1.0)
 
 
-def _solve(function: Callable[[float], float], value: float, low: float) -> float:
-    """Return where a function that never falls reaches a value, at or after `low`."""
-    step = 1e-3
-    high = low
-    while function(high) < value:
-        low, high = high, high + step
-        step *= 2
-    while high - low > _PRECISION:
-        middle = (low + high) / 2
-        if function(middle) < value:
-            low = middle
+def _reach(shape: Shape, area: float, start: float) -> float:
+    """Return when a shape's integral reaches an area, at or after `start`; Newton's method, in bounds."""
+    low, high, guess, stride = start, inf, start, _PRECISION
+    while True:
+        missing = area - shape.integral(guess)
+        if missing > 0:
+            low = guess
         else:
-            high = middle
-    return high
+            high = guess
+        slope = shape.factor(guess)
+        if high - low <= _PRECISION or abs(missing) <= _PRECISION * slope:
+            return max(guess, start)
+        guess += missing / slope if slope else inf
+        if not low < guess < high:
+            stride *= 2
+            guess = low + stride if high == inf else (low + high) / 2
 
 
 def _share(text: str) -> float:

@@ -52,6 +52,11 @@ def as_text(summary: Summary) -> str:
 
 def trust(summary: Summary) -> list[str]:
     """Return whether the durations can be believed, and why."""
+    busy = f"this client was busy {share(summary.busy)} of the time: it is the limit here, not the server"
+    return _lag(summary) + ([busy] if summary.is_bottleneck else [])
+
+
+def _lag(summary: Summary) -> list[str]:
     if summary.lag is None:
         return ["closed loop: a server that stalls is asked less, so it hardly shows; see --rate"]
     if summary.trustworthy is None:

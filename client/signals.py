@@ -1,11 +1,16 @@
-"""Signals that ask a program to end, as an exception."""
+"""Signals that ask a program to end: as an exception, or noted."""
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+_LOOK = 0.05
+"""Seconds between two looks for a signal while there is nothing else to do."""
 
 
 class Stopped(Exception):  # noqa: N818 - an order, no fault
@@ -43,3 +48,33 @@ def stop_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Noted:
+    """The first SIGINT or SIGTERM from here on, which ends what there is to end and is no more than noted.
+
+    Attributes:
+        first: Its number, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._stop: Callable[[], object] = int
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def then(self, stop: Callable[[], object]) -> None:
+        """Have a function called with the next one, or now if one has come."""
+        self._stop = stop
+        if self.first:
+            stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until one has come."""
+        until = time.monotonic() + seconds
+        while not self.first and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK))
+
+    def _note(self, number: int, _: object) -> None:
+        self.first = self.first or number
+        self._stop()

@@ -17,6 +17,9 @@ LAG_FLOOR = 1e-3
 LAG_SHARE = 0.1
 """The generator's own p99 lag may be 1 ms, or a tenth of the p99 that it reports, to be trusted."""
 
+BOTTLENECK = 0.9
+"""Share of its time from which on a busy generator, rather than the server, sets what can be reached."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -25,6 +28,7 @@ class Summary:
     Attributes:
         seconds: How long it took, without the warm-up.
         reasons: Why it failed, each for a person; none where it passed.
+        busy: The share of its time in which the generator had something to do.
     """
 
     target: str
@@ -46,6 +50,7 @@ class Summary:
     failed_thresholds: tuple[str, ...]
     reasons: tuple[str, ...]
     with_connect: bool
+    busy: float
 
     @property
     def ok(self) -> int:
@@ -76,6 +81,11 @@ class Summary:
         if self.lag is None or self.lag["p99"] is None:
             return None
         return self.lag["p99"] <= max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
+
+    @property
+    def is_bottleneck(self) -> bool:
+        """Whether the generator had hardly a moment to wait for the server."""
+        return self.busy >= BOTTLENECK
 
     @property
     def rate_held(self) -> bool:
@@ -126,6 +136,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     thresholds: tuple[Threshold, ...],
     with_connect: bool,
     strict_rate: bool = False,
+    busy: float = 0.0,
 ) -> Summary:
     """Return the summary of what a ledger holds.
 
@@ -139,6 +150,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         thresholds: What makes it fail.
         with_connect: Whether durations include the connect.
         strict_rate: Whether a rate that was not held makes it fail.
+        busy: The share of its time in which the generator had something to do.
     """
     with ledger.settled():
         outcomes = ledger.counted_outcomes
@@ -179,6 +191,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
                 for threshold in failed
             ),
             with_connect=with_connect,
+            busy=busy,
         )
     if not summary.connected:
         summary = replace(summary, reasons=("no connection ever succeeded", *summary.reasons))

@@ -38,8 +38,10 @@ class Threshold:
     is_share: bool = False
 
     def failed(self, figure: float | None) -> bool:
-        """Return whether a figure fails; one that there is none of does not."""
-        return figure is not None and _OPERATORS[self.operator](figure, self.value)
+        """Return whether a figure fails; a duration that there is none of does, as nothing was measured."""
+        if figure is None:
+            return self.metric not in COUNTS
+        return _OPERATORS[self.operator](figure, self.value)
 
 
 def parse_threshold(text: str) -> Threshold:

@@ -1,7 +1,7 @@
 """`replay`: plays scripts against a server, and reports."""
 
 import json
-import signal
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -22,11 +22,18 @@ from client.program import Program
 from client.progress import Lines, Progress
 from client.report import Report, open_for_report
 from client.run import Plan, Run
+from client.signals import Noted
 from client.summary import Summary, summarize
 from client.targets import DATAGRAMS, Target
 from client.thresholds import Threshold, parse_threshold
 from socketscope.addresses import Address
 from socketscope.endpoint import Endpoint
+
+SWITCH_INTERVAL = 0.5e-3
+"""Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+
+SPARE_FILES = 64
+"""Files that are open beside the users' connections."""
 
 
 @click.command()
@@ -109,6 +116,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     insecure: bool,
 ) -> int:
     """Play scripts against a server, check every reply, and report."""
+    signals = Noted()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     if sum([loops is not None, duration is not None, forever]) > 1:
         raise click.UsageError("--loops, --duration and --forever exclude each other")
     if loops is None and duration is None and not forever:
@@ -120,6 +129,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
         seed=time.time_ns() if seed is None else seed,
     )  # fmt: skip
+    _allow_connections(users)
     programs = _programs(scripts, connect, target)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
     endpoint = _endpoint(metrics, run)
@@ -128,7 +138,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     mode = _mode(plan)
     view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
     progress, began = Progress(run, view), time.time()
-    taken = _play(run, progress)
+    signals.then(run.stop)
+    with progress:
+        run.play()
     summary = _summary(run, plan, target, mode, thresholds, strict_rate)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
@@ -140,10 +152,20 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         ).render()  # fmt: skip
         _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
     if endpoint is not None:
-        if not taken:
-            time.sleep(linger)
+        signals.wait(linger)
         endpoint.close()
-    return _status(summary, taken, strict_rate)
+    return _status(summary, signals.first, strict_rate)
+
+
+def _allow_connections(users: int) -> None:
+    """Raise the limit of open files to what so many users need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = users + SPARE_FILES
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if needed > hard != resource.RLIM_INFINITY:
+        raise click.UsageError(f"--users {users} needs {needed} open files; ulimit -n allows {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
@@ -180,22 +202,6 @@ def _write(report: Path, write: Callable[[Path], Any]) -> None:
         raise click.UsageError(f"--report {report} cannot be written: {error.strerror or error}") from error
 
 
-def _play(run: Run, progress: Progress) -> int:
-    """Play to the end; return the signal that ended it, or 0."""
-    taken: list[int] = []
-
-    def stop(number: int, _: Any) -> None:
-        taken.append(number)
-        run.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    with progress:
-        run.play()
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    return taken[0] if taken else 0
-
-
 def _mode(plan: Plan) -> str:
     """Return how the load is made, for a person."""
     loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
@@ -215,13 +221,13 @@ def _summary(
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
         target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
-        strict_rate=strict_rate,
+        strict_rate=strict_rate, busy=run.busy,
     )  # fmt: skip
 
 
-def _status(summary: Summary, taken: int, strict_rate: bool) -> int:
-    if taken:
-        return 128 + taken
+def _status(summary: Summary, signal: int, strict_rate: bool) -> int:
+    if signal:
+        return 128 + signal
     if not summary.connected:
         return NEVER_CONNECTED
     if strict_rate and not summary.rate_held:
