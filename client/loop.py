@@ -106,10 +106,10 @@ class Loop:
             Exception: What a task raised.
         """
         now = self.now()
-        while True:
+        while now < until and not self._stopped:
             self.turns += 1
             self._wake(now)
-            if not self._runners or self._stopped or now >= until:
+            if not self._runners:
                 return
             began = self.now()
             happened = self._poll(max(min(until, self._next_time()) - began, 0.0))
@@ -178,7 +178,7 @@ class Loop:
             self._ring()
 
         self._calls.put(answer)
-        if self._helpers < min(_HELPERS, len(self._runners)):
+        if self._helpers < _HELPERS:
             self._helpers += 1
             threading.Thread(target=_help, args=(self._calls,), daemon=True).start()
         while not answers:

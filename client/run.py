@@ -94,6 +94,7 @@ class Run:
         finally:
             elapsed = self.elapsed
             loop.close()
+            self.ledger.working(-self.ledger.users)
         if self._schedule is not None:
             self.ledger.dropped_passes(
                 self._schedule.dropped(plan.warmup, min(elapsed, plan.duration or inf))

@@ -29,6 +29,25 @@ def test_the_integral_is_the_factors(text, at):
     assert 0 <= shape.factor(at) <= 1
 
 
+@pytest.mark.parametrize("text", [*SHAPES, "wave:period=2s,low=0", "ramp:from=1,over=1s"])
+@given(rate=st.floats(0.5, 1e5), skip=st.integers(0, 300))
+def test_as_many_passes_are_due_by_a_time_as_the_rates_integral_says(text, rate, skip):
+    shape = parse_shape(text)
+    times = list(islice(due_times(rate, shape), skip, skip + 20))
+    assert times == sorted(times)
+    for number, time in enumerate(times, start=skip):
+        # Solved to a tenth of a microsecond, in which so many passes are due at most.
+        assert rate * shape.integral(time) == pytest.approx(number, abs=2e-7 * rate + 1e-6)
+
+
+@given(rate=st.floats(0.5, 1e5), seed=st.integers(), text=st.sampled_from(SHAPES))
+def test_a_random_pace_never_goes_back_and_its_seed_repeats_it(rate, seed, text):
+    shape = parse_shape(text)
+    times = list(islice(due_times(rate, shape, Random(seed)), 50))
+    assert times == sorted(times)
+    assert times == list(islice(due_times(rate, shape, Random(seed)), 50))
+
+
 def test_an_even_pace_is_even():
     assert list(islice(due_times(10, parse_shape("constant")), 4)) == pytest.approx(
         [0, 0.1, 0.2, 0.3], abs=1e-5
