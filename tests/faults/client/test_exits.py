@@ -1,0 +1,107 @@
+"""What the exit status of `replay` says, and which of several comes first."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.faults.client.test_replay import COMMAND, PATIENCE, ROOT, echo, nobody, run, serving, stall, write
+
+ASK = "> hello\n< hello\n"
+WRONG = "> hello\n< bye\n"
+FAST = ("--rate", "200", "--duration", "1s", "--strict-rate")
+
+
+def slow(connection: socket.socket) -> None:
+    for line in connection.makefile("rb"):
+        time.sleep(0.1)
+        connection.sendall(line)
+
+
+@pytest.mark.parametrize(
+    ("status", "script", "handle", "options"),
+    [
+        pytest.param(0, ASK, echo, (), id="finished"),
+        pytest.param(0, WRONG, echo, ("--fail-on", "errors > 1"), id="finished, as many failed as may"),
+        pytest.param(1, WRONG, echo, (), id="an exchange failed, which is the default threshold"),
+        pytest.param(1, ASK, slow, ("--fail-on", "p50 > 1ms"), id="a threshold failed"),
+        pytest.param(
+            1, ASK, echo, ("--fail-on", "p50 > 10s", "--fail-on", "max >= 0"), id="one of two failed"
+        ),
+        pytest.param(1, WRONG, echo, ("--fail-on", "p99 > 1s"), id="nothing to measure"),
+        pytest.param(2, ASK, echo, ("--users", "0"), id="usage"),
+        pytest.param(3, "> ${nobody}\n", echo, (), id="a bad script"),
+        pytest.param(4, ASK, None, (), id="no connection"),
+        pytest.param(5, ASK, slow, (*FAST, "--fail-on", "errors > 0"), id="the rate was not held"),
+        pytest.param(0, ASK, slow, FAST[:-1], id="nobody asked for the rate to be held"),
+        pytest.param(3, "> ${nobody}\n", None, FAST, id="a bad script comes before a connection"),
+        pytest.param(4, ASK, None, FAST, id="no connection comes before the rate and a threshold"),
+        pytest.param(5, WRONG, slow, FAST, id="the rate comes before a threshold"),
+    ],
+)
+def test_each_status(tmp_path, status, script, handle, options):
+    path = write(tmp_path, script)
+    if handle is None:
+        ended = run("replay", path, "--target", nobody(), *options)
+    else:
+        with serving(handle) as target:
+            ended = run("replay", path, "--target", target, *options)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    verdict = "" if status in {2, 3} else "PASS\n" if status == 0 else "FAIL: "
+    assert ended.stdout.startswith(verdict)
+    assert (ended.stdout == "") == (status in {2, 3})
+
+
+def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
+    program = (
+        "from client import cli, run\n"
+        "def fail(self):\n"
+        "    raise RuntimeError('a bug')\n"
+        "run.Run.play = fail\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "replay", write(tmp_path, WRONG), "--target", nobody()],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (70, "")
+    assert ended.stderr == "client: internal error: RuntimeError: a bug\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("handle", [stall, None], ids=["while it plays", "while nobody can be reached"])
+def test_a_signal_comes_before_what_the_run_came_to(tmp_path, number, status, handle):
+    if handle is None:
+        ended = interrupted(number, write(tmp_path, ASK), "--target", nobody(), "--forever")
+    else:
+        with serving(handle) as target:
+            ended = interrupted(number, write(tmp_path, ASK), "--target", target, "--forever", *FAST[:2])
+    assert ended.returncode == status
+    assert "attempted" in ended.stdout
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_wait_for_a_last_scrape(tmp_path, number, status):
+    with serving(echo) as target:
+        began = time.monotonic()
+        ended = interrupted(
+            number, write(tmp_path, ASK), "--target", target, "--metrics", "127.0.0.1:0", "--linger", "60s"
+        )
+    assert ended.returncode == status
+    assert ended.stdout.startswith("PASS\n")
+    assert time.monotonic() - began < PATIENCE
+
+
+def interrupted(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a replay, and send a signal once it has long been going."""
+    process = subprocess.Popen(
+        [*COMMAND, "replay", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=PATIENCE)
+    return subprocess.CompletedProcess([], process.returncode, output, errors)
