@@ -182,17 +182,22 @@ class Player:
     def _send(self, action: Sending, data: bytes) -> Task:
         exchange = self._begin(action)
         conversation = self._conversation or (yield from self._open(exchange))
-        conversation.expect_reply()
+        conversation.first_byte_at = None
         self._has_sent = True
-        chunk = action.chunk or len(data) or 1
         try:
-            yield from conversation.write(data[:chunk], _SEND_TIMEOUT)
-            for start in range(chunk, len(data), chunk):
-                yield Until(self._now() + action.interval)
-                yield from conversation.write(data[start : start + chunk], _SEND_TIMEOUT)
+            if action.chunk:
+                yield from self._dribble(conversation, data, action)
+            elif rest := conversation.send(data):
+                yield from conversation.write(rest, _SEND_TIMEOUT)
         except OSError as error:
             raise Failed("send_error", "to send", error.strerror or str(error), action.line) from error
         exchange.sent_at = exchange.ended = self._now()
+
+    def _dribble(self, conversation: Conversation, data: bytes, action: Sending) -> Task:
+        for start in range(0, len(data), action.chunk):
+            if start:
+                yield Until(self._now() + action.interval)
+            yield from conversation.write(data[start : start + action.chunk], _SEND_TIMEOUT)
 
     def _read(self, action: Expectation, context: dict[str, str]) -> Task:
         exchange = self._exchange or self._begin(action)

@@ -127,7 +127,7 @@ class Conversation:
     """A connection, of one task of a loop. What may have to wait is a generator.
 
     Attributes:
-        first_byte_at: When the first byte since the last `expect_reply` came, on the loop's clock, or None.
+        first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
         last_byte_at: When the latest came.
     """
 
@@ -211,6 +211,21 @@ class Conversation:
             else:
                 return
 
+    def send(self, data: bytes) -> bytes:
+        """Send as much as can be sent at once; return the rest.
+
+        Raises:
+            OSError: It could not be sent.
+        """
+        try:
+            sent = self._sock.send(data)
+        except _WANTS:
+            # Who now waits to send may be told of what can be read instead, and only once.
+            self._drained = False
+            return data
+        self._sent += sent
+        return data[sent:]
+
     def write(self, data: bytes, timeout: float) -> Generator[Wait, int, None]:
         """Send all of it.
 
@@ -218,7 +233,7 @@ class Conversation:
             OSError: It could not be sent, TimeoutError not in time.
         """
         until = self._loop.now() + timeout
-        while data := self._send(data):
+        while data := self.send(data):
             if not (yield until):
                 raise TimeoutError("timed out")
 
@@ -254,10 +269,6 @@ class Conversation:
                 raise TimeoutError("timed out")
             self._receive()
         return self.unread()
-
-    def expect_reply(self) -> None:
-        """Note that the next byte to come is the first of a reply."""
-        self.first_byte_at = None
 
     def take_counts(self) -> tuple[int, int]:
         """Return the bytes sent and received since the last call."""
@@ -295,16 +306,6 @@ class Conversation:
         """Close."""
         self._loop.forget(self._sock)
         self._sock.close()
-
-    def _send(self, data: bytes) -> bytes:
-        try:
-            sent = self._sock.send(data)
-        except _WANTS:
-            # Who now waits to send may be told of what can be read instead, and only once.
-            self._drained = False
-            return data
-        self._sent += sent
-        return data[sent:]
 
     def _take_line(self) -> bytes | None:
         end = self._buffer.find(b"\n", self._start)
