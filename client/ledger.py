@@ -199,8 +199,9 @@ class Ledger:
 
     def passed(self) -> None:
         """Count a pass that has ended, by success or failure."""
-        self.passes += 1
-        self.counted_passes += 1
+        with self._lock:
+            self.passes += 1
+            self.counted_passes += 1
 
     def interrupted(self) -> None:
         """Count an exchange that was under way at the end."""
