@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
+from client.conversation import LONGEST_LINE, Conversation, Ended
 from client.ledger import Failure, Ledger
 from client.loop import Loop, Task, Until, Wait
 from client.program import Action, Assignment, Expectation, Program, Sending, Table
 from client.script import HalfClose, Hold, Pause, Reset
-from client.targets import LONGEST_LINE, Conversation, Ended, Target
+from client.targets import Target
 from client.text import decode
 
 _SHOWN = 200

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Generator
 from random import Random
 
+from client.conversation import Ended
 from client.loop import Loop, Wait
-from client.targets import Ended, Target
+from client.targets import Target
 from client.text import decode, encode
 
 PROMPT = "> "

@@ -5,8 +5,8 @@ from itertools import chain, repeat
 from math import inf
 from random import Random
 
+from client.conversation import Ended
 from client.loop import Loop, Until, Wait
-from client.targets import Ended
 
 
 class FakeLoop(Loop):
