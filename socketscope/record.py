@@ -143,6 +143,10 @@ class Record:
             return math.inf if limits.idle_timeout is None else self.replied_at + limits.idle_timeout
         return math.inf if limits.read_timeout is None else self.request_began_at + limits.read_timeout
 
+    def output_left(self, limits: Limits) -> float:
+        """Return for how many seconds more this reply may wait for its client to take it."""
+        return math.inf if limits.write_timeout is None else limits.write_timeout - self.stalled
+
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
         """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""
         if self.failure is None or _RANK[outcome] < _RANK[self.failure]:

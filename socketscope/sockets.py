@@ -9,20 +9,17 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
 from time import monotonic
 from typing import Any, TypeVar
 
 from socketscope.limits import Limits
+from socketscope.observed import GONE, Observed, not_taken, timed_out
 from socketscope.record import Record
 
 TICK = 0.1
 """Seconds that a receive or an accept blocks in the kernel before it looks up; a deadline is late by less."""
 
 _Received = TypeVar("_Received")
-
-GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
-"""What the kernel says of a peer that is no longer there."""
 
 _recv = socket.socket.recv
 _recv_into = socket.socket.recv_into
@@ -38,22 +35,7 @@ _UNLIMITED = Limits()
 
 # As plain numbers: the operators of an enumeration's members take longer than a system call.
 _AF_UNIX = int(socket.AF_UNIX)
-_MSG_PEEK = int(socket.MSG_PEEK)
 _MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
-
-
-def timed_out(record: Record) -> TimeoutError:
-    """Note, and return, that the next bytes did not come by their deadline."""
-    error = TimeoutError("the client did not send in time")
-    record.fail("idle_timeout" if record.idle else "read_timeout", error)
-    return error
-
-
-def not_taken(record: Record) -> TimeoutError:
-    """Note, and return, that a reply was not taken by its deadline."""
-    error = TimeoutError("the client did not take the reply in time")
-    record.fail("write_timeout", error)
-    return error
 
 
 def set_kernel_timeout(sock: socket.socket, option: int, seconds: float) -> None:
@@ -85,33 +67,6 @@ class ListeningSocket(socket.socket):
             # Other families inherit it from the listener.
             set_kernel_timeout(connection, socket.SO_RCVTIMEO, TICK)
         return connection, address
-
-
-class Observed:
-    """What an observed socket notes of what passes, whatever carries it.
-
-    Attributes:
-        record: What it counts for; None observes nothing.
-    """
-
-    __slots__ = ()
-    record: Record | None
-    _limits: Limits
-    _patience: float | None  # the timeout that the handler has set
-
-    def _took(self, size: int, flags: int = 0) -> None:
-        record = self.record
-        if record is None or flags & _MSG_PEEK:
-            return
-        now = monotonic()
-        if record.pending and now > record.input_deadline(self._limits):
-            # A peer that sends a little now and then never waits for a tick.
-            raise timed_out(record)
-        record.took(size, now)
-
-    def _gave(self, size: int) -> None:
-        if size and (record := self.record) is not None:
-            record.gave(size, monotonic())
 
 
 class ObservedSocket(Observed, socket.socket):
@@ -146,14 +101,6 @@ class ObservedSocket(Observed, socket.socket):
             self._patience = value
             self._tick()
         self._patience = value
-
-    def gettimeout(self) -> float | None:
-        """Return the handler's own timeout."""
-        return super().gettimeout() if self.record is None else self._patience
-
-    def setblocking(self, flag: bool) -> None:
-        """Block without a timeout of the handler's own, or not at all."""
-        self.settimeout(None if flag else 0)
 
     def fileno(self) -> int:
         """Return the descriptor, on which others wait as long as they like."""
@@ -312,11 +259,10 @@ class ObservedSocket(Observed, socket.socket):
         if record is None:
             raise error
         if isinstance(error, BlockingIOError) and self._patience != 0 and not flags & socket.MSG_DONTWAIT:
-            limit = math.inf if self._limits.write_timeout is None else self._limits.write_timeout
             patience = math.inf if self._patience is None else self._patience
             began = monotonic()
             try:
-                if (left := min(limit - record.stalled, patience)) > 0:
+                if (left := min(record.output_left(self._limits), patience)) > 0:
                     set_kernel_timeout(self, socket.SO_SNDTIMEO, left)
                     return send()
             except OSError as again:

@@ -5,6 +5,7 @@ import os
 import socket
 import socketserver
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -80,9 +81,9 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         except OSError:
             pass
         if unread(request):
-            self._linger.add(request, lambda: self._close(request))
+            self._linger.add(request, lambda: self._close_by(self.close_request, request))
         else:
-            self._close(request)
+            self._close_by(self.close_request, request)
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
@@ -92,13 +93,6 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         request.close()
         if (descriptor := request.detach()) >= 0:
             os.close(descriptor)
-
-    def _close(self, request: Any) -> None:
-        try:
-            self.close_request(request)
-        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
-            complain()
-            ObservedStreamServer.close_request(self, request)
 
     def drain(self) -> int:
         """Return when no connection is open, or how many had to be forced at `drain_by`."""
@@ -145,7 +139,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         if self.log is not None:
             self.log.repeated("connection_rejected", listener=self.name, reason=reason)
         if reason == "verify":
-            self._shut_down(request)
+            self._close_by(self.shutdown_request, request)
             return
         # It may not have sent its request yet, so there is always something to linger for.
         with suppress(OSError):
@@ -154,7 +148,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             if self.refusal and not isinstance(request, ssl.SSLSocket):
                 request.send(self.refusal)
             request.shutdown(socket.SHUT_WR)
-        self._linger.add(request, lambda: self._close(request))
+        self._linger.add(request, lambda: self._close_by(self.close_request, request))
 
     def _note_failure(self, request: Any, client_address: Any, error: BaseException) -> None:
         record = self.open.get(request)
@@ -176,11 +170,11 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     def _end(self, request: Any) -> None:
         if (record := self.open.get(request)) is not None:
             self._close_record(request, record)
-        self._shut_down(request)
+        self._close_by(self.shutdown_request, request)
 
-    def _shut_down(self, request: Any) -> None:
+    def _close_by(self, hook: Callable[[Any], None], request: Any) -> None:
         try:
-            self.shutdown_request(request)
+            hook(request)
         except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
             complain()
             ObservedStreamServer.close_request(self, request)

@@ -15,8 +15,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from socketscope.limits import Limits
+from socketscope.observed import GONE, Observed, not_taken, timed_out
 from socketscope.record import Record
-from socketscope.sockets import GONE, Observed, not_taken, timed_out
 
 _Done = TypeVar("_Done")
 
@@ -65,14 +65,6 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
         super().settimeout(value)
         self._patience = value
 
-    def gettimeout(self) -> float | None:
-        """Return the handler's own timeout."""
-        return super().gettimeout() if self.record is None else self._patience
-
-    def setblocking(self, flag: bool) -> None:
-        """Block without a timeout of the handler's own, or not at all."""
-        self.settimeout(None if flag else 0)
-
     def do_handshake(self, block: bool = False) -> None:
         """Do the handshake within the read deadline.
 
@@ -114,9 +106,8 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
         if (record := self.record) is None:
             return super().send(data, flags)
         began = monotonic()
-        limit = math.inf if self._limits.write_timeout is None else self._limits.write_timeout
         try:
-            size = self._by(began + limit - record.stalled, super().send, data, flags)
+            size = self._by(began + record.output_left(self._limits), super().send, data, flags)
         except TimeoutError:
             raise not_taken(record) from None
         except OSError as error:

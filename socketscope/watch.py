@@ -83,7 +83,7 @@ class Watch:
         self._look_for_excess(idle)
 
     def look_at_rest(self) -> None:
-        """Let threads leave that nobody needed."""
+        """Fill up the reserve, while nobody waits."""
         self._look_for_excess(self._pool.idle)
 
     def _moment(self) -> _Moment:
