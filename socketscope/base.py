@@ -180,6 +180,11 @@ class ObservedServer(socketserver.BaseServer, ABC):
         idle = self._pool.idle
         return idle, max(len(self._pool.workers) - idle, 0)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is not done with a client: also one not counted as open, or not told of, yet."""
+        return self.threads[1] > 0
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Have the request handled by this thread once every override of this hook has returned."""
         self._handed.request = (request, client_address)

@@ -95,9 +95,9 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             os.close(descriptor)
 
     def drain(self) -> int:
-        """Return when no connection is open, or how many had to be forced at `drain_by`."""
+        """Return when no connection is open or about to be, or how many had to be forced at `drain_by`."""
         shut: set[Any] = set()
-        while self.open and monotonic() < self.drain_by:
+        while (self.open or self.busy) and monotonic() < self.drain_by:
             for request, record in list(self.open.items()):
                 if record.idle and request not in shut:
                     shut.add(request)

@@ -210,6 +210,55 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
     capfd.readouterr()
 
 
+def test_a_client_that_is_being_verified_when_the_stop_comes_is_served():
+    entered = threading.Event()
+
+    class Slow(Server):
+        def verify_request(self, request, client_address):
+            entered.set()
+            time.sleep(PAUSE)
+            return super().verify_request(request, client_address)
+
+    with running(Slow(Echo)) as server, connect(server) as client:
+        client.sendall(b"x")
+        assert entered.wait(PATIENCE)
+        server.shutdown()
+        server.server_close()
+        assert server.totals.snapshot().closed["ok"] == 1
+        assert client.recv(100) == b"x"
+
+
+def test_what_was_served_has_been_told_once_the_server_is_closed():
+    told = []
+
+    class SlowLog:
+        def served(self, event, _listener, _datagram, outcome, _seconds):
+            time.sleep(PAUSE)
+            told.append((event, outcome))
+
+    class Answers(socketserver.DatagramRequestHandler):
+        def handle(self):
+            self.wfile.write(self.rfile.read())
+
+    class Logging(socketscope.ThreadingUDPServer):
+        registry = CollectorRegistry()
+        log = SlowLog()  # type: ignore[assignment]
+
+    with (
+        Logging(("127.0.0.1", 0), Answers) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        client.settimeout(PATIENCE)
+        client.sendto(b"x", server.server_address)
+        assert client.recv(10) == b"x"
+        server.shutdown()
+        server.server_close()
+        assert told == [("datagram", "ok")]
+        serving.join()
+
+
 def test_case_16_a_log_that_raises_costs_no_reply(capfd):
     class BrokenLog:
         def served(self, *_args):
