@@ -4,15 +4,15 @@ import contextlib
 import socketserver
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from socketscope import Limits, ThreadingTCPServer
+from tests.faults.server.process import PATIENCE, wait_for
 
-PATIENCE = 20.0
+__all__ = ["PATIENCE", "Server", "running", "wait_for"]
 
 
 class Server(ThreadingTCPServer):
@@ -28,10 +28,7 @@ class Server(ThreadingTCPServer):
 
     def ended(self, outcome: str) -> None:
         """Wait until a connection has ended, in this way."""
-        give_up_at = time.monotonic() + PATIENCE
-        while not sum(self.totals.snapshot().closed.values()):
-            assert time.monotonic() < give_up_at
-            time.sleep(0.01)
+        wait_for(lambda: sum(self.totals.snapshot().closed.values()), "the end of a connection")
         assert self.totals.snapshot().closed[outcome] == 1
 
 

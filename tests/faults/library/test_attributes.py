@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope import Limits
-from tests.faults.server.process import wait_for
 
-from .running import PATIENCE
+from .running import PATIENCE, wait_for
 
 SHORT = 0.3
 
@@ -108,8 +107,8 @@ def test_a_handlers_own_timeout():
 
     with bound(socketscope.ThreadingTCPServer, Impatient, limits=Limits(read_timeout=PATIENCE)) as server:
         serve(server)
+        began = time.monotonic()
         with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
-            began = time.monotonic()
             assert client.recv(1) == b""
             assert SHORT / 2 < time.monotonic() - began < PATIENCE / 2
         server.shutdown()
@@ -118,12 +117,12 @@ def test_a_handlers_own_timeout():
 @pytest.mark.parametrize("daemon_threads", [True, False])
 @pytest.mark.parametrize("block_on_close", [True, False])
 def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_close):
-    left = threading.Event()
+    left, checked = threading.Event(), threading.Event()
 
     class Slow(socketserver.BaseRequestHandler):
         def handle(self):
             self.request.recv(1)
-            time.sleep(SHORT)
+            checked.wait(SHORT if block_on_close else PATIENCE)
             left.set()
 
     server = bound(
@@ -132,11 +131,11 @@ def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_
     serve(server)
     with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
         client.sendall(b"x")
-        while not server.totals.snapshot().accepted:
-            time.sleep(0.01)
+        wait_for(lambda: server.totals.snapshot().accepted, "its handler")
         server.shutdown()
         server.server_close()
         assert left.is_set() == block_on_close
+        checked.set()
         assert left.wait(PATIENCE)
 
 
@@ -151,15 +150,17 @@ def test_a_shutdown_does_not_wait_for_the_poll_interval():
 
 
 def test_service_actions_are_called_once_an_interval():
-    calls = []
+    calls, interval, number = [], 0.01, 50
     with bound(
         socketscope.ThreadingTCPServer, service_actions=lambda _: calls.append(time.monotonic())
     ) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(interval,), daemon=True)
+        began = time.monotonic()
         thread.start()
-        time.sleep(1)
+        # At the default interval it would take longer than is waited for.
+        wait_for(lambda: len(calls) > number, "so many calls")
         server.shutdown()
-    assert 5 < len(calls) < 25
+    assert calls[number] - began >= number * interval
 
 
 def test_a_handler_that_writes_nothing_sends_nothing():

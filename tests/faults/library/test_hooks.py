@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope import Limits
 
-from .running import PATIENCE, Server, running
+from .running import PATIENCE, Server, running, wait_for
 
 PAUSE = 0.4
 
@@ -38,7 +38,7 @@ def test_a_connection_can_be_read_from_before_its_handler_is_entered():
     class Preamble(Server):
         def get_request(self):
             connection, _ = super().get_request()
-            return connection, (connection.recv(100).decode(), 1)
+            return connection, (connection.recv(2).decode(), 1)
 
         def verify_request(self, request, client_address):
             return client_address[0] == "me" and request.recv(2) == b"ok"
@@ -77,18 +77,16 @@ def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
             super().process_request(request, client_address)
 
     with running(Hooked(Echo)) as server:
-        took = []
+        began = time.monotonic()
         for _ in range(30):
-            began = time.monotonic()
             assert ask(server) == b"x"
-            took.append(time.monotonic() - began)
-        # A hook that waited behind an idle thread's accept would take 100 ms.
-        assert sorted(took)[len(took) // 2] < 0.05
         threads = [threading.Thread(target=ask, args=(server,)) for _ in range(30)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        # Hooks that wait behind an idle thread's accept, up to 100 ms each, take two or three times as long.
+        assert time.monotonic() - began < PATIENCE / 4
     assert most[0] == 1
 
 
@@ -99,9 +97,7 @@ def test_requests_can_be_handed_to_an_executor():
 
     with concurrent.futures.ThreadPoolExecutor(2) as executor, running(Executing(Echo)) as server:
         assert [ask(server) for _ in range(10)] == [b"x"] * 10
-        give_up_at = time.monotonic() + PATIENCE
-        while server.totals.snapshot().closed["ok"] < 10:
-            assert time.monotonic() < give_up_at
+        wait_for(lambda: server.totals.snapshot().closed["ok"] == 10, "the end of all")
 
 
 def test_a_hook_that_serves_by_itself_leaves_nothing_open():
@@ -138,12 +134,10 @@ def test_case_16_a_datagram_whose_hook_raises_is_counted_and_given_back(fault, c
     ):
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
-        for _ in range(10):
+        for number in range(1, 11):
+            # One at a time: more at once than are allowed would be dropped.
             client.sendto(b"x", server.server_address)
-        give_up_at = time.monotonic() + PATIENCE
-        while sum(server.totals.snapshot().outcomes.values()) < 10:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.01)
+            wait_for(lambda: server.totals.snapshot().outcomes["handler_error"] == number, "the count")  # noqa: B023 - called here
         server.broken = False
         client.settimeout(PATIENCE)
         client.sendto(b"back", server.server_address)
@@ -193,7 +187,8 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
         for _ in range(6):
             try:
                 with connect(server) as client:
-                    client.settimeout(0.3)
+                    # Who is not accepted is told nothing; all others are let go, if not answered.
+                    client.settimeout(PAUSE if hook == "get_request" else PATIENCE)
                     client.sendall(b"x")
                     client.recv(100)
             except OSError:
@@ -201,10 +196,7 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
         broken.clear()
         for _ in range(6):
             assert ask(server) == b"x"
-        give_up_at = time.monotonic() + PATIENCE
-        while server.totals.snapshot().open or server.capacity.open:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.01)
+        wait_for(lambda: not server.totals.snapshot().open and not server.capacity.open, "all have left")
         refused = server.totals.snapshot().rejected["verify"]
         assert refused == (6 if hook == "verify_request" else 0)
     capfd.readouterr()
@@ -269,9 +261,7 @@ def test_case_16_a_log_that_raises_costs_no_reply(capfd):
     with running(Server(Echo)) as server:
         server.log = BrokenLog()  # type: ignore[assignment]
         assert [ask(server) for _ in range(20)] == [b"x"] * 20
-        give_up_at = time.monotonic() + PATIENCE
-        while server.totals.snapshot().closed["ok"] < 20:
-            assert time.monotonic() < give_up_at
+        wait_for(lambda: server.totals.snapshot().closed["ok"] == 20, "the end of all")
         server.log = None
     capfd.readouterr()
 

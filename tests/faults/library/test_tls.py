@@ -8,9 +8,13 @@ import time
 
 import pytest
 
-from .running import PATIENCE, Server, running
+from socketscope import linger
+
+from .running import PATIENCE, Server, running, wait_for
 
 SHORT = 0.5
+HANDSHAKE = 2.0
+"""Seconds; many times as long as a handshake takes."""
 
 
 class Lines(socketserver.StreamRequestHandler):
@@ -46,9 +50,7 @@ def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, cl
         for _ in range(2):
             client.sendall(b"one line\n")
             assert client.recv(100) == b"ONE LINE\n"
-        give_up_at = time.monotonic() + PATIENCE
-        while server.count("exchanges_total") < 2:
-            assert time.monotonic() < give_up_at, "the last exchange is not counted while the client waits"
+        wait_for(lambda: server.count("exchanges_total") == 2, "the last exchange, while the client waits")
         client.unwrap()
         client.close()
         server.ended("ok")
@@ -83,7 +85,7 @@ def test_connections_that_are_wrapped_one_by_one_are_observed_too(server_context
 def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_deadline(
     server_context, client_context
 ):
-    with running(Server(Lines, read_timeout=SHORT), server_context) as server:
+    with running(Server(Lines, read_timeout=HANDSHAKE), server_context) as server:
         mute = [socket.create_connection(server.server_address, timeout=PATIENCE) for _ in range(20)]
         with connect(server, client_context) as client:
             client.sendall(b"x\n")
@@ -113,12 +115,15 @@ def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(s
 
 
 @pytest.mark.parametrize(
-    ("sent", "limit", "outcome"),
-    [(b"half", "read_timeout", "read_timeout"), (b"whole\n", "idle_timeout", "idle_timeout")],
+    ("sent", "limits", "outcome"),
+    [
+        (b"half", {"read_timeout": HANDSHAKE}, "read_timeout"),
+        (b"whole\n", {"idle_timeout": SHORT}, "idle_timeout"),
+    ],
 )
-def test_the_deadlines_hold(server_context, client_context, capfd, sent, limit, outcome):
+def test_the_deadlines_hold(server_context, client_context, capfd, sent, limits, outcome):
     with (
-        running(Server(Lines, **{limit: SHORT}), server_context) as server,
+        running(Server(Lines, **limits), server_context) as server,
         connect(server, client_context) as client,
     ):
         client.sendall(sent)
@@ -147,7 +152,8 @@ def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
         server.ended("ok")
 
 
-def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context):
+def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context, monkeypatch):
+    monkeypatch.setattr(linger, "SECONDS", PATIENCE)
     server = Server(Lines, max_connections=1)
     server.refusal = b"ERR too many connections\r\n"
     with running(server, server_context), connect(server, client_context) as client:
@@ -156,15 +162,14 @@ def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context
         began = time.monotonic()
         with contextlib.suppress(OSError):
             connect(server, client_context).close()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < PATIENCE / 2
         assert server.totals.snapshot().rejected["capacity"] == 1
 
 
 def test_a_peer_that_never_ends_its_handshake_is_forced_by_the_drain(server_context):
     with running(Server(Lines, drain_timeout=SHORT), server_context) as server:
         with socket.create_connection(server.server_address, timeout=PATIENCE):
-            while not server.totals.snapshot().open:
-                time.sleep(0.01)
+            wait_for(lambda: server.totals.snapshot().open, "it is open")
             began = time.monotonic()
             server.shutdown()
             server.server_close()
