@@ -4,6 +4,7 @@ import contextlib
 import os
 import socketserver
 import sys
+import threading
 import time
 
 
@@ -23,6 +24,20 @@ class Slow(socketserver.StreamRequestHandler):
     def handle(self):
         line = self.rfile.readline()
         time.sleep(0.5)
+        self.wfile.write(line)
+
+
+MEETING = 60
+
+
+class Meeting(socketserver.StreamRequestHandler):
+    """Answers once so many are in it at the same time."""
+
+    everybody = threading.Barrier(MEETING)
+
+    def handle(self):
+        line = self.rfile.readline()
+        self.everybody.wait()
         self.wfile.write(line)
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from .handlers import MEETING
 from .process import PATIENCE, ROOT, read_all, serving, wait_for
 
 LEAST = 5
@@ -15,7 +16,7 @@ LEAST = 5
 
 
 def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room_is_used_again():
-    with serving("--max-connections", "20") as server:
+    with serving("--max-connections", "20", "--read-timeout", "5m") as server:
         held = [server.connect() for _ in range(20)]
         wait_for(lambda: server.metric("socketserver_connections_open") == 20, "20 are open")
         refused = [server.connect() for _ in range(50)]
@@ -35,20 +36,19 @@ def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room
 
 
 def test_case_12_a_refused_client_that_does_not_listen_blocks_nobody():
-    with serving("--max-connections", "2", "--backlog", "8") as server:
+    with serving("--max-connections", "2", "--backlog", "8", "--read-timeout", "5m") as server:
         for _ in range(2):
             server.connect()
         wait_for(lambda: server.metric("socketserver_connections_open") == 2, "both are open")
         # They send and never read, so an orderly close has to wait for them.
         for _ in range(100):
             server.connect(b"x" * 1000)
-        began = time.monotonic()
+        # Each is given 2 s; one after the other they would take longer than anybody waits here.
         assert read_all(server.connect()) == b"ERR too many connections\r\n"
-        assert time.monotonic() - began < 1.5
 
 
 def test_queued_connections_wait_for_room():
-    with serving("--max-connections", "2", "--when-full", "queue") as server:
+    with serving("--max-connections", "2", "--when-full", "queue", "--read-timeout", "5m") as server:
         held = [server.connect() for _ in range(2)]
         wait_for(lambda: server.metric("socketserver_connections_open") == 2, "both are open")
         waiting = [server.connect(b"later\n") for _ in range(10)]
@@ -61,14 +61,9 @@ def test_queued_connections_wait_for_room():
 
 
 def test_slow_handlers_get_as_many_threads_as_there_are_clients():
-    with serving("--handler", "tests.faults.server.handlers:Slow") as server:
-        began = time.monotonic()
-        clients = [server.connect(b"x\n") for _ in range(60)]
-        for client in clients:
-            assert read_all(client) == b"x\n"
-            client.close()
-        # One after another by the four idle threads that are kept, it would take 7.5 s.
-        assert time.monotonic() - began < 4
+    with serving("--handler", "tests.faults.server.handlers:Meeting", "--read-timeout", "5m") as server:
+        clients = [server.connect(b"x\n") for _ in range(MEETING)]
+        assert [read_all(client) for client in clients] == [b"x\n"] * MEETING
 
 
 def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
@@ -93,7 +88,8 @@ def test_case_13_handlers_that_use_up_the_descriptors_start_no_flood_of_threads(
     def few_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
 
-    with serving("--handler", "tests.faults.server.handlers:Hoarder", preexec_fn=few_descriptors) as server:
+    options = ("--handler", "tests.faults.server.handlers:Hoarder", "--read-timeout", "5m")
+    with serving(*options, preexec_fn=few_descriptors) as server:
         hoarder = server.connect(b"200\n")
         assert hoarder.recv(100) == b"200\n"
         clients = [server.connect() for _ in range(200)]
@@ -145,7 +141,9 @@ def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_
             except TimeoutError:
                 continue
         assert 0 < answered < 12
-        assert server.metric("socketserver_accept_errors_total", error="other") > 0
+        wait_for(
+            lambda: server.metric("socketserver_accept_errors_total", error="other") > 0, "a thread is missed"
+        )
         for client in held:
             client.close()
         assert wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")

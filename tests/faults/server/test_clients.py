@@ -9,18 +9,12 @@ import pytest
 from .process import PATIENCE, ROOT, serving, wait_for
 
 COMMANDS = {
-    "tcp": ["printf 'x\\n' | nc -N {host} {port}", "printf 'x\\n' | socat - TCP:{host}:{port}"],
-    "v6": ["printf 'x\\n' | nc -N ::1 {port}", "printf 'x\\n' | socat - TCP6:[::1]:{port}"],
-    "dual": ["printf 'x\\n' | nc -N -4 127.0.0.1 {port}", "printf 'x\\n' | nc -N -6 ::1 {port}"],
-    "udp": [
-        "printf 'x\\n' | nc -u -w 1 {host} {port}",
-        "printf 'x\\n' | socat -t 1 - UDP:{host}:{port}",
-    ],
-    "unix": ["printf 'x\\n' | nc -N -U {path}", "printf 'x\\n' | socat - UNIX-CONNECT:{path}"],
-    "unixgram": [
-        "printf 'x\\n' | nc -u -w 1 -U {path}",
-        "printf 'x\\n' | socat -t 1 - UNIX-SENDTO:{path},bind={path}.client",
-    ],
+    "tcp": ["nc -N {host} {port}", "socat - TCP:{host}:{port}"],
+    "v6": ["nc -N ::1 {port}", "socat - TCP6:[::1]:{port}"],
+    "dual": ["nc -N -4 127.0.0.1 {port}", "nc -N -6 ::1 {port}"],
+    "udp": ["nc -u {host} {port}", "socat -t 60 - UDP:{host}:{port}"],
+    "unix": ["nc -N -U {path}", "socat - UNIX-CONNECT:{path}"],
+    "unixgram": ["nc -u -U {path}", "socat -t 60 - UNIX-SENDTO:{path},bind={path}.client"],
 }
 URLS = {
     "tcp": "tcp://127.0.0.1:0",
@@ -40,17 +34,23 @@ def need(program: str) -> None:
 @pytest.mark.parametrize(("kind", "number"), [(kind, number) for kind in COMMANDS for number in (0, 1)])
 def test_a_line_is_answered(kind, number):
     command = COMMANDS[kind][number]
-    need(command.split("| ")[1].split()[0])
+    need(command.split()[0])
     with tempfile.TemporaryDirectory(prefix="scope") as folder:
         path = f"{folder}/s"
         with serving(listen=(f"{kind}={URLS[kind].format(path=path)}",)) as server:
             host, port = ("", 0) if kind.startswith("unix") else server.address(kind)
-            said = subprocess.run(
-                ["sh", "-c", command.format(host=host, port=port, path=path)],
-                capture_output=True, text=True, timeout=PATIENCE, check=True,
-            )  # fmt: skip
-            assert said.stdout.endswith("] x\n")
             event = "datagram" if kind in {"udp", "unixgram"} else "connection"
+            words = command.format(host=host, port=port, path=path).split()
+            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+                assert client.stdin is not None
+                assert client.stdout is not None
+                client.stdin.write(b"x\n")
+                client.stdin.close()
+                assert client.stdout.readline().endswith(b"] x\n")
+                if event == "datagram":
+                    client.terminate()  # nothing tells it that this was all
+                else:
+                    assert client.wait(PATIENCE) == 0
             (line,) = wait_for(lambda: server.events(event), "its line")
             assert (line["listener"], line["outcome"], line["received_bytes"]) == (kind, "ok", 2)
             assert server.stop() == 0

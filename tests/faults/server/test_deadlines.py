@@ -1,32 +1,33 @@
 import time
 
-from .process import read_all, serving
+from .process import PATIENCE, read_all, serving, wait_for
 
 
 def test_case_1_a_silent_client_is_closed_at_the_deadline_and_its_thread_freed():
     with serving("--read-timeout", "300ms") as server:
         began = time.monotonic()
         assert server.ask(b"") == b"ERR timeout\r\n"
-        assert 0.25 < time.monotonic() - began < 3
+        assert 0.25 < time.monotonic() - began < PATIENCE / 4
         (line,) = server.connections(1)
         assert (line["outcome"], line["level"]) == ("read_timeout", "warning")
         assert server.closed("read_timeout") == 1
-        assert server.metric("socketserver_threads", state="busy") == 0
+        wait_for(lambda: server.metric("socketserver_threads", state="busy") == 0, "its thread is free")
 
 
 def test_case_2_a_dribbling_client_meets_the_same_absolute_deadline():
-    with serving("--read-timeout", "500ms") as server, server.connect() as client:
+    with serving("--read-timeout", "500ms") as server:
         began = time.monotonic()
-        client.settimeout(0.02)
-        answer = b""
-        while not answer and time.monotonic() - began < 5:
-            client.send(b"x")
-            try:
-                answer = client.recv(100)
-            except TimeoutError:
-                continue
+        with server.connect() as client:
+            client.settimeout(0.02)
+            answer = b""
+            while not answer and time.monotonic() - began < PATIENCE / 4:
+                client.send(b"x")
+                try:
+                    answer = client.recv(100)
+                except TimeoutError:
+                    continue
         assert answer == b"ERR timeout\r\n"
-        assert 0.4 < time.monotonic() - began < 3
+        assert time.monotonic() - began > 0.4
         server.connections(1)
         assert server.closed("read_timeout") == 1
 
@@ -36,7 +37,7 @@ def test_case_10_a_reader_that_takes_nothing_meets_the_write_deadline():
         with server.connect(b"go\n"):
             (line,) = server.connections(1)
         assert line["outcome"] == "write_timeout"
-        assert 0.4 < line["handle_seconds"] < 5
+        assert 0.4 < line["handle_seconds"] < PATIENCE / 4
         assert line["sent_bytes"] == server.metric("socketserver_sent_bytes_total")
 
 
@@ -50,12 +51,13 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout():
 
 
 def test_each_request_of_a_kept_connection_has_a_read_deadline_of_its_own():
-    with serving("--keep-alive", "--read-timeout", "600ms") as server, server.connect() as client:
-        for _ in range(4):
-            time.sleep(0.3)
-            client.sendall(b"again\n")
+    with serving("--keep-alive", "--read-timeout", "2s") as server, server.connect() as client:
+        for _ in range(6):
+            client.sendall(b"aga")
+            time.sleep(0.4)
+            client.sendall(b"in\n")
             assert client.recv(100).endswith(b"again\n")
-    # Four requests took twice the deadline of one.
+    # All requests together took longer than the deadline of one.
 
 
 def test_case_28_deadlines_do_not_follow_the_wall_clock():
@@ -64,5 +66,5 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
         began = time.monotonic()
         with server.connect() as client:
             assert read_all(client) == b""
-        assert 0.25 < time.monotonic() - began < 5
+        assert 0.25 < time.monotonic() - began < PATIENCE / 4
         assert server.connections(1)[0]["outcome"] == "read_timeout"

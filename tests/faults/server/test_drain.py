@@ -1,4 +1,5 @@
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -25,16 +26,14 @@ def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered():
 
 
 def test_case_18_idle_clients_are_closed_at_once_and_silent_and_partial_ones_at_the_deadline():
-    with serving("--keep-alive", "--read-timeout", "1500ms") as server:
+    with serving("--keep-alive", "--read-timeout", "4s") as server:
         idle, silent, partial = server.connect(b"x\n"), server.connect(), server.connect(b"half")
         assert idle.recv(100)
         wait_for(lambda: server.metric("socketserver_connections_open") == 3, "all are open")
-        began = time.monotonic()
         server.signal()
         assert read_all(idle) == b""
-        assert time.monotonic() - began < 1
+        assert select.select([silent, partial], [], [], 0)[0] == []
         assert read_all(silent) == read_all(partial) == b"ERR timeout\r\n"
-        assert time.monotonic() - began > 1
         assert server.wait() == 0
         outcomes = sorted(line["outcome"] for line in server.events("connection"))
         assert outcomes == ["ok", "read_timeout", "read_timeout"]
@@ -42,14 +41,12 @@ def test_case_18_idle_clients_are_closed_at_once_and_silent_and_partial_ones_at_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_case_19_a_second_signal_forces_at_once(number):
-    with serving() as server, server.connect():
+    with serving("--read-timeout", "5m", "--drain-timeout", "5m") as server, server.connect():
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
-        began = time.monotonic()
         server.signal(number)
         wait_for(lambda: server.events("drain_started"), "the drain starts")
         server.signal(number)
         assert server.wait() == 3
-        assert time.monotonic() - began < 5
         assert server.events("connection")[0]["outcome"] == "forced"
         assert server.events("drain_finished")[0]["forced"] == 1
 
@@ -112,9 +109,7 @@ def test_case_20_what_has_not_ended_by_the_deadline_is_forced():
         server.connect(),
     ):
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
-        began = time.monotonic()
         assert server.stop() == 3
-        assert time.monotonic() - began < 5
         (line,) = server.events("connection")
         assert (line["outcome"], line["level"]) == ("forced", "warning")
 
@@ -132,8 +127,9 @@ def test_what_is_still_served_shows_during_the_drain():
             return False
 
         wait_for(closed, "the listener is closed")
-        assert server.metric("socketserver_connections_open") == 1
-        assert server.metric("socketserver_threads", state="busy") == 1
+        # Who tried it before it was closed is a client too, and an idle thread that leaves is busy with that.
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "one is open")
+        wait_for(lambda: server.metric("socketserver_threads", state="busy") == 1, "one is busy")
         assert server.metric("socketserver_connections_limit") == 1000
         client.sendall(b"last\n")
         assert read_all(client).endswith(b"last\n")
@@ -141,7 +137,7 @@ def test_what_is_still_served_shows_during_the_drain():
 
 
 def test_readiness_turns_before_anything_else_does():
-    with serving("--drain-delay", "1s") as server:
+    with serving("--drain-delay", "5m") as server:
         assert server.get("/readyz") == b"ready\n"
         server.signal()
         wait_for(lambda: server.events("drain_started"), "the drain starts")
@@ -150,12 +146,13 @@ def test_readiness_turns_before_anything_else_does():
         assert server.get("/healthz") == b"ok\n"
         assert server.metric("socketserver_draining") == 1
         assert server.ask(b"still\n").endswith(b"still\n")
-        assert server.wait() == 0
+        # A second signal ends the delay, and there is nothing that it could force.
+        assert server.stop() == 0
 
 
 def test_a_drain_under_load_loses_no_reply():
     lost, answered = [], 0
-    with serving() as server:
+    with serving("--drain-delay", "200ms") as server:
 
         def loop() -> None:
             nonlocal answered
@@ -179,12 +176,11 @@ def test_a_drain_under_load_loses_no_reply():
         threads = [threading.Thread(target=loop) for _ in range(16)]
         for thread in threads:
             thread.start()
-        time.sleep(0.5)
+        wait_for(lambda: answered > 100, "load")
         assert server.stop() == 0
         for thread in threads:
             thread.join()
     assert lost == []
-    assert answered > 100
 
 
 def test_a_client_that_resets_during_the_drain_does_not_hold_it_up():

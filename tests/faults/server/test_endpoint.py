@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from socketscope.instruments import INSTRUMENTS
 
-from .process import serving
+from .process import PATIENCE, serving
 
 
 def test_every_contracted_metric_is_there_from_the_start_at_zero():
@@ -90,7 +90,8 @@ def test_case_26_bad_clients_of_the_endpoint_do_not_touch_the_service():
             began = time.monotonic()
             server.ask(b"x\n")
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 0.5
+        # Idle ones among them are held for 10 s.
+        assert slowest < PATIENCE / 4
         for client in bad:
             client.close()
 
