@@ -18,6 +18,7 @@ import pyte
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
+END = bytes(3)
 
 
 class Terminal:
@@ -41,8 +42,8 @@ class Terminal:
     def _read(self) -> None:
         with contextlib.suppress(OSError):
             while data := os.read(self._master, 65536):
-                self.raw += data
                 self._stream.feed(data)
+                self.raw += data
 
     @property
     def lines(self) -> list[str]:
@@ -72,10 +73,9 @@ class Terminal:
     def wait(self) -> int:
         """Return the exit status, when all that it wrote is on the screen."""
         status = self.process.wait(PATIENCE)
-        drawn = -1
-        while drawn != len(self.raw):
-            drawn = len(self.raw)
-            time.sleep(0.1)
+        # What is drawn as nothing comes after all that was written before it.
+        os.write(self._slave, END)
+        self.sees(lambda _: self.raw.endswith(END))
         return status
 
     @property

@@ -4,11 +4,27 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.faults.client.test_replay import COMMAND, PATIENCE, ROOT, echo, nobody, run, serving, stall, write
+from tests.faults.client.test_replay import (
+    COMMAND,
+    PATIENCE,
+    REFUSED,
+    ROOT,
+    echo,
+    free_port,
+    nobody,
+    run,
+    scraped,
+    serving,
+    write,
+)
+from tests.faults.server.process import wait_for
 
 ASK = "> hello\n< hello\n"
 WRONG = "> hello\n< bye\n"
@@ -71,37 +87,53 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     assert ended.stderr == "client: internal error: RuntimeError: a bug\n"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("handle", [stall, None], ids=["while it plays", "while nobody can be reached"])
-def test_a_signal_comes_before_what_the_run_came_to(tmp_path, number, status, handle):
-    if handle is None:
-        ended = interrupted(number, write(tmp_path, ASK), "--target", nobody(), "--forever")
-    else:
-        with serving(handle) as target:
-            ended = interrupted(number, write(tmp_path, ASK), "--target", target, "--forever", *FAST[:2])
+SIGNALS = pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@SIGNALS
+def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, number, status):
+    asked = threading.Event()
+
+    def never_answer(connection: socket.socket) -> None:
+        while connection.recv(100):
+            asked.set()
+
+    with serving(never_answer) as target:
+        options = ("--target", target, "--forever", *FAST[:2])
+        ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options)
     assert ended.returncode == status
     assert "attempted" in ended.stdout
     assert ended.stderr == ""
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@SIGNALS
+def test_a_signal_while_nobody_can_be_reached_comes_before_that(tmp_path, number, status):
+    port = free_port()
+    options = ("--target", nobody(), "--forever", "--metrics", f"127.0.0.1:{port}")
+    ended = interrupted(number, lambda: REFUSED.search(scraped(port)), write(tmp_path, ASK), *options)
+    assert ended.returncode == status
+    assert "attempted" in ended.stdout
+    assert ended.stderr == ""
+
+
+@SIGNALS
 def test_a_signal_ends_the_wait_for_a_last_scrape(tmp_path, number, status):
+    port = free_port()
     with serving(echo) as target:
-        began = time.monotonic()
+        options = ("--target", target, "--metrics", f"127.0.0.1:{port}", "--linger", "5m")
         ended = interrupted(
-            number, write(tmp_path, ASK), "--target", target, "--metrics", "127.0.0.1:0", "--linger", "60s"
+            number, lambda: "replay_passes_total 1.0" in scraped(port), write(tmp_path, ASK), *options
         )
     assert ended.returncode == status
     assert ended.stdout.startswith("PASS\n")
-    assert time.monotonic() - began < PATIENCE
 
 
-def interrupted(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a replay, and send a signal once it has long been going."""
+def interrupted(number: int, going: Callable[[], Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a replay, and send a signal once it is so far."""
     process = subprocess.Popen(
         [*COMMAND, "replay", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2)
+    wait_for(going, "the run is so far")
     process.send_signal(number)
     output, errors = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess([], process.returncode, output, errors)

@@ -7,16 +7,25 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 from collections import Counter
 
 import pytest
 
 from client.instruments import OUTCOMES
-from tests.faults.client.test_replay import COMMAND, PATIENCE, ROOT, nobody, replay, serving, write
+from tests.faults.client.test_replay import (
+    COMMAND,
+    PATIENCE,
+    ROOT,
+    free_port,
+    nobody,
+    replay,
+    scraped,
+    serving,
+    write,
+)
 from tests.faults.server.process import wait_for
 
-ASK = "@timeout 300ms\n> hello\n< hello\n"
+ASK = "@timeout 1s\n> hello\n< hello\n"
 LINGER_RESET = b"\1\0\0\0\0\0\0\0"
 
 MANNERS = {
@@ -67,12 +76,11 @@ def test_what_the_client_counts_is_what_the_server_did(tmp_path):
 
 
 def test_what_a_deadline_cuts_off_is_neither_ok_nor_an_error_and_not_lost(tmp_path):
-    asked = itertools.count(1)
-    latest = [0]
+    asked = []
 
     def slow(connection: socket.socket) -> None:
         for line in connection.makefile("rb"):
-            latest[0] = next(asked)
+            asked.append(line)
             time.sleep(0.05)
             connection.sendall(line)
 
@@ -87,7 +95,7 @@ def test_what_a_deadline_cuts_off_is_neither_ok_nor_an_error_and_not_lost(tmp_pa
             "--duration",
             "1s",
         )
-        wait_for(lambda: latest[0] == summary["attempted"], "what was sent")
+        wait_for(lambda: len(asked) == summary["attempted"], "what was sent")
     assert status == 0
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": summary["ok"]}
     assert summary["ok"] > 8
@@ -96,17 +104,16 @@ def test_what_a_deadline_cuts_off_is_neither_ok_nor_an_error_and_not_lost(tmp_pa
 
 
 def test_the_metrics_say_what_the_summary_says(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     with serving(Misbehaving()) as target:
         process = subprocess.Popen(
             [*COMMAND, "replay", write(tmp_path, ASK), "--target", target, "--connect", "pass",
-             "--loops", "14", "--metrics", f"127.0.0.1:{port}", "--linger", "20s", "--summary", "json"],
+             "--loops", "14", "--metrics", f"127.0.0.1:{port}", "--linger", "5m", "--summary", "json"],
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
         summary = json.loads(process.stdout.readline())
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        page = scraped(port)
         process.terminate()
         process.communicate(timeout=PATIENCE)
     told = re.findall(r'replay_exchanges_total\{outcome="(\w+)",step="main"\} (\S+)', page)
@@ -148,10 +155,8 @@ def test_a_handshake_that_nobody_answers_is_given_up(tmp_path):
         with socket.create_connection(address), socket.socket() as second:
             second.setblocking(False)
             second.connect_ex(address)
-            began = time.monotonic()
             status, summary = replay(write(tmp_path, ASK), f"tcp://127.0.0.1:{address[1]}")
     assert (status, summary["outcomes"]) == (4, only("connect_timeout"))
-    assert time.monotonic() - began < 20
 
 
 def test_a_handshake_of_tls_that_breaks_is_a_reset(tmp_path):
@@ -171,6 +176,6 @@ def test_a_server_that_never_ends_its_line_is_given_up(tmp_path):
             connection.sendall(b"x" * 65536)
 
     with serving(flood) as target:
-        _, summary = replay(write(tmp_path, "> hello\n"), target)
+        _, summary = replay(write(tmp_path, "@timeout 20s\n> hello\n"), target)
     assert summary["outcomes"] == only("mismatch")
     assert summary["first_failure"]["got"] == "16777216 bytes and no line's end"

@@ -138,6 +138,7 @@ def test_one_conversation_held_many_times_is_one_script(tmp_path):
         for _ in range(20):
             with recorder.connect() as connection:
                 ask(connection, b"hello\n")
+        recorder.tell()
         assert_replays(tmp_path, target)
     assert scripts(tmp_path) == {"001.talk": "@eol lf\n> hello\n< hello\n"}
 

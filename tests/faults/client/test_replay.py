@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from client.instruments import OUTCOMES
+from tests.faults.server.process import wait_for
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30
@@ -64,13 +65,19 @@ def say(*parts: bytes) -> Callable[[socket.socket], None]:
 
 
 def stall(connection: socket.socket) -> None:
-    connection.recv(100)
-    time.sleep(2)
+    """Say nothing, until the client has had enough."""
+    while connection.recv(100):
+        pass
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port: int = reserved.getsockname()[1]
+        return port
 
 
 def nobody() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 def write(folder: Path, text: str) -> str:
@@ -98,16 +105,16 @@ def replay(script: str, target: str, *options: str) -> tuple[int, dict[str, Any]
     return ended.returncode, summary
 
 
-ONE = "@timeout 300ms\n> hello\n< hello\n"
+ONE = "@timeout 20s\n> hello\n< hello\n"
 CASES = [
     ("ok", echo, ONE),
     ("reset", reset, ONE),
-    ("timeout", stall, ONE),
+    ("timeout", stall, ONE.replace("20s", "300ms")),
     ("closed", say(), ONE),
     ("short_reply", say(b"hel"), ONE),
     ("mismatch", say(b"bye\r\n"), ONE),
     ("unexpected_data", say(b"hello\r\nmore\r\n"), ONE),
-    ("send_error", reset, "@reply none\n> a\npause 300ms\n!dribble 1B/100ms hello\n"),
+    ("send_error", reset, "@reply none\n> a\n!dribble 1B/100ms " + "hello" * 40 + "\n"),
 ]
 
 
@@ -201,6 +208,9 @@ def test_a_signal_ends_it_at_once_with_a_summary(tmp_path, number, status):
     assert json.loads(output)["in_flight"] == 1
 
 
+REFUSED = re.compile(r'replay_connections_total\{outcome="refused"\} [1-9]')
+
+
 def scraped(port: int) -> str:
     """Return what an endpoint shows, or nothing while there is none."""
     try:
@@ -211,18 +221,13 @@ def scraped(port: int) -> str:
 
 
 def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as reserved, socket.create_server(("127.0.0.1", 0)) as other:
-        port, metrics_port = reserved.getsockname()[1], other.getsockname()[1]
+    port, metrics_port = free_port(), free_port()
     process = subprocess.Popen(
         [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", f"tcp://127.0.0.1:{port}", "--forever",
          "--metrics", f"127.0.0.1:{metrics_port}", "--summary", "json"],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    refused = re.compile(r'replay_connections_total\{outcome="refused"\} [1-9]')
-    give_up_at = time.monotonic() + PATIENCE
-    while not refused.search(scraped(metrics_port)):
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
+    wait_for(lambda: REFUSED.search(scraped(metrics_port)), "a refusal")
     with socket.create_server(("127.0.0.1", port)) as listener:
         for _ in range(3):
             connection, _ = listener.accept()
@@ -237,17 +242,17 @@ def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path
 
 
 def test_its_metrics_can_be_scraped_after_the_end(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     with serving(echo) as target:
         process = subprocess.Popen(
             [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", target, "--loops", "7",
-             "--metrics", f"127.0.0.1:{port}", "--linger", "2s"],
+             "--metrics", f"127.0.0.1:{port}", "--linger", "5m"],
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
         process.stdout.readline()
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        page = scraped(port)
+        process.terminate()
         process.communicate(timeout=PATIENCE)
     assert 'replay_exchanges_total{outcome="ok",step="main"} 7.0' in page
     assert 'replay_exchanges_total{outcome="timeout",step="main"} 0.0' in page
