@@ -14,7 +14,8 @@ def test_the_clients_ledger_the_counters_prometheus_and_the_log_agree_exactly(st
     try:
         wait_for(lambda: stack.metric("socketserver_connections_open") == 0, "the standing client has left")
         before = {name: stack.metric(name) for name in COUNTED}
-        lines = len(connections(stack))
+        lines = int(before[ACCEPTED])
+        wait_for(lambda: len(connections(stack)) == lines, "the log is as far as the counters")
         summary = json.loads(
             stack.run_beside(
                 "client", "replay", "client/scripts", "--target", "tcp://server:21567", "--users", "4",
@@ -26,6 +27,8 @@ def test_the_clients_ledger_the_counters_prometheus_and_the_log_agree_exactly(st
         assert attempted > 100
         assert summary["outcomes"]["ok"] == attempted
 
+        # A client leaves with its reply, which comes before the server counts the end.
+        wait_for(lambda: stack.metric("socketserver_connections_open") == 0, "all have left")
         counted = {name: stack.metric(name) - before[name] for name in COUNTED}
         assert counted[ACCEPTED] == counted["socketserver_connections_closed_total"] == attempted
         assert counted["socketserver_exchanges_total"] == attempted
@@ -56,4 +59,7 @@ def prometheus_has(stack: Stack, name: str, value: float) -> bool:
 
 
 def connections(stack: Stack) -> list[dict[str, Any]]:
-    return [line for line in stack.log() if line["event"] == "connection"]
+    """Return the lines that the process which runs now has written."""
+    log = stack.log()
+    began = max(number for number, line in enumerate(log) if line["event"] == "server_started")
+    return [line for line in log[began:] if line["event"] == "connection"]

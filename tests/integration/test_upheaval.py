@@ -2,20 +2,20 @@
 
 import socket
 import threading
-import time
 
 import pytest
 
-from .conftest import Stack, wait_for
+from .conftest import Stack, get, wait_for
 
 
 def test_stopping_the_server_loses_no_reply_in_flight(stack: Stack):
     address = ("127.0.0.1", stack.port("server", 21567))
+    metrics = f"http://127.0.0.1:{stack.port('server', 9464)}/metrics"
     clients = [socket.create_connection(address, timeout=30) for _ in range(30)]
     wait_for(lambda: stack.metric("socketserver_connections_open") >= 30, "all are open")
     stopping = threading.Thread(target=stack.run, args=("stop", "server"))
     stopping.start()
-    time.sleep(1)
+    wait_for(lambda: "socketserver_draining 1.0" in get(metrics), "the stop has come")
     # Within the read deadline of connections that were open when the stop came.
     replies = []
     for client in clients:
@@ -24,8 +24,10 @@ def test_stopping_the_server_loses_no_reply_in_flight(stack: Stack):
         client.close()
     stopping.join()
     assert all(reply.endswith(b"] late\n") for reply in replies)
-    last = stack.log()[-1]
-    assert (last["event"], last["forced"]) == ("drain_finished", 0)
+    last = wait_for(
+        lambda: [line for line in stack.log()[-1:] if line["event"] == "drain_finished"], "its end"
+    )
+    assert last[0]["forced"] == 0
     stack.run("up", "--detach", "--wait", "server")
 
 
