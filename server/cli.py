@@ -182,7 +182,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     servers = []
     for name, address in listeners:
         try:
-            servers.append(bind(name, address, handlers[address.scheme in STREAMS], backlog))
+            kind = handlers[address.scheme in STREAMS]
+            servers.append(bind(name, address, kind, backlog, one_reply=one_shot and handler is None))
         except (OSError, UnicodeError) as error:
             _fail(f"cannot listen on {address}: {_reason(error)}")
     try:

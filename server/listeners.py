@@ -44,8 +44,17 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
     return head, parse_url(rest, SCHEMES)
 
 
-def bind(name: str | None, address: Address, handler: Handler, backlog: int) -> ObservedServer:
+def bind(
+    name: str | None, address: Address, handler: Handler, backlog: int, *, one_reply: bool
+) -> ObservedServer:
     """Return a server that listens.
+
+    Args:
+        name: Of the listener; None is the kind of it.
+        address: Where.
+        handler: What serves a client.
+        backlog: Connections that may wait in the kernel.
+        one_reply: Whether a connection ends right after its only reply: then both leave in one segment.
 
     Raises:
         OSError: The address cannot be bound.
@@ -60,7 +69,11 @@ def bind(name: str | None, address: Address, handler: Handler, backlog: int) -> 
         return type("Listener", (base,), settings)(address.path, handler)  # type: ignore[no-any-return]
     kind = socket.SOCK_STREAM if address.scheme in STREAMS else socket.SOCK_DGRAM
     settings.update(address_family=_family(address, kind), server_bind=_bind_host)
-    return type("Listener", (base,), settings)((address.host, address.port), handler)  # type: ignore[no-any-return]
+    server: ObservedServer = type("Listener", (base,), settings)((address.host, address.port), handler)
+    if one_reply and kind == socket.SOCK_STREAM:
+        # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
+        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    return server
 
 
 def _bind_host(server: Any) -> None:

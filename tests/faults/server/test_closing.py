@@ -2,6 +2,8 @@ import socket
 import struct
 import time
 
+import pytest
+
 from .process import PATIENCE, reset, serving, wait_for
 
 
@@ -77,3 +79,14 @@ def test_case_23_one_dual_stack_listener_serves_both_families_and_names_a_client
         # Two threads write these lines: their order says nothing.
         hosts = sorted(line["peer"].rpartition(":")[0] for line in server.connections(2))
         assert hosts == ["127.0.0.1", "[::1]"]
+
+
+@pytest.mark.parametrize(("options", "corked"), [((), True), (("--keep-alive",), False)])
+def test_the_only_reply_leaves_together_with_the_end(options, corked):
+    with serving(*options) as server:
+        for _ in range(50):
+            with server.connect(b"line\n") as client:
+                assert client.recv(1, socket.MSG_PEEK)
+                # <linux>/include/net/tcp_states.h: 8 is CLOSE_WAIT, the peer has sent its end.
+                ended = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x08"
+                assert ended == corked
