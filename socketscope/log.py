@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -40,8 +39,6 @@ class Served(Protocol):
 
 
 _JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-
-_Entry = tuple[float, str, str, dict[str, Any] | tuple[Any, ...]]
 
 
 class Log:
@@ -74,26 +71,33 @@ class Log:
         self._next_digest = 0.0
         self._dropped_told = 0
         self._render = _renderer(form, descriptor)
-        self.writer = LineWriter(descriptor, self._line, self._digest)
+        self.writer = LineWriter(descriptor, self._digest)
 
     def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
-        if self._tells_normal or outcome not in EXPECTED_OUTCOMES:
-            # Copied, not referred to: a forced connection's handler may still be counting.
-            figures = (
-                record.peer,
-                record.number,
-                record.received,
-                record.sent,
-                record.exchanges,
-                record.error,
+        expected = outcome in EXPECTED_OUTCOMES
+        if self._tells_normal or not expected:
+            line = self._line(
+                event,
+                "info" if expected else "warning",
+                {
+                    "listener": listener,
+                    "peer": format_peer(record.peer),
+                    "connection_id": f"{self._prefix}-{record.number}",
+                    "outcome": outcome,
+                    "received_bytes": record.received,
+                    "sent_bytes": record.sent,
+                    "exchanges": record.exchanges,
+                    "handle_seconds": round(seconds, 6),
+                    "error": record.error,
+                },
             )
-            self.writer.put((time.time(), event, outcome, (listener, seconds, *figures)))
+            self.writer.put(line)
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
         if always or LEVELS.index(level) >= self._least:
-            self.writer.put((time.time(), event, level, fields))
+            self.writer.put(self._line(event, level, fields))
 
     def repeated(self, event: str, level: str = "warning", **fields: str) -> None:
         """Note an event of which there may be many; a line tells their number, at most one a second."""
@@ -106,8 +110,8 @@ class Log:
         self._next_digest = 0.0
         self.writer.close()
 
-    def _digest(self) -> list[_Entry]:
-        """Return an entry for each event that repeated."""
+    def _digest(self) -> list[bytes]:
+        """Return a line for each event that repeated."""
         if (now := time.monotonic()) < self._next_digest:
             return []
         with self._repeats_lock:
@@ -117,56 +121,39 @@ class Log:
             repeats["log_lines_dropped", "warning", ()] = dropped
         if repeats:
             self._next_digest = now + DIGEST_INTERVAL
-        moment = time.time()
         return [
-            (moment, event, level, {**dict(fields), "count": count})
+            self._line(event, level, {**dict(fields), "count": count})
             for (event, level, fields), count in repeats.items()
         ]
 
-    def _line(self, entry: _Entry) -> bytes:
-        moment, event, level, fields = entry
-        timestamp = datetime.fromtimestamp(moment, UTC)
-        if isinstance(fields, dict):
-            return self._render({"timestamp": timestamp, "level": level, "event": event, **fields})
-        outcome = level
-        listener, seconds, peer, number, received, sent, exchanges, error = fields
-        return self._render(
-            {
-                "timestamp": timestamp,
-                "level": "info" if outcome in EXPECTED_OUTCOMES else "warning",
-                "event": event,
-                "listener": listener,
-                "peer": format_peer(peer),
-                "connection_id": f"{self._prefix}-{number}",
-                "outcome": outcome,
-                "received_bytes": received,
-                "sent_bytes": sent,
-                "exchanges": exchanges,
-                "handle_seconds": round(seconds, 6),
-                "error": error,
-            }
-        )
+    def _line(self, event: str, level: str, fields: dict[str, Any]) -> bytes:
+        try:
+            return self._render({"timestamp": datetime.now(UTC), "level": level, "event": event, **fields})
+        except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
+            told = f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'
+            return told.encode()
 
 
 def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
     if form == "json":
-        json: Any = structlog.processors.JSONRenderer(serializer=_dumps)
-        return partial(json, None, "")
+        json: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=_JSON_OPTIONS)
+
+        def render_json(fields: dict[str, Any]) -> bytes:
+            try:
+                line: bytes = json(None, "", fields)
+            except TypeError:
+                # A path, or an error's text, that is no UTF-8; what else JSON cannot hold orjson escapes.
+                line = json(None, "", _printable(fields))
+            return line
+
+        return render_json
     console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
 
-    def render(fields: dict[str, Any]) -> bytes:
+    def render_text(fields: dict[str, Any]) -> bytes:
         moment = fields.pop("timestamp").isoformat(timespec="milliseconds")
         return str(console(None, "", {"timestamp": moment, **_printable(fields)})).encode() + b"\n"
 
-    return render
-
-
-def _dumps(fields: dict[str, Any], default: Any) -> bytes:
-    try:
-        return orjson.dumps(fields, default, _JSON_OPTIONS)
-    except TypeError:
-        # A path, or an error's text, that is no UTF-8; what else JSON cannot hold orjson escapes.
-        return orjson.dumps(_printable(fields), default, _JSON_OPTIONS)
+    return render_text
 
 
 def _printable(fields: dict[str, Any]) -> dict[str, Any]:

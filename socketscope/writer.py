@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 ROOM = 10_000
 """Lines that may wait; more are dropped and counted."""
@@ -22,37 +21,33 @@ _BATCH = 256
 
 
 class LineWriter:
-    """A bounded queue of entries and the thread that renders and writes them.
+    """A bounded queue of lines and the thread that writes them.
 
     Attributes:
         written: Lines written.
         dropped: Lines lost because the queue was full or their reader gone.
     """
 
-    def __init__(
-        self, descriptor: int, render: Callable[[Any], bytes], digest: Callable[[], list[Any]]
-    ) -> None:
+    def __init__(self, descriptor: int, digest: Callable[[], list[bytes]]) -> None:
         """Start writing.
 
         Args:
             descriptor: Where to; only the writer's thread ever blocks on it.
-            render: Makes an entry a line, its ending included.
-            digest: Asked regularly for further entries.
+            digest: Asked regularly for further lines.
         """
         self.written = 0
         self.dropped = 0
         self._descriptor = descriptor
-        self._render = render
         self._digest = digest
-        self._queue: deque[Any] = deque()
+        self._queue: deque[bytes] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
-    def put(self, entry: Any) -> None:
-        """Have an entry written soon; never waits."""
+    def put(self, line: bytes) -> None:
+        """Have a line, its ending included, written soon; never waits."""
         if len(self._queue) < ROOM:
-            self._queue.append(entry)
+            self._queue.append(line)
         else:
             self.dropped += 1
 
@@ -67,20 +62,11 @@ class LineWriter:
         self._write_all()
 
     def _write_all(self) -> None:
-        for entry in self._digest():
-            self.put(entry)
+        for line in self._digest():
+            self.put(line)
         while self._queue:
-            lines = [self._line() for _ in range(min(len(self._queue), _BATCH))]
+            lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
             self._write(b"".join(lines), len(lines))
-
-    def _line(self) -> bytes:
-        entry = self._queue.popleft()
-        try:
-            return self._render(entry)
-        except Exception as error:  # noqa: BLE001 - one entry must not cost the others
-            return (
-                f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'.encode()
-            )
 
     def _write(self, data: bytes, lines: int) -> None:
         rest = memoryview(data)
