@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.base import ObservedServer, Received, complain
-from socketscope.linger import Linger, unread
+from socketscope.linger import Linger, is_empty, unread
 from socketscope.paths import UnixPath
 from socketscope.pool import WATCH
 from socketscope.record import LineTooLongError, Record
@@ -48,6 +48,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         self.totals: StreamTotals = StreamTotals(self.capacity)
         self.open: dict[Any, Record] = {}
         self._linger = Linger()
+        self._charged = self.address_family != socket.AF_UNIX  # a Unix socket's queue is charged to its peer
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown`, as the base class does, also where the listener was wrapped for TLS."""
@@ -80,7 +81,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if unread(request):
+        if not (self._charged and is_empty(request)) and unread(request):
             self._linger.add(request, lambda: self._close_by(self.close_request, request))
         else:
             self._close_by(self.close_request, request)

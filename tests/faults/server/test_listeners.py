@@ -129,6 +129,17 @@ def test_case_25_a_datagram_that_was_cut_off_or_has_no_sender_is_dropped_and_cou
         assert server.metric("socketserver_sent_bytes_total") == 5
 
 
+def test_what_follows_the_line_does_not_cost_the_reply_on_a_unix_socket_either(path):
+    with serving(listen=(f"unix://{path}",)) as server:
+        for _ in range(50):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+                client.settimeout(PATIENCE)
+                client.sendall(b"line\n" + b"x" * 100_000)
+                assert read_all(client).endswith(b"line\n")
+        assert {line["outcome"] for line in server.connections(50)} == {"ok"}
+
+
 def test_a_unix_peer_that_takes_no_replies_holds_up_nobody(path):
     with (
         serving(
