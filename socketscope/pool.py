@@ -33,16 +33,11 @@ Serve = Callable[[Any], None]
 
 
 class Worker(threading.Thread):
-    """One thread of a pool.
-
-    Attributes:
-        served: How many it has served.
-    """
+    """One thread of a pool."""
 
     def __init__(self, pool: "Pool", name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.pool = pool
-        self.served = 0
 
     def run(self) -> None:
         """Accept and serve until told to leave."""
@@ -50,7 +45,12 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """Elastic threads that take from one listener."""
+    """Elastic threads that take from one listener.
+
+    Attributes:
+        served: How many were served; of two counted at once one is lost, so only a change tells anything.
+        turned: Threads that have served one since this set was last exchanged for an empty one.
+    """
 
     def __init__(self, listener: socket.socket, receive: Receive, serve: Serve, most: int, name: str) -> None:
         """Prepare; `start` and `supervise` run it.
@@ -66,6 +66,8 @@ class Pool:
         # These change in one step, without a lock; who walks through one takes a copy in one step.
         self._alive: dict[Worker, None] = {}  # the oldest first
         self._idle: set[Worker] = set()
+        self.turned: set[Worker] = set()
+        self.served = 0
         self._listener = listener
         self._receive = receive
         self._serve = serve
@@ -178,7 +180,8 @@ class Pool:
                         self._asleep = False
                         self.wake()
                     self._serve(received)
-                    worker.served += 1
+                    self.served += 1
+                    self.turned.add(worker)
                     if len(idle) >= ENOUGH:
                         break
         finally:
@@ -193,7 +196,7 @@ class Pool:
 
     def shrink(self, excess: int) -> None:
         """Let so many threads leave as they become free."""
-        self._excess = excess
+        self._excess = max(excess, 0)
 
     def _start(self) -> None:
         worker = Worker(self, f"{self._name}-worker")
