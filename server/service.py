@@ -26,20 +26,21 @@ class TimestampHandler(socketserver.StreamRequestHandler):
         Raises:
             LineTooLongError: The client was told so.
         """
-        while raw := self._read_line():
+        size = framing.read_size(self.max_line)
+        while True:
+            try:
+                raw = self.rfile.readline(size)
+            except TimeoutError:
+                self._refuse(framing.TIMED_OUT)
+                break
+            if not raw:
+                break
             if not framing.fits(raw, self.max_line):
                 self._refuse(framing.TOO_LONG)
                 raise LineTooLongError(f"more than {self.max_line} bytes")
             self.wfile.write(framing.reply(raw, time.ctime()))
             if not self.keep_alive:
                 break
-
-    def _read_line(self) -> bytes:
-        try:
-            return self.rfile.readline(framing.read_size(self.max_line))
-        except TimeoutError:
-            self._refuse(framing.TIMED_OUT)
-            return b""
 
     def _refuse(self, text: bytes) -> None:
         # Whether the client still listens or not, why it is refused stays the same.

@@ -78,9 +78,10 @@ class Log:
         expected = outcome in EXPECTED_OUTCOMES
         if self._tells_normal or not expected:
             line = self._line(
-                event,
-                "info" if expected else "warning",
                 {
+                    "timestamp": datetime.now(UTC),
+                    "level": "info" if expected else "warning",
+                    "event": event,
                     "listener": listener,
                     "peer": format_peer(record.peer),
                     "connection_id": f"{self._prefix}-{record.number}",
@@ -90,14 +91,14 @@ class Log:
                     "exchanges": record.exchanges,
                     "handle_seconds": round(seconds, 6),
                     "error": record.error,
-                },
+                }
             )
             self.writer.put(line)
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
         if always or LEVELS.index(level) >= self._least:
-            self.writer.put(self._line(event, level, fields))
+            self.writer.put(self._line({**_head(event, level), **fields}))
 
     def repeated(self, event: str, level: str = "warning", **fields: str) -> None:
         """Note an event of which there may be many; a line tells their number, at most one a second."""
@@ -122,16 +123,20 @@ class Log:
         if repeats:
             self._next_digest = now + DIGEST_INTERVAL
         return [
-            self._line(event, level, {**dict(fields), "count": count})
+            self._line({**_head(event, level), **dict(fields), "count": count})
             for (event, level, fields), count in repeats.items()
         ]
 
-    def _line(self, event: str, level: str, fields: dict[str, Any]) -> bytes:
+    def _line(self, fields: dict[str, Any]) -> bytes:
         try:
-            return self._render({"timestamp": datetime.now(UTC), "level": level, "event": event, **fields})
+            return self._render(fields)
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
             told = f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'
             return told.encode()
+
+
+def _head(event: str, level: str) -> dict[str, Any]:
+    return {"timestamp": datetime.now(UTC), "level": level, "event": event}
 
 
 def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
