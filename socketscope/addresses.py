@@ -79,9 +79,10 @@ def format_host_port(host: str, port: int) -> str:
 def format_peer(address: Any) -> str:
     """Return a peer as ``host:port``, ``[v6]:port``, a Unix path, or empty for an unbound Unix peer.
 
-    An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name.
+    An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name. An address of
+    another family is written as Python shows it.
     """
-    if isinstance(address, tuple):
+    if isinstance(address, tuple) and len(address) > 1 and isinstance(address[0], str):
         host, port, *scope = address
         if scope and "." in host:
             host = host.removeprefix("::ffff:")
@@ -89,4 +90,4 @@ def format_peer(address: Any) -> str:
     if isinstance(address, bytes):
         # An abstract Unix address: a name that begins with NUL and is any bytes.
         return address.decode("utf-8", "backslashreplace").replace("\0", "@")
-    return address or ""
+    return str(address or "")

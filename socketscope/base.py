@@ -180,11 +180,6 @@ class ObservedServer(socketserver.BaseServer, ABC):
         idle = self._pool.idle
         return idle, max(len(self._pool.workers) - idle, 0)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a thread is not done with a client: also one not counted as open, or not told of, yet."""
-        return self.threads[1] > 0
-
     def process_request(self, request: Any, client_address: Any) -> None:
         """Have the request handled by this thread once every override of this hook has returned."""
         self._handed.request = (request, client_address)
@@ -300,6 +295,12 @@ class ObservedServer(socketserver.BaseServer, ABC):
         except BaseException:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
             complain()
             return False
+
+    def _is_busy(self) -> bool:
+        """Return whether another thread has a client, be it one not admitted, or not told of, yet."""
+        if self._pool is None:
+            return False
+        return self.threads[1] > (threading.current_thread() in self._pool.workers)
 
     def _drain_in_time(self) -> None:
         if self.block_on_close:

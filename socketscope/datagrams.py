@@ -137,7 +137,7 @@ class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
 
     def drain(self) -> int:
         """Return when no handler runs, or how many still do at `drain_by`."""
-        while (self.totals.open or self.busy) and monotonic() < self.drain_by:
+        while (self.totals.open or self._is_busy()) and monotonic() < self.drain_by:
             sleep(DRAIN_LOOK)
         return self.totals.open
 

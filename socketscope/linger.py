@@ -21,29 +21,28 @@ MOST = 1024
 _CHUNK = 1 << 16
 _NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
 _TICK = 0.1
-_SO_MEMINFO = 55  # <linux>/include/uapi/asm-generic/socket.h; its first number is what the queue takes
-
-_getsockopt = socket.socket.getsockopt
+_SO_MEMINFO = 55  # <linux>/include/uapi/asm-generic/socket.h; its first number is the queue's charge
 
 
-def unread(sock: socket.socket) -> bool:
-    """Return whether the peer has sent bytes that were not received; none has where the socket is closed."""
+def unread(sock: socket.socket, *, charged: bool) -> bool:
+    """Return whether the peer has sent bytes that were not received; none has where the socket is closed.
+
+    Args:
+        sock: The socket.
+        charged: Whether the kernel charges it for its receive queue, as it does under TCP; a Unix socket's is
+            charged to the peer.
+    """
+    if charged:
+        # Costs less than to ask for the bytes, and does not let others have the interpreter.
+        try:
+            if not sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO):
+                return False
+        except OSError:
+            pass  # closed, or an older kernel
     try:
         # The base class's method: nobody is given the descriptor here.
-        descriptor = socket.socket.fileno(sock)
-        return fcntl.ioctl(descriptor, termios.FIONREAD, _NOTHING) != _NOTHING
+        return fcntl.ioctl(socket.socket.fileno(sock), termios.FIONREAD, _NOTHING) != _NOTHING
     except (OSError, ValueError):
-        return False
-
-
-def is_empty(sock: socket.socket) -> bool:
-    """Return whether nothing is in the receive queue of a TCP socket, as far as that is told at once.
-
-    The kernel charges a socket for its queue, which costs less to ask for than the number of bytes.
-    """
-    try:
-        return not _getsockopt(sock, socket.SOL_SOCKET, _SO_MEMINFO)
-    except OSError:
         return False
 
 

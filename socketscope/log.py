@@ -1,7 +1,6 @@
 """The log view: one canonical line a connection or datagram, and the few events around them.
 
-What happens on a serving thread is putting a tuple into a queue. structlog's processors make a line of it in
-the writer's thread.
+structlog's processors make a line in the thread whose event it tells; the writer's thread writes it.
 """
 
 import os

@@ -49,7 +49,7 @@ class Pool:
 
     Attributes:
         served: How many were served; of two counted at once one is lost, so only a change tells anything.
-        turned: Threads that have served one since this set was last exchanged for an empty one.
+        turned: Threads alive that have served one since this set was last exchanged for an empty one.
     """
 
     def __init__(self, listener: socket.socket, receive: Receive, serve: Serve, most: int, name: str) -> None:
@@ -186,6 +186,7 @@ class Pool:
                         break
         finally:
             idle.discard(worker)
+            self.turned.discard(worker)
             self._alive.pop(worker, None)
 
     def grow(self, wanted: int) -> None:

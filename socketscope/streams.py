@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.base import ObservedServer, Received, complain
-from socketscope.linger import Linger, is_empty, unread
+from socketscope.linger import Linger, unread
 from socketscope.paths import UnixPath
 from socketscope.pool import WATCH
 from socketscope.record import LineTooLongError, Record
@@ -40,6 +40,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 1024
     refusal = b""
+    _charged = False  # its sockets, for what is in their queues
 
     def prepare(self) -> None:
         """Set up what is observed, before anything is bound."""
@@ -48,12 +49,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         self.totals: StreamTotals = StreamTotals(self.capacity)
         self.open: dict[Any, Record] = {}
         self._linger = Linger()
-        self._charged = self.address_family != socket.AF_UNIX  # a Unix socket's queue is charged to its peer
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown`, as the base class does, also where the listener was wrapped for TLS."""
         if type(self.socket) is ssl.SSLSocket:
             self.socket.__class__ = ListeningTLSSocket
+        self._charged = self.socket.family in {socket.AF_INET, socket.AF_INET6}
         super().serve_forever(poll_interval)
 
     def get_request(self) -> Received:
@@ -81,7 +82,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if not (self._charged and is_empty(request)) and unread(request):
+        if unread(request, charged=self._charged):
             self._linger.add(request, lambda: self._close_by(self.close_request, request))
         else:
             self._close_by(self.close_request, request)
@@ -90,7 +91,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         """Close, also where a handler has left a file object of the socket open."""
         if (record := self.open.get(request)) is not None:
             # An override of process_request served it by itself, or in a process of its own.
-            self._close_record(request, record)
+            self._tell(record, self._close_record(request, record))
         request.close()
         if (descriptor := request.detach()) >= 0:
             os.close(descriptor)
@@ -98,7 +99,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
     def drain(self) -> int:
         """Return when no connection is open or about to be, or how many had to be forced at `drain_by`."""
         shut: set[Any] = set()
-        while (self.open or self.busy) and monotonic() < self.drain_by:
+        while (self.open or self._is_busy()) and monotonic() < self.drain_by:
             for request, record in list(self.open.items()):
                 if record.idle and request not in shut:
                     shut.add(request)
@@ -113,7 +114,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             sleep(WATCH)
         for request, record in list(self.open.items()):
             # Its handler does not look at its socket; it ends with the process.
-            self._close_record(request, record)
+            self._tell(record, self._close_record(request, record))
         self._linger.join(max(TICK, self.drain_by - monotonic()))
         return len(forced)
 
@@ -169,9 +170,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             self._end(request)
 
     def _end(self, request: Any) -> None:
-        if (record := self.open.get(request)) is not None:
-            self._close_record(request, record)
+        record = self.open.get(request)
+        seconds = None if record is None else self._close_record(request, record)
         self._close_by(self.shutdown_request, request)
+        # What the client waits for has been sent: its reply may have waited for the end.
+        if record is not None:
+            self._tell(record, seconds)
 
     def _close_by(self, hook: Callable[[Any], None], request: Any) -> None:
         try:
@@ -180,12 +184,17 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             complain()
             ObservedStreamServer.close_request(self, request)
 
-    def _close_record(self, request: Any, record: Record) -> None:
+    def _close_record(self, request: Any, record: Record) -> float | None:
+        """Complete a record; return how long it was open, seconds, or None where that was done before."""
         now = monotonic()
-        if self.totals.close(record, now) and self.log is not None:
-            self.log.served("connection", self.name, record, record.outcome, now - record.accepted_at)
+        closed = self.totals.close(record, now)
         record.fault = None  # its traceback would keep the frames alive, and they the record
         self.open.pop(request, None)
+        return now - record.accepted_at if closed else None
+
+    def _tell(self, record: Record, seconds: float | None) -> None:
+        if self.log is not None and seconds is not None:
+            self.log.served("connection", self.name, record, record.outcome, seconds)
 
     def _note_accept_error(self, kind: str) -> None:
         self.totals.accept_error(kind)

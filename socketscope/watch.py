@@ -102,11 +102,14 @@ class Watch:
 
     def look_at_rest(self) -> None:
         """Fill up the reserve, while nobody waits."""
+        self._waited_throughout = False
         self._look_for_excess(self._pool.idle)
 
     def _moment(self) -> _Moment:
-        turning = list(self._turned | self._pool.turned)[:_MOST_READ]
-        told = {worker: times for worker in turning if (times := _times(worker)) is not None}
+        # After a rest nothing has turned over yet: then it is the newest that are about to.
+        turning = self._turned | self._pool.turned or self._pool.workers[-RESERVE:]
+        asked = sorted(turning, key=id)[:_MOST_READ]  # the same ones again, where there are more
+        told = {worker: times for worker in asked if (times := _times(worker)) is not None}
         return _Moment(
             time.monotonic(),
             time.process_time(),

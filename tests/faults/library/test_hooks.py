@@ -303,6 +303,22 @@ def test_case_19_a_handler_may_shut_its_server_down():
     server.server_close()
 
 
+def test_a_hook_may_close_its_server_without_waiting_for_itself():
+    closed = threading.Event()
+
+    class Closes(Server):
+        def shutdown_request(self, request):
+            super().shutdown_request(request)
+            self.shutdown()
+            self.server_close()
+            closed.set()
+
+    server = Closes(Echo, drain_timeout=PATIENCE)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert ask(server) == b"x"
+    assert closed.wait(PATIENCE / 4)
+
+
 def test_a_hook_that_never_returns_does_not_outlast_the_drain():
     entered = threading.Event()
 

@@ -86,6 +86,8 @@ def test_no_urls(text, told):
         ("", ""),
         (None, ""),
         (b"\0name\xff", "@name\\xff"),
+        ((3, 1024), "(3, 1024)"),
+        (("alone",), "('alone',)"),
     ],
 )
 def test_a_client_has_one_name(address, text):

@@ -19,6 +19,7 @@ class Threads:
         self.idle = 0
         self.served = 0
         self.turned: set[str] = set()
+        self.workers = ["a"]
         self.told: list[tuple[str, int]] = []
 
     def grow(self, wanted: int) -> None:
@@ -89,8 +90,18 @@ def test_a_single_thread_that_waits_for_its_clients_gets_others_and_is_tried_aga
     assert told[-1] == ("shrink", 9)
 
 
+def test_a_single_thread_that_nobody_waited_for_stays_alone_however_busy_the_rest_is(threads):
+    seen = settled(threads, "a", ran=0.1)
+    for _ in range(3):
+        threads.told.clear()
+        threads.spent += WINDOW
+        threads.pass_time(WINDOW, "a", ran=0.1)
+        seen.look_at_rest()
+        assert threads.told == [("shrink", 0)]
+
+
 def test_a_single_thread_that_has_nothing_to_do_at_times_stays_alone(threads):
-    seen = settled(threads, "a", ran=0.7)
+    seen = settled(threads, "a", ran=0.95)
     threads.waiting = False
     seen.look(None)
     threads.waiting = True
@@ -103,6 +114,23 @@ def test_where_nothing_is_busy_what_waits_gets_a_thread_each(threads):
         threads.pass_time(0.01, "a", ran=0.1)
         seen.look(None)
     assert threads.told == [("grow", 40)]
+
+
+def test_after_a_rest_a_thread_that_gets_no_core_gets_no_company(threads):
+    seen = Watch(threads)
+    for _ in range(3):
+        threads.delayed["a"] = threads.delayed.get("a", 0.0) + 0.007
+        threads.now += 0.01
+        threads.spent += 0.003
+        threads.served += 1
+        seen.look(None)
+    assert threads.told == []
+
+
+def test_the_same_threads_are_asked_again_where_there_are_too_many_to_ask_all(threads):
+    many = [f"t{number}" for number in range(300)]
+    seen = settled(threads, *many, ran=0.0, delayed=0.003)
+    assert decided(threads, seen, *many, ran=0.0, delayed=0.01)[-1] == ("shrink", 299)
 
 
 def test_where_all_are_held_and_busy_a_few_more_start(threads):
