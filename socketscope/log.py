@@ -37,7 +37,7 @@ class Served(Protocol):
     error: str | None
 
 
-_JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+_JSON_OPTIONS = orjson.OPT_UTC_Z
 
 
 class Log:
@@ -148,7 +148,8 @@ def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
             except TypeError:
                 # A path, or an error's text, that is no UTF-8; what else JSON cannot hold orjson escapes.
                 line = json(None, "", _printable(fields))
-            return line
+            # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
+            return line + b"\n"
 
         return render_json
     console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
