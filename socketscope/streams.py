@@ -173,7 +173,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         record = self.open.get(request)
         seconds = None if record is None else self._close_record(request, record)
         self._close_by(self.shutdown_request, request)
-        # What the client waits for has been sent: its reply may have waited for the end.
+        # A client may wait for this end, and no client waits for the log.
         if record is not None:
             self._tell(record, seconds)
 
