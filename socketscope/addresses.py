@@ -82,12 +82,12 @@ def format_peer(address: Any) -> str:
     An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name. An address of
     another family is written as Python shows it.
     """
-    if isinstance(address, tuple) and len(address) > 1 and isinstance(address[0], str):
-        host, port, *scope = address
-        if scope and "." in host:
-            host = host.removeprefix("::ffff:")
-        return format_host_port(host, port)
-    if isinstance(address, bytes):
-        # An abstract Unix address: a name that begins with NUL and is any bytes.
-        return address.decode("utf-8", "backslashreplace").replace("\0", "@")
+    match address:
+        case str(host), int(port):
+            return f"{host}:{port}"
+        case str(host), int(port), _, _:
+            return format_host_port(host.removeprefix("::ffff:") if "." in host else host, port)
+        case bytes():
+            # An abstract Unix address: a name that begins with NUL and is any bytes.
+            return address.decode("utf-8", "backslashreplace").replace("\0", "@")
     return str(address or "")

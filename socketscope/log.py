@@ -88,7 +88,7 @@ class Log:
                     "received_bytes": record.received,
                     "sent_bytes": record.sent,
                     "exchanges": record.exchanges,
-                    "handle_seconds": round(seconds, 6),
+                    "handle_seconds": int(seconds * 1e6) / 1e6,  # round() takes a tenth of all this
                     "error": record.error,
                 }
             )
