@@ -37,9 +37,6 @@ class Served(Protocol):
     error: str | None
 
 
-_JSON_OPTIONS = orjson.OPT_UTC_Z
-
-
 class Log:
     """Turns records and events into lines on a descriptor.
 
@@ -140,7 +137,7 @@ def _head(event: str, level: str) -> dict[str, Any]:
 
 def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
     if form == "json":
-        json: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=_JSON_OPTIONS)
+        json: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=orjson.OPT_UTC_Z)
 
         def render_json(fields: dict[str, Any]) -> bytes:
             try:

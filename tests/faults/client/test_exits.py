@@ -101,9 +101,7 @@ def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, num
     with serving(never_answer) as target:
         options = ("--target", target, "--forever", *FAST[:2])
         ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options)
-    assert ended.returncode == status
-    assert "attempted" in ended.stdout
-    assert ended.stderr == ""
+    assert_ended_by_a_signal(ended, status)
 
 
 @SIGNALS
@@ -111,9 +109,7 @@ def test_a_signal_while_nobody_can_be_reached_comes_before_that(tmp_path, number
     port = free_port()
     options = ("--target", nobody(), "--forever", "--metrics", f"127.0.0.1:{port}")
     ended = interrupted(number, lambda: REFUSED.search(scraped(port)), write(tmp_path, ASK), *options)
-    assert ended.returncode == status
-    assert "attempted" in ended.stdout
-    assert ended.stderr == ""
+    assert_ended_by_a_signal(ended, status)
 
 
 @SIGNALS
@@ -126,6 +122,12 @@ def test_a_signal_ends_the_wait_for_a_last_scrape(tmp_path, number, status):
         )
     assert ended.returncode == status
     assert ended.stdout.startswith("PASS\n")
+
+
+def assert_ended_by_a_signal(ended: subprocess.CompletedProcess[str], status: int) -> None:
+    assert ended.returncode == status
+    assert "attempted" in ended.stdout
+    assert ended.stderr == ""
 
 
 def interrupted(number: int, going: Callable[[], Any], *arguments: str) -> subprocess.CompletedProcess[str]:

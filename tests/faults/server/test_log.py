@@ -178,7 +178,7 @@ def test_a_line_is_written_soon_after_its_event():
     process.terminate()
     process.communicate()
     # 200 ms is what is promised; a machine may be slow.
-    assert min(late) < 1
+    assert sorted(late)[2] < 1
 
 
 @pytest.mark.parametrize("name", [HOSTILE, b"forged\x1b[2J\xff"])
