@@ -1,5 +1,8 @@
 """Lines of the timestamp service, as bytes in and bytes out. No I/O."""
 
+import time
+from functools import lru_cache
+
 LONGEST_ENDING = 2
 """Bytes of CRLF."""
 
@@ -23,6 +26,8 @@ def fits(raw: bytes, max_line: int) -> bool:
     return len(raw) <= max_line or len(content(raw)) <= max_line
 
 
-def reply(raw: bytes, moment: str) -> bytes:
-    """Return the line as it was received, ending included, with the time before it."""
-    return b"[%b] %b" % (moment.encode("ascii"), raw)
+@lru_cache(maxsize=1)
+def stamp(second: int) -> bytes:
+    """Return what a reply has before the line, which it repeats: the time, given in seconds since 1970."""
+    # Of thousands of replies a second, one has it made.
+    return b"[%b] " % time.ctime(second).encode("ascii")

@@ -1,8 +1,8 @@
 """The handler of the timestamp service, as the standard library would have it."""
 
 import socketserver
-import time
 from contextlib import suppress
+from time import time
 from typing import cast
 
 from server import framing
@@ -35,10 +35,10 @@ class TimestampHandler(socketserver.StreamRequestHandler):
                 break
             if not raw:
                 break
-            if not framing.fits(raw, self.max_line):
+            if len(raw) > self.max_line and not framing.fits(raw, self.max_line):
                 self._refuse(framing.TOO_LONG)
                 raise LineTooLongError(f"more than {self.max_line} bytes")
-            self.wfile.write(framing.reply(raw, time.ctime()))
+            self.request.sendall(framing.stamp(int(time())) + raw)
             if not self.keep_alive:
                 break
 
@@ -57,7 +57,7 @@ class TimestampDatagramHandler(socketserver.DatagramRequestHandler):
         """Answer."""
         raw = self.rfile.read()
         fits = framing.fits(raw, self.max_line)
-        self.wfile.write(framing.reply(raw, time.ctime()) if fits else framing.TOO_LONG)
+        self.wfile.write(framing.stamp(int(time())) + raw if fits else framing.TOO_LONG)
 
 
 def datagram_handler_with(max_line: int) -> type[TimestampDatagramHandler]:

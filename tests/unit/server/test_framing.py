@@ -1,3 +1,5 @@
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +12,10 @@ def test_content_is_the_line_without_its_ending(content, ending):
     assert framing.content(content + ending) == content
 
 
-@given(st.binary())
-def test_a_reply_holds_the_line_exactly(raw):
-    assert framing.reply(raw, "now") == b"[now] " + raw
+@given(st.lists(st.integers(0, 2**32)))
+def test_a_stamp_is_the_time_of_its_second(seconds):
+    for second in seconds:
+        assert framing.stamp(second) == f"[{time.ctime(second)}] ".encode()
 
 
 @given(st.integers(1, 50), st.integers(0, 60), st.sampled_from([b"", b"\n", b"\r\n"]))
