@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import resource
 import signal
 import socketserver
@@ -176,7 +177,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         False: handler or datagram_handler_with(max_line),
     }
     backlog = _within_somaxconn(backlog)
-    sys.setswitchinterval(max(sys.getswitchinterval(), checked.max_connections * SWITCH_PER_CONNECTION))
+    _suit_threads(checked.max_connections)
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     servers = []
@@ -193,6 +194,14 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
+
+
+def _suit_threads(connections: int) -> None:
+    """Set what the process' threads have in common, for one a connection."""
+    sys.setswitchinterval(max(sys.getswitchinterval(), connections * SWITCH_PER_CONNECTION))
+    # A sandbox may not know of it.
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,9 @@ def test_lists_in_the_environment_are_parted_by_spaces():
         assert server.metric("socketserver_connections_limit") == 7
     finally:
         server.close()
+
+
+def test_its_threads_leave_the_core_to_who_has_it():
+    with serving() as server:
+        threads = Path(f"/proc/{server.process.pid}/task").iterdir()
+        assert {os.sched_getscheduler(int(thread.name)) for thread in threads} == {os.SCHED_BATCH}
