@@ -58,16 +58,15 @@ class Uncounted(ObservedStreamServer):
     def prepare(self) -> None:
         """Have totals that count nothing."""
         super().prepare()
-        self.totals = _NoTotals(self.capacity)
+        self.totals = _NoTotals(self.capacity, {})
 
 
 class _NoTotals(StreamTotals):
     def accept(self) -> bool:
         return True
 
-    def progress(self, record: Record, now: float, *, replied: bool) -> None:  # noqa: ARG002 - the base's
-        record.recorded_at = now
-        record.recorded_exchanges = record.exchanges
+    def add(self, record: Record) -> None:
+        record.responses.clear()
 
     def close(self, record: Record, now: float) -> bool:  # noqa: ARG002 - the base's signature
         record.closed = True

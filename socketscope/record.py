@@ -35,8 +35,10 @@ EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
 REJECT_REASONS = ("capacity", "verify")
 ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
 
-PROGRESS_INTERVAL = 1.0
-"""Seconds after which a stream without exchanges is recorded while it lives."""
+MOST_RESPONSES = 100
+"""Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
+
+UNLIMITED = Limits()
 
 _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
@@ -57,6 +59,7 @@ class Record:
         received: Bytes.
         sent: Bytes.
         exchanges: Turns from receiving to sending.
+        responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         error: What went wrong, for a person; None when nothing did.
     """
 
@@ -67,32 +70,35 @@ class Record:
         "exchanges",
         "failure",
         "fault",
+        "limits",
         "number",
         "peer",
-        "pending",
         "received",
-        "recorded_at",
-        "recorded_exchanges",
         "recorded_received",
         "recorded_sent",
         "replied_at",
+        "replying",
         "request_began_at",
         "requested_at",
+        "responses",
         "sending",
         "sent",
         "stalled",
         "totals",
     )
 
-    def __init__(self, totals: "StreamTotals", number: int, peer: Any, now: float) -> None:
+    def __init__(
+        self, totals: "StreamTotals", number: int, peer: Any, now: float, limits: Limits = UNLIMITED
+    ) -> None:
         self.totals = totals
         self.number = number
         self.peer = peer
-        self.accepted_at = self.request_began_at = self.requested_at = now
-        self.replied_at = self.recorded_at = now
+        self.limits = limits
+        self.accepted_at = self.request_began_at = self.requested_at = self.replied_at = now
         self.received = self.sent = self.exchanges = 0
-        self.recorded_received = self.recorded_sent = self.recorded_exchanges = 0
-        self.pending = False  # something was received and not yet answered
+        self.recorded_received = self.recorded_sent = 0  # what of it is in the totals
+        self.replying = False  # a reply was begun, and it is not known whether it has ended
+        self.responses: list[float] = []
         self.sending = False  # the last bytes went out, not in
         self.stalled = 0.0  # seconds that this reply has waited for its client
         self.closed = False  # its totals are final
@@ -101,51 +107,84 @@ class Record:
         self.error: str | None = None
 
     def took(self, size: int, now: float) -> None:
-        """Note a receive; a size of 0 is the end of the peer's data."""
-        if not size:
-            if self.pending:
-                self.requested_at = now
-            return
-        if self.exchanges != self.recorded_exchanges or now - self.recorded_at >= PROGRESS_INTERVAL:
-            self.totals.progress(self, now, replied=True)
-        if self.sending:
+        """Note a receive; a size of 0 is the end of the peer's data.
+
+        Raises:
+            TimeoutError: The request took longer than it may.
+        """
+        if not self.sending:
+            # A peer that sends a little now and then never lets a receive wait for long.
+            if self.received and now > self.input_deadline():
+                raise self.overdue()
+        elif size:
+            if self.replying:  # as pause() has it; a call would take as long as all this
+                self.replying = False
+                self.responses.append(self.replied_at - self.requested_at)
             self.sending = False
             self.stalled = 0.0
             self.request_began_at = now
-        self.pending = True
-        self.received += size
-        self.requested_at = now
+        if size or self.pending:
+            self.received += size
+            self.requested_at = now
 
     def gave(self, size: int, now: float) -> None:
         """Note a send."""
-        if self.pending:
-            self.pending = False
-            self.exchanges += 1
-        elif now - self.recorded_at >= PROGRESS_INTERVAL:
-            self.totals.progress(self, now, replied=False)
-        self.sending = True
+        if not self.sending:
+            if self.received:
+                self.exchanges += 1
+                self.replying = True
+                if not self.exchanges % MOST_RESPONSES:
+                    self.totals.add(self)
+            self.sending = True
         self.sent += size
         self.replied_at = now
 
-    def pause(self, now: float) -> None:
-        """Note that the next bytes are waited for, so that what was done is complete for now."""
-        if self.received != self.recorded_received or self.sent != self.recorded_sent:
-            self.totals.progress(self, now, replied=True)
+    def pause(self) -> None:
+        """Note that the next bytes are waited for, so that an exchange has ended."""
+        if self.replying:
+            self.replying = False
+            self.responses.append(self.replied_at - self.requested_at)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was received and not yet answered."""
+        return self.received > 0 and not self.sending
+
+    @property
+    def has_news(self) -> bool:
+        """Whether it is open and did something that is not in the totals yet."""
+        return not self.closed and bool(
+            self.responses or self.received != self.recorded_received or self.sent != self.recorded_sent
+        )
 
     @property
     def idle(self) -> bool:
         """Whether it has had an exchange and nothing was received since."""
         return self.sending and self.exchanges > 0
 
-    def input_deadline(self, limits: Limits) -> float:
+    def input_deadline(self) -> float:
         """Return until when the next bytes may come: of the request under way, or of the next one."""
+        limits = self.limits
         if self.sending:
             return math.inf if limits.idle_timeout is None else self.replied_at + limits.idle_timeout
         return math.inf if limits.read_timeout is None else self.request_began_at + limits.read_timeout
 
-    def output_left(self, limits: Limits) -> float:
+    def output_left(self) -> float:
         """Return for how many seconds more this reply may wait for its client to take it."""
-        return math.inf if limits.write_timeout is None else limits.write_timeout - self.stalled
+        allowed = self.limits.write_timeout
+        return math.inf if allowed is None else allowed - self.stalled
+
+    def overdue(self) -> TimeoutError:
+        """Note, and return, that the next bytes did not come by their deadline."""
+        error = TimeoutError("the client did not send in time")
+        self.fail("idle_timeout" if self.idle else "read_timeout", error)
+        return error
+
+    def not_taken(self) -> TimeoutError:
+        """Note, and return, that a reply was not taken by its deadline."""
+        error = TimeoutError("the client did not take the reply in time")
+        self.fail("write_timeout", error)
+        return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
         """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""

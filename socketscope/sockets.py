@@ -9,11 +9,13 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from io import BufferedReader
 from time import monotonic
 from typing import Any, TypeVar
 
-from socketscope.limits import Limits
-from socketscope.observed import GONE, Observed, not_taken, timed_out
+from socketscope.observed import GONE, Observed
+from socketscope.reader import Reader
 from socketscope.record import Record
 
 TICK = 0.1
@@ -31,7 +33,6 @@ _send = socket.socket.send
 _sendmsg = socket.socket.sendmsg
 _sendto = socket.socket.sendto
 _gettimeout = socket.socket.gettimeout
-_UNLIMITED = Limits()
 
 # As plain numbers: the operators of an enumeration's members take longer than a system call.
 _AF_UNIX = int(socket.AF_UNIX)
@@ -70,22 +71,24 @@ class ListeningSocket(socket.socket):
 
 
 class ObservedSocket(Observed, socket.socket):
-    """A stream socket that counts for its record; without one it is a plain socket."""
+    """A stream socket that counts for its record; without one it is a plain socket.
 
-    __slots__ = ("_at_once", "_bare", "_limits", "_patience", "record")
+    Attributes:
+        bare: Whether somebody has its descriptor, and may wait there.
+    """
+
+    __slots__ = ("_at_once", "_patience", "bare", "record")
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
         self.record = None
-        self._limits = _UNLIMITED
         self._patience = None
         self._at_once = 0  # the flag of a send that must not wait unseen
-        self._bare = False  # somebody has its descriptor, and may wait there
+        self.bare = False
 
-    def observe(self, record: Record, limits: Limits) -> None:
-        """Count for this record, and hold the peer to these limits, from now on."""
+    def observe(self, record: Record) -> None:
+        """Count for this record, and hold the peer to its limits, from now on."""
         self.record = record
-        self._limits = limits
         self._at_once = _MSG_DONTWAIT
         if (timeout := _gettimeout(self)) is not None:
             self.settimeout(timeout)
@@ -105,50 +108,57 @@ class ObservedSocket(Observed, socket.socket):
     def fileno(self) -> int:
         """Return the descriptor, on which others wait as long as they like."""
         # A child process, or os.read, would take the end of a tick for an error.
-        if not self._bare and self.record is not None and super().fileno() >= 0:
-            self._bare = True
+        if not self.bare and self.record is not None and super().fileno() >= 0:
+            self.bare = True
             set_kernel_timeout(self, socket.SO_RCVTIMEO, math.inf)
         return super().fileno()
 
+    def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
+        """Return a file object, as the base class does."""
+        if mode != "rb" or buffering not in {None, -1}:
+            return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
+        self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
+        return BufferedReader(Reader(self, "r"))
+
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
-        if flags or self._bare:
-            data = self._receive(flags, lambda: _recv(self, bufsize, flags))
+        if flags or self.bare:
+            data = self._receive(flags, partial(_recv, self, bufsize, flags))
         else:
             try:
                 data = _recv(self, bufsize)
             except OSError as error:
-                data = self._receive_late(error, flags, lambda: _recv(self, bufsize))
+                data = self.receive_late(error, flags, partial(_recv, self, bufsize))
         self._took(len(data), flags)
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
-        if flags or self._bare:
-            size = self._receive(flags, lambda: _recv_into(self, buffer, nbytes, flags))
+        if flags or self.bare:
+            size = self._receive(flags, partial(_recv_into, self, buffer, nbytes, flags))
         else:
             try:
                 size = _recv_into(self, buffer, nbytes)
             except OSError as error:
-                size = self._receive_late(error, flags, lambda: _recv_into(self, buffer, nbytes))
+                size = self.receive_late(error, flags, partial(_recv_into, self, buffer, nbytes))
         self._took(size, flags)
         return size
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
-        received = self._receive(flags, lambda: _recvfrom(self, bufsize, flags))
+        received = self._receive(flags, partial(_recvfrom, self, bufsize, flags))
         self._took(len(received[0]), flags)
         return received
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """Receive into a buffer with the sender's address, as the base class does."""
-        received = self._receive(flags, lambda: _recvfrom_into(self, buffer, nbytes, flags))
+        received = self._receive(flags, partial(_recvfrom_into, self, buffer, nbytes, flags))
         self._took(received[0], flags)
         return received
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """Receive with ancillary data, as the base class does."""
-        received = self._receive(flags, lambda: _recvmsg(self, bufsize, ancbufsize, flags))
+        received = self._receive(flags, partial(_recvmsg, self, bufsize, ancbufsize, flags))
         self._took(len(received[0]), flags)
         return received
 
@@ -156,7 +166,7 @@ class ObservedSocket(Observed, socket.socket):
         self, buffers: Any, ancbufsize: int = 0, flags: int = 0
     ) -> tuple[int, list[Any], int, Any]:
         """Receive into buffers with ancillary data, as the base class does."""
-        received = self._receive(flags, lambda: _recvmsg_into(self, buffers, ancbufsize, flags))
+        received = self._receive(flags, partial(_recvmsg_into, self, buffers, ancbufsize, flags))
         self._took(received[0], flags)
         return received
 
@@ -165,13 +175,19 @@ class ObservedSocket(Observed, socket.socket):
         try:
             size = _send(self, data, flags | self._at_once)
         except OSError as error:
-            size = self._send_late(error, flags, lambda: _send(self, data, flags))
+            size = self._send_late(error, flags, partial(_send, self, data, flags))
         self._gave(size)
         return size
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it."""
-        done = self.send(data, flags)
+        try:
+            done = _send(self, data, flags | self._at_once)
+        except OSError as error:
+            done = self._send_late(error, flags, partial(_send, self, data, flags))
+        # Neither by send() nor by _gave(): every reply comes this way, and calls add up.
+        if done and (record := self.record) is not None:
+            record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as rest:
@@ -183,7 +199,7 @@ class ObservedSocket(Observed, socket.socket):
         try:
             size = _sendmsg(self, buffers, ancdata, flags | self._at_once, address)
         except OSError as error:
-            size = self._send_late(error, flags, lambda: _sendmsg(self, buffers, ancdata, flags, address))
+            size = self._send_late(error, flags, partial(_sendmsg, self, buffers, ancdata, flags, address))
         self._gave(size)
         return size
 
@@ -194,7 +210,7 @@ class ObservedSocket(Observed, socket.socket):
         try:
             size = _sendto(self, data, flags | self._at_once, address)
         except OSError as error:
-            size = self._send_late(error, flags, lambda: _sendto(self, data, flags, address))
+            size = self._send_late(error, flags, partial(_sendto, self, data, flags, address))
         self._gave(size)
         return size
 
@@ -206,27 +222,18 @@ class ObservedSocket(Observed, socket.socket):
             file.seek(offset)
         return self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined, no-any-return]  # not in typeshed
 
-    def _tick(self) -> None:
-        """Have a receive look up once a tick, or as soon as its handler wants it to."""
-        self._bare = False
-        tick = TICK if self._patience is None else min(self._patience, TICK)
-        set_kernel_timeout(self, socket.SO_RCVTIMEO, tick or TICK)
+    def receive_late(self, error: OSError, flags: int, receive: Callable[[], _Received]) -> _Received:
+        """Go on where a receive failed: wait to the deadline, or note that the peer is gone.
 
-    def _receive(self, flags: int, receive: Callable[[], _Received]) -> _Received:
-        """Receive in one of the rarer ways."""
-        if self._bare:
-            self._tick()
-        failed: OSError = BlockingIOError()
-        # A tick would cut a wait for all bytes short.
-        if not flags & socket.MSG_WAITALL or flags & socket.MSG_DONTWAIT or self.gettimeout() == 0:
-            try:
-                return receive()
-            except OSError as error:
-                failed = error
-        return self._receive_late(failed, flags, receive)
+        Args:
+            error: How it failed.
+            flags: What it was called with.
+            receive: Tries it again.
 
-    def _receive_late(self, error: OSError, flags: int, receive: Callable[[], _Received]) -> _Received:
-        """Go on where a receive failed: wait to the deadline, or note that the peer is gone."""
+        Raises:
+            OSError: It failed for good; BlockingIOError where its handler does not want to wait.
+            TimeoutError: A deadline has passed.
+        """
         record = self.record
         patience = 0.0 if flags & socket.MSG_DONTWAIT else self.gettimeout()
         if isinstance(error, BlockingIOError) and patience != 0:
@@ -234,13 +241,13 @@ class ObservedSocket(Observed, socket.socket):
             now = monotonic()
             impatient_at = now - min(patience, TICK) + patience
             if record is not None:
-                record.pause(now)
+                record.pause()
             try:
                 while isinstance(error, BlockingIOError):
-                    deadline = math.inf if record is None else record.input_deadline(self._limits)
+                    deadline = math.inf if record is None else record.input_deadline()
                     left = min(deadline, impatient_at) - monotonic()
                     if record is not None and left <= 0:
-                        raise timed_out(record)
+                        raise record.overdue()
                     set_kernel_timeout(self, socket.SO_RCVTIMEO, left)
                     try:
                         return receive()
@@ -253,6 +260,25 @@ class ObservedSocket(Observed, socket.socket):
             record.lose(error)
         raise error
 
+    def _tick(self) -> None:
+        """Have a receive look up once a tick, or as soon as its handler wants it to."""
+        self.bare = False
+        tick = TICK if self._patience is None else min(self._patience, TICK)
+        set_kernel_timeout(self, socket.SO_RCVTIMEO, tick or TICK)
+
+    def _receive(self, flags: int, receive: Callable[[], _Received]) -> _Received:
+        """Receive in one of the rarer ways."""
+        if self.bare:
+            self._tick()
+        failed: OSError = BlockingIOError()
+        # A tick would cut a wait for all bytes short.
+        if not flags & socket.MSG_WAITALL or flags & socket.MSG_DONTWAIT or self.gettimeout() == 0:
+            try:
+                return receive()
+            except OSError as error:
+                failed = error
+        return self.receive_late(failed, flags, receive)
+
     def _send_late(self, error: OSError, flags: int, send: Callable[[], int]) -> int:
         """Go on where a send failed: wait for the peer as long as a reply may, or note that it is gone."""
         record = self.record
@@ -262,7 +288,7 @@ class ObservedSocket(Observed, socket.socket):
             patience = math.inf if self._patience is None else self._patience
             began = monotonic()
             try:
-                if (left := min(record.output_left(self._limits), patience)) > 0:
+                if (left := min(record.output_left(), patience)) > 0:
                     set_kernel_timeout(self, socket.SO_SNDTIMEO, left)
                     return send()
             except OSError as again:
@@ -270,7 +296,7 @@ class ObservedSocket(Observed, socket.socket):
             finally:
                 record.stalled += monotonic() - began
             if isinstance(error, BlockingIOError):
-                raise not_taken(record)
+                raise record.not_taken()
         if error.errno in GONE:
             record.fail("reset", error)
         raise error

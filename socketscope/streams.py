@@ -7,6 +7,7 @@ import socketserver
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
@@ -46,8 +47,8 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         """Set up what is observed, before anything is bound."""
         super().prepare()
         self.socket = ListeningSocket(fileno=self.socket.detach())
-        self.totals: StreamTotals = StreamTotals(self.capacity)
         self.open: dict[Any, Record] = {}
+        self.totals: StreamTotals = StreamTotals(self.capacity, self.open)
         self._linger = Linger()
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
@@ -83,7 +84,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
         except OSError:
             pass
         if unread(request, charged=self._charged):
-            self._linger.add(request, lambda: self._close_by(self.close_request, request))
+            self._linger.add(request, partial(self._close_by, self.close_request, request))
         else:
             self._close_by(self.close_request, request)
 
@@ -128,12 +129,12 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
                 self._reject(request, "capacity")
                 return False
             self.capacity.wait(TICK)
-        record = Record(self.totals, next(_numbers), client_address, monotonic())
+        record = Record(self.totals, next(_numbers), client_address, monotonic(), self.limits)
         self.open[request] = record
         if type(request) is ssl.SSLSocket:
             request.__class__ = ObservedTLSSocket
         if isinstance(request, (ObservedSocket, ObservedTLSSocket)):
-            request.observe(record, self.limits)
+            request.observe(record)
         return True
 
     def _reject(self, request: Any, reason: str) -> None:
@@ -150,7 +151,7 @@ class ObservedStreamServer(ObservedServer, socketserver.TCPServer):
             if self.refusal and not isinstance(request, ssl.SSLSocket):
                 request.send(self.refusal)
             request.shutdown(socket.SHUT_WR)
-        self._linger.add(request, lambda: self._close_by(self.close_request, request))
+        self._linger.add(request, partial(self._close_by, self.close_request, request))
 
     def _note_failure(self, request: Any, client_address: Any, error: BaseException) -> None:
         record = self.open.get(request)

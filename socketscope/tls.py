@@ -14,8 +14,7 @@ from errno import ECONNABORTED
 from time import monotonic
 from typing import Any, TypeVar
 
-from socketscope.limits import Limits
-from socketscope.observed import GONE, Observed, not_taken, timed_out
+from socketscope.observed import GONE, Observed
 from socketscope.record import Record
 
 _Done = TypeVar("_Done")
@@ -51,14 +50,12 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
     """A TLS socket that counts its plain bytes for its record."""
 
     record: Record | None = None
-    _limits = Limits()
     _patience: float | None = None
 
-    def observe(self, record: Record, limits: Limits) -> None:
-        """Count for this record, and hold the peer to these limits, from now on."""
+    def observe(self, record: Record) -> None:
+        """Count for this record, and hold the peer to its limits, from now on."""
         self._patience = self.gettimeout()
         self.record = record
-        self._limits = limits
 
     def settimeout(self, value: float | None) -> None:
         """Set the handler's own timeout, which holds beside the deadlines."""
@@ -74,9 +71,9 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
             super().do_handshake(block)
             return
         try:
-            self._by(record.input_deadline(self._limits), super().do_handshake)
+            self._by(record.input_deadline(), super().do_handshake)
         except TimeoutError:
-            raise timed_out(record) from None
+            raise record.overdue() from None
         except ssl.SSLEOFError as error:
             record.fault = error
             raise
@@ -88,12 +85,11 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
         """Receive plain bytes, as the base class does; its other ways to receive end here too."""
         if (record := self.record) is None:
             return super().read(len, buffer)
-        if record.exchanges != record.recorded_exchanges:
-            record.pause(monotonic())
+        record.pause()
         try:
-            received = self._by(record.input_deadline(self._limits), super().read, len, buffer)
+            received = self._by(record.input_deadline(), super().read, len, buffer)
         except TimeoutError:
-            raise timed_out(record) from None
+            raise record.overdue() from None
         except OSError as error:
             if error.errno in GONE or isinstance(error, ssl.SSLEOFError):
                 record.lose(error)
@@ -107,9 +103,9 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
             return super().send(data, flags)
         began = monotonic()
         try:
-            size = self._by(began + record.output_left(self._limits), super().send, data, flags)
+            size = self._by(began + record.output_left(), super().send, data, flags)
         except TimeoutError:
-            raise not_taken(record) from None
+            raise record.not_taken() from None
         except OSError as error:
             if error.errno in GONE or isinstance(error, ssl.SSLEOFError):
                 record.fail("reset", error)

@@ -1,8 +1,9 @@
 """What all connections of a listener did, behind one lock, so that every snapshot of it is consistent."""
 
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from socketscope.distribution import Distribution
 from socketscope.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
@@ -44,9 +45,13 @@ class Figures:
     accept_errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCEPT_ERRORS, 0))
     received: int = 0
     sent: int = 0
-    exchanges: int = 0
     response: Distribution = field(default_factory=Distribution)
     handle: Distribution = field(default_factory=Distribution)
+
+    @property
+    def exchanges(self) -> int:
+        """Exchanges that have ended."""
+        return sum(self.response.counts)
 
     @property
     def open(self) -> int:
@@ -61,8 +66,15 @@ class StreamTotals:
         capacity: What admits them; shared by the listeners of a process.
     """
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, records: Mapping[Any, Record]) -> None:
+        """Begin at nothing.
+
+        Args:
+            capacity: What admits connections.
+            records: Those of the open ones, which change as they live; they are asked at each snapshot.
+        """
         self.capacity = capacity
+        self._records = records
         self._figures = Figures()
 
     def accept(self) -> bool:
@@ -85,18 +97,11 @@ class StreamTotals:
         with self.capacity.lock:
             self._figures.accept_errors[error] += 1
 
-    def progress(self, record: Record, now: float, *, replied: bool) -> None:
-        """Add what an open connection did since it was last recorded.
-
-        Args:
-            record: The connection.
-            now: The time, on the record's clock.
-            replied: Whether its latest exchange, if that is not recorded yet, has ended.
-        """
+    def add(self, record: Record) -> None:
+        """Add what an open connection did since it was last asked."""
         with self.capacity.lock:
             if not record.closed:
-                self._add(record, replied=replied)
-                record.recorded_at = now
+                self._add([record])
 
     def close(self, record: Record, now: float) -> bool:
         """Add the rest of a connection and count its outcome; return False where that was done before."""
@@ -105,8 +110,13 @@ class StreamTotals:
             if record.closed:
                 return False
             record.closed = True
-            self._add(record, replied=True)
+            if record.responses:
+                self._add([record])
             figures = self._figures
+            figures.received += record.received - record.recorded_received
+            figures.sent += record.sent - record.recorded_sent
+            if record.replying:
+                figures.response.observe(record.replied_at - record.requested_at)
             figures.closed[record.outcome] += 1
             figures.handle.observe(now - record.accepted_at)
             capacity.open -= 1
@@ -121,6 +131,8 @@ class StreamTotals:
     def snapshot(self) -> Figures:
         """Return all figures as they were at one moment."""
         with self.capacity.lock:
+            # A copy, in one step: they come and go.
+            self._add(record for record in list(self._records.values()) if record.has_news)
             figures = self._figures
             return Figures(
                 figures.accepted,
@@ -129,20 +141,22 @@ class StreamTotals:
                 figures.accept_errors.copy(),
                 figures.received,
                 figures.sent,
-                figures.exchanges,
                 figures.response.copy(),
                 figures.handle.copy(),
             )
 
-    def _add(self, record: Record, *, replied: bool) -> None:
+    def _add(self, records: Iterable[Record]) -> None:
         figures = self._figures
-        figures.received += record.received - record.recorded_received
-        figures.sent += record.sent - record.recorded_sent
-        record.recorded_received, record.recorded_sent = record.received, record.sent
-        if replied and record.exchanges != record.recorded_exchanges:
-            record.recorded_exchanges = record.exchanges
-            figures.exchanges += 1
-            figures.response.observe(record.replied_at - record.requested_at)
+        ended: list[float] = []
+        for record in records:
+            # Its thread goes on meanwhile.
+            received, sent, responses = record.received, record.sent, record.responses[:]
+            figures.received += received - record.recorded_received
+            figures.sent += sent - record.recorded_sent
+            record.recorded_received, record.recorded_sent = received, sent
+            ended += responses
+            del record.responses[: len(responses)]
+        figures.response.observe_sorted(sorted(ended))
 
 
 @dataclass(slots=True)

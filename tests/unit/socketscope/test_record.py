@@ -1,22 +1,32 @@
 import math
 import re
+import sys
+import threading
 
 import pytest
 
 from socketscope import Limits
-from socketscope.record import Record, describe
+from socketscope.record import MOST_RESPONSES, Record, describe
 from socketscope.totals import Capacity, StreamTotals
 
-
-@pytest.fixture
-def totals():
-    return StreamTotals(Capacity(2))
+LIMITS = Limits(read_timeout=10, idle_timeout=60)
 
 
 @pytest.fixture
-def record(totals):
+def records():
+    return {}
+
+
+@pytest.fixture
+def totals(records):
+    return StreamTotals(Capacity(2), records)
+
+
+@pytest.fixture
+def record(totals, records):
     assert totals.accept()
-    return Record(totals, 1, ("127.0.0.1", 1), 100.0)
+    records["socket"] = Record(totals, 1, ("127.0.0.1", 1), 100.0, LIMITS)
+    return records["socket"]
 
 
 def test_an_exchange_is_a_turn_from_receiving_to_sending(record, totals):
@@ -42,33 +52,65 @@ def test_what_is_sent_before_anything_was_received_is_no_exchange(record):
     assert record.exchanges == 1
 
 
-def test_an_exchange_is_recorded_when_the_next_one_begins(record, totals):
+def test_an_exchange_has_ended_when_the_next_one_begins(record, totals):
     record.took(1, 100.1)
     record.gave(1, 100.2)
     assert totals.snapshot().exchanges == 0
     record.took(1, 100.3)
     assert totals.snapshot().exchanges == 1
-    assert totals.snapshot().received == 1
 
 
-def test_an_exchange_is_recorded_when_the_next_one_is_waited_for(record, totals):
+def test_an_exchange_has_ended_when_the_next_one_is_waited_for(record, totals):
     record.took(1, 100.1)
     record.gave(1, 100.2)
-    record.pause(100.3)
-    record.pause(100.4)
-    figures = totals.snapshot()
-    assert (figures.exchanges, figures.received, figures.sent) == (1, 1, 1)
+    assert totals.snapshot().sent == 1
+    record.pause()
+    record.pause()
+    assert totals.snapshot().exchanges == 1
     totals.close(record, 101.0)
     assert totals.snapshot().exchanges == 1
 
 
-@pytest.mark.parametrize("direction", ["took", "gave"])
-def test_a_stream_without_exchanges_is_recorded_once_a_second(record, totals, direction):
-    for tenth in range(25):
-        getattr(record, direction)(1, 100.0 + tenth / 10)
+def test_bytes_are_in_every_snapshot_as_soon_as_they_have_passed(record, totals):
+    for number in range(1, 4):
+        record.gave(2, 100.0 + number)
+        assert totals.snapshot().sent == 2 * number
+    record.took(3, 105.0)
     figures = totals.snapshot()
-    assert figures.received + figures.sent in {19, 20}
-    assert figures.exchanges == 0
+    assert (figures.received, figures.sent, figures.exchanges) == (3, 6, 0)
+
+
+def test_what_a_record_keeps_is_bounded_where_nobody_looks(record, totals):
+    for number in range(10 * MOST_RESPONSES):
+        record.took(1, 100.0 + number)
+        record.gave(1, 100.5 + number)
+        assert len(record.responses) <= MOST_RESPONSES
+    totals.close(record, 1e6)
+    figures = totals.snapshot()
+    assert (figures.exchanges, figures.received) == (10 * MOST_RESPONSES, 10 * MOST_RESPONSES)
+    assert figures.response.sum == pytest.approx(5 * MOST_RESPONSES)
+
+
+def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals):
+    def exchange():
+        for number in range(20_000):
+            record.took(3, 100.0 + number)
+            record.gave(2, 100.5 + number)
+        totals.close(record, 1e6)
+
+    thread = threading.Thread(target=exchange)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        seen = [totals.snapshot() for _ in iter(thread.is_alive, False)]
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert [figures.received for figures in seen] == sorted(figures.received for figures in seen)
+    figures = totals.snapshot()
+    assert (figures.received, figures.sent, figures.exchanges) == (60_000, 40_000, 20_000)
+    assert figures.response.sum == pytest.approx(10_000)
 
 
 def test_a_record_is_closed_once(record, totals):
@@ -76,7 +118,7 @@ def test_a_record_is_closed_once(record, totals):
     assert totals.close(record, 101.0)
     assert not totals.close(record, 102.0)
     record.took(5, 103.0)
-    totals.progress(record, 103.0, replied=True)
+    totals.add(record)
     assert totals.snapshot().received == 0
     assert totals.snapshot().closed["forced"] == 1
 
@@ -102,18 +144,24 @@ def test_a_peer_that_leaves_with_nothing_to_answer_has_not_failed(record):
     assert record.outcome == "reset"
 
 
-def test_the_read_deadline_begins_with_a_request_and_the_idle_one_with_a_reply(record):
-    limits = Limits(read_timeout=10, idle_timeout=60)
-    assert record.input_deadline(limits) == 110.0
+def test_the_read_deadline_begins_with_a_request_and_the_idle_one_with_a_reply(record, totals):
+    assert record.input_deadline() == 110.0
     record.took(1, 105.0)
-    assert record.input_deadline(limits) == 110.0
+    assert record.input_deadline() == 110.0
     record.gave(1, 106.0)
     assert record.idle
-    assert record.input_deadline(limits) == 166.0
+    assert record.input_deadline() == 166.0
     record.took(1, 150.0)
     assert not record.idle
-    assert record.input_deadline(limits) == 160.0
-    assert record.input_deadline(Limits()) == math.inf
+    assert record.input_deadline() == 160.0
+    assert Record(totals, 2, None, 100.0).input_deadline() == math.inf
+
+
+def test_a_request_that_trickles_in_is_late_although_no_receive_waited(record):
+    record.took(1, 109.0)
+    with pytest.raises(TimeoutError, match="did not send in time"):
+        record.took(1, 110.1)
+    assert record.outcome == "read_timeout"
 
 
 def test_no_more_than_the_limit_are_accepted_at_once(totals):
