@@ -30,7 +30,7 @@ check: .venv/.ready ## lint, format, types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-bench: ## compare with the peers, about six minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
+bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
 
 lock: ## pin all dependencies anew, with hashes

@@ -50,7 +50,7 @@ def all_measures(names: Sequence[str] = SERVERS) -> list[Measure]:
         Measure(
             name,
             title,
-            *((7, 0.6) if name in OF_GOALS else (3, 0.5)),
+            *((9, 0.5) if name in OF_GOALS else (3, 0.5)),
             partial(_compare, names=names, setting=setting),
         )
         for name, (title, setting) in THROUGHPUT.items()
@@ -58,7 +58,7 @@ def all_measures(names: Sequence[str] = SERVERS) -> list[Measure]:
     return [
         *comparisons,
         Measure("cost", "what a connection costs", 5, 0.5, cost.measure),
-        Measure("idle", "idle connections", 3, 0.4, idle.measure),
+        Measure("idle", "idle connections", 3, 0.8, idle.measure),
         Measure("scrape", "p99 while scraped", 4, 4.0, scrape.measure),
         Measure("clients", "clients, closed loop", 3, 1.5, clients.measure_closed_loop),
         Measure("schedule", "clients, open loop", 3, 2.0, clients.measure_open_loop),

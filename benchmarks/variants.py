@@ -4,6 +4,7 @@ They show what each part costs, and are no way to run the server: `off`, for ins
 They reach into `socketscope`, and follow its changes.
 """
 
+import math
 import socket
 import sys
 from contextlib import suppress
@@ -13,6 +14,7 @@ from server import cli, listeners
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
 from socketscope.base import ObservedServer, Received
 from socketscope.record import Record
+from socketscope.sockets import set_kernel_timeout
 from socketscope.streams import ObservedStreamServer
 from socketscope.totals import StreamTotals
 
@@ -37,10 +39,19 @@ class _Recordless(ObservedServer):
 class Unobserved(_Recordless):
     """Hands out plain sockets, and keeps no record."""
 
+    _keeps = False
+
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve from a plain listener."""
         self.socket = socket.socket(fileno=self.socket.detach())
+        self._keeps = getattr(self.RequestHandlerClass, "keep_alive", False)
         super().serve_forever(poll_interval)
+
+    def _admit(self, received: Received) -> bool:
+        if self._keeps:
+            # It inherits the listener's, which would end it where its client is silent for that long.
+            set_kernel_timeout(received[0], socket.SO_RCVTIMEO, math.inf)
+        return True
 
 
 class Accepting(Unobserved):
