@@ -33,8 +33,9 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        # Whoever started the tests in the background had them ignore Ctrl-C, and this would inherit it.
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command],
+            ["setsid", "--ctty", "env", "--default-signal=INT", *command],
             cwd=ROOT, stdin=self._slave, stdout=self._slave, stderr=self._slave,
             env={**os.environ, "TERM": "xterm-256color"},
         )  # fmt: skip
