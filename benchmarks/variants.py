@@ -12,11 +12,11 @@ from typing import Any
 
 from server import cli, listeners
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
-from socketscope.base import ObservedServer, Received
-from socketscope.record import Record
-from socketscope.sockets import set_kernel_timeout
-from socketscope.streams import ObservedStreamServer
-from socketscope.totals import StreamTotals
+from socketscope.observe.record import Record
+from socketscope.observe.sockets import set_kernel_timeout
+from socketscope.observe.totals import StreamTotals
+from socketscope.serve.base import ObservedServer, Received
+from socketscope.serve.streams import ObservedStreamServer
 
 REPLY = b"[Thu Jan  1 00:00:00 1970] hello world\r\n"
 

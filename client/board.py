@@ -7,7 +7,7 @@ from client import figures
 from client import instruments as replay
 from client.replicas import Look
 from client.scrape import Samples, by_label, combined, quantile, total, within
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 
 OBJECTIVE = 0.01
 """Seconds that a response may take, as on the dashboard."""

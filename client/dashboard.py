@@ -14,7 +14,7 @@ from client.board import BAD, GOOD, WARNING, Board, Curve
 from client.charts import columns
 from client.replicas import Look
 from client.scrape import quantile, total
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 
 Size = tuple[int, int]
 """Columns and lines."""

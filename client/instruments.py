@@ -1,6 +1,6 @@
 """Every metric of the replay client, and the outcomes that label them."""
 
-from socketscope.instruments import Instrument
+from socketscope.views.instruments import Instrument
 
 OUTCOMES = (
     "dns_error", "connect_timeout", "refused", "send_error", "reset", "timeout",

@@ -12,7 +12,7 @@ from client.durations import Durations, merged
 from client.instruments import CONNECTION_OUTCOMES, OUTCOMES
 from client.sketch import Sketch
 from client.timeline import SHORTEST, Slot
-from socketscope.distribution import Distribution
+from socketscope.observe.distribution import Distribution
 
 _BATCH = 200
 """Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""

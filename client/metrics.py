@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from client import instruments
 from client.run import Run
 from socketscope import __version__
-from socketscope.families import counter, gauge, histogram, info
+from socketscope.views.families import counter, gauge, histogram, info
 
 
 class RunView(Collector):

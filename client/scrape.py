@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client.parser import text_string_to_metric_families
 
 from client import instruments as replay
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 """Values by name and labels."""

@@ -10,22 +10,14 @@ from client.instruments import INSTRUMENTS as CLIENT
 from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
-from socketscope import (
-    Limits,
-    ThreadingTCPServer,
-    ThreadingUDPServer,
-    base,
-    endpoint,
-    linger,
-    log,
-    streams,
-    writer,
-)
-from socketscope.distribution import BUCKETS
-from socketscope.instruments import INSTRUMENTS as SERVER
-from socketscope.instruments import Instrument
-from socketscope.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
+from socketscope.observe.distribution import BUCKETS
+from socketscope.observe.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.serve import base, linger, streams
 from socketscope.units import format_duration
+from socketscope.views import endpoint, log, writer
+from socketscope.views.instruments import INSTRUMENTS as SERVER
+from socketscope.views.instruments import Instrument
 
 FOLDER = Path(__file__).parent
 

@@ -24,7 +24,7 @@ from grafana.queries import (
     total,
     where,
 )
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 
 FILE = Path(__file__).parent / "dashboards" / "socketscope.json"
 

@@ -1,7 +1,7 @@
 """PromQL, made of the instruments' names, so that a renamed metric cannot leave a panel empty."""
 
 from client import instruments as client
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 
 SERVER = '{job=~"$job", instance=~"$instance"}'
 CLIENT = '{job="client"}'

@@ -18,9 +18,9 @@ from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
 from socketscope import Limits, __version__, run
 from socketscope.addresses import Address, parse_host_port
-from socketscope.log import LEVELS
 from socketscope.running import STOP_SIGNALS
 from socketscope.units import format_duration, parse_duration, parse_size
+from socketscope.views.log import LEVELS
 
 DESCRIPTOR_RESERVE = 32
 """Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""

@@ -12,7 +12,7 @@ from socketscope import (
     ThreadingUnixStreamServer,
 )
 from socketscope.addresses import Address, parse_url
-from socketscope.base import ObservedServer
+from socketscope.serve.base import ObservedServer
 
 SCHEMES = ("tcp", "udp", "unix", "unixgram")
 STREAMS = frozenset({"tcp", "unix"})

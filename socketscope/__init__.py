@@ -6,11 +6,11 @@ and drained; handlers stay as they are. `run` adds the endpoint, the log and the
 
 __version__ = "0.1.0"
 
-from socketscope.datagrams import ThreadingUDPServer, ThreadingUnixDatagramServer
 from socketscope.limits import Limits
-from socketscope.record import LineTooLongError
+from socketscope.observe.record import LineTooLongError
 from socketscope.running import run
-from socketscope.streams import ThreadingTCPServer, ThreadingUnixStreamServer
+from socketscope.serve.datagrams import ThreadingUDPServer, ThreadingUnixDatagramServer
+from socketscope.serve.streams import ThreadingTCPServer, ThreadingUnixStreamServer
 
 __all__ = [
     "Limits",

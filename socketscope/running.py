@@ -11,14 +11,14 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from socketscope import metrics as metrics_view
 from socketscope.addresses import Address, format_host_port, parse_host_port
-from socketscope.backlog import waits
-from socketscope.base import ObservedServer
-from socketscope.endpoint import Endpoint
 from socketscope.limits import Limits
-from socketscope.log import Log
-from socketscope.totals import Capacity
+from socketscope.observe.totals import Capacity
+from socketscope.serve.backlog import waits
+from socketscope.serve.base import ObservedServer
+from socketscope.views import metrics as metrics_view
+from socketscope.views.endpoint import Endpoint
+from socketscope.views.log import Log
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

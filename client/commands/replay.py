@@ -27,7 +27,7 @@ from client.summary import Summary, summarize
 from client.targets import DATAGRAMS, Target
 from client.thresholds import Threshold, parse_threshold
 from socketscope.addresses import Address
-from socketscope.endpoint import Endpoint
+from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""

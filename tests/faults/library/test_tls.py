@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from socketscope import linger
+from socketscope.serve import linger
 
 from .running import PATIENCE, Server, running, wait_for
 

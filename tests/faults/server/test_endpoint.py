@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from socketscope.instruments import INSTRUMENTS
+from socketscope.views.instruments import INSTRUMENTS
 
 from .process import PATIENCE, serving
 

@@ -11,7 +11,7 @@ from client.pacing import parse_shape
 from client.program import Expectation, Program
 from client.run import Plan, Run
 from client.text import literal
-from socketscope.distribution import BUCKETS, Distribution
+from socketscope.observe.distribution import BUCKETS, Distribution
 from tests.unit.client.fakes import FakeLoop, FakeServer
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")

@@ -2,7 +2,7 @@ import pytest
 
 from client.replicas import Replica
 from client.scrape import Unusable, total
-from socketscope import instruments as server
+from socketscope.views import instruments as server
 from tests.unit.client import pages
 
 ACCEPTED = server.ACCEPTED.name

@@ -5,7 +5,7 @@ import pytest
 
 from client.instruments import INSTRUMENTS as CLIENT
 from grafana.dashboard import FILE, render
-from socketscope.instruments import INSTRUMENTS as SERVER
+from socketscope.views.instruments import INSTRUMENTS as SERVER
 
 DASHBOARD = json.loads(render())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

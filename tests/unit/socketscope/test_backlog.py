@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from socketscope.backlog import allow_arrivals, queue, refuse_arrivals, stop_arrivals
+from socketscope.serve.backlog import allow_arrivals, queue, refuse_arrivals, stop_arrivals
 
 SHORT = 0.2
 

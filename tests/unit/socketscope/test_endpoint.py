@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client import CollectorRegistry
 
-from socketscope.endpoint import Endpoint
+from socketscope.views.endpoint import Endpoint
 
 SELECT_LIMIT = 1024
 

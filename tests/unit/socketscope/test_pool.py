@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from socketscope.pool import Pool
+from socketscope.serve.pool import Pool
 
 PATIENCE = 20.0
 

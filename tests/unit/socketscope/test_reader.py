@@ -2,9 +2,9 @@ import socket
 
 import pytest
 
-from socketscope.record import Record
-from socketscope.sockets import ObservedSocket
-from socketscope.totals import Capacity, StreamTotals
+from socketscope.observe.record import Record
+from socketscope.observe.sockets import ObservedSocket
+from socketscope.observe.totals import Capacity, StreamTotals
 
 
 @pytest.fixture(params=["plain", "observed"])

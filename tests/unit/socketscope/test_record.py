@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from socketscope import Limits
-from socketscope.record import MOST_RESPONSES, Record, describe
-from socketscope.totals import Capacity, StreamTotals
+from socketscope.observe.record import MOST_RESPONSES, Record, describe
+from socketscope.observe.totals import Capacity, StreamTotals
 
 LIMITS = Limits(read_timeout=10, idle_timeout=60)
 

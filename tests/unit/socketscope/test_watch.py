@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from socketscope import watch
-from socketscope.watch import RESERVE, Watch
+from socketscope.serve import watch
+from socketscope.serve.watch import RESERVE, Watch
 
 WINDOW = 0.25
 

@@ -4,7 +4,7 @@ import socket
 from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
 from time import monotonic
 
-from socketscope.record import Record
+from socketscope.observe.record import Record
 
 GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
 """What the kernel says of a peer that is no longer there."""

@@ -14,9 +14,9 @@ from io import BufferedReader
 from time import monotonic
 from typing import Any, TypeVar
 
-from socketscope.observed import GONE, Observed
-from socketscope.reader import Reader
-from socketscope.record import Record
+from socketscope.observe.observed import GONE, Observed
+from socketscope.observe.reader import Reader
+from socketscope.observe.record import Record
 
 TICK = 0.1
 """Seconds that a receive or an accept blocks in the kernel before it looks up; a deadline is late by less."""

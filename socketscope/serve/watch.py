@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from socketscope.backlog import queue_length, waits
+from socketscope.serve.backlog import queue_length, waits
 
 if TYPE_CHECKING:
-    from socketscope.pool import Pool, Worker
+    from socketscope.serve.pool import Pool, Worker
 
 RESERVE = 4
 """Idle threads that stay while the process is not busy: so many slow clients at once meet a thread."""

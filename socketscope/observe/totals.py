@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from socketscope.distribution import Distribution
-from socketscope.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
+from socketscope.observe.distribution import Distribution
+from socketscope.observe.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
 
 if TYPE_CHECKING:
-    from socketscope.datagrams import Datagram
+    from socketscope.serve.datagrams import Datagram
 
 
 class Capacity:

@@ -11,14 +11,14 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.base import ObservedServer, Received, complain
-from socketscope.linger import Linger, unread
-from socketscope.paths import UnixPath
-from socketscope.pool import WATCH
-from socketscope.record import LineTooLongError, Record
-from socketscope.sockets import TICK, ListeningSocket, ObservedSocket
-from socketscope.tls import ListeningTLSSocket, ObservedTLSSocket
-from socketscope.totals import StreamTotals
+from socketscope.observe.record import LineTooLongError, Record
+from socketscope.observe.sockets import TICK, ListeningSocket, ObservedSocket
+from socketscope.observe.tls import ListeningTLSSocket, ObservedTLSSocket
+from socketscope.observe.totals import StreamTotals
+from socketscope.serve.base import ObservedServer, Received, complain
+from socketscope.serve.linger import Linger, unread
+from socketscope.serve.paths import UnixPath
+from socketscope.serve.pool import WATCH
 
 DRAIN_LOOK = 0.02
 """Seconds between looks for connections that have become idle during a drain."""

@@ -9,11 +9,11 @@ from math import inf
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.base import ObservedServer, Received
-from socketscope.paths import UnixPath
-from socketscope.record import describe
-from socketscope.sockets import set_kernel_timeout
-from socketscope.totals import DatagramTotals
+from socketscope.observe.record import describe
+from socketscope.observe.sockets import set_kernel_timeout
+from socketscope.observe.totals import DatagramTotals
+from socketscope.serve.base import ObservedServer, Received
+from socketscope.serve.paths import UnixPath
 
 DRAIN_LOOK = 0.02
 """Seconds between looks whether all handlers have left."""

@@ -17,8 +17,8 @@ import orjson
 import structlog
 
 from socketscope.addresses import format_peer
-from socketscope.record import EXPECTED_OUTCOMES
-from socketscope.writer import LineWriter
+from socketscope.observe.record import EXPECTED_OUTCOMES
+from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from socketscope.limits import Limits
 
 if TYPE_CHECKING:
-    from socketscope.totals import StreamTotals
+    from socketscope.observe.totals import StreamTotals
 
 OUTCOMES = (
     "forced",

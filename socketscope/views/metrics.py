@@ -12,14 +12,15 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from socketscope import __version__, instruments
-from socketscope.backlog import queue
-from socketscope.families import counter, gauge, histogram, info
-from socketscope.totals import DatagramFigures, Figures
+from socketscope import __version__
+from socketscope.observe.totals import DatagramFigures, Figures
+from socketscope.serve.backlog import queue
+from socketscope.views import instruments
+from socketscope.views.families import counter, gauge, histogram, info
 
 if TYPE_CHECKING:
-    from socketscope.base import ObservedServer
-    from socketscope.log import Log
+    from socketscope.serve.base import ObservedServer
+    from socketscope.views.log import Log
 
 _F = TypeVar("_F", Figures, DatagramFigures)
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from socketscope.backlog import waits
-from socketscope.sockets import TICK
-from socketscope.watch import RESERVE, Watch
+from socketscope.observe.sockets import TICK
+from socketscope.serve.backlog import waits
+from socketscope.serve.watch import RESERVE, Watch
 
 WATCH = 0.002
 """Seconds between looks at the backlog while every thread is busy."""

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from socketscope.sockets import ObservedSocket
+    from socketscope.observe.sockets import ObservedSocket
 
 _recv_into = socket.socket.recv_into
 

@@ -11,8 +11,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric
 
-from socketscope.distribution import BUCKETS, Distribution
-from socketscope.instruments import Instrument
+from socketscope.observe.distribution import BUCKETS, Distribution
+from socketscope.views.instruments import Instrument
 
 _EDGES = [*map(str, BUCKETS), "+Inf"]
 

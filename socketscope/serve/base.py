@@ -15,13 +15,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from socketscope import backlog, metrics
-from socketscope.backlog import waits
 from socketscope.limits import Limits
-from socketscope.log import Log
-from socketscope.pool import Pool
-from socketscope.sockets import TICK, set_kernel_timeout
-from socketscope.totals import Capacity, Totals
+from socketscope.observe.sockets import TICK, set_kernel_timeout
+from socketscope.observe.totals import Capacity, Totals
+from socketscope.serve import backlog
+from socketscope.serve.backlog import waits
+from socketscope.serve.pool import Pool
+from socketscope.views import metrics
+from socketscope.views.log import Log
 
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor or no memory for a connection."""
@@ -41,7 +42,13 @@ _SERIAL_HOOKS = ("get_request", "verify_request", "process_request")
 """Hooks that the standard library calls from one thread; what they do was written for that."""
 
 _OWN_MODULES = frozenset(
-    {"socketserver", "socketscope.base", "socketscope.streams", "socketscope.datagrams", "socketscope.paths"}
+    {
+        "socketserver",
+        "socketscope.serve.base",
+        "socketscope.serve.streams",
+        "socketscope.serve.datagrams",
+        "socketscope.serve.paths",
+    }
 )
 
 

@@ -14,8 +14,8 @@ from errno import ECONNABORTED
 from time import monotonic
 from typing import Any, TypeVar
 
-from socketscope.observed import GONE, Observed
-from socketscope.record import Record
+from socketscope.observe.observed import GONE, Observed
+from socketscope.observe.record import Record
 
 _Done = TypeVar("_Done")
 

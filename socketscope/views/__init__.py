@@ -1,0 +1,1 @@
+"""One record, three views: metrics, the log, and the endpoint that shows them."""
