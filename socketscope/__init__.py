@@ -1,23 +1,35 @@
 """Observed stand-ins for the standard library's socketserver classes.
 
-Import the server class from here in place of `socketserver`, and its connections are counted, timed, limited
-and drained; handlers stay as they are. `run` adds the endpoint, the log and the signals of a program.
+Use `ThreadingMixIn` in place of socketserver's, import a ready-made class from here, or have any server object
+observed by `observe`; its connections are counted, timed, limited and drained, and handlers stay as they are. `run`
+adds the endpoint, the log and the signals of a program.
 """
 
 __version__ = "0.1.0"
 
 from socketscope.limits import Limits
-from socketscope.observe.record import LineTooLongError
+from socketscope.observe.outcomes import LineTooLongError
 from socketscope.running import run
-from socketscope.serve.datagrams import ThreadingUDPServer, ThreadingUnixDatagramServer
-from socketscope.serve.streams import ThreadingTCPServer, ThreadingUnixStreamServer
+from socketscope.serve.classes import (
+    ThreadingHTTPServer,
+    ThreadingTCPServer,
+    ThreadingUDPServer,
+    ThreadingUnixDatagramServer,
+    ThreadingUnixStreamServer,
+)
+from socketscope.serve.mixin import ThreadingMixIn
+from socketscope.serve.observing import is_draining, observe
 
 __all__ = [
     "Limits",
     "LineTooLongError",
+    "ThreadingHTTPServer",
+    "ThreadingMixIn",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
     "ThreadingUnixStreamServer",
+    "is_draining",
+    "observe",
     "run",
 ]

@@ -28,16 +28,19 @@ class Limits:
     )
     read_timeout: float | None = _limit(
         None,
-        "Longest wait for a whole request, from accept or its first byte to the reply.",
+        "Longest time that the bytes of one request are waited for; the handler's own work is not counted.",
         program=10.0,
     )
     write_timeout: float | None = _limit(
-        None, "Longest time that one reply may wait for its client to take it.", program=10.0
+        None, "Longest time for which a client takes nothing of a reply that waits.", program=10.0
     )
     idle_timeout: float | None = _limit(
-        None, "Longest silence between a reply and the next request's first byte.", program=60.0
+        None, "Longest silence between requests, or in a stream that never had a reply.", program=60.0
     )
     drain_delay: float = _limit(0.0, "On a stop: time from turning /readyz to 503 until no more is accepted.")
+    drain_grace: float = _limit(
+        1.0, "On a stop: time that a client which never sent still has for a request that is on its way."
+    )
     drain_timeout: float = _limit(20.0, "On a stop: time for connections to finish before they are forced.")
 
     def __post_init__(self) -> None:
@@ -46,11 +49,13 @@ class Limits:
         Raises:
             ValueError: A limit is negative or longer than the kernel counts, or nobody could be served.
         """
+        if self.when_full not in {"refuse", "queue"}:
+            raise ValueError(f"when_full is {self.when_full!r}, it must be 'refuse' or 'queue'")
         if self.max_connections < 1:
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
         for name in ("read_timeout", "write_timeout", "idle_timeout"):
             if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
                 raise ValueError(f"{name} is {seconds:g} s, it must be more than 0 and at most {LONGEST:g}")
-        for name in ("drain_delay", "drain_timeout"):
+        for name in ("drain_delay", "drain_grace", "drain_timeout"):
             if not 0 <= (seconds := getattr(self, name)) <= LONGEST:
                 raise ValueError(f"{name} is {seconds:g} s, it must be from 0 to {LONGEST:g}")

@@ -1,12 +1,11 @@
 """Running servers as a program: endpoint, log, signals and the drain."""
 
-import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
+from socketserver import BaseServer
 from time import monotonic
-from types import FrameType
 from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -14,13 +13,14 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from socketscope.addresses import Address, format_host_port, parse_host_port
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
-from socketscope.serve.backlog import waits
-from socketscope.serve.base import ObservedServer
-from socketscope.views import metrics as metrics_view
+from socketscope.serve.mixin import service_of
+from socketscope.serve.observing import observe
+from socketscope.serve.service import Service
+from socketscope.signals import Stop, stop_signals
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.log import Log
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from socketscope.views.metrics import MetricsView, view_of
+from socketscope.views.printed import printed_lines
 
 FORCED = 3
 """What `run` returns when something had to be forced."""
@@ -30,21 +30,24 @@ _LOOK = 0.1
 
 
 def run(
-    *servers: ObservedServer,
+    *servers: BaseServer,
     metrics: str | None = "127.0.0.1:9464",
     log: Literal["json", "console"] | None = "json",
     log_level: str = "info",
     limits: Limits | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then let what is under way end; a second signal forces it.
+    """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
-    Call it from the main thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is
-    taken once the handlers are in place, so none that came while the servers were bound is lost.
+    A second signal, more than half a second after the first, forces it. SIGHUP is left alone where it is
+    ignored. Call it from the main thread. A stop signal that the thread has blocked
+    (`signal.pthread_sigmask`) is taken once the handlers are in place, so none that came while the servers
+    were bound is lost.
 
     Args:
         servers: Bound and not yet serving. They share one connection limit.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
-        log: Form of the log on standard output; None for none.
+        log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
+            same way, a line at a time, unless it is a terminal.
         log_level: The least severe level that is logged.
         limits: For all of the servers; None leaves those of their classes.
 
@@ -56,83 +59,53 @@ def run(
         RuntimeError: No thread can be started.
         ValueError: An argument makes no sense.
     """
-    limits = servers[0].limits if limits is None else limits
-    view = metrics_view.view(servers[0].registry)
-    with _stop_signals() as stop, _output(log, log_level, view) as output:
+    if not servers:
+        raise ValueError("run() needs a server")
+    services = [service_of(observe(server)) for server in servers]
+    if len({id(service.options.registry) for service in services}) > 1:
+        raise ValueError("the servers have more than one registry, and the endpoint shows one")
+    registry = services[0].options.registry or REGISTRY
+    limits = services[0].options.limits if limits is None else limits
+    with stop_signals() as stop, _output(log, log_level, view_of(registry)) as output:
         capacity = Capacity(limits.max_connections)
-        for server in servers:
-            server.limits, server.log = limits, output
-            server.share(capacity)
+        for service in services:
+            service.options = replace(service.options, limits=limits)
+            service.log = output
+            service.share(capacity)
         try:
-            with _endpoint(metrics, servers[0].registry or REGISTRY, lambda: not stop.count) as url:
-                urls = {server.name: listening_on(server) for server in servers}
-                with _serving(servers) as threads:
+            with _endpoint(metrics, registry, lambda: not stop.asked) as url:
+                urls = {service.name: listening_on(server, service) for server, service in zip(servers, services, strict=True)}
+                with _serving(servers, services) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
-                    while not stop.count and all(thread.is_alive() for thread in threads):
+                    while not stop.asked and all(thread.is_alive() for thread in threads):
                         stop.wait(_LOOK)
-                    view.draining = True
-                    forced = _drain(servers, threads, limits, stop, output)
+                    forced = _drain(services, threads, limits, stop, output)
         finally:
             for server in servers:
                 server.server_close()
     return FORCED if forced else 0
 
 
-def listening_on(server: ObservedServer) -> str:
+def listening_on(server: BaseServer, service: Service) -> str:
     """Return the URL that a server is bound to."""
     address = server.server_address
     if isinstance(address, tuple):
-        return f"{server.kind}://{format_host_port(str(address[0]), int(address[1]))}"
-    return str(Address(server.kind, path=str(address)))
-
-
-class _Stop:
-    """Counts stop signals; to wait for one is to wait for its socket."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-
-    def note(self, _number: int, _frame: FrameType | None) -> None:
-        # In a handler nothing may take a lock that the interrupted code could hold.
-        self.count += 1
-        with suppress(OSError):
-            self._writer.send(b"\0")
-
-    def wait(self, seconds: float) -> None:
-        if waits(self.reader, max(seconds, 0)):
-            self.reader.recv(64)
-
-    def close(self) -> None:
-        self.reader.close()
-        self._writer.close()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    stop = _Stop()
-    before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        stop.close()
+        return f"{service.kind}://{format_host_port(str(address[0]), int(address[1]))}"
+    return str(Address(service.kind, path=str(address)))
 
 
 @contextmanager
 def _output(
-    form: Literal["json", "console"] | None, level: str, view: metrics_view.MetricsView
+    form: Literal["json", "console"] | None, level: str, view: MetricsView
 ) -> Iterator[Log | None]:
     if form is None:
         yield None
         return
     view.log = output = Log(form, level)
     try:
-        yield output
+        with printed_lines(output.writer.put):
+            yield output
     finally:
         output.close()
 
@@ -152,10 +125,10 @@ def _endpoint(
 
 
 @contextmanager
-def _serving(servers: Sequence[ObservedServer]) -> Iterator[list[threading.Thread]]:
+def _serving(servers: Sequence[BaseServer], services: Sequence[Service]) -> Iterator[list[threading.Thread]]:
     failures: list[BaseException] = []
 
-    def serve(server: ObservedServer) -> None:
+    def serve(server: BaseServer) -> None:
         try:
             server.serve_forever()
         except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
@@ -163,11 +136,14 @@ def _serving(servers: Sequence[ObservedServer]) -> Iterator[list[threading.Threa
         finally:
             server.server_close()
 
-    threads = [threading.Thread(target=serve, args=(server,), name=server.name) for server in servers]
+    threads = [
+        threading.Thread(target=serve, args=(server,), name=service.name)
+        for server, service in zip(servers, services, strict=True)
+    ]
     for thread in threads:
         thread.start()
-    for server, thread in zip(servers, threads, strict=True):
-        while thread.is_alive() and not server.serving.wait(_LOOK):
+    for service, thread in zip(services, threads, strict=True):
+        while thread.is_alive() and not service.serving.wait(_LOOK):
             pass
     if not failures:
         yield threads
@@ -176,26 +152,28 @@ def _serving(servers: Sequence[ObservedServer]) -> Iterator[list[threading.Threa
 
 
 def _drain(
-    servers: Sequence[ObservedServer],
+    services: Sequence[Service],
     threads: list[threading.Thread],
     limits: Limits,
-    stop: _Stop,
+    stop: Stop,
     output: Log | None,
 ) -> int:
     """Return how many had to be forced when all servers have ended."""
     began = monotonic()
+    for service in services:
+        service.draining = True
     if output is not None:
         output.event("drain_started")
-    while stop.count == 1 and (left := began + limits.drain_delay - monotonic()) > 0:
+    while not stop.insists and (left := began + limits.drain_delay - monotonic()) > 0:
         stop.wait(left)
-    for server in servers:
-        server.stop()
+    for service in services:
+        service.stop()
     while any(thread.is_alive() for thread in threads):
-        if stop.count > 1:
-            for server in servers:
-                server.drain_by = 0.0
+        if stop.insists:
+            for service in services:
+                service.drain_by = 0.0
         stop.wait(_LOOK)
-    forced = sum(server.forced for server in servers)
+    forced = sum(service.forced for service in services)
     if output is not None:
         output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
     return forced

@@ -2,38 +2,16 @@
 
 A connection alternates between receiving and sending. An *exchange* is a turn from receiving to sending.
 Its response duration runs from the last receive before the reply to the last send of the reply, which is
-known only when the next request begins or the connection ends.
+known only when the next request is waited for or the connection ends.
 """
 
-import math
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from socketscope.limits import Limits
-
-if TYPE_CHECKING:
-    from socketscope.observe.totals import StreamTotals
-
-OUTCOMES = (
-    "forced",
-    "handler_error",
-    "line_too_long",
-    "read_timeout",
-    "write_timeout",
-    "reset",
-    "idle_timeout",
-    "empty",
-    "ok",
-)
-"""How a connection can end; where several fit, the first one counts."""
-
-DATAGRAM_OUTCOMES = ("ok", "no_reply", "truncated", "no_address", "dropped", "handler_error")
-"""What can become of a datagram."""
-
-EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
-"""Ends that are part of normal service, also of datagrams; every other one is worth a warning."""
-
-REJECT_REASONS = ("capacity", "verify")
-ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
+from socketscope.observe.outcomes import OUTCOMES, describe, is_gone
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
@@ -42,90 +20,132 @@ UNLIMITED = Limits()
 
 _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
-
-class LineTooLongError(Exception):
-    """Raised by a handler whose client sent more than a line may hold; ends it with that outcome."""
+_numbers = itertools.count(1)
 
 
-class Record:
+class Sums(Protocol):
+    """Where a record's figures are added."""
+
+    def add(self, record: "Record") -> None:
+        """Add what an open connection did since it was last asked."""
+
+
+class Served:
+    """What connections and datagrams have in common.
+
+    Attributes:
+        number: Unique in the process, over all kinds.
+        peer: The address as the kernel gave it.
+        received: Bytes.
+        sent: Bytes.
+        exchanges: Turns from receiving to sending.
+        error: What went wrong, for a person; None when nothing did.
+        fault: What a socket last raised because of the peer, or of a timeout that its handler set.
+    """
+
+    __slots__ = ("error", "exchanges", "fault", "number", "peer", "received", "sent")
+
+    def __init__(self, peer: Any) -> None:
+        self.number = next(_numbers)
+        self.peer = peer
+        self.received = self.sent = self.exchanges = 0
+        self.error: str | None = None
+        self.fault: BaseException | None = None
+
+
+current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
+"""What the running code serves, also in what copies its context."""
+
+
+class Record(Served):
     """One connection, from accept to the end of its handler.
 
     All times are seconds of one monotonic clock and come from the caller.
 
     Attributes:
-        number: Unique in the process.
-        peer: The address as the kernel gave it.
         accepted_at: When it was accepted, which is when its handler is entered.
-        received: Bytes.
-        sent: Bytes.
-        exchanges: Turns from receiving to sending.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
-        error: What went wrong, for a person; None when nothing did.
+        socket: What its bytes pass through; None once it has ended.
+        waiting_since: Since when its handler waits for bytes, if it does.
+        blocked: Whether its handler is in a call that sends.
+        late: What the handler's socket raises, once a deadline has passed.
+        left: Called at the end of a connection whose handler nobody here runs.
     """
 
     __slots__ = (
+        "accepted",
         "accepted_at",
+        "blocked",
         "closed",
-        "error",
-        "exchanges",
         "failure",
-        "fault",
+        "late",
+        "left",
         "limits",
-        "number",
-        "peer",
-        "received",
+        "progress",
+        "progress_at",
+        "quiet",
         "recorded_received",
         "recorded_sent",
         "replied_at",
         "replying",
-        "request_began_at",
         "requested_at",
         "responses",
         "sending",
-        "sent",
-        "stalled",
+        "socket",
         "totals",
+        "waited",
+        "waiting_since",
     )
 
-    def __init__(
-        self, totals: "StreamTotals", number: int, peer: Any, now: float, limits: Limits = UNLIMITED
-    ) -> None:
+    def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
+        super().__init__(peer)
         self.totals = totals
-        self.number = number
-        self.peer = peer
         self.limits = limits
-        self.accepted_at = self.request_began_at = self.requested_at = self.replied_at = now
-        self.received = self.sent = self.exchanges = 0
+        self.accepted_at = self.requested_at = self.replied_at = now
         self.recorded_received = self.recorded_sent = 0  # what of it is in the totals
         self.replying = False  # a reply was begun, and it is not known whether it has ended
         self.responses: list[float] = []
         self.sending = False  # the last bytes went out, not in
-        self.stalled = 0.0  # seconds that this reply has waited for its client
+        self.waiting_since: float | None = None
+        self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
+        self.quiet = 0.0  # the same, since the last bytes
+        self.blocked = False
+        self.progress: Any = None
+        self.progress_at = now
+        self.late: str | None = None
+        self.left: Callable[[], None] | None = None
+        self.accepted = False  # it is in the totals
         self.closed = False  # its totals are final
         self.failure: str | None = None
-        self.fault: BaseException | None = None  # what the socket last raised because of the peer
-        self.error: str | None = None
+        self.socket: Any = None
+
+    def wait(self, now: float) -> None:
+        """Note that bytes are waited for, so that an exchange has ended."""
+        self.waiting_since = now
+        if self.replying:
+            self.replying = False
+            self.responses.append(self.replied_at - self.requested_at)
 
     def took(self, size: int, now: float) -> None:
-        """Note a receive; a size of 0 is the end of the peer's data.
-
-        Raises:
-            TimeoutError: The request took longer than it may.
-        """
-        if not self.sending:
-            # A peer that sends a little now and then never lets a receive wait for long.
-            if self.received and now > self.input_deadline():
-                raise self.overdue()
-        elif size:
-            if self.replying:  # as pause() has it; a call would take as long as all this
-                self.replying = False
-                self.responses.append(self.replied_at - self.requested_at)
-            self.sending = False
-            self.stalled = 0.0
-            self.request_began_at = now
+        """Note a receive, after a wait; a size of 0 is the end of the peer's data."""
+        if self.sending:
+            if size:
+                self.sending = False
+                self.waited = 0.0
+        elif (since := self.waiting_since) is not None:
+            self.waited += now - since
+        self.waiting_since = None
+        self.quiet = 0.0
         if size or self.pending:
             self.received += size
             self.requested_at = now
+
+    def missed(self, now: float) -> None:
+        """Note a wait that brought nothing."""
+        if (since := self.waiting_since) is not None:
+            self.waiting_since = None
+            self.quiet += now - since
+            self.waited += now - since
 
     def gave(self, size: int, now: float) -> None:
         """Note a send."""
@@ -136,14 +156,9 @@ class Record:
                 if not self.exchanges % MOST_RESPONSES:
                     self.totals.add(self)
             self.sending = True
+            self.quiet = 0.0
         self.sent += size
         self.replied_at = now
-
-    def pause(self) -> None:
-        """Note that the next bytes are waited for, so that an exchange has ended."""
-        if self.replying:
-            self.replying = False
-            self.responses.append(self.replied_at - self.requested_at)
 
     @property
     def pending(self) -> bool:
@@ -157,47 +172,76 @@ class Record:
             self.responses or self.received != self.recorded_received or self.sent != self.recorded_sent
         )
 
-    @property
-    def idle(self) -> bool:
-        """Whether it has had an exchange and nothing was received since."""
-        return self.sending and self.exchanges > 0
+    def idle(self, seconds: float, grace: float) -> bool:
+        """Return whether nothing is pending; of a client that never sent that is said after some grace.
 
-    def input_deadline(self) -> float:
-        """Return until when the next bytes may come: of the request under way, or of the next one."""
-        limits = self.limits
-        if self.sending:
-            return math.inf if limits.idle_timeout is None else self.replied_at + limits.idle_timeout
-        return math.inf if limits.read_timeout is None else self.request_began_at + limits.read_timeout
+        Args:
+            seconds: For how long it has been looked at.
+            grace: Seconds in which a request may still be on its way.
+        """
+        return self.sending or (not self.received and seconds >= grace)
 
-    def output_left(self) -> float:
-        """Return for how many seconds more this reply may wait for its client to take it."""
+    def overdue(self, now: float) -> bool:
+        """Return whether the bytes that are waited for are late, and note it."""
+        since, limits = self.waiting_since, self.limits
+        if since is None or self.late is not None:
+            return False
+        waits = now - since
+        idles = limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
+        if self.sending or (self.received and idles):
+            late = idles
+        else:
+            late = limits.read_timeout is not None and self.waited + waits >= limits.read_timeout
+        if late:
+            self.late = "the client did not send in time"
+            if self.received:
+                self.fail("idle_timeout" if self.sending else "read_timeout")
+            elif not self.sent:
+                self.fail("empty")  # whatever it is told now is a refusal
+        return late
+
+    def stalls(self, now: float, progress: Any) -> bool:
+        """Return whether its peer has taken nothing of what is being sent for too long, and note it.
+
+        Args:
+            now: When it is looked at.
+            progress: What changes whenever the peer takes something.
+        """
         allowed = self.limits.write_timeout
-        return math.inf if allowed is None else allowed - self.stalled
+        if not self.blocked or allowed is None or self.late is not None:
+            return False
+        if progress != self.progress:
+            self.progress, self.progress_at = progress, now
+        if now - self.progress_at < allowed:
+            return False
+        self.late = "the client did not take the reply in time"
+        self.fail("write_timeout")
+        return True
 
-    def overdue(self) -> TimeoutError:
-        """Note, and return, that the next bytes did not come by their deadline."""
-        error = TimeoutError("the client did not send in time")
-        self.fail("idle_timeout" if self.idle else "read_timeout", error)
-        return error
-
-    def not_taken(self) -> TimeoutError:
-        """Note, and return, that a reply was not taken by its deadline."""
-        error = TimeoutError("the client did not take the reply in time")
-        self.fail("write_timeout", error)
+    def lateness(self) -> TimeoutError:
+        """Return, and note, what the socket raises of a deadline that has passed."""
+        error = TimeoutError(self.late)
+        self.fault = error
+        if self.error is None:
+            self.error = f"TimeoutError: {self.late}"
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
         """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""
         if self.failure is None or _RANK[outcome] < _RANK[self.failure]:
             self.failure = outcome
-            self.error = None if error is None else describe(error)
-        self.fault = error
+            self.error = self.error if error is None else describe(error)
 
-    def lose(self, error: BaseException) -> None:
-        """Note that the peer went away; with nothing left to answer that is a close like any other."""
-        if self.pending or not self.exchanges:
+    def lose(self, error: OSError) -> None:
+        """Note what a socket raised: that the peer went away, or that the handler's own timeout has passed.
+
+        With nothing left to answer, or before anything had come, the former is a close like any other.
+        """
+        gone = is_gone(error)
+        if gone and self.pending:
             self.fail("reset", error)
-        self.fault = error
+        if gone or isinstance(error, TimeoutError):
+            self.fault = error
 
     @property
     def outcome(self) -> str:
@@ -205,15 +249,3 @@ class Record:
         if self.failure is not None:
             return self.failure
         return "ok" if self.received or self.sent else "empty"
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception in one line: its type, its text and where it was raised."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None or isinstance(error, OSError):
-        return text
-    code = traceback.tb_frame.f_code
-    return f"{text} ({code.co_filename}:{traceback.tb_lineno} in {code.co_name})"

@@ -1,117 +1,210 @@
-"""A connection's socket that notes what passes through it and holds its peer to the deadlines.
+"""Sockets that note what passes through them, and are otherwise the standard library's.
 
-It blocks in the kernel with ``SO_RCVTIMEO`` in place of Python's timeouts: those put a ``poll`` before every
-call. Only a receive that has waited for `TICK` looks at a clock.
+Where a deadline has passed, whoever watches over the connections has shut the socket down, and the call that
+this woke raises TimeoutError.
 """
 
-import math
+import fcntl
+import select
 import socket
 import struct
+import termios
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from io import BufferedReader
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
-from socketscope.observe.observed import GONE, Observed
 from socketscope.observe.reader import Reader
 from socketscope.observe.record import Record
 
-TICK = 0.1
-"""Seconds that a receive or an accept blocks in the kernel before it looks up; a deadline is late by less."""
-
-_Received = TypeVar("_Received")
-
-_recv = socket.socket.recv
-_recv_into = socket.socket.recv_into
-_recvfrom = socket.socket.recvfrom
-_recvfrom_into = socket.socket.recvfrom_into
-_recvmsg = socket.socket.recvmsg
-_recvmsg_into = socket.socket.recvmsg_into
-_send = socket.socket.send
-_sendmsg = socket.socket.sendmsg
-_sendto = socket.socket.sendto
-_gettimeout = socket.socket.gettimeout
-
-# As plain numbers: the operators of an enumeration's members take longer than a system call.
-_AF_UNIX = int(socket.AF_UNIX)
-_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
+_MSG_PEEK = int(socket.MSG_PEEK)  # a plain number: an enumeration's operators take longer than a system call
 
 
-def set_kernel_timeout(sock: socket.socket, option: int, seconds: float) -> None:
-    """Set ``SO_RCVTIMEO`` or ``SO_SNDTIMEO``; infinity is none."""
-    # The kernel takes 0 for no timeout at all.
-    microseconds = 0 if math.isinf(seconds) else max(1, int(seconds * 1e6))
-    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", *divmod(microseconds, 1_000_000)))
+class Noting:
+    """What every observed stream socket has, whatever class of socket it is mixed into.
 
-
-class ListeningSocket(socket.socket):
-    """A listener whose connections are observed sockets."""
-
-    __slots__ = ("_kind",)
-
-    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
-        super().__init__(family, type, proto, fileno)
-        self._kind = int(self.family), int(self.type), self.proto
-
-    def accept(self) -> tuple["ObservedSocket", Any]:
-        """Accept a connection.
-
-        Raises:
-            BlockingIOError: None came within `TICK`.
-        """
-        # As socket.accept does it, less the detour over a plain socket.
-        descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
-        connection = ObservedSocket(*self._kind, descriptor)
-        if self._kind[0] == _AF_UNIX:
-            # Other families inherit it from the listener.
-            set_kernel_timeout(connection, socket.SO_RCVTIMEO, TICK)
-        return connection, address
-
-
-class ObservedSocket(Observed, socket.socket):
-    """A stream socket that counts for its record; without one it is a plain socket.
-
-    Attributes:
-        bare: Whether somebody has its descriptor, and may wait there.
+    No socket itself and without room of its own: a socket that somebody else made becomes an observed one by a
+    change of its class, for which the interpreter wants the layout to stay.
     """
 
-    __slots__ = ("_at_once", "_patience", "bare", "record")
+    __slots__ = ()
+    _socketscope: Record | None
+    """What it counts for; None observes nothing."""
+
+    def _note_missed(self, error: OSError) -> None:
+        """Note a receive that failed.
+
+        Raises:
+            TimeoutError: It failed since a deadline has passed.
+        """
+        if (record := self._socketscope) is not None:
+            record.missed(monotonic())
+            if record.late is not None:
+                raise record.lateness() from None
+            record.lose(error)
+
+    def _note_unsent(self, error: OSError) -> None:
+        """Note a send that failed.
+
+        Raises:
+            TimeoutError: It failed since a deadline has passed.
+        """
+        if (record := self._socketscope) is not None:
+            record.blocked = False
+            if record.failure == "write_timeout":
+                raise record.lateness() from None
+            record.lose(error)
+
+    def _send(self, send: Callable[..., int], *args: Any) -> int:
+        if (record := self._socketscope) is None:
+            return send(*args)
+        record.blocked = True
+        try:
+            size = send(*args)
+        except OSError as error:
+            self._note_unsent(error)
+            raise
+        finally:
+            record.blocked = False
+        if size:
+            record.gave(size, monotonic())
+        return size
+
+    def _real_close(self, *args: Any) -> None:
+        super()._real_close(*args)  # type: ignore[misc]  # of the socket that this is mixed into
+        self._note_left()
+
+    def detach(self) -> int:
+        """Give the descriptor away, as the base class does."""
+        descriptor: int = super().detach()  # type: ignore[misc]  # the same
+        self._note_left()
+        return descriptor
+
+    def _note_left(self) -> None:
+        record = self._socketscope
+        if record is not None and record.left is not None:
+            record.left()
+
+
+class NotingStream(Noting):
+    """What passes through a plain stream socket."""
+
+    __slots__ = ()
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Receive, as the base class does."""
+        return self._receive(super().recv, len, flags, bufsize, flags)  # type: ignore[misc]  # of the socket
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive into a buffer, as the base class does."""
+        return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)  # type: ignore[misc]
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
+        """Receive with the sender's address, as the base class does."""
+        return self._receive(super().recvfrom, _first_length, flags, bufsize, flags)  # type: ignore[misc]
+
+    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        """Receive into a buffer with the sender's address, as the base class does."""
+        return self._receive(super().recvfrom_into, _first, flags, buffer, nbytes, flags)  # type: ignore[misc]
+
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
+        """Receive with ancillary data, as the base class does."""
+        return self._receive(super().recvmsg, _first_length, flags, bufsize, ancbufsize, flags)  # type: ignore[misc]
+
+    def recvmsg_into(
+        self, buffers: Any, ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
+        """Receive into buffers with ancillary data, as the base class does."""
+        return self._receive(super().recvmsg_into, _first, flags, buffers, ancbufsize, flags)  # type: ignore[misc]
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send, as the base class does."""
+        return self._send(super().send, data, flags)  # type: ignore[misc]  # of the socket
+
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+        """Send, as the base class does; a stream has no use for the address."""
+        return self._send(super().sendto, data, *flags_and_address)  # type: ignore[misc]  # the same
+
+    def sendmsg(self, buffers: Any, *args: Any) -> int:
+        """Send from several buffers, as the base class does."""
+        return self._send(super().sendmsg, buffers, *args)  # type: ignore[misc]  # the same
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of it; the socket's timeout is for the whole."""
+        if self._socketscope is None:
+            super().sendall(data, flags)  # type: ignore[misc]  # of the socket
+            return
+        timeout: float | None = self.gettimeout()  # type: ignore[attr-defined]  # the same
+        until = monotonic() + timeout if timeout else None
+        done = self.send(data, flags)
+        total = len(data) if type(data) is bytes else memoryview(data).nbytes
+        if done < total:
+            with memoryview(data) as view, view.cast("B") as rest:
+                self._send_rest(rest[done:], flags, until)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file, as the base class does."""
+        if (record := self._socketscope) is None:
+            return super().sendfile(file, offset, count)  # type: ignore[misc, no-any-return]  # of the socket
+        sent_before, record.blocked = record.sent, True
+        try:
+            size: int = super().sendfile(file, offset, count)  # type: ignore[misc]  # the same
+        except OSError as error:
+            # The base class leaves the file where it has sent it to.
+            if (part := file.tell() - offset) > 0 and record.sent == sent_before:
+                record.gave(part, monotonic())
+            self._note_unsent(error)
+            raise
+        record.blocked = False
+        # Where the file is none of the system's, it has gone through `send`.
+        if size and record.sent == sent_before:
+            record.gave(size, monotonic())
+        return size
+
+    def _receive(self, receive: Callable[..., Any], size_of: Callable[[Any], int], flags: int, *args: Any) -> Any:
+        if (record := self._socketscope) is None:
+            return receive(*args)
+        record.wait(monotonic())
+        try:
+            received = receive(*args)
+        except OSError as error:
+            self._note_missed(error)
+            raise
+        except BaseException:
+            record.missed(monotonic())
+            raise
+        if flags & _MSG_PEEK:
+            record.missed(monotonic())
+            return received
+        size = size_of(received)
+        record.took(size, monotonic())
+        if not size and record.late is not None:
+            raise record.lateness()
+        return received
+
+    def _send_rest(self, rest: memoryview, flags: int, until: float | None) -> None:
+        while rest:
+            if until is not None and not _takes(self, until - monotonic()):
+                late = TimeoutError("timed out")
+                self._note_unsent(late)
+                raise late
+            rest = rest[self.send(rest, flags) :]
+
+
+class ObservedSocket(NotingStream, socket.socket):
+    """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
+
+    __slots__ = ("_socketscope",)
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
-        self.record = None
-        self._patience = None
-        self._at_once = 0  # the flag of a send that must not wait unseen
-        self.bare = False
+        self._socketscope: Record | None = None
 
-    def observe(self, record: Record) -> None:
-        """Count for this record, and hold the peer to its limits, from now on."""
-        self.record = record
-        self._at_once = _MSG_DONTWAIT
-        if (timeout := _gettimeout(self)) is not None:
-            self.settimeout(timeout)
-
-    def settimeout(self, value: float | None) -> None:
-        """Set the handler's own timeout, which holds beside the deadlines."""
-        if self.record is None or value == 0:
-            super().settimeout(value)
-        else:
-            if value is not None and value < 0:
-                raise ValueError("Timeout value out of range")
-            super().settimeout(None)
-            self._patience = value
-            self._tick()
-        self._patience = value
-
-    def fileno(self) -> int:
-        """Return the descriptor, on which others wait as long as they like."""
-        # A child process, or os.read, would take the end of a tick for an error.
-        if not self.bare and self.record is not None and super().fileno() >= 0:
-            self.bare = True
-            set_kernel_timeout(self, socket.SO_RCVTIMEO, math.inf)
-        return super().fileno()
+    def dup(self) -> "ObservedSocket":
+        """Return another socket of the same connection, which counts for it too."""
+        twin = super().dup()
+        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
+        return twin
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
         """Return a file object, as the base class does."""
@@ -120,183 +213,17 @@ class ObservedSocket(Observed, socket.socket):
         self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
         return BufferedReader(Reader(self, "r"))
 
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Receive, as the base class does."""
-        if flags or self.bare:
-            data = self._receive(flags, partial(_recv, self, bufsize, flags))
-        else:
-            try:
-                data = _recv(self, bufsize)
-            except OSError as error:
-                data = self.receive_late(error, flags, partial(_recv, self, bufsize))
-        self._took(len(data), flags)
-        return data
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive into a buffer, as the base class does."""
-        if flags or self.bare:
-            size = self._receive(flags, partial(_recv_into, self, buffer, nbytes, flags))
-        else:
-            try:
-                size = _recv_into(self, buffer, nbytes)
-            except OSError as error:
-                size = self.receive_late(error, flags, partial(_recv_into, self, buffer, nbytes))
-        self._took(size, flags)
-        return size
+def _takes(sock: Any, seconds: float) -> bool:
+    """Return whether a socket takes something within so many seconds."""
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    return seconds > 0 and bool(poll.poll(seconds * 1000))
 
-    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
-        """Receive with the sender's address, as the base class does."""
-        received = self._receive(flags, partial(_recvfrom, self, bufsize, flags))
-        self._took(len(received[0]), flags)
-        return received
 
-    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        """Receive into a buffer with the sender's address, as the base class does."""
-        received = self._receive(flags, partial(_recvfrom_into, self, buffer, nbytes, flags))
-        self._took(received[0], flags)
-        return received
+def _first(received: tuple[int, Any]) -> int:
+    return received[0]
 
-    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
-        """Receive with ancillary data, as the base class does."""
-        received = self._receive(flags, partial(_recvmsg, self, bufsize, ancbufsize, flags))
-        self._took(len(received[0]), flags)
-        return received
 
-    def recvmsg_into(
-        self, buffers: Any, ancbufsize: int = 0, flags: int = 0
-    ) -> tuple[int, list[Any], int, Any]:
-        """Receive into buffers with ancillary data, as the base class does."""
-        received = self._receive(flags, partial(_recvmsg_into, self, buffers, ancbufsize, flags))
-        self._took(received[0], flags)
-        return received
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of it, waiting until the kernel takes any."""
-        try:
-            size = _send(self, data, flags | self._at_once)
-        except OSError as error:
-            size = self._send_late(error, flags, partial(_send, self, data, flags))
-        self._gave(size)
-        return size
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of it."""
-        try:
-            done = _send(self, data, flags | self._at_once)
-        except OSError as error:
-            done = self._send_late(error, flags, partial(_send, self, data, flags))
-        # Neither by send() nor by _gave(): every reply comes this way, and calls add up.
-        if done and (record := self.record) is not None:
-            record.gave(done, monotonic())
-        total = len(data) if type(data) is bytes else memoryview(data).nbytes
-        if done < total:
-            with memoryview(data) as view, view.cast("B") as rest:
-                while done < total:
-                    done += self.send(rest[done:], flags)
-
-    def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
-        """Send from several buffers, as the base class does."""
-        try:
-            size = _sendmsg(self, buffers, ancdata, flags | self._at_once, address)
-        except OSError as error:
-            size = self._send_late(error, flags, partial(_sendmsg, self, buffers, ancdata, flags, address))
-        self._gave(size)
-        return size
-
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:
-        """Send some of it, as the base class does; a stream has no use for the address."""
-        *given, address = flags_and_address
-        flags: int = given[0] if given else 0
-        try:
-            size = _sendto(self, data, flags | self._at_once, address)
-        except OSError as error:
-            size = self._send_late(error, flags, partial(_sendto, self, data, flags, address))
-        self._gave(size)
-        return size
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file through `send`, so that it is counted."""
-        # The system call that the base class would make begins at the offset, wherever the file stands.
-        with suppress(AttributeError, OSError):
-            file.fileno()
-            file.seek(offset)
-        return self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined, no-any-return]  # not in typeshed
-
-    def receive_late(self, error: OSError, flags: int, receive: Callable[[], _Received]) -> _Received:
-        """Go on where a receive failed: wait to the deadline, or note that the peer is gone.
-
-        Args:
-            error: How it failed.
-            flags: What it was called with.
-            receive: Tries it again.
-
-        Raises:
-            OSError: It failed for good; BlockingIOError where its handler does not want to wait.
-            TimeoutError: A deadline has passed.
-        """
-        record = self.record
-        patience = 0.0 if flags & socket.MSG_DONTWAIT else self.gettimeout()
-        if isinstance(error, BlockingIOError) and patience != 0:
-            patience = math.inf if patience is None else patience
-            now = monotonic()
-            impatient_at = now - min(patience, TICK) + patience
-            if record is not None:
-                record.pause()
-            try:
-                while isinstance(error, BlockingIOError):
-                    deadline = math.inf if record is None else record.input_deadline()
-                    left = min(deadline, impatient_at) - monotonic()
-                    if record is not None and left <= 0:
-                        raise record.overdue()
-                    set_kernel_timeout(self, socket.SO_RCVTIMEO, left)
-                    try:
-                        return receive()
-                    except OSError as again:
-                        error = again
-            finally:
-                if super().fileno() >= 0:
-                    self._tick()
-        if record is not None and error.errno in GONE:
-            record.lose(error)
-        raise error
-
-    def _tick(self) -> None:
-        """Have a receive look up once a tick, or as soon as its handler wants it to."""
-        self.bare = False
-        tick = TICK if self._patience is None else min(self._patience, TICK)
-        set_kernel_timeout(self, socket.SO_RCVTIMEO, tick or TICK)
-
-    def _receive(self, flags: int, receive: Callable[[], _Received]) -> _Received:
-        """Receive in one of the rarer ways."""
-        if self.bare:
-            self._tick()
-        failed: OSError = BlockingIOError()
-        # A tick would cut a wait for all bytes short.
-        if not flags & socket.MSG_WAITALL or flags & socket.MSG_DONTWAIT or self.gettimeout() == 0:
-            try:
-                return receive()
-            except OSError as error:
-                failed = error
-        return self.receive_late(failed, flags, receive)
-
-    def _send_late(self, error: OSError, flags: int, send: Callable[[], int]) -> int:
-        """Go on where a send failed: wait for the peer as long as a reply may, or note that it is gone."""
-        record = self.record
-        if record is None:
-            raise error
-        if isinstance(error, BlockingIOError) and self._patience != 0 and not flags & socket.MSG_DONTWAIT:
-            patience = math.inf if self._patience is None else self._patience
-            began = monotonic()
-            try:
-                if (left := min(record.output_left(), patience)) > 0:
-                    set_kernel_timeout(self, socket.SO_SNDTIMEO, left)
-                    return send()
-            except OSError as again:
-                error = again
-            finally:
-                record.stalled += monotonic() - began
-            if isinstance(error, BlockingIOError):
-                raise record.not_taken()
-        if error.errno in GONE:
-            record.fail("reset", error)
-        raise error
+def _first_length(received: tuple[bytes, Any]) -> int:
+    return len(received[0])

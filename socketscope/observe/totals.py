@@ -1,15 +1,13 @@
 """What all connections of a listener did, behind one lock, so that every snapshot of it is consistent."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
+from socketscope.observe.datagrams import Datagram
 from socketscope.observe.distribution import Distribution
-from socketscope.observe.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS, Record
-
-if TYPE_CHECKING:
-    from socketscope.serve.datagrams import Datagram
+from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.observe.record import Record
 
 
 class Capacity:
@@ -20,7 +18,7 @@ class Capacity:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.open = 0
+        self.taken = 0
         self.lock = threading.Lock()
         self.freed = threading.Condition(self.lock)
         self.waiting = 0
@@ -30,16 +28,30 @@ class Capacity:
         with self.freed:
             self.waiting += 1
             try:
-                return self.freed.wait_for(lambda: self.open < self.limit, seconds)
+                return self.freed.wait_for(lambda: self.taken < self.limit, seconds)
             finally:
                 self.waiting -= 1
+
+    def take(self) -> bool:
+        """Take a place, with the lock held; return False where there is none."""
+        if self.taken >= self.limit:
+            return False
+        self.taken += 1
+        return True
+
+    def free(self) -> None:
+        """Give a place back, with the lock held."""
+        self.taken -= 1
+        if self.waiting:
+            self.freed.notify()
 
 
 @dataclass(slots=True)
 class Figures:
-    """The figures of one stream listener at one moment; open is what was accepted and not closed."""
+    """The figures of one stream listener at one moment."""
 
     accepted: int = 0
+    open: int = 0
     closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     rejected: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REJECT_REASONS, 0))
     accept_errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCEPT_ERRORS, 0))
@@ -53,44 +65,45 @@ class Figures:
         """Exchanges that have ended."""
         return sum(self.response.counts)
 
-    @property
-    def open(self) -> int:
-        """Connections that a handler is serving."""
-        return self.accepted - sum(self.closed.values())
-
 
 class StreamTotals:
     """Counts the connections of one listener.
 
     Attributes:
         capacity: What admits them; shared by the listeners of a process.
+        records: Those of the open ones, and of those that are about to be accepted or refused.
     """
 
-    def __init__(self, capacity: Capacity, records: Mapping[Any, Record]) -> None:
-        """Begin at nothing.
-
-        Args:
-            capacity: What admits connections.
-            records: Those of the open ones, which change as they live; they are asked at each snapshot.
-        """
+    def __init__(self, capacity: Capacity) -> None:
         self.capacity = capacity
-        self._records = records
+        self.records: dict[Record, None] = {}
         self._figures = Figures()
 
-    def accept(self) -> bool:
-        """Count a connection as accepted, or return False where no more may be open."""
-        capacity = self.capacity
-        with capacity.lock:
-            if capacity.open >= capacity.limit:
+    def reserve(self, record: Record) -> bool:
+        """Take a place for a connection of which it is not known yet whether it is accepted; False: there is none."""
+        with self.capacity.lock:
+            if not self.capacity.take():
                 return False
-            capacity.open += 1
-            self._figures.accepted += 1
+            self.records[record] = None
             return True
 
-    def reject(self, reason: str) -> None:
-        """Count a connection that was refused."""
+    def accept(self, record: Record) -> bool:
+        """Count a connection as accepted, or return False where no more may be open."""
+        with self.capacity.lock:
+            if record not in self.records:
+                if not self.capacity.take():
+                    return False
+                self.records[record] = None
+            self._count(record)
+            return True
+
+    def reject(self, reason: str, record: Record | None = None) -> None:
+        """Count a connection that was refused, and that had a place if it has a record."""
         with self.capacity.lock:
             self._figures.rejected[reason] += 1
+            if record is not None and self.records.pop(record, record) is None:
+                record.closed = True
+                self.capacity.free()
 
     def accept_error(self, error: str) -> None:
         """Count a call of accept that failed."""
@@ -105,10 +118,10 @@ class StreamTotals:
 
     def close(self, record: Record, now: float) -> bool:
         """Add the rest of a connection and count its outcome; return False where that was done before."""
-        capacity = self.capacity
-        with capacity.lock:
+        with self.capacity.lock:
             if record.closed:
                 return False
+            self._count(record)
             record.closed = True
             if record.responses:
                 self._add([record])
@@ -119,9 +132,9 @@ class StreamTotals:
                 figures.response.observe(record.replied_at - record.requested_at)
             figures.closed[record.outcome] += 1
             figures.handle.observe(now - record.accepted_at)
-            capacity.open -= 1
-            if capacity.waiting:
-                capacity.freed.notify()
+            figures.open -= 1
+            self.records.pop(record, None)
+            self.capacity.free()
         return True
 
     def resume(self, earlier: "StreamTotals") -> None:
@@ -131,11 +144,11 @@ class StreamTotals:
     def snapshot(self) -> Figures:
         """Return all figures as they were at one moment."""
         with self.capacity.lock:
-            # A copy, in one step: they come and go.
-            self._add(record for record in list(self._records.values()) if record.has_news)
+            self._add(record for record in self.records if record.has_news)
             figures = self._figures
             return Figures(
                 figures.accepted,
+                figures.open,
                 figures.closed.copy(),
                 figures.rejected.copy(),
                 figures.accept_errors.copy(),
@@ -144,6 +157,12 @@ class StreamTotals:
                 figures.response.copy(),
                 figures.handle.copy(),
             )
+
+    def _count(self, record: Record) -> None:
+        if not record.accepted:
+            record.accepted = True
+            self._figures.accepted += 1
+            self._figures.open += 1
 
     def _add(self, records: Iterable[Record]) -> None:
         figures = self._figures
@@ -167,6 +186,7 @@ class DatagramFigures:
     received: int = 0
     sent: int = 0
     exchanges: int = 0
+    lost: int = 0
     handle: Distribution = field(default_factory=Distribution)
 
 
@@ -176,20 +196,20 @@ class DatagramTotals:
     Attributes:
         capacity: What admits them; shared by the listeners of a process.
         open: Datagrams that a handler is serving.
+        lost: Datagrams that the kernel dropped, as it last told.
     """
 
     def __init__(self, capacity: Capacity) -> None:
         self.capacity = capacity
         self.open = 0
+        self.lost = 0
         self._figures = DatagramFigures()
 
     def accept(self) -> bool:
         """Admit a datagram, or return False where no more may be served at once."""
-        capacity = self.capacity
-        with capacity.lock:
-            if capacity.open >= capacity.limit:
+        with self.capacity.lock:
+            if not self.capacity.take():
                 return False
-            capacity.open += 1
             self.open += 1
             return True
 
@@ -198,24 +218,23 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
-    def close(self, datagram: "Datagram", outcome: str, seconds: float) -> None:
-        """Count a datagram whose handler has left."""
-        capacity = self.capacity
-        with capacity.lock:
+    def close(self, datagram: Datagram, seconds: float, *, handled: bool = True) -> None:
+        """Count an admitted datagram whose handler has left, or which none was given."""
+        with self.capacity.lock:
             figures = self._figures
-            figures.outcomes[outcome] += 1
-            figures.received += datagram.received
-            figures.sent += datagram.sent
-            figures.exchanges += datagram.exchanges
-            figures.handle.observe(seconds)
+            figures.outcomes[datagram.outcome] += 1
+            if handled:
+                figures.received += datagram.received
+                figures.sent += datagram.sent
+                figures.exchanges += datagram.exchanges
+                figures.handle.observe(seconds)
             self.open -= 1
-            capacity.open -= 1
-            if capacity.waiting:
-                capacity.freed.notify()
+            self.capacity.free()
 
     def resume(self, earlier: "DatagramTotals") -> None:
         """Go on from the figures of a listener that has closed."""
         self._figures = earlier._figures  # noqa: SLF001 - of its own class
+        self._figures.lost += earlier.lost
 
     def snapshot(self) -> DatagramFigures:
         """Return all figures as they were at one moment."""
@@ -226,6 +245,7 @@ class DatagramTotals:
                 figures.received,
                 figures.sent,
                 figures.exchanges,
+                figures.lost + self.lost,
                 figures.handle.copy(),
             )
 

@@ -1,187 +1,132 @@
-"""Stand-ins for the standard library's threading datagram servers, observed."""
+"""Datagrams: received, served and counted."""
 
-import errno
-import itertools
-import socket
 import socketserver
 from collections.abc import Callable
-from math import inf
+from contextvars import Context
+from functools import partial
+from socket import MSG_DONTWAIT
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.observe.record import describe
-from socketscope.observe.sockets import set_kernel_timeout
+from socketscope.observe.datagrams import Datagram
+from socketscope.observe.outcomes import describe
+from socketscope.observe.record import current
 from socketscope.observe.totals import DatagramTotals
-from socketscope.serve.base import ObservedServer, Received
-from socketscope.serve.paths import UnixPath
-
-DRAIN_LOOK = 0.02
-"""Seconds between looks whether all handlers have left."""
-
-_PEER_GONE = frozenset({errno.ECONNREFUSED, errno.ENOENT, errno.ECONNRESET, errno.ENOTCONN})
-
-_numbers = itertools.count(1)
+from socketscope.serve import queue
+from socketscope.serve.options import Options
+from socketscope.serve.service import LOOK, Service, complain, guard
+from socketscope.serve.threads import Job
 
 
-class Datagram:
-    """What was done for one datagram.
+class DatagramService(Service):
+    """The life of a server of datagrams."""
 
-    Attributes:
-        number: Unique in the process.
-        peer: The sender's address, as the kernel gave it.
-        received: Bytes that the handler was given.
-        sent: Bytes.
-        exchanges: 1 once something was sent, else 0.
-        error: What went wrong, for a person; None when nothing did.
-    """
+    totals: DatagramTotals
+    closes_first = False  # the listener's socket is the one that replies go out on
 
-    __slots__ = ("error", "exchanges", "fault", "number", "peer", "received", "sent")
+    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
+        super().__init__(server, options, kind)
+        self.totals = DatagramTotals(self.capacity)
 
-    def __init__(self, peer: Any, received: int) -> None:
-        self.number = next(_numbers)
-        self.peer = peer
-        self.received = received
-        self.sent = self.exchanges = 0
-        self.fault: BaseException | None = None
-        self.error: str | None = None
+    def receive(self, server: Any) -> Job | None:
+        """Receive a datagram that waits; return what serves it."""
+        received = self.get_request(server.get_request if self.gets else partial(_receive, server))
+        if received is None:
+            return None
+        request, client_address = received
+        datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
+        if not self.gets and datagram.received > server.max_packet_size:
+            self._drop(datagram, "truncated")
+        elif not self.totals.accept():
+            self._drop(datagram, "dropped")
+        else:
+            return partial(Context().run, self._serve, server, request, client_address, datagram)
+        return None
 
-
-class ReplySocket:
-    """The listener's socket as one datagram's handler has it: what is sent counts as the reply.
-
-    Sending nothing is left out: the standard library's handler sends an empty reply where it wrote none.
-    """
-
-    def __init__(self, sock: socket.socket, datagram: Datagram) -> None:
-        self._socket = sock
-        self._datagram = datagram
-
-    def sendto(self, data: Any, *args: Any) -> int:
-        """Send, as a socket does."""
-        return self._send(self._socket.sendto, data, *args) if len(data) else 0
-
-    def sendmsg(self, buffers: Any, *args: Any) -> int:
-        """Send from several buffers, as a socket does."""
-        return self._send(self._socket.sendmsg, buffers, *args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-    def _send(self, send: Callable[..., int], *args: Any) -> int:
-        try:
-            size = send(*args)
-        except BlockingIOError as error:
-            self._datagram.fault = late = TimeoutError("the peer did not take the reply in time")
-            raise late from error
-        except OSError as error:
-            if error.errno in _PEER_GONE:
-                self._datagram.fault = error
-            raise
-        self._datagram.sent += size
-        self._datagram.exchanges = 1
-        return size
-
-
-class ObservedDatagramServer(ObservedServer, socketserver.UDPServer):
-    """A datagram server that observes what it is sent.
-
-    Attributes:
-        totals: What was done for all datagrams.
-    """
-
-    close_first = False  # the listener's socket is the one that replies go out on
-
-    def prepare(self) -> None:
-        """Set up what is observed, before anything is bound."""
-        super().prepare()
-        self.totals: DatagramTotals = DatagramTotals(self.capacity)
-
-    def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until `shutdown`; a Unix peer that takes no replies is waited for no longer than allowed."""
-        patience = inf if self.limits.write_timeout is None else self.limits.write_timeout
-        set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, patience)
-        super().serve_forever(poll_interval)
-
-    def get_request(self) -> Received:
-        """Receive a datagram.
-
-        Raises:
-            BlockingIOError: None came within `sockets.TICK`.
-        """
-        # One byte more than fits tells whether it was cut off.
-        data, address = self.socket.recvfrom(self.max_packet_size + 1)
-        return (data, self.socket), address
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Run the handler and record how it ended."""
-        data, sock = request
-        datagram = Datagram(client_address, len(data))
-        request = (data, ReplySocket(sock, datagram))
-        outcome = ""
+    def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
+        current.set(datagram)
         began = monotonic()
         try:
-            self.finish_request(request, client_address)
-        except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
-            datagram.error = describe(error)
-            if error is not datagram.fault:
-                outcome = "handler_error"
-                if isinstance(error, Exception):
-                    self.handle_error(request, client_address)
+            if self.verifies or self.processes:
+                with self.hooks:
+                    if self.verifies and not self.verified(server, request, client_address):
+                        datagram.failure, datagram.received = "dropped", 0
+                        return
+                    if self.processes and self.process(server, request, client_address) is None:
+                        return
+            if self.threads is None:
+                server.process_request(request, client_address)
+            else:
+                server.process_request_thread(request, client_address)
+        except BaseException as error:
+            self._note_failure(server, datagram, request, client_address, error)
+            if self.threads is None and not isinstance(error, Exception):
+                raise
         finally:
-            outcome = outcome or ("ok" if datagram.exchanges else "no_reply")
+            seconds = monotonic() - began
             datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
-            now = monotonic()
-            self.totals.close(datagram, outcome, now - began)
-            self._tell(datagram, outcome, now - began)
-            self.shutdown_request(request)
+            self.totals.close(datagram, seconds)
+            self._tell(datagram, seconds)
+            guard(server.shutdown_request, request)
+
+    def hand(self, server: Any, request: Any, client_address: Any) -> None:
+        """Have a request handled that the user's process_request hands on, in whatever thread."""
+        if self.threads is None:
+            server.finish_request(request, client_address)
+        elif not self.hand_here(request, client_address):
+            self.threads.run(partial(Context().run, self._serve_elsewhere, server, request, client_address))
+
+    def _serve_elsewhere(self, server: Any, request: Any, client_address: Any) -> None:
+        try:
+            server.process_request_thread(request, client_address)
+        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
+            complain()
+
+    def handle(self, server: Any, request: Any, client_address: Any) -> None:
+        """Run the handler and note what it raises."""
+        try:
+            server.finish_request(request, client_address)
+        except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
+            self._note_failure(server, current.get(), request, client_address, error)
+
+    def serves(self, request: Any) -> bool:  # noqa: ARG002 - as connections have it
+        """Return true: there is nothing to know of a request."""
+        return True
+
+    def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002 - the same
+        """Run the handler."""
+        run()
+
+    def look(self) -> None:
+        """Ask the kernel how many datagrams it dropped."""
+        self.totals.lost = max(self.totals.lost, queue.lost(self.listener))
 
     def drain(self) -> int:
         """Return when no handler runs, or how many still do at `drain_by`."""
-        while (self.totals.open or self._is_busy()) and monotonic() < self.drain_by:
-            sleep(DRAIN_LOOK)
+        while self.totals.open and monotonic() < self.drain_by:
+            sleep(LOOK)
         return self.totals.open
 
-    def _admit(self, received: Received) -> bool:
-        (data, _), client_address = received
-        if len(data) > self.max_packet_size:
-            outcome = "truncated"
-        elif not client_address:
-            outcome = "no_address"
-        elif not self._verified(received) or not self.totals.accept():
-            outcome = "dropped"
-        else:
-            return True
+    def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
-        self._tell(Datagram(client_address, 0), outcome, 0.0)
-        return False
+        datagram.failure, datagram.received = outcome, 0
+        self._tell(datagram, 0.0)
 
-    def _tell(self, datagram: Datagram, outcome: str, seconds: float) -> None:
+    @staticmethod
+    def _note_failure(server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException) -> None:
+        if isinstance(datagram, Datagram):
+            datagram.error = describe(error)
+            if error is not datagram.fault and datagram.failure is None:
+                datagram.failure = "handler_error"
+        if isinstance(error, Exception):
+            guard(server.handle_error, request, client_address)
+
+    def _tell(self, datagram: Datagram, seconds: float) -> None:
         if self.log is not None:
-            self.log.served("datagram", self.name, datagram, outcome, seconds)
-
-    def _abandon(self, request: Any, client_address: Any, error: BaseException) -> None:
-        datagram = Datagram(client_address, len(request[0]))
-        datagram.error = describe(error)
-        self.totals.close(datagram, "handler_error", 0.0)
-        self._tell(datagram, "handler_error", 0.0)
-        self._guard(self.handle_error, request, client_address)
-        self._end(request)
-
-    def _end(self, request: Any) -> None:
-        self._guard(self.shutdown_request, request)
-
-    def _note_accept_error(self, kind: str) -> None:
-        if self.log is not None:
-            self.log.repeated("accept_error", listener=self.name, error=kind)
+            self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
 
 
-class ThreadingUDPServer(ObservedDatagramServer, socketserver.ThreadingUDPServer):
-    """`socketserver.ThreadingUDPServer`, observed."""
-
-    kind = "udp"
-
-
-class ThreadingUnixDatagramServer(UnixPath, ObservedDatagramServer, socketserver.ThreadingUnixDatagramServer):
-    """`socketserver.ThreadingUnixDatagramServer`, observed."""
-
-    kind = "unixgram"
+def _receive(server: Any) -> Any:
+    # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been faster.
+    data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
+    return (data, server.socket), address

@@ -9,6 +9,7 @@ import selectors
 import socket
 import termios
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -20,7 +21,7 @@ MOST = 1024
 
 _CHUNK = 1 << 16
 _NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
-_TICK = 0.1
+_TICK = 0.05
 _SO_MEMINFO = 55  # <linux>/include/uapi/asm-generic/socket.h; its first number is the queue's charge
 
 
@@ -32,22 +33,21 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
         charged: Whether the kernel charges it for its receive queue, as it does under TCP; a Unix socket's is
             charged to the peer.
     """
-    if charged:
-        # Costs less than to ask for the bytes, and does not let others have the interpreter.
-        try:
-            if not sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO):
-                return False
-        except OSError:
-            pass  # closed, or an older kernel
     try:
-        # The base class's method: nobody is given the descriptor here.
-        return fcntl.ioctl(socket.socket.fileno(sock), termios.FIONREAD, _NOTHING) != _NOTHING
+        # Costs less than to ask for the bytes, and does not let others have the interpreter.
+        if charged and not sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO):
+            return False
+    except OSError:
+        pass  # closed, or an older kernel
+    try:
+        return fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) != _NOTHING
     except (OSError, ValueError):
         return False
 
 
 @dataclass(slots=True)
 class _Leaving:
+    sock: socket.socket
     close: Callable[[], None]
     until: float
     left: int = BYTES
@@ -56,55 +56,68 @@ class _Leaving:
 class Linger:
     """Reads away what comes on sockets that were shut down for writing, then closes them.
 
-    It has a thread while there are any.
+    It has a thread while there are any; what that walks through, nobody else changes.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._selector: selectors.BaseSelector | None = None
+        self._new: deque[_Leaving] = deque()
+        self._count = 0
         self._thread: threading.Thread | None = None
 
     def add(self, sock: socket.socket, close: Callable[[], None]) -> None:
-        """Take over a socket; call `close` when its peer has closed, or a bound is reached."""
+        """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
         with self._lock:
-            try:
-                if self._selector is None:
-                    self._selector = selectors.DefaultSelector()
-                    self._thread = threading.Thread(target=self._run, name="linger", daemon=True)
-                    self._thread.start()
-                if len(self._selector.get_map()) < MOST:
-                    leaving = _Leaving(close, monotonic() + SECONDS)
-                    self._selector.register(sock, selectors.EVENT_READ, leaving)
-                    return
-            except (OSError, RuntimeError, ValueError, KeyError):
-                # No descriptor or no thread to be had, or the socket is closed: then it is closed directly.
-                if self._thread is not None and not self._thread.is_alive():
-                    self._stop()
+            if self._count < MOST and self._has_thread():
+                self._new.append(_Leaving(sock, close, monotonic() + SECONDS))
+                self._count += 1
+                return
         close()
 
     def join(self, timeout: float) -> None:
         """Wait until all sockets are closed, at most so many seconds."""
-        if (thread := self._thread) is not None:
-            thread.join(timeout)
+        if (thread := self._thread) is not None and thread is not threading.current_thread():
+            thread.join(max(timeout, 0))
+
+    def _has_thread(self) -> bool:
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="linger", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):
+                return False
+            self._thread = thread
+        return True
 
     def _run(self) -> None:
-        while True:
-            with self._lock:
-                selector = self._selector
-                if selector is None or not selector.get_map():
-                    self._stop()
-                    return
-            for key, _ in selector.select(_TICK):
-                self._read(selector, key)
-            now = monotonic()
-            for key in list(selector.get_map().values()):
-                if key.data.until <= now or key.data.left <= 0:
-                    self._close(selector, key)
+        with selectors.PollSelector() as selector:
+            while self._take_new(selector):
+                for key, _ in selector.select(_TICK):
+                    self._read(selector, key)
+                now = monotonic()
+                for key in list(selector.get_map().values()):
+                    if key.data.until <= now or key.data.left <= 0:
+                        self._close(selector, key)
+
+    def _take_new(self, selector: selectors.BaseSelector) -> bool:
+        """Take over what was added; return whether there is anything to do, else nobody does it any more."""
+        with self._lock:
+            new = list(self._new)
+            self._new.clear()
+            if not new and not selector.get_map():
+                self._thread = None
+                return False
+        for leaving in new:
+            try:
+                selector.register(leaving.sock, selectors.EVENT_READ, leaving)
+            except (ValueError, KeyError, OSError):  # it is closed, or its number is another's by now
+                self._finish(leaving)
+        return True
 
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         try:
             # The base class's method: these bytes are no part of the conversation.
-            data = socket.socket.recv(key.fileobj, _CHUNK, socket.MSG_DONTWAIT)  # type: ignore[arg-type]
+            data = socket.socket.recv(key.data.sock, _CHUNK, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
@@ -113,12 +126,11 @@ class Linger:
         if not data:
             self._close(selector, key)
 
-    @staticmethod
-    def _close(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    def _close(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         selector.unregister(key.fileobj)
-        key.data.close()
+        self._finish(key.data)
 
-    def _stop(self) -> None:
-        if self._selector is not None:
-            self._selector.close()
-        self._selector = self._thread = None
+    def _finish(self, leaving: _Leaving) -> None:
+        with self._lock:
+            self._count -= 1
+        leaving.close()

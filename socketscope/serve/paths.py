@@ -1,56 +1,83 @@
-"""The path of a Unix listener: taken over from a dead server, never from a live one or from another file."""
+"""The path of a Unix listener: taken over from a dead server, never from a live one or from another file.
+
+A lock beside it, held as long as the listener is, tells a server that has bound and does not listen yet from a dead
+one, and keeps two that start at once from taking the same path.
+"""
 
 import errno
+import fcntl
 import os
 import socket
-import socketserver
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 
-class UnixPath(socketserver.BaseServer):
-    """Binds a Unix server's path, and removes it in the end if it is still its own.
+class Held:
+    """A path that this process has bound."""
 
-    Attributes:
-        mode: Permissions of the path, as for chmod; None leaves them to the umask.
-    """
+    def __init__(self, path: str | bytes, lock: int) -> None:
+        self._path = path
+        self._identity = _identity(path)
+        self._process = os.getpid()
+        self._lock = lock
 
-    mode: int | None = None
-    socket: socket.socket
-    server_address: Any
-    _bound: tuple[int, int] | None = None
-
-    def server_bind(self) -> None:
-        """Bind the path.
-
-        Raises:
-            OSError: Somebody listens there, or it is no socket.
-        """
-        path = os.fspath(self.server_address)
-        abstract = path[:1] in {"\0", b"\0", "", b""}
-        if not abstract:
-            _reclaim(path, self.socket.type)
-        self.socket.bind(path)
-        self.server_address = self.socket.getsockname()
-        if not abstract:
-            if self.mode is not None:
-                os.chmod(path, self.mode)  # noqa: PTH101 - a path may be bytes
-            self._bound = _identity(path)
-
-    def stop_arrivals(self) -> bool:
-        """Remove the path, so that nobody finds it any more; return whether nobody comes any more."""
-        if self._bound is not None and _identity(self.server_address) == self._bound:
+    def release(self) -> None:
+        """Remove the path, so that nobody finds it any more, if it is still the same and this process bound it."""
+        if self._lock < 0:
+            return
+        lock, self._lock = self._lock, -1
+        if os.getpid() == self._process and self._identity is not None:
+            if _identity(self._path) == self._identity:
+                with suppress(OSError):
+                    os.unlink(self._path)  # noqa: PTH108 - a path may be bytes
             with suppress(OSError):
-                os.unlink(self.server_address)  # noqa: PTH108 - a path may be bytes
-        self._bound = None
-        # Of the observed server that this is mixed into.
-        return bool(super().stop_arrivals())  # type: ignore[misc]
+                os.unlink(_beside(self._path))  # noqa: PTH108 - the same
+        os.close(lock)
 
-    def server_close(self) -> None:
-        """Remove the path, then close."""
-        self.stop_arrivals()
-        super().server_close()
+
+def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
+    """Bind a server by its own method; return its path, if it is a Unix server that has one.
+
+    Raises:
+        OSError: Somebody is there, or it is no socket.
+    """
+    sock = server.socket
+    if sock.family != socket.AF_UNIX:
+        server_bind()
+        return None
+    path = os.fspath(server.server_address)
+    if path[:1] in {"\0", b"\0", "", b""}:
+        server_bind()
+        return None
+    lock = _lock(path)
+    try:
+        _reclaim(path, sock.type)
+        server_bind()
+    except BaseException:
+        os.close(lock)
+        raise
+    return Held(path, lock)
+
+
+def _lock(path: str | bytes) -> int:
+    beside = _beside(path)
+    while True:
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise _in_use(path) from error
+        # Who had it may have removed it meanwhile.
+        if _identity(beside) == (os.fstat(lock).st_dev, os.fstat(lock).st_ino):
+            return lock
+        os.close(lock)
+
+
+def _beside(path: str | bytes) -> str | bytes:
+    return path + b".lock" if isinstance(path, bytes) else f"{path}.lock"
 
 
 def _reclaim(path: str | bytes, kind: int) -> None:
@@ -70,8 +97,12 @@ def _reclaim(path: str | bytes, kind: int) -> None:
             return
         except OSError as error:
             # A full backlog, or a socket of the other type: somebody is there.
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path) from error
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+            raise _in_use(path) from error
+    raise _in_use(path)
+
+
+def _in_use(path: str | bytes) -> OSError:
+    return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
 def _identity(path: str | bytes) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ class Instrument:
     help: str
     use: str
     labels: tuple[str, ...] = ()
-    scope: Literal["stream", "datagram", "tcp", "all", "process"] = "process"
+    scope: Literal["stream", "datagram", "tcp", "udp", "all", "process"] = "process"
 
     @property
     def family(self) -> str:
@@ -136,6 +136,14 @@ DATAGRAMS = Instrument(
     "Traffic and errors of UDP and Unix datagram listeners.",
     ("listener", "outcome"),
     "datagram",
+)
+DATAGRAMS_LOST = Instrument(
+    "socketserver_datagrams_lost_total",
+    "counter",
+    "Datagrams that the kernel dropped, as the listener's receive queue was full.",
+    "Saturation of UDP listeners: these reached nobody, and their senders are not told.",
+    ("listener",),
+    "udp",
 )
 THREADS = Instrument(
     "socketserver_threads",

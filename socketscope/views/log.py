@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from socketscope.addresses import format_peer
-from socketscope.observe.record import EXPECTED_OUTCOMES
+from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")

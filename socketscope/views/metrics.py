@@ -4,23 +4,18 @@ import platform
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from socketscope import __version__
-from socketscope.observe.totals import DatagramFigures, Figures
-from socketscope.serve.backlog import queue
+from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
 from socketscope.views import instruments
 from socketscope.views.families import counter, gauge, histogram, info
-
-if TYPE_CHECKING:
-    from socketscope.serve.base import ObservedServer
-    from socketscope.views.log import Log
+from socketscope.views.log import Log
 
 _F = TypeVar("_F", Figures, DatagramFigures)
 
@@ -28,7 +23,7 @@ _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.We
 _views_lock = threading.Lock()
 
 
-def view(registry: CollectorRegistry | None) -> "MetricsView":
+def view_of(registry: CollectorRegistry | None) -> "MetricsView":
     """Return the one view of a registry, None being prometheus-client's default one."""
     registry = REGISTRY if registry is None else registry
     with _views_lock:
@@ -38,71 +33,101 @@ def view(registry: CollectorRegistry | None) -> "MetricsView":
         return _views[registry]
 
 
+class Listener(Protocol):
+    """What is shown of a server."""
+
+    kind: str
+    name: str
+    totals: Totals
+    capacity: Capacity
+    draining: bool
+
+    @property
+    def wanted(self) -> str:
+        """The name that it would have if it were alone."""
+
+    @property
+    def thread_counts(self) -> tuple[int, int]:
+        """How many of its threads are idle and busy."""
+
+    def look(self) -> tuple[int, int] | None:
+        """Have the kernel's counts brought up to date; return length and limit of the accept queue, if there is one."""
+
+
 class MetricsView(Collector):
-    """Shows listeners under names of their own.
+    """Shows listeners under names of their own, for as long as their servers live.
 
     Attributes:
-        draining: Whether the process has been asked to stop.
         log: The log whose lines are counted, if there is one.
     """
 
     def __init__(self) -> None:
-        self.draining = False
         self.log: Log | None = None
         self._lock = threading.Lock()
-        self._servers: dict[str, ObservedServer] = {}
-        self._retired: set[str] = set()
+        self._listeners: weakref.WeakValueDictionary[str, Listener] = weakref.WeakValueDictionary()
+        self._closed: set[str] = set()
 
-    def add(self, server: "ObservedServer") -> None:
-        """Show a server's listener; a name in use gets a number. One that is free goes on where it was."""
-        wanted = server.listener or server.kind
+    def add(self, listener: Listener) -> None:
+        """Show a listener; a name in use gets a number. One whose listener has closed goes on where it was."""
         with self._lock:
-            if server in self._servers.values():
+            if self._listeners.get(listener.name) is listener:
+                self._closed.discard(listener.name)
                 return
             for number in count(1):
-                name = wanted if number == 1 else f"{wanted}-{number}"
-                if name not in self._servers or name in self._retired:
+                name = listener.wanted if number == 1 else f"{listener.wanted}-{number}"
+                if name not in self._listeners or name in self._closed:
                     break
-            earlier = self._servers.get(name)
-            if earlier is not None and earlier.kind == server.kind:
-                server.totals.resume(earlier.totals)  # type: ignore[arg-type]  # the same kind, the same class
-            self._retired.discard(name)
-            self._servers[name] = server
-            server.name = name
+            earlier = self._listeners.get(name)
+            if earlier is not None and earlier.kind == listener.kind:
+                listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # the same kind, the same class
+            self._closed.discard(name)
+            self._listeners[name] = listener
+            listener.name = name
 
-    def retire(self, server: "ObservedServer") -> None:
-        """Free the name of a server that has closed; its figures stay until another takes the name."""
+    def retire(self, listener: Listener) -> None:
+        """Free the name of a listener that has closed; its figures stay until another takes the name."""
         with self._lock:
-            if self._servers.get(server.name) is server:
-                self._retired.add(server.name)
+            if self._listeners.get(listener.name) is listener:
+                self._closed.add(listener.name)
+
+    def remove(self, listener: Listener) -> None:
+        """Show a listener no more."""
+        with self._lock:
+            if self._listeners.get(listener.name) is listener:
+                del self._listeners[listener.name]
+                self._closed.discard(listener.name)
 
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
         with self._lock:
-            servers = dict(self._servers)
-            live = [server for name, server in servers.items() if name not in self._retired]
-        figures = {name: server.totals.snapshot() for name, server in servers.items()}
+            listeners = dict(self._listeners)
+            live = [listener for name, listener in listeners.items() if name not in self._closed]
+        queues = {listener.name: queue for listener in live if (queue := listener.look()) is not None}
+        figures = {name: listener.totals.snapshot() for name, listener in listeners.items()}
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
         yield from _common_families(figures)
         datagrams = {n: f for n, f in figures.items() if isinstance(f, DatagramFigures)}
         yield counter(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
-        yield from _queue_families(live)
+        lost = [((name,), f.lost) for name, f in datagrams.items() if listeners[name].kind == "udp"]
+        yield counter(instruments.DATAGRAMS_LOST, lost)
+        yield gauge(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
+        yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
         yield from self._process_families(live)
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance: the registry need not collect to register."""
         return ()
 
-    def _process_families(self, servers: "list[ObservedServer]") -> Iterator[Metric]:
-        both = [server.threads for server in servers]
+    def _process_families(self, listeners: list[Listener]) -> Iterator[Metric]:
+        both = [listener.thread_counts for listener in listeners]
         idle, busy = sum(idle for idle, _ in both), sum(busy for _, busy in both)
         yield gauge(instruments.THREADS, [(("idle",), idle), (("busy",), busy)])
-        limits = {id(server.capacity): server.capacity.limit for server in servers}
+        limits = {id(listener.capacity): listener.capacity.limit for listener in listeners}
         yield gauge(instruments.LIMIT, [((), sum(limits.values()))])
         writer = None if self.log is None else self.log.writer
         yield counter(instruments.LOG_LINES, [((), writer.written if writer else 0)])
         yield counter(instruments.LOG_DROPPED, [((), writer.dropped if writer else 0)])
-        yield gauge(instruments.DRAINING, [((), self.draining)])
+        yield gauge(instruments.DRAINING, [((), any(listener.draining for listener in listeners))])
         yield info(instruments.BUILD, {"version": __version__, "python": platform.python_version()})
 
 
@@ -122,17 +147,6 @@ def _common_families(figures: Mapping[str, Figures | DatagramFigures]) -> Iterat
     yield counter(instruments.SENT, [((name,), f.sent) for name, f in each])
     yield counter(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
     yield histogram(instruments.HANDLE, [((name,), f.handle) for name, f in each])
-
-
-def _queue_families(servers: "list[ObservedServer]") -> Iterator[Metric]:
-    queues = {}
-    for server in servers:
-        # A listener may close meanwhile.
-        with suppress(OSError):
-            if server.kind == "tcp":
-                queues[server.name] = queue(server.socket)
-    yield gauge(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
-    yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
 
 
 def _by(figures: dict[str, _F], pick: Callable[[_F], dict[str, int]]) -> list[tuple[tuple[str, ...], int]]:

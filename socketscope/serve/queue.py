@@ -2,14 +2,20 @@
 
 import contextlib
 import ctypes
+import os
 import select
 import socket
 import struct
+from pathlib import Path
+from typing import Any
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
 _SO_BINDTOIFINDEX = 62
+_SO_MEMINFO = 55
+
+_DROPS = 8 * 4  # SK_MEMINFO_DROPS of <linux/sock_diag.h>, among 32-bit words
 
 # struct tcp_info of <linux/tcp.h>: eight bytes, then 32-bit words. For a listener tcpi_unacked is the
 # length of the accept queue and tcpi_sacked its limit.
@@ -32,7 +38,7 @@ _NOWHERE = 0x7FFFFFFF
 """The number of a network interface that there is not."""
 
 
-def queue(listener: socket.socket) -> tuple[int, int]:
+def accept_queue(listener: socket.socket) -> tuple[int, int]:
     """Return length and limit of a TCP listener's accept queue.
 
     Raises:
@@ -76,31 +82,42 @@ def refuse_arrivals(listener: socket.socket) -> bool:
     return True
 
 
-def allow_arrivals(listener: socket.socket) -> None:
-    """Undo `stop_arrivals`.
+def is_shared(listener: Any) -> bool:
+    """Return whether another process has the same listener, as far as can be seen: then it is not for us to stop it."""
+    # sd_listen_fds(3): the service manager keeps what it has passed on.
+    if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
+        return True
+    wanted = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    own = str(os.getpid())
+    return any(
+        wanted in _targets(process / "fd")
+        for process in Path("/proc").iterdir()
+        if process.name.isdecimal() and process.name != own
+    )
 
-    Raises:
-        PermissionError: It cannot be undone.
-    """
-    with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+def _targets(folder: Path) -> set[str]:
+    """Return what the descriptors of a process are, if it may be asked."""
+    targets = set()
     try:
-        interface = listener.getsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX)
+        for link in folder.iterdir():
+            with contextlib.suppress(OSError):
+                targets.add(os.readlink(link))
     except OSError:
-        return  # the kernel does not know of it
-    if interface == _NOWHERE:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, 0)
+        pass
+    return targets
 
 
-def queue_length(listener: socket.socket) -> int:
-    """Return how many connections wait, as far as the kernel tells."""
+def lost(listener: Any) -> int:
+    """Return how many datagrams the kernel has dropped since their queue was full; 0 where it does not tell."""
     try:
-        return queue(listener)[0]
-    except OSError:
+        info: bytes = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS + 4)
+        return int(struct.unpack_from("I", info, _DROPS)[0])
+    except (OSError, struct.error):
         return 0
 
 
-def waits(sock: socket.socket, seconds: float = 0) -> bool:
+def waits(sock: Any, seconds: float = 0) -> bool:
     """Return whether something can be taken from a socket, or comes within so many seconds."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)

@@ -1,0 +1,103 @@
+"""How a socket that somebody else made becomes an observed one: it stays the same object, of a class beside its own."""
+
+import socket
+import ssl
+import weakref
+from functools import lru_cache
+from multiprocessing import reduction
+from typing import Any
+
+from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.record import Record
+from socketscope.observe.sockets import Noting, NotingStream, ObservedSocket
+from socketscope.observe.tls import NotingTLS
+
+_KINDS = 64
+"""Classes of sockets whose observed like is kept."""
+
+_records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
+
+
+class AdoptedSocket(NotingStream, socket.socket):
+    """A plain socket that a hook has returned; it has no room for its record."""
+
+    __slots__ = ()
+
+    @property
+    def _socketscope(self) -> Record | None:  # type: ignore[override]
+        return _records.get(self)
+
+    @_socketscope.setter
+    def _socketscope(self, record: Record) -> None:
+        _records[self] = record
+
+
+class ListeningSocket(socket.socket):
+    """A listener whose connections are observed sockets."""
+
+    __slots__ = ()
+
+    def accept(self) -> tuple[ObservedSocket, Any]:
+        """Accept a connection, as the base class does."""
+        # Less the detour over a plain socket, and its three enumerations.
+        descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
+        connection = ObservedSocket(*_kind(self), descriptor)
+        if socket.getdefaulttimeout() is None and self.gettimeout():
+            connection.setblocking(True)
+        return connection, address
+
+
+def adopt(request: Any, record: Record) -> None:
+    """Have what passes through a request noted in a record, where it is a socket of whatever class."""
+    record.socket = request
+    if not isinstance(request, Noting):
+        if not isinstance(request, socket.socket):
+            return
+        try:
+            request.__class__ = _observed(type(request))
+        except TypeError:
+            return  # its layout leaves no room
+    request._socketscope = record  # noqa: SLF001 - its own attribute
+
+
+def prepare(listener: Any) -> None:
+    """Have a listener hand out observed sockets, if it is a plain one; count what handlers send through it."""
+    if not isinstance(listener, socket.socket):
+        return
+    if listener.type != socket.SOCK_DGRAM:
+        if type(listener) is socket.socket:
+            listener.__class__ = ListeningSocket
+    elif not isinstance(listener, NotingDatagrams):
+        listener.__class__ = DatagramSocket if type(listener) is socket.socket else _noting(type(listener))
+
+
+@lru_cache(_KINDS)
+def _observed(kind: type) -> type:
+    if kind is socket.socket:
+        return AdoptedSocket
+    noting = NotingTLS if issubclass(kind, ssl.SSLSocket) else NotingStream
+    return type(kind.__name__, (noting, kind), {"__module__": kind.__module__})
+
+
+@lru_cache(_KINDS)
+def _noting(kind: type) -> type:
+    return type(kind.__name__, (NotingDatagrams, kind), {"__module__": kind.__module__})
+
+
+def _kind(sock: socket.socket) -> tuple[int, int, int]:
+    # Of the C class, as plain numbers.
+    base: Any = socket.SocketType
+    return base.family.__get__(sock), base.type.__get__(sock), sock.proto
+
+
+def _reduce(sock: socket.socket) -> Any:
+    # As the standard library hands its own class, and no other, to another process.
+    return _rebuild, (reduction.DupFd(sock.fileno()), *_kind(sock))
+
+
+def _rebuild(handle: Any, *kind: int) -> socket.socket:
+    return socket.socket(*kind, fileno=handle.detach())
+
+
+for _class in (ObservedSocket, AdoptedSocket):
+    reduction.register(_class, _reduce)

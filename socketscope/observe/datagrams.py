@@ -1,0 +1,117 @@
+"""What was done for one datagram, and the listener's socket as its handlers have it.
+
+All handlers share that socket; the context that one runs in says whose bytes pass.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from socketscope.observe.outcomes import is_gone
+from socketscope.observe.record import Served, current
+
+_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
+
+_AGAIN = 0.01
+"""Seconds between two tries to send to a Unix peer whose queue is full: there is nothing to wait for it with."""
+
+
+class Datagram(Served):
+    """What was done for one datagram.
+
+    Attributes:
+        patience: Seconds that a reply may wait for its peer to take it; None is for ever.
+        failure: What it must be counted as, if that is known before its handler leaves.
+    """
+
+    __slots__ = ("failure", "patience")
+
+    def __init__(self, peer: Any, received: int, patience: float | None = None) -> None:
+        super().__init__(peer)
+        self.received = received
+        self.patience = patience
+        self.failure: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, or would if its handler left now."""
+        return self.failure or ("ok" if self.exchanges else "no_reply")
+
+
+class NotingDatagrams:
+    """What passes through a datagram socket; without room of its own, as `sockets.Noting` says."""
+
+    __slots__ = ()
+
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+        """Send, as the base class does."""
+        send: Callable[..., int] = super().sendto  # type: ignore[misc]  # of the socket that this is mixed into
+        *given, address = flags_and_address or (None,)
+        flags: int = given[0] if given else 0
+        return _send(self, lambda more: send(data, flags | more, address), address)
+
+    def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
+        """Send from several buffers, as the base class does."""
+        send: Callable[..., int] = super().sendmsg  # type: ignore[misc]  # the same
+        return _send(self, lambda more: send(buffers, ancdata, flags | more, address), address)
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
+        """Receive with the sender's address, as the base class does."""
+        received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)  # type: ignore[misc]  # of the socket
+        _took(len(received[0]))
+        return received
+
+    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        """Receive into a buffer with the sender's address, as the base class does."""
+        received: tuple[int, Any] = super().recvfrom_into(buffer, nbytes, flags)  # type: ignore[misc]  # the same
+        _took(received[0])
+        return received
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Receive, as the base class does."""
+        data: bytes = super().recv(bufsize, flags)  # type: ignore[misc]  # the same
+        _took(len(data))
+        return data
+
+
+class DatagramSocket(NotingDatagrams, socket.socket):
+    """A datagram listener's socket; what is sent and received in a handler counts for its datagram."""
+
+    __slots__ = ()
+
+
+def _took(size: int) -> None:
+    if isinstance(datagram := current.get(), Datagram):
+        datagram.received += size
+
+
+def _send(sock: Any, send: Callable[[int], int], address: Any) -> int:
+    """Send for the datagram being served, if there is one; `send` is called with further flags."""
+    datagram = current.get()
+    if not isinstance(datagram, Datagram):
+        return send(0)
+    if not address and not datagram.peer:
+        datagram.failure = "no_address"
+    try:
+        # Nothing else than a Unix peer's full queue makes a sender wait.
+        waits = datagram.patience is not None and sock.family == socket.AF_UNIX and sock.gettimeout() is None
+        size = _send_in_time(send, datagram.patience) if waits else send(0)
+    except OSError as error:
+        if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
+            datagram.fault = error
+        raise
+    datagram.sent += size
+    datagram.exchanges = 1
+    return size
+
+
+def _send_in_time(send: Callable[[int], int], patience: float) -> int:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return send(_MSG_DONTWAIT)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError("the peer did not take the reply in time") from None
+            time.sleep(_AGAIN)

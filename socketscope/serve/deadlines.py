@@ -1,0 +1,105 @@
+"""Who watches over open connections, and shuts down what is overdue.
+
+That wakes whatever waits there: after ``SHUT_RD`` a receive ends and a refusal can still be sent; ``SHUT_RDWR``
+ends a send.
+"""
+
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import time
+import weakref
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from socketscope.observe.record import Record
+from socketscope.observe.totals import StreamTotals
+
+LOOK = 0.1
+"""Seconds between looks: a deadline is late by less."""
+
+_CALM = 10
+"""Looks without a connection after which nobody watches any more."""
+
+# struct tcp_info of <linux/tcp.h>: tcpi_bytes_acked.
+_BYTES_ACKED = 120
+_TCP_INFO_SIZE = _BYTES_ACKED + 8
+
+
+class Deadlines:
+    """Holds the connections of one listener to their limits, from a thread that lives while there are any."""
+
+    def __init__(self, totals: StreamTotals) -> None:
+        self._totals = totals
+        self._lock = threading.Lock()
+        self._watching = False
+
+    def watch(self) -> None:
+        """See to it that somebody watches; called with each connection once it is open."""
+        if self._watching:
+            return
+        with self._lock:
+            if self._watching:
+                return
+            self._watching = True
+            try:
+                threading.Thread(target=self._run, name="deadlines", daemon=True).start()
+            except (RuntimeError, MemoryError):
+                self._watching = False  # the next connection tries again
+
+    def _run(self) -> None:
+        calm = 0
+        while calm < _CALM or not self._leave():
+            time.sleep(LOOK)
+            calm = 0 if self._look() else calm + 1
+
+    def _leave(self) -> bool:
+        with self._lock:
+            self._watching = bool(self._totals.records)
+            return not self._watching
+
+    def _look(self) -> bool:
+        """Shut down what is overdue; return whether there is any connection."""
+        with self._totals.capacity.lock:
+            records = list(self._totals.records)
+        now = monotonic()
+        for record in records:
+            if record.overdue(now):
+                hang_up(record, socket.SHUT_RD)
+            elif record.blocked and record.stalls(now, _progress(record)):
+                hang_up(record, socket.SHUT_RDWR)
+        return bool(records)
+
+
+def hang_up(record: Record, how: int) -> None:
+    """Shut a connection's socket down, whoever waits there."""
+    sock = connection_socket(record)
+    with suppress(OSError, TypeError, AttributeError):
+        if isinstance(sock, socket.socket):
+            # The base class's method: TLS' own would drop the session under a thread that reads.
+            socket.socket.shutdown(sock, how)
+        else:
+            sock.shutdown(how)
+
+
+def connection_socket(record: Record) -> Any:
+    """Return the socket of a connection, if it still has one."""
+    sock = record.socket
+    return sock() if isinstance(sock, weakref.ref) else sock
+
+
+def _progress(record: Record) -> Any:
+    """Return what changes whenever the peer takes something of what is sent."""
+    sock = connection_socket(record)
+    try:
+        info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+        return record.sent, struct.unpack_from("Q", info, _BYTES_ACKED)
+    except (OSError, struct.error, AttributeError):
+        pass
+    try:
+        return record.sent, fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError, TypeError):
+        return record.sent, None

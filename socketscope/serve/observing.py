@@ -1,0 +1,67 @@
+"""Observing a server object that somebody else made."""
+
+import socketserver
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, renew, service_of
+from socketscope.serve.options import declared, refuse_forking
+
+_KINDS = 64
+"""Classes of servers whose observed like is kept."""
+
+_Server = TypeVar("_Server", bound=socketserver.BaseServer)
+
+
+def observe(server: _Server, **options: Any) -> _Server:
+    """Have a server observed that somebody else made, before it serves.
+
+    It stays the same object, of a class beside its own; one without threads stays serial.
+
+    Args:
+        server: Any of the standard library's, or of a class derived from them, that does not fork.
+        **options: As `ThreadingMixIn` has them.
+
+    Returns:
+        The server.
+
+    Raises:
+        TypeError: It forks, or is no server of socketserver's, or an option is none.
+        ValueError: An option cannot be meant.
+        RuntimeError: It serves already.
+    """
+    if not isinstance(server, socketserver.BaseServer):
+        raise TypeError(f"{type(server).__name__} is no server of socketserver's")
+    if not isinstance(server, Observed):
+        server.__class__ = _observed(type(server))
+    elif options and service_of(server).serving.is_set():
+        raise RuntimeError("it serves already: observe a server before it does")
+    if options or "_socketscope" not in vars(server):
+        service = renew(server, replace(declared(type(server)), **options))
+        if _is_bound(server):
+            service.show(server)
+    return server
+
+
+def is_draining(server: socketserver.BaseServer) -> bool:
+    """Return whether a server has been asked to stop: its handlers may want to come to an end."""
+    return service_of(server).draining
+
+
+@lru_cache(_KINDS)
+def _observed(kind: type) -> type:
+    if issubclass(kind, socketserver.ThreadingMixIn):
+        # The interpreter puts the mixin right before the standard library's, so behind what the user overrides.
+        bases: tuple[type, ...] = (kind, ThreadingMixIn)
+    else:
+        refuse_forking(kind)
+        bases = (Closing, kind, Serial)
+    return type(kind.__name__, bases, {"__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def _is_bound(server: Any) -> bool:
+    try:
+        return bool(server.socket.getsockname())
+    except (AttributeError, OSError):
+        return False

@@ -1,0 +1,77 @@
+"""What the author of a server class, or of a program, chooses: keywords of the class statement and of `observe`."""
+
+import socketserver
+import weakref
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from prometheus_client import CollectorRegistry
+
+from socketscope.limits import Limits
+
+Threads = Literal["elastic", "per-connection"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a server is observed.
+
+    Attributes:
+        limits: What clients are allowed.
+        listener: The name in labels and log lines; None is the kind of listener.
+        registry: Where the metrics are shown; None is prometheus-client's default registry.
+        threads: Pooled ones, or a new one for each connection.
+    """
+
+    limits: Limits = Limits()
+    listener: str | None = None
+    registry: CollectorRegistry | None = None
+    threads: Threads = "elastic"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be meant.
+
+        Raises:
+            ValueError: There is no such choice of threads.
+            TypeError: The limits are no `Limits`.
+        """
+        if self.threads not in get_args(Threads):
+            raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
+        if not isinstance(self.limits, Limits):
+            raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
+
+
+_declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDictionary()
+
+
+def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
+    """Keep a class' options; return the keywords that are none.
+
+    Raises:
+        TypeError: The class forks.
+        ValueError: As `Options` has it.
+    """
+    refuse_forking(kind)
+    names = {field.name for field in fields(Options)}
+    mine = {name: value for name, value in given.items() if name in names}
+    replace(Options(), **mine)
+    _declared[kind] = mine
+    return {name: value for name, value in given.items() if name not in names}
+
+
+def refuse_forking(kind: type) -> None:
+    """Refuse a class of servers that fork.
+
+    Raises:
+        TypeError: It does.
+    """
+    if issubclass(kind, socketserver.ForkingMixIn):
+        raise TypeError(f"{kind.__name__} forks for each client: socketscope observes threads, not processes")
+
+
+def declared(kind: type) -> Options:
+    """Return the options of a class: its own, and else those of its bases."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        found |= _declared.get(base, {})
+    return Options(**found)

@@ -1,0 +1,153 @@
+"""The threads that serve: pooled ones, or a new one for each client."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+STAY = 5.0
+"""Seconds without work after which a pooled thread leaves."""
+
+RESERVE = 4
+"""Threads without work beside which one more stays, too; above that only as many stay as there are at work."""
+
+Job = Callable[[], Any]
+
+
+class PerClient:
+    """A new thread for each client, as the standard library has it."""
+
+    def __init__(self, name: str, *, daemon: bool = True) -> None:
+        self._name = name
+        self._daemon = daemon
+        self._busy: set[threading.Thread] = set()
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many threads are idle and busy."""
+        return 0, len(self._busy)
+
+    def run(self, job: Job) -> None:
+        """Have a job done; it raises nothing.
+
+        Raises:
+            RuntimeError: No thread can be started.
+        """
+        thread = threading.Thread(target=self._work, args=(job,), name=self._name, daemon=self._daemon)
+        self._busy.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self._busy.discard(thread)
+            raise
+
+    def close(self) -> None:
+        """Let threads without work leave."""
+
+    def _work(self, job: Job) -> None:
+        try:
+            job()
+        finally:
+            self._busy.discard(threading.current_thread())
+
+
+class Elastic:
+    """Threads that serve one client after the other: as many as there are clients at once, and a few that wait."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []  # who became idle last has the next job
+        self._alive = 0
+        self._pending: deque[Job] = deque()
+        self._closed = False
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many threads are idle and busy."""
+        idle = len(self._idle)
+        return idle, max(self._alive - idle, 0)
+
+    def run(self, job: Job) -> None:
+        """Have a job done, by the next thread that is free where none can be started; it raises nothing.
+
+        Raises:
+            RuntimeError: There is no thread, and none can be started.
+        """
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+            if worker is None:
+                self._alive += 1
+        if worker is not None:
+            worker.give(job)
+            return
+        try:
+            _Worker(self, self._name, job).start()
+        except (RuntimeError, MemoryError):
+            with self._lock:
+                self._alive -= 1
+                if not self._alive:
+                    raise
+                self._pending.append(job)
+                if self._idle:  # it became so meanwhile, and knows nothing of this job
+                    self._idle.pop().give(self._pending.popleft())
+
+    def close(self) -> None:
+        """Let threads without work leave; those that serve do so when they are done."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            self._alive -= len(idle)
+        for worker in idle:
+            worker.give(None)
+
+    def open(self) -> None:
+        """Keep threads again."""
+        self._closed = False
+
+    def next_job(self, worker: "_Worker") -> Job | None:
+        """Return what a thread that is done does next: another job, or None, which is to leave."""
+        with self._lock:
+            if self._pending:
+                return self._pending.popleft()
+            busy = self._alive - len(self._idle)
+            if self._closed or len(self._idle) > max(RESERVE, busy):
+                self._alive -= 1
+                return None
+            self._idle.append(worker)
+        return worker.wait(STAY)
+
+    def leave(self, worker: "_Worker") -> bool:
+        """Return whether a thread that has waited long may leave; else it was given a job just now."""
+        with self._lock:
+            if worker not in self._idle:
+                return False
+            self._idle.remove(worker)
+            self._alive -= 1
+            return True
+
+
+class _Worker(threading.Thread):
+    def __init__(self, pool: Elastic, name: str, job: Job) -> None:
+        super().__init__(name=name, daemon=True)
+        self._pool = pool
+        self._job: Job | None = job
+        self._given = threading.Lock()
+        self._given.acquire()
+
+    def give(self, job: Job | None) -> None:
+        self._job = job
+        self._given.release()
+
+    def wait(self, seconds: float) -> Job | None:
+        if not self._given.acquire(timeout=seconds) and not self._pool.leave(self):
+            self._given.acquire()
+        job, self._job = self._job, None
+        return job
+
+    def run(self) -> None:
+        job, self._job = self._job, None
+        while job is not None:
+            job()
+            job = None  # what it holds must not outlive it
+            job = self._pool.next_job(self)
