@@ -18,6 +18,7 @@ from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
 from socketscope import Limits, __version__, run
 from socketscope.addresses import Address, parse_host_port
+from socketscope.base import ObservedServer
 from socketscope.log import LEVELS
 from socketscope.running import STOP_SIGNALS
 from socketscope.units import format_duration, parse_duration, parse_size
@@ -123,7 +124,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
     help="Where to listen: tcp:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a free one, "
-    "an empty host all addresses. Repeats.",
+    "an empty host all addresses, a name each of its own. Repeats.",
 )
 @click.option(
     "--metrics",
@@ -180,17 +181,19 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     _suit_threads(checked.max_connections)
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    servers = []
+    servers: list[ObservedServer] = []
     for name, address in listeners:
         try:
             kind = handlers[address.scheme in STREAMS]
-            servers.append(bind(name, address, kind, backlog, one_reply=one_shot and handler is None))
-        except (OSError, UnicodeError) as error:
-            _fail(f"cannot listen on {address}: {_reason(error)}")
+            servers += bind(name, address, kind, backlog, one_reply=one_shot and handler is None)
+        except OSError as error:
+            _fail(f"cannot listen on {address}: {error.strerror or error}")
+        except ValueError as error:
+            _fail(f"cannot start: {error}")
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
-    except (OSError, UnicodeError) as error:
-        _fail(f"cannot serve metrics on {metrics}: {_reason(error)}")
+    except OSError as error:
+        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
@@ -239,13 +242,6 @@ def _as_options(text: str) -> str:
     for field in dataclasses.fields(Limits):
         text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
     return text
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    """Return what went wrong, where a name that cannot be one comes as an error of its encoding."""
-    if isinstance(error, UnicodeError):
-        return "label empty or too long"
-    return error.strerror or str(error)
 
 
 def _fail(message: str) -> NoReturn:

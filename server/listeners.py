@@ -10,6 +10,7 @@ from socketscope import (
     ThreadingUDPServer,
     ThreadingUnixDatagramServer,
     ThreadingUnixStreamServer,
+    binding,
 )
 from socketscope.addresses import Address, parse_url
 from socketscope.base import ObservedServer
@@ -46,8 +47,8 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
 
 def bind(
     name: str | None, address: Address, handler: Handler, backlog: int, *, one_reply: bool
-) -> ObservedServer:
-    """Return a server that listens.
+) -> list[ObservedServer]:
+    """Return servers that listen, one for each socket: a name may have several addresses.
 
     Args:
         name: Of the listener; None is the kind of it.
@@ -58,6 +59,7 @@ def bind(
 
     Raises:
         OSError: The address cannot be bound.
+        ValueError: The metrics have no room in the registry.
     """
     base: Any = _CLASSES[address.scheme]
     settings: dict[str, Any] = {"listener": name}
@@ -66,24 +68,17 @@ def bind(
     else:
         settings.update(max_packet_size=LARGEST_DATAGRAM)
     if address.path:
-        return type("Listener", (base,), settings)(address.path, handler)  # type: ignore[no-any-return]
+        return [type("Listener", (base,), settings)(address.path, handler)]
     kind = socket.SOCK_STREAM if address.scheme in STREAMS else socket.SOCK_DGRAM
-    settings.update(address_family=_family(address, kind), server_bind=_bind_host)
-    server: ObservedServer = type("Listener", (base,), settings)((address.host, address.port), handler)
-    if one_reply and kind == socket.SOCK_STREAM:
-        # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
-        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-    return server
-
-
-def _bind_host(server: Any) -> None:
-    if server.address_family == socket.AF_INET6:
-        # An empty host is all addresses of both families.
-        server.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(server.server_address[0])))
-    super(type(server), server).server_bind()
-
-
-def _family(address: Address, kind: socket.SocketKind) -> socket.AddressFamily:
-    if not address.host:
-        return socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-    return socket.getaddrinfo(address.host, address.port, type=kind)[0][0]
+    servers = []
+    for sock in binding.bind(address.host, address.port, kind):
+        if one_reply and kind == socket.SOCK_STREAM:
+            # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        listener = type("Listener", (base,), {**settings, "address_family": sock.family})
+        server = listener(sock.getsockname(), handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = type(server.socket)(fileno=sock.detach())
+        server.server_activate()
+        servers.append(server)
+    return servers
