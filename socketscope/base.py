@@ -61,7 +61,7 @@ class ObservedServer(socketserver.BaseServer, ABC):
         registry: Where the metrics are shown; None is prometheus-client's default registry.
         listener: The name in labels and log lines; None is the kind of listener.
         log: Where the log lines go, if anywhere.
-        name: The listener's name, unique in its registry.
+        name: The listener's name, unique in its registry; empty until it is shown there.
         totals: What all of its clients did.
         serving: Set while there are threads to serve with.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
@@ -113,7 +113,11 @@ class ObservedServer(socketserver.BaseServer, ABC):
         self._find_overrides()
 
     def server_activate(self) -> None:
-        """Listen, and show the listener's metrics."""
+        """Listen, and show the listener's metrics.
+
+        Raises:
+            ValueError: The registry has a metric of the same name.
+        """
         super().server_activate()
         set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, TICK)
         metrics.view(self.registry).add(self)
@@ -162,7 +166,8 @@ class ObservedServer(socketserver.BaseServer, ABC):
         super().server_close()
         if self.close_first:
             self._drain_in_time()
-        metrics.view(self.registry).retire(self)
+        if self.name:
+            metrics.view(self.registry).retire(self)
 
     @abstractmethod
     def drain(self) -> int:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from socketscope import __version__, instruments
 from socketscope.backlog import queue
-from socketscope.families import counter, gauge, histogram, info
+from socketscope.families import counter, described, gauge, histogram, info
 from socketscope.totals import DatagramFigures, Figures
 
 if TYPE_CHECKING:
@@ -28,12 +28,20 @@ _views_lock = threading.Lock()
 
 
 def view(registry: CollectorRegistry | None) -> "MetricsView":
-    """Return the one view of a registry, None being prometheus-client's default one."""
+    """Return the one view of a registry, None being prometheus-client's default one.
+
+    Raises:
+        ValueError: The registry has a metric of the same name.
+    """
     registry = REGISTRY if registry is None else registry
     with _views_lock:
         if registry not in _views:
-            _views[registry] = MetricsView()
-            registry.register(_views[registry])
+            new = MetricsView()
+            try:
+                registry.register(new)
+            except ValueError as error:
+                raise ValueError(f"the server's metrics have no room in the registry: {error}") from error
+            _views[registry] = new
         return _views[registry]
 
 
@@ -89,8 +97,8 @@ class MetricsView(Collector):
         yield from self._process_families(live)
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: the registry need not collect to register."""
-        return ()
+        """Name the families, by which a registry finds them and refuses another of the same name."""
+        return map(described, instruments.INSTRUMENTS)
 
     def _process_families(self, servers: "list[ObservedServer]") -> Iterator[Metric]:
         both = [server.threads for server in servers]

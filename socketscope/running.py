@@ -42,7 +42,7 @@ def run(
     taken once the handlers are in place, so none that came while the servers were bound is lost.
 
     Args:
-        servers: Bound and not yet serving. They share one connection limit.
+        servers: Bound and not yet serving. They share one connection limit, and need one registry.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
         log: Form of the log on standard output; None for none.
         log_level: The least severe level that is logged.
@@ -54,17 +54,20 @@ def run(
     Raises:
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
-        ValueError: An argument makes no sense.
+        ValueError: An argument makes no sense, or the servers have several registries.
     """
+    registry, *others = {server.registry or REGISTRY for server in servers}
+    if others:
+        raise ValueError("servers that run together share one endpoint: give them the same registry")
     limits = servers[0].limits if limits is None else limits
-    view = metrics_view.view(servers[0].registry)
+    view = metrics_view.view(registry)
     with _stop_signals() as stop, _output(log, log_level, view) as output:
         capacity = Capacity(limits.max_connections)
         for server in servers:
             server.limits, server.log = limits, output
             server.share(capacity)
         try:
-            with _endpoint(metrics, servers[0].registry or REGISTRY, lambda: not stop.count) as url:
+            with _endpoint(metrics, registry, lambda: not stop.count) as url:
                 urls = {server.name: listening_on(server) for server in servers}
                 with _serving(servers) as threads:
                     if output is not None:
