@@ -22,7 +22,7 @@ COPY socketscope socketscope
 COPY server server
 RUN python -m compileall -q socketscope server
 USER 10001:10001
-ENV SERVER_LISTEN=tcp://:21567 SERVER_METRICS=0.0.0.0:9464
+ENV SERVER_LISTEN=tcp://:21567 SERVER_METRICS=:9464
 EXPOSE 21567 9464
 ENTRYPOINT ["python", "-m", "server"]
 
@@ -32,7 +32,7 @@ COPY socketscope socketscope
 COPY client client
 RUN python -m compileall -q socketscope client
 USER 10001:10001
-ENV CLIENT_REPLAY_METRICS=0.0.0.0:9465
+ENV CLIENT_REPLAY_METRICS=:9465
 EXPOSE 9465
 ENTRYPOINT ["python", "-m", "client"]
 

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from client import instruments
 from client.run import Run
 from socketscope import __version__
-from socketscope.views.families import counter, gauge, histogram, info
+from socketscope.views.families import counter, described, gauge, histogram, info
 
 
 class RunView(Collector):
@@ -45,5 +45,5 @@ class RunView(Collector):
             ]
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: the registry need not collect to register."""
-        return ()
+        """Name the families, by which a registry finds them and refuses another of the same name."""
+        return map(described, instruments.INSTRUMENTS)

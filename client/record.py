@@ -14,11 +14,12 @@ import click
 from client.record_folder import Folder
 from client.record_proxy import Proxy
 from client.record_tape import CannotBeScriptError, Tape
+from socketscope import binding
 from socketscope.addresses import Address
 
 
-def listen(address: Address) -> socket.socket:
-    """Return a listening socket.
+def listen(address: Address) -> list[socket.socket]:
+    """Return a listening socket for a path, or one for each address of a name.
 
     Raises:
         OSError: The address is taken, or none of this machine's.
@@ -30,12 +31,12 @@ def listen(address: Address) -> socket.socket:
         except OSError:
             listener.close()
             raise
+        listeners = [listener]
+    else:
+        listeners = binding.bind(address.host, address.port)
+    for listener in listeners:
         listener.listen()
-        return listener
-    if not address.host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True)
-    family, *_, where = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(where[:2], family=family)
+    return listeners
 
 
 class Recorder:
@@ -54,21 +55,24 @@ class Recorder:
         self._proxy = Proxy(target, tls, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
 
-    def run(self, listener: socket.socket) -> None:
+    def run(self, listeners: list[socket.socket]) -> None:
         """Record until SIGINT or SIGTERM; what is under way then is written as far as it has come."""
-        asyncio.run(self._run(listener))
+        asyncio.run(self._run(listeners))
 
-    async def _run(self, listener: socket.socket) -> None:
+    async def _run(self, listeners: list[socket.socket]) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: _tell(context["message"]))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
-        start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
-        server = await start(self._serve, sock=listener)
+        servers = []
+        for listener in listeners:
+            start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
+            servers.append(await start(self._serve, sock=listener))
         await stopped.wait()
         # The end of the loop cancels what is under way.
-        server.close()
+        for server in servers:
+            server.close()
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         # The loop knows its tasks weakly, and asyncio's streams forget theirs when the client has gone.
@@ -109,9 +113,9 @@ def _tell(text: str) -> None:
     click.echo(f"record: {text}", err=True)
 
 
-def bound(listener: socket.socket, address: Address) -> Address:
-    """Return where a socket listens, its port as the kernel has chosen it."""
-    return address if address.path else Address("tcp", address.host, listener.getsockname()[1])
+def bound(listeners: list[socket.socket], address: Address) -> Address:
+    """Return where sockets listen, their port as the kernel has chosen it."""
+    return address if address.path else Address("tcp", address.host, listeners[0].getsockname()[1])
 
 
 def remove(address: Address) -> None:

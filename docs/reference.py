@@ -123,6 +123,12 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
         endpoint.LIMITS["connection_limit"],
         "Most clients of `/metrics` and its like at once.",
     ),
+    (
+        "endpoint",
+        "scrapes",
+        endpoint.SCRAPES,
+        f"Most under way, {endpoint.TURNS} at a time while the rest waits; one more is answered 503.",
+    ),
     ("endpoint", "seconds", endpoint.LIMITS["channel_timeout"], "Longest silence of such a client."),
     ("endpoint", "bytes", endpoint.LIMITS["max_request_header_size"], "Longest header of its request."),
 )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import click
 
@@ -18,16 +18,17 @@ from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
 from socketscope import Limits, __version__, run
 from socketscope.addresses import Address, parse_host_port
-from socketscope.running import STOP_SIGNALS
+from socketscope.serve.options import Threads
+from socketscope.signals import STOP_SIGNALS
 from socketscope.units import format_duration, parse_duration, parse_size
 from socketscope.views.log import LEVELS
 
 DESCRIPTOR_RESERVE = 32
 """Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
 
-SWITCH_PER_CONNECTION = 10e-6
-"""Seconds of the interpreter's switch interval for each connection. A thread that waits for the interpreter
-looks up once an interval: 5,000 that are let go in one moment would keep two cores busy with that alone."""
+LONGEST_SWITCH_INTERVAL = 0.01
+"""Seconds. A thread that waits for the interpreter looks up once an interval, so thousands that are let go in
+one moment are cheaper the longer it is; but a handler that computes keeps every other waiting for as long."""
 
 CANNOT_START = 1
 
@@ -86,6 +87,12 @@ def _line_size(text: str) -> int:
     return size
 
 
+def _switch_interval(text: str) -> float:
+    if not 0 < (seconds := parse_duration(text)) <= LONGEST_SWITCH_INTERVAL:
+        raise ValueError(f"{text!r} must be more than 0 and at most 10ms")
+    return seconds
+
+
 _DURATION = _Parsed("duration", parse_duration)
 
 
@@ -123,7 +130,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
     help="Where to listen: tcp:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a free one, "
-    "an empty host all addresses. Repeats.",
+    "an empty host all addresses, a name each of its own. Repeats.",
 )
 @click.option(
     "--metrics",
@@ -148,6 +155,25 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=8192,
     help="Most bytes of a line, its ending not counted.",
 )
+@click.option(
+    "--threads",
+    type=click.Choice(get_args(Threads)),
+    default="elastic",
+    help="Pooled threads, or a new one for each connection.",
+)
+@click.option(
+    "--switch-interval",
+    type=_Parsed("duration", _switch_interval),
+    default=0.01,
+    show_default="10ms",
+    help="After how long the interpreter goes to another thread that waits for it; at most 10ms.",
+)
+@click.option(
+    "--scheduling",
+    type=click.Choice(["batch", "other"]),
+    default="batch",
+    help="The process' scheduling policy: batch wakes threads later and keeps caches warm.",
+)
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
 @click.version_option(__version__, prog_name="server")
@@ -161,6 +187,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     one_shot: bool,
     backlog: int,
     max_line: int,
+    threads: Threads,
+    switch_interval: float,
+    scheduling: Literal["batch", "other"],
     log_format: Literal["json", "console"],
     log_level: str,
     **limits: Any,
@@ -177,31 +206,29 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         False: handler or datagram_handler_with(max_line),
     }
     backlog = _within_somaxconn(backlog)
-    _suit_threads(checked.max_connections)
+    sys.setswitchinterval(switch_interval)
+    if scheduling == "batch":
+        # A sandbox may not know of it.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    servers = []
+    servers: list[socketserver.BaseServer] = []
     for name, address in listeners:
         try:
             kind = handlers[address.scheme in STREAMS]
-            servers.append(bind(name, address, kind, backlog, one_reply=one_shot and handler is None))
-        except (OSError, UnicodeError) as error:
-            _fail(f"cannot listen on {address}: {_reason(error)}")
+            servers += bind(name, address, kind, backlog, threads, one_reply=one_shot and handler is None)
+        except OSError as error:
+            _fail(f"cannot listen on {address}: {error.strerror or error}")
+        except ValueError as error:
+            _fail(f"cannot start: {error}")
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
-    except (OSError, UnicodeError) as error:
-        _fail(f"cannot serve metrics on {metrics}: {_reason(error)}")
+    except OSError as error:
+        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
-
-
-def _suit_threads(connections: int) -> None:
-    """Set what the process' threads have in common, for one a connection."""
-    sys.setswitchinterval(max(sys.getswitchinterval(), connections * SWITCH_PER_CONNECTION))
-    # A sandbox may not know of it.
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:
@@ -239,13 +266,6 @@ def _as_options(text: str) -> str:
     for field in dataclasses.fields(Limits):
         text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
     return text
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    """Return what went wrong, where a name that cannot be one comes as an error of its encoding."""
-    if isinstance(error, UnicodeError):
-        return "label empty or too long"
-    return error.strerror or str(error)
 
 
 def _fail(message: str) -> NoReturn:

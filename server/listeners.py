@@ -2,6 +2,7 @@
 
 import socket
 import socketserver
+import types
 from typing import Any
 
 from server import framing
@@ -10,9 +11,12 @@ from socketscope import (
     ThreadingUDPServer,
     ThreadingUnixDatagramServer,
     ThreadingUnixStreamServer,
+    binding,
 )
 from socketscope.addresses import Address, parse_url
-from socketscope.serve.base import ObservedServer
+from socketscope.serve.mixin import service_of
+from socketscope.serve.options import Threads
+from socketscope.serve.streams import StreamService
 
 SCHEMES = ("tcp", "udp", "unix", "unixgram")
 STREAMS = frozenset({"tcp", "unix"})
@@ -22,7 +26,7 @@ LARGEST_DATAGRAM = 65_535
 
 Handler = type[socketserver.BaseRequestHandler]
 
-_CLASSES: dict[str, type[ObservedServer]] = {
+_CLASSES: dict[str, type[socketserver.BaseServer]] = {
     "tcp": ThreadingTCPServer,
     "udp": ThreadingUDPServer,
     "unix": ThreadingUnixStreamServer,
@@ -45,45 +49,46 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
 
 
 def bind(
-    name: str | None, address: Address, handler: Handler, backlog: int, *, one_reply: bool
-) -> ObservedServer:
-    """Return a server that listens.
+    name: str | None, address: Address, handler: Handler, backlog: int, threads: Threads, *, one_reply: bool
+) -> list[socketserver.BaseServer]:
+    """Return servers that listen, one for each socket: a name may have several addresses.
 
     Args:
         name: Of the listener; None is the kind of it.
         address: Where.
         handler: What serves a client.
         backlog: Connections that may wait in the kernel.
+        threads: Pooled ones, or a new one for each connection.
         one_reply: Whether a connection ends right after its only reply: then both leave in one segment.
 
     Raises:
         OSError: The address cannot be bound.
+        ValueError: The metrics have no room in the registry.
     """
-    base: Any = _CLASSES[address.scheme]
-    settings: dict[str, Any] = {"listener": name}
-    if address.scheme in STREAMS:
-        settings.update(request_queue_size=backlog, refusal=framing.FULL)
-    else:
-        settings.update(max_packet_size=LARGEST_DATAGRAM)
+    streams = address.scheme in STREAMS
+    settings = {"request_queue_size": backlog} if streams else {"max_packet_size": LARGEST_DATAGRAM}
+    options = {"listener": name, "threads": threads}
+    base = _CLASSES[address.scheme]
+    listener: Any = types.new_class("Listener", (base,), options, lambda body: body.update(settings))
     if address.path:
-        return type("Listener", (base,), settings)(address.path, handler)  # type: ignore[no-any-return]
-    kind = socket.SOCK_STREAM if address.scheme in STREAMS else socket.SOCK_DGRAM
-    settings.update(address_family=_family(address, kind), server_bind=_bind_host)
-    server: ObservedServer = type("Listener", (base,), settings)((address.host, address.port), handler)
-    if one_reply and kind == socket.SOCK_STREAM:
-        # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
-        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        servers = [listener(address.path, handler)]
+    else:
+        kind = socket.SOCK_STREAM if streams else socket.SOCK_DGRAM
+        servers = [
+            _serve_on(listener, sock, handler) for sock in binding.bind(address.host, address.port, kind)
+        ]
+    for server in servers:
+        if isinstance(service := service_of(server), StreamService):
+            service.refusal = framing.FULL
+        if one_reply and address.scheme == "tcp":
+            # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
+            server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    return servers
+
+
+def _serve_on(listener: Any, sock: socket.socket, handler: Handler) -> Any:
+    server = listener(sock.getsockname(), handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = sock
+    server.server_activate()
     return server
-
-
-def _bind_host(server: Any) -> None:
-    if server.address_family == socket.AF_INET6:
-        # An empty host is all addresses of both families.
-        server.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(server.server_address[0])))
-    super(type(server), server).server_bind()
-
-
-def _family(address: Address, kind: socket.SocketKind) -> socket.AddressFamily:
-    if not address.host:
-        return socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-    return socket.getaddrinfo(address.host, address.port, type=kind)[0][0]

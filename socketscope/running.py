@@ -74,7 +74,10 @@ def run(
             service.share(capacity)
         try:
             with _endpoint(metrics, registry, lambda: not stop.asked) as url:
-                urls = {service.name: listening_on(server, service) for server, service in zip(servers, services, strict=True)}
+                urls = {
+                    service.name: listening_on(server, service)
+                    for server, service in zip(servers, services, strict=True)
+                }
                 with _serving(servers, services) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
@@ -96,9 +99,7 @@ def listening_on(server: BaseServer, service: Service) -> str:
 
 
 @contextmanager
-def _output(
-    form: Literal["json", "console"] | None, level: str, view: MetricsView
-) -> Iterator[Log | None]:
+def _output(form: Literal["json", "console"] | None, level: str, view: MetricsView) -> Iterator[Log | None]:
     if form is None:
         yield None
         return

@@ -44,13 +44,13 @@ def record(listen_at: Address, target: Address, ca: Path | None, insecure: bool,
     except OSError as error:
         raise click.UsageError(f"cannot write scripts to {folder}: {describe(error)}") from error
     try:
-        listener = listen(listen_at)
+        listeners = listen(listen_at)
     except OSError as error:
         raise click.UsageError(f"cannot listen on {listen_at}: {describe(error)}") from error
     recorder = Recorder(scripts, target, tls)
-    click.echo(f"record: {bound(listener, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
+    click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
     try:
-        recorder.run(listener)
+        recorder.run(listeners)
     finally:
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")

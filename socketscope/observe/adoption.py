@@ -1,4 +1,4 @@
-"""How a socket that somebody else made becomes an observed one: it stays the same object, of a class beside its own."""
+"""How a socket of somebody else becomes an observed one: the same object, of a class beside its own."""
 
 import socket
 import ssl
@@ -24,12 +24,13 @@ class AdoptedSocket(NotingStream, socket.socket):
     __slots__ = ()
 
     @property
-    def _socketscope(self) -> Record | None:  # type: ignore[override]
+    def _socketscope(self) -> Record | None:
         return _records.get(self)
 
     @_socketscope.setter
-    def _socketscope(self, record: Record) -> None:
-        _records[self] = record
+    def _socketscope(self, record: Record | None) -> None:
+        if record is not None:
+            _records[self] = record
 
 
 class ListeningSocket(socket.socket):
@@ -54,21 +55,21 @@ def adopt(request: Any, record: Record) -> None:
         if not isinstance(request, socket.socket):
             return
         try:
-            request.__class__ = _observed(type(request))
+            request.__class__ = _observed(type(request))  # type: ignore[arg-type]  # a class is hashable
         except TypeError:
             return  # its layout leaves no room
     request._socketscope = record  # noqa: SLF001 - its own attribute
 
 
 def prepare(listener: Any) -> None:
-    """Have a listener hand out observed sockets, if it is a plain one; count what handlers send through it."""
+    """Have a plain listener hand out observed sockets, and one of datagrams count what passes through it."""
     if not isinstance(listener, socket.socket):
         return
     if listener.type != socket.SOCK_DGRAM:
         if type(listener) is socket.socket:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
-        listener.__class__ = DatagramSocket if type(listener) is socket.socket else _noting(type(listener))
+        listener.__class__ = DatagramSocket if type(listener) is socket.socket else _noting(type(listener))  # type: ignore[arg-type]  # the same
 
 
 @lru_cache(_KINDS)
@@ -95,8 +96,8 @@ def _reduce(sock: socket.socket) -> Any:
     return _rebuild, (reduction.DupFd(sock.fileno()), *_kind(sock))
 
 
-def _rebuild(handle: Any, *kind: int) -> socket.socket:
-    return socket.socket(*kind, fileno=handle.detach())
+def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socket:
+    return socket.socket(family, kind, protocol, handle.detach())
 
 
 for _class in (ObservedSocket, AdoptedSocket):

@@ -6,7 +6,7 @@ All handlers share that socket; the context that one runs in says whose bytes pa
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Served, current
@@ -14,7 +14,7 @@ from socketscope.observe.record import Served, current
 _MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
 
 _AGAIN = 0.01
-"""Seconds between two tries to send to a Unix peer whose queue is full: there is nothing to wait for it with."""
+"""Seconds between two tries to send to a Unix peer whose queue is full: nothing tells when it is not."""
 
 
 class Datagram(Served):
@@ -39,38 +39,44 @@ class Datagram(Served):
         return self.failure or ("ok" if self.exchanges else "no_reply")
 
 
-class NotingDatagrams:
+if TYPE_CHECKING:
+    _Socket = socket.socket  # what is mixed into, for who checks types
+else:
+    _Socket = object
+
+
+class NotingDatagrams(_Socket):
     """What passes through a datagram socket; without room of its own, as `sockets.Noting` says."""
 
     __slots__ = ()
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """Send, as the base class does."""
-        send: Callable[..., int] = super().sendto  # type: ignore[misc]  # of the socket that this is mixed into
+        send: Callable[..., int] = super().sendto
         *given, address = flags_and_address or (None,)
         flags: int = given[0] if given else 0
         return _send(self, lambda more: send(data, flags | more, address), address)
 
     def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """Send from several buffers, as the base class does."""
-        send: Callable[..., int] = super().sendmsg  # type: ignore[misc]  # the same
+        send: Callable[..., int] = super().sendmsg
         return _send(self, lambda more: send(buffers, ancdata, flags | more, address), address)
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
-        received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)  # type: ignore[misc]  # of the socket
+        received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)
         _took(len(received[0]))
         return received
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """Receive into a buffer with the sender's address, as the base class does."""
-        received: tuple[int, Any] = super().recvfrom_into(buffer, nbytes, flags)  # type: ignore[misc]  # the same
+        received: tuple[int, Any] = super().recvfrom_into(buffer, nbytes, flags)
         _took(received[0])
         return received
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
-        data: bytes = super().recv(bufsize, flags)  # type: ignore[misc]  # the same
+        data: bytes = super().recv(bufsize, flags)
         _took(len(data))
         return data
 
@@ -95,8 +101,10 @@ def _send(sock: Any, send: Callable[[int], int], address: Any) -> int:
         datagram.failure = "no_address"
     try:
         # Nothing else than a Unix peer's full queue makes a sender wait.
-        waits = datagram.patience is not None and sock.family == socket.AF_UNIX and sock.gettimeout() is None
-        size = _send_in_time(send, datagram.patience) if waits else send(0)
+        if datagram.patience is not None and sock.family == socket.AF_UNIX and sock.gettimeout() is None:
+            size = _send_in_time(send, datagram.patience)
+        else:
+            size = send(0)
     except OSError as error:
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
             datagram.fault = error

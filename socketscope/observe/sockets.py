@@ -4,27 +4,32 @@ Where a deadline has passed, whoever watches over the connections has shut the s
 this woke raises TimeoutError.
 """
 
-import fcntl
 import select
 import socket
-import struct
-import termios
 from collections.abc import Callable
 from io import BufferedReader
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from socketscope.observe.reader import Reader
 from socketscope.observe.record import Record
 
+_T = TypeVar("_T")
+
 _MSG_PEEK = int(socket.MSG_PEEK)  # a plain number: an enumeration's operators take longer than a system call
 
 
-class Noting:
+if TYPE_CHECKING:
+    _Socket = socket.socket  # what is mixed into, for who checks types
+else:
+    _Socket = object
+
+
+class Noting(_Socket):
     """What every observed stream socket has, whatever class of socket it is mixed into.
 
-    No socket itself and without room of its own: a socket that somebody else made becomes an observed one by a
-    change of its class, for which the interpreter wants the layout to stay.
+    No socket itself and without room of its own: a socket that somebody else made becomes an observed one by
+    a change of its class, for which the interpreter wants the layout to stay.
     """
 
     __slots__ = ()
@@ -71,12 +76,12 @@ class Noting:
         return size
 
     def _real_close(self, *args: Any) -> None:
-        super()._real_close(*args)  # type: ignore[misc]  # of the socket that this is mixed into
+        super()._real_close(*args)  # type: ignore[misc]  # not in typeshed
         self._note_left()
 
     def detach(self) -> int:
         """Give the descriptor away, as the base class does."""
-        descriptor: int = super().detach()  # type: ignore[misc]  # the same
+        descriptor: int = super().detach()
         self._note_left()
         return descriptor
 
@@ -93,48 +98,48 @@ class NotingStream(Noting):
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
-        return self._receive(super().recv, len, flags, bufsize, flags)  # type: ignore[misc]  # of the socket
+        return self._receive(super().recv, len, flags, bufsize, flags)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
-        return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)  # type: ignore[misc]
+        return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
-        return self._receive(super().recvfrom, _first_length, flags, bufsize, flags)  # type: ignore[misc]
+        return self._receive(super().recvfrom, _first_length, flags, bufsize, flags)
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """Receive into a buffer with the sender's address, as the base class does."""
-        return self._receive(super().recvfrom_into, _first, flags, buffer, nbytes, flags)  # type: ignore[misc]
+        return self._receive(super().recvfrom_into, _first, flags, buffer, nbytes, flags)
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """Receive with ancillary data, as the base class does."""
-        return self._receive(super().recvmsg, _first_length, flags, bufsize, ancbufsize, flags)  # type: ignore[misc]
+        return self._receive(super().recvmsg, _first_length, flags, bufsize, ancbufsize, flags)
 
     def recvmsg_into(
         self, buffers: Any, ancbufsize: int = 0, flags: int = 0
     ) -> tuple[int, list[Any], int, Any]:
         """Receive into buffers with ancillary data, as the base class does."""
-        return self._receive(super().recvmsg_into, _first, flags, buffers, ancbufsize, flags)  # type: ignore[misc]
+        return self._receive(super().recvmsg_into, _first, flags, buffers, ancbufsize, flags)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send, as the base class does."""
-        return self._send(super().send, data, flags)  # type: ignore[misc]  # of the socket
+        return self._send(super().send, data, flags)
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """Send, as the base class does; a stream has no use for the address."""
-        return self._send(super().sendto, data, *flags_and_address)  # type: ignore[misc]  # the same
+        return self._send(super().sendto, data, *flags_and_address)
 
     def sendmsg(self, buffers: Any, *args: Any) -> int:
         """Send from several buffers, as the base class does."""
-        return self._send(super().sendmsg, buffers, *args)  # type: ignore[misc]  # the same
+        return self._send(super().sendmsg, buffers, *args)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it; the socket's timeout is for the whole."""
         if self._socketscope is None:
-            super().sendall(data, flags)  # type: ignore[misc]  # of the socket
+            super().sendall(data, flags)
             return
-        timeout: float | None = self.gettimeout()  # type: ignore[attr-defined]  # the same
+        timeout: float | None = self.gettimeout()
         until = monotonic() + timeout if timeout else None
         done = self.send(data, flags)
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
@@ -145,10 +150,10 @@ class NotingStream(Noting):
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
         if (record := self._socketscope) is None:
-            return super().sendfile(file, offset, count)  # type: ignore[misc, no-any-return]  # of the socket
+            return super().sendfile(file, offset, count)
         sent_before, record.blocked = record.sent, True
         try:
-            size: int = super().sendfile(file, offset, count)  # type: ignore[misc]  # the same
+            size: int = super().sendfile(file, offset, count)
         except OSError as error:
             # The base class leaves the file where it has sent it to.
             if (part := file.tell() - offset) > 0 and record.sent == sent_before:
@@ -161,7 +166,9 @@ class NotingStream(Noting):
             record.gave(size, monotonic())
         return size
 
-    def _receive(self, receive: Callable[..., Any], size_of: Callable[[Any], int], flags: int, *args: Any) -> Any:
+    def _receive(
+        self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
+    ) -> _T:
         if (record := self._socketscope) is None:
             return receive(*args)
         record.wait(monotonic())

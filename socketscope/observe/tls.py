@@ -1,14 +1,20 @@
 """TLS sockets that note the plain bytes that pass through them, and are otherwise the standard library's."""
 
+import ssl
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.sockets import Noting
 
+if TYPE_CHECKING:
+    _TLSSocket = ssl.SSLSocket  # what is mixed into, for who checks types
+else:
+    _TLSSocket = object
 
-class NotingTLS(Noting):
+
+class NotingTLS(Noting, _TLSSocket):
     """What passes through a TLS socket; its other ways to receive and to send end in those here."""
 
     __slots__ = ()
@@ -18,7 +24,7 @@ class NotingTLS(Noting):
 
         A peer that leaves during it has sent nothing, and one that speaks no TLS counts as a reset.
         """
-        handshake: Callable[..., None] = super().do_handshake  # type: ignore[misc]  # of the socket
+        handshake: Callable[..., None] = super().do_handshake
         if (record := self._socketscope) is None:
             handshake(*args)
             return
@@ -35,7 +41,7 @@ class NotingTLS(Noting):
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - the base's name
         """Receive plain bytes, as the base class does."""
-        read: Callable[..., Any] = super().read  # type: ignore[misc]  # of the socket
+        read: Callable[..., Any] = super().read
         if (record := self._socketscope) is None:
             return read(len, buffer)
         record.wait(monotonic())
@@ -52,8 +58,8 @@ class NotingTLS(Noting):
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send plain bytes, as the base class does."""
-        return self._send(super().send, data, flags)  # type: ignore[misc]  # of the socket
+        return self._send(super().send, data, flags)
 
     def write(self, data: Any) -> int:
         """Send plain bytes, as the base class does."""
-        return self._send(super().write, data)  # type: ignore[misc]  # the same
+        return self._send(super().write, data)

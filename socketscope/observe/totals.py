@@ -80,7 +80,7 @@ class StreamTotals:
         self._figures = Figures()
 
     def reserve(self, record: Record) -> bool:
-        """Take a place for a connection of which it is not known yet whether it is accepted; False: there is none."""
+        """Take a place for a connection that is not accepted yet, or return False where there is none."""
         with self.capacity.lock:
             if not self.capacity.take():
                 return False

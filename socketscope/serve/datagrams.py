@@ -93,7 +93,7 @@ class DatagramService(Service):
         """Return true: there is nothing to know of a request."""
         return True
 
-    def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002 - the same
+    def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002
         """Run the handler."""
         run()
 
@@ -113,7 +113,9 @@ class DatagramService(Service):
         self._tell(datagram, 0.0)
 
     @staticmethod
-    def _note_failure(server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException) -> None:
+    def _note_failure(
+        server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
+    ) -> None:
         if isinstance(datagram, Datagram):
             datagram.error = describe(error)
             if error is not datagram.fault and datagram.failure is None:
@@ -127,6 +129,7 @@ class DatagramService(Service):
 
 
 def _receive(server: Any) -> Any:
-    # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been faster.
+    # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been
+    # faster.
     data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
     return (data, server.socket), address

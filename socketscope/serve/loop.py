@@ -1,14 +1,14 @@
 """Who takes clients from a listener, and who serves them.
 
-One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be faster, as
-threads of one interpreter take turns anyway, and handing over costs more than such a client does. Whether a client
-is quick shows when it is not: after `QUICK` seconds with one client, while others wait, the taking thread is left
-alone with it. From then on each client is handed to a thread of its own, as the standard library does it, for as
-long as `SHORTEST` says. Then a thread tries to serve alone again. Each try that soon ends the same way doubles that
-time, up to `LONGEST`; one that lasted resets it. Why a client takes long, be it that its handler sleeps, waits for
-somebody, computes, or does not get the interpreter, does not matter: beside it the others are served, at the latest
-after `QUICK`. So the judgement costs a server of slow clients a few milliseconds each `LONGEST`, and a server of
-quick ones nothing.
+One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
+faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client does.
+Whether a client is quick shows when it is not: after `QUICK` seconds with one client, while others wait, the
+taking thread is left alone with it. From then on each client is handed to a thread of its own, as the
+standard library does it, for as long as `SHORTEST` says. Then a thread tries to serve alone again. Each try
+that soon ends the same way doubles that time, up to `LONGEST`; one that lasted resets it. Why a client takes
+long, be it that its handler sleeps, waits for somebody, computes, or does not get the interpreter, does not
+matter: beside it the others are served, at the latest after `QUICK`. So the judgement costs a server of slow
+clients a few milliseconds each `LONGEST`, and a server of quick ones nothing.
 """
 
 import errno
@@ -17,6 +17,7 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
@@ -36,8 +37,8 @@ CALM = 50
 """Looks at a thread that waits after which the supervisor sleeps until it is woken."""
 
 STUCK = 0.5
-"""Seconds after which a thread is given up that does not come back from accepting: another process, which shares
-the listener, took the client that it was told of."""
+"""Seconds after which a thread is given up that does not come back from accepting: another process, which
+shares the listener, took the client that it was told of."""
 
 
 class Executor(Protocol):
@@ -87,7 +88,8 @@ class Loop:
 
         Args:
             listener: What has a descriptor that is readable while a client waits.
-            receive: Takes a client who waits and returns what serves it, or None where there is nothing to serve.
+            receive: Takes a client who waits and returns what serves it, or None where there is nothing to
+                serve.
             executor: What clients are handed to.
         """
         self.stopping = False
@@ -155,10 +157,10 @@ class Loop:
             return self._receive()
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
-        """Have a thread take and serve; return when this is to stop, or when others wait for a slow client."""
+        """Have a thread take and serve, until this is to stop or others wait for a slow client."""
         stint = _Stint(self)
         self._executor.run(stint.run)
-        seen, looks = -1, 0
+        seen, looks, delayed = -1, 0, None
         try:
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
@@ -168,12 +170,14 @@ class Loop:
                 self._alarm.wait(min(QUICK, ticker.next - monotonic()))
                 if not stint.busy:
                     seen, looks = -1, looks + 1
-                elif stint.served == seen:
-                    looks = 0
-                    if self._look.poll(0):
+                elif stint.served != seen:
+                    seen, looks, delayed = stint.served, 0, None
+                elif self._look.poll(0):
+                    # What it waits for a core is not the client's doing, and more threads would wait for it,
+                    # too.
+                    before, delayed = delayed, _delay(stint.thread)
+                    if before is not None and delayed - before < QUICK / 2:
                         break
-                else:
-                    seen, looks = stint.served, 0
         finally:
             stint.ended = True
             if not stint.busy:
@@ -197,10 +201,11 @@ class _Stint:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.ended = self.busy = self.wakes_when_busy = False
-        self.served = 0
+        self.served = self.thread = 0
 
     def run(self) -> None:
         """Take and serve until ended."""
+        self.thread = threading.get_native_id()
         loop = self._loop
         take, alarm = loop._take, loop._alarm  # noqa: SLF001 - a part of it
         try:
@@ -231,3 +236,12 @@ class _Ticker:
         if (now := monotonic()) >= self.next:
             self._tick()
             self.next = now + self._interval
+
+
+def _delay(thread: int) -> float:
+    """Return for how long a thread was ready to run and had no core, seconds; 0 where that is not told."""
+    try:
+        # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0

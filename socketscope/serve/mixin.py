@@ -1,4 +1,4 @@
-"""What makes a server an observed one: the standard library's methods, handed to the service beside the server."""
+"""What makes a server an observed one: the standard library's methods, handed to the service beside it."""
 
 import socket
 import socketserver
@@ -42,12 +42,13 @@ def renew(server: Any, options: Options) -> StreamService | DatagramService:
 class Observed:
     """A server that is observed, with the threads that it has.
 
-    It and `Closing` are bases of no kind: where the interpreter puts them among a server's classes is what counts.
+    It and `Closing` are bases of no kind: where the interpreter puts them among a server's classes is what
+    counts; that there is a server's method behind theirs is not for a type checker to see.
     """
 
     def server_activate(self) -> None:
         """Listen, and show the listener's metrics."""
-        super().server_activate()
+        super().server_activate()  # type: ignore[misc]
         service_of(self).show(self)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
@@ -59,22 +60,22 @@ class Observed:
         service_of(self).shutdown()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Have the request handled: by this thread once the user's hooks have returned, or now without threads."""
+        """Have the request handled, by this thread where the user's hooks have returned."""
         service_of(self).hand(self, request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Run the handler."""
         service = service_of(self)
         if service.serves(request):
-            super().finish_request(request, client_address)
+            super().finish_request(request, client_address)  # type: ignore[misc]
         else:
-            run = partial(super().finish_request, request, client_address)
+            run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
             service.finish(request, client_address, run)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback, as the base class does, unless the log tells of the error."""
         if service_of(self).log is None:
-            super().handle_error(request, client_address)
+            super().handle_error(request, client_address)  # type: ignore[misc]
 
     def _handle_request_noblock(self) -> None:
         service_of(self).handle_one(self)
@@ -88,15 +89,15 @@ class Closing:
     """A server whose end loses nobody; it stands before the class that closes the listener."""
 
     def server_close(self) -> None:
-        """Serve who waits, close the listener, and let what is being served end; force the rest at the deadline."""
-        service_of(self).close(self, super().server_close)
+        """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
+        service_of(self).close(self, super().server_close)  # type: ignore[misc]
 
 
-class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):  # type: ignore[misc]  # as the one it replaces
+class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
     """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
 
-    Its options are keywords of the class statement: `limits`, `listener`, `registry` and `threads`, as `Options`
-    has them.
+    Its options are keywords of the class statement: `limits`, `listener`, `registry` and `threads`, as
+    `Options` has them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -108,7 +109,7 @@ class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):  # type: i
         Raises:
             OSError: Somebody is there.
         """
-        service_of(self).held = paths.bind(self, super().server_bind)  # type: ignore[misc]  # of the class that this is mixed into
+        service_of(self).held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close."""
@@ -120,12 +121,12 @@ class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):  # type: i
         if isinstance(service, StreamService):
             service.shut_down(self, request)
         else:
-            super().shutdown_request(request)
+            super().shutdown_request(request)  # type: ignore[misc]
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
         service = service_of(self)
         if isinstance(service, StreamService):
-            service.close_request(request, partial(super().close_request, request))
+            service.close_request(request, partial(super().close_request, request))  # type: ignore[misc]
         else:
-            super().close_request(request)
+            super().close_request(request)  # type: ignore[misc]

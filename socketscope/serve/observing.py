@@ -34,7 +34,7 @@ def observe(server: _Server, **options: Any) -> _Server:
     if not isinstance(server, socketserver.BaseServer):
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     if not isinstance(server, Observed):
-        server.__class__ = _observed(type(server))
+        server.__class__ = _observed(type(server))  # type: ignore[arg-type]  # a class is hashable
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
     if options or "_socketscope" not in vars(server):
@@ -52,7 +52,8 @@ def is_draining(server: socketserver.BaseServer) -> bool:
 @lru_cache(_KINDS)
 def _observed(kind: type) -> type:
     if issubclass(kind, socketserver.ThreadingMixIn):
-        # The interpreter puts the mixin right before the standard library's, so behind what the user overrides.
+        # The interpreter puts the mixin right before the standard library's, so behind what the user
+        # overrides.
         bases: tuple[type, ...] = (kind, ThreadingMixIn)
     else:
         refuse_forking(kind)

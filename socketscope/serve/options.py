@@ -1,8 +1,8 @@
-"""What the author of a server class, or of a program, chooses: keywords of the class statement and of `observe`."""
+"""What a server's author chooses: keywords of the class statement and of `observe`."""
 
 import socketserver
 import weakref
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry
@@ -23,7 +23,7 @@ class Options:
         threads: Pooled ones, or a new one for each connection.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     listener: str | None = None
     registry: CollectorRegistry | None = None
     threads: Threads = "elastic"
@@ -52,7 +52,7 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
         ValueError: As `Options` has it.
     """
     refuse_forking(kind)
-    names = {field.name for field in fields(Options)}
+    names = {each.name for each in fields(Options)}
     mine = {name: value for name, value in given.items() if name in names}
     replace(Options(), **mine)
     _declared[kind] = mine

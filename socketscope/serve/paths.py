@@ -1,7 +1,7 @@
 """The path of a Unix listener: taken over from a dead server, never from a live one or from another file.
 
-A lock beside it, held as long as the listener is, tells a server that has bound and does not listen yet from a dead
-one, and keeps two that start at once from taking the same path.
+A lock beside it, held as long as the listener is, tells a server that has bound and does not listen yet from
+a dead one, and keeps two that start at once from taking the same path.
 """
 
 import errno
@@ -24,7 +24,7 @@ class Held:
         self._lock = lock
 
     def release(self) -> None:
-        """Remove the path, so that nobody finds it any more, if it is still the same and this process bound it."""
+        """Remove the path, so that nobody finds it, if it is still the same and this process bound it."""
         if self._lock < 0:
             return
         lock, self._lock = self._lock, -1

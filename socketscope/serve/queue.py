@@ -83,7 +83,7 @@ def refuse_arrivals(listener: socket.socket) -> bool:
 
 
 def is_shared(listener: Any) -> bool:
-    """Return whether another process has the same listener, as far as can be seen: then it is not for us to stop it."""
+    """Return whether another process has the same listener, as far as can be seen: that may go on serving."""
     # sd_listen_fds(3): the service manager keeps what it has passed on.
     if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
         return True
@@ -102,14 +102,14 @@ def _targets(folder: Path) -> set[str]:
     try:
         for link in folder.iterdir():
             with contextlib.suppress(OSError):
-                targets.add(os.readlink(link))
+                targets.add(str(link.readlink()))
     except OSError:
         pass
     return targets
 
 
 def lost(listener: Any) -> int:
-    """Return how many datagrams the kernel has dropped since their queue was full; 0 where it does not tell."""
+    """Return how many datagrams found the receive queue full; 0 where the kernel does not tell."""
     try:
         info: bytes = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS + 4)
         return int(struct.unpack_from("I", info, _DROPS)[0])

@@ -1,11 +1,10 @@
 """What the library does for one server: its life, from the first client to the end of the last.
 
-It stands beside the server, which keeps it in one private attribute, and calls the server's hooks as the standard
-library does.
+It stands beside the server, which keeps it in one private attribute, and calls the server's hooks as the
+standard library does.
 """
 
 import os
-import socket
 import socketserver
 import sys
 import threading

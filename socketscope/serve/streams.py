@@ -50,9 +50,9 @@ class StreamService(Service):
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
         super().show(server)
-        listener = getattr(server, "socket", None)
-        if isinstance(listener, ssl.SSLSocket) and listener.do_handshake_on_connect:
-            listener.do_handshake_on_connect = False
+        listener: Any = getattr(server, "socket", None)
+        if isinstance(listener, ssl.SSLSocket) and getattr(listener, "do_handshake_on_connect", False):
+            listener.do_handshake_on_connect = False  # type: ignore[attr-defined]  # not in typeshed
             self.greets = True
 
     # From the listener to the handler
@@ -90,8 +90,8 @@ class StreamService(Service):
                 if not record.closed:  # an override has served it by itself
                     self._tell(record, self._close_record(record))
         except BaseException as error:
-            # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who called
-            # serve_forever, if it is this thread.
+            # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
+            # called serve_forever, if it is this thread.
             self._note_failure(server, record, request, client_address, error)
             self._end(server, record, request)
             if self.threads is None and not isinstance(error, Exception):
@@ -145,7 +145,9 @@ class StreamService(Service):
             server.shutdown_request(request)
         elif not self.hand_here(request, client_address):
             record = self._find(request, client_address)
-            self.threads.run(partial(Context().run, self._serve_elsewhere, server, request, client_address, record))
+            self.threads.run(
+                partial(Context().run, self._serve_elsewhere, server, request, client_address, record)
+            )
 
     def _serve_elsewhere(self, server: Any, request: Any, client_address: Any, record: Record | None) -> None:
         current.set(record)
@@ -184,7 +186,7 @@ class StreamService(Service):
         return isinstance(record, Record) and record.socket is request and record.left is None
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:
-        """Run the handler on what may be another socket than the one accepted; know of one that was handed on."""
+        """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
         record = self._find(request, client_address)
         if record is None:
             run()

@@ -9,7 +9,7 @@ STAY = 5.0
 """Seconds without work after which a pooled thread leaves."""
 
 RESERVE = 4
-"""Threads without work beside which one more stays, too; above that only as many stay as there are at work."""
+"""Threads without work beside which one more stays; above that only as many stay as are at work."""
 
 Job = Callable[[], Any]
 
@@ -52,7 +52,7 @@ class PerClient:
 
 
 class Elastic:
-    """Threads that serve one client after the other: as many as there are clients at once, and a few that wait."""
+    """Threads that serve one client after the other: as many as there are clients at once, and a few more."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,18 +1,26 @@
 """The HTTP endpoint beside a program: ``/metrics``, ``/healthz`` and ``/readyz``."""
 
 import contextlib
-import socket
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import waitress
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from waitress.server import BaseWSGIServer
 
+from socketscope import binding
 from socketscope.addresses import format_host_port
 
+SCRAPES = 4
+"""Most scrapes that are under way or wait for their turn; one more is asked to come again."""
+
+TURNS = 2
+"""Scrapes that are under way at once. Each takes time from the threads that serve."""
+
 LIMITS = {
-    "threads": 2,
+    "threads": SCRAPES + 1,  # the last one is free for /healthz and /readyz
     "connection_limit": 64,
     "channel_timeout": 10,  # seconds without traffic
     "cleanup_interval": 2,  # seconds
@@ -21,6 +29,9 @@ LIMITS = {
     "asyncore_use_poll": True,  # select would end the endpoint at the first descriptor above 1023
 }
 """Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less."""
+
+Reply = tuple[str, list[tuple[str, str]], bytes]
+"""Status, headers and body."""
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -37,7 +48,7 @@ class Endpoint:
         """Bind and start serving.
 
         Args:
-            host: Address to bind; empty for all.
+            host: Address or name; of a name each address is bound, and empty is all of both families.
             port: 0 for any free one.
             registry: What ``/metrics`` shows.
             ready: Asked by ``/readyz``; false answers 503.
@@ -47,46 +58,76 @@ class Endpoint:
         """
         self._metrics: WsgiApp = make_wsgi_app(registry)
         self._ready = ready
-        # A name with several addresses is bound once, to its first.
-        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address, family=family)
-        self.url = f"http://{format_host_port(*listener.getsockname()[:2])}/metrics"
-        self._server = waitress.create_server(self._respond, sockets=[listener], ident=None, **LIMITS)
-        self._thread = threading.Thread(target=self._serve, name="metrics-endpoint", daemon=True)
+        self._room = threading.Semaphore(SCRAPES)
+        self._turns = threading.Semaphore(TURNS)
+        listeners = binding.bind(host, port)
+        self.url = f"http://{format_host_port(*listeners[0].getsockname()[:2])}/metrics"
+        watched: dict[int, Any] = {}
+        server = waitress.create_server(self._respond, watched, sockets=listeners, ident=None, **LIMITS)
+        self._servers = [each for each in watched.values() if isinstance(each, BaseWSGIServer)]
+        self._dispatcher = server.task_dispatcher
+        # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
+        # the program may serve by waitress, too.
+        self._dispatcher.queue_logger = logging.Logger("endpoint", logging.ERROR)  # noqa: LOG001
+        self._thread = threading.Thread(
+            target=self._serve, args=(server.run,), name="metrics-endpoint", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
         """Stop serving, hang up on who is connected, and free the port."""
         # The loop may have run it, and closed the trigger's pipe, before the pipe is written to.
         with contextlib.suppress(OSError):
-            self._server.trigger.pull_trigger(self._end)
+            self._servers[0].trigger.pull_trigger(self._end)
         self._thread.join()
+        self._dispatcher.set_thread_count(0)
 
     def _end(self) -> None:
         # In the thread of waitress' loop, which ends when nothing is left to watch.
-        for channel in list(self._server.active_channels.values()):
-            channel.handle_close()
-        self._server.close()
+        for server in self._servers:
+            for channel in list(server.active_channels.values()):
+                channel.handle_close()
+            server.close()
 
-    def _serve(self) -> None:
+    @staticmethod
+    def _serve(run: Callable[[], None]) -> None:
         # Closing the listener from another thread ends waitress' loop with an error of select.
         with contextlib.suppress(OSError):
-            self._server.run()
+            run()
 
     def _respond(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        match environ["PATH_INFO"]:
+        status, headers, body = self._reply(environ)
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _reply(self, environ: dict[str, Any]) -> Reply:
+        path = environ["PATH_INFO"].rstrip("/")
+        if path not in {"/metrics", "/healthz", "/readyz"}:
+            return _plain("404 Not Found", "see /metrics, /healthz and /readyz")
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            return _plain("405 Method Not Allowed", "use GET or HEAD", ("Allow", "GET, HEAD"))
+        match path:
             case "/metrics":
-                return self._metrics(environ, start_response)
-            case "/healthz":
-                return _plain(start_response, "200 OK", b"ok\n")
-            case "/readyz" if self._ready():
-                return _plain(start_response, "200 OK", b"ready\n")
+                return self._scrape(environ)
+            case "/readyz" if not self._ready():
+                return _plain("503 Service Unavailable", "not ready")
             case "/readyz":
-                return _plain(start_response, "503 Service Unavailable", b"not ready\n")
-        return _plain(start_response, "404 Not Found", b"see /metrics, /healthz and /readyz\n")
+                return _plain("200 OK", "ready")
+        return _plain("200 OK", "ok")
+
+    def _scrape(self, environ: dict[str, Any]) -> Reply:
+        if not self._room.acquire(blocking=False):
+            return _plain("503 Service Unavailable", "too many scrapes at once", ("Retry-After", "1"))
+        head: list[Any] = []
+        try:
+            with self._turns:
+                # What it is told of a HEAD is what a GET would be.
+                parts = self._metrics({**environ, "REQUEST_METHOD": "GET"}, lambda *given: head.extend(given))
+        finally:
+            self._room.release()
+        status, headers = head
+        return status, headers, b"".join(parts)
 
 
-def _plain(start_response: StartResponse, status: str, body: bytes) -> Iterable[bytes]:
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    start_response(status, headers)
-    return [body]
+def _plain(status: str, text: str, *headers: tuple[str, str]) -> Reply:
+    return status, [("Content-Type", "text/plain; charset=utf-8"), *headers], f"{text}\n".encode()

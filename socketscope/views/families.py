@@ -19,6 +19,11 @@ _EDGES = [*map(str, BUCKETS), "+Inf"]
 Labels = tuple[str, ...]
 
 
+def described(instrument: Instrument) -> Metric:
+    """Return what a registry asks for to know the names: the family without samples."""
+    return Metric(instrument.family, instrument.help, instrument.kind)
+
+
 def counter(instrument: Instrument, samples: Iterable[tuple[Labels, float]]) -> Metric:
     """Return a counter with a sample for each tuple of label values."""
     family = CounterMetricFamily(instrument.family, instrument.help, labels=instrument.labels)

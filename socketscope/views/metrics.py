@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from socketscope import __version__
 from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
 from socketscope.views import instruments
-from socketscope.views.families import counter, gauge, histogram, info
+from socketscope.views.families import counter, described, gauge, histogram, info
 from socketscope.views.log import Log
 
 _F = TypeVar("_F", Figures, DatagramFigures)
@@ -24,12 +24,20 @@ _views_lock = threading.Lock()
 
 
 def view_of(registry: CollectorRegistry | None) -> "MetricsView":
-    """Return the one view of a registry, None being prometheus-client's default one."""
+    """Return the one view of a registry, None being prometheus-client's default one.
+
+    Raises:
+        ValueError: The registry has a metric of the same name.
+    """
     registry = REGISTRY if registry is None else registry
     with _views_lock:
         if registry not in _views:
-            _views[registry] = MetricsView()
-            registry.register(_views[registry])
+            new = MetricsView()
+            try:
+                registry.register(new)
+            except ValueError as error:
+                raise ValueError(f"the server's metrics have no room in the registry: {error}") from error
+            _views[registry] = new
         return _views[registry]
 
 
@@ -51,7 +59,7 @@ class Listener(Protocol):
         """How many of its threads are idle and busy."""
 
     def look(self) -> tuple[int, int] | None:
-        """Have the kernel's counts brought up to date; return length and limit of the accept queue, if there is one."""
+        """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
 
 
 class MetricsView(Collector):
@@ -68,7 +76,7 @@ class MetricsView(Collector):
         self._closed: set[str] = set()
 
     def add(self, listener: Listener) -> None:
-        """Show a listener; a name in use gets a number. One whose listener has closed goes on where it was."""
+        """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
         with self._lock:
             if self._listeners.get(listener.name) is listener:
                 self._closed.discard(listener.name)
@@ -79,7 +87,7 @@ class MetricsView(Collector):
                     break
             earlier = self._listeners.get(name)
             if earlier is not None and earlier.kind == listener.kind:
-                listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # the same kind, the same class
+                listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # of the same kind
             self._closed.discard(name)
             self._listeners[name] = listener
             listener.name = name
@@ -115,8 +123,8 @@ class MetricsView(Collector):
         yield from self._process_families(live)
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: the registry need not collect to register."""
-        return ()
+        """Name the families, by which a registry finds them and refuses another of the same name."""
+        return map(described, instruments.INSTRUMENTS)
 
     def _process_families(self, listeners: list[Listener]) -> Iterator[Metric]:
         both = [listener.thread_counts for listener in listeners]

@@ -64,7 +64,7 @@ def _hand_over(reader: int, put: Callable[[bytes], object]) -> None:
 
 @contextmanager
 def _own_stream(descriptor: int) -> Iterator[None]:
-    """Have `print` write whole lines at once, whichever thread prints: `python -u` writes each word by itself."""
+    """Have `print` write whole lines at once, whoever prints: `python -u` writes each word by itself."""
     before = sys.stdout
     before.flush()
     sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts

@@ -1,4 +1,5 @@
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -32,3 +33,19 @@ def server_context(certificate: Path) -> ssl.SSLContext:
 @pytest.fixture
 def client_context(certificate: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certificate)
+
+
+@pytest.fixture
+def both_families(tmp_path: Path) -> tuple[str, ...]:
+    """What stands before a command for which localhost is ::1 and 127.0.0.1."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("there is no IPv6 here")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
+    mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    prefix = ("unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(hosts))
+    if shutil.which("unshare") is None:
+        pytest.skip("a hosts file is mounted with unshare, which is not installed")
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no hosts file can be mounted for one process here")
+    return prefix

@@ -43,10 +43,10 @@ def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]
 class Recording:
     """A recorder under way."""
 
-    def __init__(self, target: str, folder: Path, *options: str) -> None:
+    def __init__(self, target: str, folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
         listen = () if "--listen" in options else ("--listen", "tcp://127.0.0.1:0")
         self._process = subprocess.Popen(
-            [*COMMAND, "record", *listen, *options, "--target", target, folder],
+            [*prefix, *COMMAND, "record", *listen, *options, "--target", target, folder],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stderr is not None
@@ -227,6 +227,20 @@ def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
             recorder.tell()
         assert_replays(folder, target)
     assert not (tmp_path / "s").exists()
+
+
+def test_a_name_of_both_families_is_listened_on_at_both(tmp_path, both_families):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        recorder = Recording(target, folder, "--listen", "tcp://localhost:0", prefix=both_families)
+        host, _, port = recorder.url.removeprefix("tcp://").rpartition(":")
+        assert host == "localhost"
+        for number, address in enumerate(("::1", "127.0.0.1")):
+            with socket.create_connection((address, int(port)), timeout=PATIENCE) as connection:
+                assert ask(connection, b"%d\r\n" % number) == [b"%d\r\n" % number]
+            recorder.tell()
+        assert recorder.end()[0] == 0
+    assert scripts(folder) == {f"00{n + 1}.talk": f"> {n}\n< {n}\n" for n in range(2)}
 
 
 def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_context):

@@ -36,12 +36,14 @@ class ServerProcess:
         self,
         *options: str,
         listen: tuple[str, ...] = ("tcp://127.0.0.1:0",),
+        metrics: str = "127.0.0.1:0",
+        prefix: tuple[str, ...] = (),
         log: Path | None = None,
         **popen: Any,
     ) -> None:
         """Start it; with a file for the log only the first line of that is read here."""
         listeners = [word for url in listen for word in ("--listen", url)]
-        command = [sys.executable, "-m", "server", *listeners, "--metrics", "127.0.0.1:0", *options]
+        command = [*prefix, sys.executable, "-m", "server", *listeners, "--metrics", metrics, *options]
         with contextlib.nullcontext(subprocess.PIPE) if log is None else log.open("wb") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.PIPE, **{"cwd": ROOT, **popen}

@@ -5,7 +5,7 @@ import threading
 
 from tests.faults.server.handlers import Echo
 
-MOST = int(os.environ.get("MOST_THREADS", "10"))
+MOST = int(os.environ.get("MOST_THREADS", "13"))
 _start = threading.Thread.start
 
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,28 @@ def test_all_kinds_of_listeners_are_served_by_one_process_each_under_its_name(pa
 def test_a_second_listener_of_a_kind_gets_a_number():
     with serving(listen=("tcp://127.0.0.1:0", "tcp://127.0.0.1:0")) as server:
         assert list(server.started["listeners"]) == ["tcp", "tcp-2"]
+
+
+def test_a_name_of_both_families_is_a_listener_for_each_at_one_port(both_families):
+    urls = ("tcp://localhost:0", "dgram=udp://localhost:0")
+    with serving(listen=urls, metrics="localhost:0", prefix=both_families) as server:
+        hosts = {name: server.address(name)[0] for name in server.started["listeners"]}
+        assert hosts == {"tcp": "::1", "tcp-2": "127.0.0.1", "dgram": "::1", "dgram-2": "127.0.0.1"}
+        for name in ("tcp", "dgram"):
+            assert server.address(name)[1] == server.address(f"{name}-2")[1]
+        for name in ("tcp", "tcp-2"):
+            assert server.ask(b"one\n", name).endswith(b"] one\n")
+        for family, name in ((socket.AF_INET6, "dgram"), (socket.AF_INET, "dgram-2")):
+            with socket.socket(family, socket.SOCK_DGRAM) as client:
+                client.settimeout(PATIENCE)
+                client.sendto(b"two\n", server.address(name))
+                assert client.recv(100).endswith(b"] two\n")
+        assert [line["listener"] for line in server.connections(2)] == ["tcp", "tcp-2"]
+        port = server.metrics_url.rpartition(":")[2].removesuffix("/metrics")
+        for host in ("[::1]", "127.0.0.1"):
+            with urllib.request.urlopen(f"http://{host}:{port}/readyz", timeout=PATIENCE) as answer:
+                assert answer.status == 200
+        assert server.stop() == 0
 
 
 def test_case_24_a_stale_path_is_reclaimed(path):

@@ -11,6 +11,12 @@ import pytest
 from .process import PATIENCE, ROOT, ServerProcess, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
+CLASHING = """
+from prometheus_client import Gauge
+from socketserver import BaseRequestHandler as X
+
+Gauge("socketserver_threads", "of the user's own")
+"""
 LONG_NAME = "a" * 70 + ".com"
 
 
@@ -38,6 +44,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--handler", "nowhere:X"], 2, "cannot load 'nowhere:X': ModuleNotFoundError: No module"),
         ([*FREE, "--handler", "handlers:X"], 2, "cannot load 'handlers:X': RuntimeError: first"),
         ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),
+        ([*FREE, "--handler", "clashing:X"], 1, "cannot start: the server's metrics have no room in the reg"),
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
         ([*FREE, "--max-line", "0"], 2, "at least 1"),
@@ -49,6 +56,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
 def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     (tmp_path / "handlers.py").write_text('raise RuntimeError("first\\nsecond")')
     (tmp_path / "garbled.py").write_text("def (")
+    (tmp_path / "clashing.py").write_text(CLASHING)
     ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert (ended, said.count("\n")) == (status, 1), said
     assert said.startswith("server: ")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from client.compiler import load
+from client.metrics import RunView
 from client.pacing import parse_shape
 from client.run import BACKOFF_LONGEST, Plan, Run
 from client.summary import summarize
@@ -189,3 +190,9 @@ def test_stopped_before_it_began_it_plays_nothing(tmp_path):
     run.stop()
     run.play()
     assert server.attempts == []
+
+
+def test_its_metrics_are_described_as_they_are_collected(tmp_path):
+    view = RunView(Played(tmp_path, loops=1).run)
+    described = {(family.name, family.type) for family in view.describe()}
+    assert described == {(family.name, family.type) for family in view.collect()}

@@ -1,6 +1,8 @@
 import contextlib
 import http.client
+import logging
 import resource
+import select
 import socket
 import threading
 import warnings
@@ -8,8 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
-from socketscope.views.endpoint import Endpoint
+from socketscope.addresses import format_host_port
+from socketscope.views.endpoint import SCRAPES, TURNS, Endpoint
 
 SELECT_LIMIT = 1024
 
@@ -24,6 +28,11 @@ def get(url: str, path: str) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+def connection(endpoint: Endpoint) -> contextlib.closing[http.client.HTTPConnection]:
+    where = urlsplit(endpoint.url)
+    return contextlib.closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=10))
 
 
 def test_ready_or_not():
@@ -51,10 +60,114 @@ def test_it_closes_while_a_scraper_keeps_its_connection():
         socket.create_connection((where.hostname, where.port), timeout=10)
 
 
-def test_a_name_with_two_addresses_is_bound():
-    endpoint = Endpoint("localhost", 0, CollectorRegistry(), lambda: True)
-    assert get(endpoint.url, "/healthz") == 200
+def test_each_address_of_a_name_answers(names):
+    names["twins"] = ["127.0.0.1", "127.0.0.2"]
+    endpoint = Endpoint("twins", 0, CollectorRegistry(), lambda: True)
+    port = urlsplit(endpoint.url).port
+    for host in names["twins"]:
+        assert get(f"http://{host}:{port}", "/healthz") == 200
+    closing = threading.Thread(target=endpoint.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    for host in names["twins"]:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, port), timeout=10)
+
+
+def test_no_host_is_all_addresses_of_both_families(ipv6):
+    endpoint = Endpoint("", 0, CollectorRegistry(), lambda: True)
+    port = urlsplit(endpoint.url).port
+    for host in ("127.0.0.1", ipv6):
+        assert get(f"http://{format_host_port(host, port)}", "/healthz") == 200
     endpoint.close()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/nowhere"])
+def test_head_has_the_headers_of_get_and_no_body(path):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    with connection(endpoint) as client:
+        heads = []
+        for method in ("HEAD", "GET", "GET"):  # the last finds whatever is left over
+            client.request(method, path)
+            answer = client.getresponse()
+            body = answer.read()
+            assert (method, body) == ("HEAD", b"") or len(body) == int(answer.headers["Content-Length"])
+            heads.append((answer.status, {k: v for k, v in answer.headers.items() if k != "Date"}))
+    assert heads[0] == heads[1] == heads[2]
+    endpoint.close()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH"])
+def test_another_method_is_told_which_are_allowed(path, method):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    with connection(endpoint) as client:
+        client.request(method, path)
+        answer = client.getresponse()
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+    endpoint.close()
+
+
+def test_a_slash_at_the_end_and_an_unknown_query_are_no_harm():
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    for path in ("/metrics/", "/healthz/", "/readyz/?x", "/metrics?x=1&y&%ff=%00", "/metrics?name[]="):
+        assert get(endpoint.url, path) == 200
+    endpoint.close()
+
+
+class Held(Collector):
+    """A metric that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Semaphore(0), threading.Event()
+
+    def describe(self):
+        return ()
+
+    def collect(self):
+        self.begun.release()
+        assert self.let_go.wait(20)
+        return ()
+
+
+def test_slow_scrapes_hold_up_no_health_check_and_wait_in_a_line_of_bounded_length(caplog):
+    registry, held = CollectorRegistry(), Held()
+    registry.register(held)
+    endpoint = Endpoint("127.0.0.1", 0, registry, lambda: True)
+    with contextlib.ExitStack() as opened:
+        scrapers = [opened.enter_context(connection(endpoint)) for _ in range(20)]
+        for scraper in scrapers:
+            scraper.request("GET", "/metrics")
+        for _ in range(TURNS):
+            assert held.begun.acquire(timeout=10)
+        refused, _, _ = select.select([s.sock for s in scrapers], [], [], 10)
+        assert refused
+        assert get(endpoint.url, "/healthz") == get(endpoint.url, "/readyz") == 200
+        assert not held.begun.acquire(blocking=False)
+        held.let_go.set()
+        answers = [scraper.getresponse() for scraper in scrapers]
+        assert sorted(answer.status for answer in answers) == [200] * SCRAPES + [503] * (20 - SCRAPES)
+        assert {a.headers["Retry-After"] for a in answers if a.status == 503} == {"1"}
+        assert get(endpoint.url, "/metrics") == 200
+    endpoint.close()
+    assert caplog.records == []
+
+
+def test_it_closes_beside_a_slow_scrape_without_a_word(caplog):
+    registry, held = CollectorRegistry(), Held()
+    registry.register(held)
+    endpoint = Endpoint("127.0.0.1", 0, registry, lambda: True)
+    with connection(endpoint) as scraper:
+        scraper.request("GET", "/metrics")
+        assert held.begun.acquire(timeout=10)
+        threads = {each for each in threading.enumerate() if each.name.startswith("waitress")}
+        endpoint.close()
+        held.let_go.set()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 def test_a_taken_port_is_an_error():

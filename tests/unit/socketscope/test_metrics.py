@@ -1,0 +1,57 @@
+import socketserver
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import generate_latest
+
+from socketscope import ThreadingTCPServer, run
+from socketscope.views.metrics import MetricsView, view_of
+
+
+def server(registry: CollectorRegistry, port: int = 0) -> ThreadingTCPServer:
+    listener = type("Listener", (ThreadingTCPServer,), {"registry": registry})
+    made: ThreadingTCPServer = listener(("127.0.0.1", port), socketserver.BaseRequestHandler)
+    return made
+
+
+def test_what_it_describes_is_what_it_collects():
+    described = {(family.name, family.type) for family in MetricsView().describe()}
+    assert described == {(family.name, family.type) for family in MetricsView().collect()}
+
+
+def test_a_scrape_finds_a_metric_by_its_name():
+    registry = CollectorRegistry()
+    with server(registry):
+        name = "socketserver_connections_accepted_total"
+        page = generate_latest(registry.restricted_registry([name])).decode()
+    assert [line for line in page.splitlines() if line[0] != "#"] == [f'{name}{{listener="tcp"}} 0.0']
+
+
+def test_a_registry_is_asked_for_names_and_not_for_figures(monkeypatch):
+    monkeypatch.setattr(MetricsView, "collect", lambda _: pytest.fail("was collected"))
+    view(CollectorRegistry(auto_describe=True))
+
+
+def test_a_clash_of_names_is_refused_each_time_and_leaves_nothing_open():
+    registry = CollectorRegistry()
+    Gauge("socketserver_threads", "of the user's own", registry=registry)
+    with server(CollectorRegistry()) as free:
+        port = free.server_address[1]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no room in the registry: .*socketserver_threads"):
+            server(registry, port)
+
+
+def test_servers_of_one_registry_have_names_of_their_own_in_it():
+    registry = CollectorRegistry()
+    with server(registry) as one, server(registry) as two:
+        assert (one.name, two.name) == ("tcp", "tcp-2")
+
+
+def test_run_refuses_servers_of_several_registries():
+    with (
+        server(CollectorRegistry()) as one,
+        server(CollectorRegistry()) as two,
+        pytest.raises(ValueError, match="give them the same registry"),
+    ):
+        run(one, two, metrics=None, log=None)
