@@ -177,7 +177,13 @@ class Record:
     def overdue(self) -> TimeoutError:
         """Note, and return, that the next bytes did not come by their deadline."""
         error = TimeoutError("the client did not send in time")
-        self.fail("idle_timeout" if self.idle else "read_timeout", error)
+        if self.pending:
+            self.fail("read_timeout", error)
+        elif self.exchanges:
+            self.fail("idle_timeout", error)
+        else:
+            # Noted now: what may still be sent is a refusal, and no greeting that makes it more than empty.
+            self.fail("ok" if self.sent else "empty", error)
         return error
 
     def not_taken(self) -> TimeoutError:
@@ -193,9 +199,12 @@ class Record:
             self.error = None if error is None else describe(error)
         self.fault = error
 
-    def lose(self, error: BaseException) -> None:
-        """Note that the peer went away; with nothing left to answer that is a close like any other."""
-        if self.pending or not self.exchanges:
+    def lose(self, error: BaseException, *, replying: bool = False) -> None:
+        """Note that the peer went away, perhaps while a reply was sent.
+
+        Where it had asked for nothing, or had its answer, that is a close like any other.
+        """
+        if self.pending or (replying and self.received):
             self.fail("reset", error)
         self.fault = error
 
