@@ -34,8 +34,9 @@ def run(
     """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
     A second signal, more than half a second after the first, forces it. SIGHUP is left alone where it is
-    ignored. Call it from the main thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`)
-    is taken once the handlers are in place, so none that came while the servers were bound is lost.
+    ignored. Call it from the main thread. A stop signal that the thread has blocked
+    (`signal.pthread_sigmask`) is taken once the handlers are in place, so none that came while the servers
+    were bound is lost.
 
     Args:
         servers: Bound and not yet serving. They share one connection limit.
