@@ -18,6 +18,7 @@ from socketscope import (
     endpoint,
     linger,
     log,
+    printed,
     streams,
     writer,
 )
@@ -123,7 +124,15 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
         "Pause after the kernel had no descriptor or memory for a connection.",
     ),
     ("forcing", "seconds", streams.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),
+    ("log", "bytes", log.MOST_BYTES, "Longest line; longer values are cut and say so."),
     ("log", "lines", writer.ROOM, "Most that wait for the log's reader; more are dropped and counted."),
+    (
+        "log",
+        "bytes",
+        writer.ROOM_OF_LONG,
+        f"Most that waiting lines of more than {writer.SHORT} bytes take; more are dropped and counted.",
+    ),
+    ("log", "bytes", printed.LONGEST, "Longest line that a handler prints; a longer one is parted."),
     ("log", "seconds", writer.FLUSH, "Longest wait at the end for the lines that are left."),
     ("log", "seconds", log.DIGEST_INTERVAL, "Least time between two lines of an event that repeats."),
     (

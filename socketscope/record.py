@@ -8,6 +8,7 @@ known only when the next request begins or the connection ends.
 import math
 from typing import TYPE_CHECKING, Any
 
+from socketscope.excerpt import excerpt
 from socketscope.limits import Limits
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
+
+MOST_TEXT = 2000
+"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
 
 UNLIMITED = Limits()
 
@@ -217,8 +221,9 @@ class Record:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line: its type, its text and where it was raised."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Return an exception in one line: its type, its text, which a client may have chosen, and its place."""
+    told = excerpt(str(error), MOST_TEXT)
+    text = f"{type(error).__name__}: {told}" if told else type(error).__name__
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next

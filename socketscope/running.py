@@ -14,6 +14,7 @@ from socketscope.base import ObservedServer
 from socketscope.endpoint import Endpoint
 from socketscope.limits import Limits
 from socketscope.log import Log
+from socketscope.printed import printed_lines
 from socketscope.signals import Stop, stop_signals
 from socketscope.totals import Capacity
 
@@ -41,7 +42,8 @@ def run(
     Args:
         servers: Bound and not yet serving. They share one connection limit.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
-        log: Form of the log on standard output; None for none.
+        log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
+            same way, a line at a time, unless it is a terminal.
         log_level: The least severe level that is logged.
         limits: For all of the servers; None leaves those of their classes.
 
@@ -93,7 +95,8 @@ def _output(
         return
     view.log = output = Log(form, level)
     try:
-        yield output
+        with printed_lines(output.writer.put):
+            yield output
     finally:
         output.close()
 
