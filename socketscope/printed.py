@@ -35,10 +35,10 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     with _own_stream(descriptor):
         kept = os.dup(descriptor)
         reader, writer = os.pipe()
-        os.dup2(writer, descriptor)
-        os.close(writer)
         thread = threading.Thread(target=_hand_over, args=(reader, put), name="printed", daemon=True)
         thread.start()
+        os.dup2(writer, descriptor)
+        os.close(writer)
         try:
             yield
         finally:
