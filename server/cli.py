@@ -20,7 +20,7 @@ from socketscope import Limits, __version__, run
 from socketscope.addresses import Address, parse_host_port
 from socketscope.base import ObservedServer
 from socketscope.log import LEVELS
-from socketscope.running import STOP_SIGNALS
+from socketscope.signals import STOP_SIGNALS
 from socketscope.units import format_duration, parse_duration, parse_size
 
 DESCRIPTOR_RESERVE = 32

@@ -8,6 +8,7 @@ known only when the next request begins or the connection ends.
 import math
 from typing import TYPE_CHECKING, Any
 
+from socketscope.excerpt import excerpt
 from socketscope.limits import Limits
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
+
+MOST_TEXT = 2000
+"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
 
 UNLIMITED = Limits()
 
@@ -177,7 +181,13 @@ class Record:
     def overdue(self) -> TimeoutError:
         """Note, and return, that the next bytes did not come by their deadline."""
         error = TimeoutError("the client did not send in time")
-        self.fail("idle_timeout" if self.idle else "read_timeout", error)
+        if self.pending:
+            self.fail("read_timeout", error)
+        elif self.exchanges:
+            self.fail("idle_timeout", error)
+        else:
+            # Noted now: what may still be sent is a refusal, and no greeting that makes it more than empty.
+            self.fail("ok" if self.sent else "empty", error)
         return error
 
     def not_taken(self) -> TimeoutError:
@@ -193,9 +203,12 @@ class Record:
             self.error = None if error is None else describe(error)
         self.fault = error
 
-    def lose(self, error: BaseException) -> None:
-        """Note that the peer went away; with nothing left to answer that is a close like any other."""
-        if self.pending or not self.exchanges:
+    def lose(self, error: BaseException, *, replying: bool = False) -> None:
+        """Note that the peer went away, perhaps while a reply was sent.
+
+        Where it had asked for nothing, or had its answer, that is a close like any other.
+        """
+        if self.pending or (replying and self.received):
             self.fail("reset", error)
         self.fault = error
 
@@ -208,8 +221,9 @@ class Record:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line: its type, its text and where it was raised."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Return an exception in one line: its type, its text, which a client may have chosen, and its place."""
+    told = excerpt(str(error), MOST_TEXT)
+    text = f"{type(error).__name__}: {told}" if told else type(error).__name__
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next

@@ -1,26 +1,22 @@
 """Running servers as a program: endpoint, log, signals and the drain."""
 
-import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
-from types import FrameType
 from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from socketscope import metrics as metrics_view
 from socketscope.addresses import Address, format_host_port, parse_host_port
-from socketscope.backlog import waits
 from socketscope.base import ObservedServer
 from socketscope.endpoint import Endpoint
 from socketscope.limits import Limits
 from socketscope.log import Log
+from socketscope.printed import printed_lines
+from socketscope.signals import Stop, stop_signals
 from socketscope.totals import Capacity
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 FORCED = 3
 """What `run` returns when something had to be forced."""
@@ -36,15 +32,18 @@ def run(
     log_level: str = "info",
     limits: Limits | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then let what is under way end; a second signal forces it.
+    """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
-    Call it from the main thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is
-    taken once the handlers are in place, so none that came while the servers were bound is lost.
+    A second signal, more than half a second after the first, forces it. SIGHUP is left alone where it is
+    ignored. Call it from the main thread. A stop signal that the thread has blocked
+    (`signal.pthread_sigmask`) is taken once the handlers are in place, so none that came while the servers
+    were bound is lost.
 
     Args:
         servers: Bound and not yet serving. They share one connection limit, and need one registry.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
-        log: Form of the log on standard output; None for none.
+        log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
+            same way, a line at a time, unless it is a terminal.
         log_level: The least severe level that is logged.
         limits: For all of the servers; None leaves those of their classes.
 
@@ -61,18 +60,18 @@ def run(
         raise ValueError("servers that run together share one endpoint: give them the same registry")
     limits = servers[0].limits if limits is None else limits
     view = metrics_view.view(registry)
-    with _stop_signals() as stop, _output(log, log_level, view) as output:
+    with stop_signals() as stop, _output(log, log_level, view) as output:
         capacity = Capacity(limits.max_connections)
         for server in servers:
             server.limits, server.log = limits, output
             server.share(capacity)
         try:
-            with _endpoint(metrics, registry, lambda: not stop.count) as url:
+            with _endpoint(metrics, registry, lambda: not stop.asked) as url:
                 urls = {server.name: listening_on(server) for server in servers}
                 with _serving(servers) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
-                    while not stop.count and all(thread.is_alive() for thread in threads):
+                    while not stop.asked and all(thread.is_alive() for thread in threads):
                         stop.wait(_LOOK)
                     view.draining = True
                     forced = _drain(servers, threads, limits, stop, output)
@@ -90,42 +89,6 @@ def listening_on(server: ObservedServer) -> str:
     return str(Address(server.kind, path=str(address)))
 
 
-class _Stop:
-    """Counts stop signals; to wait for one is to wait for its socket."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-
-    def note(self, _number: int, _frame: FrameType | None) -> None:
-        # In a handler nothing may take a lock that the interrupted code could hold.
-        self.count += 1
-        with suppress(OSError):
-            self._writer.send(b"\0")
-
-    def wait(self, seconds: float) -> None:
-        if waits(self.reader, max(seconds, 0)):
-            self.reader.recv(64)
-
-    def close(self) -> None:
-        self.reader.close()
-        self._writer.close()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    stop = _Stop()
-    before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        stop.close()
-
-
 @contextmanager
 def _output(
     form: Literal["json", "console"] | None, level: str, view: metrics_view.MetricsView
@@ -135,7 +98,8 @@ def _output(
         return
     view.log = output = Log(form, level)
     try:
-        yield output
+        with printed_lines(output.writer.put):
+            yield output
     finally:
         output.close()
 
@@ -182,19 +146,19 @@ def _drain(
     servers: Sequence[ObservedServer],
     threads: list[threading.Thread],
     limits: Limits,
-    stop: _Stop,
+    stop: Stop,
     output: Log | None,
 ) -> int:
     """Return how many had to be forced when all servers have ended."""
     began = monotonic()
     if output is not None:
         output.event("drain_started")
-    while stop.count == 1 and (left := began + limits.drain_delay - monotonic()) > 0:
+    while not stop.insists and (left := began + limits.drain_delay - monotonic()) > 0:
         stop.wait(left)
     for server in servers:
         server.stop()
     while any(thread.is_alive() for thread in threads):
-        if stop.count > 1:
+        if stop.insists:
             for server in servers:
                 server.drain_by = 0.0
         stop.wait(_LOOK)

@@ -298,5 +298,5 @@ class ObservedSocket(Observed, socket.socket):
             if isinstance(error, BlockingIOError):
                 raise record.not_taken()
         if error.errno in GONE:
-            record.fail("reset", error)
+            record.lose(error, replying=True)
         raise error

@@ -65,7 +65,8 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         """Do the handshake within the read deadline.
 
-        A peer that leaves during it has sent nothing, and one that speaks no TLS counts as a reset.
+        A peer that leaves during it, or is late, has sent nothing; one that speaks no TLS counts as a reset,
+        as bytes had come.
         """
         if (record := self.record) is None:
             super().do_handshake(block)
@@ -74,11 +75,11 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
             self._by(record.input_deadline(), super().do_handshake)
         except TimeoutError:
             raise record.overdue() from None
-        except ssl.SSLEOFError as error:
-            record.fault = error
-            raise
         except OSError as error:
-            record.fail("reset", error)
+            if error.errno in GONE or isinstance(error, ssl.SSLEOFError):
+                record.lose(error)
+            else:
+                record.fail("reset", error)
             raise
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - the base's name
@@ -108,7 +109,7 @@ class ObservedTLSSocket(Observed, ssl.SSLSocket):
             raise record.not_taken() from None
         except OSError as error:
             if error.errno in GONE or isinstance(error, ssl.SSLEOFError):
-                record.fail("reset", error)
+                record.lose(error, replying=True)
             raise
         finally:
             record.stalled += monotonic() - began

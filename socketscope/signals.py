@@ -1,0 +1,71 @@
+"""Signals that ask a program to stop, and what a second one means."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from types import FrameType
+
+from socketscope.backlog import waits
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+INSISTENCE = 0.5
+"""Seconds after the first stop signal from which another one is a second one. Before that it is the first
+again: a terminal sends Ctrl-C to a whole group, and a wrapper in it, as make and uv are, hands it on."""
+
+
+class Stop:
+    """Whether a stop was asked for; to wait for a signal is to wait for its socket.
+
+    Attributes:
+        asked: A signal has come.
+        insists: A second one has come.
+    """
+
+    def __init__(self) -> None:
+        self.asked = self.insists = False
+        self._first = 0.0
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+
+    def note(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        # In a handler nothing may take a lock that the interrupted code could hold.
+        now = monotonic()
+        if not self.asked:
+            self.asked, self._first = True, now
+        elif now > self._first + INSISTENCE:
+            self.insists = True
+        with suppress(OSError):
+            self._writer.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until a signal comes."""
+        if waits(self._reader, max(seconds, 0)):
+            self._reader.recv(64)
+
+    def close(self) -> None:
+        """Close its socket."""
+        self._reader.close()
+        self._writer.close()
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Have `STOP_SIGNALS` noted, those too that came while they were blocked."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS if not _detached(number)}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
+
+
+def _detached(number: int) -> bool:
+    """Return whether this is the hangup of a terminal that the program is to outlive, as under nohup."""
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
