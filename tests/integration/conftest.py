@@ -1,7 +1,9 @@
-"""One stack for all integration tests: brought up on free ports under a name of its own, always torn down."""
+"""Stacks on free ports: one that most tests share, others of their own, always torn down."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,14 +13,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from testcontainers.compose import DockerCompose
 
-ROOT = Path(__file__).parents[2]
+from .clone import ROOT
+
 PATIENCE = 60.0
-GRAFANA_IMAGE = os.environ.get("GRAFANA_IMAGE", "grafana/grafana:13.2.3")
+_DEFAULT = re.search(r"ARG GRAFANA_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text())
+assert _DEFAULT is not None
+GRAFANA_IMAGE = os.environ.get("GRAFANA_IMAGE", _DEFAULT[1])
 
 
 def _answers(*command: str) -> bool:
@@ -48,7 +54,7 @@ class Stack:
         """Run a command of Compose and return what it prints."""
         ended = subprocess.run(
             ["docker", "compose", *arguments],
-            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+            cwd=self.compose.context, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert not check or ended.returncode == 0, ended.stderr
         return ended.stdout
@@ -60,7 +66,7 @@ class Stack:
         network = f"{os.environ['COMPOSE_PROJECT_NAME']}_default"
         ended = subprocess.run(
             ["docker", "run", "--rm", "--network", network, name, *arguments],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         return ended.stdout
 
@@ -125,31 +131,44 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
     return value
 
 
-@pytest.fixture(scope="session")
-def grafana_image() -> bool:
-    return _answers("docker", "image", "inspect", GRAFANA_IMAGE)
+@contextlib.contextmanager
+def running(folder: Path, *services: str) -> Iterator[Stack]:
+    """Run a folder's stack on free ports, under a name and with images of its own; leave nothing of it."""
+    name = f"socketscope-test-{uuid.uuid4().hex[:8]}"
+    images = {"SERVER_IMAGE": f"{name}-server", "CLIENT_IMAGE": f"{name}-client"}
+    ports = dict.fromkeys(("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT"), "0")
+    with mock.patch.dict(os.environ, {"COMPOSE_PROJECT_NAME": name, **images, **ports}):
+        compose = DockerCompose(folder, services=list(services), build=True, wait=True)
+        try:
+            compose.start()
+            yield Stack(compose)
+        finally:
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder's stack and the images that were built for it."""
+    down = ["docker", "compose", "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5"]
+    subprocess.run(down, cwd=folder, capture_output=True, check=False)
+    images = [os.environ["SERVER_IMAGE"], os.environ["CLIENT_IMAGE"]]
+    subprocess.run(["docker", "image", "rm", *images], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")
-def stack(grafana_image: bool) -> Iterator[Stack]:
-    environment = {
-        "COMPOSE_PROJECT_NAME": f"socketscope-test-{uuid.uuid4().hex[:8]}",
-        **dict.fromkeys(("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT"), "0"),
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    services = ["server", "client", "prometheus", *(["grafana"] if grafana_image else [])]
-    compose = DockerCompose(ROOT, services=services, build=True, wait=True)
-    try:
-        compose.start()
-        yield Stack(compose)
-    finally:
-        subprocess.run(
-            ["docker", "compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"],
-            cwd=ROOT, capture_output=True, check=False,
-        )  # fmt: skip
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def without_grafana() -> str:
+    """Return why Grafana's image cannot be had, nothing if it is there."""
+    if _answers("docker", "image", "inspect", GRAFANA_IMAGE):
+        return ""
+    return f"{GRAFANA_IMAGE} is not present"
+
+
+@pytest.fixture(scope="session")
+def services(without_grafana: str) -> list[str]:
+    """Return the services that can run here."""
+    return ["server", "client", "prometheus", *([] if without_grafana else ["grafana"])]
+
+
+@pytest.fixture(scope="session")
+def stack(services: list[str]) -> Iterator[Stack]:
+    with running(ROOT, *services) as stack:
+        yield stack
