@@ -22,6 +22,9 @@ from testcontainers.compose import DockerCompose
 from .clone import ROOT
 
 PATIENCE = 60.0
+PULLING = 120.0
+"""Seconds that Grafana's image may take to come."""
+
 _DEFAULT = re.search(r"ARG GRAFANA_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text())
 assert _DEFAULT is not None
 GRAFANA_IMAGE = os.environ.get("GRAFANA_IMAGE", _DEFAULT[1])
@@ -156,10 +159,19 @@ def remove(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def without_grafana() -> str:
-    """Return why Grafana's image cannot be had, nothing if it is there."""
+    """Return why Grafana's image cannot be had, in Docker's words; nothing if it is there or comes."""
     if _answers("docker", "image", "inspect", GRAFANA_IMAGE):
         return ""
-    return f"{GRAFANA_IMAGE} is not present"
+    try:
+        pulled = subprocess.run(
+            ["docker", "pull", "--quiet", GRAFANA_IMAGE],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=PULLING, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"{GRAFANA_IMAGE} was not pulled within {PULLING:.0f} s"
+    if pulled.returncode == 0:
+        return ""
+    return f"{GRAFANA_IMAGE} cannot be pulled: {pulled.stderr.strip().splitlines()[-1]}"
 
 
 @pytest.fixture(scope="session")
