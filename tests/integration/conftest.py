@@ -76,14 +76,13 @@ class Stack:
     def containers(self, service: str) -> list[str]:
         return self.run("ps", "--quiet", service).split()
 
+    def scale(self, servers: int) -> None:
+        """Have so many servers, the one with published ports among them; return when they are healthy."""
+        options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={servers - 1}")
+        self.run("up", *options, "server", "replica")
+
     def port(self, service: str, port: int) -> int:
         return int(self.compose.get_service_port(service, port) or 0)
-
-    def addresses(self, service: str, port: int) -> list[str]:
-        """Return where each replica publishes a port."""
-        replicas = len(self.containers(service))
-        lines = (self.run("port", "--index", str(n + 1), service, str(port)) for n in range(replicas))
-        return [line.strip() for line in lines]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return a sum over the samples of the first server that have these labels."""
