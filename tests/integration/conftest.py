@@ -21,6 +21,8 @@ from testcontainers.compose import DockerCompose
 
 from .clone import ROOT
 
+pytest.register_assert_rewrite("tests.integration.expectations", "tests.integration.session")
+
 PATIENCE = 60.0
 PULLING = 120.0
 """Seconds that Grafana's image may take to come."""
@@ -41,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     docker = docker and _answers("docker", "info")
     for item in here:
         item.add_marker(pytest.mark.timeout(600))
-        if not docker and "stack" in getattr(item, "fixturenames", ()):
+        if not docker and "without_grafana" in getattr(item, "fixturenames", ()):
             item.add_marker(
                 pytest.mark.skip(reason="needs Docker with Compose v2, which does not answer here")
             )
