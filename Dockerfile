@@ -1,6 +1,13 @@
-# Both programs and their tests, on one base. Dependencies come before the source, so that a change of the
-# source rebuilds in seconds.
+# Both programs and their tests, on one base, and the two that watch them with their configuration. Dependencies
+# come before the source, so that a change of the source rebuilds in seconds.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
+ARG PROMETHEUS_IMAGE=prom/prometheus:v3.13.5
+ARG GRAFANA_IMAGE=grafana/grafana:13.2.3
+
+# Who runs in an image must be able to read it, whatever the umask under which the clone was made.
+FROM ${PYTHON_IMAGE} AS source
+COPY . /source
+RUN chmod -R u=rwX,go=rX /source
 
 FROM ${PYTHON_IMAGE} AS build
 RUN pip install --no-cache-dir --root-user-action=ignore uv
@@ -18,8 +25,8 @@ WORKDIR /app
 
 FROM base AS server
 COPY --from=build /venv /venv
-COPY socketscope socketscope
-COPY server server
+COPY --from=source /source/socketscope socketscope
+COPY --from=source /source/server server
 RUN python -m compileall -q socketscope server
 USER 10001:10001
 ENV SERVER_LISTEN=tcp://:21567 SERVER_METRICS=:9464
@@ -28,8 +35,8 @@ ENTRYPOINT ["python", "-m", "server"]
 
 FROM base AS client
 COPY --from=build /venv /venv
-COPY socketscope socketscope
-COPY client client
+COPY --from=source /source/socketscope socketscope
+COPY --from=source /source/client client
 RUN python -m compileall -q socketscope client
 USER 10001:10001
 ENV CLIENT_REPLAY_METRICS=:9465
@@ -38,6 +45,13 @@ ENTRYPOINT ["python", "-m", "client"]
 
 FROM base AS test
 COPY --from=build-test /venv /venv
-COPY . .
+COPY --from=source /source .
 ENTRYPOINT ["python", "-m", "pytest"]
 CMD ["tests/unit", "tests/faults"]
+
+FROM ${PROMETHEUS_IMAGE} AS prometheus
+COPY --from=source /source/prometheus /etc/prometheus
+
+FROM ${GRAFANA_IMAGE} AS grafana
+COPY --from=source /source/grafana/provisioning /etc/grafana/provisioning
+COPY --from=source /source/grafana/dashboards /var/lib/grafana-dashboards

@@ -1,6 +1,14 @@
 """`python -m client`."""
 
-from client.cli import main
+import os
+import signal
+
+# Before anything that takes time is imported: who stops it this early loses nothing, and needs no traceback.
+for _number in (signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(_number) is not signal.SIG_IGN:
+        signal.signal(_number, lambda number, _: os._exit(128 + number))
+
+from client.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

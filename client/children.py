@@ -16,7 +16,7 @@ LEAVE = 10.0
 
 
 class Child:
-    """``python -m`` with these words; its output is collected, its group is its own.
+    """``python -m`` with these words; its output is collected, its group is its own, its end this program's.
 
     A terminal's Ctrl-C so reaches only this program, which ends the others in order.
     """
@@ -25,8 +25,8 @@ class Child:
         self.name = words[0]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", *words], cwd=ROOT, process_group=0, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
+            [sys.executable, "-m", "client.tied", *words], cwd=ROOT, process_group=0, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self._lines: SimpleQueue[str] = SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -38,6 +38,8 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._errors.close()
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe

@@ -14,13 +14,24 @@ from client.commands.talk import talk
 from client.commands.top import top
 from client.exits import BAD_SCRIPT, INTERNAL_ERROR
 from client.script import ScriptError
+from client.signals import interrupts
 from socketscope import __version__
 
 
 def main() -> NoReturn:
     """Run the command line; an error that its user can mend is told in a line, or where the script has it."""
     try:
-        status = command.main(standalone_mode=False)
+        with interrupts():
+            status = _run()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        status: int = command.main(standalone_mode=False)
     except ScriptError as error:
         click.echo(str(error), err=True)
         status = BAD_SCRIPT
@@ -32,8 +43,7 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last resort has a status of its own
         click.echo(f"client: internal error: {type(error).__name__}: {error}", err=True)
         status = INTERNAL_ERROR
-    sys.stdout.flush()
-    sys.exit(status)
+    return status
 
 
 @click.group(context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True})

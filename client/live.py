@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,10 @@ class LiveView:
     """Shows a run on standard error, and leaves the terminal as it was."""
 
     def __init__(self, plan: Plan, heading: str, programs: int) -> None:
+        # Ctrl-C is meant for the run, whose last lines are still to be shown, however early it comes.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         self._process = subprocess.Popen([sys.executable, "-m", "client.screen"], stdin=subprocess.PIPE)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._pipe = self._process.stdin
         # Whoever stops the terminal's output (Ctrl-S) stops the drawing, not the run.

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
@@ -14,6 +13,7 @@ import click
 from client.record_folder import Folder
 from client.record_proxy import Proxy
 from client.record_tape import CannotBeScriptError, Tape
+from client.signals import Noted
 from socketscope import binding
 from socketscope.addresses import Address
 
@@ -55,16 +55,22 @@ class Recorder:
         self._proxy = Proxy(target, tls, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
 
-    def run(self, listeners: list[socket.socket]) -> None:
-        """Record until SIGINT or SIGTERM; what is under way then is written as far as it has come."""
-        asyncio.run(self._run(listeners))
+    def run(self, listeners: list[socket.socket], signals: Noted) -> None:
+        """Record until a signal; what is under way then is written as far as it has come."""
+        asyncio.run(self._run(listeners, signals))
 
-    async def _run(self, listeners: list[socket.socket]) -> None:
+    async def _run(self, listeners: list[socket.socket], signals: Noted) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: _tell(context["message"]))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
+
+        def stop() -> None:
+            # Its end may have begun.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stopped.set)
+
+        # The loop's own handlers end with it, and a Ctrl-C that is sent twice would then cost the summary.
+        signals.then(stop)
         servers = []
         for listener in listeners:
             start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server

@@ -3,7 +3,6 @@
 In the replay's own process each redraw would hold up, for its milliseconds, what is due then.
 """
 
-import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -193,9 +192,6 @@ def _chart(name: str, values: Sequence[float | None], highest: str, width: int, 
 
 def main() -> None:
     """Show what comes on standard input, a JSON object a line, and leave the terminal as it was."""
-    # Ctrl-C is meant for the run, whose last lines are still to be shown.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     lines = sys.stdin.buffer
     screen = Screen(orjson.loads(lines.readline()))
     with screen.live:

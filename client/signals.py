@@ -1,10 +1,13 @@
 """Signals that ask a program to end: as an exception, or noted."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from socketscope.signals import INSISTENCE
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,6 +34,24 @@ class Stopped(Exception):  # noqa: N818 - an order, no fault
 
 
 @contextmanager
+def interrupts() -> Iterator[None]:
+    """Have the first Ctrl-C raise KeyboardInterrupt in the main thread; entered once, by the program."""
+
+    def interrupt(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        # What is left is the interpreter's end, which would answer with a traceback or another status.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
 def stop_signals() -> Iterator[None]:
     """Have the first of these signals raise `Stopped` in the main thread, and ignore the rest.
 
@@ -53,12 +74,15 @@ def stop_signals() -> Iterator[None]:
 class Noted:
     """The first SIGINT or SIGTERM from here on, which ends what there is to end and is no more than noted.
 
+    A second one, more than `INSISTENCE` after it, ends the program there and then.
+
     Attributes:
         first: Its number, or 0.
     """
 
     def __init__(self) -> None:
         self.first = 0
+        self._came_at = 0.0
         self._stop: Callable[[], object] = int
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
@@ -76,5 +100,9 @@ class Noted:
             time.sleep(min(left, _LOOK))
 
     def _note(self, number: int, _: object) -> None:
-        self.first = self.first or number
-        self._stop()
+        now = time.monotonic()
+        if not self.first:
+            self.first, self._came_at = number, now
+            self._stop()
+        elif now > self._came_at + INSISTENCE:
+            os._exit(128 + number)

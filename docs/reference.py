@@ -12,10 +12,10 @@ from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.observe.distribution import BUCKETS
-from socketscope.observe.record import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
-from socketscope.serve import base, linger, streams
+from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.serve import linger, service, streams
 from socketscope.units import format_duration
-from socketscope.views import endpoint, log, writer
+from socketscope.views import endpoint, log, printed, writer
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 from socketscope.views.instruments import Instrument
 
@@ -25,6 +25,7 @@ _SCOPES = {
     "stream": "each stream listener",
     "datagram": "each datagram listener",
     "tcp": "each TCP listener",
+    "udp": "each UDP listener",
     "all": "each listener",
     "process": "once a process",
 }
@@ -43,6 +44,7 @@ def render_metrics() -> str:
             *_table(SERVER),
             "",
             f"- `outcome` of a connection, the first that fits: {_list(OUTCOMES)}.",
+            "- `read_timeout` and `reset` need bytes that had come, `idle_timeout` an exchange. Nothing received, and nothing but a refusal sent, is `empty`, whoever ended it: a health check that resets, or a client that is silent until the deadline.",
             f"- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.",
             f"- `reason` of a rejection: {_list(REJECT_REASONS)}.",
             f"- `error` of an accept: {_list(ACCEPT_ERRORS)}.",
@@ -110,11 +112,19 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
     (
         "accepting",
         "seconds",
-        base.ACCEPT_PAUSE,
+        service.ACCEPT_PAUSE,
         "Pause after the kernel had no descriptor or memory for a connection.",
     ),
     ("forcing", "seconds", streams.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),
+    ("log", "bytes", log.MOST_BYTES, "Longest line; longer values are cut and say so."),
     ("log", "lines", writer.ROOM, "Most that wait for the log's reader; more are dropped and counted."),
+    (
+        "log",
+        "bytes",
+        writer.ROOM_OF_LONG,
+        f"Most that waiting lines of more than {writer.SHORT} bytes take; more are dropped and counted.",
+    ),
+    ("log", "bytes", printed.LONGEST, "Longest line that a handler prints; a longer one is parted."),
     ("log", "seconds", writer.FLUSH, "Longest wait at the end for the lines that are left."),
     ("log", "seconds", log.DIGEST_INTERVAL, "Least time between two lines of an event that repeats."),
     (

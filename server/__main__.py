@@ -4,8 +4,10 @@ import os
 import signal
 
 # Before anything that takes time is imported: who stops it this early loses nothing, nobody can be connected.
-for _number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(_number, lambda *_: os._exit(0))
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+    # nohup has the last one ignored, for good.
+    if _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:
+        signal.signal(_number, lambda *_: os._exit(0))
 
 from server.cli import main  # noqa: E402
 

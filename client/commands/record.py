@@ -7,6 +7,7 @@ import click
 from client.options import Parsed, parse_target, tls_context
 from client.record import Recorder, bound, describe, listen, remove
 from client.record_folder import Folder
+from client.signals import Noted
 from client.targets import DATAGRAMS
 from socketscope.addresses import Address, parse_url
 
@@ -38,6 +39,7 @@ def record(listen_at: Address, target: Address, ca: Path | None, insecure: bool,
 
     Clients connect to --listen instead of to the server, and notice nothing. Ctrl-C ends the recording.
     """
+    signals = Noted()
     tls = tls_context(target, ca, insecure)
     try:
         scripts = Folder(folder, f"recorded from {target}; play with --connect pass")
@@ -50,7 +52,7 @@ def record(listen_at: Address, target: Address, ca: Path | None, insecure: bool,
     recorder = Recorder(scripts, target, tls)
     click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
     try:
-        recorder.run(listeners)
+        recorder.run(listeners, signals)
     finally:
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")

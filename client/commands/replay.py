@@ -5,10 +5,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from client.compiler import load
@@ -26,7 +28,7 @@ from client.signals import Noted
 from client.summary import Summary, summarize
 from client.targets import DATAGRAMS, Target
 from client.thresholds import Threshold, parse_threshold
-from socketscope.addresses import Address
+from socketscope.addresses import Address, format_host_port
 from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
@@ -92,7 +94,10 @@ SPARE_FILES = 64
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
 @click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
+    context: click.Context,
+    /,
     scripts: tuple[Path, ...],
     target: Address,
     users: int,
@@ -132,7 +137,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     _allow_connections(users)
     programs = _programs(scripts, connect, target)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
-    endpoint = _endpoint(metrics, run)
+    endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)
     mode = _mode(plan)
@@ -182,17 +187,27 @@ def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[
     return programs
 
 
-def _endpoint(metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
+def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
+    """Serve metrics; at another port, or not at all, where an address that nobody asked for cannot be had."""
     if metrics is None:
         return None
     registry = CollectorRegistry()
     registry.register(RunView(run))
     ProcessCollector(registry=registry)
+    (host, port), asked = metrics, context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
     try:
-        return Endpoint(*metrics, registry, lambda: True)
+        return Endpoint(host, port, registry, lambda: True)
     except OSError as error:
-        host, port = metrics
-        raise click.UsageError(f"cannot serve metrics on {host}:{port}: {error.strerror or error}") from error
+        problem = f"cannot serve metrics on {format_host_port(host, port)}: {error.strerror or error}"
+    if asked:
+        raise click.UsageError(problem)
+    # A container's environment has the address of the replay that is already there.
+    endpoint = None
+    with suppress(OSError):
+        endpoint = Endpoint(host, 0, registry, lambda: True)
+    instead = "there are none" if endpoint is None else f"they are at {endpoint.url}"
+    click.echo(f"client: {problem}; {instead}", err=True)
+    return endpoint
 
 
 def _write(report: Path, write: Callable[[Path], Any]) -> None:

@@ -1,7 +1,10 @@
 """How connections and datagrams can end, and why one is not served: the values of labels."""
 
 from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
+from pathlib import Path
 from ssl import SSLEOFError
+
+from socketscope.excerpt import excerpt
 
 OUTCOMES = (
     "forced",
@@ -25,6 +28,11 @@ EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
 REJECT_REASONS = ("capacity", "verify")
 ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
 
+MOST_TEXT = 2000
+"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
+
+_OWN_FILES = str(Path(__file__).parent)
+
 _GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
 
 
@@ -38,12 +46,14 @@ def is_gone(error: OSError) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line: its type, its text and where it was raised."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Return an exception in one line: its type, its text, which a client may have chosen, and its place."""
+    told = excerpt(str(error), MOST_TEXT)
+    text = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    place = ""
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if not code.co_filename.startswith(_OWN_FILES):
+            place = f" ({code.co_filename}:{traceback.tb_lineno} in {code.co_name})"
         traceback = traceback.tb_next
-    if traceback is None:
-        return text
-    code = traceback.tb_frame.f_code
-    return f"{text} ({code.co_filename}:{traceback.tb_lineno} in {code.co_name})"
+    return text + place

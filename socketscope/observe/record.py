@@ -196,8 +196,9 @@ class Record(Served):
             self.late = "the client did not send in time"
             if self.received:
                 self.fail("idle_timeout" if self.sending else "read_timeout")
-            elif not self.sent:
-                self.fail("empty")  # whatever it is told now is a refusal
+            else:
+                # Noted now: what may still be sent is a refusal, and no greeting that makes it more than empty.
+                self.fail("ok" if self.sent else "empty")
         return late
 
     def stalls(self, now: float, progress: Any) -> bool:
@@ -232,13 +233,14 @@ class Record(Served):
             self.failure = outcome
             self.error = self.error if error is None else describe(error)
 
-    def lose(self, error: OSError) -> None:
-        """Note what a socket raised: that the peer went away, or that the handler's own timeout has passed.
+    def lose(self, error: OSError, *, replying: bool = False) -> None:
+        """Note what a socket raised: that the peer went away, perhaps while a reply was sent, or that the
+        handler's own timeout has passed.
 
-        With nothing left to answer, or before anything had come, the former is a close like any other.
+        Where the peer had asked for nothing, or had its answer, that it goes is a close like any other.
         """
         gone = is_gone(error)
-        if gone and self.pending:
+        if gone and (self.pending or (replying and self.received)):
             self.fail("reset", error)
         if gone or isinstance(error, TimeoutError):
             self.fault = error

@@ -58,7 +58,7 @@ class Noting(_Socket):
             record.blocked = False
             if record.failure == "write_timeout":
                 raise record.lateness() from None
-            record.lose(error)
+            record.lose(error, replying=True)
 
     def _send(self, send: Callable[..., int], *args: Any) -> int:
         if (record := self._socketscope) is None:

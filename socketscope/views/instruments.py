@@ -161,13 +161,13 @@ LIMIT = Instrument(
 LOG_LINES = Instrument(
     "socketserver_log_lines_total",
     "counter",
-    "Log lines written.",
+    "Log lines written, and lines printed beside them.",
     "Whether the log keeps up; equals the lines that its reader counts.",
 )
 LOG_DROPPED = Instrument(
     "socketserver_log_lines_dropped_total",
     "counter",
-    "Log lines dropped because their reader was too slow or gone.",
+    "Log lines dropped because their reader was too slow or gone, or the disk full.",
     "Whether sums over the log can be trusted.",
 )
 DRAINING = Instrument(

@@ -17,10 +17,14 @@ import orjson
 import structlog
 
 from socketscope.addresses import format_peer
+from socketscope.excerpt import excerpts
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
+
+MOST_BYTES = 16 * 1024
+"""Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
 
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
@@ -125,10 +129,23 @@ class Log:
 
     def _line(self, fields: dict[str, Any]) -> bytes:
         try:
-            return self._render(fields)
+            line = self._render(fields)
+            if len(line) > MOST_BYTES:
+                line = self._shortened(fields)
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
-            told = f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'
-            return told.encode()
+            line = (
+                f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'.encode()
+            )
+        return line
+
+    def _shortened(self, fields: dict[str, Any]) -> bytes:
+        most = MOST_BYTES
+        while True:
+            # A character can take several bytes.
+            most //= 2
+            line = self._render(excerpts(fields, most))
+            if len(line) <= MOST_BYTES or not most:
+                return line
 
 
 def _head(event: str, level: str) -> dict[str, Any]:
@@ -152,8 +169,8 @@ def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
     console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
 
     def render_text(fields: dict[str, Any]) -> bytes:
-        moment = fields.pop("timestamp").isoformat(timespec="milliseconds")
-        return str(console(None, "", {"timestamp": moment, **_printable(fields)})).encode() + b"\n"
+        moment = fields["timestamp"].isoformat(timespec="milliseconds")
+        return str(console(None, "", {**_printable(fields), "timestamp": moment})).encode() + b"\n"
 
     return render_text
 

@@ -11,6 +11,12 @@ from contextlib import suppress
 ROOM = 10_000
 """Lines that may wait; more are dropped and counted."""
 
+SHORT = 1024
+"""Bytes up to which a line is one of many; what longer ones take is counted."""
+
+ROOM_OF_LONG = 16 << 20
+"""Bytes that waiting lines may take which are longer than `SHORT`; more are dropped and counted."""
+
 TICK = 0.05
 """Seconds between looks at the queue: a line is written well within 200 ms of its event."""
 
@@ -18,6 +24,7 @@ FLUSH = 2.0
 """Seconds that closing waits for the lines that are left."""
 
 _BATCH = 256
+_LINE_END = ord("\n")
 
 
 class LineWriter:
@@ -25,28 +32,31 @@ class LineWriter:
 
     Attributes:
         written: Lines written.
-        dropped: Lines lost because the queue was full or their reader gone.
+        dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
     """
 
     def __init__(self, descriptor: int, digest: Callable[[], list[bytes]]) -> None:
         """Start writing.
 
         Args:
-            descriptor: Where to; only the writer's thread ever blocks on it.
+            descriptor: Where to; what it stands for now, and only the writer's thread ever blocks on it.
             digest: Asked regularly for further lines.
         """
         self.written = 0
         self.dropped = 0
-        self._descriptor = descriptor
+        self._descriptor = os.dup(descriptor)
         self._digest = digest
         self._queue: deque[bytes] = deque()
+        self._long = 0  # bytes of the long lines that wait
+        self._long_lock = threading.Lock()
+        self._torn = False  # what was written last does not end a line
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def put(self, line: bytes) -> None:
         """Have a line, its ending included, written soon; never waits."""
-        if len(self._queue) < ROOM:
+        if len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
             self._queue.append(line)
         else:
             self.dropped += 1
@@ -56,32 +66,46 @@ class LineWriter:
         self._closing.set()
         self._thread.join(FLUSH)
 
+    def _has_room_for(self, line: bytes) -> bool:
+        with self._long_lock:
+            if self._long + len(line) > ROOM_OF_LONG:
+                return False
+            self._long += len(line)
+            return True
+
     def _run(self) -> None:
         while not self._closing.wait(TICK):
             self._write_all()
         self._write_all()
+        os.close(self._descriptor)
 
     def _write_all(self) -> None:
         for line in self._digest():
             self.put(line)
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+            if taken := sum(len(line) for line in lines if len(line) > SHORT):
+                with self._long_lock:
+                    self._long -= taken
             self._write(b"".join(lines), len(lines))
 
     def _write(self, data: bytes, lines: int) -> None:
-        rest = memoryview(data)
+        rest = memoryview(b"\n" + data if self._torn else data)
         while rest:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                done = os.write(self._descriptor, rest)
             except BlockingIOError:
                 # Somebody else made the descriptor non-blocking.
                 with suppress(OSError):
                     select.select([], [self._descriptor], [], TICK)
             except OSError:
-                # Its reader is gone. It may come back, as a named pipe's does.
-                lost = bytes(rest).count(b"\n")
+                # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
+                lost = min(bytes(rest).count(b"\n"), lines)
                 self.dropped += lost
                 self.written += lines - lost
                 time.sleep(TICK)
                 return
+            else:
+                self._torn = rest[done - 1] != _LINE_END
+                rest = rest[done:]
         self.written += lines

@@ -1,7 +1,9 @@
-"""One stack for all integration tests: brought up on free ports under a name of its own, always torn down."""
+"""Stacks on free ports: one that most tests share, others of their own, always torn down."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,14 +13,23 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from testcontainers.compose import DockerCompose
 
-ROOT = Path(__file__).parents[2]
+from .clone import ROOT
+
+pytest.register_assert_rewrite("tests.integration.expectations", "tests.integration.session")
+
 PATIENCE = 60.0
-GRAFANA_IMAGE = os.environ.get("GRAFANA_IMAGE", "grafana/grafana:13.2.3")
+PULLING = 120.0
+"""Seconds that Grafana's image may take to come."""
+
+_DEFAULT = re.search(r"ARG GRAFANA_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text())
+assert _DEFAULT is not None
+GRAFANA_IMAGE = os.environ.get("GRAFANA_IMAGE", _DEFAULT[1])
 
 
 def _answers(*command: str) -> bool:
@@ -32,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     docker = docker and _answers("docker", "info")
     for item in here:
         item.add_marker(pytest.mark.timeout(600))
-        if not docker and "stack" in getattr(item, "fixturenames", ()):
+        if not docker and "without_grafana" in getattr(item, "fixturenames", ()):
             item.add_marker(
                 pytest.mark.skip(reason="needs Docker with Compose v2, which does not answer here")
             )
@@ -48,7 +59,7 @@ class Stack:
         """Run a command of Compose and return what it prints."""
         ended = subprocess.run(
             ["docker", "compose", *arguments],
-            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+            cwd=self.compose.context, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert not check or ended.returncode == 0, ended.stderr
         return ended.stdout
@@ -60,21 +71,20 @@ class Stack:
         network = f"{os.environ['COMPOSE_PROJECT_NAME']}_default"
         ended = subprocess.run(
             ["docker", "run", "--rm", "--network", network, name, *arguments],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         return ended.stdout
 
     def containers(self, service: str) -> list[str]:
         return self.run("ps", "--quiet", service).split()
 
+    def scale(self, servers: int) -> None:
+        """Have so many servers, the one with published ports among them; return when they are healthy."""
+        options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={servers - 1}")
+        self.run("up", *options, "server", "replica")
+
     def port(self, service: str, port: int) -> int:
         return int(self.compose.get_service_port(service, port) or 0)
-
-    def addresses(self, service: str, port: int) -> list[str]:
-        """Return where each replica publishes a port."""
-        replicas = len(self.containers(service))
-        lines = (self.run("port", "--index", str(n + 1), service, str(port)) for n in range(replicas))
-        return [line.strip() for line in lines]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return a sum over the samples of the first server that have these labels."""
@@ -125,31 +135,53 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
     return value
 
 
-@pytest.fixture(scope="session")
-def grafana_image() -> bool:
-    return _answers("docker", "image", "inspect", GRAFANA_IMAGE)
+@contextlib.contextmanager
+def running(folder: Path, *services: str) -> Iterator[Stack]:
+    """Run a folder's stack on free ports, under a name and with images of its own; leave nothing of it."""
+    name = f"socketscope-test-{uuid.uuid4().hex[:8]}"
+    images = {"SERVER_IMAGE": f"{name}-server", "CLIENT_IMAGE": f"{name}-client"}
+    ports = dict.fromkeys(("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT"), "0")
+    with mock.patch.dict(os.environ, {"COMPOSE_PROJECT_NAME": name, **images, **ports}):
+        compose = DockerCompose(folder, services=list(services), build=True, wait=True)
+        try:
+            compose.start()
+            yield Stack(compose)
+        finally:
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder's stack and the images that were built for it."""
+    down = ["docker", "compose", "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5"]
+    subprocess.run(down, cwd=folder, capture_output=True, check=False)
+    images = [os.environ["SERVER_IMAGE"], os.environ["CLIENT_IMAGE"]]
+    subprocess.run(["docker", "image", "rm", *images], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")
-def stack(grafana_image: bool) -> Iterator[Stack]:
-    environment = {
-        "COMPOSE_PROJECT_NAME": f"socketscope-test-{uuid.uuid4().hex[:8]}",
-        **dict.fromkeys(("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT"), "0"),
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    services = ["server", "client", "prometheus", *(["grafana"] if grafana_image else [])]
-    compose = DockerCompose(ROOT, services=services, build=True, wait=True)
+def without_grafana() -> str:
+    """Return why Grafana's image cannot be had, in Docker's words; nothing if it is there or comes."""
+    if _answers("docker", "image", "inspect", GRAFANA_IMAGE):
+        return ""
     try:
-        compose.start()
-        yield Stack(compose)
-    finally:
-        subprocess.run(
-            ["docker", "compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"],
-            cwd=ROOT, capture_output=True, check=False,
+        pulled = subprocess.run(
+            ["docker", "pull", "--quiet", GRAFANA_IMAGE],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=PULLING, check=False,
         )  # fmt: skip
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    except subprocess.TimeoutExpired:
+        return f"{GRAFANA_IMAGE} was not pulled within {PULLING:.0f} s"
+    if pulled.returncode == 0:
+        return ""
+    return f"{GRAFANA_IMAGE} cannot be pulled: {pulled.stderr.strip().splitlines()[-1]}"
+
+
+@pytest.fixture(scope="session")
+def services(without_grafana: str) -> list[str]:
+    """Return the services that can run here."""
+    return ["server", "client", "prometheus", *([] if without_grafana else ["grafana"])]
+
+
+@pytest.fixture(scope="session")
+def stack(services: list[str]) -> Iterator[Stack]:
+    with running(ROOT, *services) as stack:
+        yield stack

@@ -24,7 +24,7 @@ END = bytes(3)
 class Terminal:
     """A pseudo-terminal, the screen that it draws, and the program that it controls."""
 
-    def __init__(self, *command: str, columns: int = 80, lines: int = 24) -> None:
+    def __init__(self, *command: str, columns: int = 80, lines: int = 24, folder: Path = ROOT) -> None:
         self._master, self._slave = pty.openpty()
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.before = termios.tcgetattr(self._slave)
@@ -36,7 +36,7 @@ class Terminal:
         # Whoever started the tests in the background had them ignore Ctrl-C, and this would inherit it.
         self.process = subprocess.Popen(
             ["setsid", "--ctty", "env", "--default-signal=INT", *command],
-            cwd=ROOT, stdin=self._slave, stdout=self._slave, stderr=self._slave,
+            cwd=folder, stdin=self._slave, stdout=self._slave, stderr=self._slave,
             env={**os.environ, "TERM": "xterm-256color"},
         )  # fmt: skip
 

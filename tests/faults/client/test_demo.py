@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.client.terminal import ROOT, Terminal, children, terminal
+from tests.faults.server.process import wait_for
 
 COMMAND = (sys.executable, "-m", "client", "demo")
 
@@ -24,7 +25,15 @@ def started(shown: Terminal) -> list[int]:
 
 
 def gone(processes: list[int]) -> bool:
-    return not any(Path(f"/proc/{pid}").exists() for pid in processes)
+    return not any(map(lives, processes))
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process has not ended; one of which nobody has asked how it ended has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_it_shows_traffic_and_ctrl_c_ends_all_of_it():
@@ -51,6 +60,16 @@ def test_a_signal_ends_all_of_it(number):
         assert shown.wait() == 128 + number
         assert shown.is_as_it_was
         assert gone(processes)
+
+
+def test_nothing_of_it_outlives_it_even_where_it_is_killed():
+    with terminal("sh", "-c", '"$@"; read line', "sh", *COMMAND) as shown:
+        shown.sees(lambda text: "2 of 2 up" in text)
+        (demo,) = children(shown.process.pid)
+        processes = children(demo)
+        assert len(processes) == 2
+        os.kill(demo, signal.SIGKILL)
+        wait_for(lambda: gone(processes), "both have ended", 10)
 
 
 def test_ports_that_are_taken_are_no_hindrance():

@@ -1,5 +1,7 @@
 """What the exit status of `replay` says, and which of several comes first."""
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -124,18 +126,114 @@ def test_a_signal_ends_the_wait_for_a_last_scrape(tmp_path, number, status):
     assert ended.stdout.startswith("PASS\n")
 
 
+AGAIN = 0.6
+"""Seconds after which a signal that comes again is a second one."""
+
+
+@SIGNALS
+def test_a_signal_that_is_sent_twice_at_once_is_one(tmp_path, number, status):
+    asked = threading.Event()
+
+    def never_answer(connection: socket.socket) -> None:
+        while connection.recv(100):
+            asked.set()
+
+    def going() -> bool:
+        return asked.wait(0.01)
+
+    with serving(never_answer) as target:
+        ended = interrupted(
+            number, going, write(tmp_path, ASK), "--target", target, "--forever", *FAST[:2], times=5
+        )
+    assert_ended_by_a_signal(ended, status)
+
+
+@SIGNALS
+def test_a_second_signal_ends_at_once_what_the_first_cannot_end(tmp_path, number, status):
+    asked = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        asked.set()
+        echo(connection)
+
+    reader, writer = os.pipe()
+    fill(writer)
+    with serving(answer) as target:
+        process = subprocess.Popen(
+            [*COMMAND, "replay", write(tmp_path, ASK), "--target", target, "--forever", "--think", "10ms"],
+            cwd=ROOT, stdout=writer,
+        )  # fmt: skip
+        try:
+            assert asked.wait(PATIENCE)
+            process.send_signal(number)
+            time.sleep(AGAIN)
+            assert process.poll() is None, "its summary waits for a reader"
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == status
+        finally:
+            process.kill()
+            process.wait()
+            os.close(reader)
+            os.close(writer)
+
+
+def fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x")
+    os.set_blocking(pipe, True)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_program_is_still_imported_needs_no_traceback(tmp_path, number, status):
+    (tmp_path / "click.py").write_text(
+        "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); time.sleep(30)"
+    )
+    process = started("talk", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert process.stderr is not None
+    assert process.stderr.read(1) == "x"
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (status, "", "")
+
+
+def test_ctrl_c_that_is_sent_twice_at_once_leaves_the_prompt_in_order():
+    process = started("talk", "--target", nobody())
+    assert process.stdout is not None
+    assert process.stdout.read(2) == "> "
+    for _ in range(20):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (0, "\n", "")
+
+
+def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a command that obeys Ctrl-C, also where the tests were started in the background and do not."""
+    return subprocess.Popen(
+        ["env", "--default-signal=INT", *COMMAND, *arguments], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
 def assert_ended_by_a_signal(ended: subprocess.CompletedProcess[str], status: int) -> None:
     assert ended.returncode == status
     assert "attempted" in ended.stdout
     assert ended.stderr == ""
 
 
-def interrupted(number: int, going: Callable[[], Any], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a replay, and send a signal once it is so far."""
+def interrupted(
+    number: int, going: Callable[[], Any], *arguments: str, times: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run a replay, and send a signal once it is so far, perhaps some times within milliseconds."""
     process = subprocess.Popen(
         [*COMMAND, "replay", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for(going, "the run is so far")
-    process.send_signal(number)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.005)
     output, errors = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess([], process.returncode, output, errors)

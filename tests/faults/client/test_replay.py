@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import re
 import signal
 import socket
@@ -218,6 +219,48 @@ def scraped(port: int) -> str:
         return page.decode()
     except OSError:
         return ""
+
+
+def test_a_second_replay_with_the_environment_of_the_first_takes_another_port(tmp_path):
+    port, script = free_port(), write(tmp_path, "> x\n< x\n")
+    env = {**os.environ, "CLIENT_REPLAY_METRICS": f"127.0.0.1:{port}"}
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(serving(echo))
+        command = [*COMMAND, "replay", script, "--target", target]
+        first = stack.enter_context(killed([*command, "--forever", "--think", "10ms"], env=env))
+        wait_for(lambda: scraped(port), "the first is scraped")
+        second = stack.enter_context(killed([*command, "--linger", "5m"], env=env))
+        assert second.stderr is not None
+        told = second.stderr.readline()
+        assert told.startswith(f"client: cannot serve metrics on 127.0.0.1:{port}: Address already in use")
+        another = re.search(r"; they are at http://127\.0\.0\.1:(\d+)/metrics$", told)
+        assert another is not None
+        wait_for(lambda: "replay_passes_total 1.0" in scraped(int(another[1])), "the second is scraped")
+        assert first.poll() is None
+        ended = run(*command[len(COMMAND) :], "--metrics", f"127.0.0.1:{port}", env=env)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+        assert ended.stderr.startswith(f"client: cannot serve metrics on 127.0.0.1:{port}: ")
+
+
+@contextlib.contextmanager
+def killed(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a program, but for no longer than the block."""
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_metrics_that_nobody_asked_for_and_that_cannot_be_served_end_nothing(tmp_path):
+    env = {**os.environ, "CLIENT_REPLAY_METRICS": "192.0.2.1:9465"}  # an address of nobody's, RFC 5737
+    with serving(echo) as target:
+        ended = run("replay", write(tmp_path, "> x\n< x\n"), "--target", target, env=env)
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert ended.stderr.startswith("client: cannot serve metrics on 192.0.2.1:9465: Cannot assign")
+    assert ended.stderr.endswith("; there are none\n")
 
 
 def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from socketscope.serve import linger
+from tests.faults.server.process import reset
 
 from .running import PATIENCE, Server, running, wait_for
 
@@ -93,7 +94,7 @@ def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_de
         assert [peer.recv(1) for peer in mute] == [b""] * 20
         for peer in mute:
             peer.close()
-        assert server.totals.snapshot().closed["read_timeout"] == 20
+        assert server.totals.snapshot().closed["empty"] == 20
 
 
 def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
@@ -107,9 +108,12 @@ def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(server_context, capfd):
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(server_context, capfd, leave):
     with running(Server(Lines), server_context) as server:
-        socket.create_connection(server.server_address).close()
+        client = socket.create_connection(server.server_address)
+        wait_for(lambda: server.open, "it is served")
+        leave(client)
         server.ended("empty")
     assert capfd.readouterr().err == ""
 

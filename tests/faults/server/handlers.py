@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socketserver
+import subprocess
 import sys
 import threading
 import time
@@ -57,6 +58,25 @@ class Failing(socketserver.StreamRequestHandler):
                 raise MemoryError
             case line:
                 self.wfile.write(line)
+
+
+class Garrulous(socketserver.StreamRequestHandler):
+    """Writes to standard output as it is asked to."""
+
+    def handle(self):
+        line = self.rfile.readline()
+        match line.split():
+            case [b"print", size]:
+                print('{"event": "mine",', f'"text": "{"x" * int(size)}"}}')  # noqa: T201 - what it is for
+            case [b"say", size]:
+                sys.stdout.write('{"event": "mine", "text": "%s"}\n' % ("x" * int(size)))
+            case [b"write", size]:
+                os.write(1, b'{"event": "mine", "text": "%s"}\n' % (b"x" * int(size)))
+            case [b"child"]:
+                subprocess.run(["echo", '{"event": "mine", "text": ""}'], check=True)
+            case [b"fail"]:
+                raise ValueError("\x01" * (1 << 20))
+        self.wfile.write(line)
 
 
 class BrokenSetup(socketserver.StreamRequestHandler):

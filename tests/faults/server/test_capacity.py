@@ -13,7 +13,7 @@ from socketscope.views import endpoint
 from .handlers import MEETING
 from .process import PATIENCE, ROOT, read_all, serving, wait_for
 
-LEAST = 3 + endpoint.LIMITS["threads"]
+LEAST = 4 + endpoint.LIMITS["threads"]
 """Threads, the main one among them, that are no use without one more: it takes connections."""
 
 

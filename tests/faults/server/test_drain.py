@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import urllib.error
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,72 @@ def test_case_18_idle_clients_are_closed_at_once_and_silent_and_partial_ones_at_
         assert read_all(silent) == read_all(partial) == b"ERR timeout\r\n"
         assert server.wait() == 0
         outcomes = sorted(line["outcome"] for line in server.events("connection"))
-        assert outcomes == ["ok", "read_timeout", "read_timeout"]
+        assert outcomes == ["empty", "ok", "read_timeout"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+STOP_SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
+)
+AGAIN = 0.6
+"""Seconds after which a signal that comes again is a second one."""
+
+
+@pytest.fixture(autouse=True)
+def _hangups_are_heard():
+    # Whoever started the tests under nohup had them ignore this, and a server would inherit it.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@STOP_SIGNALS
+def test_each_stop_signal_drains(number, tmp_path):
+    path = tmp_path / "s"
+    with (
+        serving("--handler", "tests.faults.server.handlers:Slow", listen=(f"unix://{path}",)) as server,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.settimeout(PATIENCE)
+        client.connect(str(path))
+        client.sendall(b"x\n")
+        wait_for(lambda: server.metric("socketserver_received_bytes_total") == 2, "it is served")
+        server.signal(number)
+        assert read_all(client) == b"x\n"
+        assert server.wait() == 0
+        assert not path.exists()
+
+
+@STOP_SIGNALS
+def test_a_signal_that_is_sent_twice_at_once_is_one(number):
+    with serving("--handler", "tests.faults.server.handlers:Slow") as server:
+        client = server.connect(b"x\n")
+        wait_for(lambda: server.metric("socketserver_received_bytes_total") == 2, "it is served")
+        server.signal(number)
+        # Two that came before the first is handled would be one in any case.
+        time.sleep(0.05)
+        server.signal(number)
+        assert read_all(client) == b"x\n"
+        assert server.wait() == 0
+
+
+@STOP_SIGNALS
 def test_case_19_a_second_signal_forces_at_once(number):
     with serving("--read-timeout", "5m", "--drain-timeout", "5m") as server, server.connect():
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
         server.signal(number)
         wait_for(lambda: server.events("drain_started"), "the drain starts")
+        time.sleep(AGAIN)
         server.signal(number)
         assert server.wait() == 3
         assert server.events("connection")[0]["outcome"] == "forced"
         assert server.events("drain_finished")[0]["forced"] == 1
+
+
+def test_a_server_under_nohup_outlives_its_terminal():
+    with serving(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as server:
+        server.signal(signal.SIGHUP)
+        assert server.ask(b"still\n").endswith(b"still\n")
+        assert server.stop() == 0
 
 
 def catches(process: subprocess.Popen[bytes], number: int) -> bool:
@@ -57,15 +111,20 @@ def catches(process: subprocess.Popen[bytes], number: int) -> bool:
     return bool(int(caught.split()[1], 16) & 1 << number - 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
+@pytest.mark.parametrize(
+    ("number", "delay"),
+    [
+        *product([signal.SIGTERM, signal.SIGINT], [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6]),
+        *product([signal.SIGQUIT, signal.SIGHUP], [0.0, 0.3]),
+    ],
+)
 def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:0"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    # Before the program's first line the signal is the interpreter's, which catches no SIGTERM.
-    wait_for(lambda: catches(process, signal.SIGTERM), "the first line has run")
+    # Before the program's first line the signal is the interpreter's, which catches no SIGHUP.
+    wait_for(lambda: catches(process, signal.SIGHUP), "the first line has run")
     time.sleep(delay)
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
@@ -146,6 +205,7 @@ def test_readiness_turns_before_anything_else_does():
         assert server.get("/healthz") == b"ok\n"
         assert server.metric("socketserver_draining") == 1
         assert server.ask(b"still\n").endswith(b"still\n")
+        time.sleep(AGAIN)
         # A second signal ends the delay, and there is nothing that it could force.
         assert server.stop() == 0
 

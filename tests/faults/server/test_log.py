@@ -1,10 +1,14 @@
 import json
+import os
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+from collections import Counter
 from datetime import datetime
 
 import pytest
@@ -206,3 +210,108 @@ def test_the_last_lines_are_written_at_the_end():
         assert server.stop() == 0
         assert len(server.events("connection")) == 500
         assert [line["event"] for line in server.lines][-1] == "drain_finished"
+
+
+def crowd(address: tuple[str, int], request: bytes, each: int) -> None:
+    """Ask from some threads at once, and return when all have been answered."""
+
+    def load() -> None:
+        for _ in range(each):
+            with socket.create_connection(address, timeout=PATIENCE) as client:
+                client.sendall(request)
+                assert client.makefile("rb").read() == request
+
+    clients = [threading.Thread(target=load) for _ in range(6)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("request_line", "each"),
+    [(b"print 100\n", 200), (b"print 7000\n", 50), (b"say 100000\n", 4), (b"write 100\n", 200)],
+)
+def test_what_a_handler_writes_to_standard_output_tears_no_line_and_is_not_torn(
+    request_line, each, unbuffered
+):
+    process, address, _ = start_piped(
+        "--handler", "tests.faults.server.handlers:Garrulous",
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    written = bytearray()
+
+    def read_slowly() -> None:
+        assert process.stdout is not None
+        while data := os.read(process.stdout.fileno(), 20_000):
+            written.extend(data)
+            time.sleep(0.005)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    try:
+        crowd(address, request_line, each)
+        wait_for(lambda: written.count(b'"connection"') == 6 * each, "all lines")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+    events = Counter(json.loads(line)["event"] for line in written.splitlines())
+    assert events == {"mine": 6 * each, "connection": 6 * each, "drain_started": 1, "drain_finished": 1}
+
+
+def test_what_a_child_of_a_handler_writes_is_a_line_of_its_own():
+    with serving("--handler", "tests.faults.server.handlers:Garrulous") as server:
+        server.ask(b"child\n")
+        server.connections(1)
+        assert server.stop() == 0
+        assert [line["event"] for line in server.lines].count("mine") == 1
+
+
+def test_a_line_is_bounded_whatever_an_error_says_and_keeps_its_place():
+    with serving("--handler", "tests.faults.server.handlers:Garrulous") as server:
+        server.ask(b"fail\n")
+        (line,) = server.connections(1)
+    assert len(json.dumps(line)) < 16 * 1024
+    assert line["error"].startswith("ValueError: \x01\x01")
+    assert "... (1046576 characters more) (" in line["error"]
+    assert line["error"].endswith("in handle)")
+
+
+def test_a_line_that_a_full_disk_has_torn_is_ended_before_the_next(tmp_path):
+    log = tmp_path / "log"
+
+    def whole_lines() -> int:
+        return sum(map(is_whole, log.read_bytes().splitlines()))
+
+    def told() -> float:
+        return server.metric("socketserver_log_lines_total")
+
+    # A limit of the process' stands for the disk.
+    with serving(
+        log=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1))
+    ) as server:
+        for _ in range(100):
+            server.ask(b"x\n")
+        wait_for(lambda: server.metric("socketserver_log_lines_dropped_total"), "there is no room")
+        full = told()
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
+        for _ in range(5):
+            server.ask(b"x\n")
+        wait_for(lambda: told() >= full + 5, "there is room again")
+        wait_for(lambda: whole_lines() == told(), "each line that was counted is whole")
+        assert server.stop() == 0
+    assert json.loads(log.read_bytes().splitlines()[-1])["event"] == "drain_finished"
+
+
+def is_whole(line: bytes) -> bool:
+    try:
+        return bool(json.loads(line))
+    except ValueError:
+        return False

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from socketscope import ThreadingTCPServer, run
-from socketscope.views.metrics import MetricsView, view_of
+from socketscope.views.metrics import MetricsView
 
 
 def server(registry: CollectorRegistry, port: int = 0) -> ThreadingTCPServer:
@@ -29,7 +29,7 @@ def test_a_scrape_finds_a_metric_by_its_name():
 
 def test_a_registry_is_asked_for_names_and_not_for_figures(monkeypatch):
     monkeypatch.setattr(MetricsView, "collect", lambda _: pytest.fail("was collected"))
-    view(CollectorRegistry(auto_describe=True))
+    view_of(CollectorRegistry(auto_describe=True))
 
 
 def test_a_clash_of_names_is_refused_each_time_and_leaves_nothing_open():

@@ -144,6 +144,53 @@ def test_a_peer_that_leaves_with_nothing_to_answer_has_not_failed(record):
     assert record.outcome == "reset"
 
 
+def asked(record):
+    record.took(1, 100.1)
+
+
+def answered(record):
+    record.took(1, 100.1)
+    record.gave(1, 100.2)
+
+
+def greeted(record):
+    record.gave(1, 100.1)
+
+
+GONE = ConnectionResetError(104, "Connection reset by peer")
+ENDS = {
+    "leaves": lambda record: record.lose(GONE),
+    "leaves while a reply is sent": lambda record: record.lose(GONE, replying=True),
+    "is late": lambda record: record.overdue(),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "end", "outcome"),
+    [
+        (None, "leaves", "empty"),
+        (None, "leaves while a reply is sent", "empty"),
+        (None, "is late", "empty"),
+        (greeted, "leaves", "ok"),
+        (greeted, "leaves while a reply is sent", "ok"),
+        (greeted, "is late", "ok"),
+        (asked, "leaves", "reset"),
+        (asked, "leaves while a reply is sent", "reset"),
+        (asked, "is late", "read_timeout"),
+        (answered, "leaves", "ok"),
+        (answered, "leaves while a reply is sent", "reset"),
+        (answered, "is late", "idle_timeout"),
+    ],
+)
+def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end, outcome):
+    if before is not None:
+        before(record)
+    ENDS[end](record)
+    if end == "is late":
+        record.gave(13, 110.0)  # a refusal
+    assert record.outcome == outcome
+
+
 def test_the_read_deadline_begins_with_a_request_and_the_idle_one_with_a_reply(record, totals):
     assert record.input_deadline() == 110.0
     record.took(1, 105.0)

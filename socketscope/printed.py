@@ -1,0 +1,79 @@
+"""What is printed while the log is on standard output: it becomes lines of the log's writer.
+
+Two who write to one pipe tear each other's lines: a write of more than PIPE_BUF bytes, or to a pipe that is
+nearly full, may be cut anywhere. So there is one, and standard output is a pipe to it, at the level of the
+descriptor: `os.write`, libraries in C and child processes write there too.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LONGEST = 1 << 20
+"""Bytes of what is printed that are waited for without a line's end; then it gets one."""
+
+LEAVE = 1.0
+"""Seconds at the end for what is still in the pipe; a child process may hold it open for good."""
+
+_CHUNK = 1 << 16
+
+
+@contextmanager
+def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
+    """Have whole lines handed over of all that is written to standard output, unless that is a terminal.
+
+    Args:
+        put: Takes a line with its ending, from a thread of its own; if it waits, so does who prints.
+    """
+    descriptor = sys.stdout.fileno()
+    if os.isatty(descriptor):
+        # It is not slow, and a debugger's prompt has no line's end.
+        yield
+        return
+    with _own_stream(descriptor):
+        kept = os.dup(descriptor)
+        reader, writer = os.pipe()
+        thread = threading.Thread(target=_hand_over, args=(reader, put), name="printed", daemon=True)
+        thread.start()
+        os.dup2(writer, descriptor)
+        os.close(writer)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, descriptor)
+            os.close(kept)
+            thread.join(LEAVE)
+
+
+def _hand_over(reader: int, put: Callable[[bytes], object]) -> None:
+    rest = b""
+    with open(reader, "rb", buffering=0) as pipe:
+        while data := pipe.read(_CHUNK):
+            *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > LONGEST:
+                lines.append(rest)
+                rest = b""
+            for line in lines:
+                put(line + b"\n")
+    if rest:
+        put(rest + b"\n")
+
+
+@contextmanager
+def _own_stream(descriptor: int) -> Iterator[None]:
+    """Have `print` write a line at once, up to 8 KiB, which two that print at the same time so do not mix.
+
+    Under ``python -u`` each word is a write; else what was printed is written when 8 KiB have come together.
+    """
+    before = sys.stdout
+    before.flush()
+    sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
+        descriptor, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False
+    )
+    try:
+        yield
+    finally:
+        sys.stdout = before

@@ -1,0 +1,48 @@
+"""A log's lines, read from the pipe that they are written to."""
+
+import json
+import os
+import re
+
+import pytest
+
+from socketscope.views.log import MOST_BYTES, Log
+
+LONG = {
+    "text": "x" * (1 << 20),
+    "escaped": "\x01" * (1 << 20),
+    "no text": "\udcff" * (1 << 20),
+    "many bytes": "\U0001f600" * (1 << 20),
+    "a long name": {"n" * (1 << 20): "tcp://127.0.0.1:1"},
+    "a long value": {"tcp": "v" * (1 << 20)},
+    "many": {f"listener-{number}": "tcp://127.0.0.1:1" for number in range(5000)},
+}
+
+
+def written(form: str, **fields: object) -> bytes:
+    """Return all that a log has written of one event."""
+    reader, writer = os.pipe()
+    log = Log(form, descriptor=writer)
+    os.close(writer)
+    log.event("told", **fields)
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        return pipe.read()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("long", LONG)
+def test_a_line_is_bounded_and_says_what_was_cut(form, long):
+    line = written(form, short="kept", long=LONG[long], last=1)
+    assert MOST_BYTES / 4 < len(line) <= MOST_BYTES
+    assert line.count(b"\n") == 1
+    assert re.search(rb"\d+ (characters )?more", line)
+    if form == "json":
+        told = json.loads(line)
+        assert list(told) == ["timestamp", "level", "event", "short", "long", "last"]
+        assert (told["short"], told["last"]) == ("kept", 1)
+
+
+def test_a_line_within_the_bound_is_whole():
+    text = "x" * (MOST_BYTES - 200)
+    assert json.loads(written("json", text=text))["text"] == text

@@ -1,0 +1,66 @@
+"""What is printed to a standard output of the test's own."""
+
+import os
+import pty
+import sys
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import pytest
+
+from socketscope.views.printed import LONGEST, printed_lines
+
+
+@contextmanager
+def standard_output(pair: Callable[[], tuple[int, int]]) -> Iterator[IO[bytes]]:
+    """Have standard output be one end of a pair; yield the other."""
+    reader, writer = pair()
+    with (
+        os.fdopen(reader, "rb", buffering=0) as read,
+        os.fdopen(writer, "w") as written,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # By no fixture: pytest has an output of its own for each phase of a test.
+        patch.setattr(sys, "stdout", written)
+        yield read
+
+
+def terminal() -> tuple[int, int]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    return master, slave
+
+
+def test_it_is_handed_over_in_whole_lines():
+    lines: list[bytes] = []
+    with standard_output(os.pipe) as output:
+        with printed_lines(lines.append):
+            sys.stdout.write("half, ")
+            sys.stdout.write("and the rest\n")
+            sys.stdout.buffer.write(b"bytes \xff\n\n")
+            sys.stdout.flush()
+            os.write(sys.stdout.fileno(), b"without an end")
+        assert lines == [b"half, and the rest\n", b"bytes \xff\n", b"\n", b"without an end\n"]
+        sys.stdout.write("as ever")
+        sys.stdout.flush()
+        assert output.read(100) == b"as ever"
+
+
+def test_a_line_that_does_not_end_is_ended():
+    lines: list[bytes] = []
+    with standard_output(os.pipe), printed_lines(lines.append):
+        for _ in range(3):
+            os.write(sys.stdout.fileno(), b"x" * LONGEST)
+    assert all(line.endswith(b"\n") and len(line) < 2 * LONGEST for line in lines)
+    assert sum(map(len, lines)) == 3 * LONGEST + len(lines)
+
+
+def test_a_terminal_is_left_alone():
+    lines: list[bytes] = []
+    with standard_output(terminal) as screen, printed_lines(lines.append):
+        sys.stdout.write("prompt: ")
+        sys.stdout.flush()
+        assert screen.read(100) == b"prompt: "
+    assert lines == []
