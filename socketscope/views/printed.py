@@ -35,10 +35,10 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     with _own_stream(descriptor):
         kept = os.dup(descriptor)
         reader, writer = os.pipe()
-        os.dup2(writer, descriptor)
-        os.close(writer)
         thread = threading.Thread(target=_hand_over, args=(reader, put), name="printed", daemon=True)
         thread.start()
+        os.dup2(writer, descriptor)
+        os.close(writer)
         try:
             yield
         finally:
@@ -64,7 +64,10 @@ def _hand_over(reader: int, put: Callable[[bytes], object]) -> None:
 
 @contextmanager
 def _own_stream(descriptor: int) -> Iterator[None]:
-    """Have `print` write whole lines at once, whoever prints: `python -u` writes each word by itself."""
+    """Have `print` write a line at once, up to 8 KiB, which two that print at the same time so do not mix.
+
+    Under ``python -u`` each word is a write; else what was printed is written when 8 KiB have come together.
+    """
     before = sys.stdout
     before.flush()
     sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
