@@ -81,8 +81,6 @@ class Record(Served):
         "late",
         "left",
         "limits",
-        "progress",
-        "progress_at",
         "quiet",
         "recorded_received",
         "recorded_sent",
@@ -110,8 +108,6 @@ class Record(Served):
         self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
         self.quiet = 0.0  # the same, since the last bytes
         self.blocked = False
-        self.progress: Any = None
-        self.progress_at = now
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
         self.accepted = False  # it is in the totals
@@ -197,27 +193,14 @@ class Record(Served):
             if self.received:
                 self.fail("idle_timeout" if self.sending else "read_timeout")
             else:
-                # Noted now: what may still be sent is a refusal, and no greeting that makes it more than empty.
+                # Noted now: what may still be sent is a refusal, no greeting that makes it more than empty.
                 self.fail("ok" if self.sent else "empty")
         return late
 
-    def stalls(self, now: float, progress: Any) -> bool:
-        """Return whether its peer has taken nothing of what is being sent for too long, and note it.
-
-        Args:
-            now: When it is looked at.
-            progress: What changes whenever the peer takes something.
-        """
-        allowed = self.limits.write_timeout
-        if not self.blocked or allowed is None or self.late is not None:
-            return False
-        if progress != self.progress:
-            self.progress, self.progress_at = progress, now
-        if now - self.progress_at < allowed:
-            return False
+    def stall(self) -> None:
+        """Note that its peer has taken nothing of what is being sent for too long."""
         self.late = "the client did not take the reply in time"
         self.fail("write_timeout")
-        return True
 
     def lateness(self) -> TimeoutError:
         """Return, and note, what the socket raises of a deadline that has passed."""
@@ -234,10 +217,13 @@ class Record(Served):
             self.error = self.error if error is None else describe(error)
 
     def lose(self, error: OSError, *, replying: bool = False) -> None:
-        """Note what a socket raised: that the peer went away, perhaps while a reply was sent, or that the
-        handler's own timeout has passed.
+        """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
 
         Where the peer had asked for nothing, or had its answer, that it goes is a close like any other.
+
+        Args:
+            error: What was raised.
+            replying: Whether that was while a reply was sent.
         """
         gone = is_gone(error)
         if gone and (self.pending or (replying and self.received)):

@@ -102,7 +102,19 @@ class NotingStream(Noting):
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
-        return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
+        if flags or (record := self._socketscope) is None:
+            return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
+        # As `_receive` does it, in one call less: every file object's bytes come this way.
+        record.wait(monotonic())
+        try:
+            size = super().recv_into(buffer, nbytes)
+        except OSError as error:
+            self._note_missed(error)
+            raise
+        record.took(size, monotonic())
+        if not size and record.late is not None:
+            raise record.lateness()
+        return size
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
@@ -141,7 +153,7 @@ class NotingStream(Noting):
             return
         timeout: float | None = self.gettimeout()
         until = monotonic() + timeout if timeout else None
-        done = self.send(data, flags)
+        done = self._send(super().send, data, flags)
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as rest:

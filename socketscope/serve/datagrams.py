@@ -97,6 +97,13 @@ class DatagramService(Service):
         """Run the handler."""
         run()
 
+    def shut_down(self, server: Any, request: Any) -> None:
+        """Do what there is to do, which is nothing."""
+        server.close_request(request)
+
+    def close_for_good(self, request: Any) -> None:
+        """Leave the socket open: it is the listener's."""
+
     def look(self) -> None:
         """Ask the kernel how many datagrams it dropped."""
         self.totals.lost = max(self.totals.lost, queue.lost(self.listener))

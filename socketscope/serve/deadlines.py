@@ -36,6 +36,9 @@ class Deadlines:
         self._totals = totals
         self._lock = threading.Lock()
         self._watching = False
+        self._progress: dict[
+            Record, tuple[Any, float]
+        ] = {}
 
     def watch(self) -> None:
         """See to it that somebody watches; called with each connection once it is open."""
@@ -66,11 +69,18 @@ class Deadlines:
         with self._totals.capacity.lock:
             records = list(self._totals.records)
         now = monotonic()
+        before, self._progress = self._progress, {}
         for record in records:
             if record.overdue(now):
                 hang_up(record, socket.SHUT_RD)
-            elif record.blocked and record.stalls(now, _progress(record)):
-                hang_up(record, socket.SHUT_RDWR)
+            elif record.blocked and record.limits.write_timeout is not None and record.late is None:
+                taken, since = _progress(record), now
+                if record in before and before[record][0] == taken:
+                    since = before[record][1]
+                self._progress[record] = taken, since
+                if now - since >= record.limits.write_timeout:
+                    record.stall()
+                    hang_up(record, socket.SHUT_RDWR)
         return bool(records)
 
 

@@ -2,8 +2,7 @@
 
 import socket
 import socketserver
-import threading
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from socketscope.serve import paths
@@ -12,31 +11,19 @@ from socketscope.serve.options import Options, declare, declared
 from socketscope.serve.service import Service
 from socketscope.serve.streams import StreamService
 
-_making = threading.Lock()
+
+def make_service(server: Any, options: Options) -> StreamService | DatagramService:
+    """Return a new service for a server, of the kind of its socket."""
+    sock = getattr(server, "socket", None)
+    unix = sock is not None and sock.family == socket.AF_UNIX
+    if sock is not None and sock.type == socket.SOCK_DGRAM:
+        return DatagramService(server, options, "unixgram" if unix else "udp")
+    return StreamService(server, options, "unix" if unix else "tcp")
 
 
 def service_of(server: Any) -> StreamService | DatagramService:
-    """Return the service beside a server; it is made when it is first asked for."""
-    found: StreamService | DatagramService | None = vars(server).get("_socketscope")
-    return found if found is not None else renew(server, declared(type(server)))
-
-
-def renew(server: Any, options: Options) -> StreamService | DatagramService:
-    """Have a server that does not serve yet observed with these options."""
-    sock = getattr(server, "socket", None)
-    datagrams = sock is not None and sock.type == socket.SOCK_DGRAM
-    unix = sock is not None and sock.family == socket.AF_UNIX
-    with _making:
-        earlier: Service | None = vars(server).get("_socketscope")
-        if earlier is not None:
-            earlier.forget()
-        made = (
-            DatagramService(server, options, "unixgram" if unix else "udp")
-            if datagrams
-            else StreamService(server, options, "unix" if unix else "tcp")
-        )
-        vars(server)["_socketscope"] = made
-    return made
+    """Return the service beside an observed server."""
+    return server._socketscope  # type: ignore[no-any-return]  # noqa: SLF001 - our own attribute
 
 
 class Observed:
@@ -46,26 +33,31 @@ class Observed:
     counts; that there is a server's method behind theirs is not for a type checker to see.
     """
 
+    @cached_property
+    def _socketscope(self) -> StreamService | DatagramService:
+        # Whatever constructors there were, it is made when it is first needed.
+        return make_service(self, declared(type(self)))
+
     def server_activate(self) -> None:
         """Listen, and show the listener's metrics."""
         super().server_activate()  # type: ignore[misc]
-        service_of(self).show(self)
+        self._socketscope.show(self)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown`."""
-        service_of(self).serve(self, poll_interval)
+        self._socketscope.serve(self, poll_interval)
 
     def shutdown(self) -> None:
         """Have `serve_forever` end; wait for that, unless called by the thread that runs it."""
-        service_of(self).shutdown()
+        self._socketscope.shutdown()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Have the request handled, by this thread where the user's hooks have returned."""
-        service_of(self).hand(self, request, client_address)
+        self._socketscope.hand(self, request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Run the handler."""
-        service = service_of(self)
+        service = self._socketscope
         if service.serves(request):
             super().finish_request(request, client_address)  # type: ignore[misc]
         else:
@@ -74,11 +66,11 @@ class Observed:
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback, as the base class does, unless the log tells of the error."""
-        if service_of(self).log is None:
+        if self._socketscope.log is None:
             super().handle_error(request, client_address)  # type: ignore[misc]
 
     def _handle_request_noblock(self) -> None:
-        service_of(self).handle_one(self)
+        self._socketscope.handle_one(self)
 
 
 class Serial(Observed, socketserver.BaseServer):
@@ -90,7 +82,8 @@ class Closing:
 
     def server_close(self) -> None:
         """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
-        service_of(self).close(self, super().server_close)  # type: ignore[misc]
+        service: Service = self._socketscope  # type: ignore[attr-defined]  # of the class beside it
+        service.close(self, super().server_close)  # type: ignore[misc]
 
 
 class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
@@ -109,24 +102,17 @@ class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
         Raises:
             OSError: Somebody is there.
         """
-        service_of(self).held = paths.bind(self, super().server_bind)  # type: ignore[misc]
+        self._socketscope.held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close."""
-        service_of(self).handle(self, request, client_address)
+        self._socketscope.handle(self, request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        service = service_of(self)
-        if isinstance(service, StreamService):
-            service.shut_down(self, request)
-        else:
-            super().shutdown_request(request)  # type: ignore[misc]
+        self._socketscope.shut_down(self, request)
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
-        service = service_of(self)
-        if isinstance(service, StreamService):
-            service.close_request(request, partial(super().close_request, request))  # type: ignore[misc]
-        else:
-            super().close_request(request)  # type: ignore[misc]
+        super().close_request(request)  # type: ignore[misc]
+        self._socketscope.close_for_good(request)

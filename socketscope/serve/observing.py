@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, renew, service_of
+from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
 from socketscope.serve.options import declared, refuse_forking
 
 _KINDS = 64
@@ -38,7 +38,10 @@ def observe(server: _Server, **options: Any) -> _Server:
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
     if options or "_socketscope" not in vars(server):
-        service = renew(server, replace(declared(type(server)), **options))
+        service = make_service(server, replace(declared(type(server)), **options))
+        if (earlier := vars(server).get("_socketscope")) is not None:
+            earlier.forget()
+        vars(server)["_socketscope"] = service
         if _is_bound(server):
             service.show(server)
     return server

@@ -231,14 +231,12 @@ class StreamService(Service):
         else:
             self._close_by(server.close_request, request)
 
-    def close_request(self, request: Any, close: Callable[[], None]) -> None:
-        """Close, also where a handler has left a file object of the socket open."""
-        close()
+    def close_for_good(self, request: Any) -> None:
+        """Close what a handler has left a file object of the socket open for."""
         record = getattr(request, "_socketscope", None)
         if isinstance(record, Record) and record.left is not None:
             record.left()
-        detach = getattr(request, "detach", None)
-        if detach is not None and (descriptor := detach()) >= 0:
+        if isinstance(request, socket.socket) and (descriptor := request.detach()) >= 0:
             os.close(descriptor)
 
     def look(self) -> tuple[int, int] | None:
