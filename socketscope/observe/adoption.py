@@ -9,7 +9,7 @@ from typing import Any
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Noting, NotingStream, ObservedSocket
+from socketscope.observe.sockets import Leaving, Noting, NotingStream, ObservedSocket
 from socketscope.observe.tls import NotingTLS
 
 _KINDS = 64
@@ -70,6 +70,18 @@ def prepare(listener: Any) -> None:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
         listener.__class__ = DatagramSocket if type(listener) is socket.socket else _noting(type(listener))  # type: ignore[arg-type]  # the same
+
+
+def watch_end(request: Any) -> bool:
+    """Have the end of an observed socket call what its record has for that; return whether it will."""
+    if isinstance(request, Noting) and not isinstance(request, Leaving):
+        request.__class__ = _leaving(type(request))  # type: ignore[arg-type]  # a class is hashable
+    return isinstance(request, Leaving)
+
+
+@lru_cache(_KINDS)
+def _leaving(kind: type) -> type:
+    return type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
 
 
 @lru_cache(_KINDS)

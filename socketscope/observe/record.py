@@ -41,13 +41,15 @@ class Served:
         exchanges: Turns from receiving to sending.
         error: What went wrong, for a person; None when nothing did.
         fault: What a socket last raised because of the peer, or of a timeout that its handler set.
+        socket: What its handler has as its request; None once it has ended.
     """
 
-    __slots__ = ("error", "exchanges", "fault", "number", "peer", "received", "sent")
+    __slots__ = ("error", "exchanges", "fault", "number", "peer", "received", "sent", "socket")
 
     def __init__(self, peer: Any) -> None:
         self.number = next(_numbers)
         self.peer = peer
+        self.socket: Any = None
         self.received = self.sent = self.exchanges = 0
         self.error: str | None = None
         self.fault: BaseException | None = None
@@ -65,7 +67,6 @@ class Record(Served):
     Attributes:
         accepted_at: When it was accepted, which is when its handler is entered.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
-        socket: What its bytes pass through; None once it has ended.
         waiting_since: Since when its handler waits for bytes, if it does.
         blocked: Whether its handler is in a call that sends.
         late: What the handler's socket raises, once a deadline has passed.
@@ -89,7 +90,6 @@ class Record(Served):
         "requested_at",
         "responses",
         "sending",
-        "socket",
         "totals",
         "waited",
         "waiting_since",
@@ -113,7 +113,6 @@ class Record(Served):
         self.accepted = False  # it is in the totals
         self.closed = False  # its totals are final
         self.failure: str | None = None
-        self.socket: Any = None
 
     def wait(self, now: float) -> None:
         """Note that bytes are waited for, so that an exchange has ended."""

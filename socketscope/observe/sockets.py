@@ -75,13 +75,20 @@ class Noting(_Socket):
             record.gave(size, monotonic())
         return size
 
+
+class Leaving(_Socket):
+    """What a socket has whose connection was handed on: its end is the end of the record."""
+
+    __slots__ = ()
+    _socketscope: Record | None
+
     def _real_close(self, *args: Any) -> None:
         super()._real_close(*args)  # type: ignore[misc]  # not in typeshed
         self._note_left()
 
     def detach(self) -> int:
         """Give the descriptor away, as the base class does."""
-        descriptor: int = super().detach()
+        descriptor = super().detach()
         self._note_left()
         return descriptor
 

@@ -94,7 +94,8 @@ class StreamTotals:
                 if not self.capacity.take():
                     return False
                 self.records[record] = None
-            self._count(record)
+            if not record.accepted:
+                self._count(record)
             return True
 
     def reject(self, reason: str, record: Record | None = None) -> None:
@@ -121,7 +122,8 @@ class StreamTotals:
         with self.capacity.lock:
             if record.closed:
                 return False
-            self._count(record)
+            if not record.accepted:
+                self._count(record)
             record.closed = True
             if record.responses:
                 self._add([record])
@@ -159,10 +161,9 @@ class StreamTotals:
             )
 
     def _count(self, record: Record) -> None:
-        if not record.accepted:
-            record.accepted = True
-            self._figures.accepted += 1
-            self._figures.open += 1
+        record.accepted = True
+        self._figures.accepted += 1
+        self._figures.open += 1
 
     def _add(self, records: Iterable[Record]) -> None:
         figures = self._figures

@@ -30,10 +30,11 @@ class DatagramService(Service):
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
-        received = self.get_request(server.get_request if self.gets else partial(_receive, server))
-        if received is None:
+        try:
+            request, client_address = server.get_request() if self.gets else _receive(server)
+        except Exception as error:  # noqa: BLE001 - whatever a hook of the user's raises, the service goes on
+            self.note_not_taken(error)
             return None
-        request, client_address = received
         datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
         if not self.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
@@ -44,6 +45,7 @@ class DatagramService(Service):
         return None
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
+        datagram.socket = request
         current.set(datagram)
         began = monotonic()
         try:
@@ -65,6 +67,7 @@ class DatagramService(Service):
         finally:
             seconds = monotonic() - began
             datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
+            datagram.socket = None
             self.totals.close(datagram, seconds)
             self._tell(datagram, seconds)
             guard(server.shutdown_request, request)
@@ -88,10 +91,6 @@ class DatagramService(Service):
             server.finish_request(request, client_address)
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
             self._note_failure(server, current.get(), request, client_address, error)
-
-    def serves(self, request: Any) -> bool:  # noqa: ARG002 - as connections have it
-        """Return true: there is nothing to know of a request."""
-        return True
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002
         """Run the handler."""

@@ -30,28 +30,30 @@ _TCP_INFO_SIZE = _BYTES_ACKED + 8
 
 
 class Deadlines:
-    """Holds the connections of one listener to their limits, from a thread that lives while there are any."""
+    """Holds the connections of one listener to their limits, from a thread that lives while there are any.
+
+    Attributes:
+        watching: Whether there is such a thread.
+    """
 
     def __init__(self, totals: StreamTotals) -> None:
         self._totals = totals
         self._lock = threading.Lock()
-        self._watching = False
-        self._progress: dict[
-            Record, tuple[Any, float]
-        ] = {}
+        self.watching = False
+        self._progress: dict[Record, tuple[Any, float]] = {}
 
     def watch(self) -> None:
         """See to it that somebody watches; called with each connection once it is open."""
-        if self._watching:
+        if self.watching:
             return
         with self._lock:
-            if self._watching:
+            if self.watching:
                 return
-            self._watching = True
+            self.watching = True
             try:
                 threading.Thread(target=self._run, name="deadlines", daemon=True).start()
             except (RuntimeError, MemoryError):
-                self._watching = False  # the next connection tries again
+                self.watching = False  # the next connection tries again
 
     def _run(self) -> None:
         calm = 0
@@ -61,8 +63,8 @@ class Deadlines:
 
     def _leave(self) -> bool:
         with self._lock:
-            self._watching = bool(self._totals.records)
-            return not self._watching
+            self.watching = bool(self._totals.records)
+            return not self.watching
 
     def _look(self) -> bool:
         """Shut down what is overdue; return whether there is any connection."""

@@ -5,6 +5,7 @@ import socketserver
 from functools import cached_property, partial
 from typing import Any
 
+from socketscope.observe.record import current
 from socketscope.serve import paths
 from socketscope.serve.datagrams import DatagramService
 from socketscope.serve.options import Options, declare, declared
@@ -57,12 +58,12 @@ class Observed:
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Run the handler."""
-        service = self._socketscope
-        if service.serves(request):
+        serving = current.get()
+        if serving is not None and serving.socket is request:
             super().finish_request(request, client_address)  # type: ignore[misc]
         else:
             run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
-            service.finish(request, client_address, run)
+            self._socketscope.finish(request, client_address, run)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback, as the base class does, unless the log tells of the error."""

@@ -147,7 +147,6 @@ class Service(ABC):
                 loop.wake()
                 self.serving.clear()
                 self._loop = None
-                loop.close()
         finally:
             self._supervisor = None
             self._stopping = False
@@ -257,22 +256,21 @@ class Service(ABC):
 
     # What is the same for both
 
-    def get_request(self, take: Callable[[], Any]) -> Any:
-        """Return what `take` does, or None where that failed."""
-        try:
-            return take()
-        except (BlockingIOError, TimeoutError, InterruptedError):
-            return None
-        except OSError as error:
-            aborted = isinstance(error, SSLError)
-            kind = "aborted" if aborted else _ACCEPT_ERRORS.get(error.errno or 0, "other")
-            self.note_accept_error(kind)
-            if kind != "aborted":
-                sleep(ACCEPT_PAUSE)
-        except Exception:  # noqa: BLE001 - a hook of the user's must not end the service
-            complain()
-            self.note_accept_error("other")
-        return None
+    def note_not_taken(self, error: Exception) -> None:
+        """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""
+        match error:
+            case BlockingIOError() | TimeoutError() | InterruptedError():
+                pass
+            case SSLError():
+                self.note_accept_error("aborted")
+            case OSError():
+                kind = _ACCEPT_ERRORS.get(error.errno or 0, "other")
+                self.note_accept_error(kind)
+                if kind != "aborted":
+                    sleep(ACCEPT_PAUSE)
+            case _:
+                complain()
+                self.note_accept_error("other")
 
     def note_accept_error(self, kind: str) -> None:
         """Log a failed accept."""

@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.observe.adoption import adopt
+from socketscope.observe.adoption import adopt, watch_end
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
 from socketscope.observe.totals import StreamTotals
@@ -46,6 +46,7 @@ class StreamService(Service):
         self.greets = False  # a TLS listener, whose connections need a handshake
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
+        self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
@@ -62,9 +63,11 @@ class StreamService(Service):
         limits = self.options.limits
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             return None
-        if (received := self.get_request(server.get_request)) is None:
+        try:
+            request, client_address = server.get_request()
+        except Exception as error:  # noqa: BLE001 - whatever a hook of the user's raises, the service goes on
+            self.note_not_taken(error)
             return None
-        request, client_address = received
         record = Record(self.totals, client_address, monotonic(), limits)
         admit = self.totals.reserve if self.verifies else self.totals.accept
         while not admit(record):
@@ -77,7 +80,8 @@ class StreamService(Service):
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         current.set(record)
         adopt(request, record)
-        self._deadlines.watch()
+        if not self._deadlines.watching:
+            self._deadlines.watch()
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
             if self.greets and isinstance(request, ssl.SSLSocket):
@@ -86,7 +90,10 @@ class StreamService(Service):
                 with self.hooks:
                     handed = self._pass_hooks(server, request, client_address, record)
             if handed is not None:
-                self._handle_by_hook(server, *handed)
+                if self.threads is None:
+                    server.process_request(*handed)
+                else:
+                    server.process_request_thread(*handed)
                 if not record.closed:  # an override has served it by itself
                     self._tell(record, self._close_record(record))
         except BaseException as error:
@@ -114,27 +121,22 @@ class StreamService(Service):
             self._let_go(record, request)
         return handed
 
-    def _handle_by_hook(self, server: Any, request: Any, client_address: Any) -> None:
-        if self.threads is None:
-            server.process_request(request, client_address)
-        else:
-            server.process_request_thread(request, client_address)
-
     def _let_go(self, record: Record, request: Any) -> None:
         """Have the record end with a connection that a hook has handed on, whoever serves and closes it."""
+        key = id(request)
 
         def end(*_: Any) -> None:
-            record.left = None
+            self._elsewhere.pop(key, None)
             self._tell(record, self._close_record(record))
 
         record.left = end
+        if not watch_end(request):
+            self._elsewhere[key] = record
         with suppress(TypeError):
             record.socket = weakref.ref(request, end)
-        try:
+        with suppress(AttributeError, OSError, ValueError):
             if request.fileno() < 0:
                 end()
-        except (AttributeError, OSError, ValueError):
-            pass
 
     # The handler
 
@@ -162,7 +164,9 @@ class StreamService(Service):
         Raises:
             BaseException: As the handler does, if there are no threads.
         """
-        record = self._find(request, client_address)
+        record = current.get()
+        if not (isinstance(record, Record) and record.socket is request):
+            record = self._find(request, client_address)
         seconds = None
         try:
             server.finish_request(request, client_address)
@@ -179,11 +183,6 @@ class StreamService(Service):
             # A client may wait for this end, and no client waits for the log.
             if record is not None:
                 self._tell(record, seconds)
-
-    def serves(self, request: Any) -> bool:
-        """Return whether this thread serves a request whose record knows of it."""
-        record = current.get()
-        return isinstance(record, Record) and record.socket is request and record.left is None
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:
         """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
@@ -211,7 +210,7 @@ class StreamService(Service):
         """Return the record of a request, in whatever thread and however it was wrapped."""
         record = current.get()
         if not isinstance(record, Record) or record.closed or record.totals is not self.totals:
-            record = getattr(request, "_socketscope", None)
+            record = getattr(request, "_socketscope", None) or self._elsewhere.get(id(request))
         if isinstance(record, Record):
             return None if record.closed else record
         if not client_address:
@@ -229,15 +228,14 @@ class StreamService(Service):
         if unread(request, charged=self.kind == "tcp"):
             self._linger.add(request, partial(self._close_by, server.close_request, request))
         else:
-            self._close_by(server.close_request, request)
+            server.close_request(request)
 
     def close_for_good(self, request: Any) -> None:
-        """Close what a handler has left a file object of the socket open for."""
-        record = getattr(request, "_socketscope", None)
-        if isinstance(record, Record) and record.left is not None:
+        """Close a socket that a handler has left a file object of; know the end of one handed on."""
+        if self._elsewhere and (record := self._elsewhere.get(id(request))) is not None and record.left:
             record.left()
-        if isinstance(request, socket.socket) and (descriptor := request.detach()) >= 0:
-            os.close(descriptor)
+        if isinstance(request, socket.socket) and request.fileno() >= 0:
+            os.close(request.detach())
 
     def look(self) -> tuple[int, int] | None:
         """Return length and limit of the accept queue, which TCP alone tells."""
