@@ -18,6 +18,10 @@ _KINDS = 64
 _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
 
 
+# As the C class has them: plain numbers.
+_family, _type = socket.SocketType.family.__get__, socket.SocketType.type.__get__
+
+
 class AdoptedSocket(NotingStream, socket.socket):
     """A plain socket that a hook has returned; it has no room for its record."""
 
@@ -42,7 +46,7 @@ class ListeningSocket(socket.socket):
         """Accept a connection, as the base class does."""
         # Less the detour over a plain socket, and its three enumerations.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
-        connection = ObservedSocket(*_kind(self), descriptor)
+        connection = ObservedSocket(_family(self), _type(self), self.proto, descriptor)
         if socket.getdefaulttimeout() is None and self.gettimeout():
             connection.setblocking(True)
         return connection, address
@@ -97,15 +101,9 @@ def _noting(kind: type) -> type:
     return type(kind.__name__, (NotingDatagrams, kind), {"__module__": kind.__module__})
 
 
-def _kind(sock: socket.socket) -> tuple[int, int, int]:
-    # Of the C class, as plain numbers.
-    base: Any = socket.SocketType
-    return base.family.__get__(sock), base.type.__get__(sock), sock.proto
-
-
 def _reduce(sock: socket.socket) -> Any:
     # As the standard library hands its own class, and no other, to another process.
-    return _rebuild, (reduction.DupFd(sock.fileno()), *_kind(sock))
+    return _rebuild, (reduction.DupFd(sock.fileno()), _family(sock), _type(sock), sock.proto)
 
 
 def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socket:

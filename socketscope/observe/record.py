@@ -96,7 +96,11 @@ class Record(Served):
     )
 
     def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
-        super().__init__(peer)
+        # As the base class has it; a call for each connection would be felt.
+        self.number = next(_numbers)
+        self.peer = peer
+        self.socket = self.error = self.fault = None
+        self.received = self.sent = self.exchanges = 0
         self.totals = totals
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now

@@ -158,7 +158,7 @@ class NotingStream(Noting):
         if self._socketscope is None:
             super().sendall(data, flags)
             return
-        timeout: float | None = self.gettimeout()
+        timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
         done = self._send(super().send, data, flags)
         total = len(data) if type(data) is bytes else memoryview(data).nbytes

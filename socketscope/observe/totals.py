@@ -89,13 +89,16 @@ class StreamTotals:
 
     def accept(self, record: Record) -> bool:
         """Count a connection as accepted, or return False where no more may be open."""
-        with self.capacity.lock:
+        capacity = self.capacity
+        with capacity.lock:
             if record not in self.records:
-                if not self.capacity.take():
+                if capacity.taken >= capacity.limit:
                     return False
+                capacity.taken += 1
                 self.records[record] = None
-            if not record.accepted:
-                self._count(record)
+            record.accepted = True
+            self._figures.accepted += 1
+            self._figures.open += 1
             return True
 
     def reject(self, reason: str, record: Record | None = None) -> None:

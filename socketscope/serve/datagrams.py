@@ -1,6 +1,5 @@
 """Datagrams: received, served and counted."""
 
-import socketserver
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -13,7 +12,6 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
-from socketscope.serve.options import Options
 from socketscope.serve.service import LOOK, Service, complain, guard
 from socketscope.serve.threads import Job
 
@@ -24,8 +22,9 @@ class DatagramService(Service):
     totals: DatagramTotals
     closes_first = False  # the listener's socket is the one that replies go out on
 
-    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
-        super().__init__(server, options, kind)
+    def begin(self) -> None:
+        """Make what is of this process alone."""
+        super().begin()
         self.totals = DatagramTotals(self.capacity)
 
     def receive(self, server: Any) -> Job | None:

@@ -74,6 +74,7 @@ class Call:
         if self._poll.poll(max(seconds, 0) * 1000):
             self.clear()
 
+
 class Loop:
     """Takes clients until stopped.
 

@@ -9,6 +9,7 @@ import socketserver
 import sys
 import threading
 import traceback
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -77,13 +78,10 @@ class Service(ABC):
         self.listener: Any = None
         self.held: Held | None = None
         self.log: Log | None = None
-        self.capacity = Capacity(options.limits.max_connections)
         self.serving = threading.Event()
         self.draining = False
         self.drain_by = inf
         self.forced = 0
-        self.hooks = threading.Lock()
-        self.threads: Elastic | PerClient | None = None
         self._handing = threading.local()
         self._ended = threading.Event()
         self._ended.set()
@@ -91,13 +89,20 @@ class Service(ABC):
         self._supervisor: threading.Thread | None = None
         self._loop: Loop | None = None
         self._has_served = False
-        self._process = os.getpid()
+        self._bound_by = os.getpid()
+        self._make_threads: Callable[[], Elastic | PerClient] | None = None
         if isinstance(server, socketserver.ThreadingMixIn):
-            name = f"{kind}-worker"
-            if options.threads == "elastic":
-                self.threads = Elastic(name)
-            else:
-                self.threads = PerClient(name, daemon=server.daemon_threads)
+            per_client = partial(PerClient, daemon=server.daemon_threads)
+            make = Elastic if options.threads == "elastic" else per_client
+            self._make_threads = partial(make, f"{kind}-worker")
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Make what is of this process alone: a child has none of its parent's threads, clients and held locks."""
+        self.capacity = Capacity(self.options.limits.max_connections)
+        self.hooks = threading.Lock()
+        self.threads = None if self._make_threads is None else self._make_threads()
 
     # The life of a server
 
@@ -215,7 +220,7 @@ class Service(ABC):
 
     def _is_shared(self) -> bool:
         try:
-            return self._process != os.getpid() or queue.is_shared(self.listener)
+            return self._bound_by != os.getpid() or queue.is_shared(self.listener)
         except (AttributeError, OSError):
             return True  # it is closed, or there is none
 
@@ -312,6 +317,17 @@ class Service(ABC):
             kind.process_request.__module__ not in {"socketscope.serve.mixin", "socketserver"}
         )
         self.gets = "get_request" in own or kind.get_request.__module__ != "socketserver"
+
+
+_all: "weakref.WeakSet[Service]" = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    for service in list(_all):
+        service.begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)
 
 
 class Once:

@@ -40,10 +40,14 @@ class StreamService(Service):
     totals: StreamTotals
 
     def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
-        super().__init__(server, options, kind)
-        self.totals = StreamTotals(self.capacity)
         self.refusal = b""
         self.greets = False  # a TLS listener, whose connections need a handshake
+        super().__init__(server, options, kind)
+
+    def begin(self) -> None:
+        """Make what is of this process alone."""
+        super().begin()
+        self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
         self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
@@ -221,9 +225,11 @@ class StreamService(Service):
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
+        if isinstance(request, ssl.SSLSocket):
             _say_end(request)
-        except (OSError, ValueError):
+        try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
+            request.shutdown(socket.SHUT_WR)
+        except OSError:
             pass
         if unread(request, charged=self.kind == "tcp"):
             self._linger.add(request, partial(self._close_by, server.close_request, request))
@@ -337,11 +343,8 @@ class StreamService(Service):
         super().note_accept_error(kind)
 
 
-def _say_end(request: Any) -> None:
-    """Tell the peer that this is the end; under TLS so that it cannot take it for a cut."""
-    if isinstance(request, ssl.SSLSocket):
+def _say_end(request: ssl.SSLSocket) -> None:
+    """Tell a peer that this is the end, so that it cannot take it for a cut; its answer is not waited for."""
+    with suppress(OSError, ValueError):
         request.settimeout(0)
-        # Its answer is not waited for.
-        with suppress(OSError, ValueError):
-            request.unwrap()
-    request.shutdown(socket.SHUT_WR)
+        request.unwrap()
