@@ -2,13 +2,13 @@
 
 One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
 faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client does.
-Whether a client is quick shows when it is not: after `QUICK` seconds with one client, while others wait, the
-taking thread is left alone with it. From then on each client is handed to a thread of its own, as the
-standard library does it, for as long as `SHORTEST` says. Then a thread tries to serve alone again. Each try
-that soon ends the same way doubles that time, up to `LONGEST`; one that lasted resets it. Why a client takes
-long, be it that its handler sleeps, waits for somebody, computes, or does not get the interpreter, does not
-matter: beside it the others are served, at the latest after `QUICK`. So the judgement costs a server of slow
-clients a few milliseconds each `LONGEST`, and a server of quick ones nothing.
+Whether clients are quick shows while others wait: with one of them for some `LOOK`, or for `SHORT` each on average,
+they are not. Then each client is handed to a thread of its own, as the standard library does it, and after a
+pause a thread tries to serve alone again. A try that fails soon makes the next pause longer, from `SHORTEST` up
+to `LONGEST`. Why a client takes long does not matter, be it that its handler sleeps, waits for somebody,
+computes, or does not get the interpreter; only what the thread has waited for a core is not counted, as more
+threads would wait for it, too. So the judgement costs a server of slow clients some milliseconds each
+`LONGEST`, and a server of quick ones nothing.
 """
 
 import errno
@@ -24,12 +24,21 @@ from typing import Any, Protocol
 
 from socketscope.serve.threads import Job
 
-QUICK = 0.002
-"""Seconds with one client after which the thread that takes is left alone with it."""
+LOOK = 0.002
+"""Seconds between looks at a thread that serves alone; one client that three of them see is a slow one."""
+
+SHORT = 0.0005
+"""Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
+
+WINDOW = 0.02
+"""Seconds over which that average is taken."""
 
 SHORTEST = 0.05
 LONGEST = 2.0
 """Seconds for which clients are handed over until a thread tries to serve alone again."""
+
+GROWTH = 4
+"""How many times as long as the pause before it one is, after a try that failed soon."""
 
 WORTH = 10
 """How many times as long as the pause before it a try has to last to be no failure."""
@@ -126,7 +135,7 @@ class Loop:
             if alone and began >= alone_from:
                 self._watch_one_serve(ticker)
                 lasted = monotonic() - began
-                pause = SHORTEST if lasted >= WORTH * pause else min(2 * pause, LONGEST)
+                pause = SHORTEST if lasted >= WORTH * pause else min(GROWTH * pause, LONGEST)
                 alone_from = began + lasted + pause
             else:
                 until = min(ticker.next, alone_from) if alone else ticker.next
@@ -151,27 +160,20 @@ class Loop:
             return self._receive()
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
-        """Have a thread take and serve, until this is to stop or others wait for a slow client."""
+        """Have a thread take and serve, until this is to stop or others wait for clients that are not quick."""
         stint = _Stint(self)
         self._executor.run(stint.run)
-        seen, looks, delayed = -1, 0, None
+        impatience, calm_looks = _Impatience(stint), 0
         try:
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
-                if looks >= CALM:
+                if calm_looks >= CALM:
                     self._sleep(stint, ticker)
-                    looks = 0
-                self._alarm.wait(min(QUICK, ticker.next - monotonic()))
-                if not stint.busy:
-                    seen, looks = -1, looks + 1
-                elif stint.served != seen:
-                    seen, looks, delayed = stint.served, 0, None
-                elif self._look.poll(0):
-                    # What it waits for a core is not the client's doing, and more threads would wait for it,
-                    # too.
-                    before, delayed = delayed, _delay(stint.thread)
-                    if before is not None and delayed - before < QUICK / 2:
-                        break
+                    calm_looks = 0
+                self._alarm.wait(min(LOOK, ticker.next - monotonic()))
+                calm_looks = 0 if stint.busy else calm_looks + 1
+                if impatience.grows(waiting=stint.busy and bool(self._look.poll(0))):
+                    break
         finally:
             stint.ended = True
             if not stint.busy:
@@ -215,6 +217,41 @@ class _Stint:
         finally:
             self.ended = True
             alarm.wake()
+
+
+class _Impatience:
+    """What is remembered from look to look at a thread that serves alone, while others wait."""
+
+    def __init__(self, stint: _Stint) -> None:
+        self._stint = stint
+        self._began: tuple[float, int, float] | None = None  # the window: time, clients served, wait for a core
+        self._served = -1  # at the last look
+        self._delay: float | None = None  # the thread's wait for a core when one client was seen again
+
+    def grows(self, *, waiting: bool) -> bool:
+        """Return whether others have waited too long: for one client, or for each on average."""
+        if not waiting:
+            self._began, self._served, self._delay = None, -1, None
+            return False
+        served = self._stint.served
+        again, self._served = served == self._served, served
+        return self._for_one() if again else self._for_each(served)
+
+    def _for_one(self) -> bool:
+        delay, before = _delay(self._stint.thread), self._delay
+        self._delay = delay
+        return before is not None and delay - before < LOOK / 2
+
+    def _for_each(self, served: int) -> bool:
+        self._delay = None
+        now, began = monotonic(), self._began
+        if began is not None and now - began[0] < WINDOW:
+            return False
+        delay = _delay(self._stint.thread)
+        self._began = now, served, delay
+        if began is None:
+            return False
+        return now - began[0] - (delay - began[2]) > SHORT * (served - began[1])
 
 
 class _Ticker:

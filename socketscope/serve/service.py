@@ -99,7 +99,7 @@ class Service(ABC):
         _all.add(self)
 
     def begin(self) -> None:
-        """Make what is of this process alone: a child has none of its parent's threads, clients and held locks."""
+        """Make what is this process' own: a child has none of its parent's threads and held locks."""
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = threading.Lock()
         self.threads = None if self._make_threads is None else self._make_threads()

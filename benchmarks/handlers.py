@@ -1,0 +1,102 @@
+"""An echo whose handler does something first: `python -m benchmarks.handlers LIBRARY URL WORK`.
+
+LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs. WORK is
+one of `WORK`. Nothing of the process is tuned, and the library's metrics go nowhere.
+"""
+
+import hashlib
+import importlib
+import random
+import socketserver
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+_NOISE = random.Random(0).randbytes(1 << 22)
+
+
+def _sleep(seconds: float) -> Callable[[], None]:
+    return lambda: time.sleep(seconds)
+
+
+def _hash(seconds: float) -> Callable[[], None]:
+    began, rounds = time.perf_counter(), 20_000
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
+    wanted = max(1, int(rounds * seconds / (time.perf_counter() - began)))
+    return lambda: void(hashlib.pbkdf2_hmac("sha256", b"password", b"salt", wanted))
+
+
+def _compute(seconds: float) -> Callable[[], None]:
+    def count(to: int) -> None:
+        while to:
+            to -= 1
+
+    began = time.perf_counter()
+    count(1_000_000)
+    wanted = max(1, int(1_000_000 * seconds / (time.perf_counter() - began)))
+    return lambda: count(wanted)
+
+
+def void(_: object) -> None:
+    """Do nothing with a result."""
+
+
+def _mix() -> Callable[[], None]:
+    choices = [lambda: None] * 7 + [_sleep(0.05), _hash(0.001), _compute(0.001)]
+    picked = random.Random(1)
+    return lambda: picked.choice(choices)()
+
+
+def _beside_compression() -> Callable[[], None]:
+    def compress() -> None:
+        while True:
+            zlib.compress(_NOISE, 6)
+
+    threading.Thread(target=compress, daemon=True).start()
+    return _sleep(0.05)
+
+
+WORK: dict[str, Callable[[], Callable[[], None]]] = {
+    "nothing": lambda: lambda: None,
+    "sleep-50ms": lambda: _sleep(0.05),
+    "sleep-50ms-beside-zlib": _beside_compression,
+    "pbkdf2-1ms": lambda: _hash(0.001),
+    "pbkdf2-10ms": lambda: _hash(0.01),
+    "python-5ms": lambda: _compute(0.005),
+    "mix": _mix,
+}
+"""What a handler does, by name; made once, and done for each request."""
+
+
+def main(library: str, url: str, name: str) -> None:
+    """Serve until killed."""
+    work = WORK[name]()
+
+    class Lines(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            line = self.rfile.readline(8192)
+            work()
+            self.wfile.write(line)
+
+    class Datagrams(socketserver.DatagramRequestHandler):
+        def handle(self) -> None:
+            work()
+            self.wfile.write(self.rfile.read())
+
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    address: Any = rest if scheme == "unix" else (host, int(port))
+    kind = {"tcp": "ThreadingTCPServer", "udp": "ThreadingUDPServer", "unix": "ThreadingUnixStreamServer"}[
+        scheme
+    ]
+    base = getattr(importlib.import_module(library), kind)
+    settings = {"daemon_threads": True, "request_queue_size": 1024, "allow_reuse_address": scheme == "tcp"}
+    server: Any = type("Server", (base,), settings)
+    server(address, Datagrams if scheme == "udp" else Lines).serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
