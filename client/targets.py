@@ -26,7 +26,7 @@ class Target:
 
     Attributes:
         address: Its name is resolved for each connection, and one of its addresses is taken at random; where
-            that one refuses, the others are tried.
+            that one refuses, or is silent for its share of the time, the others are tried.
         tls: How to verify a ``tls://`` server.
     """
 
@@ -51,13 +51,16 @@ class Target:
         """
         until = loop.now() + CONNECT_TIMEOUT
         refusals: list[OSError] = []
-        for family, where in (yield from self._places(loop, random, until)):
+        places = yield from self._places(loop, random, until)
+        for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
+            # Who goes after the name was resolved leaves an address that is silent; the others need time too.
+            its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
             conversation = Conversation(socket.socket(family, kind), loop)
             try:
-                yield from conversation.open(where, until)
+                yield from conversation.open(where, its_end)
                 if self.tls is not None:
-                    yield from conversation.secure(self.tls, self.address.host, until)
+                    yield from conversation.secure(self.tls, self.address.host, its_end)
             except OSError as error:
                 conversation.close()
                 refusals.append(error)

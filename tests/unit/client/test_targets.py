@@ -71,6 +71,17 @@ def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
         connect(target)
 
 
+def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
+    monkeypatch.setattr("client.targets.CONNECT_TIMEOUT", 0.1)
+    target, (silent, second), _ = replicas
+    silent.listen(0)  # holds one who waits, and leaves all others without an answer
+    with socket.socket() as waiting:
+        waiting.connect(silent.getsockname())
+        for _ in range(10):
+            connect(target)
+    assert accepted(second) == 10
+
+
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
 def test_a_name_that_is_none_is_one_kind_of_error(host):
     with pytest.raises(socket.gaierror):

@@ -1,0 +1,101 @@
+"""Servers that come, go and die beside others, under load; each test comes back to one server.
+
+With `REPLICA_ROUNDS=10 pytest --log-cli-level=INFO` each is tried ten times, and has a line for each time.
+"""
+
+import itertools
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from .conftest import Stack, wait_for
+
+log = logging.getLogger(__name__)
+
+ROUNDS = int(os.environ.get("REPLICA_ROUNDS", "1"))
+PAGED = 30.0
+"""Seconds within which the death of a server must be told."""
+LINGERS = 30
+"""Seconds for which Prometheus may still ask at the address of a server that stopped, and longer."""
+
+LOAD = (
+    "replay", "client/scripts", "--target", "tcp://server:21567", "--users", "32", "--rate", "50",
+    "--duration", "45s", "--summary", "json", "--fail-on", "errors > 100%",
+)  # fmt: skip
+"""Beside the demo's own client, and longer than the servers come and go."""
+
+
+@pytest.fixture
+def quiet(stack: Stack) -> Iterator[Stack]:
+    """The stack when nothing is told, with one server before and after."""
+    wait_for(
+        lambda: serving(stack) == 1 and not stack.query("ALERTS"), "one server and no alert", seconds=120
+    )
+    yield stack
+    stack.scale(1)
+
+
+def test_three_servers_are_all_scraped_and_all_get_traffic(quiet: Stack):
+    quiet.scale(3)
+    wait_for(lambda: serving(quiet) == 3, "three targets are up")
+    busy = "count(rate(socketserver_connections_accepted_total[6s]) > 0)"
+    wait_for(lambda: quiet.value(busy) == 3, "each has traffic")
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_from_one_to_three_and_back_nobody_notices(quiet: Stack, number: int):
+    first = published(quiet)
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        playing = beside.submit(quiet.run_beside, "client", *LOAD)
+        quiet.scale(3)
+        wait_for(lambda: serving(quiet) == 3, "three targets are up")
+        quiet.scale(1)
+        scaled = time.monotonic() - began
+        assert not playing.done()
+        time.sleep(LINGERS)
+        summary = json.loads(playing.result())
+    told = quiet.query(f"count_over_time(ALERTS{{alertstate='firing'}}[{time.monotonic() - began:.0f}s])")
+    failed = {outcome: count for outcome, count in summary["outcomes"].items() if outcome != "ok" and count}
+    log.info("%d: %.1f s, failed %s of %d, told %s", number + 1, scaled, failed, summary["attempted"], told)
+    assert published(quiet) == first
+    assert summary["attempted"] > 1000
+    assert not failed
+    assert quiet.value('sum(replay_exchanges_total{outcome!="ok"})') == 0
+    assert told == []
+    assert serving(quiet) == 1
+
+
+def test_the_death_of_one_of_three_is_told_until_it_is_back(quiet: Stack):
+    quiet.scale(3)
+    for number, service in zip(range(ROUNDS), itertools.cycle(["replica", "server"])):
+        wait_for(lambda: serving(quiet) == 3 and not quiet.query("ALERTS"), "three and no alert", seconds=120)
+        victim = quiet.containers(service)[0]
+        subprocess.run(["docker", "kill", victim], check=True, capture_output=True)
+        died = time.monotonic()
+        told = wait_for(lambda: quiet.query('ALERTS{alertstate="firing"}'), "it is told", seconds=PAGED)
+        after = time.monotonic() - died
+        assert [alert["metric"]["alertname"] for alert in told] == ["ReplicaDown"]
+        quiet.scale(3)
+        back = time.monotonic()
+        wait_for(lambda: not quiet.query("ALERTS"), "it is told no longer")
+        known = time.monotonic() - back
+        log.info(
+            "%d: a %s, told after %.1f s, and %.1f s after it was back", number + 1, service, after, known
+        )
+
+
+def serving(stack: Stack) -> float:
+    return stack.value('count(up{job="server"} == 1)')
+
+
+def published(stack: Stack) -> tuple[str, int, int]:
+    """Return the container that has the published ports, and where they are."""
+    (container,) = stack.containers("server")
+    return container[:12], stack.port("server", 21567), stack.port("server", 9464)
