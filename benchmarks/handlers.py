@@ -1,7 +1,7 @@
 """An echo whose handler does something first: `python -m benchmarks.handlers LIBRARY URL WORK`.
 
-LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs. WORK is
-one of `WORK`. Nothing of the process is tuned, and the library's metrics go nowhere.
+LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs.
+WORK is one of `WORK`. Nothing of the process is tuned, and the library's metrics go nowhere.
 """
 
 import hashlib
@@ -13,20 +13,25 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _NOISE = random.Random(0).randbytes(1 << 22)
 
 
 def _sleep(seconds: float) -> Callable[[], None]:
-    return lambda: time.sleep(seconds)
+    return partial(time.sleep, seconds)
 
 
 def _hash(seconds: float) -> Callable[[], None]:
     began, rounds = time.perf_counter(), 20_000
     hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
     wanted = max(1, int(rounds * seconds / (time.perf_counter() - began)))
-    return lambda: void(hashlib.pbkdf2_hmac("sha256", b"password", b"salt", wanted))
+
+    def work() -> None:
+        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", wanted)
+
+    return work
 
 
 def _compute(seconds: float) -> Callable[[], None]:
@@ -37,11 +42,7 @@ def _compute(seconds: float) -> Callable[[], None]:
     began = time.perf_counter()
     count(1_000_000)
     wanted = max(1, int(1_000_000 * seconds / (time.perf_counter() - began)))
-    return lambda: count(wanted)
-
-
-def void(_: object) -> None:
-    """Do nothing with a result."""
+    return partial(count, wanted)
 
 
 def _mix() -> Callable[[], None]:

@@ -2,13 +2,13 @@
 
 One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
 faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client does.
-Whether clients are quick shows while others wait: with one of them for some `LOOK`, or for `SHORT` each on average,
-they are not. Then each client is handed to a thread of its own, as the standard library does it, and after a
-pause a thread tries to serve alone again. A try that fails soon makes the next pause longer, from `SHORTEST` up
-to `LONGEST`. Why a client takes long does not matter, be it that its handler sleeps, waits for somebody,
-computes, or does not get the interpreter; only what the thread has waited for a core is not counted, as more
-threads would wait for it, too. So the judgement costs a server of slow clients some milliseconds each
-`LONGEST`, and a server of quick ones nothing.
+Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or with
+each for more than `SHORT` on average, they are not. Then each client is handed to a thread of its own, as the
+standard library does it, and after a pause a thread tries to serve alone again. A try that fails soon makes
+the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does not matter, be it that its
+handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread has waited
+for a core is not counted, as more threads would wait for it, too. So the judgement costs a server of slow
+clients some milliseconds each `LONGEST`, and a server of quick ones nothing.
 """
 
 import errno
@@ -160,7 +160,7 @@ class Loop:
             return self._receive()
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
-        """Have a thread take and serve, until this is to stop or others wait for clients that are not quick."""
+        """Have a thread take and serve, until this is to stop or others wait for slow clients."""
         stint = _Stint(self)
         self._executor.run(stint.run)
         impatience, calm_looks = _Impatience(stint), 0
@@ -224,7 +224,8 @@ class _Impatience:
 
     def __init__(self, stint: _Stint) -> None:
         self._stint = stint
-        self._began: tuple[float, int, float] | None = None  # the window: time, clients served, wait for a core
+        # Of the window: time, clients served, and for how long the thread had waited for a core.
+        self._began: tuple[float, int, float] | None = None
         self._served = -1  # at the last look
         self._delay: float | None = None  # the thread's wait for a core when one client was seen again
 

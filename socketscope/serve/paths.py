@@ -23,12 +23,12 @@ class Held:
         self._process = os.getpid()
         self._lock = lock
 
-    def release(self) -> None:
-        """Remove the path, so that nobody finds it, if it is still the same and this process bound it."""
+    def release(self, *, remove: bool) -> None:
+        """Give the lock back; remove the path, unless another process bound it or it is another by now."""
         if self._lock < 0:
             return
         lock, self._lock = self._lock, -1
-        if os.getpid() == self._process and self._identity is not None:
+        if remove and os.getpid() == self._process and self._identity is not None:
             if _identity(self._path) == self._identity:
                 with suppress(OSError):
                     os.unlink(self._path)  # noqa: PTH108 - a path may be bytes

@@ -184,10 +184,11 @@ class Service(ABC):
         self.draining = True
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         waits = getattr(server, "block_on_close", True)
-        closing = Once(close_listener)
+        closing, shared = Once(close_listener), self._is_shared()
         try:
-            if self._has_served:
+            if self._has_served and not shared:
                 self._empty_queue(server)
+            self._has_served = False
             if self.closes_first:
                 closing()
             if waits:
@@ -196,19 +197,16 @@ class Service(ABC):
             self.look()
             closing()
             if self.held is not None:
-                self.held.release()
+                self.held.release(remove=not shared)
             view_of(self.options.registry).retire(self)
             if self.threads is not None:
                 self.threads.close()
 
     def _empty_queue(self, server: Any) -> None:
-        """Serve who has come before this, unless others share the listener: then they do."""
-        self._has_served = False
-        if self._is_shared():
-            return
+        """Serve who has come before this; where others share the listener, they do."""
         began = monotonic()
         if self.held is not None:
-            self.held.release()
+            self.held.release(remove=True)
         stopped = queue.stop_arrivals(self.listener)
         executor = self.threads or _Inline()
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
