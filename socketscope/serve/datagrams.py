@@ -107,10 +107,11 @@ class DatagramService(Service):
         self.totals.lost = max(self.totals.lost, queue.lost(self.listener))
 
     def drain(self) -> int:
-        """Return when no handler runs, or how many still do at `drain_by`."""
-        while self.totals.open and monotonic() < self.drain_by:
+        """Return when no other handler runs, or how many still do at `drain_by`."""
+        own = isinstance(current.get(), Datagram)
+        while (others := self.totals.open - own) > 0 and monotonic() < self.drain_by:
             sleep(LOOK)
-        return self.totals.open
+        return max(others, 0)
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)

@@ -254,8 +254,8 @@ class StreamService(Service):
         """Return when no connection is open, or how many had to be forced at `drain_by`."""
         began = monotonic()
         limits, shut = self.options.limits, set()
-        while self.totals.records and (now := monotonic()) < self.drain_by:
-            for record in self._records():
+        while (records := self._records()) and (now := monotonic()) < self.drain_by:
+            for record in records:
                 silent_since = max(record.accepted_at, began)
                 if record not in shut and record.idle(now - silent_since, limits.drain_grace):
                     shut.add(record)
@@ -266,7 +266,7 @@ class StreamService(Service):
             record.fail("forced")
             hang_up(record, socket.SHUT_RDWR)
         give_up_at = monotonic() + FORCE_GRACE
-        while self.totals.records and monotonic() < give_up_at:
+        while self._records() and monotonic() < give_up_at:
             sleep(LOOK)
         for record in self._records():
             # Its handler does not look at its socket; it ends with the process.
@@ -275,8 +275,10 @@ class StreamService(Service):
         return len(forced)
 
     def _records(self) -> list[Record]:
+        """Return those of all connections, but for the one that this thread serves."""
+        own = current.get()
         with self.capacity.lock:
-            return list(self.totals.records)
+            return [record for record in self.totals.records if record is not own]
 
     def _refuse(self, server: Any, request: Any) -> None:
         self.totals.reject("capacity")
