@@ -35,12 +35,12 @@ class LineWriter:
         dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
     """
 
-    def __init__(self, descriptor: int, digest: Callable[[], list[bytes]]) -> None:
+    def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
         """Start writing.
 
         Args:
             descriptor: Where to; what it stands for now, and only the writer's thread ever blocks on it.
-            digest: Asked regularly for further lines.
+            digest: Asked regularly for further lines, and told how many were dropped.
         """
         self.written = 0
         self.dropped = 0
@@ -80,7 +80,7 @@ class LineWriter:
         os.close(self._descriptor)
 
     def _write_all(self) -> None:
-        for line in self._digest():
+        for line in self._digest(self.dropped):
             self.put(line)
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
