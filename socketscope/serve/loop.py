@@ -69,10 +69,13 @@ class Call:
         with suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until called, at most so many seconds."""
-        if self._poll.poll(max(seconds, 0) * 1000):
+    def wait(self, seconds: float) -> bool:
+        """Wait until called, at most so many seconds; return whether it was."""
+        called = bool(self._poll.poll(max(seconds, 0) * 1000))
+        if called:
             self.clear()
+        return called
+
 
 class Loop:
     """Takes clients until stopped.
@@ -158,7 +161,8 @@ class Loop:
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
                 if looks >= CALM:
-                    self._sleep(stint, ticker)
+                    if not self._sleep(stint, ticker):
+                        continue
                     looks = 0
                 self._alarm.wait(min(QUICK, ticker.next - monotonic()))
                 if not stint.busy:
@@ -180,12 +184,13 @@ class Loop:
                     self._taking.release()
             self._call.clear()
 
-    def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> None:
+    def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> bool:
+        """Wait until the thread has a client, or for the next tick; return whether it has."""
         stint.wakes_when_busy = True
         # Who became busy before it saw the flag is seen here.
-        if not stint.busy and not self.stopping:
-            self._alarm.wait(ticker.next - monotonic())
+        woken = stint.busy or self.stopping or self._alarm.wait(ticker.next - monotonic())
         stint.wakes_when_busy = False
+        return woken
 
 
 class _Stint:

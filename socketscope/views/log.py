@@ -105,6 +105,7 @@ class Log:
         if LEVELS.index(level) >= self._least:
             with self._repeats_lock:
                 self._repeats[event, level, tuple(fields.items())] += 1
+            self.writer.wake()
 
     def close(self) -> None:
         """Write what is left, within bounds."""
