@@ -100,6 +100,7 @@ class Loop:
         self._call, self._alarm = Call(), Call()
         self._arrivals = select.poll()
         self._arrivals.register(listener, select.POLLIN)
+        self._stint: _Stint | None = None
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
         self._arrivals.register(self._call.descriptor, select.POLLIN)
@@ -108,6 +109,12 @@ class Loop:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
         self._call.wake()
         self._alarm.wake()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a thread of the executor waits for a client."""
+        stint = self._stint
+        return stint is not None and not stint.busy and not stint.ended
 
     def run(self, interval: float, tick: Callable[[], None], *, alone: bool) -> None:
         """Take clients until `stopping`.
@@ -154,7 +161,7 @@ class Loop:
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
         """Have a thread take and serve, until this is to stop or others wait for a slow client."""
-        stint = _Stint(self)
+        self._stint = stint = _Stint(self)
         self._executor.run(stint.run)
         seen, looks, delayed = -1, 0, None
         try:

@@ -227,7 +227,11 @@ class Service(ABC):
     @property
     def thread_counts(self) -> tuple[int, int]:
         """How many threads are idle and busy."""
-        return (0, 0) if self.threads is None else self.threads.counts
+        if self.threads is None:
+            return 0, 0
+        idle, busy = self.threads.counts
+        waits = (loop := self._loop) is not None and loop.waits
+        return idle + waits, max(busy - waits, 0)
 
     # What differs between connections and datagrams
 
