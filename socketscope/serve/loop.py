@@ -84,18 +84,26 @@ class Loop:
         stopping: Whether it is to end; `wake` has it looked at.
     """
 
-    def __init__(self, listener: Any, receive: Callable[[], Job | None], executor: Executor) -> None:
+    def __init__(
+        self,
+        listener: Any,
+        receive: Callable[[], Job | None],
+        executor: Executor,
+        hand: Callable[[Job], None],
+    ) -> None:
         """Begin.
 
         Args:
             listener: What has a descriptor that is readable while a client waits.
             receive: Takes a client who waits and returns what serves it, or None where there is nothing to
                 serve.
-            executor: What clients are handed to.
+            executor: Whose thread takes and serves while clients are quick.
+            hand: Has a client served by another thread.
         """
         self.stopping = False
         self._receive = receive
         self._executor = executor
+        self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client or takes one
         self._call, self._alarm = Call(), Call()
         self._arrivals = select.poll()
@@ -125,22 +133,28 @@ class Loop:
             alone: Whether a thread of the executor may take and serve while clients are quick.
 
         Raises:
-            RuntimeError: There is no thread, and none can be started.
+            RuntimeError: Not one thread can be started.
         """
         pause, alone_from = SHORTEST, 0.0
+        has_served = False
         ticker = _Ticker(interval, tick)
         while not self.stopping:
             ticker.tick_if_due()
             began = monotonic()
             if alone and began >= alone_from:
-                self._watch_one_serve(ticker)
+                try:
+                    self._watch_one_serve(ticker)
+                except (RuntimeError, MemoryError):  # no thread can be started
+                    if not has_served:
+                        raise
+                has_served = True
                 lasted = monotonic() - began
                 pause = SHORTEST if lasted >= WORTH * pause else min(2 * pause, LONGEST)
                 alone_from = began + lasted + pause
             else:
                 until = min(ticker.next, alone_from) if alone else ticker.next
                 if (job := self._take(until - began)) is not None:
-                    self._executor.run(job)
+                    self._hand(job)
 
     def take(self) -> Job | None:
         """Take a client, if one waits."""
@@ -161,8 +175,9 @@ class Loop:
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
         """Have a thread take and serve, until this is to stop or others wait for a slow client."""
-        self._stint = stint = _Stint(self)
+        stint = _Stint(self)
         self._executor.run(stint.run)
+        self._stint = stint
         seen, looks, delayed = -1, 0, None
         try:
             while not self.stopping and not stint.ended:

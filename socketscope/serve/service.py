@@ -30,7 +30,7 @@ from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
 
 ACCEPT_PAUSE = 0.1
-"""Seconds without accepting after the kernel had no descriptor or no memory for a connection."""
+"""Seconds without accepting after the kernel had no descriptor, no memory or no thread for a connection."""
 
 UNSTOPPED = 1.0
 """Seconds for which the queue is served at the end where the kernel cannot keep new clients out of it."""
@@ -95,7 +95,7 @@ class Service(ABC):
         if isinstance(server, socketserver.ThreadingMixIn):
             name = f"{kind}-worker"
             if options.threads == "elastic":
-                self.threads = Elastic(name)
+                self.threads = Elastic(name, partial(self.note_accept_error, "other"))
             else:
                 self.threads = PerClient(name, daemon=server.daemon_threads)
 
@@ -135,7 +135,9 @@ class Service(ABC):
             self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
-            self._loop = loop = Loop(server, partial(self.receive, server), self.threads or _Inline())
+            self._loop = loop = Loop(
+                server, partial(self.receive, server), self.threads or _Inline(), self._hand
+            )
             loop.stopping = self._stopping
             self._has_served = True
             self.serving.set()
@@ -170,7 +172,7 @@ class Service(ABC):
         self._find_hooks(server)
         self.show(server)
         if (job := self.receive(server)) is not None:
-            (self.threads or _Inline()).run(job)
+            self._hand(job)
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
@@ -205,13 +207,26 @@ class Service(ABC):
         if self.held is not None:
             self.held.release()
         stopped = queue.stop_arrivals(self.listener)
-        executor = self.threads or _Inline()
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
             elif (job := self.receive(server)) is not None:
+                self._hand(job)
+
+    def _hand(self, job: Job) -> None:
+        """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
+        executor = self.threads or _Inline()
+        while True:
+            try:
                 executor.run(job)
+            except (RuntimeError, MemoryError):
+                self.note_accept_error("other")
+                if self._stopping or monotonic() >= self.drain_by:
+                    return
+                sleep(ACCEPT_PAUSE)
+            else:
+                return
 
     def _is_shared(self) -> bool:
         try:

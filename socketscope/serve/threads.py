@@ -54,8 +54,15 @@ class PerClient:
 class Elastic:
     """Threads that serve one client after the other: as many as there are clients at once, and a few more."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, missed: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            name: Of the threads.
+            missed: Called where a job has to wait, since no thread can be started for it.
+        """
         self._name = name
+        self._missed = missed
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []  # who became idle last has the next job
         self._alive = 0
@@ -91,6 +98,7 @@ class Elastic:
                 self._pending.append(job)
                 if self._idle:  # it became so meanwhile, and knows nothing of this job
                     self._idle.pop().give(self._pending.popleft())
+            self._missed()
 
     def close(self) -> None:
         """Let threads without work leave; those that serve do so when they are done."""
