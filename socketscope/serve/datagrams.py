@@ -107,6 +107,9 @@ class DatagramService(Service):
         """Ask the kernel how many datagrams it dropped."""
         self.totals.lost = max(self.totals.lost, queue.lost(self.listener))
 
+    def release_idle(self, since: float) -> None:
+        """Do nothing: a datagram that is served is not idle."""
+
     def drain(self) -> int:
         """Return when no handler runs, or how many still do at `drain_by`."""
         while self.totals.open and monotonic() < self.drain_by:

@@ -213,6 +213,8 @@ class Service(ABC):
                     break
             elif (job := self.receive(server)) is not None:
                 self._hand(job)
+            else:
+                self.release_idle(began)  # it may be for want of their room
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
@@ -260,6 +262,10 @@ class Service(ABC):
     @abstractmethod
     def drain(self) -> int:
         """Return when nothing is being served: how much had to be forced at `drain_by`."""
+
+    @abstractmethod
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing, on a stop that began then."""
 
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
