@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from .process import PATIENCE, ROOT, read_all, serving, wait_for
 
@@ -203,3 +204,27 @@ def test_datagrams_that_came_before_the_stop_are_answered():
             answers = {client.recv(100) for _ in range(20)}
         assert answers == {b"%d" % number for number in range(20)}
         assert server.wait() == 0
+
+
+def test_datagrams_that_the_kernel_drops_are_counted():
+    with serving(listen=("udp://127.0.0.1:0",)) as server:
+        assert server.metric("socketserver_datagrams_lost_total", listener="udp") == 0
+        server.signal(signal.SIGSTOP)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for _ in range(500):
+                client.sendto(b"x" * 8000, server.address("udp"))
+        server.signal(signal.SIGCONT)
+
+        def lost_and_served() -> tuple[float, float]:
+            page = server.get("/metrics").decode()
+            families = {f.name: f for f in text_string_to_metric_families(page)}
+            return tuple(
+                sum(sample.value for sample in families[name].samples)
+                for name in ("socketserver_datagrams_lost", "socketserver_datagrams")
+            )
+
+        wait_for(lambda: sum(lost_and_served()) == 500, "each is lost or dealt with")
+        lost, dealt_with = lost_and_served()
+        assert lost > 0
+        assert dealt_with > 0
+        assert server.stop() == 0
