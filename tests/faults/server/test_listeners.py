@@ -215,13 +215,13 @@ def test_datagrams_that_the_kernel_drops_are_counted():
                 client.sendto(b"x" * 8000, server.address("udp"))
         server.signal(signal.SIGCONT)
 
-        def lost_and_served() -> tuple[float, float]:
+        def lost_and_served() -> list[float]:
             page = server.get("/metrics").decode()
             families = {f.name: f for f in text_string_to_metric_families(page)}
-            return tuple(
+            return [
                 sum(sample.value for sample in families[name].samples)
                 for name in ("socketserver_datagrams_lost", "socketserver_datagrams")
-            )
+            ]
 
         wait_for(lambda: sum(lost_and_served()) == 500, "each is lost or dealt with")
         lost, dealt_with = lost_and_served()
