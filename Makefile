@@ -25,10 +25,11 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
-check: .venv/.ready ## lint, format, types
+check: .venv/.ready ## lint, format, types, who imports whom
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
+	$(VENV)/lint-imports --no-logo
 
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)

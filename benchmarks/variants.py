@@ -4,76 +4,76 @@ They show what each part costs, and are no way to run the server: `off`, for ins
 They reach into `socketscope`, and follow its changes.
 """
 
-import math
-import socket
 import sys
 from contextlib import suppress
+from contextvars import Context
+from functools import partial
 from typing import Any
 
-from server import cli, listeners
-from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
+from server import cli
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import set_kernel_timeout
 from socketscope.observe.totals import StreamTotals
-from socketscope.serve.base import ObservedServer, Received
-from socketscope.serve.streams import ObservedStreamServer
+from socketscope.serve import mixin
+from socketscope.serve.datagrams import DatagramService
+from socketscope.serve.options import Options
+from socketscope.serve.streams import StreamService
+from socketscope.serve.threads import Job
 
 REPLY = b"[Thu Jan  1 00:00:00 1970] hello world\r\n"
 
 
-class _Recordless(ObservedServer):
+class Recordless(StreamService):
     """Keeps no record: nothing is counted, timed, limited or logged."""
 
-    def _admit(self, received: Received) -> bool:  # noqa: ARG002 - the base's signature
-        return True
+    def receive(self, server: Any) -> Job | None:
+        """Accept a client who waits."""
+        try:
+            request, client_address = server.get_request()
+        except OSError as error:
+            self.note_not_taken(error)
+            return None
+        return partial(Context().run, self._answer, server, request, client_address)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Run the handler."""
-        try:  # noqa: SIM105 - as what it is compared with
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # the measurement has ended
-        self.shutdown_request(request)
+    def _answer(self, server: Any, request: Any, client_address: Any) -> None:
+        _handle(server, request, client_address)
+        server.shutdown_request(request)
 
 
-class Unobserved(_Recordless):
+def _handle(server: Any, request: Any, client_address: Any) -> None:
+    with suppress(OSError):  # the measurement has ended
+        server.RequestHandlerClass(request, client_address, server)
+
+
+class Unobserved(Recordless):
     """Hands out plain sockets, and keeps no record."""
 
-    _keeps = False
-
-    def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve from a plain listener."""
-        self.socket = socket.socket(fileno=self.socket.detach())
-        self._keeps = getattr(self.RequestHandlerClass, "keep_alive", False)
-        super().serve_forever(poll_interval)
-
-    def _admit(self, received: Received) -> bool:
-        if self._keeps:
-            # It inherits the listener's, which would end it where its client is silent for that long.
-            set_kernel_timeout(received[0], socket.SO_RCVTIMEO, math.inf)
-        return True
+    def show(self, server: Any) -> None:
+        """Leave the listener as the standard library made it, and show nothing."""
+        self.listener = server.socket
 
 
 class Accepting(Unobserved):
     """Calls no handler: one receive, and a constant reply."""
 
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
-        """Answer."""
-        request.recv(512)
-        request.send(REPLY)
+    def _answer(self, server: Any, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's
+        with suppress(OSError):
+            request.recv(512)
+            request.send(REPLY)
+        server.shutdown_request(request)
 
 
-class Uncounted(ObservedStreamServer):
+class Uncounted(StreamService):
     """Keeps a record of each connection, holds it to its deadlines, and counts nothing."""
 
-    def prepare(self) -> None:
-        """Have totals that count nothing."""
-        super().prepare()
-        self.totals = _NoTotals(self.capacity, {})
+    def __init__(self, server: Any, options: Options, kind: str) -> None:
+        super().__init__(server, options, kind)
+        # Its deadlines look at what is open in the same totals.
+        self.totals.__class__ = _Uncounting
 
 
-class _NoTotals(StreamTotals):
-    def accept(self) -> bool:
+class _Uncounting(StreamTotals):
+    def accept(self, record: Record) -> bool:
+        self.records[record] = None
         return True
 
     def add(self, record: Record) -> None:
@@ -81,28 +81,36 @@ class _NoTotals(StreamTotals):
 
     def close(self, record: Record, now: float) -> bool:  # noqa: ARG002 - the base's signature
         record.closed = True
+        self.records.pop(record, None)
         return True
 
 
-VARIANTS: dict[str, type] = {
-    "accept": Accepting,
-    "off": Unobserved,
-    "socket": _Recordless,
-    "record": Uncounted,
+class UnobservedDatagrams(DatagramService):
+    """Hands out the plain socket of datagrams, and counts none."""
+
+    def show(self, server: Any) -> None:
+        """Leave the listener as the standard library made it, and show nothing."""
+        self.listener = server.socket
+
+    def receive(self, server: Any) -> Job | None:
+        """Receive a datagram that waits."""
+        try:
+            request, client_address = server.get_request()
+        except OSError as error:
+            self.note_not_taken(error)
+            return None
+        return partial(Context().run, _handle, server, request, client_address)
+
+
+VARIANTS: dict[str, tuple[type[StreamService], type[DatagramService]]] = {
+    "accept": (Accepting, UnobservedDatagrams),
+    "off": (Unobserved, UnobservedDatagrams),
+    "socket": (Recordless, DatagramService),
+    "record": (Uncounted, DatagramService),
 }
 
 
-def _use(parts: type) -> None:
-    for kind, base in (
-        ("tcp", ThreadingTCPServer),
-        ("udp", ThreadingUDPServer),
-        ("unix", ThreadingUnixStreamServer),
-    ):
-        with suppress(TypeError):  # what records connections is no part of a datagram server
-            variant = type(base.__name__, (parts, base), {"__module__": base.__module__})
-            listeners._CLASSES[kind] = variant  # noqa: SLF001 - no option of the server's
-
-
 if __name__ == "__main__":
-    _use(VARIANTS[sys.argv.pop(1)])
+    streams, datagrams = VARIANTS[sys.argv.pop(1)]
+    vars(mixin).update(StreamService=streams, DatagramService=datagrams)
     cli.main()

@@ -85,7 +85,7 @@ def render_limits() -> str:
         [
             "# Limits",
             "",
-            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. Those of connections hold at the socket, so also for a handler that knows nothing of them; to it a passed deadline is a `TimeoutError`. A deadline may be late by a tenth of a second. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`).",
+            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. Those of connections hold at the socket, so also for a handler that knows nothing of them; to it a passed deadline is a `TimeoutError`. A deadline may be late by a tenth of a second. Of datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` hold. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`).",
             "",
             "| Limit | Unit | In the library | In the server | |",
             "|---|---|---|---|---|",
@@ -113,7 +113,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
         "accepting",
         "seconds",
         service.ACCEPT_PAUSE,
-        "Pause after the kernel had no descriptor or memory for a connection.",
+        "Pause after the kernel had no descriptor, memory or thread for a connection.",
     ),
     ("forcing", "seconds", streams.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),
     ("log", "bytes", log.MOST_BYTES, "Longest line; longer values are cut and say so."),

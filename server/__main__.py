@@ -3,8 +3,10 @@
 import os
 import signal
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+
 # Before anything that takes time is imported: who stops it this early loses nothing, nobody can be connected.
-for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+for _number in _STOP_SIGNALS:
     # nohup has the last one ignored, for good.
     if _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:
         signal.signal(_number, lambda *_: os._exit(0))
@@ -12,4 +14,9 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
 from server.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        # The interpreter's last act is to give every signal its default back, by which one kills.
+        for _number in _STOP_SIGNALS:
+            signal.signal(_number, signal.SIG_IGN)

@@ -93,14 +93,19 @@ def _switch_interval(text: str) -> float:
     return seconds
 
 
+def _deadline(text: str) -> float | None:
+    return None if text == "none" else parse_duration(text)
+
+
 _DURATION = _Parsed("duration", parse_duration)
+_DEADLINE = _Parsed("duration or none", _deadline)
 
 
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
     for field in reversed(dataclasses.fields(Limits)):
         default = field.metadata["program"]
-        option_type: click.ParamType[Any] = _DURATION
+        option_type: click.ParamType[Any]
         shown: Any = True
         if field.name == "when_full":
             option_type = click.Choice(["refuse", "queue"])
@@ -108,6 +113,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             option_type = click.IntRange(min=1)
         else:
             shown = format_duration(default)
+            option_type = _DURATION if field.type is float else _DEADLINE
         option = click.option(
             f"--{field.name.replace('_', '-')}",
             type=option_type,
@@ -211,8 +217,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         # A sandbox may not know of it.
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    # A stop from here on waits until the handlers of `run` can take it: clients may already be connecting.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    _leave_stops_to_run()
     servers: list[socketserver.BaseServer] = []
     for name, address in listeners:
         try:
@@ -229,6 +234,15 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
+
+
+def _leave_stops_to_run() -> None:
+    """Have a stop wait until the handlers of `run` can take it: clients may already be connecting."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    for number in STOP_SIGNALS:
+        # One that comes when `run` has given these back asks for what has been done.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:

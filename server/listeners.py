@@ -66,7 +66,8 @@ def bind(
         ValueError: The metrics have no room in the registry.
     """
     streams = address.scheme in STREAMS
-    settings = {"request_queue_size": backlog} if streams else {"max_packet_size": LARGEST_DATAGRAM}
+    settings: dict[str, Any] = {"daemon_threads": True}  # what a stop has forced does not keep the process
+    settings |= {"request_queue_size": backlog} if streams else {"max_packet_size": LARGEST_DATAGRAM}
     options = {"listener": name, "threads": threads}
     base = _CLASSES[address.scheme]
     listener: Any = types.new_class("Listener", (base,), options, lambda body: body.update(settings))

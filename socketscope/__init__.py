@@ -5,8 +5,6 @@ object observed by `observe`; its connections are counted, timed, limited and dr
 they are. `run` adds the endpoint, the log and the signals of a program.
 """
 
-__version__ = "0.1.0"
-
 from socketscope.limits import Limits
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.running import run
@@ -19,6 +17,7 @@ from socketscope.serve.classes import (
 )
 from socketscope.serve.mixin import ThreadingMixIn
 from socketscope.serve.observing import is_draining, observe
+from socketscope.version import __version__
 
 __all__ = [
     "Limits",
@@ -29,6 +28,7 @@ __all__ = [
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
     "ThreadingUnixStreamServer",
+    "__version__",
     "is_draining",
     "observe",
     "run",

@@ -26,7 +26,10 @@ FORCED = 3
 """What `run` returns when something had to be forced."""
 
 _LOOK = 0.1
-"""Seconds between looks for a server that has ended by itself."""
+"""Seconds between looks at servers that start or end."""
+
+_REST = 1.0
+"""Longest wait between two looks at servers that serve; one that ends wakes who waits."""
 
 
 def run(
@@ -78,11 +81,11 @@ def run(
                     service.name: listening_on(server, service)
                     for server, service in zip(servers, services, strict=True)
                 }
-                with _serving(servers, services) as threads:
+                with _serving(servers, services, stop) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
                     while not stop.asked and all(thread.is_alive() for thread in threads):
-                        stop.wait(_LOOK)
+                        stop.wait(_REST)
                     forced = _drain(services, threads, limits, stop, output)
         finally:
             for server in servers:
@@ -126,7 +129,9 @@ def _endpoint(
 
 
 @contextmanager
-def _serving(servers: Sequence[BaseServer], services: Sequence[Service]) -> Iterator[list[threading.Thread]]:
+def _serving(
+    servers: Sequence[BaseServer], services: Sequence[Service], stop: Stop
+) -> Iterator[list[threading.Thread]]:
     failures: list[BaseException] = []
 
     def serve(server: BaseServer) -> None:
@@ -136,6 +141,7 @@ def _serving(servers: Sequence[BaseServer], services: Sequence[Service]) -> Iter
             failures.append(error)
         finally:
             server.server_close()
+            stop.wake()
 
     threads = [
         threading.Thread(target=serve, args=(server,), name=service.name)

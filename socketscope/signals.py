@@ -38,6 +38,10 @@ class Stop:
             self.asked, self._first = True, now
         elif now > self._first + INSISTENCE:
             self.insists = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Have who waits look again; safe from any thread and in a signal's handler."""
         with suppress(OSError):
             self._writer.send(b"\0")
 

@@ -106,6 +106,9 @@ class DatagramService(Service):
         """Ask the kernel how many datagrams it dropped."""
         self.totals.lost = max(self.totals.lost, queue.lost(self.listener))
 
+    def release_idle(self, since: float) -> None:
+        """Do nothing: a datagram that is served is not idle."""
+
     def drain(self) -> int:
         """Return when no other handler runs, or how many still do at `drain_by`."""
         own = isinstance(current.get(), Datagram)

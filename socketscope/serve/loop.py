@@ -54,8 +54,8 @@ shares the listener, took the client that it was told of."""
 class Executor(Protocol):
     """Does jobs, be it in another thread."""
 
-    def run(self, job: Job) -> None:
-        """Have a job done, which raises nothing."""
+    def run(self, job: Job) -> bool:
+        """Have a job done, which raises nothing; return whether at once."""
 
 
 class Call:
@@ -78,10 +78,12 @@ class Call:
         with suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until called, at most so many seconds."""
-        if self._poll.poll(max(seconds, 0) * 1000):
+    def wait(self, seconds: float) -> bool:
+        """Wait until called, at most so many seconds; return whether it was."""
+        called = bool(self._poll.poll(max(seconds, 0) * 1000))
+        if called:
             self.clear()
+        return called
 
 
 class Loop:
@@ -91,22 +93,31 @@ class Loop:
         stopping: Whether it is to end; `wake` has it looked at.
     """
 
-    def __init__(self, listener: Any, receive: Callable[[], Job | None], executor: Executor) -> None:
+    def __init__(
+        self,
+        listener: Any,
+        receive: Callable[[], Job | None],
+        executor: Executor,
+        hand: Callable[[Job], None],
+    ) -> None:
         """Begin.
 
         Args:
             listener: What has a descriptor that is readable while a client waits.
             receive: Takes a client who waits and returns what serves it, or None where there is nothing to
                 serve.
-            executor: What clients are handed to.
+            executor: Whose thread takes and serves while clients are quick.
+            hand: Has a client served by another thread.
         """
         self.stopping = False
         self._receive = receive
         self._executor = executor
+        self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client or takes one
         self._call, self._alarm = Call(), Call()
         self._arrivals = select.poll()
         self._arrivals.register(listener, select.POLLIN)
+        self._stint: _Stint | None = None
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
         self._arrivals.register(self._call.descriptor, select.POLLIN)
@@ -115,6 +126,12 @@ class Loop:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
         self._call.wake()
         self._alarm.wake()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a thread of the executor waits for a client."""
+        stint = self._stint
+        return stint is not None and not stint.busy and not stint.ended
 
     def run(self, interval: float, tick: Callable[[], None], *, alone: bool) -> None:
         """Take clients until `stopping`.
@@ -125,22 +142,28 @@ class Loop:
             alone: Whether a thread of the executor may take and serve while clients are quick.
 
         Raises:
-            RuntimeError: There is no thread, and none can be started.
+            RuntimeError: Not one thread can be started.
         """
         pause, alone_from = SHORTEST, 0.0
+        has_served = False
         ticker = _Ticker(interval, tick)
         while not self.stopping:
             ticker.tick_if_due()
             began = monotonic()
             if alone and began >= alone_from:
-                self._watch_one_serve(ticker)
+                try:
+                    self._watch_one_serve(ticker)
+                except (RuntimeError, MemoryError):  # no thread can be started
+                    if not has_served:
+                        raise
+                has_served = True
                 lasted = monotonic() - began
                 pause = SHORTEST if lasted >= WORTH * pause else min(GROWTH * pause, LONGEST)
                 alone_from = began + lasted + pause
             else:
                 until = min(ticker.next, alone_from) if alone else ticker.next
                 if (job := self._take(until - began)) is not None:
-                    self._executor.run(job)
+                    self._hand(job)
 
     def take(self) -> Job | None:
         """Take a client, if one waits."""
@@ -163,12 +186,14 @@ class Loop:
         """Have a thread take and serve, until this is to stop or others wait for slow clients."""
         stint = _Stint(self)
         self._executor.run(stint.run)
+        self._stint = stint
         impatience, calm_looks = _Impatience(stint), 0
         try:
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
                 if calm_looks >= CALM:
-                    self._sleep(stint, ticker)
+                    if not self._sleep(stint, ticker):
+                        continue
                     calm_looks = 0
                 self._alarm.wait(min(LOOK, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
@@ -183,12 +208,13 @@ class Loop:
                     self._taking.release()
             self._call.clear()
 
-    def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> None:
+    def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> bool:
+        """Wait until the thread has a client, or for the next tick; return whether it has."""
         stint.wakes_when_busy = True
         # Who became busy before it saw the flag is seen here.
-        if not stint.busy and not self.stopping:
-            self._alarm.wait(ticker.next - monotonic())
+        woken = stint.busy or self.stopping or self._alarm.wait(ticker.next - monotonic())
         stint.wakes_when_busy = False
+        return woken
 
 
 class _Stint:

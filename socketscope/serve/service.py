@@ -31,7 +31,7 @@ from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
 
 ACCEPT_PAUSE = 0.1
-"""Seconds without accepting after the kernel had no descriptor or no memory for a connection."""
+"""Seconds without accepting after the kernel had no descriptor, no memory or no thread for a connection."""
 
 UNSTOPPED = 1.0
 """Seconds for which the queue is served at the end where the kernel cannot keep new clients out of it."""
@@ -140,7 +140,9 @@ class Service(ABC):
             self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
-            self._loop = loop = Loop(server, partial(self.receive, server), self.threads or _Inline())
+            self._loop = loop = Loop(
+                server, partial(self.receive, server), self.threads or _Inline(), self._hand
+            )
             loop.stopping = self._stopping
             self._has_served = True
             self.serving.set()
@@ -175,7 +177,7 @@ class Service(ABC):
         self._find_hooks(server)
         self.show(server)
         if (job := self.receive(server)) is not None:
-            (self.threads or _Inline()).run(job)
+            self._hand(job)
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
@@ -208,13 +210,30 @@ class Service(ABC):
         if self.held is not None:
             self.held.release(remove=True)
         stopped = queue.stop_arrivals(self.listener)
-        executor = self.threads or _Inline()
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
             elif (job := self.receive(server)) is not None:
-                executor.run(job)
+                self._hand(job)
+            else:
+                self.release_idle(began)  # it may be for want of their room
+
+    def _hand(self, job: Job) -> None:
+        """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
+        executor = self.threads or _Inline()
+        while True:
+            try:
+                at_once = executor.run(job)
+            except (RuntimeError, MemoryError):
+                self.note_accept_error("other")
+                if self._stopping or monotonic() >= self.drain_by:
+                    return
+                sleep(ACCEPT_PAUSE)
+            else:
+                if not at_once:
+                    self.note_accept_error("other")
+                return
 
     def _is_shared(self) -> bool:
         try:
@@ -230,7 +249,11 @@ class Service(ABC):
     @property
     def thread_counts(self) -> tuple[int, int]:
         """How many threads are idle and busy."""
-        return (0, 0) if self.threads is None else self.threads.counts
+        if self.threads is None:
+            return 0, 0
+        idle, busy = self.threads.counts
+        waits = (loop := self._loop) is not None and loop.waits
+        return idle + waits, max(busy - waits, 0)
 
     # What differs between connections and datagrams
 
@@ -244,6 +267,10 @@ class Service(ABC):
     @abstractmethod
     def drain(self) -> int:
         """Return when nothing is being served: how much had to be forced at `drain_by`."""
+
+    @abstractmethod
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing, on a stop that began then."""
 
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
@@ -344,8 +371,9 @@ class Once:
 class _Inline:
     """Has a client served by the thread that took it: the standard library's servers without threads."""
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Job) -> bool:
         job()
+        return True
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:

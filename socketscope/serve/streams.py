@@ -50,6 +50,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
+        self._released: set[Record] = set()  # hung up on at a stop
         self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
 
     def show(self, server: Any) -> None:
@@ -253,14 +254,10 @@ class StreamService(Service):
     def drain(self) -> int:
         """Return when no connection is open, or how many had to be forced at `drain_by`."""
         began = monotonic()
-        limits, shut = self.options.limits, set()
-        while (records := self._records()) and (now := monotonic()) < self.drain_by:
-            for record in records:
-                silent_since = max(record.accepted_at, began)
-                if record not in shut and record.idle(now - silent_since, limits.drain_grace):
-                    shut.add(record)
-                    hang_up(record, socket.SHUT_RD)
+        while self._records() and monotonic() < self.drain_by:
+            self.release_idle(began)
             sleep(LOOK)
+        self._released.clear()
         forced = self._records()
         for record in forced:
             record.fail("forced")
@@ -273,6 +270,14 @@ class StreamService(Service):
             self._tell(record, self._close_record(record))
         self._linger.join(max(FULL_LOOK, self.drain_by - monotonic()))
         return len(forced)
+
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing, on a stop that began then."""
+        now, grace = monotonic(), self.options.limits.drain_grace
+        for record in self._records():
+            if record not in self._released and record.idle(now - max(record.accepted_at, since), grace):
+                self._released.add(record)
+                hang_up(record, socket.SHUT_RD)
 
     def _records(self) -> list[Record]:
         """Return those of all connections, but for the one that this thread serves."""

@@ -27,8 +27,8 @@ class PerClient:
         """How many threads are idle and busy."""
         return 0, len(self._busy)
 
-    def run(self, job: Job) -> None:
-        """Have a job done; it raises nothing.
+    def run(self, job: Job) -> bool:
+        """Have a job done at once, which raises nothing.
 
         Raises:
             RuntimeError: No thread can be started.
@@ -40,6 +40,7 @@ class PerClient:
         except BaseException:
             self._busy.discard(thread)
             raise
+        return True
 
     def close(self) -> None:
         """Let threads without work leave."""
@@ -68,8 +69,8 @@ class Elastic:
         idle = len(self._idle)
         return idle, max(self._alive - idle, 0)
 
-    def run(self, job: Job) -> None:
-        """Have a job done, by the next thread that is free where none can be started; it raises nothing.
+    def run(self, job: Job) -> bool:
+        """Have a job done, which raises nothing; return whether at once, or by the next thread that is free.
 
         Raises:
             RuntimeError: There is no thread, and none can be started.
@@ -80,7 +81,7 @@ class Elastic:
                 self._alive += 1
         if worker is not None:
             worker.give(job)
-            return
+            return True
         try:
             _Worker(self, self._name, job).start()
         except (RuntimeError, MemoryError):
@@ -91,6 +92,8 @@ class Elastic:
                 self._pending.append(job)
                 if self._idle:  # it became so meanwhile, and knows nothing of this job
                     self._idle.pop().give(self._pending.popleft())
+            return False
+        return True
 
     def close(self) -> None:
         """Let threads without work leave; those that serve do so when they are done."""

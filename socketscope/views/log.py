@@ -105,19 +105,20 @@ class Log:
         if LEVELS.index(level) >= self._least:
             with self._repeats_lock:
                 self._repeats[event, level, tuple(fields.items())] += 1
+            self.writer.wake()
 
     def close(self) -> None:
         """Write what is left, within bounds."""
         self._next_digest = 0.0
         self.writer.close()
 
-    def _digest(self) -> list[bytes]:
+    def _digest(self, lost: int) -> list[bytes]:
         """Return a line for each event that repeated."""
         if (now := time.monotonic()) < self._next_digest:
             return []
         with self._repeats_lock:
             repeats, self._repeats = self._repeats, Counter()
-        if dropped := self.writer.dropped - self._dropped_told:
+        if dropped := lost - self._dropped_told:
             self._dropped_told += dropped
             repeats["log_lines_dropped", "warning", ()] = dropped
         if repeats:

@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from socketscope import __version__
 from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
+from socketscope.version import __version__
 from socketscope.views import instruments
 from socketscope.views.families import counter, described, gauge, histogram, info
 from socketscope.views.log import Log

@@ -20,6 +20,12 @@ ROOM_OF_LONG = 16 << 20
 TICK = 0.05
 """Seconds between looks at the queue: a line is written well within 200 ms of its event."""
 
+CALM = 20
+"""Looks at an empty queue after which the writer rests until there is a line."""
+
+REST = 1.0
+"""Longest rest, seconds: what is told at intervals may be due."""
+
 FLUSH = 2.0
 """Seconds that closing waits for the lines that are left."""
 
@@ -35,12 +41,12 @@ class LineWriter:
         dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
     """
 
-    def __init__(self, descriptor: int, digest: Callable[[], list[bytes]]) -> None:
+    def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
         """Start writing.
 
         Args:
             descriptor: Where to; what it stands for now, and only the writer's thread ever blocks on it.
-            digest: Asked regularly for further lines.
+            digest: Asked regularly for further lines, and told how many were dropped.
         """
         self.written = 0
         self.dropped = 0
@@ -51,6 +57,8 @@ class LineWriter:
         self._long_lock = threading.Lock()
         self._torn = False  # what was written last does not end a line
         self._closing = threading.Event()
+        self._rests = False
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -60,10 +68,18 @@ class LineWriter:
             self._queue.append(line)
         else:
             self.dropped += 1
+        if self._rests:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have the queue, and what is told at intervals, looked at soon."""
+        self._rests = False
+        self._woken.set()
 
     def close(self) -> None:
         """Write what is left, for at most `FLUSH` seconds."""
         self._closing.set()
+        self.wake()
         self._thread.join(FLUSH)
 
     def _has_room_for(self, line: bytes) -> bool:
@@ -74,20 +90,34 @@ class LineWriter:
             return True
 
     def _run(self) -> None:
+        calm = 0
         while not self._closing.wait(TICK):
-            self._write_all()
+            calm = 0 if self._write_all() else calm + 1
+            if calm >= CALM:
+                self._rest()
         self._write_all()
         os.close(self._descriptor)
 
-    def _write_all(self) -> None:
-        for line in self._digest():
+    def _rest(self) -> None:
+        self._woken.clear()
+        self._rests = True
+        # Who came before it saw the flag is seen here.
+        if not self._queue and not self._closing.is_set():
+            self._woken.wait(REST)
+        self._rests = False
+
+    def _write_all(self) -> bool:
+        """Write what waits; return whether anything did."""
+        for line in self._digest(self.dropped):
             self.put(line)
+        any_waited = bool(self._queue)
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
             if taken := sum(len(line) for line in lines if len(line) > SHORT):
                 with self._long_lock:
                     self._long -= taken
             self._write(b"".join(lines), len(lines))
+        return any_waited
 
     def _write(self, data: bytes, lines: int) -> None:
         rest = memoryview(b"\n" + data if self._torn else data)

@@ -3,7 +3,7 @@ import socket
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from socketscope.observe.record import OUTCOMES
+from socketscope.observe.outcomes import OUTCOMES
 
 from .conftest import Stack, get, wait_for
 

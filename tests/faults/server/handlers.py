@@ -1,12 +1,14 @@
 """Request handlers, written against the standard library alone, that misbehave in one way each."""
 
 import contextlib
+import errno
 import os
 import socketserver
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -42,6 +44,40 @@ class Meeting(socketserver.StreamRequestHandler):
         self.wfile.write(line)
 
 
+class Sink(socketserver.BaseRequestHandler):
+    """Reads, and never answers."""
+
+    def handle(self):
+        while self.request.recv(4096):
+            pass
+
+
+class Working(socketserver.StreamRequestHandler):
+    """Works for a second between two lines."""
+
+    def handle(self):
+        self.rfile.readline()
+        time.sleep(1)
+        self.wfile.write(self.rfile.readline())
+
+
+class Greeting(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"hello\n")
+        self.wfile.write(self.rfile.readline())
+
+
+class Settings(socketserver.StreamRequestHandler):
+    """Tells what its process has set, and how often its thread has served."""
+
+    local = threading.local()
+
+    def handle(self):
+        self.local.served = getattr(self.local, "served", 0) + 1
+        told = f"{sys.getswitchinterval():g} {os.sched_getscheduler(0)} {self.local.served}"
+        self.wfile.write(told.encode())
+
+
 class Stuck(socketserver.BaseRequestHandler):
     def handle(self):
         time.sleep(60)
@@ -56,6 +92,10 @@ class Failing(socketserver.StreamRequestHandler):
                 sys.exit(5)
             case b"memory":
                 raise MemoryError
+            case b"file":
+                Path("/nowhere/at/all").read_bytes()
+            case b"backend":
+                raise ConnectionResetError(errno.ECONNRESET, "another server's")
             case line:
                 self.wfile.write(line)
 

@@ -1,10 +1,10 @@
-"""A datagram handler that answers lines and nothing else."""
+"""A datagram handler that answers lines and nothing else; an empty line with an empty datagram."""
 
 import socketserver
 
 
-class Small(socketserver.DatagramRequestHandler):
+class Small(socketserver.BaseRequestHandler):
     def handle(self):
-        data = self.rfile.read()
+        data, sock = self.request
         if data.endswith(b"\n"):
-            self.wfile.write(data)
+            sock.sendto(b"" if data == b"\n" else data, self.client_address)

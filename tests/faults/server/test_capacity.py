@@ -132,8 +132,9 @@ def test_case_14_a_start_without_threads_is_told_in_one_line_or_serves_with_fewe
     assert bool(started) == (threads > LEAST)
 
 
-def test_case_14_threads_that_cannot_be_started_later_leave_a_smaller_pool_that_serves():
-    with serving("--handler", "tests.faults.server.scarce:Echo") as server:
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_case_14_threads_that_cannot_be_started_later_leave_fewer_that_serve(threads):
+    with serving("--handler", "tests.faults.server.scarce:Echo", "--threads", threads) as server:
         held = [server.connect(b"x\n") for _ in range(12)]
         answered = 0
         for client in held:

@@ -1,3 +1,4 @@
+import socket
 import time
 
 from .process import PATIENCE, read_all, serving, wait_for
@@ -70,3 +71,55 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
             assert read_all(client) == b""
         assert 0.25 < time.monotonic() - began < PATIENCE / 4
         assert server.connections(1)[0]["outcome"] == "empty"
+
+
+def test_the_handlers_own_work_is_not_counted_against_its_client():
+    with serving("--handler", "tests.faults.server.handlers:Working", "--read-timeout", "700ms") as server:
+        with server.connect(b"one\n") as client:
+            time.sleep(1.2)  # a second of it is the handler's
+            client.sendall(b"two\n")
+            assert read_all(client) == b"two\n"
+        assert server.connections(1)[0]["outcome"] == "ok"
+
+
+def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_stops_is():
+    with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "500ms") as server:
+        with socket.socket() as client:
+            # As little as the kernel lets a window be, so that it opens with each bit that is taken.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.settimeout(PATIENCE)
+            client.connect(server.address())
+            client.sendall(b"go\n")
+            until = time.monotonic() + 2.5
+            while time.monotonic() < until:
+                assert client.recv(2000)
+                time.sleep(0.02)
+            assert server.metric("socketserver_connections_open") == 1
+            (line,) = server.connections(1)
+        assert (line["outcome"], line["level"]) == ("write_timeout", "warning")
+        assert 2.9 < line["handle_seconds"] < PATIENCE / 2
+        assert line["error"].startswith("TimeoutError: the client did not take the reply in time")
+
+
+def test_a_stream_that_is_never_answered_is_cut_by_silence_and_by_nothing_else():
+    options = ("--read-timeout", "none", "--idle-timeout", "700ms")
+    with serving("--handler", "tests.faults.server.handlers:Sink", *options) as server:
+        with server.connect() as client:
+            for _ in range(10):
+                client.sendall(b"x")
+                time.sleep(0.2)
+            assert server.metric("socketserver_received_bytes_total") == 10
+            assert server.metric("socketserver_connections_open") == 1
+            assert read_all(client) == b""
+        (line,) = server.connections(1)
+    # It had no exchange after which it could have been idle.
+    assert (line["outcome"], line["received_bytes"], line["exchanges"]) == ("read_timeout", 10, 0)
+
+
+def test_where_there_is_no_deadline_nobody_is_cut():
+    options = ("--read-timeout", "none", "--idle-timeout", "none", "--write-timeout", "none")
+    with serving("--keep-alive", *options) as server, server.connect(b"one\n") as client:
+        assert client.recv(100).endswith(b"one\n")
+        time.sleep(1)
+        client.sendall(b"two\n")
+        assert client.recv(100).endswith(b"two\n")

@@ -26,18 +26,66 @@ def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered():
         assert server.wait() == 0
 
 
-def test_case_18_idle_clients_are_closed_at_once_and_silent_and_partial_ones_at_the_deadline():
-    with serving("--keep-alive", "--read-timeout", "4s") as server:
+def test_case_18_idle_clients_are_closed_at_once_silent_ones_after_a_grace_and_partial_ones_at_the_deadline():
+    with serving("--keep-alive", "--read-timeout", "4s", "--drain-grace", "1s") as server:
         idle, silent, partial = server.connect(b"x\n"), server.connect(), server.connect(b"half")
         assert idle.recv(100)
         wait_for(lambda: server.metric("socketserver_connections_open") == 3, "all are open")
         server.signal()
         assert read_all(idle) == b""
         assert select.select([silent, partial], [], [], 0)[0] == []
-        assert read_all(silent) == read_all(partial) == b"ERR timeout\r\n"
+        assert read_all(silent) == b""
+        assert select.select([partial], [], [], 0)[0] == []
+        assert read_all(partial) == b"ERR timeout\r\n"
         assert server.wait() == 0
         outcomes = sorted(line["outcome"] for line in server.events("connection"))
         assert outcomes == ["empty", "ok", "read_timeout"]
+
+
+def test_a_request_that_is_on_its_way_at_the_stop_is_answered():
+    with serving("--drain-grace", "5m") as server, server.connect() as client:
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        server.signal()
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        time.sleep(0.3)
+        client.sendall(b"late\n")
+        assert read_all(client).endswith(b"late\n")
+        assert server.wait() == 0
+
+
+def test_without_a_grace_a_silent_client_is_closed_at_once():
+    options = ("--drain-grace", "0", "--read-timeout", "5m", "--drain-timeout", "5m")
+    with serving(*options) as server, server.connect() as client:
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")
+        assert server.stop() == 0
+        assert read_all(client) == b""
+        assert server.events("drain_finished")[0]["seconds"] < 0.9
+
+
+def test_a_client_that_was_greeted_and_answered_nothing_has_no_grace():
+    options = ("--drain-grace", "5m", "--read-timeout", "5m", "--drain-timeout", "5m")
+    with (
+        serving("--handler", "tests.faults.server.handlers:Greeting", *options) as server,
+        server.connect() as client,
+    ):
+        assert client.recv(100) == b"hello\n"
+        assert server.stop() == 0
+        assert read_all(client) == b""
+
+
+def test_who_waits_for_room_at_the_stop_gets_that_of_the_idle():
+    options = ("--keep-alive", "--max-connections", "2", "--when-full", "queue", "--idle-timeout", "5m")
+    with serving(*options) as server:
+        idle = [server.connect(b"x\n") for _ in range(2)]
+        for client in idle:
+            assert client.recv(100)
+        waiting = [server.connect(b"later\n") for _ in range(10)]
+        server.signal()
+        for client in waiting:
+            assert client.recv(100).endswith(b"later\n")
+        assert [read_all(client) for client in (*idle, *waiting)] == [b""] * 12
+        assert server.wait() == 0
+        assert server.events("drain_finished")[0]["seconds"] < PATIENCE / 2
 
 
 STOP_SIGNALS = pytest.mark.parametrize(
@@ -83,6 +131,18 @@ def test_a_signal_that_is_sent_twice_at_once_is_one(number):
         server.signal(number)
         assert read_all(client) == b"x\n"
         assert server.wait() == 0
+
+
+@STOP_SIGNALS
+def test_case_19_signals_that_go_on_to_the_very_end_change_nothing(number):
+    with serving() as server:
+        assert server.ask(b"x\n")
+        while server.process.poll() is None:
+            server.signal(number)
+            time.sleep(0.001)
+        assert server.wait() == 0
+        assert server.errors == b""
+        assert server.lines[-1]["event"] == "drain_finished"
 
 
 @STOP_SIGNALS
@@ -162,9 +222,11 @@ def test_case_19_who_connects_while_the_server_is_bound_and_stopped_is_answered(
     assert (process.returncode, errors) == (0, b"")
 
 
-def test_case_20_what_has_not_ended_by_the_deadline_is_forced():
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_case_20_what_has_not_ended_by_the_deadline_is_forced(threads):
+    options = ("--drain-timeout", "300ms", "--threads", threads)
     with (
-        serving("--handler", "tests.faults.server.handlers:Stuck", "--drain-timeout", "300ms") as server,
+        serving("--handler", "tests.faults.server.handlers:Stuck", *options) as server,
         server.connect(),
     ):
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is open")

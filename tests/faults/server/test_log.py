@@ -63,8 +63,26 @@ def test_case_15_whatever_a_handler_raises_is_counted_and_the_pool_is_whole():
             "ValueError: as asked", "SystemExit: 5", "MemoryError",
         }  # fmt: skip
         assert server.ask(b"fine\n") == b"fine"
-        wait_for(lambda: server.metric("socketserver_threads", state="idle") >= 4, "the pool is whole")
+        # The one that takes and serves quick clients is still there, and waits.
+        wait_for(lambda: server.metric("socketserver_threads", state="busy") == 0, "nobody is busy")
+        assert server.metric("socketserver_threads", state="idle") >= 1
         assert server.metric("socketserver_connections_open") == 0
+
+
+@pytest.mark.parametrize(
+    ("request_line", "told"),
+    [
+        (b"file\n", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all' ("),
+        (b"backend\n", "ConnectionResetError: [Errno 104] another server's ("),
+    ],
+)
+def test_an_error_of_the_system_that_is_the_handlers_own_is_told_with_its_place(request_line, told):
+    with serving("--handler", "tests.faults.server.handlers:Failing") as server:
+        server.ask(request_line)
+        (line,) = server.connections(1)
+    assert (line["outcome"], line["level"]) == ("handler_error", "warning")
+    assert line["error"].startswith(told)
+    assert "/handlers.py:" in line["error"] or "/pathlib" in line["error"]
 
 
 def start_piped(*options: str, **popen) -> tuple[subprocess.Popen[bytes], tuple[str, int], str]:

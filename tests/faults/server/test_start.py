@@ -48,6 +48,11 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
         ([*FREE, "--max-line", "0"], 2, "at least 1"),
+        ([*FREE, "--switch-interval", "11ms"], 2, "'11ms' must be more than 0 and at most 10ms"),
+        ([*FREE, "--switch-interval", "0"], 2, "'0' must be more than 0 and at most 10ms"),
+        ([*FREE, "--scheduling", "idle"], 2, "'idle' is not one of 'batch', 'other'"),
+        ([*FREE, "--threads", "none"], 2, "'none' is not one of 'elastic', 'per-connection'"),
+        ([*FREE, "--drain-grace", "none"], 2, "--drain-grace"),
         ([*FREE, "--max-connections", "99999999"], 2, "--max-connections 99999999 needs 100000031 file"),
         ([*FREE, "more"], 2, "unexpected extra argument (more)"),
         ([*FREE, "--colour"], 2, "No such option"),
@@ -99,7 +104,27 @@ def test_lists_in_the_environment_are_parted_by_spaces():
         server.close()
 
 
-def test_its_threads_leave_the_core_to_who_has_it():
-    with serving() as server:
+@pytest.mark.parametrize(
+    ("options", "policy"), [((), os.SCHED_BATCH), (("--scheduling", "other"), os.SCHED_OTHER)]
+)
+def test_its_threads_leave_the_core_to_who_has_it_unless_told_otherwise(options, policy):
+    with serving(*options) as server:
+        server.ask(b"x\n")
         threads = Path(f"/proc/{server.process.pid}/task").iterdir()
-        assert {os.sched_getscheduler(int(thread.name)) for thread in threads} == {os.SCHED_BATCH}
+        assert {os.sched_getscheduler(int(thread.name)) for thread in threads} == {policy}
+
+
+def told_settings(*options: str, clients: int = 1) -> list[list[str]]:
+    """Return the interpreter's switch interval, the policy, and how often each client's thread has served."""
+    with serving("--handler", "tests.faults.server.handlers:Settings", *options) as server:
+        return [server.ask(b"").decode().split() for _ in range(clients)]
+
+
+def test_the_interpreter_switches_as_often_as_it_is_told():
+    assert told_settings()[0][0] == "0.01"
+    assert told_settings("--switch-interval", "2ms")[0][0] == "0.002"
+
+
+def test_threads_are_pooled_or_new_for_each_connection():
+    assert {served for _, _, served in told_settings("--threads", "per-connection", clients=5)} == {"1"}
+    assert max(int(served) for _, _, served in told_settings(clients=5)) > 1

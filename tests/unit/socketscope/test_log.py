@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from socketscope.views import log as module
 from socketscope.views.log import MOST_BYTES, Log
+from socketscope.views.writer import LineWriter
 
 LONG = {
     "text": "x" * (1 << 20),
@@ -46,3 +48,13 @@ def test_a_line_is_bounded_and_says_what_was_cut(form, long):
 def test_a_line_within_the_bound_is_whole():
     text = "x" * (MOST_BYTES - 200)
     assert json.loads(written("json", text=text))["text"] == text
+
+
+def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatch):
+    class Hasty(LineWriter):
+        def __init__(self, descriptor, digest):
+            assert digest(0) == []
+            super().__init__(descriptor, digest)
+
+    monkeypatch.setattr(module, "LineWriter", Hasty)
+    assert json.loads(written("json"))["event"] == "told"
