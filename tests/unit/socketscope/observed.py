@@ -1,0 +1,20 @@
+"""An observed socket without a server, and what it counts for."""
+
+import socket
+
+from socketscope.observe.record import UNLIMITED, Record
+from socketscope.observe.sockets import ObservedSocket
+from socketscope.observe.totals import Capacity, StreamTotals
+
+Pair = tuple[ObservedSocket, socket.socket, Record]
+
+
+def observed_pair(limits=UNLIMITED, now: float = 0.0) -> Pair:
+    """Return an observed socket, its plain peer, and its record, which is open."""
+    plain, far = socket.socketpair()
+    near = ObservedSocket(plain.family, plain.type, plain.proto, plain.detach())
+    totals = StreamTotals(Capacity(1))
+    record = Record(totals, None, now, limits)
+    assert totals.accept(record)
+    near._socketscope, record.socket = record, near
+    return near, far, record
