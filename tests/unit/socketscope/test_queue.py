@@ -117,6 +117,13 @@ def test_what_found_the_receive_queue_full_was_lost():
         assert lost(receiver) == sent - kept
 
 
+def test_of_what_is_no_socket_nothing_is_known_to_be_lost():
+    assert lost(None) == 0
+    with datagrams() as receiver:
+        pass
+    assert lost(receiver) == 0
+
+
 def test_what_waits_can_be_taken():
     near, far = socket.socketpair()
     with near, far:
