@@ -2,6 +2,7 @@
 
 import socket
 
+from socketscope.limits import Limits
 from socketscope.observe.record import UNLIMITED, Record
 from socketscope.observe.sockets import ObservedSocket
 from socketscope.observe.totals import Capacity, StreamTotals
@@ -9,11 +10,11 @@ from socketscope.observe.totals import Capacity, StreamTotals
 Pair = tuple[ObservedSocket, socket.socket, Record]
 
 
-def observed_pair(limits=UNLIMITED, now: float = 0.0) -> Pair:
+def observed_pair(limits: Limits = UNLIMITED, now: float = 0.0, totals: StreamTotals | None = None) -> Pair:
     """Return an observed socket, its plain peer, and its record, which is open."""
     plain, far = socket.socketpair()
     near = ObservedSocket(plain.family, plain.type, plain.proto, plain.detach())
-    totals = StreamTotals(Capacity(1))
+    totals = totals or StreamTotals(Capacity(1))
     record = Record(totals, None, now, limits)
     assert totals.accept(record)
     near._socketscope, record.socket = record, near

@@ -147,12 +147,12 @@ def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end):
 
 def test_what_the_peer_caused_or_a_timeout_of_the_handlers_own_is_known_again(record):
     record.lose(GONE)
-    assert record.fault is GONE
+    assert record.fault == GONE
     own = TimeoutError("timed out")
     record.lose(own)
-    assert record.fault is own
+    assert record.fault == own
     record.lose(PermissionError(1, "not permitted"))
-    assert record.fault is own
+    assert record.fault == own
     assert record.outcome == "empty"
 
 

@@ -1,22 +1,23 @@
 """The threads that serve, with what starts and ends them; nothing is waited for but events."""
 
 import threading
+import weakref
 from concurrent.futures import Future
-from contextlib import ExitStack
 
 import pytest
 
 from socketscope.serve import threads
 from socketscope.serve.threads import RESERVE, Elastic, PerClient
 
-PATIENCE = 20.0
+from .patience import PATIENCE, until
 
 
 class Held:
     """A job that is at work until it is let go."""
 
     def __init__(self, then=None):
-        self.thread, self._let_go, self._done = Future(), threading.Event(), threading.Event()
+        self.thread: Future[threading.Thread] = Future()
+        self._let_go, self._done = threading.Event(), threading.Event()
         self._then = then
 
     def __call__(self):
@@ -39,16 +40,6 @@ def pool():
     pool = Elastic("test")
     yield pool
     pool.close()
-
-
-def until(condition):
-    """Turn until something is so that no event tells of: a thread that is done becomes idle."""
-    waiting = threading.Event()
-    for _ in range(20_000):
-        if condition():
-            return
-        waiting.wait(0.001)
-    pytest.fail("it never was so")
 
 
 def serve(pool, number):
@@ -147,30 +138,26 @@ def test_after_closing_jobs_are_done_and_after_opening_threads_stay(pool):
 
 
 def test_what_a_job_holds_does_not_outlive_it(pool):
-    class Thing:
+    class Job(Held):
         pass
 
-    gone = threading.Event()
-    thing = Thing()
-    import weakref  # noqa: PLC0415 - of this test alone
-
-    weakref.finalize(thing, gone.set)
-    pool.run(lambda thing=thing: None)
-    del thing
+    job, gone = Job(), threading.Event()
+    weakref.finalize(job, gone.set)
+    pool.run(job)
+    job.end()
+    del job
     assert gone.wait(PATIENCE)
 
 
 @pytest.fixture
-def exhausted(monkeypatch):
+def exhausted():
     """A process in which no thread can be started, from the time that it is called."""
 
     def fail(_):
         raise RuntimeError("can't start new thread")
 
-    with ExitStack() as stack:
-        yield lambda: stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-            threading.Thread, "start", fail
-        )
+    with pytest.MonkeyPatch.context() as patch:
+        yield lambda: patch.setattr(threading.Thread, "start", fail)
 
 
 def test_where_no_thread_can_be_started_the_next_free_one_does_it(pool, exhausted):

@@ -10,7 +10,7 @@ from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import MOST_RESPONSES, Record
 from socketscope.observe.totals import Capacity, DatagramTotals, StreamTotals
 
-PATIENCE = 20.0
+from .patience import PATIENCE
 
 
 @pytest.fixture
@@ -175,7 +175,8 @@ def test_who_takes_the_place_of_a_listener_that_closed_goes_on_from_its_figures(
     assert states(later.snapshot()) == (2, 1, 1)
 
 
-def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals, hurried):
+@pytest.mark.usefixtures("hurried")
+def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals):
     def talk():
         for number in range(20_000):
             exchange(record, 100.0 + number, 100.5 + number)
@@ -191,7 +192,8 @@ def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals, h
     assert figures.response.sum == pytest.approx(10_000)
 
 
-def test_each_snapshot_is_of_one_moment_while_connections_come_and_go(hurried):
+@pytest.mark.usefixtures("hurried")
+def test_each_snapshot_is_of_one_moment_while_connections_come_and_go():
     totals = StreamTotals(Capacity(1000))
     number = 2_000
 
@@ -240,7 +242,7 @@ def test_a_close_is_one_step_to_whoever_looks(record, totals, capacity):
     assert held == [True]
 
 
-def test_a_snapshot_is_one_step_to_whoever_counts(record, totals, capacity, monkeypatch):
+def test_a_snapshot_is_one_step_to_whoever_counts(totals, capacity, monkeypatch):
     held, add = [], StreamTotals._add
 
     def watched(self, records):
