@@ -5,13 +5,15 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from socketscope import ThreadingTCPServer, run
-from socketscope.views.metrics import MetricsView
+from socketscope.serve.mixin import service_of
+from socketscope.views.metrics import MetricsView, view_of
 
 
 def server(registry: CollectorRegistry, port: int = 0) -> ThreadingTCPServer:
-    listener = type("Listener", (ThreadingTCPServer,), {"registry": registry})
-    made: ThreadingTCPServer = listener(("127.0.0.1", port), socketserver.BaseRequestHandler)
-    return made
+    class Listener(ThreadingTCPServer, registry=registry):
+        pass
+
+    return Listener(("127.0.0.1", port), socketserver.BaseRequestHandler)
 
 
 def test_what_it_describes_is_what_it_collects():
@@ -45,13 +47,13 @@ def test_a_clash_of_names_is_refused_each_time_and_leaves_nothing_open():
 def test_servers_of_one_registry_have_names_of_their_own_in_it():
     registry = CollectorRegistry()
     with server(registry) as one, server(registry) as two:
-        assert (one.name, two.name) == ("tcp", "tcp-2")
+        assert (service_of(one).name, service_of(two).name) == ("tcp", "tcp-2")
 
 
 def test_run_refuses_servers_of_several_registries():
     with (
         server(CollectorRegistry()) as one,
         server(CollectorRegistry()) as two,
-        pytest.raises(ValueError, match="give them the same registry"),
+        pytest.raises(ValueError, match="more than one registry"),
     ):
         run(one, two, metrics=None, log=None)

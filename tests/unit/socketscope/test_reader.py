@@ -2,18 +2,12 @@ import socket
 
 import pytest
 
-from socketscope.observe.record import Record
-from socketscope.observe.sockets import ObservedSocket
-from socketscope.observe.totals import Capacity, StreamTotals
+from .observed import observed_pair
 
 
 @pytest.fixture(params=["plain", "observed"])
 def pair(request):
-    near, far = socket.socketpair()
-    if request.param == "observed":
-        observed = ObservedSocket(near.family, near.type, near.proto, near.detach())
-        observed.observe(Record(StreamTotals(Capacity(1), {}), 1, None, 0.0))
-        near = observed
+    near, far = socket.socketpair() if request.param == "plain" else observed_pair()[:2]
     with near, far:
         yield near, far
 
@@ -72,15 +66,12 @@ def test_a_file_tells_of_a_peer_that_is_gone(pair):
 
 
 def test_what_a_file_reads_is_counted_also_once_others_had_the_descriptor():
-    near, far = socket.socketpair()
-    with ObservedSocket(near.family, near.type, near.proto, near.detach()) as observed, far:
-        record = Record(StreamTotals(Capacity(1), {}), 1, None, 0.0)
-        observed.observe(record)
-        with observed.makefile("rb") as file:
-            far.sendall(b"one\n")
-            assert file.readline() == b"one\n"
-            assert record.received == 4
-            assert observed.fileno() >= 0
-            far.sendall(b"two\n")
-            assert file.readline() == b"two\n"
+    near, far, record = observed_pair()
+    with near, far, near.makefile("rb") as file:
+        far.sendall(b"one\n")
+        assert file.readline() == b"one\n"
+        assert record.received == 4
+        assert near.fileno() >= 0
+        far.sendall(b"two\n")
+        assert file.readline() == b"two\n"
         assert record.received == 8

@@ -1,155 +1,47 @@
-import math
-import re
-import sys
-import threading
+"""What one connection's record makes of what its socket tells it, on a clock of the test's own."""
 
 import pytest
 
 from socketscope import Limits
-from socketscope.observe.record import MOST_RESPONSES, Record, describe
-from socketscope.observe.totals import Capacity, StreamTotals
+from socketscope.observe.outcomes import OUTCOMES
+from socketscope.observe.record import MOST_RESPONSES, Record
 
 LIMITS = Limits(read_timeout=10, idle_timeout=60)
+GONE = ConnectionResetError(104, "Connection reset by peer")
+
+
+class Counter:
+    """What a record adds its figures to."""
+
+    def __init__(self) -> None:
+        self.added = 0
+
+    def add(self, record: Record) -> None:
+        self.added += 1
+        record.responses.clear()
 
 
 @pytest.fixture
-def records():
-    return {}
+def record():
+    return Record(Counter(), ("127.0.0.1", 1), 100.0, LIMITS)
 
 
-@pytest.fixture
-def totals(records):
-    return StreamTotals(Capacity(2), records)
+def receive(record, size, since, now):
+    record.wait(since)
+    record.took(size, now)
 
 
-@pytest.fixture
-def record(totals, records):
-    assert totals.accept()
-    records["socket"] = Record(totals, 1, ("127.0.0.1", 1), 100.0, LIMITS)
-    return records["socket"]
-
-
-def test_an_exchange_is_a_turn_from_receiving_to_sending(record, totals):
-    record.took(3, 101.0)
-    record.took(4, 102.0)
-    record.gave(5, 102.5)
-    record.gave(6, 103.0)
-    assert (record.received, record.sent, record.exchanges) == (7, 11, 1)
-    assert totals.close(record, 104.0)
-    figures = totals.snapshot()
-    assert (figures.received, figures.sent, figures.exchanges) == (7, 11, 1)
-    assert figures.response.sum == pytest.approx(1.0)
-    assert figures.handle.sum == pytest.approx(4.0)
-    assert (figures.accepted, figures.open, figures.closed["ok"]) == (1, 0, 1)
-
-
-def test_what_is_sent_before_anything_was_received_is_no_exchange(record):
-    record.gave(10, 100.1)
-    record.gave(10, 100.2)
-    assert record.exchanges == 0
-    record.took(1, 100.3)
-    record.gave(1, 100.4)
-    assert record.exchanges == 1
-
-
-def test_an_exchange_has_ended_when_the_next_one_begins(record, totals):
-    record.took(1, 100.1)
-    record.gave(1, 100.2)
-    assert totals.snapshot().exchanges == 0
-    record.took(1, 100.3)
-    assert totals.snapshot().exchanges == 1
-
-
-def test_an_exchange_has_ended_when_the_next_one_is_waited_for(record, totals):
-    record.took(1, 100.1)
-    record.gave(1, 100.2)
-    assert totals.snapshot().sent == 1
-    record.pause()
-    record.pause()
-    assert totals.snapshot().exchanges == 1
-    totals.close(record, 101.0)
-    assert totals.snapshot().exchanges == 1
-
-
-def test_bytes_are_in_every_snapshot_as_soon_as_they_have_passed(record, totals):
-    for number in range(1, 4):
-        record.gave(2, 100.0 + number)
-        assert totals.snapshot().sent == 2 * number
-    record.took(3, 105.0)
-    figures = totals.snapshot()
-    assert (figures.received, figures.sent, figures.exchanges) == (3, 6, 0)
-
-
-def test_what_a_record_keeps_is_bounded_where_nobody_looks(record, totals):
-    for number in range(10 * MOST_RESPONSES):
-        record.took(1, 100.0 + number)
-        record.gave(1, 100.5 + number)
-        assert len(record.responses) <= MOST_RESPONSES
-    totals.close(record, 1e6)
-    figures = totals.snapshot()
-    assert (figures.exchanges, figures.received) == (10 * MOST_RESPONSES, 10 * MOST_RESPONSES)
-    assert figures.response.sum == pytest.approx(5 * MOST_RESPONSES)
-
-
-def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals):
-    def exchange():
-        for number in range(20_000):
-            record.took(3, 100.0 + number)
-            record.gave(2, 100.5 + number)
-        totals.close(record, 1e6)
-
-    thread = threading.Thread(target=exchange)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        thread.start()
-        seen = [totals.snapshot() for _ in iter(thread.is_alive, False)]
-    finally:
-        sys.setswitchinterval(interval)
-        thread.join()
-    assert [figures.received for figures in seen] == sorted(figures.received for figures in seen)
-    figures = totals.snapshot()
-    assert (figures.received, figures.sent, figures.exchanges) == (60_000, 40_000, 20_000)
-    assert figures.response.sum == pytest.approx(10_000)
-
-
-def test_a_record_is_closed_once(record, totals):
-    record.fail("forced")
-    assert totals.close(record, 101.0)
-    assert not totals.close(record, 102.0)
-    record.took(5, 103.0)
-    totals.add(record)
-    assert totals.snapshot().received == 0
-    assert totals.snapshot().closed["forced"] == 1
-
-
-def test_of_several_failures_the_first_in_rank_is_the_outcome(record):
-    assert record.outcome == "empty"
-    record.took(1, 100.1)
-    assert record.outcome == "ok"
-    record.fail("reset", ConnectionResetError(104, "Connection reset by peer"))
-    record.fail("handler_error", ValueError("x"))
-    record.fail("idle_timeout")
-    assert record.outcome == "handler_error"
-    assert record.error == "ValueError: x"
-
-
-def test_a_peer_that_leaves_with_nothing_to_answer_has_not_failed(record):
-    record.took(1, 100.1)
-    record.gave(1, 100.2)
-    record.lose(ConnectionResetError())
-    assert record.outcome == "ok"
-    record.took(1, 100.3)
-    record.lose(ConnectionResetError())
-    assert record.outcome == "reset"
+def miss(record, since, now):
+    record.wait(since)
+    record.missed(now)
 
 
 def asked(record):
-    record.took(1, 100.1)
+    receive(record, 1, 100.0, 100.1)
 
 
 def answered(record):
-    record.took(1, 100.1)
+    asked(record)
     record.gave(1, 100.2)
 
 
@@ -157,91 +49,219 @@ def greeted(record):
     record.gave(1, 100.1)
 
 
-GONE = ConnectionResetError(104, "Connection reset by peer")
-ENDS = {
-    "leaves": lambda record: record.lose(GONE),
-    "leaves while a reply is sent": lambda record: record.lose(GONE, replying=True),
-    "is late": lambda record: record.overdue(),
-}
+def test_an_exchange_is_a_turn_from_receiving_to_sending(record):
+    receive(record, 3, 100.0, 101.0)
+    receive(record, 4, 101.0, 102.0)
+    record.gave(5, 102.5)
+    record.gave(6, 103.0)
+    assert (record.received, record.sent, record.exchanges) == (7, 11, 1)
+    assert record.responses == []
+    record.wait(104.0)
+    assert record.responses == [pytest.approx(1.0)]
+    record.took(0, 105.0)
+    record.wait(106.0)
+    assert len(record.responses) == record.exchanges == 1
 
 
-@pytest.mark.parametrize(
-    ("before", "end", "outcome"),
-    [
-        (None, "leaves", "empty"),
-        (None, "leaves while a reply is sent", "empty"),
-        (None, "is late", "empty"),
-        (greeted, "leaves", "ok"),
-        (greeted, "leaves while a reply is sent", "ok"),
-        (greeted, "is late", "ok"),
-        (asked, "leaves", "reset"),
-        (asked, "leaves while a reply is sent", "reset"),
-        (asked, "is late", "read_timeout"),
-        (answered, "leaves", "ok"),
-        (answered, "leaves while a reply is sent", "reset"),
-        (answered, "is late", "idle_timeout"),
-    ],
-)
-def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end, outcome):
+def test_what_is_sent_before_anything_was_received_is_no_exchange(record):
+    greeted(record)
+    record.gave(10, 100.2)
+    record.wait(100.2)
+    assert (record.exchanges, record.responses) == (0, [])
+    record.took(1, 100.3)
+    record.gave(1, 100.4)
+    record.wait(100.5)
+    assert (record.exchanges, record.responses) == (1, [pytest.approx(0.1)])
+
+
+def test_the_end_of_a_request_begins_its_response(record):
+    asked(record)
+    receive(record, 0, 100.1, 105.0)
+    record.gave(1, 105.5)
+    record.wait(106.0)
+    assert record.responses == [pytest.approx(0.5)]
+
+
+def test_the_end_after_a_reply_is_no_part_of_it(record):
+    answered(record)
+    receive(record, 0, 100.2, 105.0)
+    record.gave(1, 106.0)
+    assert (record.exchanges, record.requested_at) == (1, 100.1)
+
+
+def test_responses_that_nobody_looks_at_are_added_now_and_then(record):
+    for number in range(3 * MOST_RESPONSES):
+        receive(record, 1, 100.0 + number, 100.1 + number)
+        record.gave(1, 100.5 + number)
+        assert len(record.responses) <= MOST_RESPONSES
+    assert record.totals.added == 3
+
+
+def test_numbers_are_unique_over_all_kinds():
+    from socketscope.observe.datagrams import Datagram  # noqa: PLC0415 - the other kind
+
+    both = [Record(Counter(), None, 0.0), Datagram(None, 1), Record(Counter(), None, 0.0), Datagram(None, 1)]
+    assert [each.number - both[0].number for each in both] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("first", range(len(OUTCOMES) - 1))
+def test_of_several_failures_the_first_in_rank_is_the_outcome(record, first):
+    better, worse = OUTCOMES[first : first + 2]
+    record.fail(worse, ValueError("worse"))
+    record.fail(better, ValueError("better"))
+    record.fail(worse, ValueError("worse again"))
+    assert (record.outcome, record.error) == (better, "ValueError: better")
+
+
+def test_without_a_failure_it_is_ok_unless_nothing_passed(record):
+    assert record.outcome == "empty"
+    greeted(record)
+    assert record.outcome == "ok"
+
+
+@pytest.mark.parametrize("before", [None, greeted, asked, answered])
+@pytest.mark.parametrize("end", ["leaves", "leaves while a reply is sent", "is late"])
+def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end):
+    expected = {
+        (None, "is late"): "empty",
+        (greeted, "is late"): "ok",
+        (asked, "is late"): "read_timeout",
+        (answered, "is late"): "idle_timeout",
+        (asked, "leaves"): "reset",
+        (asked, "leaves while a reply is sent"): "reset",
+        (answered, "leaves while a reply is sent"): "reset",
+        (None, "leaves"): "empty",
+        (None, "leaves while a reply is sent"): "empty",
+    }
     if before is not None:
         before(record)
-    ENDS[end](record)
     if end == "is late":
-        record.gave(13, 110.0)  # a refusal
-    assert record.outcome == outcome
+        record.wait(100.2)
+        assert record.overdue(1000.0)
+        record.took(0, 1000.1)
+        record.gave(13, 1000.2)  # a refusal
+    else:
+        record.lose(GONE, replying=end != "leaves")
+    assert record.outcome == expected.get((before, end), "ok")
 
 
-def test_the_read_deadline_begins_with_a_request_and_the_idle_one_with_a_reply(record, totals):
-    assert record.input_deadline() == 110.0
-    record.took(1, 105.0)
-    assert record.input_deadline() == 110.0
-    record.gave(1, 106.0)
-    assert record.idle
-    assert record.input_deadline() == 166.0
-    record.took(1, 150.0)
-    assert not record.idle
-    assert record.input_deadline() == 160.0
-    assert Record(totals, 2, None, 100.0).input_deadline() == math.inf
+def test_what_the_peer_caused_or_a_timeout_of_the_handlers_own_is_known_again(record):
+    record.lose(GONE)
+    assert record.fault == GONE
+    own = TimeoutError("timed out")
+    record.lose(own)
+    assert record.fault == own
+    record.lose(PermissionError(1, "not permitted"))
+    assert record.fault == own
+    assert record.outcome == "empty"
 
 
-def test_a_request_that_trickles_in_is_late_although_no_receive_waited(record):
-    record.took(1, 109.0)
-    with pytest.raises(TimeoutError, match="did not send in time"):
-        record.took(1, 110.1)
+def test_who_does_not_wait_is_never_late(record):
+    asked(record)
+    assert not record.overdue(1e9)
+    record.gave(1, 1e9)
+    assert not record.overdue(2e9)
+
+
+def test_the_read_deadline_counts_only_what_was_waited(record):
+    receive(record, 1, 100.0, 104.0)
+    # The handler works for a thousand seconds.
+    record.wait(1104.0)
+    assert not record.overdue(1109.9)
+    assert record.overdue(1110.0)
+    assert not record.overdue(1111.0)  # said once
+
+
+def test_waits_that_bring_nothing_count_for_the_read_deadline(record):
+    asked(record)
+    for number in range(9):
+        miss(record, 200.0 + number, 201.0 + number)
+        assert not record.overdue(201.0 + number)
+    record.wait(300.0)
+    assert not record.overdue(300.5)
+    assert record.overdue(301.0)
     assert record.outcome == "read_timeout"
 
 
-def test_no_more_than_the_limit_are_accepted_at_once(totals):
-    assert totals.accept()
-    assert totals.accept()
-    assert not totals.accept()
-    totals.reject("capacity")
-    totals.close(Record(totals, 1, None, 0.0), 1.0)
-    assert totals.accept()
-    figures = totals.snapshot()
-    assert (figures.accepted, figures.open, figures.rejected["capacity"]) == (3, 2, 1)
+def test_each_request_has_the_read_deadline_anew_from_its_first_bytes(record):
+    receive(record, 1, 100.0, 109.0)
+    record.gave(1, 109.5)
+    receive(record, 1, 109.5, 150.0)  # 40 s of silence before it
+    record.wait(150.0)
+    assert not record.overdue(159.9)
+    assert record.overdue(160.0)
 
 
-def test_an_error_is_described_with_its_place():
-    try:
-        raise ValueError("bad\nline")
-    except ValueError as error:
-        text = describe(error)
-    assert text.startswith("ValueError: bad\nline (")
-    assert text.endswith("in test_an_error_is_described_with_its_place)")
-    assert describe(KeyError()) == "KeyError"
+def test_silence_after_a_reply_is_idle_and_polling_does_not_hide_it(record):
+    answered(record)
+    for number in range(59):
+        miss(record, 200.0 + number, 201.0 + number)
+    record.wait(300.0)
+    assert not record.overdue(300.9)
+    assert record.overdue(301.0)
+    assert record.outcome == "idle_timeout"
 
 
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"max_connections": 0}, "max_connections is 0, it must be at least 1"),
-        ({"read_timeout": 0}, "read_timeout is 0 s, it must be more than 0 and at most"),
-        ({"read_timeout": 1e30}, "read_timeout is 1e+30 s, it must be more than 0 and at most 1e+09"),
-        ({"idle_timeout": math.nan}, "idle_timeout is nan s, it must be more than 0"),
-        ({"drain_timeout": -1}, "drain_timeout is -1 s, it must be from 0 to 1e+09"),
-    ],
-)
-def test_limits_that_cannot_be_meant_are_refused(wrong, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
-        Limits(**wrong)
+def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
+    record = Record(Counter(), None, 0.0, Limits(idle_timeout=5))
+    for number in range(100):
+        receive(record, 1, 4.0 * number, 4.0 * number + 4)
+    record.wait(400.0)
+    assert not record.overdue(404.9)
+    assert record.overdue(405.0)
+    assert record.outcome == "read_timeout"  # of bytes that had come, and no exchange
+
+
+def test_who_never_sent_is_held_to_the_read_deadline_and_who_was_greeted_to_the_idle_one():
+    for limits, before in ((Limits(read_timeout=5), None), (Limits(idle_timeout=5), greeted)):
+        record = Record(Counter(), None, 100.0, limits)
+        if before is not None:
+            before(record)
+        record.wait(100.1)
+        assert not record.overdue(105.0)
+        assert record.overdue(105.2)
+
+
+def test_without_limits_nobody_is_late():
+    record = Record(Counter(), None, 0.0)
+    for before in (None, asked, answered):
+        if before is not None:
+            before(record)
+        record.wait(1.0)
+        assert not record.overdue(1e9)
+
+
+def test_what_is_idle_at_a_drain(record):
+    assert not record.idle(0.9, grace=1.0)
+    assert record.idle(1.0, grace=1.0)
+    asked(record)
+    assert not record.idle(1e9, grace=1.0)
+    assert record.pending
+    record.gave(1, 100.2)
+    assert record.idle(0.0, grace=1.0)
+    asked(record)
+    assert not record.idle(1e9, grace=1.0)
+
+
+def test_who_was_greeted_and_answered_nothing_is_idle_at_once(record):
+    greeted(record)
+    assert record.idle(0.0, grace=1.0)
+
+
+def test_a_deadline_is_told_as_an_error_that_is_known_again(record):
+    asked(record)
+    record.wait(100.2)
+    assert record.overdue(200.0)
+    error = record.lateness()
+    assert isinstance(error, TimeoutError)
+    assert record.fault is error
+    assert record.error == "TimeoutError: the client did not send in time"
+
+
+def test_who_takes_nothing_is_late_too(record):
+    answered(record)
+    record.stall()
+    assert record.outcome == "write_timeout"
+    record.wait(200.0)
+    assert not record.overdue(1e9)
+    assert str(record.lateness()) == "the client did not take the reply in time"

@@ -1,0 +1,178 @@
+"""Sockets of somebody else's, which become observed ones and stay what they are."""
+
+import gc
+import socket
+import ssl
+import weakref
+
+import pytest
+
+from socketscope.observe.adoption import AdoptedSocket, ListeningSocket, adopt, prepare
+from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.record import Record
+from socketscope.observe.sockets import Noting, ObservedSocket
+from socketscope.observe.tls import NotingTLS
+from socketscope.observe.totals import Capacity, StreamTotals
+
+
+class Mine(socket.socket):
+    """With a constructor, an attribute and a method of its own."""
+
+    def __init__(self, fileno):
+        super().__init__(fileno=fileno)
+        self.mine = "kept"
+
+    def recv(self, size):  # type: ignore[override]  # as people write it
+        return super().recv(size).upper()
+
+
+class Refusing:
+    """No socket, and none that can become one."""
+
+    __slots__ = ("sock",)
+
+    def __init__(self, sock):
+        self.sock = sock
+
+
+@pytest.fixture
+def record():
+    return Record(StreamTotals(Capacity(1)), None, 0.0)
+
+
+def talk(near, far):
+    far.sendall(b"four")
+    assert near.recv(10).lower() == b"four"
+    near.sendall(b"five!")
+    assert far.recv(10) == b"five!"
+
+
+def pair(kind):
+    near, far = socket.socketpair()
+    return kind(fileno=near.detach()), far
+
+
+@pytest.mark.parametrize("kind", [socket.socket, ObservedSocket])
+def test_a_socket_stays_the_same_object_of_its_own_class_and_counts(record, kind):
+    near, far = pair(kind)
+    with near, far:
+        adopt(near, record)
+        assert record.socket is near
+        assert isinstance(near, kind)
+        assert isinstance(near, Noting)
+        talk(near, far)
+        assert (record.received, record.sent) == (4, 5)
+
+
+def test_sockets_of_a_class_are_observed_by_one_class(record):
+    (one, far), (two, another) = pair(Mine), pair(Mine)
+    with one, far, two, another:
+        adopt(one, record)
+        adopt(two, record)
+        assert type(one) is type(two)
+        kind = type(one)
+        adopt(one, record)
+        assert type(one) is kind
+
+
+def test_a_plain_socket_has_its_record_as_long_as_it_lives(record):
+    near, far = pair(socket.socket)
+    adopt(near, record)
+    assert type(near) is AdoptedSocket
+    known = weakref.ref(near)
+    record.socket = None
+    near.close()
+    far.close()
+    del near
+    gc.collect()
+    assert known() is None
+
+
+def test_a_tls_socket_counts_plain_bytes(record):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    near, far = socket.socketpair()
+    with context.wrap_socket(near, server_side=True, do_handshake_on_connect=False) as tls, far:
+        adopt(tls, record)
+        assert isinstance(tls, ssl.SSLSocket)
+        assert isinstance(tls, NotingTLS)
+        far.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(ssl.SSLError):
+            tls.do_handshake()
+        assert (record.received, record.outcome) == (0, "reset")
+
+
+@pytest.mark.parametrize("request_", [Refusing(None), None, 5, object()])
+def test_what_is_no_socket_is_left_alone(record, request_):
+    kind = type(request_)
+    adopt(request_, record)
+    assert type(request_) is kind
+    assert record.socket is request_
+
+
+def listener(kind=socket.socket, type_=socket.SOCK_STREAM):
+    made = kind(socket.AF_INET, type_)
+    made.bind(("127.0.0.1", 0))
+    if type_ == socket.SOCK_STREAM:
+        made.listen()
+    return made
+
+
+class Listener(socket.socket):
+    pass
+
+
+def test_a_plain_listener_hands_out_observed_sockets():
+    with listener() as server:
+        prepare(server)
+        prepare(server)
+        assert type(server) is ListeningSocket
+        with socket.create_connection(server.getsockname()) as client:
+            near, address = server.accept()
+            with near:
+                assert type(near) is ObservedSocket
+                assert address == client.getsockname()
+                assert (near.family, near.type) == (socket.AF_INET, socket.SOCK_STREAM)
+                assert near.gettimeout() is None
+                talk(near, client)
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0, 0.0])
+@pytest.mark.parametrize("default", [None, 3.0])
+def test_what_it_hands_out_waits_as_what_a_plain_one_does(timeout, default):
+    waits = []
+    for observed in (False, True):
+        with listener() as server:
+            server.settimeout(timeout)
+            if observed:
+                prepare(server)
+            with socket.create_connection(server.getsockname()):
+                socket.setdefaulttimeout(default)
+                try:
+                    near, _ = server.accept()
+                finally:
+                    socket.setdefaulttimeout(None)
+                with near:
+                    waits.append(near.gettimeout())
+    assert waits[0] == waits[1]
+
+
+@pytest.mark.parametrize("what", [None, 5, object()])
+def test_a_listener_that_is_no_socket_is_left_alone(what):
+    prepare(what)
+
+
+def test_a_listener_of_the_users_class_hands_out_what_it_does():
+    with listener(Listener) as server:
+        prepare(server)
+        assert type(server) is Listener
+
+
+@pytest.mark.parametrize(("kind", "observed"), [(socket.socket, DatagramSocket), (Listener, NotingDatagrams)])
+def test_a_socket_of_datagrams_stays_what_it_is(kind, observed):
+    with listener(kind, socket.SOCK_DGRAM) as server:
+        prepare(server)
+        first = type(server)
+        prepare(server)
+        assert type(server) is first
+        assert isinstance(server, observed)
+        assert isinstance(server, kind)

@@ -1,0 +1,169 @@
+"""A datagram listener's socket: whose bytes pass, the context says."""
+
+import socket
+from contextlib import suppress
+from contextvars import copy_context
+from types import SimpleNamespace
+
+import pytest
+
+from socketscope.observe import datagrams
+from socketscope.observe.datagrams import Datagram, DatagramSocket
+from socketscope.observe.record import current
+
+
+@pytest.fixture
+def server():
+    with DatagramSocket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        yield server
+
+
+@pytest.fixture
+def client():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        client.settimeout(20)
+        yield client
+
+
+def serving(datagram, function, *args):
+    def serve():
+        current.set(datagram)
+        return function(*args)
+
+    return copy_context().run(serve)
+
+
+WAYS = {
+    "sendto": lambda server, peer: server.sendto(b"reply", peer),
+    "sendto with flags": lambda server, peer: server.sendto(b"reply", socket.MSG_DONTWAIT, peer),
+    "sendmsg": lambda server, peer: server.sendmsg([b"re", b"ply"], [], 0, peer),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reply_counts_for_the_datagram_being_served(server, client, way):
+    datagram = Datagram(client.getsockname(), 3)
+    assert serving(datagram, WAYS[way], server, client.getsockname()) == 5
+    assert client.recv(10) == b"reply"
+    assert (datagram.sent, datagram.exchanges, datagram.outcome) == (5, 1, "ok")
+
+
+def test_an_empty_reply_is_sent_and_is_one(server, client):
+    datagram = Datagram(client.getsockname(), 3)
+    assert serving(datagram, server.sendto, b"", client.getsockname()) == 0
+    assert client.recv(10) == b""
+    assert (datagram.sent, datagram.outcome) == (0, "ok")
+
+
+def test_several_replies_are_one_exchange(server, client):
+    datagram = Datagram(client.getsockname(), 3)
+    for _ in range(3):
+        serving(datagram, server.sendto, b"x", client.getsockname())
+    assert (datagram.sent, datagram.exchanges) == (3, 1)
+
+
+RECEIVES = {
+    "recv": lambda server: server.recv(9),
+    "recvfrom": lambda server: server.recvfrom(9)[0],
+    "recvfrom_into": lambda server: bytes((buffer := bytearray(9))[: server.recvfrom_into(buffer)[0]]),
+}
+
+
+@pytest.mark.parametrize("way", RECEIVES)
+def test_what_a_handler_receives_counts_for_its_datagram(server, client, way):
+    datagram = Datagram(client.getsockname(), 3)
+    client.sendto(b"more", server.getsockname())
+    assert serving(datagram, RECEIVES[way], server) == b"more"
+    assert (datagram.received, datagram.outcome) == (7, "no_reply")
+
+
+@pytest.mark.parametrize("way", [*WAYS, *RECEIVES])
+def test_outside_of_a_handler_it_is_a_plain_socket(server, client, way):
+    if way in WAYS:
+        assert WAYS[way](server, client.getsockname()) == 5
+        assert client.recv(10) == b"reply"
+    else:
+        client.sendto(b"more", server.getsockname())
+        assert RECEIVES[way](server) == b"more"
+
+
+def test_two_who_serve_at_once_have_their_own(server, client):
+    one, two = (Datagram(client.getsockname(), 1) for _ in range(2))
+    serving(one, server.sendto, b"1", client.getsockname())
+    serving(two, server.sendto, b"22", client.getsockname())
+    assert (one.sent, two.sent) == (1, 2)
+
+
+@pytest.mark.parametrize("peer", [None, "", b""], ids=repr)
+def test_who_has_no_address_cannot_be_answered(tmp_path, peer):
+    with DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "socket"))
+        datagram = Datagram(peer, 3)
+        with pytest.raises((OSError, TypeError)) as wrong:
+            serving(datagram, server.sendto, b"reply", peer)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as plain, pytest.raises(wrong.type) as same:
+            plain.sendto(b"reply", peer)
+        assert str(wrong.value) == str(same.value)
+        assert datagram.outcome == "no_address"
+
+
+def test_a_peer_that_is_gone_is_known_again(tmp_path):
+    with DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "socket"))
+        datagram = Datagram(str(tmp_path / "gone"), 3)
+        with pytest.raises(FileNotFoundError) as wrong:
+            serving(datagram, server.sendto, b"reply", datagram.peer)
+        assert datagram.fault is wrong.value
+        assert datagram.outcome == "no_reply"
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A Unix server, and a peer's path whose queue is full."""
+    with (
+        DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer,
+    ):
+        server.bind(str(tmp_path / "server"))
+        peer.bind(str(tmp_path / "peer"))
+        with suppress(BlockingIOError):
+            while True:
+                server.sendto(b"x", socket.MSG_DONTWAIT, peer.getsockname())
+        yield server, peer
+
+
+def test_a_peer_that_takes_nothing_is_waited_for_no_longer_than_it_may_be(full, monkeypatch):
+    server, peer = full
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[-1], sleep=lambda seconds: now.append(now[-1] + seconds))
+    monkeypatch.setattr(datagrams, "time", clock)
+    datagram = Datagram(peer.getsockname(), 3, patience=5.0)
+    with pytest.raises(TimeoutError, match="the peer did not take the reply in time"):
+        serving(datagram, server.sendto, b"reply", peer.getsockname())
+    assert now[-1] == pytest.approx(5.0, abs=0.02)
+    assert isinstance(datagram.fault, TimeoutError)
+
+
+def test_a_peer_that_takes_something_meanwhile_is_answered(full, monkeypatch):
+    server, peer = full
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: peer.recv(10))
+    monkeypatch.setattr(datagrams, "time", clock)
+    datagram = Datagram(peer.getsockname(), 3, patience=5.0)
+    assert serving(datagram, server.sendto, b"reply", peer.getsockname()) == 5
+    assert datagram.outcome == "ok"
+
+
+def test_a_handlers_own_timeout_is_its_own(full):
+    server, peer = full
+    server.settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        serving(Datagram(peer.getsockname(), 3, patience=5.0), server.sendto, b"x", peer.getsockname())
+
+
+def test_a_failure_counts_for_more_than_a_reply():
+    datagram = Datagram(None, 1)
+    datagram.exchanges = 1
+    datagram.failure = "handler_error"
+    assert datagram.outcome == "handler_error"

@@ -1,0 +1,267 @@
+"""Overdue connections are shut down from outside, at a clock that the test sets."""
+
+import socket
+import threading
+import weakref
+from contextlib import suppress
+from time import monotonic
+from types import SimpleNamespace
+
+import pytest
+
+from socketscope import Limits
+from socketscope.observe.record import Record
+from socketscope.observe.totals import Capacity, StreamTotals
+from socketscope.serve import deadlines
+from socketscope.serve.deadlines import Deadlines
+
+from .observed import observed_pair
+from .patience import PATIENCE
+
+LIMITS = Limits(read_timeout=10, write_timeout=10, idle_timeout=60)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(deadlines, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def totals():
+    return StreamTotals(Capacity(10))
+
+
+def tcp_pair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        return listener.accept()[0], far
+
+
+@pytest.fixture(params=[socket.socketpair, tcp_pair], ids=["unix", "tcp"])
+def watched(totals, request):
+    """A connection's socket, its peer, its record, and who watches over it."""
+    near, far = request.param()
+    record = Record(totals, None, 0.0, LIMITS)
+    assert totals.accept(record)
+    record.socket = near
+    near.setblocking(False)
+    far.settimeout(PATIENCE)
+    with near, far:
+        yield near, far, record, Deadlines(totals)
+
+
+def fill(near, record):
+    try:
+        while True:
+            record.gave(near.send(bytes(1 << 16)), 0.0)
+    except BlockingIOError:
+        record.blocked = True
+
+
+def ended(near):
+    try:
+        return near.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def drain(far):
+    far.setblocking(False)
+    with suppress(BlockingIOError):
+        while far.recv(1 << 20):
+            pass
+
+
+def test_who_does_not_send_in_time_is_shut_down_for_reading_and_can_still_be_told(clock, watched):
+    near, far, record, over = watched
+    record.wait(0.0)
+    clock.now = 9.9
+    assert over._look()
+    assert not ended(near)
+    clock.now = 10.0
+    over._look()
+    assert ended(near)
+    assert record.late
+    near.send(b"refused")
+    assert far.recv(100) == b"refused"
+
+
+def test_who_takes_nothing_is_shut_down_altogether(clock, watched):
+    near, _, record, over = watched
+    fill(near, record)
+    over._look()
+    clock.now = 9.9
+    over._look()
+    assert record.failure is None
+    clock.now = 10.0
+    over._look()
+    assert record.outcome == "write_timeout"
+    with pytest.raises(OSError, match="Broken pipe"):
+        near.send(b"x")
+
+
+def test_who_takes_something_is_not_though_the_send_goes_on(clock, watched):
+    near, far, record, over = watched
+    fill(near, record)
+    over._look()
+    clock.now = 9.0
+    drain(far)
+    over._look()
+    clock.now = 18.0
+    over._look()
+    assert record.failure is None
+    clock.now = 19.0
+    over._look()
+    assert record.failure == "write_timeout"
+
+
+def test_who_takes_all_of_it_piece_by_piece_is_not(clock, watched):
+    near, far, record, over = watched
+    for now in range(0, 90, 9):
+        clock.now = now
+        record.gave(near.send(b"piece"), now)
+        record.blocked = True
+        over._look()
+        assert far.recv(5) == b"piece"
+    assert record.failure is None
+
+
+def test_the_time_of_a_send_that_went_on_is_not_charged_to_the_next(clock, watched):
+    near, _, record, over = watched
+    fill(near, record)
+    over._look()
+    clock.now = 9.0
+    record.blocked = False
+    over._look()
+    clock.now = 18.0
+    record.blocked = True
+    over._look()
+    clock.now = 27.0
+    over._look()
+    assert record.failure is None
+    clock.now = 28.0
+    over._look()
+    assert record.failure == "write_timeout"
+
+
+def test_who_is_sent_nothing_is_not_held_to_take_it(clock, watched):
+    _, _, record, over = watched
+    for now in (0.0, 100.0, 1e6):
+        clock.now = now
+        over._look()
+    assert record.failure is None
+
+
+def test_without_limits_nobody_is_shut_down(clock, watched):
+    near, _, record, over = watched
+    record.limits = Limits()
+    fill(near, record)
+    record.wait(0.0)
+    for now in (0.0, 1e6):
+        clock.now = now
+        over._look()
+    assert record.failure is None
+    assert not ended(near)
+
+
+def test_the_socket_may_be_known_weakly_gone_closed_or_none_of_sockets_class(clock, totals):
+    shut = []
+    closed = socket.socket()
+    closed.close()
+
+    class Wrapped:
+        def shutdown(self, how):
+            shut.append(how)
+
+    class Gone(socket.socket):
+        pass
+
+    gone = Gone()
+    gone.close()
+    sockets = [None, closed, weakref.ref(gone), Wrapped(), object()]
+    del gone
+    for each in sockets:
+        record = Record(totals, None, 0.0, LIMITS)
+        assert totals.accept(record)
+        record.socket, record.blocked = each, each is not closed
+        record.wait(0.0)
+    clock.now = 100.0
+    assert Deadlines(totals)._look()
+    assert shut == [socket.SHUT_RD]
+    assert all(record.late for record in totals.records)
+
+
+def watchers():
+    return [thread for thread in threading.enumerate() if thread.name == "deadlines"]
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """A watcher that looks a hundred times as often, and that has left at the end."""
+    monkeypatch.setattr(deadlines, "LOOK", 0.001)
+    yield
+    for watcher in watchers():
+        watcher.join(PATIENCE)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_receive_that_waits_is_woken_and_says_why(totals):
+    near, far, record = observed_pair(Limits(read_timeout=0.001), monotonic(), totals)
+    with near, far:
+        Deadlines(totals).watch()
+        with pytest.raises(TimeoutError, match="the client did not send in time"):
+            near.recv(1)
+        with pytest.raises(TimeoutError, match="the client did not send in time"):
+            near.recv(1)
+        totals.close(record, 0.0)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_send_that_waits_is_woken_and_says_why(totals):
+    near, far, record = observed_pair(Limits(write_timeout=0.01), monotonic(), totals)
+    with near, far:
+        Deadlines(totals).watch()
+        with pytest.raises(TimeoutError, match="the client did not take the reply in time"):
+            near.sendall(bytes(1 << 24))
+        assert record.outcome == "write_timeout"
+        totals.close(record, 0.0)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_there_is_one_thread_while_there_are_connections_and_none_afterwards(totals):
+    near, far, record = observed_pair(totals=totals)
+    over = Deadlines(totals)
+    with near, far:
+        for _ in range(3):
+            over.watch()
+        (watcher,) = watchers()
+        assert totals.close(record, 1.0)
+        watcher.join(PATIENCE)
+        assert not watcher.is_alive()
+    near, far, again = observed_pair(totals=totals)
+    with near, far:
+        totals.accept(again)
+        over.watch()
+        (watcher,) = watchers()
+        totals.close(again, 1.0)
+        watcher.join(PATIENCE)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_where_no_thread_can_be_started_the_next_connection_tries_again(totals, monkeypatch):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    near, far, record = observed_pair(totals=totals)
+    over = Deadlines(totals)
+    with near, far:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            over.watch()
+        assert watchers() == []
+        over.watch()
+        (watcher,) = watchers()
+        totals.close(record, 1.0)
+        watcher.join(PATIENCE)

@@ -1,0 +1,179 @@
+"""Sockets that were shut down for writing, and whose peers go on sending."""
+
+import socket
+import sys
+import threading
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+
+from socketscope.serve import linger
+from socketscope.serve.linger import BYTES, SECONDS, Linger, unread
+
+from .patience import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(linger, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def lingering():
+    lingering = Linger()
+    yield lingering
+    lingering.join(PATIENCE)
+    assert lingering._thread is None
+
+
+class Peer:
+    """The far end of a socket that lingers."""
+
+    def __init__(self, lingering: Linger):
+        self.near, self.far = socket.socketpair()
+        self.closed = threading.Event()
+        lingering.add(self.near, self._close)
+
+    def _close(self):
+        self.near.close()
+        self.closed.set()
+
+
+def test_what_comes_is_read_away_until_the_peer_closes(lingering):
+    peer = Peer(lingering)
+    for _ in range(10):
+        peer.far.sendall(bytes(1000))
+    assert not peer.closed.is_set()
+    peer.far.close()
+    assert peer.closed.wait(PATIENCE)
+
+
+def test_it_has_a_thread_as_long_as_there_is_something_to_do(lingering):
+    for _ in range(3):
+        peer = Peer(lingering)
+        thread = lingering._thread
+        assert thread is not None
+        peer.far.close()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_a_peer_that_stays_is_closed_after_some_seconds(clock, lingering):
+    peer = Peer(lingering)
+    clock.now = SECONDS - 0.1
+    assert not peer.closed.wait(3 * linger._TICK)
+    clock.now = SECONDS
+    assert peer.closed.wait(PATIENCE)
+    assert peer.far.recv(1) == b""
+    peer.far.close()
+
+
+def test_a_peer_that_never_ends_is_closed_after_so_many_bytes(lingering):
+    peer = Peer(lingering)
+    peer.far.settimeout(PATIENCE)
+    sent = 0
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while sent < 100 * BYTES:
+            sent += peer.far.send(bytes(linger._CHUNK))
+    assert BYTES <= sent < 10 * BYTES
+    assert peer.closed.wait(PATIENCE)
+    peer.far.close()
+
+
+def test_only_so_many_linger_and_one_more_is_closed_at_once(lingering, monkeypatch):
+    monkeypatch.setattr(linger, "MOST", 2)
+    peers = [Peer(lingering) for _ in range(3)]
+    assert [peer.closed.is_set() for peer in peers] == [False, False, True]
+    for peer in peers:
+        peer.far.close()
+    assert all(peer.closed.wait(PATIENCE) for peer in peers)
+    lingering.join(PATIENCE)
+    another = Peer(lingering)
+    assert not another.closed.is_set()
+    another.far.close()
+
+
+def test_what_cannot_linger_is_closed(lingering, monkeypatch):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        peer = Peer(lingering)
+        assert peer.closed.is_set()
+        peer.far.close()
+    peer = Peer(lingering)
+    assert not peer.closed.is_set()
+    peer.far.close()
+
+
+def test_what_somebody_else_has_closed_is_no_harm(lingering):
+    near, far = socket.socketpair()
+    near.close()
+    closed = threading.Event()
+    lingering.add(near, closed.set)
+    assert closed.wait(PATIENCE)
+    far.close()
+
+
+def test_joining_takes_no_longer_than_it_may(lingering):
+    peer = Peer(lingering)
+    lingering.join(0)
+    lingering.join(-1)
+    assert not peer.closed.is_set()
+    peer.far.close()
+
+
+def test_many_threads_may_add_while_it_reads(lingering):
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    closed = []
+    try:
+
+        def add():
+            for _ in range(100):
+                near, far = socket.socketpair()
+                far.send(b"unread")
+                far.close()
+
+                def close(near=near):
+                    near.close()
+                    closed.append(near)
+
+                lingering.add(near, close)
+
+        threads = [threading.Thread(target=add) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        lingering.join(PATIENCE)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(closed) == 400
+    assert lingering._count == 0
+
+
+def tcp_pair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        return listener.accept()[0], far
+
+
+@pytest.mark.parametrize(
+    ("pair", "charged"), [(tcp_pair, True), (tcp_pair, False), (socket.socketpair, False)]
+)
+def test_whether_something_is_unread(pair, charged):
+    near, far = pair()
+    assert not unread(near, charged=charged)
+    far.send(b"x")
+    assert unread(near, charged=charged)
+    near.recv(1)
+    assert not unread(near, charged=charged)
+    far.close()
+    assert not unread(near, charged=charged)
+    near.close()
+    assert not unread(near, charged=charged)

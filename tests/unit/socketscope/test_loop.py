@@ -1,0 +1,304 @@
+"""Who takes and who serves, over a socket pair: each byte is a client, which a fake receives and serves."""
+
+import itertools
+import socket
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from socketscope.serve import loop as loops
+from socketscope.serve.loop import LONGEST, SHORTEST, Loop
+
+from .patience import PATIENCE, until
+
+
+class Threads:
+    """An executor that knows what it was given; a thread for each."""
+
+    def __init__(self):
+        self.started: list[threading.Thread] = []
+        self.exhausted = False
+
+    def run(self, job):
+        if self.exhausted:
+            raise RuntimeError("can't start new thread")
+        thread = threading.Thread(target=job, daemon=True)
+        self.started.append(thread)
+        thread.start()
+
+
+class Service:
+    """A loop and its listener; `come` brings a client, `served` has who served each and tells it."""
+
+    def __init__(self):
+        self.listener, self._clients = socket.socketpair()
+        self.threads = Threads()
+        self.served: dict[bytes, Future[threading.Thread]] = {}
+        self.held: dict[bytes, threading.Event] = {}
+        self.ticks: list[None] = []
+        self.loop = Loop(self.listener, self.receive, self.threads)
+
+    def come(self, name: bytes, *, slow: bool = False) -> "Future[threading.Thread]":
+        self.served[name] = Future()
+        if slow:
+            self.held[name] = threading.Event()
+        self._clients.send(name)
+        return self.served[name]
+
+    def receive(self):
+        name = self.listener.recv(1)
+        return None if name == b"-" else lambda: self.serve(name)
+
+    def serve(self, name: bytes):
+        self.served[name].set_result(threading.current_thread())
+        if name in self.held:
+            self.held[name].wait(PATIENCE)
+
+    def run(self, *, alone: bool = True, interval: float = PATIENCE):
+        self.thread = threading.Thread(
+            target=self.loop.run, args=(interval, lambda: self.ticks.append(None)), kwargs={"alone": alone}
+        )
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.loop.stopping = True
+        self.loop.wake()
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+
+    def close(self):
+        for held in self.held.values():
+            held.set()
+        if hasattr(self, "thread"):
+            self.stop()
+        for thread in self.threads.started:
+            thread.join(PATIENCE)
+        self.loop.close()
+        self.listener.close()
+        self._clients.close()
+
+
+@pytest.fixture
+def service():
+    service = Service()
+    yield service
+    service.close()
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch):
+    """Threads that never want for a core, whatever else this machine does."""
+    monkeypatch.setattr(loops, "_delay", lambda _: 0.0)
+
+
+def names():
+    return [bytes([number]) for number in range(64, 96)]
+
+
+def test_while_clients_are_quick_one_thread_takes_and_serves_them(service, monkeypatch):
+    monkeypatch.setattr(loops, "QUICK", PATIENCE)  # how quick this machine is, is not what is asked
+    service.run()
+    threads = {service.come(name).result(PATIENCE) for name in names()}
+    assert threads == set(service.threads.started)
+    assert len(threads) == 1
+    assert service.thread not in threads
+
+
+def test_without_a_pool_each_client_is_handed_over(service):
+    service.run(alone=False)
+    for name in names():
+        service.come(name)
+    threads = {service.served[name].result(PATIENCE) for name in names()}
+    assert len(threads) == len(names()) == len(service.threads.started)
+
+
+def test_who_is_slow_does_not_keep_others_waiting(service):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    waiting = service.come(b"w").result(PATIENCE)
+    assert waiting is not slow
+    assert slow.is_alive()
+
+
+def test_who_is_slow_may_be_while_nobody_waits(service):
+    class Nobody:
+        looks = 0
+
+        def poll(self, _):
+            Nobody.looks += 1
+            if Nobody.looks == 10:
+                service.held[b"s"].set()
+            return []
+
+    service.loop._look = Nobody()
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    until(service.held[b"s"].is_set)
+    assert service.come(b"n").result(PATIENCE) is slow
+    assert service.threads.started == [slow]
+
+
+def test_many_slow_ones_have_a_thread_each(service):
+    service.run()
+    futures = [service.come(name, slow=True) for name in names()]
+    assert len({future.result(PATIENCE) for future in futures}) == len(names())
+
+
+def test_a_thread_that_wants_for_a_core_gets_no_company(service, monkeypatch):
+    looks = itertools.count()
+
+    def delay(_):
+        if (look := next(looks)) == 20:
+            service.held[b"s"].set()
+        return look * loops.QUICK
+
+    monkeypatch.setattr(loops, "_delay", delay)
+    service.run()
+    slow = service.come(b"s", slow=True)
+    waiting = service.come(b"w")
+    assert waiting.result(PATIENCE) is slow.result(PATIENCE)
+    assert len(service.threads.started) == 1
+
+
+def test_a_client_that_was_gone_before_it_was_taken_is_no_client(service):
+    service.run()
+    service.come(b"-")
+    service.come(b"n").result(PATIENCE)
+    assert not service.served[b"-"].done()
+
+
+class Tries(Loop):
+    """A loop whose tries to serve alone last as long as they are told to, on a clock of its own."""
+
+    def __init__(self, *lasting: float):
+        self._near, self._far = socket.socketpair()
+        super().__init__(self._near, lambda: None, Threads())
+        self.now, self.lasting = 0.0, list(lasting)
+        self.began: list[float] = []
+        self.ended: list[float] = []
+
+    def _watch_one_serve(self, _ticker):
+        self.began.append(self.now)
+        self.now += self.lasting.pop(0)
+        self.ended.append(self.now)
+        self.stopping = not self.lasting
+
+    def _take(self, seconds):
+        self.now += seconds
+
+    def pauses(self, monkeypatch) -> list[float]:
+        monkeypatch.setattr(loops, "monotonic", lambda: self.now)
+        self.run(1e9, lambda: None, alone=True)
+        self.close()
+        self._near.close()
+        self._far.close()
+        return [began - ended for began, ended in zip(self.began[1:], self.ended, strict=False)]
+
+
+def test_each_try_to_serve_alone_that_fails_doubles_the_time_to_the_next_up_to_a_bound(monkeypatch):
+    pauses = Tries(*[0.002] * 12).pauses(monkeypatch)
+    assert SHORTEST <= pauses[0] <= 2 * SHORTEST
+    for before, after in itertools.pairwise(pauses):
+        assert after == pytest.approx(min(2 * before, LONGEST))
+    assert pauses[-1] == pytest.approx(LONGEST)
+
+
+def test_a_try_that_lasted_begins_anew(monkeypatch):
+    pauses = Tries(*[0.002] * 8, 100.0, 0.002).pauses(monkeypatch)
+    assert pauses[-1] == pytest.approx(SHORTEST)
+
+
+def test_the_tick_comes_at_intervals_beside_a_slow_client(service):
+    service.run(interval=0.001)
+    service.come(b"s", slow=True).result(PATIENCE)
+    before = len(service.ticks)
+    until(lambda: len(service.ticks) > before + 20)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_it_stops_though_nobody_comes(service, alone):
+    service.run(alone=alone)
+    service.stop()
+    assert not any(thread.join(PATIENCE) or thread.is_alive() for thread in service.threads.started)
+
+
+def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, monkeypatch):
+    monkeypatch.setattr(loops, "CALM", 1)
+    asleep, sleep = threading.Event(), Loop._sleep
+    monkeypatch.setattr(loops.Loop, "_sleep", lambda *args: (asleep.set(), sleep(*args)))
+    service.run()
+    assert asleep.wait(PATIENCE)
+    service.stop()
+
+
+def test_it_stops_beside_a_slow_client_which_is_served_to_its_end(service):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    service.stop()
+    assert slow.is_alive()
+    service.held[b"s"].set()
+    slow.join(PATIENCE)
+    assert not slow.is_alive()
+
+
+def test_who_waits_in_the_queue_when_it_stops_stays_there(service):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    service.stop()
+    service.come(b"w")
+    service.held[b"s"].set()
+    slow.join(PATIENCE)
+    assert service.listener.recv(1) == b"w"
+
+
+def test_it_stops_before_it_has_begun(service):
+    service.loop.stopping = True
+    service.run().thread.join(PATIENCE)
+    assert not service.thread.is_alive()
+    assert service.threads.started == []
+
+
+def test_a_thread_that_does_not_come_back_from_accepting_is_given_up(service, monkeypatch):
+    monkeypatch.setattr(loops, "STUCK", 0.01)
+    stuck, free = threading.Event(), threading.Event()
+
+    def receive():
+        service.listener.recv(1)
+        stuck.set()
+        free.wait(PATIENCE)  # another process took the client, and nobody else comes
+
+    service.loop._receive = receive
+    service.run()
+    service.come(b"x")
+    assert stuck.wait(PATIENCE)
+    service.stop()
+    free.set()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_where_no_thread_can_be_started_at_the_start_that_is_an_error(service, alone):
+    service.threads.exhausted = True
+    service.come(b"x")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        service.loop.run(PATIENCE, lambda: None, alone=alone)
+
+
+def test_a_closed_listener_is_an_error():
+    near, far = socket.socketpair()
+    loop = Loop(near, lambda: None, Threads())
+    near.close()
+    far.close()
+    with pytest.raises(OSError, match="the listener was closed"):
+        loop.run(PATIENCE, lambda: None, alone=False)
+    loop.close()
+
+
+def test_one_client_can_be_taken_without_a_loop(service):
+    assert service.loop.take() is None
+    service.come(b"x")
+    job = service.loop.take()
+    assert job is not None
+    job()
+    assert service.served[b"x"].result(0) is threading.current_thread()

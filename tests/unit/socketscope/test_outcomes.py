@@ -1,0 +1,38 @@
+import errno
+import ssl
+
+import pytest
+
+from socketscope.observe.outcomes import MOST_TEXT, describe, is_gone
+
+
+def test_an_error_is_described_with_its_place():
+    try:
+        raise ValueError("bad\nline")
+    except ValueError as error:
+        text = describe(error)
+    assert text.startswith("ValueError: bad\nline (")
+    assert text.endswith("in test_an_error_is_described_with_its_place)")
+    assert describe(KeyError()) == "KeyError"
+
+
+def test_what_a_client_chose_is_cut():
+    assert len(describe(ValueError("x" * (1 << 20)))) < 2 * MOST_TEXT
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (ConnectionResetError(errno.ECONNRESET, "reset"), True),
+        (BrokenPipeError(errno.EPIPE, "broken"), True),
+        (OSError(errno.ETIMEDOUT, "the kernel gave up"), True),
+        (ssl.SSLEOFError(8, "cut"), True),
+        (TimeoutError("timed out"), False),
+        (ConnectionResetError("raised by a handler, of no socket"), False),
+        (BlockingIOError(errno.EAGAIN, "nothing yet"), False),
+        (OSError(errno.EBADF, "closed here"), False),
+        (ssl.SSLError(1, "no TLS"), False),
+    ],
+)
+def test_whether_the_peer_is_gone_is_told_by_the_socket(error, gone):
+    assert is_gone(error) is gone

@@ -1,0 +1,165 @@
+"""Unix paths: taken over from the dead, and from nobody else."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from socketscope.serve import paths
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "socket")
+
+
+class Server:
+    """What a server has of its listener."""
+
+    def __init__(self, path, kind=socket.SOCK_STREAM):
+        self.server_address = path
+        self.socket = socket.socket(socket.AF_UNIX, kind)
+
+    def bind(self):
+        return paths.bind(self, lambda: self.socket.bind(self.server_address))
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make(*args):
+        made.append(Server(*args))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.socket.close()
+
+
+def refused(server, what="in use"):
+    with pytest.raises(OSError, match=what) as wrong:
+        server.bind()
+    assert wrong.value.filename == server.server_address
+
+
+def test_the_path_of_a_dead_server_is_taken_over(make, path):
+    dead = make(path)
+    dead.socket.bind(path)
+    dead.socket.close()
+    held = make(path).bind()
+    held.release()
+    assert list(Path(path).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_the_path_of_a_live_one_is_not_whoever_made_it(make, path, kind):
+    live = make(path)
+    live.socket.bind(path)
+    live.socket.listen()
+    refused(make(path, kind))
+    assert Path(path).exists()
+
+
+def test_nor_is_that_of_one_that_has_bound_and_does_not_listen_yet(make, path):
+    held = make(path).bind()
+    refused(make(path))
+    held.release()
+    make(path).bind().release()
+
+
+def test_nor_is_that_of_one_that_is_about_to_bind(make, path):
+    with Path(f"{path}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused(make(path))
+    make(path).bind().release()
+
+
+OTHERS = {
+    "folder": os.mkdir,
+    "file": lambda path: Path(path).touch(),
+    "link": lambda path: Path(path).symlink_to("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_is_no_socket_is_left_as_it_is(make, path, other):
+    OTHERS[other](path)
+    before = Path(path).lstat()
+    refused(make(path), "is no socket")
+    assert Path(path).lstat() == before
+    make(f"{path}2").bind().release()
+
+
+def test_a_server_that_cannot_bind_gives_the_lock_back(make, path):
+    server = make(path)
+    server.socket.bind(f"{path}-other")
+    with pytest.raises(OSError, match="Invalid argument"):
+        server.bind()
+    make(path).bind().release()
+
+
+def test_two_that_start_at_once_do_not_both_get_it(make, path, monkeypatch):
+    # The first has ended, and removed its lock, just as the second opened it; a third has a new one.
+    flock, third = fcntl.flock, []
+
+    def late(lock, how):
+        flock(lock, how)
+        monkeypatch.setattr(fcntl, "flock", flock)
+        Path(f"{path}.lock").unlink()
+        third.append(make(path).bind())
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    refused(make(path))
+    third[0].release()
+
+
+def test_a_path_that_is_another_servers_by_now_is_left_to_it(make, path):
+    held = make(path).bind()
+    Path(path).rename(f"{path}-moved")
+    other = make(path)
+    other.socket.bind(path)
+    held.release()
+    assert Path(path).exists()
+    assert not Path(f"{path}.lock").exists()
+
+
+def test_it_is_released_once(make, path):
+    held = make(path).bind()
+    held.release()
+    again = make(path).bind()
+    held.release()
+    assert Path(path).exists()
+    again.release()
+
+
+def test_a_child_process_that_ends_leaves_its_parents_path(make, path, monkeypatch):
+    held = make(path).bind()
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: 1)
+        held.release()
+    assert Path(path).exists()
+    Path(path).unlink()
+
+
+def test_a_path_may_be_bytes(make, path):
+    held = make(os.fsencode(path)).bind()
+    refused(make(os.fsencode(path)))
+    refused(make(path))
+    held.release()
+
+
+@pytest.mark.parametrize("address", ["", b"", f"\0socketscope-{os.getpid()}"], ids=repr)
+def test_an_address_without_a_file_needs_none(make, address):
+    assert make(address).bind() is None
+
+
+def test_other_families_have_no_path():
+    bound = []
+    with socket.socket() as sock:
+        server = SimpleNamespace(socket=sock, server_address=("127.0.0.1", 0))
+        assert paths.bind(server, lambda: bound.append(1)) is None
+    assert bound == [1]

@@ -1,0 +1,132 @@
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from socketscope.serve.queue import accept_queue, is_shared, lost, refuse_arrivals, stop_arrivals, waits
+
+SHORT = 0.2
+
+
+def connect(listener: socket.socket) -> socket.socket:
+    return socket.create_connection(listener.getsockname(), timeout=SHORT)
+
+
+def datagrams() -> socket.socket:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(SHORT)
+    return receiver
+
+
+@pytest.mark.parametrize(
+    ("stop", "told"), [(stop_arrivals, OSError), (refuse_arrivals, ConnectionRefusedError)]
+)
+def test_who_waits_is_served_and_who_comes_later_is_not(
+    stop: Callable[[socket.socket], bool], told: type[OSError]
+):
+    with socket.create_server(("127.0.0.1", 0)) as listener, connect(listener) as early:
+        assert stop(listener)
+        with pytest.raises(told):
+            connect(listener)
+        assert accept_queue(listener)[0] == 1
+        accepted, _ = listener.accept()
+        with accepted:
+            early.sendall(b"x")
+            assert accepted.recv(10) == b"x"
+            accepted.sendall(b"y")
+            assert early.recv(10) == b"y"
+
+
+def test_a_datagram_socket_can_be_closed_to_senders_or_says_that_it_cannot():
+    with datagrams() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        stopped = stop_arrivals(receiver)
+        sender.sendto(b"late", receiver.getsockname())
+        if stopped:
+            with pytest.raises(TimeoutError):
+                receiver.recv(10)
+        else:
+            assert receiver.recv(10) == b"late"
+
+
+def test_the_queue_has_a_length_and_a_limit():
+    with socket.create_server(("127.0.0.1", 0), backlog=7) as listener:
+        assert accept_queue(listener) == (0, 7)
+        with connect(listener), connect(listener):
+            assert accept_queue(listener) == (2, 7)
+
+
+@contextmanager
+def another_process(descriptor: int) -> Iterator[None]:
+    """A process that has a descriptor, until it is told to end."""
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(descriptor,)
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        assert process.stdout.read(1) == b"x"  # it runs
+        yield
+
+
+def test_a_listener_is_shared_while_another_process_has_it(monkeypatch):
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("", 0)) as other:
+        with another_process(listener.fileno()):
+            assert is_shared(listener)
+            assert not is_shared(other)
+        assert not is_shared(listener)
+
+
+@pytest.mark.parametrize(
+    ("process", "shared"), [(None, True), (str(os.getpid()), True), (str(os.getppid()), False)]
+)
+def test_what_a_service_manager_has_passed_on_it_keeps(monkeypatch, process, shared):
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    if process is None:
+        monkeypatch.delenv("LISTEN_PID", raising=False)
+    else:
+        monkeypatch.setenv("LISTEN_PID", process)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert is_shared(listener) == shared
+
+
+def test_whether_a_closed_listener_is_shared_is_an_error():
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.close()
+    with pytest.raises(OSError, match="descriptor"):
+        is_shared(listener)
+
+
+def test_what_found_the_receive_queue_full_was_lost():
+    with datagrams() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the kernel's least
+        assert lost(receiver) == 0
+        sent = 100
+        for _ in range(sent):
+            sender.sendto(bytes(1000), receiver.getsockname())
+        kept = 0
+        while waits(receiver):
+            receiver.recv(1000)
+            kept += 1
+        assert kept < sent
+        assert lost(receiver) == sent - kept
+
+
+def test_of_what_is_no_socket_nothing_is_known_to_be_lost():
+    assert lost(None) == 0
+    with datagrams() as receiver:
+        pass
+    assert lost(receiver) == 0
+
+
+def test_what_waits_can_be_taken():
+    near, far = socket.socketpair()
+    with near, far:
+        assert not waits(near)
+        far.send(b"x")
+        assert waits(near)
