@@ -121,16 +121,14 @@ class DatagramService(Service):
         datagram.failure, datagram.received = outcome, 0
         self._tell(datagram, 0.0)
 
-    @staticmethod
     def _note_failure(
-        server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
+        self, server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
     ) -> None:
         if isinstance(datagram, Datagram):
             datagram.error = describe(error)
             if error is not datagram.fault and datagram.failure is None:
                 datagram.failure = "handler_error"
-        if isinstance(error, Exception):
-            guard(server.handle_error, request, client_address)
+        self.tell_hooks(server, request, client_address, error)
 
     def _tell(self, datagram: Datagram, seconds: float) -> None:
         if self.log is not None:

@@ -241,6 +241,14 @@ class Service(ABC):
         except (AttributeError, OSError):
             return True  # it is closed, or there is none
 
+    def tell_hooks(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
+        """Have those know what a handler raised that are for it; what is no Exception is the thread's."""
+        if isinstance(error, Exception):
+            guard(server.handle_error, request, client_address)
+        elif self.threads is not None:
+            known = type(error), error, error.__traceback__, threading.current_thread()
+            guard(threading.excepthook, threading.ExceptHookArgs(known))
+
     @property
     def wanted(self) -> str:
         """The listener's name if it were alone."""

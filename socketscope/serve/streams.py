@@ -20,7 +20,7 @@ from socketscope.serve import queue
 from socketscope.serve.deadlines import Deadlines, hang_up
 from socketscope.serve.linger import Linger, unread
 from socketscope.serve.options import Options
-from socketscope.serve.service import LOOK, Service, complain, guard
+from socketscope.serve.service import LOOK, Service, complain
 from socketscope.serve.threads import Job
 
 FORCE_GRACE = 0.5
@@ -302,8 +302,8 @@ class StreamService(Service):
     ) -> None:
         """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
         self._fail(record, error)
-        if isinstance(error, Exception) and not isinstance(error, LineTooLongError):
-            guard(server.handle_error, request, client_address)
+        if not isinstance(error, LineTooLongError):
+            self.tell_hooks(server, request, client_address, error)
 
     @staticmethod
     def _fail(record: Record | None, error: BaseException) -> None:

@@ -1,0 +1,40 @@
+"""What programs that serve by socketserver do, and what the library once got wrong of it."""
+
+import socket
+import socketserver
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import socketscope
+
+
+def served(server):
+    """Serve one client that says hello and waits for the end; return what came back."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        with socket.create_connection(server.server_address, 5) as client:
+            client.sendall(b"hello\n")
+            return client.makefile("rb").read()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            raise GeneratorExit("not one that handle_error is for")
+
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=threads):
+        pass
+
+    assert served(Server(("127.0.0.1", 0), Handler)) == b""
+    assert [(each.exc_type, each.thread.name) for each in seen] == [(GeneratorExit, "tcp-worker")]
