@@ -67,6 +67,7 @@ class Service(ABC):
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced.
+        is_run: Whether `run` looks after it.
     """
 
     totals: Totals
@@ -91,6 +92,7 @@ class Service(ABC):
         self._has_served = False
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
+        self.is_run = False
         if isinstance(server, socketserver.ThreadingMixIn):
             per_client = partial(PerClient, daemon=server.daemon_threads)
             make = Elastic if options.threads == "elastic" else per_client
