@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         "run",
         usage="socketscope run [OPTION...] PROGRAM|-m MODULE [ARGUMENT...]",
         help="run a program; whatever it serves by socketserver is observed",
-        description="Run a program as it is; what it or its child processes serve by socketserver is observed.",
+        description="Run a program as it is; what it and its children serve by socketserver is observed.",
         epilog="Arguments, input and output, signals and the exit status are the program's.",
         allow_abbrev=False,
     )

@@ -24,7 +24,8 @@ SETTINGS = (
         "threads", "|".join(get_args(Threads)), choice(get_args(Threads)), "per-connection",
         "A new thread for each connection, as the standard library has it, or pooled ones.",
     ),
-    *limit_settings(program=False),
+    # The delay is between two things that `run` does on a signal, and signals are the program's.
+    *(limit for limit in limit_settings(program=False) if limit.name != "drain_delay"),
 )  # fmt: skip
 
 
