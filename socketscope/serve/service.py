@@ -42,6 +42,10 @@ HANDSHAKE = 0.1
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
 
+_ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
+"""What the standard library's own `shutdown` sets and waits for. It was called before the server became an
+observed one, or is called by its name."""
+
 _ACCEPT_ERRORS = {
     EMFILE: "fd_limit",
     ENFILE: "fd_limit",
@@ -135,6 +139,8 @@ class Service(ABC):
         """
         self._supervisor = threading.current_thread()
         self._ended.clear()
+        stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
+        stopped.clear()
         try:
             self._find_hooks(server)
             self.show(server)
@@ -147,7 +153,7 @@ class Service(ABC):
             self._has_served = True
             self.serving.set()
             try:
-                tick = partial(guard, server.service_actions)
+                tick = partial(self._tick, server)
                 loop.run(poll_interval, tick, alone=isinstance(self.threads, Elastic))
             finally:
                 loop.stopping = True
@@ -158,6 +164,13 @@ class Service(ABC):
             self._supervisor = None
             self._stopping = False
             self._ended.set()
+            vars(server)[_ASKED_TO_STOP] = False
+            stopped.set()
+
+    def _tick(self, server: Any) -> None:
+        if vars(server).get(_ASKED_TO_STOP):
+            self.stop()
+        guard(server.service_actions)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
