@@ -82,18 +82,7 @@ class Service(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self.log: Log | None = None
-        self.serving = threading.Event()
-        self.draining = False
-        self.drain_by = inf
-        self.forced = 0
         self._handing = threading.local()
-        self._ended = threading.Event()
-        self._ended.set()
-        self._stopping = False
-        self._supervisor: threading.Thread | None = None
-        self._loop: Loop | None = None
-        self._has_served = False
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
@@ -106,6 +95,17 @@ class Service(ABC):
 
     def begin(self) -> None:
         """Make what is this process' own: a child has none of its parent's threads and held locks."""
+        self.log: Log | None = None
+        self.serving = threading.Event()
+        self.draining = False
+        self.drain_by = inf
+        self.forced = 0
+        self._ended = threading.Event()
+        self._ended.set()
+        self._stopping = False
+        self._supervisor: threading.Thread | None = None
+        self._loop: Loop | None = None
+        self._has_served = False
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = threading.Lock()
         self.threads = None if self._make_threads is None else self._make_threads()
