@@ -19,6 +19,10 @@ from typing import Any
 _NOISE = random.Random(0).randbytes(1 << 22)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _sleep(seconds: float) -> Callable[[], None]:
     return partial(time.sleep, seconds)
 
@@ -46,7 +50,7 @@ def _compute(seconds: float) -> Callable[[], None]:
 
 
 def _mix() -> Callable[[], None]:
-    choices = [lambda: None] * 7 + [_sleep(0.05), _hash(0.001), _compute(0.001)]
+    choices = [_nothing] * 7 + [_sleep(0.05), _hash(0.001), _compute(0.001)]
     picked = random.Random(1)
     return lambda: picked.choice(choices)()
 
@@ -61,7 +65,7 @@ def _beside_compression() -> Callable[[], None]:
 
 
 WORK: dict[str, Callable[[], Callable[[], None]]] = {
-    "nothing": lambda: lambda: None,
+    "nothing": lambda: _nothing,
     "sleep-50ms": lambda: _sleep(0.05),
     "sleep-50ms-beside-zlib": _beside_compression,
     "pbkdf2-1ms": lambda: _hash(0.001),

@@ -1,14 +1,13 @@
 """The command line: every option, its environment variable and default."""
 
-import dataclasses
 import importlib
 import os
-import resource
 import signal
 import socketserver
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
@@ -17,14 +16,12 @@ import click
 from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
 from socketscope import Limits, __version__, run
-from socketscope.addresses import Address, parse_host_port
+from socketscope.addresses import Address
 from socketscope.serve.options import Threads
+from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
-from socketscope.units import format_duration, parse_duration, parse_size
+from socketscope.units import parse_duration, parse_size
 from socketscope.views.log import LEVELS
-
-DESCRIPTOR_RESERVE = 32
-"""Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
 
 LONGEST_SWITCH_INTERVAL = 0.01
 """Seconds. A thread that waits for the interpreter looks up once an interval, so thousands that are let go in
@@ -60,13 +57,6 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-def _metrics_address(text: str) -> str | None:
-    if text == "none":
-        return None
-    parse_host_port(text)
-    return text
-
-
 def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
     module, separator, name = text.partition(":")
     if not separator:
@@ -93,35 +83,11 @@ def _switch_interval(text: str) -> float:
     return seconds
 
 
-def _deadline(text: str) -> float | None:
-    return None if text == "none" else parse_duration(text)
-
-
-_DURATION = _Parsed("duration", parse_duration)
-_DEADLINE = _Parsed("duration or none", _deadline)
-
-
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
-    for field in reversed(dataclasses.fields(Limits)):
-        default = field.metadata["program"]
-        option_type: click.ParamType[Any]
-        shown: Any = True
-        if field.name == "when_full":
-            option_type = click.Choice(["refuse", "queue"])
-        elif field.type is int:
-            option_type = click.IntRange(min=1)
-        else:
-            shown = format_duration(default)
-            option_type = _DURATION if field.type is float else _DEADLINE
-        option = click.option(
-            f"--{field.name.replace('_', '-')}",
-            type=option_type,
-            default=default,
-            show_default=shown,
-            help=field.metadata["help"],
-        )
-        command = option(command)
+    for setting in reversed(limit_settings(program=True)):
+        form = _Parsed(setting.form, setting.parse)
+        command = click.option(setting.flag, type=form, default=setting.default, help=setting.help)(command)
     return command
 
 
@@ -140,7 +106,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--metrics",
-    type=_Parsed("HOST:PORT", _metrics_address),
+    type=_Parsed("HOST:PORT", parse_metrics),
     default="127.0.0.1:9464",
     help="Where /metrics, /healthz and /readyz are; none for nowhere.",
 )
@@ -202,9 +168,10 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
 ) -> None:
     """Answer each line with the time and the line; count, time and log every connection."""
     try:
-        checked = Limits(**_within_descriptors(context, limits))
+        checked = Limits(**limits)
     except ValueError as error:
-        raise click.UsageError(_as_options(str(error))) from error
+        raise click.UsageError(in_flags(str(error))) from error
+    checked = replace(checked, max_connections=_within_descriptors(context, checked.max_connections))
     if sys.stdout is None:
         _fail("cannot write the log: standard output is closed")
     handlers = {
@@ -245,24 +212,18 @@ def _leave_stops_to_run() -> None:
             signal.signal(number, lambda *_: None)
 
 
-def _within_descriptors(context: click.Context, limits: dict[str, Any]) -> dict[str, Any]:
-    """Fit the connection limit to RLIMIT_NOFILE: lower a default, refuse a value that was asked for."""
-    room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTOR_RESERVE
-    wanted = limits["max_connections"]
-    if wanted <= room:
-        return limits
-    if room < 1:
-        _fail(
-            f"this process may have {room + DESCRIPTOR_RESERVE} file descriptors and needs more than "
-            f"{DESCRIPTOR_RESERVE}: raise the limit (ulimit -n)"
-        )
-    if context.get_parameter_source("max_connections") is not click.core.ParameterSource.DEFAULT:
-        raise click.UsageError(
-            f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors, and this "
-            f"process may have {room + DESCRIPTOR_RESERVE}: lower it, or raise the limit (ulimit -n)"
-        )
-    _say(f"--max-connections is {room} and not {wanted}: file descriptors are limited (ulimit -n)")
-    return {**limits, "max_connections": room}
+def _within_descriptors(context: click.Context, wanted: int) -> int:
+    """Return the connection limit that RLIMIT_NOFILE has room for."""
+    asked = context.get_parameter_source("max_connections") is not click.core.ParameterSource.DEFAULT
+    try:
+        most, told = within_descriptors(wanted, asked=asked)
+    except RuntimeError as error:
+        _fail(str(error))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if told is not None:
+        _say(told)
+    return most
 
 
 def _within_somaxconn(backlog: int) -> int:
@@ -273,13 +234,6 @@ def _within_somaxconn(backlog: int) -> int:
             _say(f"--backlog is {granted} and not {backlog}: the kernel limits it (net.core.somaxconn)")
             return granted
     return backlog
-
-
-def _as_options(text: str) -> str:
-    """Return a text about `Limits` in the words of the command line."""
-    for field in dataclasses.fields(Limits):
-        text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
-    return text
 
 
 def _fail(message: str) -> NoReturn:

@@ -74,6 +74,7 @@ def run(
         for service in services:
             service.options = replace(service.options, limits=limits)
             service.log = output
+            service.is_run = True
             service.share(capacity)
         try:
             with _endpoint(metrics, registry, lambda: not stop.asked) as url:

@@ -1,14 +1,15 @@
 """Who takes clients from a listener, and who serves them.
 
 One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
-faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client does.
-Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or
-with each for more than `SHORT` on average, they are not. Then each client is handed to a thread of its own, as
-the standard library does it, and after a pause a thread tries to serve alone again. A try that fails soon makes
-the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does not matter, be it that its
-handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread has
-waited for a core is not counted, as more threads would wait for it, too. So the judgement costs a server of
-slow clients some milliseconds each `LONGEST`, and a server of quick ones nothing.
+faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client
+does. Whether clients are quick shows while others wait: where the thread is with one of them for three
+looks, or with each for more than `SHORT` on average, they are not. Then each client is handed to a thread
+of its own, as the standard library does it, and after a pause a thread tries to serve alone again. A try
+that fails soon makes the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does
+not matter, be it that its handler sleeps, waits for somebody, computes, or does not get the interpreter;
+only what the thread has waited for a core is not counted, as more threads would wait for it, too. So the
+judgement costs a server of slow clients some milliseconds each `LONGEST`, and a server of quick ones
+nothing.
 """
 
 import errno

@@ -33,17 +33,20 @@ def observe(server: _Server, **options: Any) -> _Server:
     """
     if not isinstance(server, socketserver.BaseServer):
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
+    kind = type(server)
     if not isinstance(server, Observed):
-        server.__class__ = _observed(type(server))  # type: ignore[arg-type]  # a class is hashable
+        kind = _observed(kind)  # type: ignore[arg-type]  # a class is hashable
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
     if options or "_socketscope" not in vars(server):
-        service = make_service(server, replace(declared(type(server)), **options))
+        service = make_service(server, replace(declared(kind), **options))
         if (earlier := vars(server).get("_socketscope")) is not None:
             earlier.forget()
-        vars(server)["_socketscope"] = service
         if _is_bound(server):
             service.show(server)
+        # Not before all went well: a server that cannot be observed stays what it was.
+        server.__class__ = kind
+        vars(server)["_socketscope"] = service
     return server
 
 
@@ -61,7 +64,8 @@ def _observed(kind: type) -> type:
     else:
         refuse_forking(kind)
         bases = (Closing, kind, Serial)
-    return type(kind.__name__, bases, {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, bases, named)
 
 
 def _is_bound(server: Any) -> bool:

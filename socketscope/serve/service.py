@@ -42,6 +42,10 @@ HANDSHAKE = 0.1
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
 
+_ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
+"""What the standard library's own `shutdown` sets and waits for. It was called before the server became an
+observed one, or is called by its name."""
+
 _ACCEPT_ERRORS = {
     EMFILE: "fd_limit",
     ENFILE: "fd_limit",
@@ -67,6 +71,7 @@ class Service(ABC):
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced.
+        is_run: Whether `run` looks after it.
     """
 
     totals: Totals
@@ -77,20 +82,10 @@ class Service(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self.log: Log | None = None
-        self.serving = threading.Event()
-        self.draining = False
-        self.drain_by = inf
-        self.forced = 0
         self._handing = threading.local()
-        self._ended = threading.Event()
-        self._ended.set()
-        self._stopping = False
-        self._supervisor: threading.Thread | None = None
-        self._loop: Loop | None = None
-        self._has_served = False
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
+        self.is_run = False
         if isinstance(server, socketserver.ThreadingMixIn):
             per_client = partial(PerClient, daemon=server.daemon_threads)
             make = Elastic if options.threads == "elastic" else per_client
@@ -100,6 +95,17 @@ class Service(ABC):
 
     def begin(self) -> None:
         """Make what is this process' own: a child has none of its parent's threads and held locks."""
+        self.log: Log | None = None
+        self.serving = threading.Event()
+        self.draining = False
+        self.drain_by = inf
+        self.forced = 0
+        self._ended = threading.Event()
+        self._ended.set()
+        self._stopping = False
+        self._supervisor: threading.Thread | None = None
+        self._loop: Loop | None = None
+        self._has_served = False
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = threading.Lock()
         self.threads = None if self._make_threads is None else self._make_threads()
@@ -133,6 +139,8 @@ class Service(ABC):
         """
         self._supervisor = threading.current_thread()
         self._ended.clear()
+        stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
+        stopped.clear()
         try:
             self._find_hooks(server)
             self.show(server)
@@ -147,7 +155,7 @@ class Service(ABC):
             self._has_served = True
             self.serving.set()
             try:
-                tick = partial(guard, server.service_actions)
+                tick = partial(self._tick, server)
                 loop.run(poll_interval, tick, alone=isinstance(self.threads, Elastic))
             finally:
                 loop.stopping = True
@@ -158,6 +166,13 @@ class Service(ABC):
             self._supervisor = None
             self._stopping = False
             self._ended.set()
+            vars(server)[_ASKED_TO_STOP] = False
+            stopped.set()
+
+    def _tick(self, server: Any) -> None:
+        if vars(server).get(_ASKED_TO_STOP):
+            self.stop()
+        guard(server.service_actions)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""

@@ -62,9 +62,9 @@ class Endpoint:
         self._turns = threading.Semaphore(TURNS)
         listeners = binding.bind(host, port)
         self.url = f"http://{format_host_port(*listeners[0].getsockname()[:2])}/metrics"
-        watched: dict[int, Any] = {}
-        server = waitress.create_server(self._respond, watched, sockets=listeners, ident=None, **LIMITS)
-        self._servers = [each for each in watched.values() if isinstance(each, BaseWSGIServer)]
+        self._watched: dict[int, Any] = {}
+        server = waitress.create_server(self._respond, self._watched, sockets=listeners, ident=None, **LIMITS)
+        self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
         self._dispatcher = server.task_dispatcher
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
@@ -81,6 +81,11 @@ class Endpoint:
             self._servers[0].trigger.pull_trigger(self._end)
         self._thread.join()
         self._dispatcher.set_thread_count(0)
+
+    def leave_behind(self) -> None:
+        """Close what a forked process has inherited of it: its port and its clients are its process'."""
+        for each in self._watched.values():
+            each.socket.close()
 
     def _end(self) -> None:
         # In the thread of waitress' loop, which ends when nothing is left to watch.

@@ -105,6 +105,10 @@ class MetricsView(Collector):
                 del self._listeners[listener.name]
                 self._closed.discard(listener.name)
 
+    def clear(self) -> None:
+        """Show nothing of before, in a forked process: a thread that has not come along may have the lock."""
+        self.__init__()  # type: ignore[misc]  # all that it has
+
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
         with self._lock:

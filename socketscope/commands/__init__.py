@@ -1,0 +1,1 @@
+"""The command line: `socketscope`, which is also `python -m socketscope`."""

@@ -1,0 +1,113 @@
+"""`socketscope run`: somebody else's program, observed."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from socketscope.addresses import parse_host_port
+from socketscope.binding import bind
+from socketscope.launch.settings import LAUNCHED, PREFIX, SETTINGS, settings_of
+from socketscope.limits import Limits
+from socketscope.settings import in_flags, within_descriptors
+
+CANNOT_START, USAGE, CANNOT_EXECUTE, NOT_FOUND = 1, 2, 126, 127
+"""Exit statuses; the last two as a shell has them. Any other is the program's."""
+
+_SITE = str(Path(__file__).parents[1] / "launch" / "site")
+
+_LIMIT = "SOCKETSCOPE_MAX_CONNECTIONS"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a command line's."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "run",
+        usage="socketscope run [OPTION...] PROGRAM|-m MODULE [ARGUMENT...]",
+        help="run a program; whatever it serves by socketserver is observed",
+        description="Run a program as it is; what it and its children serve by socketserver is observed.",
+        epilog="Arguments, input and output, signals and the exit status are the program's.",
+        allow_abbrev=False,
+    )
+    for setting in SETTINGS:
+        told = f"{setting.help} [{setting.default}; {setting.variable(PREFIX)}]".replace("%", "%%")
+        parser.add_argument(setting.flag, dest=setting.name, metavar=setting.form, help=told)
+    parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
+    parser.add_argument(
+        "program", metavar="PROGRAM [ARGUMENT...]", nargs=argparse.PARSER,
+        help="a file for Python, or a command found on the PATH",
+    )  # fmt: skip
+    parser.set_defaults(command=launch)
+
+
+def launch(given: argparse.Namespace) -> NoReturn:
+    """Become the program."""
+    asked = {setting.variable(PREFIX): getattr(given, setting.name) for setting in SETTINGS}
+    environment = {**os.environ, **{name: text for name, text in asked.items() if text is not None}}
+    try:
+        _check(environment)
+    except ValueError as error:
+        _fail(in_flags(str(error)), USAGE)
+    words = given.program[1:] if given.program[0] == "--" else given.program
+    if given.is_module:
+        command = [sys.executable, "-m", *words]
+    elif _is_for_python(Path(words[0])):
+        command = [sys.executable, *words]
+    elif (found := shutil.which(words[0])) is not None:
+        command = [found, *words[1:]]
+    else:
+        _fail(f"there is no file and no command {words[0]}", NOT_FOUND)
+    before = environment.get("PYTHONPATH")
+    if not before:
+        environment["PYTHONPATH"] = _SITE
+    elif _SITE not in before.split(os.pathsep):
+        environment["PYTHONPATH"] = f"{_SITE}{os.pathsep}{before}"
+    environment[LAUNCHED] = str(os.getpid())
+    # Python ignores these two, and what is ignored stays so.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(command[0], command, environment)  # noqa: S606 - what it was told to run
+    except OSError as error:
+        _fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
+
+
+def _check(environment: dict[str, str]) -> None:
+    """Refuse what is wrong while it can be told in one line; lower a default that cannot be had.
+
+    Raises:
+        ValueError: It is wrong usage.
+    """
+    values = settings_of(environment)
+    metrics = values["metrics"]
+    limits = Limits(**{name: value for name, value in values.items() if name in Limits.__slots__})
+    try:
+        most, told = within_descriptors(limits.max_connections, asked=_LIMIT in environment)
+    except RuntimeError as error:
+        _fail(str(error), CANNOT_START)
+    if told is not None:
+        _say(told)
+        environment[_LIMIT] = str(most)
+    # Where it is this program's, one of its processes has it.
+    if metrics is not None and f"{PREFIX}_METRICS" in environment and LAUNCHED not in environment:
+        try:
+            for listener in bind(*parse_host_port(metrics)):
+                listener.close()
+        except OSError as error:
+            _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}", CANNOT_START)
+
+
+def _is_for_python(path: Path) -> bool:
+    return path.is_file() or (path / "__main__.py").is_file()
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    _say(message)
+    sys.exit(status)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"socketscope: {message}\n")

@@ -1,0 +1,1 @@
+"""Somebody else's program, its text unchanged: whatever it serves by socketserver is observed."""

@@ -1,0 +1,149 @@
+"""What a launched program has of ours in each of its processes that serves: observation, endpoint, log."""
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EADDRINUSE
+from socketserver import BaseServer
+from typing import Any
+from weakref import WeakSet
+
+from prometheus_client import REGISTRY
+
+from socketscope.addresses import parse_host_port
+from socketscope.launch.settings import settings_of
+from socketscope.limits import Limits
+from socketscope.observe.totals import Capacity
+from socketscope.serve.mixin import Observed, service_of
+from socketscope.serve.observing import observe
+from socketscope.serve.options import refuse_forking
+from socketscope.serve.service import Service
+from socketscope.views.endpoint import Endpoint
+from socketscope.views.log import Log
+from socketscope.views.metrics import view_of
+
+
+def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a server looked after that is about to serve.
+
+    Args:
+        server: Any; one that cannot be observed is left as it is, with a line on standard error.
+        original: The method that was called of it.
+
+    Returns:
+        The method to go on with.
+    """
+    global _process  # noqa: PLW0603 - there is one a process
+    with _lock:
+        try:
+            refuse_forking(type(server))
+            if _process is None:
+                _process = _Process(**settings_of(os.environ))
+            _process.look_after(server)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
+            _say(f"{error}; it is not observed")
+            return original
+    of_the_standard_library = original.__module__ == "socketserver"
+    if of_the_standard_library and original.__name__ == "serve_forever" and isinstance(server, Observed):
+        # Not the server's own method: an override of the program's may have called this one.
+        return Observed.serve_forever
+    return original
+
+
+class _Process:
+    """The servers of this process, and what it has once.
+
+    Args:
+        metrics: ``HOST:PORT`` of the endpoint; None for none.
+        log: Form of the log, or ``none``.
+        threads: As `Options` has it, for servers that are not of the library's own classes.
+        **limits: The fields of `Limits`, likewise.
+    """
+
+    def __init__(self, *, metrics: str | None, log: Any, threads: str, **limits: Any) -> None:
+        self._options = {"limits": Limits(**limits), "threads": threads}
+        self._capacity = Capacity(limits["max_connections"])
+        self._services: WeakSet[Service] = WeakSet()
+        self._view = view_of(None)
+        self._log: Log | None = None
+        self._endpoint: Endpoint | None = None
+        if log != "none":
+            self._start_log(log)
+        if metrics is not None:
+            self._start_endpoint(*parse_host_port(metrics))
+
+    def look_after(self, server: Any) -> None:
+        """Have a server observed, counted against the process' limit, and logged.
+
+        Raises:
+            ValueError: The program has metrics of the same names.
+        """
+        if not isinstance(server, Observed):
+            observe(server, **self._options)
+            service_of(server).share(self._capacity)
+        service = service_of(server)
+        if not service.is_run and service not in self._services:
+            self._services.add(service)
+            service.log = self._log
+
+    def leave_behind(self) -> None:
+        """Give up, in a process forked from this one, what is this one's."""
+        self._view.clear()
+        if self._endpoint is not None:
+            self._endpoint.leave_behind()
+
+    def _start_log(self, form: Any) -> None:
+        try:
+            self._view.log = self._log = Log(form, descriptor=2)
+        except OSError:
+            return  # standard error is closed
+        _at_exit(self._log.close)
+
+    def _start_endpoint(self, host: str, port: int) -> None:
+        try:
+            try:
+                self._endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
+            except OSError as error:
+                if error.errno != EADDRINUSE:
+                    raise
+                self._endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
+        except (OSError, RuntimeError) as error:
+            _say(f"there are no metrics of process {os.getpid()}: {error}")
+            return
+        if not self._endpoint.url.endswith(f":{port}/metrics"):
+            _say(f"metrics of process {os.getpid()}: {self._endpoint.url}")
+
+    def _is_ready(self) -> bool:
+        return any(not service.draining for service in self._services)
+
+
+def _say(text: str) -> None:
+    # The program may have closed it.
+    with suppress(AttributeError, OSError, ValueError):
+        if text not in _said:
+            _said.add(text)
+            sys.stderr.write(f"socketscope: {text}\n")
+            sys.stderr.flush()
+
+
+def _at_exit(function: Callable[[], None]) -> None:
+    atexit.register(function)
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        # A worker of multiprocessing that was forked ends without what atexit does.
+        util.Finalize(None, function, exitpriority=0)
+
+
+def _begin_anew() -> None:
+    global _lock, _process
+    inherited, _process, _lock = _process, None, threading.Lock()
+    if inherited is not None:
+        inherited.leave_behind()
+
+
+_lock = threading.Lock()
+_process: _Process | None = None
+_said: set[str] = set()
+os.register_at_fork(after_in_child=_begin_anew)

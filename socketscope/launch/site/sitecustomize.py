@@ -1,0 +1,110 @@
+"""First on the path of what `socketscope run` starts: its servers are observed from the moment they serve.
+
+Whatever Python runs the program and its children imports this as it starts. So it costs next to nothing,
+loads nothing that the program does not load by itself, and fails for nobody.
+"""
+
+import os
+import sys
+
+_FOLDER = os.path.dirname(__file__)
+_METHODS = {
+    "socketserver": ("BaseServer", ("serve_forever", "handle_request")),
+    "socketscope.serve.mixin": ("Observed", ("serve_forever",)),
+}
+"""What is hooked, by the module that has it: the program may use the library's classes, too."""
+
+_looked_after = []  # what is told of each server, once something serves
+
+
+class _Watch:
+    """Finds modules as the other finders do, and has the classes above hooked once they are loaded."""
+
+    def find_spec(self, name, path=None, target=None):
+        """Return a module's spec if it is one of those."""
+        if name not in _METHODS:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    _follow(spec.loader)
+                    return spec
+        return None
+
+
+def _follow(loader):
+    try:
+        load = loader.exec_module
+
+        def load_and_hook(module):
+            # Nobody who looks at the module's loader later finds anything of this.
+            del loader.exec_module
+            load(module)
+            _hook(module)
+
+        loader.exec_module = load_and_hook
+    except AttributeError:
+        pass
+
+
+def _hook(module):
+    from functools import wraps  # socketserver has loaded it
+
+    class_name, names = _METHODS[module.__name__]
+    kind = getattr(module, class_name)
+
+    def hook(name):
+        original = getattr(kind, name)
+
+        @wraps(original)
+        def method(server, *args, **kwargs):
+            return _method(server, original)(server, *args, **kwargs)
+
+        setattr(kind, name, method)
+
+    for name in names:
+        hook(name)
+
+
+def _method(server, original):
+    """Return what goes on with a server that is about to serve."""
+    if not _looked_after:
+        try:
+            _looked_after.append(_load().method)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
+            _complain(error)
+            _looked_after.append(lambda _, original: original)
+    return _looked_after[0](server, original)
+
+
+def _load():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(_FOLDER)))
+    # Found also where it is not installed, and then without all that stands beside it.
+    beside = root not in sys.path
+    if beside:
+        sys.path.append(root)
+    try:
+        from socketscope.launch import program  # not before something serves
+    finally:
+        if beside:
+            sys.path.remove(root)
+    return program
+
+
+def _complain(error):
+    """Tell who launched a Python that lacks what observing needs; what else the program starts is its own."""
+    if os.environ.get("SOCKETSCOPE_LAUNCHED") == str(os.getpid()) and sys.stderr is not None:
+        sys.stderr.write("socketscope: %s observes nothing: %s\n" % (sys.executable, error))  # noqa: UP031
+
+
+while _FOLDER in sys.path:
+    sys.path.remove(_FOLDER)
+if sys.version_info >= (3, 11):
+    sys.meta_path.insert(0, _Watch())
+    if "socketserver" in sys.modules:
+        _hook(sys.modules["socketserver"])
+
+# The environment's own, in this one's place. Where there is none, or it fails, that shows as ever.
+del sys.modules["sitecustomize"]
+import sitecustomize  # noqa: E402, F401

@@ -1,0 +1,138 @@
+"""What is set from outside: by an option of a command line or the environment variable that is its like."""
+
+import dataclasses
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from socketscope.addresses import parse_host_port
+from socketscope.limits import Limits
+from socketscope.units import format_duration, parse_duration
+
+NONE = "none"
+"""How None is written."""
+
+DESCRIPTOR_RESERVE = 32
+"""Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set.
+
+    Attributes:
+        name: Of the value, as Python has it.
+        form: What a value is, in one word.
+        parse: Returns the value that a text is, or raises ValueError.
+        default: The text that holds where nothing is set.
+        help: What it means.
+    """
+
+    name: str
+    form: str
+    parse: Callable[[str], Any]
+    default: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The option."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def variable(self, prefix: str) -> str:
+        """Return the environment variable of a program with this prefix."""
+        return f"{prefix}_{self.name.upper()}"
+
+
+def limit_settings(*, program: bool) -> list[Setting]:
+    """Return a setting for each field of `Limits`, with the library's defaults or those of its programs."""
+    settings = []
+    for field in dataclasses.fields(Limits):
+        form, parse = _kind(field.type)
+        default = _text(field.metadata["program"] if program else field.default)
+        settings.append(Setting(field.name, form, parse, default, field.metadata["help"]))
+    return settings
+
+
+def choice(values: Sequence[str]) -> Callable[[str], str]:
+    """Return what parses one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"{text!r} is not one of {', '.join(values)}")
+        return text
+
+    return parse
+
+
+def parse_metrics(text: str) -> str | None:
+    """Return where the endpoint is to be, ``HOST:PORT``; None for nowhere.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if text == NONE:
+        return None
+    parse_host_port(text)
+    return text
+
+
+def in_flags(text: str) -> str:
+    """Return a text about `Limits` in the words of a command line."""
+    for field in dataclasses.fields(Limits):
+        text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
+    return text
+
+
+def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
+    """Fit a connection limit to RLIMIT_NOFILE: lower a default, refuse what was asked for.
+
+    Returns:
+        How many connections there may be, and what is to be said of it.
+
+    Raises:
+        ValueError: So many were asked for, and cannot be had.
+        RuntimeError: Not one can be had.
+    """
+    have = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    room = have - DESCRIPTOR_RESERVE
+    if wanted <= room:
+        return wanted, None
+    if room < 1:
+        raise RuntimeError(
+            f"this process may have {have} file descriptors and needs more than {DESCRIPTOR_RESERVE}: "
+            "raise the limit (ulimit -n)"
+        )
+    if asked:
+        raise ValueError(
+            f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors, and this "
+            f"process may have {have}: lower it, or raise the limit (ulimit -n)"
+        )
+    return room, f"--max-connections is {room} and not {wanted}: file descriptors are limited (ulimit -n)"
+
+
+def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:
+    if annotation is int:
+        return "number", _parse_count
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation)), choice(get_args(annotation))
+    if type(None) in get_args(annotation):
+        return f"duration|{NONE}", _parse_optional_duration
+    return "duration", parse_duration
+
+
+def _parse_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ValueError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def _parse_optional_duration(text: str) -> float | None:
+    return None if text == NONE else parse_duration(text)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return NONE
+    return format_duration(value) if isinstance(value, float) else str(value)

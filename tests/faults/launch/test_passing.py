@@ -1,0 +1,162 @@
+"""What is the program's stays the program's: words, pipes, tracebacks, signals, exit status."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.launch.launched import RUN, ended, launched, wait_for
+
+
+@pytest.fixture
+def program(tmp_path: Path):
+    """Write a program; return its path."""
+
+    def write(text: str, name: str = "program.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+ENDS = [
+    "pass",
+    "raise SystemExit(3)",
+    "import sys; sys.exit('text')",
+    "1 / 0",
+    "import os; os._exit(7)",
+    "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
+    "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+    "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "def (",
+    "import nowhere",
+    "import sys; print(sys.argv, sys.path, __name__, __file__, sys.flags, sys.orig_argv); sys.stdout.write(sys.stdin.read())",
+    "import sys; sys.stdout.buffer.write(bytes(range(256)) * 999); sys.stderr.write('e')",
+    "import sys; print(sorted(sys.modules), sys.meta_path[-3:], 'sitecustomize' in sys.modules)",
+    "import socketserver; print(type(socketserver.__loader__), vars(socketserver.__loader__))",
+    "import signal; print([(n, signal.getsignal(n)) for n in signal.valid_signals()], signal.pthread_sigmask(0, []))",
+    "import sys; print(sys.warnoptions, sys.stdout.encoding, sys.stdin.isatty(), sys.stdout.line_buffering)",
+]
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_a_program_that_serves_nothing_is_as_without(program, text):
+    words = (program(text), "-x", "--metrics", "a b", "", "--", "-m", "--help")
+    alone = ended(sys.executable, *words, stdin="what\ncomes in")
+    assert ended(*RUN, *words, stdin="what\ncomes in") == alone
+
+
+def test_of_ours_it_sees_variables_and_a_finder_alone(program):
+    path = program("import os, sys; print(sorted(os.environ), sys.meta_path)")
+    _, alone, _ = ended(sys.executable, path)
+    status, seen, errors = ended(*RUN, "--log", "json", path)
+    assert (status, errors) == (0, "")
+    for ours in ("'PYTHONPATH', ", "'SOCKETSCOPE_LAUNCHED', ", "'SOCKETSCOPE_LOG', "):
+        seen = seen.replace(ours, "")
+    assert seen.partition("[<sitecustomize")[0] == alone.partition("[<")[0]
+
+
+def test_a_module_has_its_words(program, tmp_path):
+    program("import sys; print(sys.argv, __name__, __spec__.name)", "words.py")
+    words = ("-m", "words", "-m", "--", "x")
+    where = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
+    assert ended(*RUN, *words, **where) == ended(sys.executable, *words, **where)
+
+
+def test_an_empty_part_of_the_path_stays_the_current_folder(program, tmp_path):
+    path = program("import sys; print(sys.path)")
+    where = {"env": os.environ | {"PYTHONPATH": f":{tmp_path}"}}
+    assert ended(*RUN, path, **where) == ended(sys.executable, path, **where)
+
+
+def test_a_command_is_found_on_the_path(tmp_path):
+    script = tmp_path / "greet"
+    script.write_text('#!/bin/sh\necho "$0 $*"; exit 4\n')
+    script.chmod(0o755)
+    where = {"env": os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}}
+    assert ended(*RUN, "greet", "-m", "you", **where) == (4, f"{script} -m you\n", "")
+
+
+def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
+    command = "seq 1000000 | head -1"
+    assert ended(*RUN, "sh", "-c", command) == ended("sh", "-c", command) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("nowhere-to-be-found",), 127, "there is no file and no command nowhere-to-be-found"),
+        ((), 2, "the following arguments are required: PROGRAM"),
+        (("--colour", "x"), 2, "unrecognized arguments: --colour"),
+        (("--metrics", "9464", "x"), 2, "--metrics: '9464' is not HOST:PORT"),
+        (("--metrics", "192.0.2.1:9464", "x"), 1, "cannot serve metrics on 192.0.2.1:9464: Cannot assign"),
+        (("--log", "xml", "x"), 2, "--log: 'xml' is not one of none, json, console"),
+        (("--threads", "many", "x"), 2, "--threads: 'many' is not one of elastic, per-connection"),
+        (("--max-connections", "0", "x"), 2, "--max-connections: '0' is not a number from 1 on"),
+        (("--max-connections", "99999999", "x"), 2, "--max-connections 99999999 needs 100000031 file"),
+        (("--idle-timeout", "0", "x"), 2, "--idle-timeout is 0 s"),
+        (("--idle-timeout", "5x", "x"), 2, "--idle-timeout: '5x' is not a duration"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(words, status, told):
+    code, output, errors = ended(*RUN, *words)
+    assert (code, output, errors.count("\n")) == (status, "", 1), errors
+    assert errors.startswith(f"socketscope: {told}")
+
+
+def test_what_cannot_be_executed_is_told_in_one_line(tmp_path):
+    script = tmp_path / "broken"
+    script.write_text("#!/nowhere/at/all\n")
+    script.chmod(0o755)
+    where = {"env": os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}}
+    status, _, errors = ended(*RUN, "broken", **where)
+    assert (status, errors) == (126, f"socketscope: cannot execute {script}: No such file or directory\n")
+
+
+def test_a_wrong_variable_is_told_as_a_wrong_option(program):
+    where = {"env": os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": "x"}}
+    status, _, errors = ended(*RUN, program("pass"), **where)
+    assert (status, errors.partition(" is not")[0]) == (2, "socketscope: --idle-timeout: 'x'")
+
+
+def test_an_address_that_was_asked_for_and_is_taken_keeps_the_program_from_starting(program):
+    path = program("print('started')")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = f"socketscope: cannot serve metrics on {address}: Address already in use\n"
+        assert ended(*RUN, "--metrics", address, path) == (1, "", told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["print('the own one'); import sys; sys.own = 1", "1 / 0", "import nowhere", "import socketserver"],
+)
+def test_the_environment_s_own_sitecustomize_is_as_without(program, tmp_path, text):
+    program(text, "sitecustomize.py")
+    path = program(
+        "import sys; print(getattr(sys, 'own', 0), sys.path, sys.modules.get('sitecustomize'))", "main.py"
+    )
+    where = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
+    # The command is run by Python, too.
+    _, before, errors_before = ended(sys.executable, "-c", "", **where)
+    status, output, errors = ended(sys.executable, path, **where)
+    assert ended(*RUN, path, **where) == (status, before + output, errors_before + errors)
+
+
+def test_a_signal_that_is_handled_is_the_program_s(program):
+    path = program(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print(1, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with launched(path) as running:
+        running.port()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait() == 5
+        assert wait_for(lambda: running.output.text(), "output") == "1\n"
+        assert running.errors.text() == ""

@@ -1,0 +1,267 @@
+"""What a launched program serves is observed, and served as without."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, wait_for
+
+WITH_LIBRARY = os.environ | {"PYTHONPATH": str(ROOT)}
+
+HEAD = """
+import os, socketserver, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+
+class Web(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_): pass
+
+def told(server):
+    print(type(server).__name__, server.server_address[1], flush=True)
+    return server
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path):
+    """Write a program that begins as above; return its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "program.py"
+        path.write_text(HEAD + text)
+        return path
+
+    return write
+
+
+THREADING = "told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)).serve_forever()"
+SERVERS = {
+    "threading": THREADING,
+    "serial": "told(socketserver.TCPServer(('127.0.0.1', 0), Echo)).serve_forever()",
+    "web": "told(HTTPServer(('127.0.0.1', 0), Web)).serve_forever()",
+    "threading web": "told(ThreadingHTTPServer(('127.0.0.1', 0), Web)).serve_forever(poll_interval=0.1)",
+    "one at a time": """
+server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
+while True:
+    server.handle_request()
+""",
+    "made before, in a thread": """
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+serve = server.serve_forever
+threading.Thread(target=serve).start()
+""",
+    "called by name": """
+socketserver.TCPServer.serve_forever(told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)))
+""",
+    "overridden": """
+class Own(socketserver.ThreadingTCPServer):
+    entered = 0
+    def serve_forever(self, poll_interval=0.5):
+        self.entered += 1
+        assert self.entered == 1
+        try:
+            super().serve_forever(poll_interval)
+        finally:
+            self.server_close()
+told(Own(('127.0.0.1', 0), Echo)).serve_forever()
+""",
+    "of the library": """
+import socketscope
+class Own(socketscope.ThreadingTCPServer, limits=socketscope.Limits(max_connections=3)): pass
+told(Own(('127.0.0.1', 0), Echo)).serve_forever()
+""",
+    "observed by itself": """
+import socketscope
+told(socketscope.observe(socketserver.TCPServer(('127.0.0.1', 0), Echo), listener="tcp")).serve_forever()
+""",
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_it_is_counted_and_logged(program, kind):
+    request = b"GET / HTTP/1.0\r\n\r\n" if "web" in kind else b"hello\n"
+    # Where it is the program that imports the library, it is found as ever.
+    with launched("--log", "json", program(SERVERS[kind]), env=WITH_LIBRARY) as running:
+        port = running.port()
+        for _ in range(3):
+            assert ask(port, request)
+        wait_for(
+            lambda: running.metric("connections_closed_total", listener="tcp", outcome="ok") == 3, "counts"
+        )
+        assert running.metric("exchanges_total") == 3
+        wait_for(lambda: len(logged(running.errors.lines())) == 3, "log lines")
+        assert {line["outcome"] for line in logged(running.errors.lines())} == {"ok"}
+        with urllib.request.urlopen(running.endpoints()[0].replace("metrics", "readyz")) as answer:
+            assert answer.read() == b"ready\n"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait() == -signal.SIGTERM
+        assert len(running.output.lines()) == 1
+
+
+def logged(lines: list[str]) -> list[dict]:
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_a_module_of_the_standard_library(tmp_path):
+    (tmp_path / "page.html").write_text("what is served")
+    words = ("-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path))
+    with launched("--log", "json", *words, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as running:
+        (line,) = wait_for(running.output.lines, "the address")
+        port = int(line.split()[5])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/page.html") as answer:
+            assert answer.read() == b"what is served"
+        wait_for(lambda: running.metric("connections_closed_total", outcome="ok") == 1, "the count")
+        (line,) = wait_for(lambda: logged(running.errors.lines()), "the log's line")
+        assert line["sent_bytes"] > len("what is served")
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait() == 0
+        assert running.output.lines() == [
+            f"Serving HTTP on 127.0.0.1 port {port} (http://127.0.0.1:{port}/) ...\n",
+            "\n",
+            "Keyboard interrupt received, exiting.\n",
+        ]
+
+
+def test_an_interrupt_ends_it_as_without(program):
+    with launched(program(THREADING)) as running:
+        running.port()
+        running.endpoints()
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait() == -signal.SIGINT
+        assert running.errors.lines()[-1] == "KeyboardInterrupt\n"
+
+
+def test_where_the_default_address_is_free_nothing_is_said(program):
+    text = """
+server = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)
+threading.Timer(0.3, server.shutdown).start()
+server.serve_forever()
+server.server_close()
+"""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    path = program(text)
+    alone = ended(sys.executable, path)
+    assert (
+        ended(*RUN, "--metrics", address, path)
+        == ended(*RUN, "--metrics", "none", path)
+        == alone
+        == (0, "", "")
+    )
+
+
+def test_limits_hold_over_all_of_a_process_servers(program):
+    text = """
+for _ in range(2):
+    server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+    threading.Thread(target=server.serve_forever).start()
+"""
+    with launched("--max-connections", "1", "--idle-timeout", "200ms", program(text)) as running:
+        first, second = running.port(0), running.port(1)
+        with socket.create_connection(("127.0.0.1", first), PATIENCE):
+            wait_for(lambda: running.metric("connections_open") == 1, "the connection")
+            assert ask(second, b"") == b""
+            assert running.metric("connections_rejected_total", reason="capacity") == 1
+        assert running.metric("connections_limit") == 1
+        assert ask(second) == b"hello\n"
+
+
+def test_threads_are_new_for_each_connection_unless_asked_otherwise(program):
+    text = """
+kept = threading.local()
+class Count(socketserver.StreamRequestHandler):
+    def handle(self):
+        kept.count = getattr(kept, "count", 0) + 1
+        self.wfile.write(b"%d" % kept.count)
+told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Count)).serve_forever()
+"""
+    path = program(text)
+    for options, expected in (((), {b"1"}), (("--threads", "elastic"), {b"1", b"2", b"3", b"4"})):
+        with launched(*options, path) as running:
+            port = running.port()
+            seen = [ask(port, b"") for _ in range(4)]
+            assert set(seen) == expected
+
+
+def test_a_server_that_forks_is_left_alone_with_one_line(program):
+    text = """
+class Own(socketserver.ForkingTCPServer): pass
+server = told(Own(('127.0.0.1', 0), Echo))
+for _ in range(2):
+    server.handle_request()
+threading.Timer(0.5, server.shutdown).start()
+server.serve_forever()
+server.server_close()
+print([each.name for each in threading.enumerate() if not isinstance(each, threading.Timer)])
+"""
+    with launched("--log", "json", program(text)) as running:
+        port = running.port()
+        assert ask(port) == ask(port) == ask(port) == b"hello\n"
+        assert running.wait() == 0
+        assert running.output.lines()[1] == "['MainThread']\n"
+        (line,) = running.errors.lines()
+        assert line.startswith("socketscope: Own forks for each client")
+        assert line.endswith("it is not observed\n")
+
+
+def test_a_program_with_metrics_of_the_same_names_is_left_alone_with_one_line(program):
+    text = "import prometheus_client; prometheus_client.Gauge('socketserver_threads', 'own')\n" + THREADING
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        (line,) = wait_for(running.errors.lines, "a line")
+        assert "have no room in the registry" in line
+
+
+def test_what_the_library_runs_is_its_own(program):
+    text = """
+import socketscope
+server = told(socketscope.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+sys.exit(socketscope.run(server, metrics=None, log=None))
+"""
+    with launched("--log", "json", program(text), env=WITH_LIBRARY) as running:
+        assert ask(running.port()) == b"hello\n"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait() == 0
+        assert logged(running.errors.lines()) == []
+
+
+def test_an_interpreter_that_lacks_the_library_s_needs_says_so_once(program, tmp_path):
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')")
+    text = """
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+server.handle_request()
+if len(sys.argv) == 1:
+    import subprocess
+    subprocess.run([sys.executable, __file__, "child"])
+"""
+    with launched(program(text)) as running:
+        assert ask(running.port(0)) == b"hello\n"
+        assert ask(running.port(1)) == b"hello\n"
+        assert running.wait() == 0
+        assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
+
+
+def test_the_log_is_complete_when_the_program_ends(program):
+    text = """
+server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
+for _ in range(3):
+    server.handle_request()
+"""
+    with launched("--log", "json", program(text)) as running:
+        port = running.port()
+        for _ in range(3):
+            ask(port)
+        assert running.wait() == 0
+        assert len(logged(running.errors.lines())) == 3

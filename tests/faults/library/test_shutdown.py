@@ -1,0 +1,35 @@
+"""The standard library's own `shutdown`, which an observed server's is an override of."""
+
+import socketserver
+import threading
+
+from prometheus_client import CollectorRegistry
+
+import socketscope
+from tests.faults.server.process import PATIENCE, wait_for
+
+
+def test_it_may_be_called_by_the_name_of_its_class():
+    class Named(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        def shutdown(self):
+            socketserver.BaseServer.shutdown(self)
+
+    with Named(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        for _ in range(2):
+            serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+            serving.start()
+            wait_for(lambda: server._socketscope.serving.is_set(), "the server")
+            server.shutdown()
+            serving.join(PATIENCE)
+            assert not serving.is_alive()
+
+
+def test_what_was_asked_for_before_a_server_is_observed_holds():
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    asking = threading.Thread(target=server.shutdown, daemon=True)
+    asking.start()
+    wait_for(lambda: vars(server)["_BaseServer__shutdown_request"], "the wish")
+    with socketscope.observe(server, registry=CollectorRegistry()):
+        server.serve_forever()
+    asking.join(PATIENCE)
+    assert not asking.is_alive()
