@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import clients, cost, idle, scrape, start
+from benchmarks import clients, cost, idle, library, scrape, start
 from benchmarks.generator import Rounds
 from benchmarks.programs import SERVERS, Workshop
 from benchmarks.throughput import Setting, compare
@@ -57,6 +57,7 @@ def all_measures(names: Sequence[str] = SERVERS) -> list[Measure]:
     ]
     return [
         *comparisons,
+        Measure("library", "the library alone", 3, 1.5, library.measure),
         Measure("cost", "what a connection costs", 5, 0.5, cost.measure),
         Measure("idle", "idle connections", 3, 0.8, idle.measure),
         Measure("scrape", "p99 while scraped", 4, 4.0, scrape.measure),

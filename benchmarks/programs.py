@@ -183,6 +183,19 @@ class Server:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) * 1024
 
 
+@contextlib.contextmanager
+def awake(one: Server, servers: Sequence[Server]) -> Iterator[None]:
+    """Stop all servers but one for the time of the block."""
+    others = [server for server in servers if server is not one]
+    for server in others:
+        server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for server in others:
+            server.process.send_signal(signal.SIGCONT)
+
+
 def cpu_seconds(process: Process) -> float:
     """Return the CPU time that all threads of a process have used."""
     # What clock_getcpuclockid(3) makes of a process id; Python has that for threads alone.

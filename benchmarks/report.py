@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import clients, cost, idle, scrape
+from benchmarks import clients, cost, idle, library, scrape
 from benchmarks.generator import Rounds
 from benchmarks.goals import GOALS, Results, column, idle_memory
 from benchmarks.measures import THROUGHPUT
@@ -41,6 +41,19 @@ def render(results: Results, machine: dict[str, Any]) -> str:
             "",
             *_details(results, "message-64"),
             *_details(results, "persistent-64"),
+            *_section(
+                "The library alone",
+                (
+                    "handler, listener, clients",
+                    "/s",
+                    "`socketserver`",
+                    "times",
+                    "p99",
+                    "`socketserver`",
+                    "times",
+                ),
+                _library(results["library"]),
+            ),
             *_section("What a connection costs", ("part", "CPU µs", "together"), _cost(results["cost"])),
             *_section(
                 "Idle connections",
@@ -121,6 +134,22 @@ def _details(results: Results, measure: str) -> list[str]:
     ]
     head = ("server", "/s", "range", "p50", "p99", "p99.9", "CPU µs of the server", "failed")
     return _section(title[0].upper() + title[1:], head, rows)
+
+
+def _library(rounds: Rounds) -> Iterable[Sequence[str]]:
+    for case in library.CASES:
+        ours, theirs = (rounds[library.label(case, name)] for name in library.LIBRARIES)
+        rate = ratio(column(ours, "rate"), column(theirs, "rate"))
+        p99 = ratio(column(theirs, "p99"), column(ours, "p99"))
+        yield (
+            str(case),
+            _rate(ours),
+            _rate(theirs),
+            f"{rate.median:.2f} ({rate.low:.2f} to {rate.high:.2f})",
+            _time(ours, "p99"),
+            _time(theirs, "p99"),
+            f"{p99.median:.2f} ({p99.low:.2f} to {p99.high:.2f})",
+        )
 
 
 def cost_steps(rounds: Rounds) -> dict[str, float]:

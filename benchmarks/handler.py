@@ -1,4 +1,4 @@
-"""An echo whose handler does something first: `python -m benchmarks.handlers LIBRARY URL WORK`.
+"""An echo whose handler does something first: `python -m benchmarks.handler LIBRARY URL WORK`.
 
 LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs.
 WORK is one of `WORK`. Nothing of the process is tuned, and the library's metrics go nowhere.
@@ -52,7 +52,11 @@ def _compute(seconds: float) -> Callable[[], None]:
 def _mix() -> Callable[[], None]:
     choices = [_nothing] * 7 + [_sleep(0.05), _hash(0.001), _compute(0.001)]
     picked = random.Random(1)
-    return lambda: picked.choice(choices)()
+
+    def work() -> None:
+        picked.choice(choices)()
+
+    return work
 
 
 def _beside_compression() -> Callable[[], None]:

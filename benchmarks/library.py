@@ -1,0 +1,67 @@
+"""The library alone beside the standard library: one import changed, the same handler, nothing tuned."""
+
+import contextlib
+import sys
+from dataclasses import dataclass
+
+from benchmarks import generator
+from benchmarks.generator import Load, Rounds, in_turns
+from benchmarks.programs import Server, Workshop, awake, wait_until_it_answers
+
+LIBRARIES = ("socketscope", "socketserver")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a handler does, and for whom.
+
+    Attributes:
+        work: One of `handler.WORK`.
+        kind: Of address.
+        clients: At once, each a connection or datagram after the other.
+    """
+
+    work: str
+    kind: str
+    clients: int
+
+    def __str__(self) -> str:
+        return f"{self.work}, {self.kind}, {self.clients}"
+
+
+CASES = (
+    Case("nothing", "tcp", 64),
+    Case("nothing", "unix", 64),
+    Case("nothing", "udp", 64),
+    *(Case("sleep-50ms", kind, clients) for kind in ("tcp", "unix", "udp") for clients in (200, 500)),
+    Case("sleep-50ms-beside-zlib", "tcp", 64),
+    Case("pbkdf2-1ms", "tcp", 64),
+    Case("pbkdf2-10ms", "tcp", 64),
+    Case("python-5ms", "tcp", 64),
+    Case("mix", "tcp", 64),
+)
+
+
+def label(case: Case, library: str) -> str:
+    """Return under which name a library's rounds of a case stand."""
+    return f"{case}: {library}"
+
+
+def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
+    """Measure both in turns, case by case; who has no turn is stopped, as some of them work all the time."""
+    results: Rounds = {}
+    for case in CASES:
+        load = Load(case.clients, keep=case.kind == "udp", seconds=seconds, warmup=1.0, echo=True)
+        with contextlib.ExitStack() as stack:
+            servers = []
+            for library in LIBRARIES:
+                url = workshop.url(case.kind)
+                command = [sys.executable, "-m", "benchmarks.handler", library, url, case.work]
+                process = stack.enter_context(workshop.running(command))
+                wait_until_it_answers(library, url, process)
+                servers.append(Server(library, url, None, process, 0.0))
+            for server in in_turns(servers, rounds):
+                with awake(server, servers):
+                    found = generator.run(workshop, server, load)
+                results.setdefault(label(case, server.name), []).append(found)
+    return results
