@@ -188,7 +188,8 @@ def fill(pipe: int) -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_the_program_is_still_imported_needs_no_traceback(tmp_path, number, status):
     (tmp_path / "click.py").write_text(
-        "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); time.sleep(30)"
+        # In short sleeps: a signal right before one would be noticed at its end.
+        "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); [time.sleep(0.05) for _ in range(600)]"
     )
     process = started("talk", env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert process.stderr is not None
