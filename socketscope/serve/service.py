@@ -123,9 +123,10 @@ class Service(ABC):
             poll_interval: Longest time between two calls of `service_actions`, seconds.
 
         Raises:
-            RuntimeError: Not one thread can be started.
+            RuntimeError: Not one thread can be started, or gevent stands in for them.
             OSError: The listener is closed.
         """
+        _refuse_gevent()
         self._supervisor = threading.current_thread()
         self._ended.clear()
         try:
@@ -314,6 +315,19 @@ class Service(ABC):
             kind.process_request.__module__ not in {"socketscope.serve.mixin", "socketserver"}
         )
         self.gets = "get_request" in own or kind.get_request.__module__ != "socketserver"
+
+
+def _refuse_gevent() -> None:
+    """Refuse to serve on what gevent has put in the place of threads and sockets: all would wait for one.
+
+    Raises:
+        RuntimeError: It has.
+    """
+    if (monkey := sys.modules.get("gevent.monkey")) is None:
+        return
+    for name in ("threading", "select", "socket"):
+        if monkey.is_module_patched(name):
+            raise RuntimeError(f"gevent has replaced {name}: socketscope serves by threads of the system's")
 
 
 class Once:
