@@ -81,7 +81,13 @@ class StreamService(Service):
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
             if self.greets and isinstance(request, ssl.SSLSocket):
-                request.do_handshake()
+                try:
+                    request.do_handshake()
+                except OSError as error:
+                    # As ever, no hook is told: no handler has seen it.
+                    self._fail(record, error)
+                    self._end(server, record, request)
+                    return
             if self.verifies or self.processes:
                 with self.hooks:
                     handed = self._pass_hooks(server, request, client_address, record)
