@@ -127,7 +127,9 @@ def running(server: Any, context: ssl.SSLContext | None = None) -> Iterator[Any]
 
 
 @contextlib.contextmanager
-def serving(handler: Any = Echo, base: type | None = None, address: Any = HOST, **limits: Any) -> Iterator[Any]:
+def serving(
+    handler: Any = Echo, base: type | None = None, address: Any = HOST, **limits: Any
+) -> Iterator[Any]:
     """Make a server and serve."""
     with running(make(handler, base, address, **limits)) as server:
         yield server

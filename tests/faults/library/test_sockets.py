@@ -4,7 +4,6 @@ import contextlib
 import os
 import select
 import socket
-import socketserver
 import subprocess
 import tempfile
 import time
