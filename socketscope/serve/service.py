@@ -270,7 +270,9 @@ class Service(ABC):
             self.note_accept_error(kind)
             if kind != "aborted":
                 sleep(ACCEPT_PAUSE)
-        except Exception:  # noqa: BLE001 - a hook of the user's must not end the service
+        except BaseException as error:
+            if not self._outlives(error):
+                raise
             complain()
             self.note_accept_error("other")
         return None
@@ -284,9 +286,16 @@ class Service(ABC):
         """Return what the server's hook says of a client."""
         try:
             return bool(server.verify_request(request, client_address))
-        except Exception:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
+        except BaseException as error:
+            if not self._outlives(error):
+                raise
             complain()
-            return False
+            return False  # who cannot be verified is refused
+
+    def _outlives(self, error: BaseException) -> bool:
+        """Return whether the service goes on after what a hook has raised."""
+        # Where there are threads, a hook may be in any of them, and there SystemExit ends no program.
+        return isinstance(error, Exception) or (self.threads is not None and isinstance(error, SystemExit))
 
     def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
         """Call the server's hook; return what it hands on to be handled by this thread, if it does."""
