@@ -65,6 +65,7 @@ class DatagramService(Service):
         finally:
             seconds = monotonic() - began
             datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
+            self.untold.add(datagram)
             self.totals.close(datagram, seconds)
             self._tell(datagram, seconds)
             guard(server.shutdown_request, request)
@@ -131,8 +132,11 @@ class DatagramService(Service):
             guard(server.handle_error, request, client_address)
 
     def _tell(self, datagram: Datagram, seconds: float) -> None:
-        if self.log is not None:
-            self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
+        try:
+            if self.log is not None:
+                self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
+        finally:
+            self.untold.discard(datagram)
 
 
 def _receive(server: Any) -> Any:

@@ -20,6 +20,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.adoption import prepare
+from socketscope.observe.record import Served
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
 from socketscope.serve.loop import Loop
@@ -40,6 +41,9 @@ HANDSHAKE = 0.1
 
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
+
+TELL = 0.5
+"""Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
 
 _ACCEPT_ERRORS = {
     EMFILE: "fd_limit",
@@ -66,6 +70,7 @@ class Service(ABC):
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced.
+        untold: What is counted as ended, and whose log line is about to be written.
     """
 
     totals: Totals
@@ -83,6 +88,7 @@ class Service(ABC):
         self.drain_by = inf
         self.forced = 0
         self.hooks = threading.Lock()
+        self.untold: set[Served] = set()
         self.threads: Elastic | PerClient | None = None
         self._handing = threading.local()
         self._ended = threading.Event()
@@ -189,6 +195,7 @@ class Service(ABC):
                 closing()
             if waits:
                 self.forced += self.drain()
+                self._wait_for_log()
         finally:
             self.look()
             closing()
@@ -214,6 +221,11 @@ class Service(ABC):
                     break
             elif (job := self.receive(server)) is not None:
                 executor.run(job)
+
+    def _wait_for_log(self) -> None:
+        until = monotonic() + TELL
+        while self.untold and monotonic() < until:
+            sleep(LOOK)
 
     def _is_shared(self) -> bool:
         try:

@@ -326,14 +326,19 @@ class StreamService(Service):
     def _close_record(self, record: Record) -> float | None:
         """Complete a record; return how long it was open, seconds, or None where that was done before."""
         now = monotonic()
+        if self.log is not None:
+            self.untold.add(record)
         closed = self.totals.close(record, now)
         record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
         record.socket = None
         return now - record.accepted_at if closed else None
 
     def _tell(self, record: Record, seconds: float | None) -> None:
-        if self.log is not None and seconds is not None:
-            self.log.served("connection", self.name, record, record.outcome, seconds)
+        try:
+            if self.log is not None and seconds is not None:
+                self.log.served("connection", self.name, record, record.outcome, seconds)
+        finally:
+            self.untold.discard(record)
 
     def _tell_rejected(self, reason: str) -> None:
         if self.log is not None:

@@ -21,6 +21,7 @@ from .running import (
     count,
     ended,
     figures,
+    handling,
     logged,
     make,
     serving,
@@ -204,12 +205,22 @@ def test_a_client_that_is_being_verified_when_the_stop_comes_is_served():
         assert client.recv(100) == b"x"
 
 
-def test_what_was_served_has_been_told_once_the_server_is_closed():
-    class SlowLog(Told):
-        def served(self, *args):
-            time.sleep(PAUSE)
-            super().served(*args)
+class SlowLog(Told):
+    def served(self, *args):
+        time.sleep(PAUSE)
+        super().served(*args)
 
+
+def test_a_connection_that_was_served_has_been_told_once_the_server_is_closed():
+    with serving(handling(lambda request: request.sendall(request.recv(1)))) as server:
+        log = logged(server, SlowLog())
+        assert ask(server) == b"x"
+        server.shutdown()
+        server.server_close()
+        assert log.lines == [("connection", "ok")]
+
+
+def test_a_datagram_that_was_served_has_been_told_once_the_server_is_closed():
     with serving(Reply) as server, udp_client() as client:
         log = logged(server, SlowLog())
         client.sendto(b"x", server.server_address)
