@@ -37,6 +37,12 @@ class AdoptedSocket(NotingStream, socket.socket):
             _records[self] = record
 
 
+class AdoptedTLS(NotingTLS, ssl.SSLSocket):
+    """A TLS socket that a hook or a TLS listener has returned."""
+
+    _socketscope: Record | None = None
+
+
 class ListeningSocket(socket.socket):
     """A listener whose connections are observed sockets."""
 
@@ -73,7 +79,7 @@ def prepare(listener: Any) -> None:
         if type(listener) is socket.socket:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
-        listener.__class__ = DatagramSocket if type(listener) is socket.socket else _noting(type(listener))  # type: ignore[arg-type]  # the same
+        listener.__class__ = _noting(type(listener))  # type: ignore[arg-type]  # the same
 
 
 def watch_end(request: Any) -> bool:
@@ -90,15 +96,24 @@ def _leaving(kind: type) -> type:
 
 @lru_cache(_KINDS)
 def _observed(kind: type) -> type:
-    if kind is socket.socket:
-        return AdoptedSocket
-    noting = NotingTLS if issubclass(kind, ssl.SSLSocket) else NotingStream
-    return type(kind.__name__, (noting, kind), {"__module__": kind.__module__})
+    if issubclass(kind, ssl.SSLSocket):
+        return _behind(kind, AdoptedTLS)
+    room = {"_socketscope": None} if kind.__dictoffset__ else {}
+    return _behind(kind, AdoptedSocket, **room)
 
 
 @lru_cache(_KINDS)
 def _noting(kind: type) -> type:
-    return type(kind.__name__, (NotingDatagrams, kind), {"__module__": kind.__module__})
+    return _behind(kind, DatagramSocket)
+
+
+def _behind(kind: type, observed: type, **attributes: Any) -> type:
+    """Return a class whose methods are those of a user's, with an observed socket behind them."""
+    if issubclass(observed, kind):
+        return observed
+    # What a user's class overrides is called as ever; what it hands on is noted.
+    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (kind, observed), names | attributes)
 
 
 def _reduce(sock: socket.socket) -> Any:

@@ -149,7 +149,7 @@ class StreamTotals:
     def snapshot(self) -> Figures:
         """Return all figures as they were at one moment."""
         with self.capacity.lock:
-            self._add(record for record in self.records if record.has_news)
+            self._add(record for record in self.records if record.accepted and record.has_news)
             figures = self._figures
             return Figures(
                 figures.accepted,

@@ -31,7 +31,7 @@ class DatagramService(Service):
         """Receive a datagram that waits; return what serves it."""
         try:
             request, client_address = server.get_request() if self.gets else _receive(server)
-        except Exception as error:  # noqa: BLE001 - whatever a hook of the user's raises, the service goes on
+        except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
@@ -67,6 +67,7 @@ class DatagramService(Service):
             seconds = monotonic() - began
             datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
             datagram.socket = None
+            self.untold.add(datagram)
             self.totals.close(datagram, seconds)
             self._tell(datagram, seconds)
             guard(server.shutdown_request, request)
@@ -131,8 +132,11 @@ class DatagramService(Service):
         self.tell_hooks(server, request, client_address, error)
 
     def _tell(self, datagram: Datagram, seconds: float) -> None:
-        if self.log is not None:
-            self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
+        try:
+            if self.log is not None:
+                self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
+        finally:
+            self.untold.discard(datagram)
 
 
 def _receive(server: Any) -> Any:

@@ -21,6 +21,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.adoption import prepare
+from socketscope.observe.record import Served
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
 from socketscope.serve.loop import Loop
@@ -45,6 +46,9 @@ LOOK = 0.02
 _ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
 """What the standard library's own `shutdown` sets and waits for. It was called before the server became an
 observed one, or is called by its name."""
+
+TELL = 0.5
+"""Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
 
 _ACCEPT_ERRORS = {
     EMFILE: "fd_limit",
@@ -72,6 +76,7 @@ class Service(ABC):
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced.
         is_run: Whether `run` looks after it.
+        untold: What is counted as ended, and whose log line is about to be written.
     """
 
     totals: Totals
@@ -108,6 +113,7 @@ class Service(ABC):
         self._has_served = False
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = threading.Lock()
+        self.untold: set[Served] = set()
         self.threads = None if self._make_threads is None else self._make_threads()
 
     # The life of a server
@@ -134,9 +140,10 @@ class Service(ABC):
             poll_interval: Longest time between two calls of `service_actions`, seconds.
 
         Raises:
-            RuntimeError: Not one thread can be started.
+            RuntimeError: Not one thread can be started, or gevent stands in for them.
             OSError: The listener is closed.
         """
+        _refuse_gevent()
         self._supervisor = threading.current_thread()
         self._ended.clear()
         stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
@@ -210,6 +217,7 @@ class Service(ABC):
                 closing()
             if waits:
                 self.forced += self.drain()
+                self._wait_for_log()
         finally:
             self.look()
             closing()
@@ -249,6 +257,11 @@ class Service(ABC):
                 if not at_once:
                     self.note_accept_error("other")
                 return
+
+    def _wait_for_log(self) -> None:
+        until = monotonic() + TELL
+        while self.untold and monotonic() < until:
+            sleep(LOOK)
 
     def _is_shared(self) -> bool:
         try:
@@ -309,7 +322,7 @@ class Service(ABC):
 
     # What is the same for both
 
-    def note_not_taken(self, error: Exception) -> None:
+    def note_not_taken(self, error: BaseException) -> None:
         """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""
         match error:
             case BlockingIOError() | TimeoutError() | InterruptedError():
@@ -322,6 +335,8 @@ class Service(ABC):
                 if kind != "aborted":
                     sleep(ACCEPT_PAUSE)
             case _:
+                if not self._outlives(error):
+                    raise error
                 complain()
                 self.note_accept_error("other")
 
@@ -334,9 +349,16 @@ class Service(ABC):
         """Return what the server's hook says of a client."""
         try:
             return bool(server.verify_request(request, client_address))
-        except Exception:  # noqa: BLE001 - a hook of the user's; who cannot be verified is refused
+        except BaseException as error:
+            if not self._outlives(error):
+                raise
             complain()
-            return False
+            return False  # who cannot be verified is refused
+
+    def _outlives(self, error: BaseException) -> bool:
+        """Return whether the service goes on after what a hook has raised."""
+        # Where there are threads, a hook may be in any of them, and there SystemExit ends no program.
+        return isinstance(error, Exception) or (self.threads is not None and isinstance(error, SystemExit))
 
     def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
         """Call the server's hook; return what it hands on to be handled by this thread, if it does."""
@@ -376,6 +398,19 @@ def _begin_all() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_all)
+
+
+def _refuse_gevent() -> None:
+    """Refuse to serve on what gevent has put in the place of threads and sockets: all would wait for one.
+
+    Raises:
+        RuntimeError: It has.
+    """
+    if (monkey := sys.modules.get("gevent.monkey")) is None:
+        return
+    for name in ("threading", "select", "socket"):
+        if monkey.is_module_patched(name):
+            raise RuntimeError(f"gevent has replaced {name}: socketscope serves by threads of the system's")
 
 
 class Once:

@@ -70,7 +70,7 @@ class StreamService(Service):
             return None
         try:
             request, client_address = server.get_request()
-        except Exception as error:  # noqa: BLE001 - whatever a hook of the user's raises, the service goes on
+        except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         record = Record(self.totals, client_address, monotonic(), limits)
@@ -90,7 +90,13 @@ class StreamService(Service):
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
             if self.greets and isinstance(request, ssl.SSLSocket):
-                request.do_handshake()
+                try:
+                    request.do_handshake()
+                except OSError as error:
+                    # As ever, no hook is told: no handler has seen it.
+                    self._fail(record, error)
+                    self._end(server, record, request)
+                    return
             if self.verifies or self.processes:
                 with self.hooks:
                     handed = self._pass_hooks(server, request, client_address, record)
@@ -331,14 +337,19 @@ class StreamService(Service):
     def _close_record(self, record: Record) -> float | None:
         """Complete a record; return how long it was open, seconds, or None where that was done before."""
         now = monotonic()
+        if self.log is not None:
+            self.untold.add(record)
         closed = self.totals.close(record, now)
         record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
         record.socket = None
         return now - record.accepted_at if closed else None
 
     def _tell(self, record: Record, seconds: float | None) -> None:
-        if self.log is not None and seconds is not None:
-            self.log.served("connection", self.name, record, record.outcome, seconds)
+        try:
+            if self.log is not None and seconds is not None:
+                self.log.served("connection", self.name, record, record.outcome, seconds)
+        finally:
+            self.untold.discard(record)
 
     def _tell_rejected(self, reason: str) -> None:
         if self.log is not None:

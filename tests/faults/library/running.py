@@ -1,42 +1,118 @@
-"""A server of the library in this process, with a registry of its own."""
+"""Observed servers in this process, each in a registry of its own, and what a scrape finds of them."""
 
 import contextlib
+import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
-from typing import Any, TypeVar
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from socketscope import Limits, ThreadingTCPServer
-from tests.faults.server.process import PATIENCE, wait_for
+import socketscope
+from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
+from socketscope.serve.mixin import service_of
+from tests.faults.server.process import PATIENCE, reset, wait_for
 
-__all__ = ["PATIENCE", "Server", "running", "wait_for"]
+__all__ = [
+    "PATIENCE",
+    "Echo",
+    "Reply",
+    "Told",
+    "ask",
+    "connect",
+    "count",
+    "ended",
+    "figures",
+    "handling",
+    "logged",
+    "make",
+    "observed",
+    "reset",
+    "running",
+    "serving",
+    "subclass",
+    "udp_client",
+    "wait_for",
+]
+
+HOST = ("127.0.0.1", 0)
 
 
-class Server(ThreadingTCPServer):
-    def __init__(self, handler: type[socketserver.BaseRequestHandler], **limits: Any) -> None:
-        self.registry = self.own = CollectorRegistry()
-        self.limits = Limits(**limits)
-        super().__init__(("127.0.0.1", 0), handler)
+class Echo(socketserver.BaseRequestHandler):
+    """Gives back whatever comes."""
 
-    def count(self, name: str, **labels: str) -> float:
-        value = self.own.get_sample_value(f"socketserver_{name}", {"listener": "tcp", **labels})
-        assert value is not None
-        return value
-
-    def ended(self, outcome: str) -> None:
-        """Wait until a connection has ended, in this way."""
-        wait_for(lambda: sum(self.totals.snapshot().closed.values()), "the end of a connection")
-        assert self.totals.snapshot().closed[outcome] == 1
+    def handle(self):
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
 
 
-AnyServer = TypeVar("AnyServer", bound=Server)
+class Reply(socketserver.DatagramRequestHandler):
+    """The same for datagrams."""
+
+    def handle(self):
+        self.wfile.write(self.rfile.read())
+
+
+def handling(handle: Callable[[Any], Any]) -> type[socketserver.BaseRequestHandler]:
+    """Return a handler that does something with its request."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            handle(self.request)
+
+    return Handler
+
+
+class Told:
+    """A log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.errors: list[str | None] = []
+
+    def served(self, event: str, _listener: str, record: Any, outcome: str, _seconds: float) -> None:
+        self.lines.append((event, outcome))
+        self.errors.append(record.error)
+
+    def repeated(self, event: str, **fields: str) -> None:
+        self.lines.append((event, fields.get("reason") or fields["error"]))
+
+
+def logged(server: Any, log: Any = None) -> Any:
+    """Give a server a log, as `run` does."""
+    log = Told() if log is None else log
+    service_of(server).log = log
+    return log
+
+
+def subclass(base: type, **options: Any) -> Any:
+    """Return a subclass with options of the library's, in a registry of its own; `limits` are keywords."""
+    if "limits" in options:
+        options["limits"] = Limits(**options["limits"])
+    return types.new_class(base.__name__, (base,), {"registry": CollectorRegistry(), **options})
+
+
+def make(handler: Any = Echo, base: type | None = None, address: Any = HOST, **limits: Any) -> Any:
+    """Return a server, bound, with these limits."""
+    if base is None:
+        datagrams = issubclass(handler, socketserver.DatagramRequestHandler)
+        base = ThreadingUDPServer if datagrams else ThreadingTCPServer
+    return subclass(base, limits=limits)(address, handler)
+
+
+def observed(server: Any, **options: Any) -> Any:
+    """Have a server of somebody else's observed, in a registry of its own; `limits` are keywords."""
+    if "limits" in options:
+        options["limits"] = Limits(**options["limits"])
+    return socketscope.observe(server, **{"registry": CollectorRegistry(), **options})
 
 
 @contextlib.contextmanager
-def running(server: AnyServer, context: ssl.SSLContext | None = None) -> Iterator[AnyServer]:
+def running(server: Any, context: ssl.SSLContext | None = None) -> Iterator[Any]:
+    """Serve from a thread; leave with the server closed."""
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
@@ -48,3 +124,56 @@ def running(server: AnyServer, context: ssl.SSLContext | None = None) -> Iterato
     finally:
         server.shutdown()
         thread.join()
+
+
+@contextlib.contextmanager
+def serving(
+    handler: Any = Echo, base: type | None = None, address: Any = HOST, **limits: Any
+) -> Iterator[Any]:
+    """Make a server and serve."""
+    with running(make(handler, base, address, **limits)) as server:
+        yield server
+
+
+def connect(server: Any) -> socket.socket:
+    address = server.server_address
+    if isinstance(address, tuple):
+        return socket.create_connection(address[:2], timeout=PATIENCE)
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(PATIENCE)
+    client.connect(address)
+    return client
+
+
+def ask(server: Any, data: bytes = b"x") -> bytes:
+    """Return the first that comes back, on a connection of its own."""
+    with connect(server) as client:
+        client.sendall(data)
+        return client.recv(100)
+
+
+@contextlib.contextmanager
+def udp_client() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE)
+        yield client
+
+
+def count(server: Any, name: str, **labels: str) -> float:
+    """Return a sample of a server's as a scrape finds it."""
+    service = service_of(server)
+    labels = {"listener": service.name, **labels}
+    value = service.options.registry.get_sample_value(f"socketserver_{name}", labels)  # type: ignore[union-attr]
+    assert value is not None, name
+    return value
+
+
+def figures(server: Any) -> Any:
+    return service_of(server).totals.snapshot()
+
+
+def ended(server: Any, outcome: str, number: int = 1) -> None:
+    """Wait until so many connections have ended, all of them in this way."""
+    wait_for(lambda: sum(figures(server).closed.values()) >= number, "the end of a connection")
+    closed = {name: n for name, n in figures(server).closed.items() if n}
+    assert closed == {outcome: number}

@@ -6,34 +6,29 @@ import threading
 import time
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope import Limits
+from socketscope.serve.mixin import service_of
 
-from .running import PATIENCE, wait_for
+from .running import PATIENCE, Echo, Reply, count, figures, subclass, udp_client, wait_for
 
 SHORT = 0.3
 
 
-class Echo(socketserver.BaseRequestHandler):
+class Silent(socketserver.DatagramRequestHandler):
     def handle(self):
-        while data := self.request.recv(4096):
-            self.request.sendall(data)
+        self.rfile.read()
 
 
-def subclass(base, **attributes):
-    return type("Server", (base,), {"registry": CollectorRegistry(), **attributes})
+def bound(base, handler=Echo, address=("127.0.0.1", 0), limits=None, **attributes):
+    """Return a server of a class with these attributes."""
+    return type("Server", (subclass(base, limits=limits or {}),), attributes)(address, handler)
 
 
-def bound(base, handler=Echo, address=("127.0.0.1", 0), **attributes):
-    return subclass(base, **attributes)(address, handler)
-
-
-def serve(server) -> threading.Thread:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+def serve(server, *interval: float) -> threading.Thread:
+    thread = threading.Thread(target=server.serve_forever, args=interval, daemon=True)
     thread.start()
-    assert server.serving.wait(PATIENCE)
+    assert service_of(server).serving.wait(PATIENCE)
     return thread
 
 
@@ -46,8 +41,7 @@ def test_address_family():
 @pytest.mark.parametrize(("given", "limit"), [({}, 1024), ({"request_queue_size": 7}, 7)])
 def test_request_queue_size(given, limit):
     with bound(socketscope.ThreadingTCPServer, **given) as server:
-        shown = server.registry.get_sample_value("socketserver_accept_queue_limit", {"listener": "tcp"})
-        assert shown == limit
+        assert count(server, "accept_queue_limit") == limit
 
 
 @pytest.mark.parametrize("name", ["allow_reuse_address", "allow_reuse_port"])
@@ -65,21 +59,16 @@ def test_addresses_of_tcp_are_reused_unless_told_otherwise():
 
 
 def test_case_25_a_datagram_longer_than_max_packet_size_is_dropped_and_counted():
-    class Answers(socketserver.DatagramRequestHandler):
-        def handle(self):
-            self.wfile.write(self.rfile.read())
-
     with (
-        bound(socketscope.ThreadingUDPServer, Answers, max_packet_size=10) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        bound(socketscope.ThreadingUDPServer, Reply, max_packet_size=10) as server,
+        udp_client() as client,
     ):
         serve(server)
-        client.settimeout(PATIENCE)
         for data in (b"x" * 11, b"y" * 10):
             client.sendto(data, server.server_address)
         assert client.recv(100) == b"y" * 10
         # Another thread may be about to count it; the reply that came later says nothing of that.
-        wait_for(lambda: server.totals.snapshot().outcomes["truncated"] == 1, "the count")
+        wait_for(lambda: figures(server).outcomes["truncated"] == 1, "the count")
         server.shutdown()
 
 
@@ -105,7 +94,7 @@ def test_a_handlers_own_timeout():
         def handle(self):
             self.rfile.readline()
 
-    with bound(socketscope.ThreadingTCPServer, Impatient, limits=Limits(read_timeout=PATIENCE)) as server:
+    with bound(socketscope.ThreadingTCPServer, Impatient, limits={"read_timeout": PATIENCE}) as server:
         serve(server)
         began = time.monotonic()
         with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
@@ -131,7 +120,7 @@ def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_
     serve(server)
     with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
         client.sendall(b"x")
-        wait_for(lambda: server.totals.snapshot().accepted, "its handler")
+        wait_for(lambda: figures(server).accepted, "its handler")
         server.shutdown()
         server.server_close()
         assert left.is_set() == block_on_close
@@ -141,9 +130,7 @@ def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_
 
 def test_a_shutdown_does_not_wait_for_the_poll_interval():
     with bound(socketscope.ThreadingTCPServer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
-        thread.start()
-        assert server.serving.wait(PATIENCE)
+        serve(server, PATIENCE)
         began = time.monotonic()
         server.shutdown()
         assert time.monotonic() - began < PATIENCE / 4
@@ -154,28 +141,18 @@ def test_service_actions_are_called_once_an_interval():
     with bound(
         socketscope.ThreadingTCPServer, service_actions=lambda _: calls.append(time.monotonic())
     ) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(interval,), daemon=True)
         began = time.monotonic()
-        thread.start()
+        serve(server, interval)
         # At the default interval it would take longer than is waited for.
         wait_for(lambda: len(calls) > number, "so many calls")
         server.shutdown()
     assert calls[number] - began >= number * interval
 
 
-def test_a_handler_that_writes_nothing_sends_nothing():
-    class Silent(socketserver.DatagramRequestHandler):
-        def handle(self):
-            if (data := self.rfile.read()) != b"quiet":
-                self.wfile.write(data)
-
-    with (
-        bound(socketscope.ThreadingUDPServer, Silent) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
-    ):
+def test_a_handler_that_writes_nothing_sends_an_empty_reply():
+    with bound(socketscope.ThreadingUDPServer, Silent) as server, udp_client() as client:
         serve(server)
-        client.settimeout(PATIENCE)
-        for data in (b"quiet", b"loud"):
-            client.sendto(data, server.server_address)
-        assert client.recv(100) == b"loud"
+        client.sendto(b"x", server.server_address)
+        assert client.recv(100) == b""
+        wait_for(lambda: figures(server).outcomes["ok"] == 1, "the count")
         server.shutdown()

@@ -4,7 +4,6 @@ import contextlib
 import os
 import select
 import socket
-import socketserver
 import subprocess
 import tempfile
 import time
@@ -13,23 +12,15 @@ from typing import Any
 
 import pytest
 
-from .running import PATIENCE, Server, running
+from .running import PATIENCE, connect, count, ended, handling, serving
 
 PAUSE = 0.4
-"""Seconds; several times as long as a socket waits in the kernel."""
+"""Seconds for which a peer is silent."""
 
 
-def handling(handle: Callable[[socket.socket], Any]) -> type[socketserver.BaseRequestHandler]:
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            handle(self.request)
-
-    return Handler
-
-
-def after_a_pause(server: Server, *parts: bytes, pause_first: bool = True) -> bytes:
+def after_a_pause(server: Any, *parts: bytes, pause_first: bool = True) -> bytes:
     """Send each part after a pause, then end; return what comes."""
-    with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+    with connect(server) as client:
         for number, part in enumerate(parts):
             if number or pause_first:
                 time.sleep(PAUSE)
@@ -53,28 +44,28 @@ def read_into(method: str) -> Callable[[socket.socket], None]:
 
 @pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
 def test_every_way_to_receive_waits_and_counts(method):
-    with running(Server(handling(read_into(method)))) as server:
+    with serving(handling(read_into(method))) as server:
         assert after_a_pause(server, b"hello") == b"hello"
-        server.ended("ok")
-        assert server.count("received_bytes_total") == server.count("sent_bytes_total") == 5
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 5
 
 
 @pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
 def test_every_way_to_receive_is_held_to_the_deadline(method):
-    with running(Server(handling(read_into(method)), read_timeout=PAUSE)) as server:
-        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+    with serving(handling(read_into(method)), read_timeout=PAUSE) as server:
+        with connect(server) as client:
             assert client.recv(1) == b""
-        server.ended("empty")
+        ended(server, "empty")
 
 
 def test_sendto_counts():
     def handle(connection: socket.socket) -> None:
         connection.sendto(connection.recv(9), 0, connection.getpeername())
 
-    with running(Server(handling(handle))) as server:
+    with serving(handling(handle)) as server:
         assert after_a_pause(server, b"hello") == b"hello"
-        server.ended("ok")
-        assert server.count("sent_bytes_total") == 5
+        ended(server, "ok")
+        assert count(server, "sent_bytes_total") == 5
 
 
 def test_a_receive_that_must_not_wait_does_not():
@@ -87,12 +78,12 @@ def test_a_receive_that_must_not_wait_does_not():
         cpu.append(time.thread_time() - began)
         connection.sendall(b"free")
 
-    with running(Server(handling(handle), read_timeout=PATIENCE)) as server:
-        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+    with serving(handling(handle), read_timeout=PATIENCE) as server:
+        with connect(server) as client:
             began = time.monotonic()
             assert client.recv(9) == b"free"
             assert time.monotonic() - began < PATIENCE / 4
-        server.ended("ok")
+        ended(server, "ok")
     assert cpu[0] < 0.1
 
 
@@ -104,18 +95,18 @@ def test_a_send_that_must_not_wait_does_not():
                 connection.send(bytes(1 << 20), socket.MSG_DONTWAIT)
 
     with (
-        running(Server(handling(handle), write_timeout=PATIENCE)) as server,
-        socket.create_connection(server.server_address, timeout=PATIENCE) as client,
+        serving(handling(handle), write_timeout=PATIENCE) as server,
+        connect(server) as client,
     ):
         client.sendall(b"x")
-        server.ended("ok")
+        ended(server, "ok")
 
 
 def test_a_receive_of_all_waits_for_all():
     def handle(connection: socket.socket) -> None:
         connection.sendall(connection.recv(6, socket.MSG_WAITALL))
 
-    with running(Server(handling(handle))) as server:
+    with serving(handling(handle)) as server:
         assert after_a_pause(server, b"one", b"two", pause_first=False) == b"onetwo"
 
 
@@ -124,7 +115,7 @@ def test_who_reads_the_bare_descriptor_waits_too():
         first = os.read(connection.fileno(), 100)
         connection.sendall(first + connection.recv(100))
 
-    with running(Server(handling(handle))) as server:
+    with serving(handling(handle)) as server:
         assert after_a_pause(server, b"one", b"two") == b"onetwo"
 
 
@@ -133,7 +124,7 @@ def test_a_child_process_has_the_socket_as_its_input():
         descriptor = connection.fileno()
         subprocess.run(["cat"], stdin=descriptor, stdout=descriptor, check=True)
 
-    with running(Server(handling(handle))) as server:
+    with serving(handling(handle)) as server:
         assert after_a_pause(server, b"one", b"two") == b"onetwo"
 
 
@@ -143,11 +134,11 @@ def test_the_deadline_holds_after_a_select():
         while connection.recv(100):
             pass
 
-    with running(Server(handling(handle), read_timeout=PAUSE)) as server:
-        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+    with serving(handling(handle), read_timeout=PAUSE) as server:
+        with connect(server) as client:
             client.sendall(b"x")
             assert client.recv(1) == b""
-        server.ended("read_timeout")
+        ended(server, "read_timeout")
 
 
 def test_a_file_is_sent_from_where_the_standard_library_sends_it():
@@ -161,8 +152,8 @@ def test_a_file_is_sent_from_where_the_standard_library_sends_it():
             connection.sendfile(file, 3, 2)
             assert file.tell() == 5
 
-    with running(Server(handling(handle))) as server:
+    with serving(handling(handle)) as server:
         received = after_a_pause(server)
         assert received == b"0123456789" * 20_000 + b"56789" + b"34"
-        server.ended("ok")
-        assert server.count("sent_bytes_total") == len(received)
+        ended(server, "ok")
+        assert count(server, "sent_bytes_total") == len(received)

@@ -5,15 +5,19 @@ import socket
 import socketserver
 import ssl
 import time
+from typing import Any
 
 import pytest
 
+from socketscope import ThreadingTCPServer
 from socketscope.serve import linger
-from tests.faults.server.process import reset
+from socketscope.serve.mixin import service_of
+from tests.faults.server.process import read_all
 
-from .running import PATIENCE, Server, running, wait_for
+from .running import PATIENCE, count, ended, figures, logged, make, reset, running, wait_for
 
 SHORT = 0.5
+ALERT = b"\x15"
 HANDSHAKE = 2.0
 """Seconds; many times as long as a handshake takes."""
 
@@ -30,7 +34,7 @@ class Flood(socketserver.BaseRequestHandler):
         self.request.sendall(bytes(64 << 20))
 
 
-class WrappingServer(Server):
+class WrappingServer(ThreadingTCPServer):
     """Wraps each connection by itself, the other way that there is."""
 
     context: ssl.SSLContext
@@ -40,23 +44,23 @@ class WrappingServer(Server):
         return self.context.wrap_socket(connection, server_side=True), address
 
 
-def connect(server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
+def connect(server: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
     plain = socket.create_connection(server.server_address, timeout=PATIENCE)
     # A peer that is strict: an end without TLS' own goodbye is an error.
     return context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
 
 
 def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, client_context):
-    with running(Server(Lines), server_context) as server, connect(server, client_context) as client:
+    with running(make(Lines), server_context) as server, connect(server, client_context) as client:
         for _ in range(2):
             client.sendall(b"one line\n")
             assert client.recv(100) == b"ONE LINE\n"
-        wait_for(lambda: server.count("exchanges_total") == 2, "the last exchange, while the client waits")
+        wait_for(lambda: count(server, "exchanges_total") == 2, "the last exchange, while the client waits")
         client.unwrap()
         client.close()
-        server.ended("ok")
-        assert server.count("received_bytes_total") == server.count("sent_bytes_total") == 18
-        assert server.count("exchanges_total") == server.count("response_duration_seconds_count") == 2
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 18
+        assert count(server, "exchanges_total") == count(server, "response_duration_seconds_count") == 2
 
 
 def test_a_server_that_closes_says_so(server_context, client_context):
@@ -64,57 +68,58 @@ def test_a_server_that_closes_says_so(server_context, client_context):
         def handle(self):
             self.wfile.write(self.rfile.readline())
 
-    with running(Server(One), server_context) as server, connect(server, client_context) as client:
+    with running(make(One), server_context) as server, connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"x\n"
         assert client.recv(100) == b""
-        server.ended("ok")
+        ended(server, "ok")
 
 
 def test_connections_that_are_wrapped_one_by_one_are_observed_too(server_context, client_context):
-    server = WrappingServer(Lines)
+    server = make(Lines, WrappingServer)
     server.context = server_context
     with running(server), connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
         client.unwrap()
         client.close()
-        server.ended("ok")
-        assert server.count("received_bytes_total") == 2
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == 2
 
 
 def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_deadline(
     server_context, client_context
 ):
-    with running(Server(Lines, read_timeout=HANDSHAKE), server_context) as server:
+    with running(make(Lines, read_timeout=HANDSHAKE), server_context) as server:
         mute = [socket.create_connection(server.server_address, timeout=PATIENCE) for _ in range(20)]
         with connect(server, client_context) as client:
             client.sendall(b"x\n")
             assert client.recv(100) == b"X\n"
-        assert [peer.recv(1) for peer in mute] == [b""] * 20
         for peer in mute:
+            # TLS tells it why.
+            assert read_all(peer)[:1] in {b"", ALERT}
             peer.close()
-        assert server.totals.snapshot().closed["empty"] == 20
+        assert figures(server).closed["empty"] == 20
 
 
 def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
-    with running(Server(Lines), server_context) as server:
+    with running(make(Lines), server_context) as server:
         with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
             with contextlib.suppress(ConnectionResetError):
                 while client.recv(100):
                     pass
-        server.ended("reset")
+        ended(server, "reset")
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(server_context, capfd, leave):
-    with running(Server(Lines), server_context) as server:
+    with running(make(Lines), server_context) as server:
         client = socket.create_connection(server.server_address)
-        wait_for(lambda: server.open, "it is served")
+        wait_for(lambda: figures(server).open, "it is served")
         leave(client)
-        server.ended("empty")
+        ended(server, "empty")
     assert capfd.readouterr().err == ""
 
 
@@ -127,39 +132,40 @@ def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(s
 )
 def test_the_deadlines_hold(server_context, client_context, capfd, sent, limits, outcome):
     with (
-        running(Server(Lines, **limits), server_context) as server,
+        running(make(Lines, **limits), server_context) as server,
         connect(server, client_context) as client,
     ):
+        logged(server)
         client.sendall(sent)
-        server.ended(outcome)
+        ended(server, outcome)
     assert capfd.readouterr().err == ""
 
 
 def test_a_peer_that_takes_no_reply_is_cut(server_context, client_context):
     with (
-        running(Server(Flood, write_timeout=SHORT), server_context) as server,
+        running(make(Flood, write_timeout=SHORT), server_context) as server,
         connect(server, client_context) as client,
     ):
         client.sendall(b"x")
-        server.ended("write_timeout")
+        ended(server, "write_timeout")
 
 
 def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
-    with running(Server(Lines), server_context) as server, connect(server, client_context) as client:
+    with running(make(Lines), server_context) as server, connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
         began = time.monotonic()
         server.shutdown()
         server.server_close()
         assert time.monotonic() - began < PATIENCE / 4
-        assert server.forced == 0
-        server.ended("ok")
+        assert service_of(server).forced == 0
+        ended(server, "ok")
 
 
 def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context, monkeypatch):
     monkeypatch.setattr(linger, "SECONDS", PATIENCE)
-    server = Server(Lines, max_connections=1)
-    server.refusal = b"ERR too many connections\r\n"
+    server = make(Lines, max_connections=1)
+    service_of(server).refusal = b"ERR too many connections\r\n"
     with running(server, server_context), connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
@@ -167,23 +173,23 @@ def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context
         with contextlib.suppress(OSError):
             connect(server, client_context).close()
         assert time.monotonic() - began < PATIENCE / 2
-        assert server.totals.snapshot().rejected["capacity"] == 1
+        assert figures(server).rejected["capacity"] == 1
 
 
 def test_a_peer_that_never_ends_its_handshake_is_forced_by_the_drain(server_context):
-    with running(Server(Lines, drain_timeout=SHORT), server_context) as server:
+    with running(make(Lines, drain_timeout=SHORT), server_context) as server:
         with socket.create_connection(server.server_address, timeout=PATIENCE):
-            wait_for(lambda: server.totals.snapshot().open, "it is open")
+            wait_for(lambda: figures(server).open, "it is open")
             began = time.monotonic()
             server.shutdown()
             server.server_close()
             assert time.monotonic() - began < PATIENCE / 4
-            assert server.forced == 1
-        server.ended("forced")
+            assert service_of(server).forced == 1
+        ended(server, "forced")
 
 
 def test_a_slow_handshake_is_waited_for_where_each_connection_is_wrapped(server_context, client_context):
-    server = WrappingServer(Lines)
+    server = make(Lines, WrappingServer)
     server.context = server_context
     with running(server), socket.create_connection(server.server_address, timeout=PATIENCE) as plain:
         inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()

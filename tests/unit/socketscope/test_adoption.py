@@ -25,6 +25,20 @@ class Mine(socket.socket):
     def recv(self, size):  # type: ignore[override]  # as people write it
         return super().recv(size).upper()
 
+    def sendall(self, data):  # type: ignore[override]  # the same
+        for byte in data:
+            self.send(bytes([byte]).lower())
+
+
+class Slotted(socket.socket):
+    __slots__ = ("room",)
+
+
+class Incomparable(socket.socket):
+    """One that can be the key of no map."""
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class Refusing:
     """No socket, and none that can become one."""
@@ -52,7 +66,7 @@ def pair(kind):
     return kind(fileno=near.detach()), far
 
 
-@pytest.mark.parametrize("kind", [socket.socket, ObservedSocket])
+@pytest.mark.parametrize("kind", [socket.socket, Mine, Slotted, Incomparable, ObservedSocket])
 def test_a_socket_stays_the_same_object_of_its_own_class_and_counts(record, kind):
     near, far = pair(kind)
     with near, far:
@@ -62,6 +76,20 @@ def test_a_socket_stays_the_same_object_of_its_own_class_and_counts(record, kind
         assert isinstance(near, Noting)
         talk(near, far)
         assert (record.received, record.sent) == (4, 5)
+
+
+def test_what_is_the_users_stays_so(record):
+    near, far = pair(Mine)
+    with near, far:
+        adopt(near, record)
+        assert (type(near).__name__, type(near).__module__) == ("Mine", __name__)
+        assert near.mine == "kept"
+        near.more = "too"
+        far.sendall(b"loud")
+        assert near.recv(10) == b"LOUD"
+        near.sendall(b"QUIET")
+        assert far.recv(10) == b"quiet"
+        assert (record.received, record.sent, record.exchanges) == (4, 5, 1)
 
 
 def test_sockets_of_a_class_are_observed_by_one_class(record):
@@ -118,7 +146,8 @@ def listener(kind=socket.socket, type_=socket.SOCK_STREAM):
 
 
 class Listener(socket.socket):
-    pass
+    def recvfrom(self, size):  # type: ignore[override]  # as people write it
+        return super().recvfrom(size)[0].upper(), None
 
 
 def test_a_plain_listener_hands_out_observed_sockets():
@@ -176,3 +205,6 @@ def test_a_socket_of_datagrams_stays_what_it_is(kind, observed):
         assert type(server) is first
         assert isinstance(server, observed)
         assert isinstance(server, kind)
+        with socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.sendto(b"loud", server.getsockname())
+            assert server.recvfrom(10)[0] == (b"loud" if kind is socket.socket else b"LOUD")

@@ -227,7 +227,12 @@ def test_it_stops_though_nobody_comes(service, alone):
 def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, monkeypatch):
     monkeypatch.setattr(loops, "CALM", 1)
     asleep, sleep = threading.Event(), Loop._sleep
-    monkeypatch.setattr(loops.Loop, "_sleep", lambda *args: (asleep.set(), sleep(*args)))
+
+    def watched(*args):
+        asleep.set()
+        sleep(*args)
+
+    monkeypatch.setattr(loops.Loop, "_sleep", watched)
     service.run()
     assert asleep.wait(PATIENCE)
     service.stop()

@@ -20,6 +20,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("recv"), st.just(-1)),
     st.tuples(st.sampled_from(["recv_into", "recvfrom_into"]), SIZES),
     st.tuples(st.just("recv_into"), SIZES, SIZES),
+    st.tuples(st.just("peek_into"), SIZES, st.booleans()),
     st.tuples(st.just("recvmsg_into"), SIZES),
     st.tuples(st.sampled_from(["recvfrom", "recvmsg"]), SIZES),
     st.tuples(st.sampled_from(["send", "sendall"]), DATA),
@@ -51,6 +52,10 @@ def do(near: socket.socket, far: socket.socket, name: str, *args: Any) -> Any:  
         case (("recv_into" | "recvfrom_into"), (size, *more)):
             buffer = bytearray(size)
             return getattr(near, name)(buffer, *more), buffer
+        case "peek_into", (size, named):
+            buffer = bytearray(size)
+            peek: dict[str, int] = {"flags": socket.MSG_PEEK} if named else {}
+            return near.recv_into(buffer, *[] if named else [size, socket.MSG_PEEK], **peek), buffer
         case "recvmsg_into", (size,):
             buffers = [bytearray(size), bytearray(3)]
             return near.recvmsg_into(buffers), buffers

@@ -77,6 +77,17 @@ def test_who_had_a_place_and_is_rejected_gives_it_back(totals, capacity):
     assert (states(totals.snapshot()), capacity.taken) == ((0, 0, 0), 0)
 
 
+def test_what_passed_before_it_was_accepted_counts_once_it_is_and_never_if_it_is_not(totals):
+    accepted, rejected = (Record(totals, None, 100.0) for _ in range(2))
+    for record in (accepted, rejected):
+        assert totals.reserve(record)
+        record.took(5, 100.5)
+    assert totals.snapshot().received == 0
+    totals.accept(accepted)
+    totals.reject("verify", rejected)
+    assert totals.snapshot().received == 5
+
+
 def test_who_ends_before_it_was_accepted_was_accepted_all_the_same(totals, capacity):
     record = Record(totals, None, 100.0)
     assert totals.reserve(record)

@@ -1,0 +1,120 @@
+"""What is used of the standard library beside its documentation, so that a new Python says where it went."""
+
+import io
+import socket
+import socketserver
+import ssl
+
+import pytest
+
+
+def test_a_listener_accepts_a_bare_descriptor():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        descriptor, address = listener._accept()  # type: ignore[attr-defined]
+        with socket.socket(fileno=descriptor) as accepted:
+            assert accepted.getpeername() == client.getsockname() == address
+
+
+def test_a_socket_has_no_room_but_for_its_own_names():
+    assert set(socket.socket.__slots__) == {"__weakref__", "_io_refs", "_closed"}
+
+
+def test_the_c_class_tells_family_and_type_as_plain_numbers():
+    base = socket.SocketType
+    assert issubclass(socket.socket, base)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert type(base.family.__get__(sock)) is int
+        assert type(base.type.__get__(sock)) is int
+
+
+def plain() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair()
+
+
+def tls() -> tuple[socket.socket, socket.socket]:
+    near, far = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    return context.wrap_socket(near, server_side=True, do_handshake_on_connect=False), far
+
+
+@pytest.mark.parametrize("pair", [plain, tls])
+def test_every_close_goes_through_one_method_once_no_file_is_left(pair):
+    closed = []
+    near, far = pair()
+
+    class Watched(type(near)):  # type: ignore[misc]
+        __slots__ = ()
+
+        def _real_close(self, *args):
+            closed.append(self)
+            super()._real_close(*args)
+
+    near.__class__ = Watched
+    with far:
+        file = near.makefile("rb")
+        near.close()
+        assert (closed, near._io_refs) == ([], 1)
+        file.close()
+        assert closed == [near]
+
+
+def test_a_file_object_reads_by_one_method_and_knows_that_a_read_timed_out():
+    near, far = socket.socketpair()
+    with near, far, socket.SocketIO(near, "r") as raw:
+        assert raw._sock is near  # type: ignore[attr-defined]
+        assert raw._timeout_occurred is False  # type: ignore[attr-defined]
+        near.settimeout(0.001)
+        with pytest.raises(TimeoutError):
+            raw.readinto(bytearray(1))
+        assert raw._timeout_occurred is True  # type: ignore[attr-defined]
+        near._io_refs += 1  # closing gives it back
+
+
+def test_a_file_object_for_reading_is_a_buffered_reader_of_such_a_one():
+    near, far = socket.socketpair()
+    with near, far, near.makefile("rb") as file:
+        assert type(file) is io.BufferedReader
+        assert type(file.raw) is socket.SocketIO
+
+
+def test_a_tls_listener_keeps_whether_its_connections_shake_hands_when_they_are_accepted():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as plain,
+        context.wrap_socket(plain, server_side=True) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        assert listener.do_handshake_on_connect  # type: ignore[attr-defined]
+        listener.do_handshake_on_connect = False  # type: ignore[attr-defined]
+        listener.accept()[0].close()  # waits for no handshake
+
+
+def test_one_request_is_handled_by_one_method():
+    handled = []
+
+    class Server(socketserver.TCPServer):
+        def _handle_request_noblock(self):
+            handled.append(1)
+            self.get_request()[0].close()
+
+    with (
+        Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server,
+        socket.create_connection(server.server_address),
+    ):
+        server.handle_request()
+    assert handled == [1]
+
+
+def test_the_mixin_has_the_methods_that_are_overridden():
+    mixin = socketserver.ThreadingMixIn
+    assert {"process_request", "process_request_thread", "server_close"} <= set(vars(mixin))
+    assert (mixin.daemon_threads, mixin.block_on_close) == (False, True)
+
+
+def test_the_names_by_which_a_hook_is_known_to_be_the_librarys():
+    for kind in (socketserver.TCPServer, socketserver.UDPServer):
+        assert kind.get_request.__module__ == "socketserver"
+    assert socketserver.BaseServer.process_request.__module__ == "socketserver"
