@@ -28,7 +28,7 @@ FORCED = 3
 _LOOK = 0.1
 """Seconds between looks at servers that start or end."""
 
-_REST = 1.0
+_REST = 10.0
 """Longest wait between two looks at servers that serve; one that ends wakes who waits."""
 
 

@@ -21,10 +21,11 @@ TICK = 0.05
 """Seconds between looks at the queue: a line is written well within 200 ms of its event."""
 
 CALM = 20
-"""Looks at an empty queue after which the writer rests until there is a line."""
+"""Looks at an empty queue after which the writer rests until there is a line: no sooner than what is told at
+intervals is due."""
 
-REST = 1.0
-"""Longest rest, seconds: what is told at intervals may be due."""
+REST = 10.0
+"""Longest rest, seconds; whoever has something to tell ends it."""
 
 FLUSH = 2.0
 """Seconds that closing waits for the lines that are left."""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from socketscope.serve import loop as loops
-from socketscope.serve.loop import LONGEST, SHORTEST, Loop
+from socketscope.serve.loop import GROWTH, LONGEST, SHORTEST, Loop
 
 from .patience import PATIENCE, until
 
@@ -26,6 +26,7 @@ class Threads:
         thread = threading.Thread(target=job, daemon=True)
         self.started.append(thread)
         thread.start()
+        return True
 
 
 class Service:
@@ -37,7 +38,7 @@ class Service:
         self.served: dict[bytes, Future[threading.Thread]] = {}
         self.held: dict[bytes, threading.Event] = {}
         self.ticks: list[None] = []
-        self.loop = Loop(self.listener, self.receive, self.threads)
+        self.loop = Loop(self.listener, self.receive, self.threads, self.threads.run)
 
     def come(self, name: bytes, *, slow: bool = False) -> "Future[threading.Thread]":
         self.served[name] = Future()
@@ -75,7 +76,6 @@ class Service:
             self.stop()
         for thread in self.threads.started:
             thread.join(PATIENCE)
-        self.loop.close()
         self.listener.close()
         self._clients.close()
 
@@ -98,7 +98,7 @@ def names():
 
 
 def test_while_clients_are_quick_one_thread_takes_and_serves_them(service, monkeypatch):
-    monkeypatch.setattr(loops, "QUICK", PATIENCE)  # how quick this machine is, is not what is asked
+    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
     service.run()
     threads = {service.come(name).result(PATIENCE) for name in names()}
     assert threads == set(service.threads.started)
@@ -152,7 +152,7 @@ def test_a_thread_that_wants_for_a_core_gets_no_company(service, monkeypatch):
     def delay(_):
         if (look := next(looks)) == 20:
             service.held[b"s"].set()
-        return look * loops.QUICK
+        return look * loops.LOOK
 
     monkeypatch.setattr(loops, "_delay", delay)
     service.run()
@@ -174,7 +174,8 @@ class Tries(Loop):
 
     def __init__(self, *lasting: float):
         self._near, self._far = socket.socketpair()
-        super().__init__(self._near, lambda: None, Threads())
+        threads = Threads()
+        super().__init__(self._near, lambda: None, threads, threads.run)
         self.now, self.lasting = 0.0, list(lasting)
         self.began: list[float] = []
         self.ended: list[float] = []
@@ -191,17 +192,16 @@ class Tries(Loop):
     def pauses(self, monkeypatch) -> list[float]:
         monkeypatch.setattr(loops, "monotonic", lambda: self.now)
         self.run(1e9, lambda: None, alone=True)
-        self.close()
         self._near.close()
         self._far.close()
         return [began - ended for began, ended in zip(self.began[1:], self.ended, strict=False)]
 
 
-def test_each_try_to_serve_alone_that_fails_doubles_the_time_to_the_next_up_to_a_bound(monkeypatch):
+def test_each_try_to_serve_alone_that_fails_lengthens_the_time_to_the_next_up_to_a_bound(monkeypatch):
     pauses = Tries(*[0.002] * 12).pauses(monkeypatch)
-    assert SHORTEST <= pauses[0] <= 2 * SHORTEST
+    assert SHORTEST <= pauses[0] <= GROWTH * SHORTEST
     for before, after in itertools.pairwise(pauses):
-        assert after == pytest.approx(min(2 * before, LONGEST))
+        assert after == pytest.approx(min(GROWTH * before, LONGEST))
     assert pauses[-1] == pytest.approx(LONGEST)
 
 
@@ -228,11 +228,11 @@ def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, mon
     monkeypatch.setattr(loops, "CALM", 1)
     asleep, sleep = threading.Event(), Loop._sleep
 
-    def watched(*args):
+    def note_and_sleep(*args):
         asleep.set()
-        sleep(*args)
+        return sleep(*args)
 
-    monkeypatch.setattr(loops.Loop, "_sleep", watched)
+    monkeypatch.setattr(loops.Loop, "_sleep", note_and_sleep)
     service.run()
     assert asleep.wait(PATIENCE)
     service.stop()
@@ -292,12 +292,12 @@ def test_where_no_thread_can_be_started_at_the_start_that_is_an_error(service, a
 
 def test_a_closed_listener_is_an_error():
     near, far = socket.socketpair()
-    loop = Loop(near, lambda: None, Threads())
+    threads = Threads()
+    loop = Loop(near, lambda: None, threads, threads.run)
     near.close()
     far.close()
     with pytest.raises(OSError, match="the listener was closed"):
         loop.run(PATIENCE, lambda: None, alone=False)
-    loop.close()
 
 
 def test_one_client_can_be_taken_without_a_loop(service):

@@ -51,7 +51,7 @@ def test_the_path_of_a_dead_server_is_taken_over(make, path):
     dead.socket.bind(path)
     dead.socket.close()
     held = make(path).bind()
-    held.release()
+    held.release(remove=True)
     assert list(Path(path).parent.iterdir()) == []
 
 
@@ -67,15 +67,15 @@ def test_the_path_of_a_live_one_is_not_whoever_made_it(make, path, kind):
 def test_nor_is_that_of_one_that_has_bound_and_does_not_listen_yet(make, path):
     held = make(path).bind()
     refused(make(path))
-    held.release()
-    make(path).bind().release()
+    held.release(remove=True)
+    make(path).bind().release(remove=True)
 
 
 def test_nor_is_that_of_one_that_is_about_to_bind(make, path):
     with Path(f"{path}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused(make(path))
-    make(path).bind().release()
+    make(path).bind().release(remove=True)
 
 
 OTHERS = {
@@ -91,7 +91,7 @@ def test_what_is_no_socket_is_left_as_it_is(make, path, other):
     before = Path(path).lstat()
     refused(make(path), "is no socket")
     assert Path(path).lstat() == before
-    make(f"{path}2").bind().release()
+    make(f"{path}2").bind().release(remove=True)
 
 
 def test_a_server_that_cannot_bind_gives_the_lock_back(make, path):
@@ -99,7 +99,7 @@ def test_a_server_that_cannot_bind_gives_the_lock_back(make, path):
     server.socket.bind(f"{path}-other")
     with pytest.raises(OSError, match="Invalid argument"):
         server.bind()
-    make(path).bind().release()
+    make(path).bind().release(remove=True)
 
 
 def test_two_that_start_at_once_do_not_both_get_it(make, path, monkeypatch):
@@ -114,7 +114,7 @@ def test_two_that_start_at_once_do_not_both_get_it(make, path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", late)
     refused(make(path))
-    third[0].release()
+    third[0].release(remove=True)
 
 
 def test_a_path_that_is_another_servers_by_now_is_left_to_it(make, path):
@@ -122,25 +122,25 @@ def test_a_path_that_is_another_servers_by_now_is_left_to_it(make, path):
     Path(path).rename(f"{path}-moved")
     other = make(path)
     other.socket.bind(path)
-    held.release()
+    held.release(remove=True)
     assert Path(path).exists()
     assert not Path(f"{path}.lock").exists()
 
 
 def test_it_is_released_once(make, path):
     held = make(path).bind()
-    held.release()
+    held.release(remove=True)
     again = make(path).bind()
-    held.release()
+    held.release(remove=True)
     assert Path(path).exists()
-    again.release()
+    again.release(remove=True)
 
 
 def test_a_child_process_that_ends_leaves_its_parents_path(make, path, monkeypatch):
     held = make(path).bind()
     with monkeypatch.context() as child:
         child.setattr(os, "getpid", lambda: 1)
-        held.release()
+        held.release(remove=True)
     assert Path(path).exists()
     Path(path).unlink()
 
@@ -149,7 +149,7 @@ def test_a_path_may_be_bytes(make, path):
     held = make(os.fsencode(path)).bind()
     refused(make(os.fsencode(path)))
     refused(make(path))
-    held.release()
+    held.release(remove=True)
 
 
 @pytest.mark.parametrize("address", ["", b"", f"\0socketscope-{os.getpid()}"], ids=repr)
@@ -163,3 +163,9 @@ def test_other_families_have_no_path():
         server = SimpleNamespace(socket=sock, server_address=("127.0.0.1", 0))
         assert paths.bind(server, lambda: bound.append(1)) is None
     assert bound == [1]
+
+
+def test_one_that_others_share_is_left_and_only_the_lock_is_given_back(make, path):
+    held = make(path).bind()
+    held.release(remove=False)
+    assert Path(path).exists()
