@@ -7,6 +7,7 @@ import socket
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_it_is_counted_and_logged(program, kind):
         assert len(running.output.lines()) == 1
 
 
-def logged(lines: list[str]) -> list[dict]:
+def logged(lines: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
