@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from socketscope.version import __version__
 from socketscope.commands import run
+from socketscope.version import __version__
 
 USAGE = 2
 
