@@ -37,6 +37,8 @@ def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., An
         The method to go on with.
     """
     global _process  # noqa: PLW0603 - there is one a process
+    if isinstance(server, Observed) and service_of(server).is_run:
+        return original
     with _lock:
         try:
             refuse_forking(type(server))
@@ -85,7 +87,7 @@ class _Process:
             observe(server, **self._options)
             service_of(server).share(self._capacity)
         service = service_of(server)
-        if not service.is_run and service not in self._services:
+        if service not in self._services:
             self._services.add(service)
             service.log = self._log
 

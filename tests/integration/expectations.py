@@ -147,13 +147,19 @@ def installing(session: Session, command: str) -> None:
 def program(session: Session, text: str) -> None:
     session.write("echo.py", text)
     session.write("mymodule.py", text.partition("\nwith ")[0])
-    session.open("python echo.py")
-    wait_for(lambda: replies(9000), "an echo", 30)
-    # Nobody catches it there, as nobody does with the standard library.
-    session.end("python echo.py", status=-signal.SIGINT)
 
 
-@of("from socketscope import Limits, run")
+@of("socketscope run --log json echo.py")
+def launched(session: Session, command: str) -> None:
+    shown = session.open(command)
+    serves(9000)
+    # A terminal breaks the line.
+    shown.sees(lambda text: '"outcome":"ok"' in text.replace("\n", ""))
+    # Nobody catches it there, as nobody does without.
+    session.end(command, status=-signal.SIGINT)
+
+
+@of("from socketscope import Limits, ThreadingTCPServer, run  # was socketserver's")
 def program_of_run(session: Session, text: str) -> None:
     handler = (session.folder / "mymodule.py").read_text()
     session.write("program.py", f"{handler}\n{text}")

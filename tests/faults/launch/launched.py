@@ -37,7 +37,7 @@ class Launched:
     def __init__(self, *words: str | Path, metrics: str = "127.0.0.1:0", **popen: Any) -> None:
         self.process = subprocess.Popen(
             [*RUN, "--metrics", metrics, *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"cwd": ROOT, **popen},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **{"cwd": ROOT, **popen},
         )  # fmt: skip
         self.output = _Read(self.process.stdout)
         self.errors = _Read(self.process.stderr)
@@ -61,12 +61,20 @@ class Launched:
     def metric(self, name: str, **labels: str) -> float:
         return total(self.endpoints()[0], name, **labels)
 
+    def tell(self) -> None:
+        """Have it go on, which waits for a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
     def wait(self) -> int:
         return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.output.close()
         self.errors.close()
 

@@ -34,11 +34,13 @@ ENDS = [
     "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "def (",
     "import nowhere",
-    "import sys; print(sys.argv, sys.path, __name__, __file__, sys.flags, sys.orig_argv); sys.stdout.write(sys.stdin.read())",
+    "import sys; print(sys.argv, sys.path, __name__, __file__, sys.flags, sys.orig_argv)",
+    "import sys; sys.stdout.write(sys.stdin.read())",
     "import sys; sys.stdout.buffer.write(bytes(range(256)) * 999); sys.stderr.write('e')",
     "import sys; print(sorted(sys.modules), sys.meta_path[-3:], 'sitecustomize' in sys.modules)",
     "import socketserver; print(type(socketserver.__loader__), vars(socketserver.__loader__))",
-    "import signal; print([(n, signal.getsignal(n)) for n in signal.valid_signals()], signal.pthread_sigmask(0, []))",
+    "import signal; print([(n, signal.getsignal(n)) for n in signal.valid_signals()])",
+    "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
     "import sys; print(sys.warnoptions, sys.stdout.encoding, sys.stdin.isatty(), sys.stdout.line_buffering)",
 ]
 
@@ -158,5 +160,5 @@ def test_a_signal_that_is_handled_is_the_program_s(program):
         running.port()
         running.process.send_signal(signal.SIGTERM)
         assert running.wait() == 5
-        assert wait_for(lambda: running.output.text(), "output") == "1\n"
+        assert wait_for(running.output.text, "output") == "1\n"
         assert running.errors.text() == ""

@@ -1,9 +1,9 @@
 """A program of several processes: each that serves is observed, and has an endpoint of its own."""
 
+import contextlib
 import os
 import signal
 import socket
-import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -80,14 +80,13 @@ while True:
 """
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with launched(program(text), metrics=address, stdin=subprocess.PIPE) as running:
+    with launched(program(text), metrics=address) as running:
         running.endpoints(1)
         assert serves_metrics(address)
-        running.process.stdin.write(b"\n")
-        running.process.stdin.flush()
+        running.tell()
         running.endpoints(2)
         assert serves_metrics(address)
-        running.process.stdin.close()
+        running.tell()
 
 
 def serves_metrics(address: str) -> bool:
@@ -152,14 +151,12 @@ else:
         endpoint = running.endpoints(2)[1]
         wait_for(lambda: total(endpoint, "connections_closed_total", outcome="ok") == 2, "the count")
         for line in running.output.lines():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(int(line.split()[0]), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def test_a_child_of_a_process_that_serves_begins_anew(program):
-    """A server that goes on in a forked child counts there from nothing, and holds nothing of its parent's."""
+    """What goes on in a forked child counts there from nothing, and holds nothing of its parent's."""
     text = """
 server = make()
 serving = threading.Thread(target=server.serve_forever, daemon=True)
@@ -174,19 +171,18 @@ print(child, flush=True)
 sys.stdin.readline()
 os._exit(0)
 """
-    with launched(program(text), stdin=subprocess.PIPE) as running:
+    with launched(program(text)) as running:
         port = running.port()
         with socket.create_connection(("127.0.0.1", port), PATIENCE):
             asked(port, 5)
             first = running.endpoints(1)[0]
             wait_for(lambda: total(first, "connections_closed_total") == 5, "the count")
-            running.process.stdin.write(b"\n")
-            running.process.stdin.flush()
+            running.tell()
             child = running.port(1)
             try:
                 second = running.endpoints(2)[1]
                 assert total(second, "connections_accepted_total") == total(second, "connections_open") == 0
-                running.process.stdin.close()
+                running.tell()
                 assert running.wait() == 0
                 # Nobody holds the first one's port.
                 host, _, number = first.split("/")[2].partition(":")
@@ -211,14 +207,13 @@ else:
 """
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with launched(program(text), metrics=address, stdin=subprocess.PIPE) as running:
+    with launched(program(text), metrics=address) as running:
         asked(running.port(0), 1)
         assert serves_metrics(address)
-        running.process.stdin.write(b"\n")
-        running.process.stdin.flush()
+        running.tell()
         asked(running.port(1), 2)
         wait_for(
             lambda: total(running.endpoints(1)[0], "connections_closed_total", outcome="ok") == 2, "counts"
         )
-        running.process.stdin.close()
+        running.tell()
         assert running.wait() == 0

@@ -18,7 +18,7 @@ def test_it_may_be_called_by_the_name_of_its_class():
         for _ in range(2):
             serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             serving.start()
-            wait_for(lambda: server._socketscope.serving.is_set(), "the server")
+            wait_for(server._socketscope.serving.is_set, "the server")
             server.shutdown()
             serving.join(PATIENCE)
             assert not serving.is_alive()
