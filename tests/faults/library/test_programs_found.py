@@ -30,11 +30,13 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
         def handle(self):
             raise GeneratorExit("not one that handle_error is for")
 
-    seen = []
+    seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
 
     class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=threads):
         pass
 
     assert served(Server(("127.0.0.1", 0), Handler)) == b""
-    assert [(each.exc_type, each.thread.name) for each in seen] == [(GeneratorExit, "tcp-worker")]
+    assert [(each.exc_type, each.thread and each.thread.name) for each in seen] == [
+        (GeneratorExit, "tcp-worker")
+    ]
