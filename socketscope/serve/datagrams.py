@@ -12,7 +12,7 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
-from socketscope.serve.service import LOOK, Service, complain, guard
+from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 
 
@@ -30,12 +30,12 @@ class DatagramService(Service):
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
         try:
-            request, client_address = server.get_request() if self.gets else _receive(server)
+            request, client_address = server.get_request() if self.hooks.gets else _receive(server)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
-        if not self.gets and datagram.received > server.max_packet_size:
+        if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not self.totals.accept():
             self._drop(datagram, "dropped")
@@ -48,12 +48,12 @@ class DatagramService(Service):
         current.set(datagram)
         began = monotonic()
         try:
-            if self.verifies or self.processes:
-                with self.hooks:
-                    if self.verifies and not self.verified(server, request, client_address):
+            if self.hooks.verifies or self.hooks.processes:
+                with self.hooks.lock:
+                    if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
                         datagram.failure, datagram.received = "dropped", 0
                         return
-                    if self.processes and self.process(server, request, client_address) is None:
+                    if self.hooks.processes and self.hooks.process(server, request, client_address) is None:
                         return
             if self.threads is None:
                 server.process_request(request, client_address)
@@ -76,7 +76,7 @@ class DatagramService(Service):
         """Have a request handled that the user's process_request hands on, in whatever thread."""
         if self.threads is None:
             server.finish_request(request, client_address)
-        elif not self.hand_here(request, client_address):
+        elif not self.hooks.hand_here(request, client_address):
             self.threads.run(partial(Context().run, self._serve_elsewhere, server, request, client_address))
 
     def _serve_elsewhere(self, server: Any, request: Any, client_address: Any) -> None:
@@ -129,7 +129,7 @@ class DatagramService(Service):
             datagram.error = describe(error)
             if error is not datagram.fault and datagram.failure is None:
                 datagram.failure = "handler_error"
-        self.tell_hooks(server, request, client_address, error)
+        self.hooks.tell(server, request, client_address, error)
 
     def _tell(self, datagram: Datagram, seconds: float) -> None:
         try:

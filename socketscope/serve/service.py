@@ -8,11 +8,9 @@ import os
 import socketserver
 import sys
 import threading
-import traceback
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN
 from functools import partial
 from math import inf
@@ -24,10 +22,11 @@ from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
+from socketscope.serve.hooks import Hooks, complain, guard
 from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
 from socketscope.serve.paths import Held
-from socketscope.serve.threads import Elastic, Job, PerClient
+from socketscope.serve.threads import Elastic, Inline, Job, PerClient
 from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
 
@@ -72,6 +71,7 @@ class Service(ABC):
         held: The path of a Unix listener that was bound by this process.
         log: Where its log lines go, if anywhere.
         serving: Set while clients are taken.
+        hooks: The server's, as they are called.
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         forced: How many were forced.
@@ -87,7 +87,6 @@ class Service(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self._handing = threading.local()
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
@@ -112,7 +111,7 @@ class Service(ABC):
         self._loop: Loop | None = None
         self._has_served = False
         self.capacity = Capacity(self.options.limits.max_connections)
-        self.hooks = threading.Lock()
+        self.hooks = Hooks(threaded=self._make_threads is not None)
         self.untold: set[Served] = set()
         self.threads = None if self._make_threads is None else self._make_threads()
 
@@ -149,14 +148,14 @@ class Service(ABC):
         stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
         stopped.clear()
         try:
-            self._find_hooks(server)
+            self.hooks.find(server)
             self.show(server)
             self.draining = self._stopping
             self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
             self._loop = loop = Loop(
-                server, partial(self.receive, server), self.threads or _Inline(), self._hand
+                server, partial(self.receive, server), self.threads or Inline(), self._hand
             )
             loop.stopping = self._stopping
             self._has_served = True
@@ -196,7 +195,7 @@ class Service(ABC):
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
-        self._find_hooks(server)
+        self.hooks.find(server)
         self.show(server)
         if (job := self.receive(server)) is not None:
             self._hand(job)
@@ -244,7 +243,7 @@ class Service(ABC):
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
-        executor = self.threads or _Inline()
+        executor = self.threads or Inline()
         while True:
             try:
                 at_once = executor.run(job)
@@ -268,14 +267,6 @@ class Service(ABC):
             return self._bound_by != os.getpid() or queue.is_shared(self.listener)
         except (AttributeError, OSError):
             return True  # it is closed, or there is none
-
-    def tell_hooks(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
-        """Have those know what a handler raised that are for it; what is no Exception is the thread's."""
-        if isinstance(error, Exception):
-            guard(server.handle_error, request, client_address)
-        elif self.threads is not None:
-            known = type(error), error, error.__traceback__, threading.current_thread()
-            guard(threading.excepthook, threading.ExceptHookArgs(known))
 
     @property
     def wanted(self) -> str:
@@ -335,7 +326,7 @@ class Service(ABC):
                 if kind != "aborted":
                     sleep(ACCEPT_PAUSE)
             case _:
-                if not self._outlives(error):
+                if not self.hooks.outlives(error):
                     raise error
                 complain()
                 self.note_accept_error("other")
@@ -344,49 +335,6 @@ class Service(ABC):
         """Log a failed accept."""
         if self.log is not None:
             self.log.repeated("accept_error", listener=self.name, error=kind)
-
-    def verified(self, server: Any, request: Any, client_address: Any) -> bool:
-        """Return what the server's hook says of a client."""
-        try:
-            return bool(server.verify_request(request, client_address))
-        except BaseException as error:
-            if not self._outlives(error):
-                raise
-            complain()
-            return False  # who cannot be verified is refused
-
-    def _outlives(self, error: BaseException) -> bool:
-        """Return whether the service goes on after what a hook has raised."""
-        # Where there are threads, a hook may be in any of them, and there SystemExit ends no program.
-        return isinstance(error, Exception) or (self.threads is not None and isinstance(error, SystemExit))
-
-    def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
-        """Call the server's hook; return what it hands on to be handled by this thread, if it does."""
-        self._handing.result, self._handing.now = None, True
-        try:
-            server.process_request(request, client_address)
-        finally:
-            self._handing.now = False
-        handed: tuple[Any, Any] | None = self._handing.result
-        return handed
-
-    def hand_here(self, request: Any, client_address: Any) -> bool:
-        """Note what the hook that this thread is in hands on; return whether it is in one."""
-        if not getattr(self._handing, "now", False):
-            return False
-        self._handing.result = request, client_address
-        return True
-
-    def _find_hooks(self, server: Any) -> None:
-        kind = type(server)
-        own = vars(server)
-        self.verifies = "verify_request" in own or (
-            kind.verify_request is not socketserver.BaseServer.verify_request
-        )
-        self.processes = "process_request" in own or (
-            kind.process_request.__module__ not in {"socketscope.serve.mixin", "socketserver"}
-        )
-        self.gets = "get_request" in own or kind.get_request.__module__ != "socketserver"
 
 
 _all: "weakref.WeakSet[Service]" = weakref.WeakSet()
@@ -424,25 +372,3 @@ class Once:
         function, self._function = self._function, None
         if function is not None:
             function()
-
-
-class _Inline:
-    """Has a client served by the thread that took it: the standard library's servers without threads."""
-
-    def run(self, job: Job) -> bool:
-        job()
-        return True
-
-
-def guard(hook: Callable[..., Any], *args: Any) -> None:
-    """Call a hook of the user's; whatever it raises, the service goes on."""
-    try:
-        hook(*args)
-    except Exception:  # noqa: BLE001 - the same
-        complain()
-
-
-def complain() -> None:
-    """Print the exception being handled, unless even that fails."""
-    with suppress(Exception):
-        traceback.print_exc(file=sys.stderr)

@@ -18,9 +18,10 @@ from socketscope.observe.record import Record, current
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve import queue
 from socketscope.serve.deadlines import Deadlines, hang_up
+from socketscope.serve.hooks import complain
 from socketscope.serve.linger import Linger, unread
 from socketscope.serve.options import Options
-from socketscope.serve.service import LOOK, Service, complain
+from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 
 FORCE_GRACE = 0.5
@@ -74,7 +75,7 @@ class StreamService(Service):
             self.note_not_taken(error)
             return None
         record = Record(self.totals, client_address, monotonic(), limits)
-        admit = self.totals.reserve if self.verifies else self.totals.accept
+        admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
             if limits.when_full == "refuse":
                 self._refuse(server, request)
@@ -97,8 +98,8 @@ class StreamService(Service):
                     self._fail(record, error)
                     self._end(server, record, request)
                     return
-            if self.verifies or self.processes:
-                with self.hooks:
+            if self.hooks.verifies or self.hooks.processes:
+                with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
             if handed is not None:
                 if self.threads is None:
@@ -119,16 +120,16 @@ class StreamService(Service):
         self, server: Any, request: Any, client_address: Any, record: Record
     ) -> tuple[Any, Any] | None:
         """Call the hooks that are the user's; return what is to be handled here."""
-        if self.verifies:
-            if not self.verified(server, request, client_address):
+        if self.hooks.verifies:
+            if not self.hooks.verified(server, request, client_address):
                 self.totals.reject("verify", record)
                 self._tell_rejected("verify")
                 self._close_by(server.shutdown_request, request)
                 return None
             self.totals.accept(record)
-        if not self.processes:
+        if not self.hooks.processes:
             return request, client_address
-        if (handed := self.process(server, request, client_address)) is None:
+        if (handed := self.hooks.process(server, request, client_address)) is None:
             self._let_go(record, request)
         return handed
 
@@ -156,7 +157,7 @@ class StreamService(Service):
         if self.threads is None:
             self.handle(server, request, client_address)
             server.shutdown_request(request)
-        elif not self.hand_here(request, client_address):
+        elif not self.hooks.hand_here(request, client_address):
             record = self._find(request, client_address)
             self.threads.run(
                 partial(Context().run, self._serve_elsewhere, server, request, client_address, record)
@@ -309,7 +310,7 @@ class StreamService(Service):
         """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
         self._fail(record, error)
         if not isinstance(error, LineTooLongError):
-            self.tell_hooks(server, request, client_address, error)
+            self.hooks.tell(server, request, client_address, error)
 
     @staticmethod
     def _fail(record: Record | None, error: BaseException) -> None:

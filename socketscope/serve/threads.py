@@ -14,6 +14,15 @@ RESERVE = 4
 Job = Callable[[], Any]
 
 
+class Inline:
+    """No thread: who took the client serves it, as the standard library's servers without threads do."""
+
+    def run(self, job: Job) -> bool:
+        """Do a job; it may raise what ends a program."""
+        job()
+        return True
+
+
 class PerClient:
     """A new thread for each client, as the standard library has it."""
 

@@ -1,0 +1,95 @@
+"""The hooks of a server, called as the standard library calls them: those of one thread by one at a time."""
+
+import socketserver
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+_OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
+
+
+class Hooks:
+    """What of a server's hooks is the user's, and how it is called.
+
+    Attributes:
+        lock: Held by who calls `verified` or `process`.
+        verifies: Whether `verify_request` is the user's.
+        processes: Whether `process_request` is.
+        gets: Whether `get_request` is.
+    """
+
+    def __init__(self, *, threaded: bool) -> None:
+        """Know nothing of a server yet.
+
+        Args:
+            threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
+        """
+        self.lock = threading.Lock()
+        self.verifies = self.processes = self.gets = False
+        self._threaded = threaded
+        self._handing = threading.local()
+
+    def find(self, server: Any) -> None:
+        """See which hooks are the user's, be it of the class or of the object."""
+        kind, own = type(server), vars(server)
+        self.verifies = "verify_request" in own or (
+            kind.verify_request is not socketserver.BaseServer.verify_request
+        )
+        self.processes = "process_request" in own or kind.process_request.__module__ not in _OWN_MODULES
+        self.gets = "get_request" in own or kind.get_request.__module__ not in _OWN_MODULES
+
+    def outlives(self, error: BaseException) -> bool:
+        """Return whether the service goes on after what a hook has raised."""
+        return isinstance(error, Exception) or (self._threaded and isinstance(error, SystemExit))
+
+    def verified(self, server: Any, request: Any, client_address: Any) -> bool:
+        """Return what `verify_request` says of a client; where it raises something, the client is refused."""
+        try:
+            return bool(server.verify_request(request, client_address))
+        except BaseException as error:
+            if not self.outlives(error):
+                raise
+            complain()
+            return False
+
+    def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
+        """Call `process_request`; return what it hands on to be handled by this thread, if it does."""
+        self._handing.result, self._handing.now = None, True
+        try:
+            server.process_request(request, client_address)
+        finally:
+            self._handing.now = False
+        handed: tuple[Any, Any] | None = self._handing.result
+        return handed
+
+    def hand_here(self, request: Any, client_address: Any) -> bool:
+        """Note what the `process_request` that this thread is in hands on; return whether it is in one."""
+        if not getattr(self._handing, "now", False):
+            return False
+        self._handing.result = request, client_address
+        return True
+
+    def tell(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
+        """Have `handle_error` know what a handler raised; what is no Exception is for the thread's hook."""
+        if isinstance(error, Exception):
+            guard(server.handle_error, request, client_address)
+        elif self._threaded:
+            known = type(error), error, error.__traceback__, threading.current_thread()
+            guard(threading.excepthook, threading.ExceptHookArgs(known))
+
+
+def guard(hook: Callable[..., Any], *args: Any) -> None:
+    """Call a hook of the user's; whatever it raises, the service goes on."""
+    try:
+        hook(*args)
+    except Exception:  # noqa: BLE001 - the same
+        complain()
+
+
+def complain() -> None:
+    """Print the exception being handled, unless even that fails."""
+    with suppress(Exception):
+        traceback.print_exc(file=sys.stderr)
