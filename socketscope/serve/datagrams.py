@@ -12,6 +12,7 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
+from socketscope.serve.hooks import complain, guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 

@@ -6,7 +6,9 @@ import os
 import select
 import socket
 import struct
+from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN
 from pathlib import Path
+from ssl import SSLError
 from typing import Any
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
@@ -34,6 +36,15 @@ _DROP_HANDSHAKES = (
 )
 _DROP_ALL = ((0x06, 0, 0, 0),)
 
+_ERRORS = {
+    EMFILE: "fd_limit",
+    ENFILE: "fd_limit",
+    ENOBUFS: "no_buffers",
+    ENOMEM: "no_buffers",
+    ECONNABORTED: "aborted",
+    ENOTCONN: "aborted",
+}
+
 _NOWHERE = 0x7FFFFFFF
 """The number of a network interface that there is not."""
 
@@ -46,6 +57,11 @@ def accept_queue(listener: socket.socket) -> tuple[int, int]:
     """
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
     return struct.unpack_from("I", info, _UNACKED)[0], struct.unpack_from("I", info, _SACKED)[0]
+
+
+def accept_error(error: OSError) -> str:
+    """Return which of `outcomes.ACCEPT_ERRORS` an error of a listener's accept is."""
+    return "aborted" if isinstance(error, SSLError) else _ERRORS.get(error.errno or 0, "other")
 
 
 def stop_arrivals(listener: socket.socket) -> bool:

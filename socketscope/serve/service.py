@@ -6,15 +6,12 @@ standard library does.
 
 import os
 import socketserver
-import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN
 from functools import partial
 from math import inf
-from ssl import SSLError
 from time import monotonic, sleep
 from typing import Any
 
@@ -26,7 +23,7 @@ from socketscope.serve.hooks import Hooks, complain, guard
 from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
 from socketscope.serve.paths import Held
-from socketscope.serve.threads import Elastic, Inline, Job, PerClient
+from socketscope.serve.threads import Elastic, Inline, Job, PerClient, refuse_gevent
 from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
 
@@ -48,15 +45,6 @@ observed one, or is called by its name."""
 
 TELL = 0.5
 """Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
-
-_ACCEPT_ERRORS = {
-    EMFILE: "fd_limit",
-    ENFILE: "fd_limit",
-    ENOBUFS: "no_buffers",
-    ENOMEM: "no_buffers",
-    ECONNABORTED: "aborted",
-    ENOTCONN: "aborted",
-}
 
 
 class Service(ABC):
@@ -142,7 +130,7 @@ class Service(ABC):
             RuntimeError: Not one thread can be started, or gevent stands in for them.
             OSError: The listener is closed.
         """
-        _refuse_gevent()
+        refuse_gevent()
         self._supervisor = threading.current_thread()
         self._ended.clear()
         stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
@@ -207,19 +195,21 @@ class Service(ABC):
         self.draining = True
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         waits = getattr(server, "block_on_close", True)
-        closing, shared = Once(close_listener), self._is_shared()
+        shared, closed = self._is_shared(), False
         try:
             if self._has_served and not shared:
                 self._empty_queue(server)
             self._has_served = False
             if self.closes_first:
-                closing()
+                closed = True
+                close_listener()
             if waits:
                 self.forced += self.drain()
                 self._wait_for_log()
         finally:
             self.look()
-            closing()
+            if not closed:
+                close_listener()
             if self.held is not None:
                 self.held.release(remove=not shared)
             view_of(self.options.registry).retire(self)
@@ -318,10 +308,8 @@ class Service(ABC):
         match error:
             case BlockingIOError() | TimeoutError() | InterruptedError():
                 pass
-            case SSLError():
-                self.note_accept_error("aborted")
             case OSError():
-                kind = _ACCEPT_ERRORS.get(error.errno or 0, "other")
+                kind = queue.accept_error(error)
                 self.note_accept_error(kind)
                 if kind != "aborted":
                     sleep(ACCEPT_PAUSE)
@@ -346,29 +334,3 @@ def _begin_all() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_all)
-
-
-def _refuse_gevent() -> None:
-    """Refuse to serve on what gevent has put in the place of threads and sockets: all would wait for one.
-
-    Raises:
-        RuntimeError: It has.
-    """
-    if (monkey := sys.modules.get("gevent.monkey")) is None:
-        return
-    for name in ("threading", "select", "socket"):
-        if monkey.is_module_patched(name):
-            raise RuntimeError(f"gevent has replaced {name}: socketscope serves by threads of the system's")
-
-
-class Once:
-    """Calls something once."""
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Callable[[], None] | None = function
-
-    def __call__(self) -> None:
-        """Call it, unless that was done."""
-        function, self._function = self._function, None
-        if function is not None:
-            function()

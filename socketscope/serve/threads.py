@@ -1,5 +1,6 @@
 """The threads that serve: pooled ones, or a new one for each client."""
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -163,3 +164,16 @@ class _Worker(threading.Thread):
             job()
             job = None  # what it holds must not outlive it
             job = self._pool.next_job(self)
+
+
+def refuse_gevent() -> None:
+    """Refuse to serve on what gevent has put in the place of threads and sockets: all would wait for one.
+
+    Raises:
+        RuntimeError: It has.
+    """
+    if (monkey := sys.modules.get("gevent.monkey")) is None:
+        return
+    for name in ("threading", "select", "socket"):
+        if monkey.is_module_patched(name):
+            raise RuntimeError(f"gevent has replaced {name}: socketscope serves by threads of the system's")
