@@ -1,0 +1,52 @@
+"""Real programs, served by the standard library and in each way of this one: nothing may differ.
+
+`make programs` runs it, in an environment of its own.
+"""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.programs.programs import PROGRAMS
+
+ROOT = Path(__file__).parents[2]
+WAYS = ("run", "observe", "mixin", "class")
+
+
+@lru_cache(None)
+def trial(name: str, way: str) -> dict[str, Any]:
+    """Return what is seen of a program in a process of its own."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.programs.trial", name, way],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    seen: dict[str, Any] = json.loads(ended.stdout)
+    return seen | {"errors": ended.stderr.count("Traceback (most recent call last)")}
+
+
+@pytest.fixture(params=PROGRAMS)
+def name(request: pytest.FixtureRequest) -> str:
+    program = PROGRAMS[request.param]
+    for package in filter(None, (program.package, program.client)):
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f"{package} is not installed")
+    return request.param
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_program_does_is_the_same_and_counted(name, way):
+    if way == "mixin" and not PROGRAMS[name].threads:
+        pytest.skip("its servers have no threads, and so no mixin")
+    standard, observed = trial(name, "standard"), trial(name, way)
+    for each in ("replies", "ends", "errors", "left"):
+        assert observed[each] == standard[each], each
+    assert observed["counted"] == {name: value for name, value in observed["expected"].items() if value}

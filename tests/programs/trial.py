@@ -1,0 +1,152 @@
+"""Tries one program one way: `python -m tests.programs.trial PROGRAM WAY`; prints what was seen as JSON."""
+
+import contextlib
+import gc
+import json
+import os
+import socketserver
+import sys
+import threading
+import time
+import traceback
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+import socketscope
+from socketscope.observe.record import Served
+from socketscope.serve.service import Service
+from tests.faults.library import conformance
+from tests.programs.program import Program
+from tests.programs.programs import PROGRAMS
+from tests.programs.relay import DatagramRelay, Passed, Relay
+
+WAYS = ("standard", "run", "observe", "mixin", "class")
+AT_ONCE = 4
+PATIENCE = 10.0
+BEGUN = 5
+"""Bytes after which a connection is reset."""
+
+
+def prepare(way: str) -> None:
+    """Have this process be one in which programs are observed in a way."""
+    if way == "run":
+        conformance.observe()
+    elif way == "class":
+        conformance.stand_in()
+    elif way == "mixin":
+        socketserver.ThreadingMixIn = socketscope.ThreadingMixIn  # type: ignore[misc]
+        for base in ("TCPServer", "UDPServer", "UnixStreamServer", "UnixDatagramServer"):
+            bases = (socketscope.ThreadingMixIn, getattr(socketserver, base))
+            setattr(socketserver, f"Threading{base}", type(f"Threading{base}", bases, {}))
+        sys.modules.pop("http.server", None)
+
+
+def serve(program: Program, way: str) -> dict[str, Any]:
+    """Serve some clients; return what they and the metrics saw."""
+    made = program.make()
+    if way == "observe":
+        socketscope.observe(made.server)
+    made.start()
+    seen: dict[str, Any] = {"server": weakref.ref(made.server)}
+    address = made.server.server_address
+    relay = (DatagramRelay if program.datagrams else Relay)(("127.0.0.1", address[1]))
+    try:
+        seen["replies"] = [program.talk(relay.address, 0)]
+        with ThreadPoolExecutor(AT_ONCE) as clients:
+            numbers = range(1, AT_ONCE + 1)
+            seen["replies"] += clients.map(lambda number: program.talk(relay.address, number), numbers)
+        cut = []
+        if isinstance(relay, Relay):
+            relay.hang_up()
+            cut = [relay.cut(relay.first[:BEGUN])]
+    finally:
+        relay.close()
+        made.stop()
+    seen["ends"] = sorted(passed.end for passed in relay.passed)
+    seen["expected"] = expected(program, relay.passed, cut)
+    seen["counted"] = counted()
+    return seen
+
+
+def expected(program: Program, passed: list[Passed], cut: list[Passed]) -> dict[str, float]:
+    """Return what the metrics must say of what passed."""
+    figures: dict[str, float] = {
+        "received_bytes_total": sum(each.up for each in passed + cut),
+        "sent_bytes_total": sum(each.down for each in passed + cut),
+    }
+    if program.datagrams:
+        answered = sum(each.replies for each in passed)
+        return figures | {
+            "datagrams_total ok": answered,
+            "datagrams_total no_reply": sum(each.messages for each in passed) - answered,
+        }
+    for each in passed:
+        outcome = "closed_total ok" if each.up or each.down else "closed_total empty"
+        figures[outcome] = figures.get(outcome, 0) + 1
+    figures[f"closed_total {program.cut}"] = figures.get(f"closed_total {program.cut}", 0) + len(cut)
+    return figures | {"accepted_total": len(passed) + len(cut)}
+
+
+def counted() -> dict[str, float]:
+    """Return what the metrics say, zeroes left out."""
+    names = {
+        "socketserver_connections_accepted_total": "accepted_total",
+        "socketserver_connections_closed_total": "closed_total",
+        "socketserver_connections_open": "open",
+        "socketserver_datagrams_total": "datagrams_total",
+        "socketserver_received_bytes_total": "received_bytes_total",
+        "socketserver_sent_bytes_total": "sent_bytes_total",
+    }
+    return {
+        f"{names[sample.name]} {sample.labels.get('outcome', '')}".strip(): sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name in names and sample.value
+    }
+
+
+def held() -> tuple[list[str], int]:
+    """Return threads and descriptors of this process."""
+    return sorted(thread.name for thread in threading.enumerate()), len(os.listdir("/proc/self/fd"))
+
+
+def left(before: tuple[list[str], int], server: Any) -> dict[str, Any]:
+    """Return what a program has left behind, once that becomes no less."""
+    until = time.monotonic() + PATIENCE
+    while held() != before and time.monotonic() < until:
+        time.sleep(0.05)
+    gc.collect()
+    threads, descriptors = held()
+    return {
+        "threads": [name for name in threads if name not in before[0]],
+        "descriptors": descriptors - before[1],
+        "objects": sorted(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Served, Service))),
+        "server": server() is not None,
+        "series": counted(),
+    }
+
+
+def main(name: str, way: str) -> None:
+    """Try it twice: what is made once in a process, by whomever, is no leftover."""
+    program = PROGRAMS[name]
+    prepare(way)
+    with contextlib.redirect_stdout(sys.stderr):
+        serve(program, way)
+        gc.collect()
+        before = held()
+        seen = serve(program, way)
+        seen["left"] = left(before, seen.pop("server"))
+    print(json.dumps(seen, default=repr))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # whatever still waits for the other side
+    sys.stdout.flush()
+    os._exit(0)
