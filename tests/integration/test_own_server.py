@@ -30,9 +30,10 @@ FOR_PROMETHEUS = "socketscope run --metrics :9470 echo.py"
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Make a clone, and an environment that has the library beside what this one has."""
-    for port in (9000, 9464, 9470):
-        # As the standard library binds: not where a connection has ended a moment ago.
+    for port, again in ((9000, 0), (9464, 1), (9470, 1)):
         with socket.socket() as probe:
+            # As the standard library's servers bind: not where a connection has ended a moment ago.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, again)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
