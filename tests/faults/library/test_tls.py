@@ -165,7 +165,8 @@ def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
 def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context, monkeypatch):
     monkeypatch.setattr(linger, "SECONDS", PATIENCE)
     server = make(Lines, max_connections=1)
-    service_of(server).refusal = b"ERR too many connections\r\n"
+    service: Any = service_of(server)
+    service.refusal = b"ERR too many connections\r\n"
     with running(server, server_context), connect(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
