@@ -15,6 +15,7 @@ import errno
 import os
 import select
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,8 @@ class Call:
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not before the last who could wake it is gone: who came late would write to whoever has the number.
+        weakref.finalize(self, os.close, self.descriptor)
         self._poll = select.poll()
         self._poll.register(self.descriptor, select.POLLIN)
 
@@ -70,10 +73,6 @@ class Call:
         """Wait until called, at most so many seconds."""
         if self._poll.poll(max(seconds, 0) * 1000):
             self.clear()
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.descriptor)
 
 
 class Loop:
@@ -107,11 +106,6 @@ class Loop:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
         self._call.wake()
         self._alarm.wake()
-
-    def close(self) -> None:
-        """Give back what waiting needs; nobody waits any more."""
-        self._call.close()
-        self._alarm.close()
 
     def run(self, interval: float, tick: Callable[[], None], *, alone: bool) -> None:
         """Take clients until `stopping`.

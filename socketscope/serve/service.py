@@ -154,7 +154,6 @@ class Service(ABC):
                 loop.wake()
                 self.serving.clear()
                 self._loop = None
-                loop.close()
         finally:
             self._supervisor = None
             self._stopping = False

@@ -75,7 +75,6 @@ class Service:
             self.stop()
         for thread in self.threads.started:
             thread.join(PATIENCE)
-        self.loop.close()
         self.listener.close()
         self._clients.close()
 
@@ -191,7 +190,6 @@ class Tries(Loop):
     def pauses(self, monkeypatch) -> list[float]:
         monkeypatch.setattr(loops, "monotonic", lambda: self.now)
         self.run(1e9, lambda: None, alone=True)
-        self.close()
         self._near.close()
         self._far.close()
         return [began - ended for began, ended in zip(self.began[1:], self.ended, strict=False)]
@@ -297,7 +295,6 @@ def test_a_closed_listener_is_an_error():
     far.close()
     with pytest.raises(OSError, match="the listener was closed"):
         loop.run(PATIENCE, lambda: None, alone=False)
-    loop.close()
 
 
 def test_one_client_can_be_taken_without_a_loop(service):
