@@ -1,13 +1,17 @@
 """Listeners of any origin, and those that others have a share of."""
 
+import gc
 import os
 import signal
 import socket
 import socketserver
 import threading
+import weakref
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import socketscope
 
@@ -23,6 +27,7 @@ from .running import (
     running,
     serving,
     subclass,
+    threads,
     wait_for,
 )
 
@@ -77,9 +82,11 @@ def test_one_that_was_never_bound_can_be_closed(base, tmp_path):
 @pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer])
 def test_a_port_that_is_taken_is_an_error_like_any(base):
     taken = {"allow_reuse_address": False}
-    with type("Server", (subclass(base),), taken)(HOST, Echo) as server:
-        with pytest.raises(OSError, match="in use"):
-            type("Server", (subclass(base),), taken)(server.server_address, Echo)
+    with (
+        type("Server", (subclass(base),), taken)(HOST, Echo) as server,
+        pytest.raises(OSError, match="in use"),
+    ):
+        type("Server", (subclass(base),), taken)(server.server_address, Echo)
 
 
 @contextmanager
@@ -180,6 +187,10 @@ def test_a_unix_server_that_is_observed_leaves_its_path_as_ever(tmp_path):
     assert path.exists()
 
 
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize("options", [{}, {"threads": "per-connection"}])
 def test_many_servers_made_and_closed_leave_nothing(options):
     def once():
@@ -187,20 +198,15 @@ def test_many_servers_made_and_closed_leave_nothing(options):
             assert ask(server) == b"x"
 
     once()
-    wait_for(lambda: threading.active_count() == 1, "threads have left")
-    before = len(os.listdir("/proc/self/fd"))
+    wait_for(lambda: not threads(), "threads have left")
+    before = descriptors()
     for _ in range(20):
         once()
-    wait_for(lambda: threading.active_count() == 1, "threads have left")
-    assert len(os.listdir("/proc/self/fd")) == before
+    wait_for(lambda: not threads(), "threads have left")
+    assert descriptors() == before
 
 
 def test_a_server_and_its_series_go_when_the_program_lets_it_go():
-    import gc
-    import weakref
-
-    from prometheus_client import CollectorRegistry
-
     registry = CollectorRegistry()
 
     class Server(socketscope.ThreadingTCPServer, registry=registry):
@@ -214,7 +220,7 @@ def test_a_server_and_its_series_go_when_the_program_lets_it_go():
     assert sample() == 1
     gone = weakref.ref(server)
     del server
-    wait_for(lambda: (gc.collect() and gone() is None) or gone() is None, "it is gone")
+    wait_for(lambda: (gc.collect(), gone())[1] is None, "it is gone")
     assert sample() is None
 
 

@@ -118,11 +118,53 @@ def test_a_constructor_of_another_signature():
         ended(server, "ok")
 
 
-NAMES = """
-log threads open name stop limits registry listener prepare drain _serve options kind totals capacity serving
-draining forced hooks held show share serve receive handle hand look finish process verified wanted refusal greets
-close untold records _loop _process _ended _stopping _handing _linger _deadlines _supervisor _has_served
-""".split()
+NAMES = [
+    "log",
+    "threads",
+    "open",
+    "name",
+    "stop",
+    "limits",
+    "registry",
+    "listener",
+    "prepare",
+    "drain",
+    "_serve",
+    "options",
+    "kind",
+    "totals",
+    "capacity",
+    "serving",
+    "draining",
+    "forced",
+    "hooks",
+    "held",
+    "show",
+    "share",
+    "serve",
+    "receive",
+    "handle",
+    "hand",
+    "look",
+    "finish",
+    "process",
+    "verified",
+    "wanted",
+    "refusal",
+    "greets",
+    "close",
+    "untold",
+    "records",
+    "_loop",
+    "_process",
+    "_ended",
+    "_stopping",
+    "_handing",
+    "_linger",
+    "_deadlines",
+    "_supervisor",
+    "_has_served",
+]
 
 
 @pytest.mark.parametrize("observe", [False, True])
