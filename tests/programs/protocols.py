@@ -35,8 +35,8 @@ def ask_redis(address: tuple[str, int], number: int) -> Any:
 
 
 def _make_dns(*, tcp: bool) -> Made:
-    from dnslib.server import BaseResolver, DNSLogger, DNSServer
     from dnslib import RR
+    from dnslib.server import BaseResolver, DNSLogger, DNSServer
 
     class Resolver(BaseResolver):
         def resolve(self, request: Any, handler: Any) -> Any:

@@ -123,7 +123,9 @@ def left(before: tuple[list[str], int], server: Any) -> dict[str, Any]:
     return {
         "threads": [name for name in threads if name not in before[0]],
         "descriptors": descriptors - before[1],
-        "objects": sorted(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Served, Service))),
+        "objects": sorted(
+            type(each).__name__ for each in gc.get_objects() if isinstance(each, (Served, Service))
+        ),
         "server": server() is not None,
         "series": counted(),
     }

@@ -97,7 +97,9 @@ def make_django() -> Made:
     from django.views.decorators.csrf import csrf_exempt
 
     if not settings.configured:
-        settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="trial", LOGGING_CONFIG=None)
+        settings.configure(
+            ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="trial", LOGGING_CONFIG=None
+        )
         django.setup()
         logging.disable()
         urlpatterns.append(path("echo", csrf_exempt(lambda request: HttpResponse(request.body))))
@@ -147,7 +149,9 @@ def make_pytest_httpserver() -> Made:
 
     logging.getLogger("werkzeug").disabled = True
     server = HTTPServer(threaded=True)
-    server.expect_request("/echo", method="POST").respond_with_handler(lambda request: _response(request.data))
+    server.expect_request("/echo", method="POST").respond_with_handler(
+        lambda request: _response(request.data)
+    )
     server.start()
     return Made(server.server, lambda: None, server.stop)
 
@@ -165,7 +169,9 @@ def make_mkdocs() -> Made:
     server = LiveReloadServer(lambda: None, "127.0.0.1", 0, site(), shutdown_delay=0.05)
     server.server_bind()
     server.server_activate()
-    return Made(server, server.serve_thread.start, lambda: server.shutdown(wait=False) or server.serve_thread.join())
+    return Made(
+        server, server.serve_thread.start, lambda: server.shutdown(wait=False) or server.serve_thread.join()
+    )
 
 
 def make_pelican() -> Made:

@@ -31,7 +31,9 @@ MODULES = {
 """Modules of tests that serve by socketserver; of some only what this pattern matches."""
 
 LEFT_OUT = {
-    "observed": {"MiscTestCase.test_threads_reaped": "looks into the list of threads of the standard library's mixin"},
+    "observed": {
+        "MiscTestCase.test_threads_reaped": "looks into the list of threads of the standard library's mixin"
+    },
     "threading": {
         "MiscTestCase.test_threads_reaped": "the same",
         "MiscTestCase.test_all": "compares the module's list of names with where each is defined",
@@ -67,7 +69,9 @@ def observe() -> None:
             Observed.serve_forever(socketscope.observe(server), poll_interval)
 
     def handle_request_observed(server: Any) -> None:
-        handle_request(server if isinstance(server, socketserver.ForkingMixIn) else socketscope.observe(server))
+        handle_request(
+            server if isinstance(server, socketserver.ForkingMixIn) else socketscope.observe(server)
+        )
 
     base.serve_forever = serve_forever_observed  # type: ignore[method-assign]
     base.handle_request = handle_request_observed  # type: ignore[method-assign]

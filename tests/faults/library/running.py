@@ -34,6 +34,7 @@ __all__ = [
     "running",
     "serving",
     "subclass",
+    "threads",
     "udp_client",
     "wait_for",
 ]
@@ -133,6 +134,12 @@ def serving(
     """Make a server and serve."""
     with running(make(handler, base, address, **limits)) as server:
         yield server
+
+
+def threads() -> list[threading.Thread]:
+    """Return the threads of all servers."""
+    own = ("-worker", "deadlines", "linger")
+    return [thread for thread in threading.enumerate() if thread.name.endswith(own)]
 
 
 def connect(server: Any) -> socket.socket:

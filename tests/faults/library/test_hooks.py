@@ -31,6 +31,9 @@ from .running import (
 
 PAUSE = 0.4
 
+SYSTEM_EXIT_OF_A_THREAD = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+"""It reaches threading.excepthook, which says nothing of it, while pytest's stand-in does."""
+
 
 def test_a_connection_can_be_read_from_before_its_handler_is_entered():
     class Preamble(ThreadingTCPServer):
@@ -111,6 +114,7 @@ def test_a_hook_that_serves_by_itself_leaves_nothing_open():
     assert service_of(server).capacity.taken == 0
 
 
+@SYSTEM_EXIT_OF_A_THREAD
 @pytest.mark.parametrize("fault", [ValueError, SystemExit])
 def test_case_16_a_datagram_whose_hook_raises_is_counted_and_given_back(fault, capfd):
     class Broken(ThreadingUDPServer):
@@ -138,6 +142,7 @@ WORKERS_HOOKS = ("get_request", "verify_request", "process_request", "finish_req
 FAULTS = (ValueError, OSError, MemoryError)
 
 
+@SYSTEM_EXIT_OF_A_THREAD
 @pytest.mark.parametrize(
     ("hook", "fault"),
     [

@@ -1,0 +1,158 @@
+"""Datagram servers, with handlers that are more than a reply to a request."""
+
+import socket
+import socketserver
+import threading
+import time
+
+import pytest
+
+import socketscope
+from socketscope.serve.mixin import service_of
+
+from .running import HOST, PATIENCE, Reply, count, figures, make, running, serving, udp_client, wait_for
+
+SHORT = 0.3
+
+
+def outcome(server, name, number=1):
+    wait_for(lambda: sum(figures(server).outcomes.values()) >= number, "the count")
+    assert {each: n for each, n in figures(server).outcomes.items() if n} == {name: number}
+
+
+def test_a_handler_may_wait_on_its_socket_for_the_next_packet():
+    got = []
+
+    class Waits(socketserver.BaseRequestHandler):
+        def handle(self):
+            data, sock = self.request
+            if data == b"first":
+                got.append(sock.recvfrom(100)[0])
+
+    with serving(Waits, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        client.sendto(b"first", server.server_address)
+        time.sleep(SHORT)  # the client takes its time
+
+        def send_another():
+            client.sendto(b"another", server.server_address)
+            time.sleep(0.02)  # it is the handler's, or the server's next
+            return got
+
+        wait_for(send_another, "the next packet")
+        assert got == [b"another"]
+
+
+def test_a_handler_may_have_a_socket_of_its_own_for_a_conversation():
+    class Converses(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.socket(type=socket.SOCK_DGRAM) as mine:
+                mine.settimeout(PATIENCE)
+                mine.sendto(b"here", self.client_address)
+                data, peer = mine.recvfrom(100)
+                mine.sendto(data.upper(), peer)
+
+    with serving(Converses, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        here, address = client.recvfrom(100)
+        client.sendto(b"hello", address)
+        assert (here, client.recv(100)) == (b"here", b"HELLO")
+        outcome(server, "no_reply")  # by the listener's socket there was none
+
+
+def test_a_unix_datagram_of_a_sender_without_an_address_reaches_the_handler(tmp_path):
+    got = []
+
+    class Collect(socketserver.BaseRequestHandler):
+        def handle(self):
+            got.append((self.request[0], self.client_address))
+
+    server = make(Collect, socketscope.ThreadingUnixDatagramServer, str(tmp_path / "log"))
+    with running(server), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"<13>hello", server.server_address)
+        wait_for(lambda: got, "the datagram")
+        assert got[0][0] == b"<13>hello"
+        assert not got[0][1]
+        outcome(server, "no_reply")
+        assert count(server, "received_bytes_total") == 9
+
+
+def test_only_who_wants_to_answer_such_a_one_cannot(tmp_path, capfd):
+    server = make(Reply, socketscope.ThreadingUnixDatagramServer, str(tmp_path / "log"))
+    with running(server), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"x", server.server_address)
+        outcome(server, "no_address")
+    capfd.readouterr()
+
+
+def test_handlers_that_are_slow_are_served_at_once_and_have_their_own_figures():
+    meeting = threading.Barrier(5)
+
+    class Meets(socketserver.BaseRequestHandler):
+        def handle(self):
+            data, sock = self.request
+            meeting.wait(PATIENCE)
+            sock.sendto(data * len(data), self.client_address)
+
+    with serving(Meets, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        for size in range(1, 6):
+            client.sendto(b"x" * size, server.server_address)
+        sizes = {len(client.recv(100)) for _ in range(5)}
+        assert sizes == {1, 4, 9, 16, 25}
+        outcome(server, "ok", 5)
+        assert (count(server, "received_bytes_total"), count(server, "sent_bytes_total")) == (15, 55)
+
+
+def test_what_is_above_the_limit_is_dropped_and_counted():
+    go_on = threading.Event()
+
+    class Waits(Reply):
+        def handle(self):
+            go_on.wait(PATIENCE)
+            super().handle()
+
+    with serving(Waits, max_connections=2) as server, udp_client() as client:
+        for _ in range(5):
+            client.sendto(b"x", server.server_address)
+        wait_for(lambda: figures(server).outcomes["dropped"] == 3, "the count")
+        go_on.set()
+        assert [client.recv(10) for _ in range(2)] == [b"x"] * 2
+        wait_for(lambda: figures(server).outcomes["ok"] == 2, "the count")
+
+
+def test_what_the_kernel_dropped_is_counted():
+    server = make(Reply)
+    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the kernel's least
+    with udp_client() as client:
+        for _ in range(100):
+            client.sendto(bytes(1000), server.server_address)
+        assert count(server, "datagrams_lost_total") > 50
+        lost = count(server, "datagrams_lost_total")
+        with running(server):
+            wait_for(lambda: figures(server).outcomes["ok"] == 100 - lost, "the rest")
+
+
+def test_hooks_of_a_datagram_server_are_called_one_at_a_time():
+    inside, most = [0], [0]
+
+    class Hooked(socketscope.ThreadingUDPServer):
+        def verify_request(self, request, _client_address):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.002)
+            inside[0] -= 1
+            return request[0] != b"no"
+
+    with serving(Reply, Hooked) as server, udp_client() as client:
+        for data in (b"no", *[b"yes"] * 10):
+            client.sendto(data, server.server_address)
+        assert [client.recv(10) for _ in range(10)] == [b"yes"] * 10
+        wait_for(lambda: sum(figures(server).outcomes.values()) == 11, "the count")
+        assert figures(server).outcomes["dropped"] == 1
+    assert most == [1]
+
+
+@pytest.mark.parametrize("base", [socketserver.UDPServer, socketserver.ThreadingUDPServer])
+def test_a_taken_port_is_an_error_also_of_a_server_that_is_observed_later(base):
+    with base(HOST, Reply) as first, socketscope.observe(first), pytest.raises(OSError, match="in use"):
+        base(first.server_address, Reply)
+    assert service_of(first).totals.open == 0  # type: ignore[union-attr]

@@ -1,0 +1,290 @@
+"""How a server stops: nobody is lost, and nobody who is silent holds it up."""
+
+import itertools
+import os
+import signal
+import socket
+import socketserver
+import threading
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+
+import socketscope
+from socketscope.serve.mixin import service_of
+
+from .running import (
+    HOST,
+    PATIENCE,
+    Echo,
+    Reply,
+    ask,
+    connect,
+    count,
+    ended,
+    figures,
+    handling,
+    make,
+    running,
+    serving,
+    threads,
+    udp_client,
+    wait_for,
+)
+
+SHORT = 0.3
+LONG = 8.0
+
+
+class Greets(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"220 ready\r\n")
+        for line in self.rfile:
+            self.wfile.write(line)
+
+
+def stop(server):
+    """Stop and close; return how long it took."""
+    began = time.monotonic()
+    server.shutdown()
+    server.server_close()
+    return time.monotonic() - began
+
+
+def test_who_never_spoke_does_not_hold_up_the_end():
+    with serving(drain_timeout=LONG, drain_grace=SHORT) as server, connect(server):
+        wait_for(lambda: figures(server).open, "it is open")
+        assert SHORT / 2 < stop(server) < LONG / 2
+        ended(server, "empty")
+        assert service_of(server).forced == 0
+
+
+def test_who_never_spoke_has_some_grace_for_a_request_that_is_on_its_way():
+    with serving(drain_timeout=LONG, drain_grace=LONG / 2) as server, connect(server) as client:
+        wait_for(lambda: figures(server).open, "it is open")
+        server.shutdown()
+        closing = threading.Thread(target=server.server_close)
+        closing.start()
+        time.sleep(SHORT)
+        client.sendall(b"late")
+        assert client.recv(10) == b"late"
+        closing.join(LONG / 4)
+        assert not closing.is_alive()
+        ended(server, "ok")
+
+
+def test_who_was_greeted_and_is_silent_is_idle_at_once():
+    with serving(Greets, drain_timeout=LONG, drain_grace=LONG) as server, connect(server) as client:
+        assert client.recv(100) == b"220 ready\r\n"
+        assert stop(server) < LONG / 4
+        ended(server, "ok")
+
+
+def test_who_has_had_a_reply_is_idle_at_once():
+    with serving(drain_timeout=LONG, drain_grace=LONG) as server, connect(server) as client:
+        client.sendall(b"x")
+        assert client.recv(10) == b"x"
+        assert stop(server) < LONG / 4
+        ended(server, "ok")
+
+
+def test_who_waits_for_a_reply_gets_it():
+    def slow(request):
+        data = request.recv(10)
+        time.sleep(SHORT)
+        request.sendall(data)
+
+    with serving(handling(slow), drain_timeout=LONG, drain_grace=0) as server, connect(server) as client:
+        client.sendall(b"x")
+        wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
+        assert stop(server) < LONG / 2
+        assert client.recv(10) == b"x"
+        ended(server, "ok")
+
+
+def test_what_does_not_end_is_forced():
+    let_go = threading.Event()
+    stuck = handling(lambda _: let_go.wait(PATIENCE))
+    with serving(stuck, drain_timeout=SHORT) as server, connect(server):
+        wait_for(lambda: figures(server).open, "it is open")
+        assert stop(server) < LONG / 2
+        ended(server, "forced")
+        assert service_of(server).forced == 1
+        assert count(server, "connections_open") == 0
+        let_go.set()
+
+
+def test_everybody_in_the_queue_is_served_before_it_closes():
+    busy, go_on = threading.Event(), threading.Event()
+
+    def one_at_a_time(request):
+        busy.set()
+        go_on.wait(PATIENCE)
+        request.sendall(request.recv(10))
+
+    with serving(handling(one_at_a_time), max_connections=1, when_full="queue") as server:
+        clients = [connect(server) for _ in range(20)]
+        for client in clients:
+            client.sendall(b"x")
+        assert busy.wait(PATIENCE)
+        stopping = threading.Thread(target=stop, args=(server,))
+        stopping.start()
+        wait_for(lambda: socketscope.is_draining(server), "the stop is on")
+        go_on.set()
+        assert [client.recv(10) for client in clients] == [b"x"] * 20
+        stopping.join(PATIENCE)
+        ended(server, "ok", 20)
+        for client in clients:
+            client.close()
+
+
+def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
+    go_on = threading.Event()
+
+    def slow(request):
+        request.recv(1)
+        go_on.wait(PATIENCE)
+
+    server = make(handling(slow))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with connect(server) as client, ExitStack() as opened:
+        client.sendall(b"x")
+        wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
+        server.shutdown()
+        thread.join(PATIENCE)
+        # They have the numbers of whatever was closed.
+        pairs = [socket.socketpair() for _ in range(20)]
+        for end in itertools.chain(*pairs):
+            opened.enter_context(end).setblocking(False)
+        go_on.set()
+        ended(server, "ok")
+        server.server_close()
+        wait_for(lambda: not threads(), "threads have left")
+        for end in itertools.chain(*pairs):
+            with pytest.raises(BlockingIOError):
+                end.recv(100)
+
+
+def test_a_shutdown_alone_gives_up_nobody():
+    server = make()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    assert ask(server) == b"x"
+    server.shutdown()
+    thread.join(PATIENCE)
+    with connect(server) as waiting, connect(server) as another:
+        for client in (waiting, another):
+            client.sendall(b"x")
+        server.timeout = PATIENCE
+        server.handle_request()
+        assert waiting.recv(10) == b"x"
+        with running(server):
+            assert another.recv(10) == b"x"
+            for client in (waiting, another):
+                client.close()
+            ended(server, "ok", 3)
+
+
+def test_who_comes_after_a_shutdown_is_served_by_the_close():
+    server = make()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    assert ask(server) == b"x"
+    server.shutdown()
+    thread.join(PATIENCE)
+    with connect(server) as client:
+        client.sendall(b"x")
+        client.shutdown(1)
+        server.server_close()
+        assert client.recv(10) == b"x"
+
+
+def test_a_server_that_never_served_serves_nobody_at_its_close():
+    server = make()
+    with connect(server) as client:
+        client.sendall(b"x")
+        server.server_close()
+        with suppress(ConnectionResetError):
+            assert client.recv(10) == b""
+    assert figures(server).accepted == 0
+
+
+def test_is_draining_is_told_from_the_stop_on_and_no_longer_when_it_serves_again():
+    server = make()
+    assert not socketscope.is_draining(server)
+    for _ in range(2):
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert ask(server) == b"x"
+        assert not socketscope.is_draining(server)
+        server.shutdown()
+        assert socketscope.is_draining(server)
+        thread.join(PATIENCE)
+    server.server_close()
+
+
+def test_a_handler_may_come_to_an_end_when_a_drain_is_on():
+    class Streams(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1)
+            while not socketscope.is_draining(self.server):
+                time.sleep(0.01)
+            self.request.sendall(b"bye")
+
+    with serving(Streams, drain_timeout=LONG) as server, connect(server) as client:
+        client.sendall(b"x")
+        wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
+        assert stop(server) < LONG / 2
+        assert client.recv(10) == b"bye"
+
+
+def test_datagrams_that_are_being_served_are_answered():
+    class Slow(Reply):
+        def handle(self):
+            time.sleep(SHORT)
+            super().handle()
+
+    with serving(Slow, drain_timeout=LONG) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        wait_for(lambda: service_of(server).totals.open, "it is being served")  # type: ignore[union-attr]
+        assert stop(server) < LONG / 2
+        assert client.recv(10) == b"x"
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_after_an_interrupt_nothing_goes_on(interrupts):
+    server = make(drain_timeout=SHORT)
+    timers = [
+        threading.Timer(SHORT + 0.08 * number, os.kill, (os.getpid(), signal.SIGINT))
+        for number in range(interrupts)
+    ]
+    for timer in timers:
+        timer.start()
+    with connect(server), suppress(KeyboardInterrupt), server:
+        server.serve_forever()
+        pytest.fail("it was not interrupted")
+    for timer in timers:
+        with suppress(KeyboardInterrupt):  # the second may come late
+            timer.join()
+    server.server_close()
+    cpu = time.process_time()
+    time.sleep(SHORT)
+    assert time.process_time() - cpu < SHORT / 2
+    assert sum(figures(server).accept_errors.values()) == 0
+
+
+def test_a_serial_server_ends_like_any_other():
+    server = socketscope.observe(socketserver.TCPServer(HOST, Echo))
+    with running(server):
+        assert ask(server) == b"x"
+        assert stop(server) < LONG / 2
+
+
+def test_closing_twice_is_closing_once():
+    with serving() as server:
+        assert ask(server) == b"x"
+        stop(server)
+        stop(server)
+    ended(server, "ok")

@@ -1,0 +1,309 @@
+"""Hooks that hand a connection on: to another object, another thread, another process, or to nobody."""
+
+import asyncio
+import contextvars
+import multiprocessing
+import socket
+import socketserver
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import socketscope
+from socketscope.serve.mixin import service_of
+
+from .running import (
+    PATIENCE,
+    Echo,
+    ask,
+    connect,
+    count,
+    ended,
+    figures,
+    handling,
+    make,
+    reset,
+    running,
+    serving,
+    subclass,
+    wait_for,
+)
+
+MANY = 12
+
+
+class Wrapped:
+    """What has a socket, and is none."""
+
+    def __init__(self, request):
+        self.request = request
+
+    def __getattr__(self, name):
+        return getattr(self.request, name)
+
+
+class Wrapping(socketscope.ThreadingTCPServer):
+    def process_request(self, request, client_address):
+        super().process_request(Wrapped(request), client_address)
+
+
+class WrappingEarly(socketscope.ThreadingTCPServer):
+    def get_request(self):
+        request, client_address = super().get_request()
+        return Wrapped(request), client_address
+
+
+class WrappingLate(socketscope.ThreadingTCPServer):
+    def finish_request(self, request, client_address):
+        super().finish_request(Wrapped(request), client_address)
+
+
+class ClosingByItself(socketscope.ThreadingTCPServer):
+    def process_request_thread(self, request, _client_address):
+        request.sendall(request.recv(10))
+        request.close()
+
+
+class DetachingByItself(socketscope.ThreadingTCPServer):
+    def process_request(self, request, _client_address):
+        with socket.socket(fileno=request.detach()) as mine:
+            mine.sendall(mine.recv(10))
+
+
+class InPlace(socketscope.ThreadingTCPServer):
+    def process_request(self, request, client_address):
+        self.finish_request(request, client_address)
+        self.shutdown_request(request)
+
+
+class Elsewhere(socketscope.ThreadingTCPServer):
+    def process_request(self, request, client_address):
+        pool.submit(super().process_request, request, client_address)
+
+
+class InAPool(socketscope.ThreadingTCPServer):
+    def process_request(self, request, client_address):
+        pool.submit(self.process_request_thread, request, client_address)
+
+
+class StepByStep(socketscope.ThreadingTCPServer):
+    def process_request(self, request, client_address):
+        def serve():
+            self.finish_request(request, client_address)
+            self.shutdown_request(request)
+
+        pool.submit(serve)
+
+
+class Mine(socket.socket):
+    pass
+
+
+class OfAnotherClass(socketscope.ThreadingTCPServer):
+    def get_request(self):
+        connection, address = self.socket.accept()
+        return Mine(fileno=connection.detach()), address
+
+
+class WithoutAddress(socketscope.ThreadingTCPServer):
+    def get_request(self):
+        return super().get_request()[0], None
+
+
+pool = ThreadPoolExecutor(4)
+
+WAYS = [
+    Wrapping,
+    WrappingEarly,
+    WrappingLate,
+    ClosingByItself,
+    DetachingByItself,
+    InPlace,
+    Elsewhere,
+    InAPool,
+    StepByStep,
+    OfAnotherClass,
+    WithoutAddress,
+]
+UNSEEN = {DetachingByItself, WrappingEarly}
+"""Their bytes pass through what is no observed socket."""
+
+
+@pytest.mark.parametrize("base", WAYS)
+def test_a_connection_ends_however_it_was_handed_on(base):
+    with serving(Echo, base, max_connections=3) as server:
+        assert [ask(server) for _ in range(MANY)] == [b"x"] * MANY
+        ended(server, "empty" if base in UNSEEN else "ok", MANY)
+        assert service_of(server).capacity.taken == 0
+        if base not in UNSEEN:
+            assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == MANY
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.4])
+def test_another_class_of_socket_waits_as_long_as_its_client_likes(pause):
+    with serving(Echo, OfAnotherClass) as server, connect(server) as client:
+        threading.Event().wait(pause)
+        client.sendall(b"hello")
+        assert client.recv(10) == b"hello"
+
+
+def from_a_child(connection):
+    connection.sendall(b"child: " + connection.recv(100))
+
+
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, OfAnotherClass])
+def test_a_connection_can_be_handed_to_another_process(base):
+    def handle(request):
+        if isinstance(request, Mine):
+            request = socket.socket(fileno=request.detach())
+        with request:
+            child = multiprocessing.get_context("spawn").Process(target=from_a_child, args=(request,))
+            child.start()
+            child.join()
+
+    with serving(handling(handle), base) as server:
+        assert ask(server) == b"child: x"
+
+
+def test_a_hook_for_errors_is_called_for_what_a_peer_causes_too():
+    seen = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = 0.3
+
+        def handle(self):
+            self.request.sendall(b"x")
+            self.request.recv(100)
+
+    class Server(socketscope.ThreadingTCPServer):
+        def handle_error(self, _request, client_address):
+            seen.append((type(sys.exc_info()[1]), client_address))
+
+    with serving(Handler, Server) as server:
+        with connect(server) as silent:
+            wait_for(lambda: seen, "the handler's own timeout")
+            assert seen == [(TimeoutError, silent.getsockname())]
+        gone = connect(server)
+        assert gone.recv(1) == b"x"
+        reset(gone)
+        wait_for(lambda: len(seen) > 1, "the reset")
+        assert seen[1][0] is ConnectionResetError
+        ended(server, "ok", 2)
+
+
+user = contextvars.ContextVar("user", default="nobody")
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, Elsewhere])
+def test_what_a_handler_puts_in_its_context_no_other_client_sees(threads, base):
+    def handle(request):
+        request.recv(1)
+        request.sendall(user.get().encode())
+        user.set("alice")
+
+    server = subclass(base, threads=threads)(("127.0.0.1", 0), handling(handle))
+    with running(server):
+        assert {ask(server) for _ in range(MANY)} == {b"nobody"}
+
+
+def test_a_handlers_context_is_empty_as_that_of_a_new_thread():
+    user.set("of the program")
+    with serving(handling(lambda request: request.sendall(user.get().encode()))) as server:
+        assert {ask(server) for _ in range(MANY)} == {b"nobody"}
+
+
+def test_a_handler_may_run_a_loop_of_asyncio():
+    async def answer(request):
+        user.set("in the loop")
+        reader, writer = await asyncio.open_connection(sock=request.dup())
+        writer.write(await reader.read(10))
+        await writer.drain()
+        writer.close()
+
+    with serving(handling(lambda request: asyncio.run(answer(request)))) as server:
+        assert [ask(server) for _ in range(3)] == [b"x"] * 3
+        ended(server, "ok", 3)
+
+
+def test_each_connection_has_a_thread_of_its_own_where_that_is_wanted():
+    inside = []
+
+    def handle(request):
+        inside.append(threading.current_thread())
+        request.sendall(request.recv(1))
+
+    server = subclass(socketscope.ThreadingTCPServer, threads="per-connection")(
+        ("127.0.0.1", 0), handling(handle)
+    )
+    with running(server):
+        assert [ask(server) for _ in range(MANY)] == [b"x"] * MANY
+    assert len(set(inside)) == MANY
+
+
+def test_beside_a_handler_that_is_blocked_others_are_served():
+    go_on = threading.Event()
+
+    def handle(request):
+        if (data := request.recv(1)) == b"w":
+            go_on.wait(PATIENCE)
+        request.sendall(data)
+
+    with serving(handling(handle)) as server:
+        waiting = [connect(server) for _ in range(20)]
+        for client in waiting:
+            client.sendall(b"w")
+        assert [ask(server) for _ in range(MANY)] == [b"x"] * MANY
+        go_on.set()
+        assert [client.recv(1) for client in waiting] == [b"w"] * 20
+        for client in waiting:
+            client.close()
+
+
+def test_who_is_above_the_limit_is_refused_and_counted():
+    with serving(max_connections=1) as server, connect(server) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        for _ in range(3):
+            with connect(server) as refused:
+                refused.sendall(b"unread")
+                refused.shutdown(socket.SHUT_WR)
+                assert refused.recv(10) == b""
+        assert count(server, "connections_rejected_total", reason="capacity") == 3
+        assert figures(server).accepted == 1
+
+
+def test_no_thread_dies_of_clients_that_are_refused_hundreds_at_once(monkeypatch):
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    interval = sys.getswitchinterval()
+    server = make(max_connections=1)
+
+    def be_refused():
+        mine = []
+        for _ in range(150):
+            client = connect(server)
+            mine.append(client)
+            try:
+                client.sendall(b"unread")
+            except OSError:
+                continue
+        for client in mine:
+            client.close()
+
+    with running(server), connect(server) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        sys.setswitchinterval(1e-5)
+        try:
+            threads = [threading.Thread(target=be_refused) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        wait_for(lambda: count(server, "connections_rejected_total", reason="capacity") == 600, "all refused")
+    assert died == []

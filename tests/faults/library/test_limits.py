@@ -1,0 +1,181 @@
+"""The limits hold from outside, and nobody is charged for what is not theirs."""
+
+import socketserver
+import time
+
+import pytest
+
+from .running import (
+    PATIENCE,
+    ask,
+    connect,
+    count,
+    ended,
+    figures,
+    handling,
+    serving,
+    wait_for,
+)
+
+SHORT = 0.4
+
+
+def test_a_handlers_own_work_is_not_charged_to_who_has_sent_everything():
+    def handle(request):
+        head = request.recv(4)
+        time.sleep(3 * SHORT)
+        request.sendall(head + request.recv(4))
+
+    with serving(handling(handle), read_timeout=SHORT) as server:
+        assert ask(server, b"12345678") == b"12345678"
+        ended(server, "ok")
+
+
+def test_a_handler_that_polls_with_a_timeout_of_its_own_serves_well():
+    def handle(request):
+        request.settimeout(SHORT / 10)
+        while True:
+            try:
+                data = request.recv(100)
+            except TimeoutError:
+                continue
+            if not data:
+                return
+            request.sendall(data)
+
+    with serving(handling(handle)) as server, connect(server) as client:
+        time.sleep(SHORT)
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        client.close()
+        ended(server, "ok")
+
+
+def test_a_handler_that_polls_does_not_hide_a_client_that_is_late():
+    def handle(request):
+        request.settimeout(SHORT / 10)
+        while True:
+            try:
+                if not request.recv(100):
+                    return
+            except TimeoutError as late:
+                if "did not send" in str(late):
+                    raise
+
+    with serving(handling(handle), read_timeout=SHORT) as server, connect(server) as client:
+        client.sendall(b"half")
+        assert client.recv(1) == b""
+        ended(server, "read_timeout")
+
+
+def test_a_send_on_a_blocking_socket_sends_all_however_slow_its_reader():
+    size = 20_000_000
+
+    def handle(request):
+        request.recv(1)
+        assert request.send(bytes(size)) == size
+
+    with serving(handling(handle)) as server, connect(server) as client:
+        client.sendall(b"x")
+        time.sleep(SHORT)
+        got = 0
+        while data := client.recv(1 << 20):
+            got += len(data)
+        assert got == size
+        ended(server, "ok")
+
+
+def test_a_handlers_timeout_is_for_all_that_it_sends_though_something_is_taken_all_the_time():
+    took = []
+
+    def handle(request):
+        request.settimeout(SHORT)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            request.sendall(bytes(100_000_000))
+        took.append(time.monotonic() - began)
+
+    with serving(handling(handle)) as server, connect(server) as client:
+        wait_for(lambda: took or client.recv(100_000) is None, "it gives up")
+        ended(server, "ok")
+    assert took[0] < 5 * SHORT
+
+
+def test_who_takes_nothing_is_cut_and_who_takes_a_little_is_not():
+    def handle(request):
+        request.recv(1)
+        request.sendall(bytes(32 << 20))
+
+    with (
+        serving(handling(handle), write_timeout=2 * SHORT) as server,
+        connect(server) as slow,
+        connect(server) as stuck,
+    ):
+        for client in (slow, stuck):
+            client.sendall(b"x")
+        until = time.monotonic() + 5 * SHORT
+        while time.monotonic() < until:
+            slow.recv(1 << 20)
+            time.sleep(SHORT / 4)
+        assert figures(server).closed["write_timeout"] == 1
+        while slow.recv(1 << 20):
+            pass
+        wait_for(lambda: figures(server).closed["ok"] == 1, "it has all")
+
+
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits", "outcome"),
+    [
+        (b"", {"read_timeout": SHORT}, "empty"),
+        (b"half", {"read_timeout": SHORT}, "read_timeout"),
+        (b"whole\n", {"idle_timeout": SHORT}, "idle_timeout"),
+    ],
+)
+def test_who_is_late_is_cut_in_time_and_told_nothing_else(sent, limits, outcome, capfd):
+    with serving(Lines, **limits) as server, connect(server) as client:
+        began = time.monotonic()
+        client.sendall(sent)
+        if sent.endswith(b"\n"):
+            assert client.recv(100) == sent
+        assert client.recv(100) == b""
+        assert SHORT / 2 < time.monotonic() - began < PATIENCE / 4
+        ended(server, outcome)
+    capfd.readouterr()
+
+
+def test_after_a_deadline_the_handler_can_still_tell_its_client():
+    class Tells(socketserver.StreamRequestHandler):
+        def handle(self):
+            try:
+                self.rfile.readline()
+            except TimeoutError:
+                self.wfile.write(b"too late\n")
+
+    with serving(Tells, read_timeout=SHORT) as server, connect(server) as client:
+        client.sendall(b"half")
+        assert client.recv(100) == b"too late\n"
+        ended(server, "read_timeout")
+        assert count(server, "sent_bytes_total") == 9
+
+
+def test_who_lets_its_bytes_trickle_in_is_cut_all_the_same(capfd):
+    with serving(Lines, read_timeout=SHORT) as server, connect(server) as client:
+        began = time.monotonic()
+        client.settimeout(SHORT / 8)
+        while True:
+            try:
+                client.sendall(b".")
+                if client.recv(1) == b"":
+                    break
+            except TimeoutError:
+                assert time.monotonic() - began < PATIENCE / 4
+            except OSError:
+                break
+        ended(server, "read_timeout")
+    capfd.readouterr()

@@ -1,0 +1,259 @@
+"""Listeners of any origin, and those that others have a share of."""
+
+import gc
+import os
+import signal
+import socket
+import socketserver
+import threading
+import weakref
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import socketscope
+
+from .running import (
+    HOST,
+    PATIENCE,
+    Echo,
+    ask,
+    connect,
+    count,
+    ended,
+    make,
+    running,
+    serving,
+    subclass,
+    threads,
+    wait_for,
+)
+
+
+def replaced(listener, base=socketscope.ThreadingTCPServer):
+    """Return a server whose listener is somebody else's."""
+    server = subclass(base)(listener.getsockname(), Echo, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    server.server_activate()
+    return server
+
+
+class Mine(socket.socket):
+    pass
+
+
+@pytest.mark.parametrize("kind", [socket.socket, Mine])
+def test_a_listener_that_somebody_else_made_is_served_as_long_as_its_clients_like(kind):
+    listener = kind(fileno=socket.create_server(HOST).detach())
+    with running(replaced(listener)) as server, connect(server) as client:
+        for part in (b"one", b"three"):
+            with suppress(TimeoutError):  # it takes its time
+                client.settimeout(0.3)
+                client.recv(1)
+            client.sendall(part)
+            client.settimeout(PATIENCE)
+            assert client.recv(100) == part
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 8
+
+
+def test_a_server_that_is_bound_and_activated_by_hand():
+    server = subclass(socketscope.ThreadingTCPServer)(HOST, Echo, bind_and_activate=False)
+    server.server_bind()
+    server.server_activate()
+    with running(server):
+        assert ask(server) == b"x"
+        ended(server, "ok")
+
+
+@pytest.mark.parametrize(
+    "base",
+    [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer, socketscope.ThreadingUnixStreamServer],
+)
+def test_one_that_was_never_bound_can_be_closed(base, tmp_path):
+    address = str(tmp_path / "socket") if "Unix" in base.__name__ else HOST
+    server = subclass(base)(address, Echo, bind_and_activate=False)
+    server.server_close()
+    assert server.socket.fileno() == -1
+
+
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer])
+def test_a_port_that_is_taken_is_an_error_like_any(base):
+    taken = {"allow_reuse_address": False}
+    with (
+        type("Server", (subclass(base),), taken)(HOST, Echo) as server,
+        pytest.raises(OSError, match="in use"),
+    ):
+        type("Server", (subclass(base),), taken)(server.server_address, Echo)
+
+
+@contextmanager
+def child_that_serves(server):
+    """A process that serves with the parent's listener, told to end by a signal."""
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        status = 1
+        try:
+            signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+            server.service_actions = lambda: os.write(writer, b".")
+            server.serve_forever(0.05)
+            server.server_close()
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    try:
+        assert os.read(reader, 1)  # it serves
+        yield child
+    finally:
+        os.close(reader)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+
+
+def test_of_processes_that_serve_one_listener_one_may_end_and_the_others_have_its_clients():
+    with make() as server, child_that_serves(server) as first, child_that_serves(server):
+        os.kill(first, signal.SIGTERM)
+        assert os.waitpid(first, 0)[1] == 0
+        assert [ask(server) for _ in range(10)] == [b"x"] * 10
+
+
+def test_a_parent_that_ends_leaves_its_children_their_clients():
+    server = make()
+    address = server.server_address
+    with child_that_serves(server):
+        with running(server):
+            assert ask(server) == b"x"
+        with socket.create_connection(address, timeout=PATIENCE) as client:
+            client.sendall(b"child")
+            assert client.recv(10) == b"child"
+
+
+def test_who_waits_for_a_service_managers_listener_waits_for_the_next_process(monkeypatch):
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    with socket.create_server(HOST) as kept:
+        server = replaced(kept.dup())
+        with running(server):
+            assert ask(server) == b"x"
+        with socket.create_connection(kept.getsockname(), timeout=PATIENCE):
+            kept.settimeout(PATIENCE)
+            kept.accept()[0].close()
+
+
+def test_options_of_a_shared_listener_stay_as_they_are():
+    with socket.create_server(HOST) as kept:
+        kept.settimeout(5)
+        with running(replaced(kept.dup())) as server:
+            assert ask(server) == b"x"
+        assert kept.gettimeout() == 5
+        assert type(kept) is socket.socket
+        assert os.get_blocking(kept.fileno()) is False  # as settimeout has it
+
+
+def test_a_unix_path_that_is_bound_and_not_listened_at_yet_is_not_taken_away(tmp_path):
+    path = str(tmp_path / "socket")
+    first = subclass(socketscope.ThreadingUnixStreamServer)(path, Echo, bind_and_activate=False)
+    first.server_bind()
+    with pytest.raises(OSError, match="in use"):
+        make(Echo, socketscope.ThreadingUnixStreamServer, path)
+    first.server_activate()
+    with running(first):
+        assert ask(first) == b"x"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_unix_server_may_serve_a_second_time(tmp_path):
+    server = make(Echo, socketscope.ThreadingUnixStreamServer, str(tmp_path / "socket"))
+    for _ in range(2):
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert ask(server) == b"x"
+        server.shutdown()
+        thread.join(PATIENCE)
+    server.server_close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_unix_server_that_is_observed_leaves_its_path_as_ever(tmp_path):
+    path = tmp_path / "socket"
+    server = socketscope.observe(socketserver.UnixStreamServer(str(path), Echo))
+    with running(server):
+        assert ask(server) == b"x"
+    assert path.exists()
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": "per-connection"}])
+def test_many_servers_made_and_closed_leave_nothing(options):
+    def once():
+        with running(subclass(socketscope.ThreadingTCPServer, **options)(HOST, Echo)) as server:
+            assert ask(server) == b"x"
+
+    once()
+    wait_for(lambda: not threads(), "threads have left")
+    before = descriptors()
+    for _ in range(20):
+        once()
+    wait_for(lambda: not threads(), "threads have left")
+    assert descriptors() == before
+
+
+def test_a_server_and_its_series_go_when_the_program_lets_it_go():
+    registry = CollectorRegistry()
+
+    class Server(socketscope.ThreadingTCPServer, registry=registry):
+        pass
+
+    def sample():
+        return registry.get_sample_value("socketserver_connections_accepted_total", {"listener": "tcp"})
+
+    with running(Server(HOST, Echo)) as server:
+        assert ask(server) == b"x"
+    assert sample() == 1
+    gone = weakref.ref(server)
+    del server
+    wait_for(lambda: (gc.collect(), gone())[1] is None, "it is gone")
+    assert sample() is None
+
+
+def test_a_server_of_the_same_name_goes_on_from_the_figures_of_one_that_closed():
+    kind = subclass(socketscope.ThreadingTCPServer)
+    for number in (1, 2):
+        with running(kind(HOST, Echo)) as server:
+            assert ask(server) == b"x"
+            wait_for(lambda: count(server, "connections_closed_total", outcome="ok") == number, "the end")  # noqa: B023
+
+
+def test_a_listener_that_somebody_closed_ends_the_service_with_an_error():
+    server = make()
+    failed = []
+
+    def serve():
+        try:
+            server.serve_forever()
+        except (OSError, ValueError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ask(server) == b"x"
+    server.socket.close()
+    server.shutdown()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    server.server_close()
+
+
+def test_two_servers_at_once_do_not_mix():
+    with serving() as one, serving() as two:
+        assert ask(one) == ask(two) == ask(two) == b"x"
+        ended(one, "ok", 1)
+        ended(two, "ok", 2)
