@@ -50,6 +50,10 @@ class Stop:
         if waits(self._reader, max(seconds, 0)):
             self._reader.recv(64)
 
+    def fileno(self) -> int:
+        """Return what to write to that wakes who waits."""
+        return self._writer.fileno()
+
     def close(self) -> None:
         """Close its socket."""
         self._reader.close()
@@ -60,6 +64,9 @@ class Stop:
 def stop_signals() -> Iterator[Stop]:
     """Have `STOP_SIGNALS` noted, those too that came while they were blocked."""
     stop = Stop()
+    # A handler runs between two instructions of the main thread: so not while that waits, where another thread
+    # took the signal or it came right before the wait.
+    woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS if not _detached(number)}
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
@@ -67,6 +74,7 @@ def stop_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken_before)
         stop.close()
 
 
