@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import PATIENCE, get, wait_for
-from .session import SERVICES, Session, alerts, replies, serves
+from .session import SERVICES, Session, alerts, answering, replies, serves
 
 Expectation = Callable[[Session, str], object]
 EXPECTED: dict[str, Expectation] = {}
@@ -87,10 +87,25 @@ def without_grafana(session: Session, command: str) -> None:
 
 @of("docker compose up --wait --no-recreate --scale replica=2")
 def more_servers(session: Session, command: str) -> None:
-    for more in (2, 0):
-        session.up(command.replace("=2", f"={more}"), f"{SERVICES} replica")
-        assert len(session.run("docker compose ps --quiet replica").split()) == more
-        serves()
+    for more in (1, 0, 2):
+        scale(session, command, more)
+
+
+@of("docker compose kill replica")
+def killing(session: Session, command: str) -> None:
+    again = "docker compose up --wait --no-recreate --scale replica=2"
+    wait_for(lambda: answering() == 3, "three servers scraped", PATIENCE)
+    session.run(command)
+    wait_for(lambda: "ReplicaDown" in alerts(), "the alert", PATIENCE)
+    scale(session, again, 2)
+    wait_for(lambda: not alerts(), "no alert", PATIENCE)
+    scale(session, again, 0)
+
+
+def scale(session: Session, command: str, replicas: int) -> None:
+    session.up(command.replace("=2", f"={replicas}"), f"{SERVICES} replica")
+    assert len(session.run("docker compose ps --quiet replica").split()) == replicas
+    serves()
 
 
 @of("docker compose stop server")

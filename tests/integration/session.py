@@ -94,3 +94,9 @@ def alerts(port: int = 9090) -> set[str]:
     """Return what fires."""
     answer: dict[str, Any] = json.loads(get(f"http://localhost:{port}/api/v1/alerts"))
     return {alert["labels"]["alertname"] for alert in answer["data"]["alerts"] if alert["state"] == "firing"}
+
+
+def answering() -> int:
+    """Return how many servers Prometheus gets an answer of."""
+    answer: dict[str, Any] = json.loads(get('http://localhost:9090/api/v1/query?query=sum(up{job="server"})'))
+    return sum(int(found["value"][1]) for found in answer["data"]["result"])
