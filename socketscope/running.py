@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from socketserver import BaseServer
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -17,10 +17,11 @@ from socketscope.serve.mixin import service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
-from socketscope.views.endpoint import Endpoint
-from socketscope.views.log import Log
 from socketscope.views.metrics import MetricsView, view_of
 from socketscope.views.printed import printed_lines
+
+if TYPE_CHECKING:
+    from socketscope.views.log import Log
 
 FORCED = 3
 """What `run` returns when something had to be forced."""
@@ -103,10 +104,12 @@ def listening_on(server: BaseServer, service: Service) -> str:
 
 
 @contextmanager
-def _output(form: Literal["json", "console"] | None, level: str, view: MetricsView) -> Iterator[Log | None]:
+def _output(form: Literal["json", "console"] | None, level: str, view: MetricsView) -> Iterator["Log | None"]:
     if form is None:
         yield None
         return
+    from socketscope.views.log import Log  # noqa: PLC0415 - for who wants it
+
     view.log = output = Log(form, level)
     try:
         with printed_lines(output.writer.put):
@@ -122,6 +125,8 @@ def _endpoint(
     if address is None:
         yield None
         return
+    from socketscope.views.endpoint import Endpoint  # noqa: PLC0415 - for who wants it
+
     endpoint = Endpoint(*parse_host_port(address), registry, ready)
     try:
         yield endpoint.url
@@ -164,7 +169,7 @@ def _drain(
     threads: list[threading.Thread],
     limits: Limits,
     stop: Stop,
-    output: Log | None,
+    output: "Log | None",
 ) -> int:
     """Return how many had to be forced when all servers have ended."""
     began = monotonic()

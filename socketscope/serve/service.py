@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served
@@ -24,8 +24,10 @@ from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
 from socketscope.serve.paths import Held
 from socketscope.serve.threads import Elastic, Inline, Job, PerClient, refuse_gevent
-from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
+
+if TYPE_CHECKING:
+    from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor, no memory or no thread for a connection."""

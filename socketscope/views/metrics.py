@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
@@ -15,7 +15,9 @@ from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Total
 from socketscope.version import __version__
 from socketscope.views import instruments
 from socketscope.views.families import counter, described, gauge, histogram, info
-from socketscope.views.log import Log
+
+if TYPE_CHECKING:
+    from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
 _F = TypeVar("_F", Figures, DatagramFigures)
 

@@ -102,3 +102,12 @@ def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: 
         cwd=empty, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ended.stdout, ended.stderr) == ("seen\n", "")
+
+
+def test_the_library_loads_no_program_no_endpoint_and_no_log():
+    unwanted = "waitress structlog rich orjson click argparse socketscope.views.endpoint socketscope.commands"
+    told = subprocess.run(
+        [sys.executable, "-c", f"import sys, socketscope; print(set({unwanted.split()}) & set(sys.modules))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert told == "set()\n"
