@@ -241,6 +241,8 @@ class _Stint:
                     alarm.wake()
                 job()
                 self.served += 1
+        except OSError:
+            pass  # of the listener; the supervisor will meet it, too
         finally:
             self.ended = True
             alarm.wake()
