@@ -64,8 +64,8 @@ class Stop:
 def stop_signals() -> Iterator[Stop]:
     """Have `STOP_SIGNALS` noted, those too that came while they were blocked."""
     stop = Stop()
-    # A handler runs between two instructions of the main thread: so not while that waits, where another thread
-    # took the signal or it came right before the wait.
+    # A handler runs between two instructions of the main thread: so not while that waits, where another
+    # thread took the signal or it came right before the wait.
     woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS if not _detached(number)}
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
