@@ -211,16 +211,20 @@ def test_a_server_that_never_served_serves_nobody_at_its_close():
     assert figures(server).accepted == 0
 
 
-def test_is_draining_is_told_from_the_stop_on_and_no_longer_when_it_serves_again():
+def test_a_drain_is_told_from_the_stop_on_and_no_longer_when_it_serves_again():
     server = make()
+
+    def shown():
+        return service_of(server).options.registry.get_sample_value("socketserver_draining")  # type: ignore[union-attr]
+
     assert not socketscope.is_draining(server)
     for _ in range(2):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         assert ask(server) == b"x"
-        assert not socketscope.is_draining(server)
+        assert (socketscope.is_draining(server), shown()) == (False, 0)
         server.shutdown()
-        assert socketscope.is_draining(server)
+        assert (socketscope.is_draining(server), shown()) == (True, 1)
         thread.join(PATIENCE)
     server.server_close()
 

@@ -92,6 +92,31 @@ def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
     assert most[0] == 1
 
 
+@pytest.mark.parametrize("hook", ["verify_request", "process_request"])
+def test_hooks_run_one_at_a_time_beside_handlers_that_are_slow(hook):
+    inside, most, go_on = [], [0], threading.Event()
+
+    class Hooked(ThreadingTCPServer):
+        pass
+
+    def hooked(self, request, client_address):
+        inside.append(client_address)
+        most[0] = max(most[0], len(inside))
+        time.sleep(0.01)
+        inside.remove(client_address)
+        return getattr(super(Hooked, self), hook)(request, client_address)
+
+    setattr(Hooked, hook, hooked)
+    with serving(handling(lambda request: request.sendall(b"x" * go_on.wait(PATIENCE))), Hooked) as server:
+        clients = [connect(server) for _ in range(20)]
+        wait_for(lambda: figures(server).open == 20 and not inside, "all are being served")
+        go_on.set()
+        assert [client.recv(1) for client in clients] == [b"x"] * 20
+        for client in clients:
+            client.close()
+    assert most == [1]
+
+
 def test_requests_can_be_handed_to_an_executor():
     class Executing(ThreadingTCPServer):
         def process_request(self, request, client_address):

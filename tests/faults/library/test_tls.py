@@ -141,6 +141,23 @@ def test_the_deadlines_hold(server_context, client_context, capfd, sent, limits,
     assert capfd.readouterr().err == ""
 
 
+def test_a_handlers_own_timeout_holds(server_context, client_context, capfd):
+    class Impatient(Lines):
+        timeout = SHORT
+
+    with (
+        running(make(Impatient, read_timeout=PATIENCE), server_context) as server,
+        connect(server, client_context) as client,
+    ):
+        logged(server)
+        client.sendall(b"half")
+        began = time.monotonic()
+        assert client.recv(1) == b""
+        assert time.monotonic() - began < PATIENCE / 4
+        ended(server, "ok")
+    assert capfd.readouterr().err == ""
+
+
 def test_a_peer_that_takes_no_reply_is_cut(server_context, client_context):
     with (
         running(make(Flood, write_timeout=SHORT), server_context) as server,

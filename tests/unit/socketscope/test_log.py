@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from socketscope.observe.datagrams import Datagram
+from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
 from socketscope.views.log import MOST_BYTES, Log
 from socketscope.views.writer import LineWriter
@@ -43,6 +45,25 @@ def test_a_line_is_bounded_and_says_what_was_cut(form, long):
         told = json.loads(line)
         assert list(told) == ["timestamp", "level", "event", "short", "long", "last"]
         assert (told["short"], told["last"]) == ("kept", 1)
+
+
+def served(level: str, outcome: str) -> list[dict[str, object]]:
+    """Return the lines that a log of this level has of a connection which ended so."""
+    reader, writer = os.pipe()
+    log = Log(level=level, descriptor=writer)
+    os.close(writer)
+    log.served("connection", "tcp", Datagram(("127.0.0.1", 5), 3), outcome, 0.25)
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        return [json.loads(line) for line in pipe]
+
+
+@pytest.mark.parametrize("outcome", [*OUTCOMES, *DATAGRAM_OUTCOMES[1:-1]])
+def test_what_is_no_part_of_normal_service_is_a_warning(outcome):
+    level = "info" if outcome in {"ok", "empty", "idle_timeout", "no_reply"} else "warning"
+    (line,) = served("info", outcome)
+    assert (line["level"], line["outcome"], line["handle_seconds"]) == (level, outcome, 0.25)
+    assert len(served("warning", outcome)) == (level == "warning")
 
 
 def test_a_line_within_the_bound_is_whole():

@@ -1,5 +1,6 @@
 """The writer of lines, on a pipe."""
 
+import errno
 import os
 import select
 import threading
@@ -7,6 +8,8 @@ import time
 
 from socketscope.views import writer as module
 from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
+
+from .patience import until
 
 
 def dropped(line: bytes, times: int) -> int:
@@ -28,6 +31,46 @@ def dropped(line: bytes, times: int) -> int:
     assert writer.written == times - lost
     assert writer.dropped == lost
     return lost
+
+
+def test_long_lines_that_were_written_make_room_for_others():
+    reader, pipe = os.pipe()
+    writer = LineWriter(pipe, list)
+    os.close(pipe)
+    line, number = b"x" * (ROOM_OF_LONG // 4 - 1) + b"\n", 20
+    with os.fdopen(reader, "rb") as lines:
+        for _ in range(number):
+            writer.put(line)
+            assert lines.readline() == line
+        writer.close()
+    assert (writer.written, writer.dropped) == (number, 0)
+
+
+def test_a_line_that_the_disk_took_in_part_is_ended_before_the_next(monkeypatch):
+    taken: list[bytes] = []
+    full = [False]
+
+    def write(_: int, data: bytes) -> int:
+        if full[0]:
+            full[0] = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if data[:1] == b"t":
+            full[0] = True
+            taken.append(bytes(data[:3]))
+            return 3
+        taken.append(bytes(data))
+        return len(data)
+
+    monkeypatch.setattr(os, "write", write)
+    null = os.open(os.devnull, os.O_WRONLY)
+    writer = LineWriter(null, list)
+    os.close(null)
+    writer.put(b"torn\n")
+    until(lambda: writer.dropped)
+    writer.put(b"whole\n")
+    writer.close()
+    assert b"".join(taken) == b"tor\nwhole\n"
+    assert (writer.written, writer.dropped) == (1, 1)
 
 
 def test_what_waits_is_bounded_in_lines():
