@@ -69,7 +69,8 @@ class Record(Served):
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
         blocked: Whether its handler is in a call that sends.
-        late: What the handler's socket raises, once a deadline has passed.
+        late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
+            the socket is as the kernel has it, at its end: a handler that polls would never leave.
         left: Called at the end of a connection whose handler nobody here runs.
     """
 
@@ -211,6 +212,7 @@ class Record(Served):
         self.fault = error
         if self.error is None:
             self.error = f"TimeoutError: {self.late}"
+        self.late = ""
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:

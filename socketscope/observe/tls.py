@@ -52,7 +52,7 @@ class NotingTLS(Noting, _TLSSocket):
             raise
         size = received if isinstance(received, int) else memoryview(received).nbytes
         record.took(size, monotonic())
-        if not size and record.late is not None:
+        if not size and record.late:
             raise record.lateness()
         return received
 
