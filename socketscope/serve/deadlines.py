@@ -88,6 +88,7 @@ class Deadlines:
 
 def hang_up(record: Record, how: int) -> None:
     """Shut a connection's socket down, whoever waits there."""
+    record.cut = True
     sock = connection_socket(record)
     with suppress(Exception):  # where it is none of the standard library's, it may raise anything
         if isinstance(sock, socket.socket):
