@@ -69,7 +69,9 @@ class Record(Served):
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
         blocked: Whether its handler is in a call that sends.
-        late: What the handler's socket raises, once a deadline has passed.
+        cut: Whether its socket was shut down from outside.
+        late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
+            the socket is as the kernel has it, at its end: a handler that polls would never leave.
         left: Called at the end of a connection whose handler nobody here runs.
     """
 
@@ -78,6 +80,7 @@ class Record(Served):
         "accepted_at",
         "blocked",
         "closed",
+        "cut",
         "failure",
         "late",
         "left",
@@ -111,7 +114,7 @@ class Record(Served):
         self.waiting_since: float | None = None
         self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
         self.quiet = 0.0  # the same, since the last bytes
-        self.blocked = False
+        self.blocked = self.cut = False
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
         self.accepted = False  # it is in the totals
@@ -211,6 +214,7 @@ class Record(Served):
         self.fault = error
         if self.error is None:
             self.error = f"TimeoutError: {self.late}"
+        self.late = ""
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:

@@ -44,7 +44,7 @@ class Noting(_Socket):
         """
         if (record := self._socketscope) is not None:
             record.missed(monotonic())
-            if record.late is not None:
+            if record.late:
                 raise record.lateness() from None
             record.lose(error)
 
@@ -56,7 +56,7 @@ class Noting(_Socket):
         """
         if (record := self._socketscope) is not None:
             record.blocked = False
-            if record.failure == "write_timeout":
+            if record.late and record.failure == "write_timeout":
                 raise record.lateness() from None
             record.lose(error, replying=True)
 
@@ -119,7 +119,7 @@ class NotingStream(Noting):
             self._note_missed(error)
             raise
         record.took(size, monotonic())
-        if not size and record.late is not None:
+        if not size and record.late:
             raise record.lateness()
         return size
 
@@ -204,7 +204,7 @@ class NotingStream(Noting):
             return received
         size = size_of(received)
         record.took(size, monotonic())
-        if not size and record.late is not None:
+        if not size and record.late:
             raise record.lateness()
         return received
 

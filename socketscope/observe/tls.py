@@ -1,11 +1,14 @@
 """TLS sockets that note the plain bytes that pass through them, and are otherwise the standard library's."""
 
+import select
+import socket
 import ssl
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
+from socketscope.observe.record import Record
 from socketscope.observe.sockets import Noting
 
 if TYPE_CHECKING:
@@ -46,13 +49,16 @@ class NotingTLS(Noting, _TLSSocket):
             return read(len, buffer)
         record.wait(monotonic())
         try:
-            received = read(len, buffer)
+            if _is_cut(self, record):
+                received: Any = b"" if buffer is None else 0
+            else:
+                received = read(len, buffer)
         except OSError as error:
             self._note_missed(error)
             raise
         size = received if isinstance(received, int) else memoryview(received).nbytes
         record.took(size, monotonic())
-        if not size and record.late is not None:
+        if not size and record.late:
             raise record.lateness()
         return received
 
@@ -63,3 +69,21 @@ class NotingTLS(Noting, _TLSSocket):
     def write(self, data: Any) -> int:
         """Send plain bytes, as the base class does."""
         return self._send(super().write, data)
+
+
+def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
+    """Wait until there is something to read; return whether that is an end that came from outside.
+
+    To OpenSSL that would be a cut by the peer, which it answers with an alert instead of an end.
+
+    Raises:
+        TimeoutError: The socket's own timeout has passed.
+    """
+    timeout = sock.gettimeout()
+    if timeout == 0 or sock.version() is None or sock.fileno() < 0 or sock.pending():
+        return False
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    if not poll.poll(None if timeout is None else timeout * 1000):
+        raise TimeoutError("The read operation timed out")  # as the base class says it
+    return record.cut and not socket.socket.recv(sock, 1, socket.MSG_PEEK)

@@ -88,8 +88,9 @@ class Deadlines:
 
 def hang_up(record: Record, how: int) -> None:
     """Shut a connection's socket down, whoever waits there."""
+    record.cut = True
     sock = connection_socket(record)
-    with suppress(OSError, TypeError, AttributeError):
+    with suppress(Exception):  # where it is none of the standard library's, it may raise anything
         if isinstance(sock, socket.socket):
             # The base class's method: TLS' own would drop the session under a thread that reads.
             socket.socket.shutdown(sock, how)

@@ -5,6 +5,7 @@ peer's buffers. gunicorn's bounds are 2 s and 64 KiB.
 """
 
 import fcntl
+import os
 import selectors
 import socket
 import termios
@@ -37,11 +38,11 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
         # Costs less than to ask for the bytes, and does not let others have the interpreter.
         if charged and not sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO):
             return False
-    except OSError:
-        pass  # closed, or an older kernel
+    except (OSError, AttributeError):
+        pass  # closed, or an older kernel, or no socket
     try:
         return fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) != _NOTHING
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
 
 
@@ -115,12 +116,16 @@ class Linger:
         return True
 
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        sock = key.data.sock
         try:
-            # The base class's method: these bytes are no part of the conversation.
-            data = socket.socket.recv(key.data.sock, _CHUNK, socket.MSG_DONTWAIT)
+            if isinstance(sock, socket.socket):
+                # The base class's method: these bytes are no part of the conversation.
+                data = socket.socket.recv(sock, _CHUNK, socket.MSG_DONTWAIT)
+            else:
+                data = os.read(sock.fileno(), _CHUNK)
         except BlockingIOError:
             return
-        except OSError:
+        except (OSError, ValueError):
             data = b""
         key.data.left -= len(data)
         if not data:

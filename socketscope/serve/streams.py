@@ -296,11 +296,13 @@ class StreamService(Service):
         self.totals.reject("capacity")
         self._tell_rejected("capacity")
         # It may not have sent its request yet, so there is always something to linger for.
-        with suppress(OSError):
-            request.setblocking(False)
+        # Whatever a request of the user's own class raises would end the server's loop.
+        with suppress(Exception):
             # Under TLS there is nobody to tell before the handshake.
             if self.refusal and not isinstance(request, ssl.SSLSocket):
+                request.setblocking(False)
                 request.send(self.refusal)
+        with suppress(Exception):
             request.shutdown(socket.SHUT_WR)
         self._linger.add(request, partial(self._close_by, server.close_request, request))
 

@@ -1,0 +1,51 @@
+"""What a TLS peer sees of an end that the server's side brought about: an end, no alert."""
+
+import contextlib
+import threading
+
+import pytest
+
+from .running import Echo, connect, ended, make, running
+
+
+@contextlib.contextmanager
+def asked(server, client_context):
+    """Connect, have an answer, and tell a cut from an end."""
+    with client_context.wrap_socket(
+        connect(server), server_hostname="localhost", suppress_ragged_eofs=False
+    ) as client:
+        client.sendall(b"x")
+        assert client.recv(100) == b"x"
+        yield client
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_a_passed_deadline_is_an_end(server_context, client_context, timeout):
+    class Handler(Echo):
+        def setup(self):
+            self.request.settimeout(timeout)
+
+    with running(make(Handler, idle_timeout=0.3), server_context) as server:
+        with asked(server, client_context) as client:
+            assert client.recv(100) == b""
+        ended(server, "idle_timeout")
+
+
+def test_so_is_a_drain(server_context, client_context):
+    with running(make(Echo), server_context) as server, asked(server, client_context) as client:
+        threading.Thread(target=server.server_close).start()
+        assert client.recv(100) == b""
+
+
+def test_a_handlers_own_timeout_is_as_ever(server_context, client_context):
+    class Handler(Echo):
+        def handle(self):
+            self.request.settimeout(0.1)
+            self.request.sendall(self.request.recv(1))
+            try:
+                self.request.recv(1)
+            except TimeoutError as error:
+                self.request.sendall(str(error).encode())
+
+    with running(make(Handler), server_context) as server, asked(server, client_context) as client:
+        assert client.recv(100) == b"The read operation timed out"
