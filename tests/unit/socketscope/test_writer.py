@@ -35,7 +35,7 @@ def dropped(line: bytes, times: int) -> int:
 
 def test_long_lines_that_were_written_make_room_for_others():
     reader, pipe = os.pipe()
-    writer = LineWriter(pipe, list)
+    writer = LineWriter(pipe, lambda _: [])
     os.close(pipe)
     line, number = b"x" * (ROOM_OF_LONG // 4 - 1) + b"\n", 20
     with os.fdopen(reader, "rb") as lines:
@@ -63,7 +63,7 @@ def test_a_line_that_the_disk_took_in_part_is_ended_before_the_next(monkeypatch)
 
     monkeypatch.setattr(os, "write", write)
     null = os.open(os.devnull, os.O_WRONLY)
-    writer = LineWriter(null, list)
+    writer = LineWriter(null, lambda _: [])
     os.close(null)
     writer.put(b"torn\n")
     until(lambda: writer.dropped)
