@@ -166,6 +166,11 @@ class Loop:
                 if (job := self._take(until - began)) is not None:
                     self._hand(job)
 
+    def abandon(self) -> None:
+        """Have the thread that takes and serves come to an end: it was copied into a child."""
+        if self._stint is not None:
+            self._stint.ended = True
+
     def take(self) -> Job | None:
         """Take a client, if one waits."""
         return self._take(0)

@@ -105,6 +105,13 @@ class Service(ABC):
         self.untold: set[Served] = set()
         self.threads = None if self._make_threads is None else self._make_threads()
 
+    def abandon(self) -> None:
+        """Have the thread that has forked take no client in the child: they are the parent's."""
+        if self._loop is not None:
+            self._loop.abandon()
+        if isinstance(self.threads, Elastic):
+            self.threads.abandon()
+
     # The life of a server
 
     def show(self, server: Any) -> None:
@@ -332,6 +339,7 @@ _all: "weakref.WeakSet[Service]" = weakref.WeakSet()
 
 def _begin_all() -> None:
     for service in list(_all):
+        service.abandon()
         service.begin()
 
 
