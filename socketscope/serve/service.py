@@ -228,9 +228,10 @@ class Service(ABC):
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
         began = monotonic()
+        stopped = queue.stop_arrivals(self.listener)
         if self.held is not None:
             self.held.release(remove=True)
-        stopped = queue.stop_arrivals(self.listener)
+            stopped = True  # by that path nobody finds it any more
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
