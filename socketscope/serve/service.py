@@ -45,6 +45,10 @@ _ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is
 """What the standard library's own `shutdown` sets and waits for. It was called before the server became an
 observed one, or is called by its name."""
 
+LONGEST = 1e6
+"""Seconds between two calls of `service_actions` where none were asked for: 12 days, which the kernel can
+wait for."""
+
 TELL = 0.5
 """Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
 
@@ -128,12 +132,13 @@ class Service(ABC):
         """Count against a limit that other listeners count against too; before serving."""
         self.capacity = self.totals.capacity = capacity
 
-    def serve(self, server: Any, poll_interval: float) -> None:
+    def serve(self, server: Any, poll_interval: float | None) -> None:
         """Serve until `shutdown`.
 
         Args:
             server: Whose service this is.
-            poll_interval: Longest time between two calls of `service_actions`, seconds.
+            poll_interval: Longest time between two calls of `service_actions`, seconds; None is as long as
+                nobody comes, as a selector has it.
 
         Raises:
             RuntimeError: Not one thread can be started, or gevent stands in for them.
@@ -159,7 +164,11 @@ class Service(ABC):
             self.serving.set()
             try:
                 tick = partial(self._tick, server)
-                loop.run(poll_interval, tick, alone=isinstance(self.threads, Elastic))
+                loop.run(
+                    LONGEST if poll_interval is None else poll_interval,
+                    tick,
+                    alone=isinstance(self.threads, Elastic),
+                )
             finally:
                 loop.stopping = True
                 loop.wake()
