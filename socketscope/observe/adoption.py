@@ -91,7 +91,10 @@ def watch_end(request: Any) -> bool:
 
 @lru_cache(_KINDS)
 def _leaving(kind: type) -> type:
-    return type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
+    leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
+    if kind in {ObservedSocket, AdoptedSocket}:
+        reduction.register(leaving, _reduce)
+    return leaving
 
 
 @lru_cache(_KINDS)

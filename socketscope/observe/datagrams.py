@@ -13,6 +13,8 @@ from socketscope.observe.record import Served, current
 
 _MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
 
+_CONNECTED = "connected"  # in place of an address
+
 _AGAIN = 0.01
 """Seconds between two tries to send to a Unix peer whose queue is full: nothing tells when it is not."""
 
@@ -62,6 +64,15 @@ class NotingDatagrams(_Socket):
         send: Callable[..., int] = super().sendmsg
         return _send(self, lambda more: send(buffers, ancdata, flags | more, address), address)
 
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send to the peer that the socket is connected to, as the base class does."""
+        send: Callable[..., int] = super().send
+        return _send(self, lambda more: send(data, flags | more), _CONNECTED)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send as `send` does: a datagram goes as a whole."""
+        self.send(data, flags)
+
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
         received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)
@@ -79,6 +90,12 @@ class NotingDatagrams(_Socket):
         data: bytes = super().recv(bufsize, flags)
         _took(len(data))
         return data
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive into a buffer, as the base class does."""
+        size = super().recv_into(buffer, nbytes, flags)
+        _took(size)
+        return size
 
 
 class DatagramSocket(NotingDatagrams, socket.socket):

@@ -170,16 +170,18 @@ class NotingStream(Noting):
         """Send a file, as the base class does."""
         if (record := self._socketscope) is None:
             return super().sendfile(file, offset, count)
-        sent_before, record.blocked = record.sent, True
+        sent_before, place = record.sent, _place(file)
+        record.blocked = True
         try:
             size: int = super().sendfile(file, offset, count)
         except OSError as error:
-            # The base class leaves the file where it has sent it to.
-            if (part := file.tell() - offset) > 0 and record.sent == sent_before:
-                record.gave(part, monotonic())
+            # The base class leaves the file where it has sent it to, and where it was if nothing was sent.
+            if (now := _place(file)) != place and now > offset and record.sent == sent_before:
+                record.gave(now - offset, monotonic())
             self._note_unsent(error)
             raise
-        record.blocked = False
+        finally:
+            record.blocked = False
         # Where the file is none of the system's, it has gone through `send`.
         if size and record.sent == sent_before:
             record.gave(size, monotonic())
@@ -245,6 +247,13 @@ def _takes(sock: Any, seconds: float) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return seconds > 0 and bool(poll.poll(seconds * 1000))
+
+
+def _place(file: Any) -> int:
+    try:
+        return int(file.tell())
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def _first(received: tuple[int, Any]) -> int:

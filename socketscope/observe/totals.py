@@ -91,6 +91,8 @@ class StreamTotals:
         """Count a connection as accepted, or return False where no more may be open."""
         capacity = self.capacity
         with capacity.lock:
+            if record.closed:  # forced, while it was verified
+                return True
             if record not in self.records:
                 if capacity.taken >= capacity.limit:
                     return False

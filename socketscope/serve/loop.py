@@ -166,12 +166,19 @@ class Loop:
                 if (job := self._take(until - began)) is not None:
                     self._hand(job)
 
+    def abandon(self) -> None:
+        """Have the thread that takes and serves come to an end: it was copied into a child."""
+        if self._stint is not None:
+            self._stint.ended = True
+
     def take(self) -> Job | None:
         """Take a client, if one waits."""
         return self._take(0)
 
-    def _take(self, seconds: float | None) -> Job | None:
+    def _take(self, seconds: float | None, stint: "_Stint | None" = None) -> Job | None:
         with self._taking:
+            if stint is not None and stint.ended:  # since it looked; nobody would wake it again
+                return None
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
             if not ready or self.stopping:
                 return None
@@ -234,7 +241,7 @@ class _Stint:
         try:
             while not self.ended:
                 self.busy = False
-                if (job := take(None)) is None:
+                if (job := take(None, self)) is None:
                     continue
                 self.busy = True
                 if self.wakes_when_busy:

@@ -44,7 +44,7 @@ class Observed:
         super().server_activate()  # type: ignore[misc]
         self._socketscope.show(self)
 
-    def serve_forever(self, poll_interval: float = 0.5) -> None:
+    def serve_forever(self, poll_interval: float | None = 0.5) -> None:
         """Serve until `shutdown`."""
         self._socketscope.serve(self, poll_interval)
 

@@ -6,10 +6,12 @@ import os
 import select
 import socket
 import struct
-from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from pathlib import Path
 from ssl import SSLError
 from typing import Any
+
+from socketscope.observe.outcomes import is_gone
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
@@ -41,8 +43,6 @@ _ERRORS = {
     ENFILE: "fd_limit",
     ENOBUFS: "no_buffers",
     ENOMEM: "no_buffers",
-    ECONNABORTED: "aborted",
-    ENOTCONN: "aborted",
 }
 
 _NOWHERE = 0x7FFFFFFF
@@ -61,7 +61,10 @@ def accept_queue(listener: socket.socket) -> tuple[int, int]:
 
 def accept_error(error: OSError) -> str:
     """Return which of `outcomes.ACCEPT_ERRORS` an error of a listener's accept is."""
-    return "aborted" if isinstance(error, SSLError) else _ERRORS.get(error.errno or 0, "other")
+    # The user's get_request may do more than accept: a handshake, a preamble.
+    if isinstance(error, SSLError) or is_gone(error):
+        return "aborted"
+    return _ERRORS.get(error.errno or 0, "other")
 
 
 def stop_arrivals(listener: socket.socket) -> bool:
@@ -73,6 +76,8 @@ def stop_arrivals(listener: socket.socket) -> bool:
     Returns:
         Whether that could be done.
     """
+    if listener.family == socket.AF_UNIX and listener.type == socket.SOCK_STREAM:
+        return False  # it takes a filter, and asks it nothing
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     try:

@@ -45,6 +45,10 @@ _ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is
 """What the standard library's own `shutdown` sets and waits for. It was called before the server became an
 observed one, or is called by its name."""
 
+LONGEST = 1e6
+"""Seconds between two calls of `service_actions` where none were asked for: 12 days, which the kernel can
+wait for."""
+
 TELL = 0.5
 """Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
 
@@ -105,6 +109,13 @@ class Service(ABC):
         self.untold: set[Served] = set()
         self.threads = None if self._make_threads is None else self._make_threads()
 
+    def abandon(self) -> None:
+        """Have the thread that has forked take no client in the child: they are the parent's."""
+        if self._loop is not None:
+            self._loop.abandon()
+        if isinstance(self.threads, Elastic):
+            self.threads.abandon()
+
     # The life of a server
 
     def show(self, server: Any) -> None:
@@ -121,12 +132,13 @@ class Service(ABC):
         """Count against a limit that other listeners count against too; before serving."""
         self.capacity = self.totals.capacity = capacity
 
-    def serve(self, server: Any, poll_interval: float) -> None:
+    def serve(self, server: Any, poll_interval: float | None) -> None:
         """Serve until `shutdown`.
 
         Args:
             server: Whose service this is.
-            poll_interval: Longest time between two calls of `service_actions`, seconds.
+            poll_interval: Longest time between two calls of `service_actions`, seconds; None is as long as
+                nobody comes, as a selector has it.
 
         Raises:
             RuntimeError: Not one thread can be started, or gevent stands in for them.
@@ -152,7 +164,11 @@ class Service(ABC):
             self.serving.set()
             try:
                 tick = partial(self._tick, server)
-                loop.run(poll_interval, tick, alone=isinstance(self.threads, Elastic))
+                loop.run(
+                    LONGEST if poll_interval is None else poll_interval,
+                    tick,
+                    alone=isinstance(self.threads, Elastic),
+                )
             finally:
                 loop.stopping = True
                 loop.wake()
@@ -221,9 +237,10 @@ class Service(ABC):
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
         began = monotonic()
+        stopped = queue.stop_arrivals(self.listener)
         if self.held is not None:
             self.held.release(remove=True)
-        stopped = queue.stop_arrivals(self.listener)
+            stopped = True  # by that path nobody finds it any more
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
@@ -332,6 +349,7 @@ _all: "weakref.WeakSet[Service]" = weakref.WeakSet()
 
 def _begin_all() -> None:
     for service in list(_all):
+        service.abandon()
         service.begin()
 
 

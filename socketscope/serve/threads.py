@@ -114,6 +114,12 @@ class Elastic:
         for worker in idle:
             worker.give(None)
 
+    def abandon(self) -> None:
+        """Be of no more use, in a child: the one thread that has come along leaves when it is done."""
+        self._lock = threading.Lock()
+        self._idle, self._alive, self._closed = [], 0, True
+        self._pending.clear()
+
     def open(self) -> None:
         """Keep threads again."""
         self._closed = False

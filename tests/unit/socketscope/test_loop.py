@@ -186,7 +186,7 @@ class Tries(Loop):
         self.ended.append(self.now)
         self.stopping = not self.lasting
 
-    def _take(self, seconds):
+    def _take(self, seconds, stint=None):  # noqa: ARG002
         self.now += seconds
 
     def pauses(self, monkeypatch) -> list[float]:
@@ -307,3 +307,23 @@ def test_one_client_can_be_taken_without_a_loop(service):
     assert job is not None
     job()
     assert service.served[b"x"].result(0) is threading.current_thread()
+
+
+def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, monkeypatch):
+    take, about_to, may = Loop._take, threading.Event(), threading.Event()
+
+    def interrupted(loop, seconds, *stint):
+        if seconds is None:
+            about_to.set()
+            may.wait(PATIENCE)
+        return take(loop, seconds, *stint)
+
+    monkeypatch.setattr(Loop, "_take", interrupted)
+    service.run()
+    assert about_to.wait(PATIENCE)
+    until(lambda: service.loop._stint)
+    service.loop._stint.ended = True  # as the supervisor does, which then takes by itself
+    until(service.loop._taking.locked)
+    may.set()
+    service.threads.started[0].join(2)
+    assert not service.threads.started[0].is_alive()

@@ -130,3 +130,10 @@ def test_what_waits_can_be_taken():
         assert not waits(near)
         far.send(b"x")
         assert waits(near)
+
+
+def test_that_a_unix_listener_cannot_keep_clients_out_is_told():
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0" + __name__)
+        listener.listen()
+        assert not stop_arrivals(listener)
