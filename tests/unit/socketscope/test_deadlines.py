@@ -213,8 +213,7 @@ def test_a_receive_that_waits_is_woken_and_says_why(totals):
         Deadlines(totals).watch()
         with pytest.raises(TimeoutError, match="the client did not send in time"):
             near.recv(1)
-        with pytest.raises(TimeoutError, match="the client did not send in time"):
-            near.recv(1)
+        assert near.recv(1) == b""  # told once; a handler that polls would never leave
         totals.close(record, 0.0)
 
 
