@@ -118,6 +118,9 @@ class NotingStream(Noting):
         except OSError as error:
             self._note_missed(error)
             raise
+        except BaseException:  # a call that is wrong waits for nobody
+            record.missed(monotonic())
+            raise
         record.took(size, monotonic())
         if not size and record.late:
             raise record.lateness()

@@ -56,6 +56,9 @@ class NotingTLS(Noting, _TLSSocket):
         except OSError as error:
             self._note_missed(error)
             raise
+        except BaseException:  # a call that is wrong waits for nobody
+            record.missed(monotonic())
+            raise
         size = received if isinstance(received, int) else memoryview(received).nbytes
         record.took(size, monotonic())
         if not size and record.late:

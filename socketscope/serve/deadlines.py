@@ -63,6 +63,7 @@ class Deadlines:
 
     def _leave(self) -> bool:
         with self._lock:
+            self.watching = False  # first: who comes from here on waits for the lock
             self.watching = bool(self._totals.records)
             return not self.watching
 

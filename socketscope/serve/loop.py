@@ -215,6 +215,7 @@ class Loop:
                 if self._taking.acquire(timeout=STUCK):
                     self._taking.release()
             self._call.clear()
+            self._stint = None  # it holds the loop, and the loop the server
 
     def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> bool:
         """Wait until the thread has a client, or for the next tick; return whether it has."""
