@@ -47,6 +47,19 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
     assert told.thread.name.startswith("tcp-worker-")
 
 
+def test_what_wakes_threads_is_closed_without_the_garbage_collector():
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        pass
+
+    before = len(os.listdir("/proc/self/fd"))
+    gc.disable()
+    try:
+        served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
 def test_no_two_threads_at_work_have_one_name(threads):
     at_work = threading.Barrier(3)
