@@ -78,3 +78,15 @@ def test_no_two_threads_at_work_have_one_name(threads):
             socket.create_connection(server.server_address, 5).close()
         wait_for(lambda: len(names) == 3, "three handlers")
     assert len(set(names)) == 3
+
+
+def test_a_class_of_servers_does_not_outlive_its_servers():
+    class Kind(socketserver.ThreadingTCPServer):
+        pass
+
+    kind = weakref.ref(Kind)
+    server = Kind(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    served(socketscope.observe(server, registry=CollectorRegistry()))
+    del server, Kind
+    gc.collect()
+    assert kind() is None
