@@ -2,14 +2,10 @@
 
 import socketserver
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
 from socketscope.serve.options import declared, refuse_forking
-
-_KINDS = 64
-"""Classes of servers whose observed like is kept."""
 
 _Server = TypeVar("_Server", bound=socketserver.BaseServer)
 
@@ -35,7 +31,7 @@ def observe(server: _Server, **options: Any) -> _Server:
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
-        kind = _observed(kind)  # type: ignore[arg-type]  # a class is hashable
+        kind = _observed(kind)
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
     if options or "_socketscope" not in vars(server):
@@ -55,8 +51,8 @@ def is_draining(server: socketserver.BaseServer) -> bool:
     return service_of(server).draining
 
 
-@lru_cache(_KINDS)
 def _observed(kind: type) -> type:
+    # Of each server a new one: what is kept would keep the user's class, and what that was made among.
     if issubclass(kind, socketserver.ThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.

@@ -1,5 +1,6 @@
 """The threads that serve: pooled ones, or a new one for each client."""
 
+import itertools
 import sys
 import threading
 from collections import deque
@@ -13,6 +14,9 @@ RESERVE = 4
 """Threads without work beside which one more stays; above that only as many stay as are at work."""
 
 Job = Callable[[], Any]
+
+_numbers = itertools.count(1)
+"""Of threads: a program may take a thread's name for what tells its clients apart."""
 
 
 class Inline:
@@ -43,7 +47,7 @@ class PerClient:
         Raises:
             RuntimeError: No thread can be started.
         """
-        thread = threading.Thread(target=self._work, args=(job,), name=self._name, daemon=self._daemon)
+        thread = threading.Thread(target=self._work, args=(job,), name=_next(self._name), daemon=self._daemon)
         self._busy.add(thread)
         try:
             thread.start()
@@ -148,7 +152,7 @@ class Elastic:
 
 class _Worker(threading.Thread):
     def __init__(self, pool: Elastic, name: str, job: Job) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=_next(name), daemon=True)
         self._pool = pool
         self._job: Job | None = job
         self._given = threading.Lock()
@@ -170,6 +174,10 @@ class _Worker(threading.Thread):
             job()
             job = None  # what it holds must not outlive it
             job = self._pool.next_job(self)
+
+
+def _next(name: str) -> str:
+    return f"{name}-{next(_numbers)}"
 
 
 def refuse_gevent() -> None:

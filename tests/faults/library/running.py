@@ -1,6 +1,7 @@
 """Observed servers in this process, each in a registry of its own, and what a scrape finds of them."""
 
 import contextlib
+import re
 import socket
 import socketserver
 import ssl
@@ -138,8 +139,8 @@ def serving(
 
 def threads() -> list[threading.Thread]:
     """Return the threads of all servers."""
-    own = ("-worker", "deadlines", "linger")
-    return [thread for thread in threading.enumerate() if thread.name.endswith(own)]
+    own = re.compile(".*-worker-.*|deadlines|linger")
+    return [thread for thread in threading.enumerate() if own.fullmatch(thread.name)]
 
 
 def connect(server: Any) -> socket.socket:

@@ -1,13 +1,17 @@
 """What programs that serve by socketserver do, and what the library once got wrong of it."""
 
+import gc
+import os
 import socket
 import socketserver
 import threading
+import weakref
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from tests.faults.library.running import running, wait_for
 
 
 def served(server):
@@ -37,6 +41,52 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
         pass
 
     assert served(Server(("127.0.0.1", 0), Handler)) == b""
-    assert [(each.exc_type, each.thread and each.thread.name) for each in seen] == [
-        (GeneratorExit, "tcp-worker")
-    ]
+    (told,) = seen
+    assert told.exc_type is GeneratorExit
+    assert told.thread is not None
+    assert told.thread.name.startswith("tcp-worker-")
+
+
+def test_what_wakes_threads_is_closed_without_the_garbage_collector():
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        pass
+
+    before = len(os.listdir("/proc/self/fd"))
+    gc.disable()
+    try:
+        served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_no_two_threads_at_work_have_one_name(threads):
+    at_work = threading.Barrier(3)
+    names = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            names.append(threading.current_thread().name)
+            at_work.wait(5)
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=threads):
+        pass
+
+    with running(Server(("127.0.0.1", 0), Handler)) as server:
+        for _ in range(3):
+            socket.create_connection(server.server_address, 5).close()
+        wait_for(lambda: len(names) == 3, "three handlers")
+    assert len(set(names)) == 3
+
+
+def test_a_class_of_servers_does_not_outlive_its_servers():
+    class Kind(socketserver.ThreadingTCPServer):
+        pass
+
+    kind = weakref.ref(Kind)
+    server = Kind(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    served(socketscope.observe(server, registry=CollectorRegistry()))
+    del server, Kind
+    gc.collect()
+    assert kind() is None
