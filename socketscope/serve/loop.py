@@ -208,7 +208,6 @@ class Loop:
                 if impatience.grows(waiting=stint.busy and bool(self._look.poll(0))):
                     break
         finally:
-            self._stint = None  # each knows of the other: without a garbage collector both would stay
             stint.ended = True
             if not stint.busy:
                 self._call.wake()
