@@ -1,7 +1,9 @@
 """Observing a server object that somebody else made."""
 
 import socketserver
+import sys
 from dataclasses import replace
+from types import FrameType
 from typing import Any, TypeVar
 
 from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
@@ -31,6 +33,8 @@ def observe(server: _Server, **options: Any) -> _Server:
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
+        if _serves(server):
+            raise RuntimeError("it serves already: observe a server before it does")
         kind = _observed(kind)
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
@@ -62,6 +66,17 @@ def _observed(kind: type) -> type:
         bases = (Closing, kind, Serial)
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     return type(kind.__name__, bases, named)
+
+
+def _serves(server: socketserver.BaseServer) -> bool:
+    """Return whether a thread is in the standard library's loop with a server, which itself does not tell."""
+    for frame in sys._current_frames().values():  # noqa: SLF001 - documented, for such specialized purposes
+        at: FrameType | None = frame
+        while at is not None:
+            if at.f_code is socketserver.BaseServer.serve_forever.__code__ and at.f_locals["self"] is server:
+                return True
+            at = at.f_back
+    return False
 
 
 def _is_bound(server: Any) -> bool:

@@ -1,11 +1,11 @@
 """What programs that serve by socketserver do, and what the library once got wrong of it."""
 
 import gc
-import os
 import socket
 import socketserver
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -51,11 +51,14 @@ def test_what_wakes_threads_is_closed_without_the_garbage_collector():
     class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
         pass
 
-    before = len(os.listdir("/proc/self/fd"))
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
     gc.disable()
     try:
         served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors() == before
     finally:
         gc.enable()
 
@@ -90,3 +93,15 @@ def test_a_class_of_servers_does_not_outlive_its_servers():
     del server, Kind
     gc.collect()
     assert kind() is None
+
+
+def test_a_server_that_serves_already_is_not_observed():
+    with running(
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    ) as server:
+        with socket.create_connection(server.server_address, 5) as client:
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+        with pytest.raises(RuntimeError, match="it serves already: observe a server before it does"):
+            socketscope.observe(server, registry=CollectorRegistry())
+        assert type(server) is socketserver.ThreadingTCPServer
