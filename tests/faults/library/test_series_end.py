@@ -4,12 +4,15 @@ import gc
 import time
 import weakref
 
-from .running import Echo, ask, make, running, service_of
+from socketscope.serve.mixin import service_of
+
+from .running import Echo, ask, make, running
 
 
 def test_no_collection_is_needed():
     server = make(Echo)
     registry = service_of(server).options.registry
+    assert registry is not None
     gc.collect()
     gc.disable()
     try:
