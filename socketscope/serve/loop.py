@@ -192,11 +192,10 @@ class Loop:
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
         """Have a thread take and serve, until this is to stop or others wait for slow clients."""
-        stint = _Stint(self)
-        self._executor.run(stint.run)
-        self._stint = stint
+        self._stint = stint = _Stint(self)
         impatience, calm_looks = _Impatience(stint), 0
         try:
+            self._executor.run(stint.run)
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
                 if calm_looks >= CALM:

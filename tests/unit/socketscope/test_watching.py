@@ -5,12 +5,14 @@ import threading
 from socketscope.limits import Limits
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
+from socketscope.serve import deadlines as watching
 from socketscope.serve.deadlines import Deadlines
 
-from .patience import PATIENCE
+from .patience import PATIENCE, until
 
 
-def test_a_connection_that_comes_while_the_thread_leaves_is_watched_over():
+def test_a_connection_that_comes_while_the_thread_leaves_is_watched_over(monkeypatch):
+    monkeypatch.setattr(watching, "LOOK", 0.001)
     totals = StreamTotals(Capacity(1))
     deadlines = Deadlines(totals)
 
@@ -31,4 +33,5 @@ def test_a_connection_that_comes_while_the_thread_leaves_is_watched_over():
     deadlines._leave()
     records.coming.join(PATIENCE)
     assert deadlines.watching
-    records.clear()
+    totals.records = {}
+    until(lambda: not deadlines.watching)
