@@ -80,7 +80,7 @@ def observe() -> None:
             server if isinstance(server, socketserver.ForkingMixIn) else socketscope.observe(server)
         )
 
-    base.serve_forever = serve_forever_observed  # type: ignore[method-assign]
+    base.serve_forever = serve_forever_observed  # type: ignore[method-assign, assignment]
     base.handle_request = handle_request_observed  # type: ignore[method-assign, assignment]
 
 
