@@ -2,6 +2,7 @@
 
 import socketserver
 import sys
+import threading
 from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
@@ -69,8 +70,10 @@ def _observed(kind: type) -> type:
 
 
 def _serves(server: socketserver.BaseServer) -> bool:
-    """Return whether a thread is in the standard library's loop with a server, which itself does not tell."""
-    for frame in sys._current_frames().values():  # noqa: SLF001 - documented, for such specialized purposes
+    """Return whether another thread is in the standard library's loop with a server, which does not tell."""
+    frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
+    frames.pop(threading.get_ident())  # it may be about to serve
+    for frame in frames.values():
         at: FrameType | None = frame
         while at is not None:
             if at.f_code is socketserver.BaseServer.serve_forever.__code__ and at.f_locals["self"] is server:
