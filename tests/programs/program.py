@@ -28,6 +28,8 @@ class Program:
         talk: Has a client, whose number it is told, talk to an address; returns what came back.
         threads: Whether its class has threads, so that the mixin has a place there.
         datagrams: Whether it serves datagrams.
+        early: Whether it serves before anybody else has its server.
+        silent: How a connection ends whose client says nothing.
         cut: How a connection ends that is reset after some bytes.
     """
 
@@ -38,12 +40,14 @@ class Program:
     talk: Callable[[tuple[str, int], int], Any]
     threads: bool = True
     datagrams: bool = False
+    early: bool = False
+    silent: str = "empty"
     cut: str = "reset"
 
 
 def plain(server: socketserver.BaseServer) -> Made:
     """Return a server that is started and stopped as the standard library's documentation says."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread = threading.Thread(target=lambda: server.serve_forever(0.05))
 
     def stop() -> None:
         server.shutdown()

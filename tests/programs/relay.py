@@ -52,12 +52,14 @@ class Relay:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return Passed(up=len(data))
 
-    def hang_up(self) -> None:
-        """Connect to the server through the relay, say nothing, and close."""
-        with socket.create_connection(self.address, 5) as client:
-            client.shutdown(socket.SHUT_WR)
-            while client.recv(1 << 16):
-                pass
+    def hang_up(self) -> Passed:
+        """Connect to the server, say nothing, and close; return what passed."""
+        with socket.create_connection(self.target, 5) as server:
+            server.shutdown(socket.SHUT_WR)
+            passed = Passed()
+            while data := server.recv(1 << 16):
+                passed.down += len(data)
+        return passed
 
     def _start(self, function, *args) -> None:
         thread = threading.Thread(target=function, args=args)

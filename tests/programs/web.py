@@ -127,7 +127,7 @@ def make_bottle() -> Made:
     import bottle
 
     application = bottle.Bottle()
-    application.post("/echo", callback=lambda: bottle.request.body.read())
+    application.post("/echo", callback=lambda: bottle.request.body.read())  # noqa: PLW0108 - one a request
     made: list[Any] = []
 
     class Adapter(bottle.WSGIRefServer):
@@ -315,7 +315,8 @@ PROGRAMS = {
         package="bottle", make=make_bottle, talk=ask_echo, threads=False, uses="wsgiref's `WSGIServer`, serial",
     ),
     "pytest-httpserver": Program(
-        package="pytest-httpserver", make=make_pytest_httpserver, talk=ask_echo, uses="werkzeug, as Flask",
+        package="pytest-httpserver", make=make_pytest_httpserver, talk=ask_echo, early=True,
+        uses="werkzeug, as Flask; it never closes its server",
     ),
     "mkdocs": Program(
         package="mkdocs", make=make_mkdocs, talk=ask_site,
@@ -335,6 +336,7 @@ PROGRAMS = {
         "`get_request` returns an address that is none",
     ),
     "moto": Program(
-        package="moto", client="boto3", make=make_moto, talk=ask_moto, uses="werkzeug, as Flask",
+        package="moto", client="boto3", make=make_moto, talk=ask_moto, early=True,
+        uses="werkzeug, as Flask",
     ),
 }  # fmt: skip

@@ -325,5 +325,5 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
     service.loop._stint.ended = True  # as the supervisor does, which then takes by itself
     until(service.loop._taking.locked)
     may.set()
-    service.threads.started[0].join(2)
+    service.threads.started[0].join(PATIENCE)
     assert not service.threads.started[0].is_alive()
