@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
 from socketscope.serve.options import declared, refuse_forking
 
+# What a launched program calls is wrapped, for the like of this.
+_LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
+
 _Server = TypeVar("_Server", bound=socketserver.BaseServer)
 
 
@@ -72,14 +75,12 @@ def _observed(kind: type) -> type:
 
 def _serves(server: socketserver.BaseServer) -> bool:
     """Return whether another thread is in the standard library's loop with a server, which does not tell."""
-    # What a launched program calls is wrapped, for the like of this.
-    loop = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
     frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
     frames.pop(threading.get_ident())  # it may be about to serve
     for frame in frames.values():
         at: FrameType | None = frame
         while at is not None:
-            if at.f_code is loop and at.f_locals["self"] is server:
+            if at.f_code is _LOOP and at.f_locals["self"] is server:
                 return True
             at = at.f_back
     return False

@@ -90,7 +90,7 @@ class Endpoint:
     def _end(self) -> None:
         # In the thread of waitress' loop, which ends when nothing is left to watch.
         for server in self._servers:
-            # A thread that still answers wakes the loop by a pipe whose number may be somebody else's by then.
+            # A thread that still answers wakes the loop by a pipe, whose number may be another's by then.
             server.trigger.pull_trigger = lambda *_: None
             for channel in list(server.active_channels.values()):
                 channel.handle_close()
