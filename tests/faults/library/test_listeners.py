@@ -205,7 +205,8 @@ def test_many_servers_made_and_closed_leave_nothing(options):
     for _ in range(20):
         once()
     wait_for(lambda: not threads(), "threads have left")
-    assert descriptors() == before
+    # There may be fewer: what tests before this one have left goes meanwhile.
+    assert descriptors() <= before
 
 
 def test_a_server_and_its_series_go_when_the_program_lets_it_go():
