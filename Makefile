@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo test soak check bench lock
+.PHONY: help up down demo test soak programs check bench lock
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -25,6 +25,9 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
+programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about ten minutes
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
+
 check: .venv/.ready ## lint, format, types, who imports whom
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
@@ -41,8 +44,16 @@ lock: ## pin all dependencies anew, with hashes
 		pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --group programs-under-test --constraint requirements/dev.txt \
+		--output-file requirements/programs-under-test.txt
 
 .venv/.ready: requirements/dev.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv-programs/.ready: requirements/programs-under-test.txt
+	$(PYTHON) -m venv .venv-programs
+	.venv-programs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

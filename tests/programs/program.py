@@ -1,6 +1,5 @@
 """What is known of each program that is tried."""
 
-import socketserver
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 class Made:
     """A server that a program has made, and how the program starts and stops it."""
 
-    server: socketserver.BaseServer
+    server: Any
     start: Callable[[], Any]
     stop: Callable[[], Any]
 
@@ -45,7 +44,7 @@ class Program:
     cut: str = "reset"
 
 
-def plain(server: socketserver.BaseServer) -> Made:
+def plain(server: Any) -> Made:
     """Return a server that is started and stopped as the standard library's documentation says."""
     thread = threading.Thread(target=lambda: server.serve_forever(0.05))
 

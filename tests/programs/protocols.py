@@ -214,13 +214,13 @@ PROGRAMS = {
     "websocket-server": Program(
         package="websocket-server", client="websocket-client", make=make_websocket_server, talk=ask_websocket,
         silent="handler_error",
-        uses="`WebsocketServer(ThreadingMixIn, TCPServer, API)`: its handler is kept and written to by others",
+        uses="`WebsocketServer(ThreadingMixIn, TCPServer, API)`: handlers are kept and written to by others",
     ),
     "pytest-sftpserver": Program(
         package="pytest-sftpserver", client="paramiko", make=make_sftp, talk=ask_sftp,
         silent="handler_error", cut="handler_error",
-        uses="`SFTPServer(Thread, ThreadingMixIn, TCPServer)`: paramiko's transport, a thread of its own, reads "
-        "and writes the connection",
+        uses="`SFTPServer(Thread, ThreadingMixIn, TCPServer)`: paramiko's transport, a thread of its own, "
+        "reads and writes the connection",
     ),
     "python-osc-udp": Program(
         package="python-osc", make=make_osc_udp, talk=ask_osc_udp, datagrams=True,

@@ -6,13 +6,14 @@ import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
 class Passed:
-    """What passed of one connection or datagram's sender."""
+    """What passed of one connection, or of one sender of datagrams, which has no end."""
 
     up: int = 0
     down: int = 0
@@ -129,7 +130,8 @@ class DatagramRelay:
             selector.register(self._front, selectors.EVENT_READ)
             while not self._closed:
                 for key, _ in selector.select(0.05):
-                    data, peer = key.fileobj.recvfrom(1 << 16)
+                    sock: Any = key.fileobj
+                    data, peer = sock.recvfrom(1 << 16)
                     if key.data is not None:
                         sender, passed = key.data
                         passed.down += len(data)
@@ -138,7 +140,7 @@ class DatagramRelay:
                         continue
                     if peer not in backs:
                         backs[peer] = back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                        self.passed.append(Passed(end="end"))
+                        self.passed.append(Passed())
                         selector.register(back, selectors.EVENT_READ, (peer, self.passed[-1]))
                     passed = selector.get_key(backs[peer]).data[1]
                     passed.up += len(data)

@@ -13,10 +13,10 @@ from tests.programs.web import ask
 
 
 def make_logging() -> Made:
-    thread = logging.config.listen(0)
+    thread: Any = logging.config.listen(0)
     thread.start()
     thread.ready.wait()
-    while (server := logging.config._listener) is None:
+    while (server := vars(logging.config)["_listener"]) is None:
         time.sleep(0.01)
 
     def stop() -> None:
@@ -38,7 +38,8 @@ def ask_logging(address: tuple[str, int], number: int) -> Any:
 
 
 def make_pydoc() -> Made:
-    thread = pydoc._start_server(pydoc._url_handler, "127.0.0.1", 0)
+    private = vars(pydoc)
+    thread = private["_start_server"](private["_url_handler"], "127.0.0.1", 0)
     return Made(thread.docserver, lambda: None, thread.stop)
 
 

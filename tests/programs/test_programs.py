@@ -5,8 +5,11 @@
 
 import importlib.metadata
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,13 +26,24 @@ WAYS = ("run", "observe", "mixin", "class")
 def trial(name: str, way: str) -> dict[str, Any]:
     """Return what is seen of a program in a process of its own."""
     launch = ["-m", "socketscope", "run", "--metrics", "none"] if way == "run" else []
-    ended = subprocess.run(
-        [sys.executable, *launch, "-m", "tests.programs.trial", name, way],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        ended = subprocess.run(
+            [sys.executable, *launch, "-m", "tests.programs.trial", name, way],
+            cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+            env={**os.environ, "TMPDIR": folder},
+        )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     seen: dict[str, Any] = json.loads(ended.stdout)
-    return seen | {"errors": ended.stderr.count("Traceback (most recent call last)")}
+    return seen | {"errors": ended.stderr.count("Exception occurred during processing of request")}
+
+
+def test_the_page_tells_of_each_program():
+    page = (ROOT / "docs/programs.md").read_text()
+    pinned = (ROOT / "requirements/programs-under-test.txt").read_text()
+    versions = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", pinned, re.MULTILINE))
+    for name, program in PROGRAMS.items():
+        version = "Python's" if program.package is None else versions[program.package]
+        assert f"| {name} | {version} | {program.uses} |" in page
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -40,7 +54,7 @@ def name(request: pytest.FixtureRequest) -> str:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pytest.skip(f"{package} is not installed")
-    return request.param
+    return str(request.param)
 
 
 @pytest.mark.parametrize("way", WAYS)

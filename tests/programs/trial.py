@@ -13,6 +13,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -51,8 +52,8 @@ def serve(program: Program, way: str) -> dict[str, Any]:
         socketscope.observe(made.server)
     made.start()
     seen: dict[str, Any] = {"server": weakref.ref(made.server)}
-    address = made.server.server_address
-    relay = (DatagramRelay if program.datagrams else Relay)(("127.0.0.1", address[1]))
+    port = made.server.socket.getsockname()[1]
+    relay = (DatagramRelay if program.datagrams else Relay)(("127.0.0.1", port))
     try:
         seen["replies"] = [program.talk(relay.address, 0)]
         with ThreadPoolExecutor(AT_ONCE) as clients:
@@ -64,7 +65,7 @@ def serve(program: Program, way: str) -> dict[str, Any]:
     finally:
         relay.close()
         made.stop()
-    seen["ends"] = sorted(passed.end for passed in relay.passed)
+    seen["ends"] = sorted(passed.end for passed in relay.passed if passed.end)
     seen["expected"] = expected(program, [*(("ok", each) for each in relay.passed), *others])
     seen["counted"] = counted()
     return seen
@@ -105,7 +106,7 @@ def counted() -> dict[str, float]:
 
 def held() -> tuple[list[str], int]:
     """Return threads and descriptors of this process."""
-    return sorted(thread.name for thread in threading.enumerate()), len(os.listdir("/proc/self/fd"))
+    return sorted(thread.name for thread in threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -123,11 +123,17 @@ def ask_echo(address: tuple[str, int], number: int) -> Any:
     return answers, ask(address, "GET", "/nothing")[0]
 
 
+def _posted() -> bytes:
+    import bottle
+
+    return bottle.request.body.read()
+
+
 def make_bottle() -> Made:
     import bottle
 
     application = bottle.Bottle()
-    application.post("/echo", callback=lambda: bottle.request.body.read())  # noqa: PLW0108 - one a request
+    application.post("/echo", callback=_posted)
     made: list[Any] = []
 
     class Adapter(bottle.WSGIRefServer):
@@ -257,7 +263,12 @@ def make_radicale() -> Made:
     thread = threading.Thread(target=run)
     thread.start()
     ready.wait()
-    return Made(made[0], begin.set, lambda: stop.close() or thread.join())
+
+    def end() -> None:
+        stop.close()
+        thread.join()
+
+    return Made(made[0], begin.set, end)
 
 
 def ask_radicale(address: tuple[str, int], number: int) -> Any:
@@ -304,7 +315,7 @@ def ask_moto(address: tuple[str, int], number: int) -> Any:
 PROGRAMS = {
     "flask": Program(
         package="flask", client="requests", make=make_flask, talk=ask_flask,
-        uses="werkzeug: `ThreadedWSGIServer(ThreadingMixIn, HTTPServer)`, its listener replaced by a duplicate",
+        uses="werkzeug: `ThreadedWSGIServer(ThreadingMixIn, HTTPServer)`, its listener is a duplicate",
     ),
     "django": Program(
         package="django", make=make_django, talk=ask_echo,
@@ -312,7 +323,8 @@ PROGRAMS = {
         "`close_request` overridden",
     ),
     "bottle": Program(
-        package="bottle", make=make_bottle, talk=ask_echo, threads=False, uses="wsgiref's `WSGIServer`, serial",
+        package="bottle", make=make_bottle, talk=ask_echo, threads=False,
+        uses="wsgiref's `WSGIServer`, serial",
     ),
     "pytest-httpserver": Program(
         package="pytest-httpserver", make=make_pytest_httpserver, talk=ask_echo, early=True,
