@@ -40,6 +40,7 @@ class Deadlines:
         self._totals = totals
         self._lock = threading.Lock()
         self.watching = False
+        self._calm = 0
         self._progress: dict[Record, tuple[Any, float]] = {}
 
     def watch(self) -> None:
@@ -55,11 +56,15 @@ class Deadlines:
             except (RuntimeError, MemoryError):
                 self.watching = False  # the next connection tries again
 
+    def rest(self) -> None:
+        """Have who watches leave after the next look, as there will be no more connections."""
+        self._calm = _CALM
+
     def _run(self) -> None:
-        calm = 0
-        while calm < _CALM or not self._leave():
+        self._calm = 0
+        while self._calm < _CALM or not self._leave():
             time.sleep(LOOK)
-            calm = 0 if self._look() else calm + 1
+            self._calm = 0 if self._look() else self._calm + 1
 
     def _leave(self) -> bool:
         with self._lock:

@@ -275,6 +275,7 @@ class StreamService(Service):
         for record in self._records():
             # Its handler does not look at its socket; it ends with the process.
             self._tell(record, self._close_record(record))
+        self._deadlines.rest()
         self._linger.join(max(FULL_LOOK, self.drain_by - monotonic()))
         return len(forced)
 

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from tests.faults.library.running import running, wait_for
+from socketscope.serve import deadlines
+from tests.faults.library.running import running, threads, wait_for
 
 
 def served(server):
@@ -28,8 +29,8 @@ def served(server):
         server.server_close()
 
 
-@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
-def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
+@pytest.mark.parametrize("choice", ["elastic", "per-connection"])
+def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, choice):
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             raise GeneratorExit("not one that handle_error is for")
@@ -37,7 +38,7 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, threads):
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
 
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=threads):
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=choice):
         pass
 
     assert served(Server(("127.0.0.1", 0), Handler)) == b""
@@ -63,8 +64,8 @@ def test_what_wakes_threads_is_closed_without_the_garbage_collector():
         gc.enable()
 
 
-@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
-def test_no_two_threads_at_work_have_one_name(threads):
+@pytest.mark.parametrize("choice", ["elastic", "per-connection"])
+def test_no_two_threads_at_work_have_one_name(choice):
     at_work = threading.Barrier(3)
     names = []
 
@@ -73,7 +74,7 @@ def test_no_two_threads_at_work_have_one_name(threads):
             names.append(threading.current_thread().name)
             at_work.wait(5)
 
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=threads):
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=choice):
         pass
 
     with running(Server(("127.0.0.1", 0), Handler)) as server:
@@ -105,3 +106,13 @@ def test_a_server_that_serves_already_is_not_observed():
         with pytest.raises(RuntimeError, match="it serves already: observe a server before it does"):
             socketscope.observe(server, registry=CollectorRegistry())
         assert type(server) is socketserver.ThreadingTCPServer
+
+
+def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):
+    monkeypatch.setattr(deadlines, "_CALM", 1000)
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        pass
+
+    served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
+    wait_for(lambda: not threads(), "the end of the threads")
