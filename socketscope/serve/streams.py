@@ -51,7 +51,6 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._released: set[Record] = set()  # hung up on at a stop
         self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
 
     def show(self, server: Any) -> None:
@@ -264,7 +263,6 @@ class StreamService(Service):
         while self._records() and monotonic() < self.drain_by:
             self.release_idle(began)
             sleep(LOOK)
-        self._released.clear()
         forced = self._records()
         for record in forced:
             record.fail("forced")
@@ -283,8 +281,7 @@ class StreamService(Service):
         """Hang up on clients who ask for nothing, on a stop that began then."""
         now, grace = monotonic(), self.options.limits.drain_grace
         for record in self._records():
-            if record not in self._released and record.idle(now - max(record.accepted_at, since), grace):
-                self._released.add(record)
+            if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
                 hang_up(record, socket.SHUT_RD)
 
     def _records(self) -> list[Record]:
