@@ -82,25 +82,16 @@ class StreamTotals:
     def reserve(self, record: Record) -> bool:
         """Take a place for a connection that is not accepted yet, or return False where there is none."""
         with self.capacity.lock:
-            if not self.capacity.take():
-                return False
-            self.records[record] = None
-            return True
+            return self._place(record)
 
     def accept(self, record: Record) -> bool:
         """Count a connection as accepted, or return False where no more may be open."""
-        capacity = self.capacity
-        with capacity.lock:
+        with self.capacity.lock:
             if record.closed:  # forced, while it was verified
                 return True
-            if record not in self.records:
-                if capacity.taken >= capacity.limit:
-                    return False
-                capacity.taken += 1
-                self.records[record] = None
-            record.accepted = True
-            self._figures.accepted += 1
-            self._figures.open += 1
+            if record not in self.records and not self._place(record):
+                return False
+            self._count(record)
             return True
 
     def reject(self, reason: str, record: Record | None = None) -> None:
@@ -164,6 +155,12 @@ class StreamTotals:
                 figures.response.copy(),
                 figures.handle.copy(),
             )
+
+    def _place(self, record: Record) -> bool:
+        if not self.capacity.take():
+            return False
+        self.records[record] = None
+        return True
 
     def _count(self, record: Record) -> None:
         record.accepted = True

@@ -171,10 +171,6 @@ class Loop:
         if self._stint is not None:
             self._stint.ended = True
 
-    def take(self) -> Job | None:
-        """Take a client, if one waits."""
-        return self._take(0)
-
     def _take(self, seconds: float | None, stint: "_Stint | None" = None) -> Job | None:
         with self._taking:
             if stint is not None and stint.ended:  # since it looked; nobody would wake it again

@@ -301,9 +301,9 @@ def test_a_closed_listener_is_an_error():
 
 
 def test_one_client_can_be_taken_without_a_loop(service):
-    assert service.loop.take() is None
+    assert service.loop._take(0) is None
     service.come(b"x")
-    job = service.loop.take()
+    job = service.loop._take(0)
     assert job is not None
     job()
     assert service.served[b"x"].result(0) is threading.current_thread()
