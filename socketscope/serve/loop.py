@@ -139,7 +139,7 @@ class Loop:
 
         Args:
             interval: Longest time between two calls of `tick`, seconds.
-            tick: Called from this thread.
+            tick: Called from this thread, for the first time when clients are taken.
             alone: Whether a thread of the executor may take and serve while clients are quick.
 
         Raises:
@@ -149,7 +149,6 @@ class Loop:
         has_served = False
         ticker = _Ticker(interval, tick)
         while not self.stopping:
-            ticker.tick_if_due()
             began = monotonic()
             if alone and began >= alone_from:
                 try:
@@ -162,8 +161,9 @@ class Loop:
                 pause = SHORTEST if lasted >= WORTH * pause else min(GROWTH * pause, LONGEST)
                 alone_from = began + lasted + pause
             else:
+                ticker.tick_if_due()
                 until = min(ticker.next, alone_from) if alone else ticker.next
-                if (job := self._take(until - began)) is not None:
+                if (job := self._take(until - monotonic())) is not None:
                     self._hand(job)
 
     def abandon(self) -> None:

@@ -161,7 +161,6 @@ class Service(ABC):
             )
             loop.stopping = self._stopping
             self._has_served = True
-            self.serving.set()
             try:
                 tick = partial(self._tick, server)
                 loop.run(
@@ -182,6 +181,7 @@ class Service(ABC):
             stopped.set()
 
     def _tick(self, server: Any) -> None:
+        self.serving.set()
         if vars(server).get(_ASKED_TO_STOP):
             self.stop()
         guard(server.service_actions)
