@@ -4,24 +4,10 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.faults.launch.launched import RUN, ended, launched, wait_for
-
-
-@pytest.fixture
-def program(tmp_path: Path):
-    """Write a program; return its path."""
-
-    def write(text: str, name: str = "program.py") -> Path:
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    return write
-
 
 ENDS = [
     "pass",

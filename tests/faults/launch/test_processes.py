@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -23,16 +22,6 @@ def make():
     print(os.getpid(), server.server_address[1], flush=True)
     return server
 """
-
-
-@pytest.fixture
-def program(tmp_path: Path):
-    def write(text: str) -> Path:
-        path = tmp_path / "program.py"
-        path.write_text(HEAD + text)
-        return path
-
-    return write
 
 
 def asked(port: int, times: int) -> None:

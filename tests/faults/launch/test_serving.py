@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,18 +32,6 @@ def told(server):
     print(type(server).__name__, server.server_address[1], flush=True)
     return server
 """
-
-
-@pytest.fixture
-def program(tmp_path: Path):
-    """Write a program that begins as above; return its path."""
-
-    def write(text: str) -> Path:
-        path = tmp_path / "program.py"
-        path.write_text(HEAD + text)
-        return path
-
-    return write
 
 
 THREADING = "told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)).serve_forever()"
