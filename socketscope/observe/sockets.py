@@ -60,6 +60,29 @@ class Noting(_Socket):
                 raise record.lateness() from None
             record.lose(error, replying=True)
 
+    def _receive(
+        self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
+    ) -> _T:
+        if (record := self._socketscope) is None:
+            return receive(*args)
+        record.wait(monotonic())
+        try:
+            received = receive(*args)
+        except OSError as error:
+            self._note_missed(error)
+            raise
+        except BaseException:
+            record.missed(monotonic())
+            raise
+        if flags & _MSG_PEEK:
+            record.missed(monotonic())
+            return received
+        size = size_of(received)
+        record.took(size, monotonic())
+        if not size and record.late:
+            raise record.lateness()
+        return received
+
     def _send(self, send: Callable[..., int], *args: Any) -> int:
         if (record := self._socketscope) is None:
             return send(*args)
@@ -189,29 +212,6 @@ class NotingStream(Noting):
         if size and record.sent == sent_before:
             record.gave(size, monotonic())
         return size
-
-    def _receive(
-        self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
-    ) -> _T:
-        if (record := self._socketscope) is None:
-            return receive(*args)
-        record.wait(monotonic())
-        try:
-            received = receive(*args)
-        except OSError as error:
-            self._note_missed(error)
-            raise
-        except BaseException:
-            record.missed(monotonic())
-            raise
-        if flags & _MSG_PEEK:
-            record.missed(monotonic())
-            return received
-        size = size_of(received)
-        record.took(size, monotonic())
-        if not size and record.late:
-            raise record.lateness()
-        return received
 
     def _send_rest(self, rest: memoryview, flags: int, until: float | None) -> None:
         while rest:

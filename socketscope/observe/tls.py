@@ -45,25 +45,14 @@ class NotingTLS(Noting, _TLSSocket):
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - the base's name
         """Receive plain bytes, as the base class does."""
         read: Callable[..., Any] = super().read
-        if (record := self._socketscope) is None:
+
+        def read_unless_cut() -> Any:
+            record = self._socketscope
+            if record is not None and _is_cut(self, record):
+                return b"" if buffer is None else 0
             return read(len, buffer)
-        record.wait(monotonic())
-        try:
-            if _is_cut(self, record):
-                received: Any = b"" if buffer is None else 0
-            else:
-                received = read(len, buffer)
-        except OSError as error:
-            self._note_missed(error)
-            raise
-        except BaseException:  # a call that is wrong waits for nobody
-            record.missed(monotonic())
-            raise
-        size = received if isinstance(received, int) else memoryview(received).nbytes
-        record.took(size, monotonic())
-        if not size and record.late:
-            raise record.lateness()
-        return received
+
+        return self._receive(read_unless_cut, _size, 0)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send plain bytes, as the base class does."""
@@ -72,6 +61,10 @@ class NotingTLS(Noting, _TLSSocket):
     def write(self, data: Any) -> int:
         """Send plain bytes, as the base class does."""
         return self._send(super().write, data)
+
+
+def _size(received: bytes | int) -> int:
+    return received if isinstance(received, int) else memoryview(received).nbytes
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:

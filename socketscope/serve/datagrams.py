@@ -12,7 +12,7 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
-from socketscope.serve.hooks import complain, guard
+from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 
@@ -78,13 +78,9 @@ class DatagramService(Service):
         if self.threads is None:
             server.finish_request(request, client_address)
         elif not self.hooks.hand_here(request, client_address):
-            self.threads.run(partial(Context().run, self._serve_elsewhere, server, request, client_address))
-
-    def _serve_elsewhere(self, server: Any, request: Any, client_address: Any) -> None:
-        try:
-            server.process_request_thread(request, client_address)
-        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
-            complain()
+            self.threads.run(
+                partial(Context().run, self.serve_elsewhere, server, request, client_address, None)
+            )
 
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
         """Run the handler and note what it raises."""

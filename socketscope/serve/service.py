@@ -16,7 +16,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.adoption import prepare
-from socketscope.observe.record import Served
+from socketscope.observe.record import Served, current
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
 from socketscope.serve.hooks import Hooks, complain, guard
@@ -321,6 +321,15 @@ class Service(ABC):
         """Have a request handled that a hook of the server's hands on."""
 
     # What is the same for both
+
+    @staticmethod
+    def serve_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
+        """Have a request handled in another thread, whose context knows what it is counted for."""
+        current.set(served)
+        try:
+            server.process_request_thread(request, client_address)
+        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
+            complain()
 
     def note_not_taken(self, error: BaseException) -> None:
         """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""

@@ -159,15 +159,8 @@ class StreamService(Service):
         elif not self.hooks.hand_here(request, client_address):
             record = self._find(request, client_address)
             self.threads.run(
-                partial(Context().run, self._serve_elsewhere, server, request, client_address, record)
+                partial(Context().run, self.serve_elsewhere, server, request, client_address, record)
             )
-
-    def _serve_elsewhere(self, server: Any, request: Any, client_address: Any, record: Record | None) -> None:
-        current.set(record)
-        try:
-            server.process_request_thread(request, client_address)
-        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
-            complain()
 
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close; without threads it is for the caller to close.
