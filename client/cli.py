@@ -13,9 +13,9 @@ from client.commands.replay import replay
 from client.commands.talk import talk
 from client.commands.top import top
 from client.exits import BAD_SCRIPT, INTERNAL_ERROR
-from client.script import ScriptError
-from client.signals import interrupts
 from socketscope import __version__
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.signals import interrupts
 
 
 def main() -> NoReturn:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from client.children import Child
 from client.replicas import Watch
-from client.signals import Stopped
 from client.top import show
+from socketscope.replay.signals import Stopped
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SERVICE_PORT, METRICS_PORT = 21567, 9464

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from random import Random
 
 from client.conversation import LONGEST_LINE, Conversation, Ended
-from client.ledger import Failure, Ledger
 from client.loop import Loop, Task, Until, Wait
-from client.program import Action, Assignment, Expectation, Program, Sending, Table
-from client.script import HalfClose, Hold, Pause, Reset
 from client.targets import Target
-from client.text import decode
+from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.text import decode
 
 _SHOWN = 200
 """Characters of a wrong reply that are shown."""

@@ -2,9 +2,9 @@
 
 from itertools import zip_longest
 
-from client.figures import count, duration, rate, share
-from client.ledger import Failure
-from client.summary import Summary
+from socketscope.replay.measure.figures import count, duration, rate, share
+from socketscope.replay.measure.ledger import Failure
+from socketscope.replay.measure.summary import Summary
 
 QUANTILE_TITLES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
 

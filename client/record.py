@@ -13,9 +13,9 @@ import click
 from client.record_folder import Folder
 from client.record_proxy import Proxy
 from client.record_tape import CannotBeScriptError, Tape
-from client.signals import Noted
 from socketscope import binding
 from socketscope.addresses import Address
+from socketscope.replay.signals import Noted
 
 
 def listen(address: Address) -> list[socket.socket]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.parser import print_transcript
 from client.record_tape import Conversation
+from socketscope.replay.script.parser import print_transcript
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from client.script import Expect
-from client.text import decode, escape
+from socketscope.replay.script.constructs import Expect
+from socketscope.replay.script.text import decode, escape
 
 TIMES = (
     r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # as C's ctime and asctime write it

@@ -6,7 +6,18 @@ from math import ceil
 from typing import Literal, Self
 
 from client.record_lines import ReplyLine, visible
-from client.script import Construct, Ending, Expect, HalfClose, Line, Reply, Reset, Script, Send, Timeout
+from socketscope.replay.script.constructs import (
+    Construct,
+    Ending,
+    Expect,
+    HalfClose,
+    Line,
+    Reply,
+    Reset,
+    Script,
+    Send,
+    Timeout,
+)
 
 LONGEST = 16 << 20
 """Bytes of a conversation that are kept."""

@@ -9,13 +9,14 @@ from typing import Any
 
 import jinja2
 
-from client import figures, plots
-from client.history import History
+from client import plots
 from client.printout import QUANTILE_TITLES, compared, trust
-from client.sketch import GROWTH, Sketch
-from client.summary import Summary
-from client.timeline import Slot
 from socketscope import __version__
+from socketscope.replay.measure import figures
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.sketch import GROWTH, Sketch
+from socketscope.replay.measure.summary import Summary
+from socketscope.replay.measure.timeline import Slot
 
 WIDTH = 1000
 HEIGHT = 210

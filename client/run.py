@@ -6,12 +6,12 @@ from itertools import count
 from math import inf
 from random import Random
 
-from client.ledger import Ledger
 from client.loop import NEXT_TURN, Loop, Task, Until
 from client.pacing import Shape, due_times
 from client.player import Player
-from client.program import Program
 from client.targets import Target
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.script.program import Program
 
 BACKOFF_FIRST = 0.05
 BACKOFF_LONGEST = 1.0

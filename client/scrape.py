@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from client import instruments as replay
+from socketscope.replay.measure import instruments as replay
 from socketscope.views import instruments as server
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]

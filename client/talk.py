@@ -9,7 +9,7 @@ from random import Random
 from client.conversation import Ended
 from client.loop import Loop, Wait
 from client.targets import Target
-from client.text import decode, encode
+from socketscope.replay.script.text import decode, encode
 
 PROMPT = "> "
 REPLY_TIMEOUT = 10.0

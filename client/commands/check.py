@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from client.compiler import load_script, script_files
 from client.exits import BAD_SCRIPT
-from client.explanation import explain
-from client.script import ScriptError
+from socketscope.replay.script.compiler import load_script, script_files
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.explanation import explain
 
 
 @click.command()

@@ -3,7 +3,7 @@
 import click
 
 from client import demo as programs
-from client.signals import Stopped, stop_signals
+from socketscope.replay.signals import Stopped, stop_signals
 
 
 @click.command()

@@ -7,9 +7,9 @@ import click
 from client.options import Parsed, parse_target, tls_context
 from client.record import Recorder, bound, describe, listen, remove
 from client.record_folder import Folder
-from client.signals import Noted
 from client.targets import DATAGRAMS
 from socketscope.addresses import Address, parse_url
+from socketscope.replay.signals import Noted
 
 
 def _parse_listen(text: str) -> Address:

@@ -7,7 +7,7 @@ import click
 from client import top as screen
 from client.options import DURATION, Parsed
 from client.scrape import Unusable
-from client.signals import Stopped, stop_signals
+from socketscope.replay.signals import Stopped, stop_signals
 
 
 def parse_page(text: str) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from client.instruments import OUTCOMES
+from socketscope.replay.measure.instruments import OUTCOMES
 from tests.faults.client.test_replay import (
     COMMAND,
     PATIENCE,

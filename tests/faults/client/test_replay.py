@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from client.instruments import OUTCOMES
+from socketscope.replay.measure.instruments import OUTCOMES
 from tests.faults.server.process import wait_for
 
 ROOT = Path(__file__).parents[3]

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.utils import floatToGoString
 
-from client.ledger import Failure, Ledger
 from client.metrics import RunView
 from client.scrape import Samples, parse
+from socketscope.replay.measure.ledger import Failure, Ledger
 
 
 def of_server(

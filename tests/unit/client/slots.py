@@ -1,7 +1,7 @@
 """Figures of a single exchange."""
 
-from client.sketch import Sketch
-from client.timeline import Slot
+from socketscope.replay.measure.sketch import Sketch
+from socketscope.replay.measure.timeline import Slot
 
 
 def slot(outcome: str, service: float = 0.001, lateness: float = 0.0) -> Slot:

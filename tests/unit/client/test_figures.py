@@ -1,6 +1,6 @@
 import pytest
 
-from client import figures
+from socketscope.replay.measure import figures
 
 
 @pytest.mark.parametrize(

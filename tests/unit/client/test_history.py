@@ -1,5 +1,5 @@
-from client.history import History
-from client.ledger import Ended, Failure
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.ledger import Ended, Failure
 from tests.unit.client.slots import slot
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from client.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
-from client.ledger import Failure, Ledger
 from client.metrics import RunView
 from client.pacing import parse_shape
-from client.program import Expectation, Program
 from client.run import Plan, Run
-from client.text import literal
 from socketscope.observe.distribution import BUCKETS, Distribution
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
+from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.script.program import Expectation, Program
+from socketscope.replay.script.text import literal
 from tests.unit.client.fakes import FakeLoop, FakeServer
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import script as s
-from client.parser import parse_messages, parse_transcript, print_transcript
-from client.script import ScriptError
-from client.text import escape
+from socketscope.replay.script import constructs as s
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.parser import parse_messages, parse_transcript, print_transcript
+from socketscope.replay.script.text import escape
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 characters = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from client.compiler import load
-from client.ledger import Failure, Ledger
 from client.loop import NEXT_TURN, Loop, Task
 from client.player import Player
-from client.program import Program
 from client.targets import Target
 from socketscope.addresses import Address
+from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.script.compiler import load
+from socketscope.replay.script.program import Program
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@ from random import Random
 
 import pytest
 
-from client.compiler import load
-from client.program import Expectation, Sending, Table
-from client.script import ScriptError
+from socketscope.replay.script.compiler import load
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.program import Expectation, Sending, Table
 
 
 def write(folder, text, name="x.talk"):

@@ -3,9 +3,9 @@ import threading
 from types import SimpleNamespace
 
 from client import progress
-from client.history import History
-from client.ledger import Failure, Ledger
 from client.progress import INTERVAL, Lines, Progress
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.ledger import Failure, Ledger
 
 
 def run_of(ledger: Ledger) -> SimpleNamespace:

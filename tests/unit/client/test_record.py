@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.compiler import compile_script
-from client.parser import parse_transcript, print_transcript, split_lines
-from client.program import Expectation, Sending
 from client.record_folder import Folder
 from client.record_lines import ReplyLine
 from client.record_tape import LONGEST, CannotBeScriptError, Tape
+from socketscope.replay.script.compiler import compile_script
+from socketscope.replay.script.parser import parse_transcript, print_transcript, split_lines
+from socketscope.replay.script.program import Expectation, Sending
 
 
 def tape(*said) -> Tape:

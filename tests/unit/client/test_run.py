@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from client.compiler import load
 from client.metrics import RunView
 from client.pacing import parse_shape
 from client.run import BACKOFF_LONGEST, Plan, Run
-from client.summary import summarize
+from socketscope.replay.measure.summary import summarize
+from socketscope.replay.script.compiler import load
 from tests.unit.client.fakes import FakeLoop, FakeServer
 
 REFUSED = ConnectionRefusedError(111, "Connection refused")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from client.screen import Moment, draw
-from client.timeline import Timeline
+from socketscope.replay.measure.timeline import Timeline
 from tests.unit.client.slots import slot
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.sketch import GROWTH, Sketch
+from socketscope.replay.measure.sketch import GROWTH, Sketch
 
 durations = st.lists(st.floats(min_value=1e-6, max_value=3600), min_size=1)
 

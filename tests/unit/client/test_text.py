@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.text import decode, encode, escape, parse_text, regex_groups
+from socketscope.replay.script.text import decode, encode, escape, parse_text, regex_groups
 
 RANDOM = Random(7)
 

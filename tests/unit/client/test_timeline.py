@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.timeline import SHORTEST, SLOTS, Timeline
+from socketscope.replay.measure.timeline import SHORTEST, SLOTS, Timeline
 from tests.unit.client.slots import slot
 
 

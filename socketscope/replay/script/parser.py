@@ -10,7 +10,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import NoReturn
 
-from client.script import (
+from socketscope.replay.script.constructs import (
     Construct,
     Dribble,
     Ending,
@@ -31,7 +31,7 @@ from client.script import (
     Timeout,
     Values,
 )
-from client.text import NAME, TextError, parse_text, regex_groups
+from socketscope.replay.script.text import NAME, TextError, parse_text, regex_groups
 from socketscope.units import parse_duration, parse_size
 
 _LONGEST = 366 * 24 * 3600.0

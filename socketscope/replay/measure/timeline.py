@@ -1,6 +1,6 @@
 """How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
 
-from client.sketch import Sketch
+from socketscope.replay.measure.sketch import Sketch
 
 SLOTS = 240
 SHORTEST = 0.25

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
-from client.durations import Durations, merged
-from client.instruments import CONNECTION_OUTCOMES, OUTCOMES
-from client.sketch import Sketch
-from client.timeline import SHORTEST, Slot
 from socketscope.observe.distribution import Distribution
+from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
+from socketscope.replay.measure.sketch import Sketch
+from socketscope.replay.measure.timeline import SHORTEST, Slot
 
 _BATCH = 200
 """Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""

@@ -6,11 +6,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from client import script as constructs
-from client.parser import parse_messages, parse_transcript, split_lines
-from client.program import Action, Assignment, Expectation, Program, Sending, Table
-from client.script import SENDS, Expect, HalfClose, Hold, Line, Pause, Reset, Script, ScriptError
-from client.text import NAME, Template, literal, parse_text, regex_groups
+from socketscope.replay.script import constructs
+from socketscope.replay.script.constructs import (
+    SENDS,
+    Expect,
+    HalfClose,
+    Hold,
+    Line,
+    Pause,
+    Reset,
+    Script,
+    ScriptError,
+)
+from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
+from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.text import NAME, Template, literal, parse_text, regex_groups
 
 BUILT_IN = frozenset({"seq", "user"})
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from client.durations import Durations
-from client.figures import count, duration, share
-from client.ledger import Failure, Ledger
-from client.thresholds import COUNTS, QUANTILES, Threshold
+from socketscope.replay.measure.durations import Durations
+from socketscope.replay.measure.figures import count, duration, share
+from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.thresholds import COUNTS, QUANTILES, Threshold
 
 SCHEMA = 1
 

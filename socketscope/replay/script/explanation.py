@@ -1,7 +1,15 @@
 """What a script does, step by step, for a person to read."""
 
-from client.program import Action, Assignment, Expectation, Program, Sending, Table, ends_connection
-from client.script import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.program import (
+    Action,
+    Assignment,
+    Expectation,
+    Program,
+    Sending,
+    Table,
+    ends_connection,
+)
 from socketscope.units import format_duration as duration
 
 _ENDINGS = {b"\r\n": " and CRLF", b"\n": " and LF", b"": " without an ending"}

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from client.script import HalfClose, Hold, Pause, Reset
-from client.text import Context, Template, decode, literal
+from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.text import Context, Template, decode, literal
 
 
 @dataclass(frozen=True, slots=True)

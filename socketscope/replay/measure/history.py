@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from client.ledger import Ended, Failure
-from client.timeline import Slot, Timeline
+from socketscope.replay.measure.ledger import Ended, Failure
+from socketscope.replay.measure.timeline import Slot, Timeline
 
 
 @dataclass(slots=True)
