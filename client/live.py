@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from client.run import Plan, Run
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.play.run import Plan, Run
 
 _MOST_UNSENT = 1 << 20
 """Bytes kept for a terminal that takes none; what comes then is not shown."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from client.targets import SCHEMES
 from socketscope.addresses import Address, parse_host_port, parse_url
+from socketscope.replay.play.targets import SCHEMES
 from socketscope.units import parse_duration
 
 

@@ -8,9 +8,9 @@ from typing import Protocol, Self
 import orjson
 import structlog
 
-from client.run import Run
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.play.run import Run
 
 TICK = 0.5
 """Seconds between two looks at the run."""

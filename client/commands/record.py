@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from client.options import Parsed, parse_target, tls_context
-from client.record import Recorder, bound, describe, listen, remove
-from client.record_folder import Folder
-from client.targets import DATAGRAMS
 from socketscope.addresses import Address, parse_url
+from socketscope.replay.play.targets import DATAGRAMS
+from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
 from socketscope.replay.signals import Noted
 
 

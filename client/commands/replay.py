@@ -17,15 +17,15 @@ from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
 from client.live import LiveView, stands_on_a_terminal
 from client.metrics import RunView
 from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
-from client.pacing import Shape, parse_shape
 from client.printout import as_text
 from client.progress import Lines, Progress
 from client.report import Report, open_for_report
-from client.run import Plan, Run
-from client.targets import DATAGRAMS, Target
 from socketscope.addresses import Address, format_host_port
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
+from socketscope.replay.play.pacing import Shape, parse_shape
+from socketscope.replay.play.run import Plan, Run
+from socketscope.replay.play.targets import DATAGRAMS, Target
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
 from socketscope.replay.signals import Noted

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from client.options import TARGET, tls_context
-from client.talk import talk as hold_talk
-from client.targets import Target
 from socketscope.addresses import Address
+from socketscope.replay.play.talk import talk as hold_talk
+from socketscope.replay.play.targets import Target
 
 
 @click.command()

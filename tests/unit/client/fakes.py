@@ -5,8 +5,8 @@ from itertools import chain, repeat
 from math import inf
 from random import Random
 
-from client.conversation import Ended
-from client.loop import Loop, Until, Wait
+from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.loop import Loop, Until, Wait
 
 
 class FakeLoop(Loop):

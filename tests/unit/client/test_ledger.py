@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from client.metrics import RunView
-from client.pacing import parse_shape
-from client.run import Plan, Run
 from socketscope.observe.distribution import BUCKETS, Distribution
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
 from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.play.pacing import parse_shape
+from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.program import Expectation, Program
 from socketscope.replay.script.text import literal
 from tests.unit.client.fakes import FakeLoop, FakeServer

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from client.loop import HANGUP, NEXT_TURN, Loop, Task, Until
+from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Task, Until
 from tests.unit.client.fakes import FakeLoop
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.pacing import due_times, parse_shape
 from socketscope.replay.measure.durations import Durations
 from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.play.pacing import due_times, parse_shape
 
 SHAPES = [
     "constant",

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from client.loop import NEXT_TURN, Loop, Task
-from client.player import Player
-from client.targets import Target
 from socketscope.addresses import Address
 from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.play.loop import NEXT_TURN, Loop, Task
+from socketscope.replay.play.player import Player
+from socketscope.replay.play.targets import Target
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
 

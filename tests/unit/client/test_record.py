@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.record_folder import Folder
-from client.record_lines import ReplyLine
-from client.record_tape import LONGEST, CannotBeScriptError, Tape
+from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.lines import ReplyLine
+from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.parser import parse_transcript, print_transcript, split_lines
 from socketscope.replay.script.program import Expectation, Sending

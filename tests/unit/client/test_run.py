@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from client.metrics import RunView
-from client.pacing import parse_shape
-from client.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.measure.summary import summarize
+from socketscope.replay.play.pacing import parse_shape
+from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.script.compiler import load
 from tests.unit.client.fakes import FakeLoop, FakeServer
 

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from client.loop import Loop
-from client.targets import Target
 from socketscope.addresses import Address
+from socketscope.replay.play.loop import Loop
+from socketscope.replay.play.targets import Target
 
 
 def connect(target: Target) -> None:
@@ -72,7 +72,7 @@ def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
 
 
 def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
-    monkeypatch.setattr("client.targets.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.1)
     target, (silent, second), _ = replicas
     silent.listen(0)  # holds one who waits, and leaves all others without an answer
     with socket.socket() as waiting:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal, Self
 
-from client.record_lines import ReplyLine, visible
+from socketscope.replay.record.lines import ReplyLine, visible
 from socketscope.replay.script.constructs import (
     Construct,
     Ending,

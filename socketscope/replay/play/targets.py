@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from client.conversation import Conversation
-from client.loop import Loop, Wait
 from socketscope.addresses import Address
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.loop import Loop, Wait
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
 DATAGRAMS = frozenset({"udp", "unixgram"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.record_tape import Conversation
+from socketscope.replay.record.tape import Conversation
 from socketscope.replay.script.parser import print_transcript
 
 

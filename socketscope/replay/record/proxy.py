@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from client.record_tape import Tape
 from socketscope.addresses import Address
+from socketscope.replay.record.tape import Tape
 
 _CHUNK = 65536
 _CONNECT_TIMEOUT = 5.0

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from client.record_folder import Folder
-from client.record_proxy import Proxy
-from client.record_tape import CannotBeScriptError, Tape
 from socketscope import binding
 from socketscope.addresses import Address
+from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.proxy import Proxy
+from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import Noted
 
 

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
-from client.loop import HANGUP, NEXT_TURN, Loop, Wait
+from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Wait
 
 LONGEST_LINE = 1 << 24
 """Bytes; a server that sends more without a line's end sends no lines."""

@@ -6,11 +6,11 @@ from itertools import count
 from math import inf
 from random import Random
 
-from client.loop import NEXT_TURN, Loop, Task, Until
-from client.pacing import Shape, due_times
-from client.player import Player
-from client.targets import Target
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
+from socketscope.replay.play.pacing import Shape, due_times
+from socketscope.replay.play.player import Player
+from socketscope.replay.play.targets import Target
 from socketscope.replay.script.program import Program
 
 BACKOFF_FIRST = 0.05

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Generator
 from random import Random
 
-from client.conversation import Ended
-from client.loop import Loop, Wait
-from client.targets import Target
+from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.loop import Loop, Wait
+from socketscope.replay.play.targets import Target
 from socketscope.replay.script.text import decode, encode
 
 PROMPT = "> "

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
-from client.conversation import LONGEST_LINE, Conversation, Ended
-from client.loop import Loop, Task, Until, Wait
-from client.targets import Target
 from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.play.conversation import LONGEST_LINE, Conversation, Ended
+from socketscope.replay.play.loop import Loop, Task, Until, Wait
+from socketscope.replay.play.targets import Target
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
 from socketscope.replay.script.text import decode
