@@ -2,8 +2,8 @@
 
 import click
 
-from client import demo as programs
 from socketscope.replay.signals import Stopped, stop_signals
+from socketscope.replay.watch import demo as programs
 
 
 @click.command()

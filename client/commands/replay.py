@@ -14,12 +14,7 @@ from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from client.live import LiveView, stands_on_a_terminal
-from client.metrics import RunView
 from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
-from client.printout import as_text
-from client.progress import Lines, Progress
-from client.report import Report, open_for_report
 from socketscope.addresses import Address, format_host_port
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
@@ -28,6 +23,11 @@ from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.play.targets import DATAGRAMS, Target
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
+from socketscope.replay.show.live import LiveView, stands_on_a_terminal
+from socketscope.replay.show.metrics import RunView
+from socketscope.replay.show.printout import as_text
+from socketscope.replay.show.progress import Lines, Progress
+from socketscope.replay.show.report import Report, open_for_report
 from socketscope.replay.signals import Noted
 from socketscope.views.endpoint import Endpoint
 

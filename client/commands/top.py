@@ -4,10 +4,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from client import top as screen
 from client.options import DURATION, Parsed
-from client.scrape import Unusable
 from socketscope.replay.signals import Stopped, stop_signals
+from socketscope.replay.watch import top as screen
+from socketscope.replay.watch.scrape import Unusable
 
 
 def parse_page(text: str) -> str:

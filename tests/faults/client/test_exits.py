@@ -75,7 +75,8 @@ def test_each_status(tmp_path, status, script, handle, options):
 
 def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     program = (
-        "from client import cli, run\n"
+        "from client import cli\n"
+        "from socketscope.replay.play import run\n"
         "def fail(self):\n"
         "    raise RuntimeError('a bug')\n"
         "run.Run.play = fail\n"

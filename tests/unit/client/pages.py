@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.utils import floatToGoString
 
-from client.metrics import RunView
-from client.scrape import Samples, parse
 from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.show.metrics import RunView
+from socketscope.replay.watch.scrape import Samples, parse
 
 
 def of_server(

@@ -1,6 +1,6 @@
-from client.board import BAD, GOOD, boards
-from client.replicas import Look, Replica
-from client.scrape import Samples
+from socketscope.replay.watch.board import BAD, GOOD, boards
+from socketscope.replay.watch.replicas import Look, Replica
+from socketscope.replay.watch.scrape import Samples
 from tests.unit.client import pages
 
 

@@ -1,4 +1,4 @@
-from client.charts import columns
+from socketscope.replay.show.charts import columns
 
 
 def test_the_highest_value_fills_the_height():

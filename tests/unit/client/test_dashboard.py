@@ -3,9 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from client.board import boards
-from client.dashboard import Curves, draw, plain
-from client.replicas import Look, Replica
+from socketscope.replay.watch.board import boards
+from socketscope.replay.watch.dashboard import Curves, draw, plain
+from socketscope.replay.watch.replicas import Look, Replica
 from tests.unit.client import pages
 from tests.unit.client.test_board import look
 

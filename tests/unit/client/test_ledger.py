@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from client.metrics import RunView
 from socketscope.observe.distribution import BUCKETS, Distribution
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
 from socketscope.replay.measure.ledger import Failure, Ledger
@@ -12,6 +11,7 @@ from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.program import Expectation, Program
 from socketscope.replay.script.text import literal
+from socketscope.replay.show.metrics import RunView
 from tests.unit.client.fakes import FakeLoop, FakeServer
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.plots import Scale, columns, durations, from_zero, line, round_step
+from socketscope.replay.show.plots import Scale, columns, durations, from_zero, line, round_step
 
 
 def test_a_value_stands_between_the_ends_and_never_beyond():

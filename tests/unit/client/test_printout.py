@@ -1,9 +1,9 @@
 import pytest
 
-from client.printout import as_text, compared
 from socketscope.replay.measure.ledger import Failure, Ledger
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.show.printout import as_text, compared
 
 
 def summary_of(ledger: Ledger, *thresholds: str, target_rate: float | None = 2.0, **options) -> Summary:

@@ -2,10 +2,10 @@ import json
 import threading
 from types import SimpleNamespace
 
-from client import progress
-from client.progress import INTERVAL, Lines, Progress
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.show import progress
+from socketscope.replay.show.progress import INTERVAL, Lines, Progress
 
 
 def run_of(ledger: Ledger) -> SimpleNamespace:

@@ -1,7 +1,7 @@
 import pytest
 
-from client.replicas import Replica
-from client.scrape import Unusable, total
+from socketscope.replay.watch.replicas import Replica
+from socketscope.replay.watch.scrape import Unusable, total
 from socketscope.views import instruments as server
 from tests.unit.client import pages
 

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from client.report import Report
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Failure, Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.show.report import Report
 
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 

@@ -1,7 +1,7 @@
 import pytest
 
-from client import scrape
-from client.scrape import Unreachable, Unusable
+from socketscope.replay.watch import scrape
+from socketscope.replay.watch.scrape import Unreachable, Unusable
 from tests.unit.client import pages
 
 Key = tuple[str, frozenset[tuple[str, str]]]

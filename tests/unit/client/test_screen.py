@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from client.screen import Moment, draw
 from socketscope.replay.measure.timeline import Timeline
+from socketscope.replay.show.screen import Moment, draw
 from tests.unit.client.slots import slot
 
 

@@ -28,7 +28,9 @@ class LiveView:
     def __init__(self, plan: Plan, heading: str, programs: int) -> None:
         # Ctrl-C is meant for the run, whose last lines are still to be shown, however early it comes.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        self._process = subprocess.Popen([sys.executable, "-m", "client.screen"], stdin=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "socketscope.replay.show.screen"], stdin=subprocess.PIPE
+        )
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._pipe = self._process.stdin

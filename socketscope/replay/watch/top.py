@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from client.board import boards
-from client.dashboard import Curves, draw, plain
-from client.replicas import Watch
-from client.scrape import Unreachable, Unusable
+from socketscope.replay.watch.board import boards
+from socketscope.replay.watch.dashboard import Curves, draw, plain
+from socketscope.replay.watch.replicas import Watch
+from socketscope.replay.watch.scrape import Unreachable, Unusable
 
 _END_KEYS = b"qQ\x03"
 """q, Q and what Ctrl-C types: as a key it reaches nobody else, so that `make` has nothing to complain of."""

@@ -8,12 +8,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from client.board import BAD, GOOD, WARNING, Board, Curve
-from client.charts import columns
-from client.replicas import Look
-from client.scrape import quantile, total
 from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
+from socketscope.replay.show.charts import columns
+from socketscope.replay.watch.board import BAD, GOOD, WARNING, Board, Curve
+from socketscope.replay.watch.replicas import Look
+from socketscope.replay.watch.scrape import quantile, total
 from socketscope.views import instruments as server
 
 Size = tuple[int, int]

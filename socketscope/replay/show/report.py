@@ -9,14 +9,14 @@ from typing import Any
 
 import jinja2
 
-from client import plots
-from client.printout import QUANTILE_TITLES, compared, trust
-from socketscope import __version__
 from socketscope.replay.measure import figures
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.sketch import GROWTH, Sketch
 from socketscope.replay.measure.summary import Summary
 from socketscope.replay.measure.timeline import Slot
+from socketscope.replay.show import plots
+from socketscope.replay.show.printout import QUANTILE_TITLES, compared, trust
+from socketscope.version import __version__
 
 WIDTH = 1000
 HEIGHT = 210

@@ -16,12 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client.charts import columns
 from socketscope.replay.measure import figures
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended
 from socketscope.replay.measure.sketch import Sketch
 from socketscope.replay.measure.timeline import Slot, Timeline
+from socketscope.replay.show.charts import columns
 
 LATELY = 5.0
 """Seconds that the figures of now are taken over."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from client.replicas import Look
-from client.scrape import Samples, by_label, combined, quantile, total, within
 from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
+from socketscope.replay.watch.replicas import Look
+from socketscope.replay.watch.scrape import Samples, by_label, combined, quantile, total, within
 from socketscope.views import instruments as server
 
 OBJECTIVE = 0.01

@@ -5,8 +5,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from client import scrape
-from client.scrape import Samples, Unusable
+from socketscope.replay.watch import scrape
+from socketscope.replay.watch.scrape import Samples, Unusable
 
 LATELY = 5.0
 """Seconds that figures of now are taken over, so that a person can read them."""

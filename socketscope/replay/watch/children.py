@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 LEAVE = 10.0
 """Seconds that a program has to end."""
@@ -25,7 +25,8 @@ class Child:
         self.name = words[0]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-m", "client.tied", *words], cwd=ROOT, process_group=0, text=True,
+            [sys.executable, "-m", "socketscope.replay.watch.tied", *words],
+            cwd=ROOT, process_group=0, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self._lines: SimpleQueue[str] = SimpleQueue()

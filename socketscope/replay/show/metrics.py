@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from socketscope import __version__
 from socketscope.replay.measure import instruments
 from socketscope.replay.play.run import Run
+from socketscope.version import __version__
 from socketscope.views.families import counter, described, gauge, histogram, info
 
 

@@ -5,14 +5,13 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
-from client.children import Child
-from client.replicas import Watch
-from client.top import show
 from socketscope.replay.signals import Stopped
+from socketscope.replay.watch.children import ROOT, Child
+from socketscope.replay.watch.replicas import Watch
+from socketscope.replay.watch.top import show
 
-SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS = ROOT / "client" / "scripts"
 SERVICE_PORT, METRICS_PORT = 21567, 9464
 """The server's own defaults, taken where they are free."""
 

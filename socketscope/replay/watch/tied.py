@@ -1,4 +1,4 @@
-"""`python -m client.tied MODULE ...` is `python -m MODULE ...`, ended by SIGTERM when standard input ends.
+"""`python -m MODULE ...`, ended by SIGTERM when standard input ends; MODULE ... are the arguments.
 
 However the process at the other end of that pipe dies, the kernel closes it. The signal that Linux sends at a
 parent's death (PR_SET_PDEATHSIG) is for the thread that forked, and is asked for too late if that dies first.
