@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Task, Until
-from tests.unit.client.fakes import FakeLoop
+from tests.unit.replay.fakes import FakeLoop
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended, Failure
-from tests.unit.client.slots import slot
+from tests.unit.replay.slots import slot
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")
 ALSO_WRONG = Failure("x.talk", 3, "hello", "hullo")

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from socketscope.replay.measure.timeline import Timeline
 from socketscope.replay.show.screen import Moment, draw
-from tests.unit.client.slots import slot
+from tests.unit.replay.slots import slot
 
 
 def moment() -> Moment:

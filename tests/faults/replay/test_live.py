@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from tests.faults.client.terminal import PATIENCE, children, terminal
-from tests.faults.client.test_replay import echo, run, serving, stall, write
+from tests.faults.replay.terminal import PATIENCE, children, terminal
+from tests.faults.replay.test_replay import echo, run, serving, stall, write
 
 COMMAND = (sys.executable, "-m", "client", "replay")
 

@@ -12,7 +12,7 @@ from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.program import Expectation, Program
 from socketscope.replay.script.text import literal
 from socketscope.replay.show.metrics import RunView
-from tests.unit.client.fakes import FakeLoop, FakeServer
+from tests.unit.replay.fakes import FakeLoop, FakeServer
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.faults.client.test_replay import echo, nobody, replay, run, serving, write
+from tests.faults.replay.test_replay import echo, nobody, replay, run, serving, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ONE = "> hello ${seq}\n< hello ${seq}\n"

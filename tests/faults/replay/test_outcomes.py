@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from socketscope.replay.measure.instruments import OUTCOMES
-from tests.faults.client.test_replay import (
+from tests.faults.replay.test_replay import (
     COMMAND,
     PATIENCE,
     ROOT,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.client.terminal import ROOT, Terminal, children, terminal
+from tests.faults.replay.terminal import ROOT, Terminal, children, terminal
 from tests.faults.server.process import wait_for
 
 COMMAND = (sys.executable, "-m", "client", "demo")

@@ -1,7 +1,7 @@
 from socketscope.replay.watch.board import BAD, GOOD, boards
 from socketscope.replay.watch.replicas import Look, Replica
 from socketscope.replay.watch.scrape import Samples
-from tests.unit.client import pages
+from tests.unit.replay import pages
 
 
 def look(*answers: Samples, port: int = 9464) -> Look:

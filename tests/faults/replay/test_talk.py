@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-from tests.faults.client.terminal import ROOT, terminal
-from tests.faults.client.test_replay import echo, nobody, serving, stall
+from tests.faults.replay.terminal import ROOT, terminal
+from tests.faults.replay.test_replay import echo, nobody, serving, stall
 
 COMMAND = (sys.executable, "-m", "client", "talk", "--target")
 UP, LEFT = "\x1b[A", "\x1b[D"

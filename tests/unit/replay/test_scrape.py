@@ -2,7 +2,7 @@ import pytest
 
 from socketscope.replay.watch import scrape
 from socketscope.replay.watch.scrape import Unreachable, Unusable
-from tests.unit.client import pages
+from tests.unit.replay import pages
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 A: Key = ("a_total", frozenset())

@@ -3,7 +3,7 @@ import pytest
 from socketscope.replay.watch.replicas import Replica
 from socketscope.replay.watch.scrape import Unusable, total
 from socketscope.views import instruments as server
-from tests.unit.client import pages
+from tests.unit.replay import pages
 
 ACCEPTED = server.ACCEPTED.name
 URL = "http://127.0.0.1:9464/metrics"

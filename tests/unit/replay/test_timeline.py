@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.replay.measure.timeline import SHORTEST, SLOTS, Timeline
-from tests.unit.client.slots import slot
+from tests.unit.replay.slots import slot
 
 
 def test_exchanges_go_where_they_ended():

@@ -6,8 +6,8 @@ from rich.console import Console
 from socketscope.replay.watch.board import boards
 from socketscope.replay.watch.dashboard import Curves, draw, plain
 from socketscope.replay.watch.replicas import Look, Replica
-from tests.unit.client import pages
-from tests.unit.client.test_board import look
+from tests.unit.replay import pages
+from tests.unit.replay.test_board import look
 
 
 def many() -> list[Look]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.client.terminal import ROOT, terminal
-from tests.faults.client.test_replay import free_port, run
+from tests.faults.replay.terminal import ROOT, terminal
+from tests.faults.replay.test_replay import free_port, run
 from tests.faults.server.process import ServerProcess, serving
 
 COMMAND = (sys.executable, "-m", "client", "top", "--interval", "200ms")

@@ -11,7 +11,7 @@ from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.script.compiler import load
 from socketscope.replay.show.metrics import RunView
-from tests.unit.client.fakes import FakeLoop, FakeServer
+from tests.unit.replay.fakes import FakeLoop, FakeServer
 
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.client.test_replay import (
+from tests.faults.replay.test_replay import (
     COMMAND,
     PATIENCE,
     REFUSED,
