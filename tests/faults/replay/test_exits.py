@@ -75,12 +75,12 @@ def test_each_status(tmp_path, status, script, handle, options):
 
 def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     program = (
-        "from client import cli\n"
+        "from socketscope.commands import group\n"
         "from socketscope.replay.play import run\n"
         "def fail(self):\n"
         "    raise RuntimeError('a bug')\n"
         "run.Run.play = fail\n"
-        "cli.main()\n"
+        "group.main()\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, "replay", write(tmp_path, WRONG), "--target", nobody()],

@@ -1,6 +1,6 @@
 import pytest
 
-from client.cli import main
+from socketscope.commands.group import main
 
 CART = r"""# cart.talk: what a line server is told, and what it must say
 @timeout 500ms

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from client.options import TARGET, tls_context
 from socketscope.addresses import Address
+from socketscope.commands.options import TARGET, tls_context
 from socketscope.replay.play.talk import talk as hold_talk
 from socketscope.replay.play.targets import Target
 

@@ -13,9 +13,9 @@ import click
 from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from client.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from client.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
 from socketscope.addresses import Address, format_host_port
+from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
 from socketscope.replay.play.pacing import Shape, parse_shape

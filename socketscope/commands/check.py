@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from client.exits import BAD_SCRIPT
+from socketscope.commands.exits import BAD_SCRIPT
 from socketscope.replay.script.compiler import load_script, script_files
 from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.script.explanation import explain

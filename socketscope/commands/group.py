@@ -6,16 +6,16 @@ from typing import NoReturn
 
 import click
 
-from client.commands.check import check
-from client.commands.demo import demo
-from client.commands.record import record
-from client.commands.replay import replay
-from client.commands.talk import talk
-from client.commands.top import top
-from client.exits import BAD_SCRIPT, INTERNAL_ERROR
-from socketscope import __version__
+from socketscope.commands.check import check
+from socketscope.commands.demo import demo
+from socketscope.commands.exits import BAD_SCRIPT, INTERNAL_ERROR
+from socketscope.commands.record import record
+from socketscope.commands.replay import replay
+from socketscope.commands.talk import talk
+from socketscope.commands.top import top
 from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.signals import interrupts
+from socketscope.version import __version__
 
 
 def main() -> NoReturn:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from client.options import Parsed, parse_target, tls_context
 from socketscope.addresses import Address, parse_url
+from socketscope.commands.options import Parsed, parse_target, tls_context
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
