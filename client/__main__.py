@@ -11,4 +11,4 @@ for _number in (signal.SIGINT, signal.SIGTERM):
 from socketscope.commands.group import main  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    main("python -m client")

@@ -1,7 +1,8 @@
-"""The command line: the group of its commands, and how errors are told."""
+"""The commands that need the extra `client`, as a group of click's, and how their errors are told."""
 
 import signal
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -18,30 +19,36 @@ from socketscope.replay.signals import interrupts
 from socketscope.version import __version__
 
 
-def main() -> NoReturn:
-    """Run the command line; an error that its user can mend is told in a line, or where the script has it."""
+def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; an error that its user can mend is told in a line, or where the script has it.
+
+    Args:
+        program: What its user typed before the arguments, as in ``python -m client``.
+        arguments: None takes the process's.
+    """
     try:
         with interrupts():
-            status = _run()
+            status = _run(program, arguments)
             sys.stdout.flush()
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     sys.exit(status)
 
 
-def _run() -> int:
+def _run(program: str, arguments: Sequence[str] | None) -> int:
+    name = program.rsplit(maxsplit=1)[-1]
     try:
-        status: int = command.main(standalone_mode=False)
+        status: int = command.main(arguments, program, standalone_mode=False)
     except ScriptError as error:
         click.echo(str(error), err=True)
         status = BAD_SCRIPT
     except click.ClickException as error:
-        click.echo(f"client: {error.format_message()}", err=True)
+        click.echo(f"{name}: {error.format_message()}", err=True)
         status = error.exit_code
     except click.Abort:
         status = 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the last resort has a status of its own
-        click.echo(f"client: internal error: {type(error).__name__}: {error}", err=True)
+        click.echo(f"{name}: internal error: {type(error).__name__}: {error}", err=True)
         status = INTERNAL_ERROR
     return status
 

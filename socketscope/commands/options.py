@@ -1,4 +1,4 @@
-"""Option types of the command line, and how its errors are told."""
+"""Option types of the commands, and what they tell beside their results."""
 
 import ssl
 from collections.abc import Callable
@@ -27,6 +27,16 @@ class Parsed(click.ParamType[Any]):
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def program() -> str:
+    """Return what the user typed before the command's name."""
+    return str(click.get_current_context().find_root().info_name)
+
+
+def warn(message: str) -> None:
+    """Tell what its user should know, but did not ask for."""
+    click.echo(f"{program().split()[-1]}: {message}", err=True)
 
 
 def parse_target(text: str) -> Address:
@@ -80,7 +90,7 @@ def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLCon
     except (ssl.SSLError, OSError) as error:
         raise click.UsageError(f"--ca {ca}: {error.strerror or error}") from error
     if insecure:
-        click.echo("client: --insecure: the server's certificate is not verified", err=True)
+        warn("--insecure: the server's certificate is not verified")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import Parsed, parse_target, tls_context
+from socketscope.commands.options import Parsed, parse_target, program, tls_context
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
@@ -57,5 +57,5 @@ def record(listen_at: Address, target: Address, ca: Path | None, insecure: bool,
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")
     if scripts.written:
-        click.echo(f"replay: python -m client replay {folder} --target {target} --connect pass")
+        click.echo(f"replay: {program()} replay {folder} --target {target} --connect pass")
     return int(recorder.failed)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
 from socketscope.replay.play.pacing import Shape, parse_shape
@@ -206,7 +206,7 @@ def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run)
     with suppress(OSError):
         endpoint = Endpoint(host, 0, registry, lambda: True)
     instead = "there are none" if endpoint is None else f"they are at {endpoint.url}"
-    click.echo(f"client: {problem}; {instead}", err=True)
+    warn(f"{problem}; {instead}")
     return endpoint
 
 

@@ -35,6 +35,8 @@ def run() -> tuple[str, int]:
         CannotRun: One of its programs did not start, or has ended.
         Stopped: A signal came before there was anything to see.
     """
+    if not (ROOT / "server").is_dir():
+        raise CannotRun("demo starts this project's server, which pip does not install: run it in a clone")
     with ExitStack() as stack:
         server = stack.enter_context(Child(
             "server", "--log-level", "warning", "--listen", f"tcp://127.0.0.1:{_port(SERVICE_PORT)}",
@@ -46,7 +48,7 @@ def run() -> tuple[str, int]:
         target = started["listeners"]["tcp"]
         metrics = f"127.0.0.1:{_port(0)}"
         replay = stack.enter_context(Child(
-            "client", "replay", str(SCRIPTS), "--target", target, "--metrics", metrics, "--forever",
+            "socketscope", "replay", str(SCRIPTS), "--target", target, "--metrics", metrics, "--forever",
             "--users", "8", "--think", "50ms", "--shape", "wave:period=1m,low=0.2",
         ))  # fmt: skip
 

@@ -80,7 +80,7 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
         "def fail(self):\n"
         "    raise RuntimeError('a bug')\n"
         "run.Run.play = fail\n"
-        "group.main()\n"
+        "group.main('python -m client')\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, "replay", write(tmp_path, WRONG), "--target", nobody()],

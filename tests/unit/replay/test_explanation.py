@@ -68,7 +68,7 @@ EXPLAINED = r"""{}/cart.talk: 8 messages in 3 steps
 def check(capsys, monkeypatch, *paths):
     monkeypatch.setattr("sys.argv", ["client", "check", *map(str, paths)])
     with pytest.raises(SystemExit) as ended:
-        main()
+        main("python -m client")
     return ended.value.code, *capsys.readouterr()
 
 
