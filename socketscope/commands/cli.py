@@ -10,7 +10,7 @@ from typing import NoReturn
 from socketscope.commands import run
 from socketscope.version import __version__
 
-USAGE, NOT_INSTALLED = 2, 1
+USAGE = 2
 
 CONVERSATIONS = {
     "replay": "play scripts against a server, check every reply, and report",
@@ -59,5 +59,6 @@ def _converse(words: Sequence[str]) -> NoReturn:
         sys.stderr.write(
             f"socketscope: {words[0]} needs {error.name}: pip install 'socketscope[client]' brings it\n"
         )
-        sys.exit(NOT_INSTALLED)
+        # 1 would say that an exchange failed.
+        sys.exit(run.NOT_FOUND)
     group.main("socketscope", words)

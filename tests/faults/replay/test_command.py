@@ -56,7 +56,7 @@ def test_what_is_not_installed_is_told_in_a_line_and_run_needs_none_of_it(missin
         f"import sys; sys.modules[{missing!r}] = None; from socketscope.commands.cli import main; main()"
     )
     status, shown, complaint = said("-c", without, "replay", "x.talk")
-    assert (status, shown) == (1, "")
+    assert (status, shown) == (127, "")
     assert re.fullmatch(
         rf"socketscope: replay needs {missing}\S*: pip install 'socketscope\[client\]' brings it\n", complaint
     )
