@@ -62,10 +62,10 @@ def _parse_server(text: str) -> Address:
 @click.option("--cert", type=click.Path(path_type=Path), help="Certificate for clients of --listen tls://.")
 @click.option("--key", type=click.Path(path_type=Path), help="Its key, where it is in a file of its own.")
 @click.option("--redact", type=Parsed("regex", _parse_expression), multiple=True,
-              help="What is not written, beside passwords: the first group, or all that matches. Repeats.")  # fmt: skip
+              help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
 @click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
 @click.argument("folder", type=click.Path(path_type=Path))
-def record(  # noqa: PLR0913 - an option each
+def record(  # noqa: PLR0913, PLR0917 - an option each
     listen_at: Address, target: Address, ca: Path | None, insecure: bool, cert: Path | None, key: Path | None,
     redact: tuple[re.Pattern[bytes], ...], pauses: bool, folder: Path,
 ) -> int:  # fmt: skip

@@ -1,40 +1,33 @@
 """One user playing programs: sends, reads, compares, and enters every exchange in the ledger."""
 
-import socket
-import ssl
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
 from socketscope.replay.measure.ledger import Failure, Ledger
-from socketscope.replay.play.conversation import LONGEST_LINE, Conversation, Ended
+from socketscope.replay.play.asides import Asides
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.failing import TOO_LONG, Failed, not_connected, not_read, not_sent, told, wrong
+from socketscope.replay.play.inbox import Differs, Ended
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
+from socketscope.replay.play.reading import Count, Take, came_so_far, taking
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
-from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.program import (
+    Action,
+    Aside,
+    Assignment,
+    Expectation,
+    Program,
+    Sending,
+    Table,
+)
 from socketscope.replay.script.text import decode
 
-_SHOWN = 200
-"""Characters of a wrong reply that are shown."""
-
-_SEND_TIMEOUT = 30.0
-"""Seconds that a server may take to accept what is sent."""
-
-
-class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
-    """An exchange did not end ok.
-
-    Attributes:
-        outcome: How it ended.
-    """
-
-    def __init__(self, outcome: str, expected: str, got: str, line: int) -> None:
-        super().__init__(outcome)
-        self.outcome = outcome
-        self.expected = expected
-        self.got = got
-        self.line = line
+QUIET = 0.02
+"""Seconds after its last line for which a server must keep silent before a connection is closed."""
 
 
 @dataclass(slots=True)
@@ -55,21 +48,27 @@ class Player:
         reachable: Whether the last attempt to connect succeeded.
     """
 
-    def __init__(self, target: Target, connect: str, ledger: Ledger, loop: Loop, random: Random) -> None:
+    def __init__(
+        self, target: Target, connect: str | None, ledger: Ledger, loop: Loop, random: Random
+    ) -> None:
         self.reachable = True
         self._target = target
-        self._connect_for = connect
+        self._connect = connect
+        self._connect_for = ""
         self._ledger = ledger
         self._loop = loop
         self._now = loop.now
         self._random = random
+        self._context = Context()
+        self._asides = Asides(self._context, random)
         self._conversation: Conversation | None = None
         self._exchange: _Exchange | None = None
+        self._last: tuple[Program, _Exchange] | None = None
         self._lateness = 0.0
         self._greeting: list[bytes] = []
         self._has_sent = False
 
-    def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:
+    def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:  # noqa: C901 - for now
         """Play a program once, to its end or to a failure.
 
         Args:
@@ -78,7 +77,13 @@ class Player:
             seq: Number of the pass, from 1.
             lateness: Seconds by which the pass begins too late.
         """
-        context = {**program.environment, "user": str(user), "seq": str(seq)}
+        self._context = Context(program.environment)
+        self._context.update(user=str(user), seq=str(seq))
+        self._asides = Asides(self._context, self._random)
+        self._connect_for = self._connect or program.connect or "message"
+        if self._connect_for != "user":
+            # Another script may have kept one.
+            self.disconnect()
         self._lateness = lateness
         action: Action | None = None
         actions = iter(program.actions)
@@ -86,14 +91,19 @@ class Player:
         greeting = None if self._conversation is None else list(self._greeting)
         try:
             for action in actions:
-                if greeting is not None and isinstance(action, Expectation) and action.kind != "close":
-                    self._recall(action, context, greeting)
+                if greeting is not None and isinstance(action, Expectation) and not action.ends:
+                    self._recall(action, greeting)
                     continue
                 if greeting is not None and isinstance(action, Sending):
                     self._expect_silence(action)
                     greeting = None
-                if (waiting := self._do(action, context)) is not None:
+                if (waiting := self._do(action)) is not None:
                     yield from waiting
+            action = None
+            if self._connect_for != "user" and self._exchange is not None and self._conversation is not None:
+                yield from self._hush(self._conversation)
+            if self._exchange is not None:
+                self._last = program, self._exchange
             self._settle()
         except Failed as failed:
             self._fail(program, failed)
@@ -105,6 +115,19 @@ class Player:
             self.disconnect()
         self._ledger.passed()
 
+    def leave(self) -> Task:
+        """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
+        try:
+            if (conversation := self._conversation) is not None and self._last is not None:
+                yield from self._hush(conversation)
+                if extra := self._extra(conversation, look=True):
+                    program, last = self._last
+                    self._exchange = _Exchange(last.step, last.line, self._now())
+                    got = told(extra, self._context)
+                    self._fail(program, Failed("unexpected_data", "nothing more", got, last.line))
+        finally:
+            self.disconnect()
+
     def disconnect(self, *, with_reset: bool = False) -> None:
         """Close the connection, if there is one."""
         if (conversation := self._conversation) is not None:
@@ -115,16 +138,16 @@ class Player:
             self._ledger.disconnected(*conversation.take_counts())
             self._conversation = None
 
-    def _do(self, action: Action, context: dict[str, str]) -> Task | None:
+    def _do(self, action: Action) -> Task | None:
         """Do what can be done at once, and return what waits."""
         match action:
             case Sending():
                 self._settle()
                 if self._connect_for == "message":
                     self.disconnect()
-                return self._send(action, action.data(context, self._random))
+                return self._send(action, action.data(self._context, self._random))
             case Expectation():
-                return self._read(action, context)
+                return self._read(action)
             case Pause():
                 return self._rest(action.seconds(self._random))
             case Hold(seconds):
@@ -135,13 +158,30 @@ class Player:
                 self._settle()
                 self.disconnect(with_reset=True)
             case Assignment(name, template):
-                context[name] = decode(template.fill(context, self._random))
+                self._context[name] = decode(template.fill(self._context, self._random))
             case Table():
-                context.update(action.next_row())
+                self._context.update(action.next_row())
+            case Aside():
+                self._asides.add(action)
         return None
 
     def _rest(self, seconds: float) -> Task:
-        yield Until(self._now() + seconds)
+        until = self._now() + seconds
+        if self._asides and (conversation := self._conversation) is not None:
+            with suppress(OSError):
+                yield from conversation.read(lambda: self._heard(conversation), until)
+        yield Until(until)
+
+    def _hush(self, conversation: Conversation) -> Task:
+        """Wait for a moment whether the server says more than it should."""
+        with suppress(OSError):
+            yield from conversation.read(lambda: self._heard(conversation), self._now() + QUIET)
+
+    def _heard(self, conversation: Conversation) -> bool | None:
+        """Return whether the server has said what is no aside, or has closed; None while that may come."""
+        inbox = conversation.inbox
+        is_other = self._asides.attend(conversation) if self._asides else bool(inbox)
+        return is_other or inbox.ended or None
 
     def _half_close(self) -> None:
         if self._conversation is not None:
@@ -158,16 +198,8 @@ class Player:
         outcome, got = "ok", ""
         try:
             conversation = yield from self._target.connect(self._loop, self._random)
-        except socket.gaierror as error:
-            outcome, got = "dns_error", error.strerror or str(error)
-        except TimeoutError:
-            outcome, got = "connect_timeout", "no answer"
-        except ssl.SSLError as error:
-            outcome, got = "reset", str(error)
-        except ConnectionResetError as error:
-            outcome, got = "reset", error.strerror or str(error)
         except OSError as error:
-            outcome, got = "refused", error.strerror or str(error)
+            outcome, got = not_connected(error)
         exchange.began = opened = self._now()
         self._ledger.connected(outcome, opened - began)
         self.reachable = outcome == "ok"
@@ -189,87 +221,103 @@ class Player:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)
             elif rest := conversation.send(data):
-                yield from conversation.write(rest, _SEND_TIMEOUT)
+                yield from conversation.write(rest, self._now() + action.timeout)
         except OSError as error:
-            raise Failed("send_error", "to send", error.strerror or str(error), action.line) from error
+            raise not_sent(error, action, conversation.sent, len(data)) from error
         exchange.sent_at = exchange.ended = self._now()
 
     def _dribble(self, conversation: Conversation, data: bytes, action: Sending) -> Task:
         for start in range(0, len(data), action.chunk):
             if start:
                 yield Until(self._now() + action.interval)
-            yield from conversation.write(data[start : start + action.chunk], _SEND_TIMEOUT)
+            yield from conversation.write(data[start : start + action.chunk], self._now() + action.timeout)
 
-    def _read(self, action: Expectation, context: dict[str, str]) -> Task:
+    def _read(self, action: Expectation) -> Task:
         exchange = self._exchange or self._begin(action)
         conversation = self._conversation or (yield from self._open(exchange))
+        context, random = self._context, self._random
+        take: Take = conversation.inbox.take_line
+        others, reply = 0, b""
+        until = self._now() + action.timeout
         try:
-            if action.kind == "close":
-                yield from self._read_end(action, context, exchange, conversation)
-                return
-            found = None
-            while found is None:
-                reply = yield from conversation.read_line(action.timeout)
-                if not self._has_sent:
+            if self._asides or not action.is_line:
+                take = taking(action, conversation, context, random, self._asides)
+            while True:
+                reply = yield from conversation.read(take, until)
+                if not (self._has_sent or action.ends):
                     self._greeting.append(reply)
-                found = action.matches(reply, context, self._random)
-                if found is None and not action.kind.startswith("until"):
-                    raise self._wrong("mismatch", action, context, decode(reply))
-            context.update(found)
+                if not action.is_line:
+                    break
+                if (found := action.matches(reply, context, random)) is not None:
+                    context.update(found)
+                    break
+                if not action.kind.startswith("until"):
+                    raise Differs(reply)
+                others += 1
         except Ended as ended:
-            self._end(ended, action, context, conversation)
+            self._end(ended, action, conversation, take)
+        except Differs as differs:
+            raise wrong("mismatch", action, context, random, told(differs.came, context)) from differs
         except OverflowError as error:
-            told = f"{LONGEST_LINE} bytes and no line's end"
-            raise self._wrong("mismatch", action, context, told) from error
-        except TimeoutError as error:
-            raise self._wrong("timeout", action, context, f"nothing in {action.timeout:g} s") from error
+            raise wrong("mismatch", action, context, random, TOO_LONG) from error
         except OSError as error:
-            # Of a datagram, the refusal comes when it was sent.
-            outcome = "refused" if isinstance(error, ConnectionRefusedError) else "reset"
-            raise self._wrong(outcome, action, context, error.strerror or str(error)) from error
-        exchange.ended = conversation.last_byte_at
+            came = came_so_far(conversation, take, reply, others, context)
+            raise not_read(error, action, context, random, came) from error
+        if action.ends:
+            self._take_end(action, exchange, reply)
+        else:
+            exchange.ended = conversation.last_byte_at
 
-    def _end(
-        self, ended: Ended, action: Expectation, context: dict[str, str], conversation: Conversation
-    ) -> None:
+    def _end(self, ended: Ended, action: Expectation, conversation: Conversation, take: Take) -> None:
         """Take what stands before the close, without a line's end, as a line if that is what was expected."""
+        context, random = self._context, self._random
         found = None
-        if ended.partial and action.kind != "any":
-            found = action.matches(ended.partial, context, self._random)
+        if ended.partial and action.is_line and action.kind != "any":
+            found = action.matches(ended.partial, context, random)
         if found is None:
             outcome = "closed" if conversation.first_byte_at is None else "short_reply"
-            raise self._wrong(outcome, action, context, decode(ended.partial) or "the end") from ended
+            got = take.told if isinstance(take, Count) else told(ended.partial, context) or "the end"
+            raise wrong(outcome, action, context, random, got) from ended
         context.update(found)
 
-    def _read_end(
-        self, action: Expectation, context: dict[str, str], exchange: _Exchange, conversation: Conversation
-    ) -> Task:
-        """Read that the server closes, which ends the exchange, and the connection on this side too."""
-        if rest := (yield from conversation.read_end(action.timeout)):
-            raise self._wrong("unexpected_data", action, context, decode(rest))
+    def _take_end(self, action: Expectation, exchange: _Exchange, rest: bytes) -> None:
+        """Take the close, which ends the exchange, and the connection on this side too."""
+        if rest:
+            got = told(rest, self._context)
+            raise wrong("unexpected_data", action, self._context, self._random, got)
         exchange.ended = self._now()
         self._settle()
         self.disconnect()
 
-    def _recall(self, action: Expectation, context: dict[str, str], greeting: list[bytes]) -> None:
-        """Take from the lines that the server said on this connection before anything was sent to it."""
+    def _recall(self, action: Expectation, greeting: list[bytes]) -> None:
+        """Take from what the server said on this connection before anything was sent to it."""
         found = None
         while found is None:
-            if not greeting:
+            if greeting:
+                found = action.matches(greeting.pop(0), self._context, self._random)
+            if found is None and not (greeting and action.kind.startswith("until")):
                 self._begin(action)
-                raise self._wrong("mismatch", action, context, "another greeting, when the connection opened")
-            found = action.matches(greeting.pop(0), context, self._random)
-        context.update(found)
+                got = "another greeting, when the connection opened"
+                raise wrong("mismatch", action, self._context, self._random, got)
+        self._context.update(found)
 
     def _expect_silence(self, action: Sending) -> None:
         """Fail the exchange to come where the server has spoken since the last one of the connection."""
         conversation = self._conversation
-        if conversation is not None and (extra := conversation.unread(look=not conversation.just_received)):
+        if conversation is None:
+            return
+        if extra := self._extra(conversation, look=not conversation.just_received):
             self._begin(action)
-            raise Failed("unexpected_data", "nothing before this", decode(extra)[:_SHOWN], action.line)
+            got = told(extra, self._context)
+            raise Failed("unexpected_data", "nothing before this", got, action.line)
 
-    def _wrong(self, outcome: str, action: Expectation, context: dict[str, str], got: str) -> Failed:
-        return Failed(outcome, action.shown(context, self._random), got[:_SHOWN], action.line)
+    def _extra(self, conversation: Conversation, *, look: bool) -> bytes:
+        """Return what has come that nothing has taken, and that is no aside."""
+        extra = conversation.unread(look=look)
+        if extra and self._asides:
+            self._asides.attend(conversation)
+            extra = conversation.unread(look=False)
+        return extra
 
     def _settle(self) -> None:
         """Enter the exchange under way, if there is one, as ok, unless the server has said too much."""
@@ -278,8 +326,8 @@ class Player:
         conversation = self._conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         look = self._connect_for != "user" or conversation is None or not conversation.just_received
-        if conversation is not None and (extra := conversation.unread(look=look)):
-            raise Failed("unexpected_data", "nothing more", decode(extra)[:_SHOWN], exchange.line)
+        if conversation is not None and (extra := self._extra(conversation, look=look)):
+            raise Failed("unexpected_data", "nothing more", told(extra, self._context), exchange.line)
         self._enter(exchange, "ok", exchange.ended, None)
 
     def _fail(self, program: Program, failed: Failed) -> None:
@@ -291,7 +339,8 @@ class Player:
         """Enter the exchange that the end of the run has met: in flight, unless all of its reply was read."""
         if self._exchange is not None:
             upcoming = (a for a in following if isinstance(a, Sending | Expectation))
-            if isinstance(action, Pause | Hold) and not isinstance(next(upcoming, None), Expectation):
+            rests = action is None or isinstance(action, Pause | Hold)
+            if rests and not isinstance(next(upcoming, None), Expectation):
                 try:
                     self._settle()
                 except Failed as failed:

@@ -1,37 +1,10 @@
-"""What was said on one connection, whoever was faster, and the script that it makes. No I/O."""
+"""What was said on one connection, whoever was faster. No I/O."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from math import ceil
 from typing import Self
 
-from socketscope.replay.record.lines import ReplyLine, visible
-from socketscope.replay.script.constructs import (
-    Connect,
-    Construct,
-    Ending,
-    Expect,
-    HalfClose,
-    Line,
-    Pause,
-    Reply,
-    Reset,
-    Script,
-    Send,
-    Step,
-    Timeout,
-)
-
-DEFAULT_TIMEOUT = 5.0
-_PATIENCE = 3
-"""How many times the longest wait a replay waits, where that is more than scripts wait anyway."""
-
-_SHORTEST_PAUSE = 0.01
-GREETING = "greeting"
-_LONGEST_NAME = 20
-_NAME = re.compile(rb"(?<![\w-])[A-Za-z][A-Za-z_-]+(?![\w-])")
+from socketscope.replay.record.lines import ReplyLine
 
 Said = tuple[bytes | str, ...]
 """What a client said: bytes, and names of variables where it is another each time. A name has length 1."""
@@ -109,57 +82,3 @@ class Conversation:
             resets=self.resets and other.resets,
             longest_wait=max(self.longest_wait, other.longest_wait),
         )
-
-    def script(self, file: str, *, with_pauses: bool = False) -> Script:
-        """Return the script that holds this conversation again."""
-        constructs = self._constructs(dict(self.pauses) if with_pauses else {})
-        return Script(file, tuple(Line(n, construct) for n, construct in enumerate(constructs, 1)))
-
-    def _constructs(self, pauses: dict[int, float]) -> Iterator[Construct]:
-        yield Connect("pass")
-        if _PATIENCE * self.longest_wait > DEFAULT_TIMEOUT:
-            yield Timeout(float(ceil(_PATIENCE * self.longest_wait)))
-        size, at, ending, step, has_left = self.size, 0, "crlf", "", False
-        if self.lines and not self.lines[0].after:
-            yield Step(step := GREETING)
-        # The end may be where no line is.
-        for line in (*self.lines, None):
-            until = size if line is None else min(line.after, size)
-            if until > at:
-                message = cut(self.said, at, until)
-                if (name := _name(message)) != step:
-                    yield Step(step := name)
-                if (seconds := pauses.get(at, 0.0)) >= _SHORTEST_PAUSE:
-                    yield Pause(round(seconds, 3), round(seconds, 3))
-                text, wanted = _parted(message)
-                if wanted != ending:
-                    ending = wanted
-                    yield Ending(wanted)
-                if line is None and not self.closes:
-                    yield Reply("none")
-                yield Send(visible(text))
-                at = until
-            if line is not None:
-                if line.after > size and not has_left:
-                    has_left = True
-                    yield HalfClose()
-                yield line.construct()
-        if self.closes or (self.closes_later and has_left):
-            yield Expect("close")
-        if self.resets:
-            yield Reset()
-
-
-def _parted(said: Said) -> tuple[Said, str]:
-    *before, last = said
-    if isinstance(last, bytes):
-        for ending, name in ((b"\r\n", "crlf"), (b"\n", "lf")):
-            if last.endswith(ending):
-                return (*before, last.removesuffix(ending)), name
-    return said, "none"
-
-
-def _name(said: Said) -> str:
-    """Return the name of a message's step: its first word, which is no tag as IMAP's `a1`."""
-    found = next((_NAME.search(part) for part in said if isinstance(part, bytes)), None)
-    return found[0][:_LONGEST_NAME].decode() if found else "message"

@@ -1,8 +1,8 @@
 """Tokens that a server hands out and its client hands back: sessions, jobs, nonces. No I/O.
 
-A token is taken for handed out where the client had not said it before it came in a reply, and said it later. Short
-numbers are everywhere, as lengths and counts: one of those is a token only where it stands between spaces, here and
-there, as the number of a job does.
+A token is taken for handed out where the client had not said it before it came in a reply, and said it
+later. Short numbers are everywhere, as lengths and counts: one of those is a token only where it stands
+between spaces, here and there, as the number of a job does.
 """
 
 import re
@@ -92,13 +92,19 @@ def _is_telling(token: bytes) -> bool:
 def _is_apart(match: re.Match[bytes]) -> bool:
     if not match[0].isdigit() or match[0].startswith(b"0"):
         return False
-    around = match.string[max(match.start() - 1, 0) : match.start()] + match.string[match.end() : match.end() + 1]
+    around = (
+        match.string[max(match.start() - 1, 0) : match.start()] + match.string[match.end() : match.end() + 1]
+    )
     return not around.strip()
 
 
 def _is_time(match: re.Match[bytes]) -> bool:
-    spans = (one.span() for one in times.FINDER.finditer(match.string.decode("latin-1")))
-    return any(start < match.end() and match.start() < stop and stop - start > len(match[0]) for start, stop in spans)
+    """Return whether a token is a part of a time."""
+    start, stop = match.span()
+    return any(
+        time.start() <= start and stop <= time.end() and time[0] != match[0].decode()
+        for time in times.FINDER.finditer(match.string.decode("latin-1"))
+    )
 
 
 def _shape(token: bytes) -> str:

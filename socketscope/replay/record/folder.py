@@ -6,7 +6,8 @@ from pathlib import Path
 
 from socketscope.replay.record.conversation import Conversation, Said
 from socketscope.replay.record.lines import ReplyLine
-from socketscope.replay.script.parser import print_transcript
+from socketscope.replay.record.transcript import transcript
+from socketscope.replay.script.printer import print_transcript
 
 _OWN = 0o600
 """Nobody else may read what was recorded."""
@@ -21,7 +22,7 @@ class _Script:
 
 @dataclass(slots=True, eq=False)
 class _Greeting:
-    """What the server says on each connection before it is spoken to; its lines have one pattern in all scripts."""
+    """What the server says before it is spoken to; its lines have one pattern in all scripts that have it."""
 
     lines: tuple[ReplyLine, ...]
 
@@ -67,7 +68,7 @@ class Folder:
         self._with_pauses = with_pauses
         self._scripts: list[_Script] = []
         self._by_client: dict[Said, list[_Script]] = {}
-        self._greetings: list[tuple[ReplyLine, ...]] = []
+        self._greetings: list[_Greeting] = []
         self._number = 0
 
     @property
@@ -110,7 +111,10 @@ class Folder:
             return
         greeting.lines = greeted.greeting
         for other in self._scripts:
-            if other.greeting in (None, greeting) and (greeted := greeting.of(other.conversation)) is not None:
+            if (
+                other.greeting in (None, greeting)
+                and (greeted := greeting.of(other.conversation)) is not None
+            ):
                 other.greeting = greeting
                 self._revise(other, greeted)
 
@@ -127,7 +131,9 @@ class Folder:
                 return path
 
     def _write(self, script: _Script) -> None:
-        text = print_transcript(script.conversation.script(script.path.name, with_pauses=self._with_pauses))
+        text = print_transcript(
+            transcript(script.conversation, script.path.name, with_pauses=self._with_pauses)
+        )
         descriptor = os.open(script.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWN)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
             file.write(f"# {self._heading}\n{text}")

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Literal, Self
 
 from socketscope.replay.record import times
 from socketscope.replay.script.constructs import Expect
+from socketscope.replay.script.parser import COUNT
 from socketscope.replay.script.text import decode, encode, escape
 
 _PIECE = re.compile(rf"(?P<time>{times.FINDER.pattern})|\d+|[^\W\d]\w*|.", re.DOTALL | re.ASCII)
@@ -65,11 +65,12 @@ class ReplyLine:
     def construct(self) -> Expect:
         """Return what a script expects."""
         tokens = self.tokens
-        if any(token.kind == "expression" for token in tokens):
+        text = visible((encode(token.text) if token.kind == "text" else token.text) for token in tokens)
+        # What would be read as a number of bytes is an expression too.
+        if any(token.kind == "expression" for token in tokens) or (self.ended and COUNT.fullmatch(text)):
             pattern = "".join(token.expression for token in _guarded(tokens))
             return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
-        pieces = ((encode(token.text) if token.kind == "text" else token.text) for token in tokens)
-        return Expect("line" if self.ended else "bytes", visible(pieces))
+        return Expect("line" if self.ended else "bytes", text)
 
     def merged(self, other: Self) -> Self | None:
         """Return a line that is either: equal where they are, and as wide as it must be where they differ.
@@ -118,18 +119,22 @@ def visible(pieces: Iterable[bytes | str]) -> str:
     A space at its end is an escape, since editors take those away.
     """
     text = ""
-    for is_text, run in groupby(pieces, lambda piece: isinstance(piece, bytes)):
-        if is_text:
-            text += escape(b"".join(run))
-        else:
-            # $${ would be no variable.
-            text = f"{text[:-1]}\\x24" if text.endswith("$") else text
-            text += "".join(f"${{{name}}}" for name in run)
+    plain = b""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            plain += piece
+            continue
+        text += escape(plain)
+        plain = b""
+        # $${ would be no variable.
+        text = f"{text[:-1]}\\x24" if text.endswith("$") else text
+        text += f"${{{piece}}}"
+    text += escape(plain)
     return f"{text[:-1]}\\x20" if text.endswith(" ") else text
 
 
 def _guarded(tokens: tuple[Token, ...]) -> Iterable[Token]:
-    """Yield tokens; a dollar before a variable is an expression, as an escaped one would escape the variable."""
+    """Yield tokens; a dollar before a variable is written by its number, as a backslash would escape both."""
     for token, following in zip(tokens, (*tokens[1:], None), strict=True):
         is_before = following is not None and following.kind == "variable"
         if is_before and token.kind == "text" and token.text.endswith("$"):
@@ -152,7 +157,7 @@ def _are_of_a_kind(
 
 
 def _either(one: Token, two: Token) -> Token | None:
-    if one == two or one == ANYTHING:
+    if one in {two, ANYTHING}:
         return one
     for expression in (_NUMBER, _WORD):
         if all(_fits(token, expression) for token in (one, two)):

@@ -9,7 +9,7 @@ from socketscope.replay.record.lines import ReplyLine, Token, parted
 from socketscope.replay.script.text import decode
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A place that is not written as it was said.
 
@@ -24,7 +24,9 @@ class Mark:
     token: Token
 
 
-def marked(conversation: Conversation, marks: Sequence[Mark], lines: Mapping[int, Sequence[Mark]]) -> Conversation:
+def marked(
+    conversation: Conversation, marks: Sequence[Mark], lines: Mapping[int, Sequence[Mark]]
+) -> Conversation:
     """Return a conversation, as a tape has it, with variables in it.
 
     Args:

@@ -52,9 +52,7 @@ class Recorder:
         failed: Whether a script could not be written.
     """
 
-    def __init__(
-        self, folder: Folder, secrets: Secrets, target: Address, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, folder: Folder, secrets: Secrets, target: Address, tls: ssl.SSLContext | None) -> None:
         self.conversations = 0
         self.failed = False
         self._folder = folder
@@ -73,9 +71,7 @@ class Recorder:
         """
         asyncio.run(self._run(listeners, tls, signals))
 
-    async def _run(
-        self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted
-    ) -> None:
+    async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: _tell(_fault(context)))

@@ -5,6 +5,7 @@ In what a client says, a secret becomes a variable of the environment.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import ANYTHING, Token
@@ -62,7 +63,7 @@ class Secrets:
             places = [start, *(place for place in cuts if start < place < stop), stop]
             marks += [
                 Mark(one, two, Token(f"env:{self._name(said[one:two])}", "variable"))
-                for one, two in zip(places, places[1:], strict=False)
+                for one, two in pairwise(places)
             ]
         lines = {
             number: found

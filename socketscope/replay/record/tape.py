@@ -63,7 +63,8 @@ class Tape:
             return
         self._is_over = True
         if self._unfinished:
-            self._add(self._unfinished, ended=not self._client_left or self._unfinished_after > len(self._said))
+            came_last = self._unfinished_after > len(self._said)
+            self._add(self._unfinished, ended=came_last or not self._client_left)
             self._unfinished = b""
         self._closes_later = self._client_left
         self._closes = not self._client_left

@@ -1,4 +1,4 @@
-"""What surely is another at the next replay: times of day, and dates and numbers that are of today. No I/O."""
+"""What surely is another at the next replay: times of day, and the date and the clock of now. No I/O."""
 
 import re
 import time

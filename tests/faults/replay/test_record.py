@@ -371,7 +371,7 @@ def test_pauses_are_kept_where_they_are_asked_for(tmp_path):
     assert 0.2 <= float(pause.removeprefix("pause ").removesuffix("s")) < 2
 
 
-def test_clients_may_speak_tls(tmp_path, certificate, server_context, client_context):
+def test_clients_may_speak_tls(tmp_path, certificate, client_context):
     with serving(echo) as target:
         options = ("--listen", "tls://localhost:0", "--cert", str(certificate))
         with recording(target, tmp_path / "scripts", *options) as recorder:
