@@ -1,4 +1,4 @@
-"""What surely is another at the next replay: times of day, and the date and the clock of now. No I/O."""
+"""What surely is another at the next replay: times of day, today, the clock, durations. No I/O."""
 
 import re
 import time
@@ -16,14 +16,21 @@ _FORMS = (
     r"\d{8}T\d{6}",  # ISO 8601 in its short form
     rf"\w{{3}} [ \d]\d {_CLOCK}",  # RFC 3164
     _CLOCK,
+    r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # what took so long
 )
+_UPTIME = r"uptime\w*[: ] ?\d+"
 _DATE = r"\d{4}-\d\d-\d\d"
 _SECONDS = r"\d{10}(?:\d{3}|\d{6}|\d{9})?"
 """Since 1970; with milliseconds, microseconds, nanoseconds."""
 
 # Six pairs of digits and colons are an address of a network card.
 FINDER = re.compile(
-    "|".join([*(rf"(?<![\w:]){form}(?![\d:])" for form in _FORMS), rf"(?<!\d)(?:{_DATE}|{_SECONDS})(?!\d)"])
+    "|".join(
+        [
+            *(rf"(?<![\w:]){form}(?![\d:])" for form in (*_FORMS, _UPTIME)),
+            rf"(?<!\d)(?:{_DATE}|{_SECONDS})(?!\d)",
+        ]
+    )
 )
 """Finds what may be a time."""
 
@@ -33,6 +40,8 @@ def expression(text: str) -> str | None:
     for form in _FORMS:
         if re.fullmatch(form, text):
             return form
+    if re.fullmatch(_UPTIME, text):
+        return re.sub(r"\d+\Z", r"\\d+", text)
     if re.fullmatch(_SECONDS, text):
         return rf"\d{{{len(text)}}}" if abs(int(text[:10]) - time.time()) < NEAR else None
     try:

@@ -216,6 +216,13 @@ def print_transcript_of(line: ReplyLine) -> str:
         ),
         ("<13>Nov  6 05:45:54 host", r"match ^<13>\w{3} [ \d]\d \d\d:\d\d:\d\d host$"),
         ("mac 00:11:22:33:44:55", "line mac 00:11:22:33:44:55"),
+        (
+            "done (0.001 + 0.003 secs).",
+            r"match ^done \(\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b\)\.$",
+        ),
+        ("took 1.5ms", r"match ^took \d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b$"),
+        ("version 1.5 stable", "line version 1.5 stable"),
+        ("STAT uptime 86", r"match ^STAT uptime \d+$"),
         ("up 05:45:54", r"match ^up \d\d:\d\d:\d\d$"),
     ],
 )
