@@ -1,8 +1,8 @@
 """Tokens that a server hands out and its client hands back: sessions, jobs, nonces. No I/O.
 
 A token is taken for handed out where the client had not said it before it came in a reply, and said it
-later. Short numbers are everywhere, as lengths and counts: one of those is a token only where it stands
-between spaces, here and there, as the number of a job does.
+later. Short numbers are everywhere, as lengths and counts: one of those is a token only where a reply is a
+word and that number, as in `INSERTED 7`, and where it stands between spaces when it goes back.
 """
 
 import re
@@ -16,6 +16,7 @@ from socketscope.replay.record.lines import Token
 from socketscope.replay.record.marks import Mark
 
 _TOKEN = re.compile(rb"[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*")
+_WORD_AND_NUMBER = re.compile(rb"[^\s\d]+ \d+")
 _LONG = 16
 _MANY_DIGITS = 4
 _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
@@ -44,7 +45,8 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
                 continue
             if token in names:
                 written = Token(names[token], "variable")
-            elif places[token][0] >= line.after and not _is_time(match):
+            elif _is_handed_out(match) and (back := _given_back(token, places[token], line.after)):
+                places[token] = back
                 name = names[token] = _name(line.said[: match.start()], names.values())
                 written = Token(f"(?P<{name}>{_shape(token)})", "expression")
             else:
@@ -98,13 +100,24 @@ def _is_apart(match: re.Match[bytes]) -> bool:
     return not around.strip()
 
 
-def _is_time(match: re.Match[bytes]) -> bool:
-    """Return whether a token is a part of a time."""
+def _is_handed_out(match: re.Match[bytes]) -> bool:
+    """Return whether a reply is about a token, and not of a time that holds the same digits."""
+    if not _is_telling(match[0]):
+        return _WORD_AND_NUMBER.fullmatch(match.string) is not None
     start, stop = match.span()
-    return any(
+    return not any(
         time.start() <= start and stop <= time.end() and time[0] != match[0].decode()
         for time in times.FINDER.finditer(match.string.decode("latin-1"))
     )
+
+
+def _given_back(token: bytes, places: list[int], after: int) -> list[int]:
+    """Return where the client says a token that came in a reply; nowhere if it is the client's own.
+
+    A short number that it said before is another number.
+    """
+    later = places[bisect_left(places, after) :]
+    return later if later == places or not _is_telling(token) else []
 
 
 def _shape(token: bytes) -> str:

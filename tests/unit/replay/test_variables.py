@@ -30,6 +30,14 @@ TOKENS = {
         [(">", b"*1\r\n$4\r\nPING\r\n"), ("<", b"$3\r\n"), (">", b"*3\r\n$3\r\nSET\r\n"), ("<", b"+OK\r\n")],
         "> *1\\r\\n$4\\r\\nPING\n< $3\n> *3\\r\\n$3\\r\\nSET\n< +OK\n",
     ),
+    "a job with a number that was said": (
+        [(">", b"put 5\n"), ("<", b"INSERTED 5\n"), (">", b"delete 5\n"), ("<", b"DELETED\n")],
+        "@eol lf\n> put 5\n<~ ^INSERTED (?P<inserted>\\d+)$\n> delete ${inserted}\n< DELETED\n",
+    ),
+    "counts are no tokens": (
+        [("<", b"+OK 2 68\n"), (">", b"RETR 2\n"), ("<", b"* SEARCH 1\n"), (">", b"FETCH 1\n")],
+        "< +OK 2 68\n@eol lf\n> RETR 2\n< * SEARCH 1\n@reply none\n> FETCH 1\n",
+    ),
     "words of a protocol are no tokens": (
         [("<", b"250 8BITMIME\n"), (">", b"MAIL BODY=8BITMIME\n"), ("<", b"250 ok\n")],
         "< 250 8BITMIME\n@eol lf\n> MAIL BODY=8BITMIME\n< 250 ok\n",
