@@ -44,6 +44,19 @@ class Asides:
                 self._answer(conversation, known.answer, known)
         return False
 
+    def heard(self, conversation: Conversation) -> bool | None:
+        """Return whether the server has said something else, or has closed; None while that may come."""
+        is_other = self.attend(conversation) if self._known else bool(conversation.inbox)
+        return is_other or conversation.inbox.ended or None
+
+    def others(self, conversation: Conversation, *, look: bool) -> bytes:
+        """Return what has come that nothing has taken, and that is none of these."""
+        extra = conversation.unread(look=look)
+        if extra and self._known:
+            self.attend(conversation)
+            extra = conversation.unread(look=False)
+        return extra
+
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
         data = answer.fill(self._context, self._random) + aside.ending
         try:
