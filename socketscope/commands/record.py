@@ -36,7 +36,8 @@ def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSL
         raise click.UsageError("--listen tls:// needs --cert, and --key where that file has none")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key)
+        # Without a password OpenSSL would ask the terminal for that of a key which has one.
+        context.load_cert_chain(cert, key, password="")
     except (ssl.SSLError, OSError) as error:
         raise click.UsageError(f"--cert {cert}: {describe(error)}") from error
     return context

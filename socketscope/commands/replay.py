@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, Tls, tls_options, warn
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
-from socketscope.replay.play.targets import DATAGRAMS, Target
+from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
@@ -92,8 +92,7 @@ SPARE_FILES = 64
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
-@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
-@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@tls_options
 @click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
@@ -117,10 +116,11 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     thresholds: tuple[Threshold, ...],
     strict_rate: bool,
     seed: int | None,
-    ca: Path | None,
-    insecure: bool,
+    tls: Tls,
 ) -> int:
-    """Play scripts against a server, check every reply, and report."""
+    """Play scripts against a server, check every reply, and report. The script - is standard input."""
+    programs = _programs(scripts, connect, target)
+    # Not before: who types a script may end that, too.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
     if sum([loops is not None, duration is not None, forever]) > 1:
@@ -135,8 +135,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         seed=time.time_ns() if seed is None else seed,
     )  # fmt: skip
     _allow_connections(users)
-    programs = _programs(scripts, connect, target)
-    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    run = Run(programs, tls.target(target), plan)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)

@@ -4,14 +4,11 @@ import socket
 import ssl
 from random import Random
 
-from socketscope.replay.play.inbox import LONGEST_LINE
+from socketscope.replay.play.inbox import LONGEST_LINE, Differs
 from socketscope.replay.play.targets import NoPortError
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import shown
-
-TOO_LONG = f"{LONGEST_LINE} bytes and no line's end"
-"""What came where a line is longer than any should be."""
 
 _SHOWN = 200
 """Characters of a wrong reply that are shown."""
@@ -37,7 +34,7 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
 def told(data: bytes, context: Context) -> str:
     """Return bytes as they are shown: as a script has them, none of a secret, not too many."""
-    return shown(data, context.secrets)[:_SHOWN]
+    return shown(data, context)[:_SHOWN]
 
 
 def not_connected(error: OSError) -> tuple[str, str]:
@@ -74,8 +71,8 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
     return Failed("send_error", "to send", _reason(error), action.line)
 
 
-def not_read(error: OSError, action: Expectation, context: Context, random: Random, came: str) -> Failed:
-    """Return how an expectation was not met on a connection that broke, or on which it did not come in time.
+def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:
+    """Return how an expectation was not met: something else came, nothing in time, or the connection broke.
 
     Args:
         error: What happened.
@@ -84,8 +81,12 @@ def not_read(error: OSError, action: Expectation, context: Context, random: Rand
         random: As the pass has it.
         came: What came instead, for a person; empty if nothing.
     """
-    outcome, got = "reset", _reason(error)
+    outcome, got = "reset", ""
     match error:
+        case Differs(came=other):
+            outcome, got = "mismatch", told(other, context)
+        case OverflowError():
+            outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
             wanted = " and no end of line" if came and action.kind in {"line", "match", "any"} else ""
             outcome, got = "timeout", f"{came or 'nothing'}{wanted} in {action.timeout:g} s"
@@ -93,7 +94,9 @@ def not_read(error: OSError, action: Expectation, context: Context, random: Rand
             outcome, got = "tls_error", tls_reason(error)
         case ConnectionRefusedError():
             # Of a datagram, the refusal comes when it was sent.
-            outcome = "refused"
+            outcome, got = "refused", _reason(error)
+        case OSError():
+            got = _reason(error)
     return wrong(outcome, action, context, random, got)
 
 

@@ -1,15 +1,15 @@
 """What an expectation takes of what comes on a connection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import told
+from socketscope.replay.play.failing import told, wrong
 from socketscope.replay.play.inbox import Differs, Inbox
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import Expectation, groups
+from socketscope.replay.script.program import OF_LINES, Expectation, groups
 
 Take = Callable[[], bytes | None]
 """Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""
@@ -37,15 +37,15 @@ def taking(
             take = _match(action, inbox, context, random)
         case "rest":
             # The beginning of a line that may be an aside stays.
-            take = partial(_skip_lines, inbox) if asides else inbox.skip_all
+            take = partial(_skip_lines, inbox) if asides.known else inbox.skip_all
         case "close":
             take = inbox.any_or_end
-            if asides:
+            if asides.known:
                 # What ends no line yet may become one.
                 return lambda: inbox.unread() if asides.attend(conversation) or inbox.ended else None
         case _:
             take = inbox.take_line
-    return asides.before(take, conversation) if asides else take
+    return asides.before(take, conversation) if asides.known else take
 
 
 class Count:
@@ -83,6 +83,46 @@ def came_so_far(conversation: Conversation, take: Take, last: bytes, others: int
         return f"{lines} '{told(last, context)}',"
     unread = conversation.inbox.unread()
     return f"'{told(unread, context)}'" if unread else ""
+
+
+def last_line(
+    partial: bytes,
+    action: Expectation,
+    conversation: Conversation,
+    context: Context,
+    random: Random,
+    take: Take,
+) -> Mapping[str, str]:
+    """Return the variables of what stands before a close and ends no line: it is one, if it was expected.
+
+    Raises:
+        Failed: It was not.
+    """
+    found = None
+    if partial and action.kind in OF_LINES and action.kind != "any":
+        found = action.matches(partial, context, random)
+    if found is None:
+        outcome = "closed" if conversation.first_byte_at is None else "short_reply"
+        got = take.told if isinstance(take, Count) else told(partial, context) or "the end"
+        raise wrong(outcome, action, context, random, got)
+    return found
+
+
+def recalled(
+    action: Expectation, greeting: list[bytes], context: Context, random: Random
+) -> Mapping[str, str]:
+    """Return the variables of what a server said when the connection opened, and take it from that.
+
+    Raises:
+        Failed: It was something else.
+    """
+    while greeting:
+        found = action.matches(greeting.pop(0), context, random)
+        if found is not None:
+            return found
+        if not action.kind.startswith("until"):
+            break
+    raise wrong("mismatch", action, context, random, "another greeting, when the connection opened")
 
 
 def _match(action: Expectation, inbox: Inbox, context: Context, random: Random) -> Take:

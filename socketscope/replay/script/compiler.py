@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,7 @@ from socketscope.replay.script.program import Action, Aside, Assignment, Expecta
 from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
+STANDARD_INPUT = Path("-")
 _FORMS = {".txt": parse_messages, ".talk": parse_transcript}
 
 
@@ -54,24 +56,26 @@ def script_files(path: Path) -> list[Path]:
 
 
 def load_script(path: Path) -> Program:
-    """Read a script.
+    """Read a script; ``-`` is a transcript on standard input.
 
     Raises:
         ScriptError: It is absent, empty, of neither form, or wrong.
     """
-    if (parse := _FORMS.get(path.suffix)) is None:
-        raise ScriptError(str(path), 0, 1, "a script's name ends in .talk or .txt", "")
+    is_input = path == STANDARD_INPUT
+    name = "<stdin>" if is_input else str(path)
+    if (parse := parse_transcript if is_input else _FORMS.get(path.suffix)) is None:
+        raise ScriptError(name, 0, 1, "a script's name ends in .talk or .txt", "")
     try:
-        data = path.read_bytes()
+        data = sys.stdin.buffer.read() if is_input else path.read_bytes()
     except OSError as error:
-        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
+        raise ScriptError(name, 0, 1, f"cannot be read: {error.strerror}", "") from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         lines = data[: error.start].decode().split("\n")
         source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
-        raise ScriptError(str(path), len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
-    return compile_script(parse(text, str(path)), split_lines(text), path.parent)
+        raise ScriptError(name, len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
+    return compile_script(parse(text, name), split_lines(text), path.parent)
 
 
 def compile_script(script: Script, sources: list[str], folder: Path) -> Program:

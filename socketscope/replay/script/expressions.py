@@ -51,7 +51,8 @@ def _probe(text: str, template: Template) -> str:
         if piece[0].startswith("[") and not piece[0].isascii():
             place, several = next((n, c) for n, c in enumerate(piece[0]) if not c.isascii())
             raise TextError(
-                f"a class has single bytes, and {several} is {len(encode(several))}", piece.start() + place
+                f"{several} is {len(encode(several))} bytes, and a class has single ones",
+                piece.start() + place,
             )
     return "".join(character if character.isascii() else "'" for character in text)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from socketscope.replay.script.context import Context, parted
+from socketscope.replay.script.context import Context, derive, parted, secrets
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,7 +64,7 @@ class Variable:
         arguments = [template.fill(context, random) for template in self.arguments]
         value = self.function(random, *arguments)
         if self.is_revealing:
-            context.derive(self.shown, value, arguments)
+            derive(context, self.name, value, arguments)
         return value
 
 
@@ -138,9 +138,9 @@ def _escape_character(character: str) -> str:
     return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character))
 
 
-def shown(data: bytes, secrets: Mapping[bytes, str]) -> str:
-    """Return bytes as a script would have them, each secret as what stands for it there."""
-    return "".join(escape(plain) + secret for plain, secret in parted(data, secrets))
+def shown(data: bytes, context: Mapping[str, str]) -> str:
+    """Return bytes as a script would have them, each secret of a pass as what stands for it there."""
+    return "".join(escape(plain) + secret for plain, secret in parted(data, secrets(context)))
 
 
 def parse_text(text: str, *, escapes: bool = True) -> Template:

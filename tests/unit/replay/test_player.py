@@ -50,7 +50,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
             yield from player.play(program, 1, number + 1, 0.0)
             between()
             yield NEXT_TURN
-        player.disconnect()
+        yield from player.leave()
 
     loop.complete(user())
     loop.close()
