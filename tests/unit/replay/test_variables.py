@@ -99,8 +99,10 @@ SECRETS = {
         [(">", b'CONNECT {"user":"a","pass":"s3"}\r\n'), ("<", b"+OK\r\n")],
         '> CONNECT {"user":"a","pass":"${env:SECRET_1}"}\n< +OK\n',
     ),
-    "no secret": ([(">", b"SET PASS x\r\n"), ("<", b"+OK\r\n"), (">", b"GET login\r\n"), ("<", b"x\r\n")],
-                  "> SET PASS x\n< +OK\n> GET login\n< x\n"),
+    "no secret": ([(">", b"SET PASS x\r\n"), ("<", b"+OK\r\n"), (">", b"SET login me\r\n"), ("<", b"x\r\n")],
+                  "> SET PASS x\n< +OK\n> SET login me\n< x\n"),
+    "said again": ([(">", b"PASS sesame\r\n"), ("<", b"+OK\r\n"), (">", b"SET pw sesame1\r\n"),
+                    ("<", b"x\r\n")], "> PASS ${env:SECRET_1}\n< +OK\n> SET pw ${env:SECRET_1}1\n< x\n"),
 }  # fmt: skip
 
 
@@ -124,3 +126,10 @@ def test_what_a_user_says_is_secret_is_written_nowhere():
         "@reply none\n> pay card ${env:SECRET_1}\n"
     )
     assert secrets.names == ("SECRET_1",)
+
+
+def test_a_secret_that_goes_back_is_taken_from_the_reply():
+    said = [("<", b"hi token=abc12345 x\n"), (">", b"use abc12345\n"), ("<", b"ok\n")]
+    text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
+    assert text == "<~ ^hi token=(?P<token>\\w+) x$\n@eol lf\n> use ${token}\n< ok\n"
+    compile_text(text)
