@@ -34,6 +34,10 @@ TOKENS = {
         [(">", b"put 5\n"), ("<", b"INSERTED 5\n"), (">", b"delete 5\n"), ("<", b"DELETED\n")],
         "@eol lf\n> put 5\n<~ ^INSERTED (?P<inserted>\\d+)$\n> delete ${inserted}\n< DELETED\n",
     ),
+    "an echo is no token": (
+        [(">", b"one 5\n"), ("<", b"one 5\n"), (">", b"two 5\n"), ("<", b"two 5\n")],
+        "@eol lf\n> one 5\n< one 5\n> two 5\n< two 5\n",
+    ),
     "counts are no tokens": (
         [("<", b"+OK 2 68\n"), (">", b"RETR 2\n"), ("<", b"* SEARCH 1\n"), (">", b"FETCH 1\n")],
         "< +OK 2 68\n@eol lf\n> RETR 2\n< * SEARCH 1\n@reply none\n> FETCH 1\n",
