@@ -3,7 +3,7 @@
 import socket
 import ssl
 import weakref
-from functools import lru_cache
+from collections.abc import Callable
 from multiprocessing import reduction
 from typing import Any
 
@@ -11,9 +11,6 @@ from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.record import Record
 from socketscope.observe.sockets import Leaving, Noting, NotingStream, ObservedSocket
 from socketscope.observe.tls import NotingTLS
-
-_KINDS = 64
-"""Classes of sockets whose observed like is kept."""
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
 
@@ -65,7 +62,7 @@ def adopt(request: Any, record: Record) -> None:
         if not isinstance(request, socket.socket):
             return
         try:
-            request.__class__ = _observed(type(request))  # type: ignore[arg-type]  # a class is hashable
+            request.__class__ = _observed(type(request))
         except TypeError:
             return  # its layout leaves no room
     request._socketscope = record  # noqa: SLF001 - its own attribute
@@ -79,35 +76,31 @@ def prepare(listener: Any) -> None:
         if type(listener) is socket.socket:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
-        listener.__class__ = _noting(type(listener))  # type: ignore[arg-type]  # the same
+        listener.__class__ = _behind(type(listener), DatagramSocket)
 
 
 def watch_end(request: Any) -> bool:
     """Have the end of an observed socket call what its record has for that; return whether it will."""
     if isinstance(request, Noting) and not isinstance(request, Leaving):
-        request.__class__ = _leaving(type(request))  # type: ignore[arg-type]  # a class is hashable
+        request.__class__ = _leaving(type(request))
     return isinstance(request, Leaving)
 
 
-@lru_cache(_KINDS)
 def _leaving(kind: type) -> type:
-    leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
-    if kind in {ObservedSocket, AdoptedSocket}:
-        reduction.register(leaving, _reduce)
-    return leaving
+    def make() -> type:
+        leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
+        if kind in {ObservedSocket, AdoptedSocket}:
+            reduction.register(leaving, _reduce)
+        return leaving
+
+    return _kept(kind, Leaving, make)
 
 
-@lru_cache(_KINDS)
 def _observed(kind: type) -> type:
     if issubclass(kind, ssl.SSLSocket):
         return _behind(kind, AdoptedTLS)
     room = {"_socketscope": None} if kind.__dictoffset__ else {}
     return _behind(kind, AdoptedSocket, **room)
-
-
-@lru_cache(_KINDS)
-def _noting(kind: type) -> type:
-    return _behind(kind, DatagramSocket)
 
 
 def _behind(kind: type, observed: type, **attributes: Any) -> type:
@@ -116,7 +109,18 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
     names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (kind, observed), names | attributes)
+    bases = (kind, observed)
+    return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+
+
+def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
+    """Return what is made of a class, which keeps it: whoever drops the one has dropped both."""
+    name = f"_socketscope_{observed.__name__}"
+    made: type | None = vars(kind).get(name)
+    if made is None:
+        made = make()
+        setattr(kind, name, made)
+    return made
 
 
 def _reduce(sock: socket.socket) -> Any:
