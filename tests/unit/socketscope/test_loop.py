@@ -319,8 +319,7 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
         return take(loop, seconds, *stint)
 
     monkeypatch.setattr(Loop, "_take", interrupted)
-    monkeypatch.setattr(loops, "SHORTEST", PATIENCE)  # the supervisor has nobody else try meanwhile
-    monkeypatch.setattr(loops, "LONGEST", PATIENCE)
+    monkeypatch.setattr(loops, "SHORTEST", 1.0 / GROWTH)  # for a second nobody else tries
     service.run()
     assert about_to.wait(PATIENCE)
     until(lambda: service.loop._stint)
