@@ -2,15 +2,21 @@
 
 import socket
 import ssl
+import sys
 import weakref
 from collections.abc import Callable
+from io import BufferedReader
 from multiprocessing import reduction
+from types import FrameType
 from typing import Any
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.reader import Reader
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Leaving, Noting, NotingStream, ObservedSocket
+from socketscope.observe.sockets import Leaving, Noting, NotingStream
 from socketscope.observe.tls import NotingTLS
+
+_WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
 
@@ -19,7 +25,43 @@ _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDi
 _family, _type = socket.SocketType.family.__get__, socket.SocketType.type.__get__
 
 
-class AdoptedSocket(NotingStream, socket.socket):
+class Upgradable(NotingStream):
+    """A stream socket that a handler may wrap for TLS: what comes of it is observed in its place."""
+
+    __slots__ = ()
+
+    def detach(self) -> int:
+        """Give the descriptor away, as the base class does."""
+        descriptor = super().detach()
+        if (record := self._socketscope) is not None and (wrapping := _wrapping(self)) is not None:
+            adopt(wrapping, record)
+        return descriptor
+
+
+class ObservedSocket(Upgradable, socket.socket):
+    """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
+
+    __slots__ = ("_socketscope",)
+
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
+        super().__init__(family, type, proto, fileno)
+        self._socketscope: Record | None = None
+
+    def dup(self) -> "ObservedSocket":
+        """Return another socket of the same connection, which counts for it too."""
+        twin = super().dup()
+        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
+        return twin
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
+        """Return a file object, as the base class does."""
+        if mode != "rb" or buffering not in {None, -1}:
+            return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
+        self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
+        return BufferedReader(Reader(self, "r"))
+
+
+class AdoptedSocket(Upgradable, socket.socket):
     """A plain socket that a hook has returned; it has no room for its record."""
 
     __slots__ = ()
@@ -77,6 +119,17 @@ def prepare(listener: Any) -> None:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
         listener.__class__ = _behind(type(listener), DatagramSocket)
+
+
+def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
+    """Return the TLS socket that is being made of one, which only the function that makes it knows yet."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way, and it is everywhere
+    while frame is not None:
+        if frame.f_code is _WRAPS and frame.f_locals["sock"] is sock:
+            wrapping: ssl.SSLSocket = frame.f_locals["self"]
+            return wrapping
+        frame = frame.f_back
+    return None
 
 
 def watch_end(request: Any) -> bool:

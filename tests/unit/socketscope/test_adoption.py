@@ -7,10 +7,17 @@ import weakref
 
 import pytest
 
-from socketscope.observe.adoption import AdoptedSocket, ListeningSocket, adopt, prepare, watch_end
+from socketscope.observe.adoption import (
+    AdoptedSocket,
+    ListeningSocket,
+    ObservedSocket,
+    adopt,
+    prepare,
+    watch_end,
+)
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Noting, ObservedSocket
+from socketscope.observe.sockets import Noting
 from socketscope.observe.tls import NotingTLS
 from socketscope.observe.totals import Capacity, StreamTotals
 
