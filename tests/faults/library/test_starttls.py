@@ -9,10 +9,12 @@ import pytest
 
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
+from tests.faults.server.process import read_all
 
 from .running import PATIENCE, connect, count, ended, logged, serving, wait_for
 
 SHORT = 0.4
+ALERT = b"\x15"
 GO_ON = b"220 go ahead\r\n"
 
 
@@ -28,6 +30,10 @@ def lines(server_context):
                     self.wfile.write(line.upper())
 
     return Lines
+
+
+def opened(server):
+    return list(service_of(server).totals.records)  # type: ignore[union-attr]
 
 
 class InPlace(ThreadingTCPServer):
@@ -79,15 +85,14 @@ def test_a_stop_finds_it_idle(lines, client_context):
         ended(server, "ok")
 
 
-def test_a_peer_that_does_not_begin_with_tls_then_is_forced_at_the_end_of_a_stop(server_context):
-    class Waits(socketserver.BaseRequestHandler):
+def test_a_peer_that_does_no_handshake_is_cut_at_the_end_of_a_stop(server_context):
+    class Wraps(socketserver.BaseRequestHandler):
         def handle(self):
-            with contextlib.suppress(ssl.SSLError, OSError):
-                server_context.wrap_socket(self.request, server_side=True)
+            server_context.wrap_socket(self.request, server_side=True)
 
-    with serving(Waits, drain_timeout=SHORT, drain_grace=PATIENCE) as server, connect(server):
-        wait_for(lambda: service_of(server).totals.records, "it is open")  # type: ignore[union-attr]
-        time.sleep(SHORT / 2)
+    with serving(Wraps, drain_timeout=SHORT, drain_grace=PATIENCE) as server, connect(server) as client:
+        wait_for(lambda: [each for each in opened(server) if isinstance(each.socket, ssl.SSLSocket)], "it")
         server.shutdown()
         server.server_close()
+        assert read_all(client)[:1] in {b"", ALERT}
         ended(server, "forced")
