@@ -25,15 +25,17 @@ class Datagram(Served):
     Attributes:
         patience: Seconds that a reply may wait for its peer to take it; None is for ever.
         failure: What it must be counted as, if that is known before its handler leaves.
+        began: When that was entered, or a hook before it, on the monotonic clock.
     """
 
-    __slots__ = ("failure", "patience")
+    __slots__ = ("began", "failure", "patience")
 
     def __init__(self, peer: Any, received: int, patience: float | None = None) -> None:
         super().__init__(peer)
         self.received = received
         self.patience = patience
         self.failure: str | None = None
+        self.began = 0.0
 
     @property
     def outcome(self) -> str:

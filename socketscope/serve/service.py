@@ -9,7 +9,9 @@ import socketserver
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic, sleep
@@ -19,7 +21,7 @@ from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served, current
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
-from socketscope.serve.hooks import Hooks, complain, guard
+from socketscope.serve.hooks import Hooks, complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
 from socketscope.serve.paths import Held
@@ -68,7 +70,6 @@ class Service(ABC):
         hooks: The server's, as they are called.
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
-        forced: How many were forced.
         is_run: Whether `run` looks after it.
         untold: What is counted as ended, and whose log line is about to be written.
     """
@@ -97,7 +98,7 @@ class Service(ABC):
         self.serving = threading.Event()
         self.draining = False
         self.drain_by = inf
-        self.forced = 0
+        self._forced: set[int] = set()
         self._ended = threading.Event()
         self._ended.set()
         self._stopping = False
@@ -107,6 +108,9 @@ class Service(ABC):
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = Hooks(threaded=self._make_threads is not None)
         self.untold: set[Served] = set()
+        self._dropped: deque[Served] = deque()
+        self._closing: set[Served | None] = set()  # whose handlers are in `close`
+        self._emptying = threading.RLock()
         self.threads = None if self._make_threads is None else self._make_threads()
 
     def abandon(self) -> None:
@@ -184,7 +188,8 @@ class Service(ABC):
         self.serving.set()
         if vars(server).get(_ASKED_TO_STOP):
             self.stop()
-        guard(server.service_actions)
+        self.settle()
+        self.hooks.act(server)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
@@ -214,17 +219,22 @@ class Service(ABC):
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         waits = getattr(server, "block_on_close", True)
         shared, closed = self._is_shared(), False
+        own = current.get()
+        if own in self.totals.records:
+            self._closing.add(own)
         try:
-            if self._has_served and not shared:
-                self._empty_queue(server)
-            self._has_served = False
+            with self._emptying:  # by one at a time: who waits there is another's the moment after
+                if self._has_served and not shared:
+                    self._empty_queue(server)
+                self._has_served = False
             if self.closes_first:
                 closed = True
                 close_listener()
             if waits:
-                self.forced += self.drain()
+                self._forced.update(served.number for served in self.drain())
                 self._wait_for_log()
         finally:
+            self._closing.discard(own)
             self.look()
             if not closed:
                 close_listener()
@@ -233,6 +243,35 @@ class Service(ABC):
             view_of(self.options.registry).retire(self)
             if self.threads is not None:
                 self.threads.close()
+
+    @property
+    def forced(self) -> int:
+        """How many were forced."""
+        return len(self._forced)
+
+    def others(self) -> list[Any]:
+        """Return what is being served, but for what waits with the one that asks for all others to end."""
+        self.settle()
+        waiting = self._closing if current.get() in self._closing else ()
+        with self.capacity.lock:
+            return [served for served in self.totals.records if served not in waiting]
+
+    def note_dropped(self, served: Served) -> None:
+        """Note that nobody has any more what a hook has handed on.
+
+        The interpreter may tell that anywhere, also where a lock is held.
+        """
+        if served in self.totals.records:
+            self._dropped.append(served)
+
+    def settle(self) -> bool:
+        """End what was dropped; return whether there was anything."""
+        settled = False
+        while self._dropped:
+            with suppress(IndexError):  # another thread was faster
+                self.end(self._dropped.popleft())
+                settled = True
+        return settled
 
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
@@ -301,8 +340,12 @@ class Service(ABC):
         """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
 
     @abstractmethod
-    def drain(self) -> int:
-        """Return when nothing is being served: how much had to be forced at `drain_by`."""
+    def drain(self) -> Sequence[Served]:
+        """Return when nothing else is being served: what had to be forced at `drain_by`."""
+
+    @abstractmethod
+    def end(self, served: Any) -> None:
+        """Count something as ended, and tell so, unless that was done before."""
 
     @abstractmethod
     def release_idle(self, since: float) -> None:

@@ -69,13 +69,15 @@ class StreamService(Service):
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             return None
         try:
-            request, client_address = server.get_request()
+            request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         record = Record(self.totals, client_address, monotonic(), limits)
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
+            if self.settle():
+                continue
             if limits.when_full == "refuse":
                 self._refuse(server, request)
                 return None
@@ -106,7 +108,7 @@ class StreamService(Service):
                 else:
                     server.process_request_thread(*handed)
                 if not record.closed:  # an override has served it by itself
-                    self._tell(record, self._close_record(record))
+                    self.end(record)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
@@ -136,18 +138,22 @@ class StreamService(Service):
         """Have the record end with a connection that a hook has handed on, whoever serves and closes it."""
         key = id(request)
 
-        def end(*_: Any) -> None:
+        def leave() -> None:
             self._elsewhere.pop(key, None)
-            self._tell(record, self._close_record(record))
+            self.end(record)
 
-        record.left = end
+        def drop(_: Any) -> None:
+            self._elsewhere.pop(key, None)  # before another request may be there
+            self.note_dropped(record)
+
+        record.left = leave
         if not watch_end(request):
             self._elsewhere[key] = record
         with suppress(TypeError):
-            record.socket = weakref.ref(request, end)
+            record.socket = weakref.ref(request, drop)
         with suppress(AttributeError, OSError, ValueError):
             if request.fileno() < 0:
-                end()
+                leave()
 
     # The handler
 
@@ -208,7 +214,7 @@ class StreamService(Service):
             raise
         finally:
             current.reset(token)
-            self._tell(record, self._close_record(record))
+            self.end(record)
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
@@ -219,7 +225,7 @@ class StreamService(Service):
             return None if record.closed else record
         if not client_address:
             return None
-        return next((each for each in self._records() if each.peer == client_address), None)
+        return next((each for each in self.others() if each.peer == client_address), None)
 
     # The end
 
@@ -250,38 +256,31 @@ class StreamService(Service):
         except (AttributeError, OSError):
             return None  # it is being closed
 
-    def drain(self) -> int:
-        """Return when no connection is open, or how many had to be forced at `drain_by`."""
+    def drain(self) -> list[Record]:
+        """Return when no other connection is open, or those that had to be forced at `drain_by`."""
         began = monotonic()
-        while self._records() and monotonic() < self.drain_by:
+        while self.others() and monotonic() < self.drain_by:
             self.release_idle(began)
             sleep(LOOK)
-        forced = self._records()
+        forced = self.others()
         for record in forced:
             record.fail("forced")
             hang_up(record, socket.SHUT_RDWR)
         give_up_at = monotonic() + FORCE_GRACE
-        while self._records() and monotonic() < give_up_at:
+        while self.others() and monotonic() < give_up_at:
             sleep(LOOK)
-        for record in self._records():
-            # Its handler does not look at its socket; it ends with the process.
-            self._tell(record, self._close_record(record))
+        for record in self.others():
+            self.end(record)  # its handler does not look at its socket; it ends with the process
         self._deadlines.rest()
         self._linger.join(max(FULL_LOOK, self.drain_by - monotonic()))
-        return len(forced)
+        return forced
 
     def release_idle(self, since: float) -> None:
         """Hang up on clients who ask for nothing, on a stop that began then."""
         now, grace = monotonic(), self.options.limits.drain_grace
-        for record in self._records():
+        for record in self.others():
             if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
                 hang_up(record, socket.SHUT_RD)
-
-    def _records(self) -> list[Record]:
-        """Return those of all connections, but for the one that this thread serves."""
-        own = current.get()
-        with self.capacity.lock:
-            return [record for record in self.totals.records if record is not own]
 
     def _refuse(self, server: Any, request: Any) -> None:
         self.totals.reject("capacity")
@@ -313,6 +312,10 @@ class StreamService(Service):
             record.fail("line_too_long", error)
         else:
             record.fail("handler_error", error)
+
+    def end(self, served: Any) -> None:
+        """Count a connection as ended, and tell so, unless that was done before."""
+        self._tell(served, self._close_record(served))
 
     def _end(self, server: Any, record: Record, request: Any) -> None:
         seconds = self._close_record(record)

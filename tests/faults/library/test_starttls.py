@@ -33,7 +33,7 @@ def lines(server_context):
 
 
 def opened(server):
-    return list(service_of(server).totals.records)  # type: ignore[union-attr]
+    return list(service_of(server).totals.records)
 
 
 class InPlace(ThreadingTCPServer):
