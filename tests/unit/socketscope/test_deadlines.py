@@ -193,6 +193,19 @@ def test_the_socket_may_be_known_weakly_gone_closed_or_none_of_sockets_class(clo
     assert all(record.late for record in totals.records)
 
 
+def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock, watched):
+    near, far, record, over = watched
+    fill(near, record)
+    over._look()
+    assert len(far.recv(1000)) == 1000
+    clock.now = 9.0
+    over._look()
+    assert over._progress[record][1] == 0.0  # so far it has taken nothing, as far as can be told
+    drain(far)
+    over._look()
+    assert over._progress[record][1] == 9.0
+
+
 def watchers():
     return [thread for thread in threading.enumerate() if thread.name == "deadlines"]
 
