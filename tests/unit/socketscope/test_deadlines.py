@@ -62,7 +62,7 @@ def fill(near, record):
 
 
 def in_flight(near):
-    """Return how many segments the peer's kernel has not acknowledged, of which there are none but with TCP."""
+    """Return how many segments the peer has not acknowledged; a Unix socket has none."""
     if near.family == socket.AF_UNIX:
         return 0
     info = near.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
