@@ -4,7 +4,6 @@ import os
 import socket
 import socketserver
 import ssl
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -12,14 +11,15 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.observe.adoption import adopt, watch_end
+from socketscope.observe.adoption import adopt
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve import queue
 from socketscope.serve.deadlines import Deadlines, hang_up
+from socketscope.serve.elsewhere import Elsewhere
 from socketscope.serve.hooks import complain
-from socketscope.serve.linger import Linger, unread
+from socketscope.serve.linger import Linger, say_end, unread
 from socketscope.serve.options import Options
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
@@ -51,7 +51,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
+        self._elsewhere = Elsewhere(self.note_dropped)
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
@@ -131,29 +131,8 @@ class StreamService(Service):
         if not self.hooks.processes:
             return request, client_address
         if (handed := self.hooks.process(server, request, client_address)) is None:
-            self._let_go(record, request)
+            self._elsewhere.let_go(record, request, self.end)
         return handed
-
-    def _let_go(self, record: Record, request: Any) -> None:
-        """Have the record end with a connection that a hook has handed on, whoever serves and closes it."""
-        key = id(request)
-
-        def leave() -> None:
-            self._elsewhere.pop(key, None)
-            self.end(record)
-
-        def drop(_: Any) -> None:
-            self._elsewhere.pop(key, None)  # before another request may be there
-            self.note_dropped(record)
-
-        record.left = leave
-        if not watch_end(request):
-            self._elsewhere[key] = record
-        with suppress(TypeError):
-            record.socket = weakref.ref(request, drop)
-        with suppress(AttributeError, OSError, ValueError):
-            if request.fileno() < 0:
-                leave()
 
     # The handler
 
@@ -220,8 +199,8 @@ class StreamService(Service):
         """Return the record of a request, in whatever thread and however it was wrapped."""
         record = current.get()
         if not isinstance(record, Record) or record.closed or record.totals is not self.totals:
-            record = getattr(request, "_socketscope", None) or self._elsewhere.get(id(request))
-        if isinstance(record, Record):
+            record = self._elsewhere.find(request)
+        if record is not None:
             return None if record.closed else record
         if not client_address:
             return None
@@ -232,7 +211,7 @@ class StreamService(Service):
     def shut_down(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
         if isinstance(request, ssl.SSLSocket):
-            _say_end(request)
+            say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
         except OSError:
@@ -244,8 +223,7 @@ class StreamService(Service):
 
     def close_for_good(self, request: Any) -> None:
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
-        if self._elsewhere and (record := self._elsewhere.get(id(request))) is not None and record.left:
-            record.left()
+        self._elsewhere.note_closed(request)
         if isinstance(request, socket.socket) and request.fileno() >= 0:
             os.close(request.detach())
 
@@ -356,10 +334,3 @@ class StreamService(Service):
         """Count and log a failed accept."""
         self.totals.accept_error(kind)
         super().note_accept_error(kind)
-
-
-def _say_end(request: ssl.SSLSocket) -> None:
-    """Tell a peer that this is the end, so that it cannot take it for a cut; its answer is not waited for."""
-    with suppress(OSError, ValueError):
-        request.settimeout(0)
-        request.unwrap()
