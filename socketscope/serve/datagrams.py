@@ -27,6 +27,7 @@ class DatagramService(Service):
         """Make what is of this process alone."""
         super().begin()
         self.totals = DatagramTotals(self.capacity)
+        self._patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
@@ -35,7 +36,7 @@ class DatagramService(Service):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
+        datagram = Datagram(client_address, len(request[0]), self._patience)
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
@@ -107,7 +108,8 @@ class DatagramService(Service):
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
             self._note_failure(server, current.get(), request, client_address, error)
         finally:
-            guard(server.shutdown_request, request)
+            if self.hooks.closes:  # else there is nothing to do
+                guard(server.shutdown_request, request)
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002
         """Run the handler, be it of a datagram that a hook has handed on."""
@@ -168,7 +170,8 @@ class DatagramService(Service):
         seconds = monotonic() - served.began
         served.fault = None  # its traceback would keep the frames alive, and they the datagram
         served.socket = None
-        self.untold.add(served)
+        if self.log is not None:
+            self.untold.add(served)
         if self.totals.close(served, seconds):
             self._tell(served, seconds)
         else:

@@ -10,7 +10,11 @@ from socketscope.observe.record import Record
 
 
 class Elsewhere:
-    """Which record is of which request, and when it ends."""
+    """Which record is of which request, and when it ends.
+
+    Attributes:
+        records: Those whose request tells nobody of its end, by its `id`.
+    """
 
     def __init__(self, note_dropped: Callable[[Record], None]) -> None:
         """Begin.
@@ -20,23 +24,23 @@ class Elsewhere:
                 any more.
         """
         self._note_dropped = note_dropped
-        self._records: dict[int, Record] = {}  # of requests that tell nobody of their end
+        self.records: dict[int, Record] = {}
 
     def let_go(self, record: Record, request: Any, end: Callable[[Record], None]) -> None:
         """Have a record end with its request."""
         key = id(request)
 
         def leave() -> None:
-            self._records.pop(key, None)
+            self.records.pop(key, None)
             end(record)
 
         def drop(_: Any) -> None:
-            self._records.pop(key, None)  # before another request may be there
+            self.records.pop(key, None)  # before another request may be there
             self._note_dropped(record)
 
         record.left = leave
         if not watch_end(request):
-            self._records[key] = record
+            self.records[key] = record
         with suppress(TypeError):
             record.socket = weakref.ref(request, drop)
         with suppress(AttributeError, OSError, ValueError):
@@ -45,10 +49,10 @@ class Elsewhere:
 
     def find(self, request: Any) -> Record | None:
         """Return the record of a request, if that knows it or was let go here."""
-        record = getattr(request, "_socketscope", None) or self._records.get(id(request))
+        record = getattr(request, "_socketscope", None) or self.records.get(id(request))
         return record if isinstance(record, Record) else None
 
     def note_closed(self, request: Any) -> None:
         """Note that a request was closed."""
-        if self._records and (record := self._records.get(id(request))) is not None and record.left:
+        if (record := self.records.get(id(request))) is not None and record.left:
             record.left()

@@ -24,6 +24,7 @@ class Hooks:
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
+        closes: Whether `shutdown_request` or `close_request` is.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -33,7 +34,7 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = self.acts = False
+        self.verifies = self.processes = self.gets = self.acts = self.closes = False
         self._threaded = threaded
         self._handing = threading.local()
 
@@ -47,6 +48,11 @@ class Hooks:
         self.gets = "get_request" in own or kind.get_request.__module__ not in _OWN_MODULES
         self.acts = "service_actions" in own or (
             kind.service_actions is not socketserver.BaseServer.service_actions
+        )
+
+        self.closes = any(
+            name in own or getattr(kind, name).__module__ not in _OWN_MODULES
+            for name in ("shutdown_request", "close_request")
         )
 
     def get(self, server: Any) -> tuple[Any, Any]:

@@ -223,7 +223,8 @@ class StreamService(Service):
 
     def close_for_good(self, request: Any) -> None:
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
-        self._elsewhere.note_closed(request)
+        if self._elsewhere.records:
+            self._elsewhere.note_closed(request)
         if isinstance(request, socket.socket) and request.fileno() >= 0:
             os.close(request.detach())
 
