@@ -116,7 +116,7 @@ def _took(size: int) -> None:
 def _send(
     sock: Any, to: Any, send: Callable[..., int], before: tuple[Any, ...], flags: int, *after: Any
 ) -> int:
-    """Send for the datagram being served, if there is one; `send` has its flags amid what it is called with."""
+    """Send for the datagram being served, if there is one; the flags stand amid what `send` is given."""
     datagram = current.get()
     if not isinstance(datagram, Datagram):
         return send(*before, flags, *after)
