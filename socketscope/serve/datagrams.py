@@ -27,7 +27,6 @@ class DatagramService(Service):
         """Make what is of this process alone."""
         super().begin()
         self.totals = DatagramTotals(self.capacity)
-        self._patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
@@ -36,7 +35,8 @@ class DatagramService(Service):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        datagram = Datagram(client_address, len(request[0]), self._patience)
+        patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
+        datagram = Datagram(client_address, len(request[0]), patience)
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
