@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import zipfile
 
 import pytest
 
@@ -69,6 +70,21 @@ def test_a_command_is_found_on_the_path(tmp_path):
     assert ended(*RUN, "greet", "-m", "you", **where) == (4, f"{script} -m you\n", "")
 
 
+def test_a_file_that_is_no_python_is_executed_as_it_is(tmp_path):
+    script = tmp_path / "start.sh"
+    script.write_text('#!/bin/sh\necho "$0 $*"; exit 4\n')
+    script.chmod(0o755)
+    assert ended(*RUN, script, "-m", "you") == (4, f"{script} -m you\n", "")
+    assert ended(*RUN, sys.executable, "-c", "print(1)") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("first", ["", "#!/nowhere/bin/python3\n"])
+def test_a_file_for_python_has_the_interpreter_of_the_command(program, first):
+    path = program(f"{first}import sys; print(sys.executable)")
+    path.chmod(0o755)
+    assert ended(*RUN, path) == (0, f"{sys.executable}\n", "")
+
+
 def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
     command = "seq 1000000 | head -1"
     assert ended(*RUN, "sh", "-c", command) == ended("sh", "-c", command) == (0, "1\n", "")
@@ -117,6 +133,20 @@ def test_an_address_that_was_asked_for_and_is_taken_keeps_the_program_from_start
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         told = f"socketscope: cannot serve metrics on {address}: Address already in use\n"
         assert ended(*RUN, "--metrics", address, path) == (1, "", told)
+
+
+def test_a_module_out_of_an_archive_is_loaded_as_ever(program, tmp_path):
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("socketserver.py", "")
+        archive.writestr("other.py", "found = 1")
+    path = program(
+        "import importlib.util, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "importlib.util.find_spec('socketserver')\n"
+        "import other\n"
+        "print(other.found)\n"
+    )
+    assert ended(*RUN, path, tmp_path / "some.zip") == (0, "1\n", "")
 
 
 @pytest.mark.parametrize(

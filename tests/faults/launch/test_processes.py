@@ -118,6 +118,24 @@ sys.exit(child.exitcode)
         wait_for(lambda: sum('"connection"' in line for line in running.errors.lines()) == 3, "three lines")
 
 
+def test_a_forked_process_does_at_its_exit_nothing_for_the_log_of_its_parent(program):
+    text = """
+server = make()
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.readline()
+if not os.fork():
+    writer = sys.modules["socketscope.views.writer"].LineWriter
+    writer.close = lambda _: print("closed", flush=True)
+    sys.exit()
+os.wait()
+"""
+    with launched("--log", "json", program(text)) as running:
+        asked(running.port(), 1)
+        running.tell()
+        assert running.wait() == 0
+        assert len(running.output.lines()) == 1
+
+
 @pytest.mark.parametrize(
     "way",
     ["subprocess.run([sys.executable, *sys.argv])", "os.execv(sys.executable, [sys.executable, *sys.argv])"],

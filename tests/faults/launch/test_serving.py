@@ -212,6 +212,21 @@ def test_a_program_with_metrics_of_the_same_names_is_left_alone_with_one_line(pr
         assert "have no room in the registry" in line
 
 
+def test_what_gevent_serves_is_left_alone_with_one_line(program):
+    text = (
+        """
+import types
+sys.modules["gevent.monkey"] = types.SimpleNamespace(is_module_patched=lambda name: name == "threading")
+"""
+        + THREADING
+    )
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        (line,) = wait_for(running.errors.lines, "a line")
+        assert line.startswith("socketscope: gevent has replaced threading: ")
+        assert line.endswith("; it is not observed\n")
+
+
 def test_what_the_library_runs_is_its_own(program):
     text = """
 import socketscope
