@@ -1,6 +1,7 @@
 """What is the program's stays the program's: words, pipes, tracebacks, signals, exit status."""
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -47,6 +48,20 @@ def test_of_ours_it_sees_variables_and_a_finder_alone(program):
     for ours in ("'PYTHONPATH', ", "'SOCKETSCOPE_LAUNCHED', ", "'SOCKETSCOPE_LOG', "):
         seen = seen.replace(ours, "")
     assert seen.partition("[<sitecustomize")[0] == alone.partition("[<")[0]
+
+
+def test_launched_twice_it_sees_what_it_sees_launched_once(program):
+    path = program("import os, sys; print(os.environ['PYTHONPATH'], sys.path, sys.meta_path[1:])")
+    assert ended(*RUN, *RUN, path) == ended(*RUN, path)
+
+
+def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
+    path = program("import os; print(os.environ['SOCKETSCOPE_MAX_CONNECTIONS'])")
+    scarce = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))}
+    told = "socketscope: --max-connections is 68 and not 1000: file descriptors are limited (ulimit -n)\n"
+    assert ended(*RUN, path, **scarce) == (0, "68\n", told)
+    assert ended(*RUN, "--max-connections", "68", path, **scarce) == (0, "68\n", "")
+    assert ended(*RUN, "--max-connections", "69", path, **scarce)[0] == 2
 
 
 def test_a_module_has_its_words(program, tmp_path):
