@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from socketserver import BaseServer
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -169,7 +169,7 @@ def _serving(
     until = monotonic() + _START
     for service, thread in zip(services, threads, strict=True):
         while thread.is_alive() and not service.serving.wait(_LOOK):
-            if stop.asked or monotonic() >= until:
+            if monotonic() >= until:
                 break
     if not failures:
         yield threads
@@ -195,16 +195,25 @@ def _drain(
     while not stop.insists and (left := began + delay - monotonic()) > 0:
         stop.wait(left)
     told = [thread for service, thread in zip(services, threads, strict=True) if service.serving.is_set()]
-    for server, service in zip(servers, services, strict=True):
+    for service in services:
         service.stop()
-        if not isinstance(server, Observed) or type(server).shutdown is not Observed.shutdown:
-            # Of the program's own; it may wait for as long as the server serves.
-            threading.Thread(target=server.shutdown, daemon=True).start()
-    forced = _wait_for(threads, told, services, stop)
+    # One of the program's own may wait for as long as the server serves.
+    own = [
+        threading.Thread(target=server.shutdown, daemon=True)
+        for server, thread in zip(servers, threads, strict=True)
+        if thread.is_alive() and _ends_in_its_own_way(server)
+    ]
+    for thread in own:
+        thread.start()
+    forced = _wait_for([*threads, *own], told, services, stop)
     forced += sum(service.forced for service in services)
     if output is not None:
         output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
     return forced
+
+
+def _ends_in_its_own_way(server: Any) -> bool:
+    return type(server).shutdown is not Observed.shutdown
 
 
 def _wait_for(
@@ -213,7 +222,7 @@ def _wait_for(
     services: Sequence[Service],
     stop: Stop,
 ) -> int:
-    """Wait until all threads have ended; return how many have not, which are in loops of the program's."""
+    """Wait until all threads have ended; return how many have not, which are in methods of the program's."""
     until = monotonic() + max(service.options.limits.drain_timeout for service in services)
     while alive := [thread for thread in threads if thread.is_alive()]:
         if stop.insists:

@@ -71,6 +71,17 @@ def test_a_module_has_its_words(program, tmp_path):
     assert ended(*RUN, *words, **where) == ended(sys.executable, *words, **where)
 
 
+def test_what_comes_after_two_dashes_is_the_program(program):
+    path = program("import sys; print(sys.argv)")
+    words = (path, "--", "--log", "x")
+    assert ended(*RUN, "--", *words) == ended(*RUN, *words) == ended(sys.executable, *words)
+
+
+def test_a_folder_with_a_main_program_is_for_python(program):
+    path = program("import sys; print(sys.argv, sys.path[0])", "__main__.py").parent
+    assert ended(*RUN, path, "x") == ended(sys.executable, path, "x") != (127, "", "")
+
+
 def test_an_empty_part_of_the_path_stays_the_current_folder(program, tmp_path):
     path = program("import sys; print(sys.path)")
     where = {"env": os.environ | {"PYTHONPATH": f":{tmp_path}"}}
