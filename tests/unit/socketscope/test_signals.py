@@ -57,3 +57,12 @@ def test_signals_are_handled_afterwards_as_they_were_before():
     with stop_signals():
         assert handlers[0] not in map(signal.getsignal, STOP_SIGNALS)
     assert [signal.signal(*each) for each in zip(STOP_SIGNALS, before, strict=True)] == handlers
+
+
+def test_more_signals_than_anybody_waits_for_are_taken_without_a_word(capfd):
+    with stop_signals() as stop:
+        for _ in range(10_000):
+            stop.wake()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+    assert capfd.readouterr().err == ""
