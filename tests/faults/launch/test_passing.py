@@ -1,5 +1,6 @@
 """What is the program's stays the program's: words, pipes, tracebacks, signals, exit status."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -122,6 +123,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
         (("nowhere-to-be-found",), 127, "there is no file and no command nowhere-to-be-found"),
         ((), 2, "the following arguments are required: PROGRAM"),
         (("--colour", "x"), 2, "unrecognized arguments: --colour"),
+        (("--idle", "1s", "x"), 2, "unrecognized arguments: --idle"),
         (("--metrics", "9464", "x"), 2, "--metrics: '9464' is not HOST:PORT"),
         (("--metrics", "192.0.2.1:9464", "x"), 1, "cannot serve metrics on 192.0.2.1:9464: Cannot assign"),
         (("--log", "xml", "x"), 2, "--log: 'xml' is not one of none, json, console"),
@@ -151,6 +153,13 @@ def test_a_wrong_variable_is_told_as_a_wrong_option(program):
     where = {"env": os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": "x"}}
     status, _, errors = ended(*RUN, program("pass"), **where)
     assert (status, errors.partition(" is not")[0]) == (2, "socketscope: --idle-timeout: 'x'")
+
+
+def test_the_default_address_may_be_taken(program):
+    with contextlib.ExitStack() as opened:
+        with contextlib.suppress(OSError):  # it is taken already
+            opened.enter_context(socket.create_server(("127.0.0.1", 9464)))
+        assert ended(*RUN, program("print('started')")) == (0, "started\n", "")
 
 
 def test_an_address_that_was_asked_for_and_is_taken_keeps_the_program_from_starting(program):
