@@ -84,7 +84,8 @@ class Closing:
     def server_close(self) -> None:
         """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
         service: Service = self._socketscope  # type: ignore[attr-defined]  # of the class beside it
-        service.close(self, super().server_close)  # type: ignore[misc]
+        with service.closing:
+            service.close(self, super().server_close)  # type: ignore[misc]
 
 
 class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):

@@ -71,6 +71,7 @@ class Service(ABC):
         forced: How many were forced.
         is_run: Whether `run` looks after it.
         untold: What is counted as ended, and whose log line is about to be written.
+        closing: Held by who closes: a second one finds it done.
     """
 
     totals: Totals
@@ -107,6 +108,7 @@ class Service(ABC):
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = Hooks(threaded=self._make_threads is not None)
         self.untold: set[Served] = set()
+        self.closing = threading.RLock()
         self.threads = None if self._make_threads is None else self._make_threads()
 
     def abandon(self) -> None:

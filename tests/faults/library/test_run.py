@@ -158,7 +158,42 @@ assert socketscope.run(server, metrics=None, log=None) == 0
 assert seen == [-signal.SIGTERM], seen
 """
 
+ENDS = """
+import time
+
+def end():
+    ask(servers[0])
+    time.sleep(0.5)  # by then run waits for signals
+    servers[0].shutdown()
+    ended.append(time.monotonic())
+
+ended = []
+servers = [socketscope.ThreadingTCPServer(("127.0.0.1", 0), Echo) for _ in range(2)]
+threading.Thread(target=end).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+assert time.monotonic() - ended[0] < 5
+"""
+
+FAILS = """
+class Own(socketscope.ThreadingTCPServer):
+    def serve_forever(self, poll_interval=0.5):
+        ask(servers[0])
+        raise OSError("of its own")
+
+servers = [kind(("127.0.0.1", 0), Echo) for kind in (socketscope.ThreadingTCPServer, Own)]
+try:
+    socketscope.run(*servers, metrics=None, log=None)
+except OSError as error:
+    assert str(error) == "of its own"
+else:
+    raise AssertionError("nothing was raised")
+assert all(server.fileno() == -1 for server in servers)
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+
 PROGRAMS = {
+    "one that ends is the end of all": ENDS,
+    "one that fails": FAILS,
     "twice": TWICE,
     "plain and observed": PLAIN,
     "limits": LIMITS,
