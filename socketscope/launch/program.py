@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EADDRINUSE
 from socketserver import BaseServer
 from typing import Any
 from weakref import WeakSet
@@ -113,9 +112,7 @@ class _Process:
         try:
             try:
                 self._endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
-            except OSError as error:
-                if error.errno != EADDRINUSE:
-                    raise
+            except OSError:  # another process has it, of this program or not
                 self._endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
         except (OSError, RuntimeError) as error:
             _say(f"there are no metrics of process {os.getpid()}: {error}")

@@ -84,8 +84,12 @@ for given, expected in ((None, [5, 9, 2]), (socketscope.Limits(max_connections=4
 ONE_REGISTRY = """
 class Named(socketscope.ThreadingTCPServer, registry=REGISTRY): pass
 
+def stop():
+    ask(servers[0])
+    os.kill(os.getpid(), signal.SIGTERM)
+
 servers = [kind(("127.0.0.1", 0), Echo) for kind in (Named, socketscope.ThreadingTCPServer)]
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+threading.Thread(target=stop).start()
 assert socketscope.run(*servers, metrics=None, log=None) == 0
 """
 
@@ -174,6 +178,23 @@ assert socketscope.run(*servers, metrics=None, log=None) == 0
 assert time.monotonic() - ended[0] < 5
 """
 
+ENDPOINT = """
+import urllib.request
+
+def look(server):
+    ask(server)
+    with urllib.request.urlopen(f"http://{address}/readyz", timeout=10) as answer:
+        assert answer.read() == b"ready\\n"
+    os.kill(os.getpid(), signal.SIGTERM)
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+for _ in range(2):
+    server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=look, args=(server,)).start()
+    assert socketscope.run(server, metrics=address, log=None) == 0
+"""
+
 FAILS = """
 class Own(socketscope.ThreadingTCPServer):
     def serve_forever(self, poll_interval=0.5):
@@ -194,6 +215,7 @@ assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 PROGRAMS = {
     "one that ends is the end of all": ENDS,
     "one that fails": FAILS,
+    "an endpoint at one place, twice": ENDPOINT,
     "twice": TWICE,
     "plain and observed": PLAIN,
     "limits": LIMITS,
