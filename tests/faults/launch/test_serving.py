@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -148,6 +149,26 @@ server.server_close()
         == alone
         == (0, "", "")
     )
+
+
+def test_a_process_whose_servers_have_closed_is_not_ready(program):
+    text = """
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+threading.Thread(target=server.serve_forever).start()
+sys.stdin.readline()
+server.shutdown()
+server.server_close()
+print("closed", 1, flush=True)
+sys.stdin.readline()
+"""
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        running.tell()
+        running.port(1)
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(running.endpoints()[0].replace("metrics", "readyz"), timeout=PATIENCE)
+        running.tell()
+        assert running.wait() == 0
 
 
 def test_limits_hold_over_all_of_a_process_servers(program):

@@ -66,3 +66,12 @@ def test_more_signals_than_anybody_waits_for_are_taken_without_a_word(capfd):
         signal.raise_signal(signal.SIGTERM)
         assert stop.asked
     assert capfd.readouterr().err == ""
+
+
+def test_who_was_woken_once_waits_again():
+    with stop_signals() as stop:
+        stop.wake()
+        stop.wait(PATIENCE)
+        began = monotonic()
+        stop.wait(0.02)
+        assert monotonic() - began >= 0.02
