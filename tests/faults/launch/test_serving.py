@@ -171,6 +171,19 @@ sys.stdin.readline()
         assert running.wait() == 0
 
 
+@pytest.mark.parametrize("closing", ["sys.stderr = None", "sys.stderr.close()", "os.close(2)"])
+def test_a_program_without_standard_error_serves_as_without(program, closing):
+    text = f"""
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+{closing}
+for _ in range(2):
+    server.handle_request()
+"""
+    with launched("--log", "json", program(text)) as running:
+        assert ask(running.port()) == ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+
+
 def test_limits_hold_over_all_of_a_process_servers(program):
     text = """
 for _ in range(2):
