@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, wait_for
+from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, total, wait_for
 
 WITH_LIBRARY = os.environ | {"PYTHONPATH": str(ROOT)}
 
@@ -179,7 +179,15 @@ server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
 for _ in range(2):
     server.handle_request()
 """
-    with launched("--log", "json", program(text)) as running:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with launched("--log", "json", program(text), metrics=address) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert total(f"http://{address}/metrics", "connections_accepted_total") == 1
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+    # Where there would be something to say.
+    with launched(program(text)) as running:
         assert ask(running.port()) == ask(running.port()) == b"hello\n"
         assert running.wait() == 0
 
