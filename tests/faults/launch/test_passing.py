@@ -123,6 +123,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
         (("nowhere-to-be-found",), 127, "there is no file and no command nowhere-to-be-found"),
         ((), 2, "the following arguments are required: PROGRAM"),
         (("--colour", "x"), 2, "unrecognized arguments: --colour"),
+        (("--drain-delay", "1s", "x"), 2, "unrecognized arguments: --drain-delay"),
         (("--idle", "1s", "x"), 2, "unrecognized arguments: --idle"),
         (("--metrics", "9464", "x"), 2, "--metrics: '9464' is not HOST:PORT"),
         (("--metrics", "192.0.2.1:9464", "x"), 1, "cannot serve metrics on 192.0.2.1:9464: Cannot assign"),

@@ -298,6 +298,19 @@ if len(sys.argv) == 1:
         assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
 
 
+def test_the_path_is_as_before_when_something_has_served(program):
+    text = """
+before = list(sys.path)
+server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
+server.handle_request()
+print(sys.path == before, "socketscope" in sys.modules, 1)
+"""
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+        assert running.output.lines()[1] == "True True 1\n"
+
+
 def test_the_log_is_complete_when_the_program_ends(program):
     text = """
 server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
