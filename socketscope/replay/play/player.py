@@ -2,21 +2,23 @@
 
 import socket
 import ssl
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.failures import Failure, around_difference
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.conversation import LONGEST_LINE, Conversation, Ended
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
-from socketscope.replay.script.text import decode
+from socketscope.replay.script.text import decode, escape, excerpt, quoted
 
-_SHOWN = 200
-"""Characters of a wrong reply that are shown."""
+_SAID = 6
+"""Lines before a failure that are shown with it."""
 
 _SEND_TIMEOUT = 30.0
 """Seconds that a server may take to accept what is sent."""
@@ -27,14 +29,16 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
     Attributes:
         outcome: How it ended.
+        is_text: Whether both are texts and no words, as in `Failure`.
     """
 
-    def __init__(self, outcome: str, expected: str, got: str, line: int) -> None:
+    def __init__(self, outcome: str, expected: str, got: str, line: int, *, is_text: bool = False) -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.expected = expected
         self.got = got
         self.line = line
+        self.is_text = is_text
 
 
 @dataclass(slots=True)
@@ -68,6 +72,7 @@ class Player:
         self._lateness = 0.0
         self._greeting: list[bytes] = []
         self._has_sent = False
+        self._said: deque[tuple[str, bytes]] = deque(maxlen=_SAID)
 
     def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:
         """Play a program once, to its end or to a failure.
@@ -80,6 +85,7 @@ class Player:
         """
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         self._lateness = lateness
+        self._said.clear()
         action: Action | None = None
         actions = iter(program.actions)
         # What a connection that is kept said when it opened, it does not say again.
@@ -185,6 +191,7 @@ class Player:
         conversation = self._conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
         self._has_sent = True
+        self._said.append((">", data if action.filler else data.removesuffix(action.ending)))
         try:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)
@@ -214,7 +221,8 @@ class Player:
                     self._greeting.append(reply)
                 found = action.matches(reply, context, self._random)
                 if found is None and not action.kind.startswith("until"):
-                    raise self._wrong("mismatch", action, context, decode(reply))
+                    raise self._differs(action, context, reply)
+                self._said.append(("<", reply))
             context.update(found)
         except Ended as ended:
             self._end(ended, action, context, conversation)
@@ -222,7 +230,10 @@ class Player:
             told = f"{LONGEST_LINE} bytes and no line's end"
             raise self._wrong("mismatch", action, context, told) from error
         except TimeoutError as error:
-            raise self._wrong("timeout", action, context, f"nothing in {action.timeout:g} s") from error
+            limit = f"{action.timeout:g} s"
+            partial = conversation.unread(look=False)
+            told = f"{quoted(partial)} and no end of line in {limit}" if partial else f"nothing in {limit}"
+            raise self._wrong("timeout", action, context, told) from error
         except OSError as error:
             # Of a datagram, the refusal comes when it was sent.
             outcome = "refused" if isinstance(error, ConnectionRefusedError) else "reset"
@@ -238,7 +249,8 @@ class Player:
             found = action.matches(ended.partial, context, self._random)
         if found is None:
             outcome = "closed" if conversation.first_byte_at is None else "short_reply"
-            raise self._wrong(outcome, action, context, decode(ended.partial) or "the end") from ended
+            told = f"{quoted(ended.partial)} and the end" if ended.partial else "the end"
+            raise self._wrong(outcome, action, context, told) from ended
         context.update(found)
 
     def _read_end(
@@ -246,7 +258,7 @@ class Player:
     ) -> Task:
         """Read that the server closes, which ends the exchange, and the connection on this side too."""
         if rest := (yield from conversation.read_end(action.timeout)):
-            raise self._wrong("unexpected_data", action, context, decode(rest))
+            raise self._wrong("unexpected_data", action, context, quoted(rest))
         exchange.ended = self._now()
         self._settle()
         self.disconnect()
@@ -258,7 +270,9 @@ class Player:
             if not greeting:
                 self._begin(action)
                 raise self._wrong("mismatch", action, context, "another greeting, when the connection opened")
-            found = action.matches(greeting.pop(0), context, self._random)
+            said = greeting.pop(0)
+            self._said.append(("<", said))
+            found = action.matches(said, context, self._random)
         context.update(found)
 
     def _expect_silence(self, action: Sending) -> None:
@@ -266,10 +280,17 @@ class Player:
         conversation = self._conversation
         if conversation is not None and (extra := conversation.unread(look=not conversation.just_received)):
             self._begin(action)
-            raise Failed("unexpected_data", "nothing before this", decode(extra)[:_SHOWN], action.line)
+            raise Failed("unexpected_data", "nothing before this", quoted(extra), action.line)
 
     def _wrong(self, outcome: str, action: Expectation, context: dict[str, str], got: str) -> Failed:
-        return Failed(outcome, action.shown(context, self._random), got[:_SHOWN], action.line)
+        return Failed(outcome, action.shown(context, self._random), got, action.line)
+
+    def _differs(self, action: Expectation, context: dict[str, str], reply: bytes) -> Failed:
+        """Return that a line is another one than the one that was expected."""
+        if not action.is_literal:
+            return self._wrong("mismatch", action, context, quoted(reply))
+        expected, got = around_difference(action.template.fill(context, self._random), reply)
+        return Failed("mismatch", escape(expected), escape(got), action.line, is_text=True)
 
     def _settle(self) -> None:
         """Enter the exchange under way, if there is one, as ok, unless the server has said too much."""
@@ -279,25 +300,30 @@ class Player:
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         look = self._connect_for != "user" or conversation is None or not conversation.just_received
         if conversation is not None and (extra := conversation.unread(look=look)):
-            raise Failed("unexpected_data", "nothing more", decode(extra)[:_SHOWN], exchange.line)
+            raise Failed("unexpected_data", "nothing more", quoted(extra), exchange.line)
         self._enter(exchange, "ok", exchange.ended, None)
 
     def _fail(self, program: Program, failed: Failed) -> None:
         if (exchange := self._exchange) is not None:
-            failure = Failure(program.file, failed.line, failed.expected, failed.got)
+            failure = Failure(
+                program.file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
+                tuple(f"{who} {excerpt(data)}" for who, data in self._said),
+            )  # fmt: skip
             self._enter(exchange, failed.outcome, self._now(), failure)
 
     def _interrupt(self, program: Program, action: Action | None, following: Iterator[Action]) -> None:
         """Enter the exchange that the end of the run has met: in flight, unless all of its reply was read."""
         if self._exchange is not None:
             upcoming = (a for a in following if isinstance(a, Sending | Expectation))
-            if isinstance(action, Pause | Hold) and not isinstance(next(upcoming, None), Expectation):
+            pauses = isinstance(action, Pause | Hold)
+            if pauses and not isinstance(next(upcoming, None), Expectation):
                 try:
                     self._settle()
                 except Failed as failed:
                     self._fail(program, failed)
             else:
-                self._ledger.interrupted()
+                waited = None if pauses else self._now() - self._exchange.began
+                self._ledger.interrupted(self._exchange.step, waited, self._lateness)
         self.disconnect()
 
     def _enter(self, exchange: _Exchange, outcome: str, ended: float, failure: Failure | None) -> None:

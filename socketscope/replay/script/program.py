@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from random import Random
 
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
-from socketscope.replay.script.text import Context, Template, decode, literal
+from socketscope.replay.script.text import Context, Template, decode, literal, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Expectation:
 
     def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
         """Return the variables that a reply line gives, or None where it is not what is expected."""
-        if self.kind in {"line", "until"}:
+        if self.is_literal:
             return {} if reply == self.template.fill(context, random) else None
         if self.kind == "any":
             return {}
@@ -52,16 +53,21 @@ class Expectation:
             return None
         return None if match is None else match.groupdict(default="")
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether a line must be this text, to the byte."""
+        return self.kind in {"line", "until"}
+
     def shown(self, context: Context, random: Random) -> str:
-        """Return what was expected, for a person."""
+        """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
         match self.kind:
             case "any":
                 return "a line"
             case "close":
                 return "the end of the connection"
             case "match" | "until match":
-                return f"a match of {decode(self.template.fill(context, random, re.escape))}"
-        return decode(self.template.fill(context, random))
+                return f"a match of {self.template.shown(escapes=False)}"
+        return quoted(self.template.fill(context, random))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,16 @@ class Program:
     steps: tuple[str, ...]
     environment: Mapping[str, str]
 
+    def with_steps_of(self, name: str) -> "Program":
+        """Return the same, its steps told apart from others' by a name before them."""
+        actions = tuple(
+            replace(action, step=f"{name}/{action.step}")
+            if isinstance(action, Sending | Expectation)
+            else action
+            for action in self.actions
+        )
+        return replace(self, actions=actions, steps=tuple(f"{name}/{step}" for step in self.steps))
+
     @property
     def is_greeted(self) -> bool:
         """Whether something is expected of a connection on which nothing was sent yet."""
@@ -126,6 +142,17 @@ class Program:
     def needs_connection(self) -> bool:
         """Whether it ends connections, or one direction of them, which datagrams have not."""
         return self.half_closes or any(map(ends_connection, self.actions))
+
+
+def told_apart(programs: list[Program]) -> list[Program]:
+    """Return programs whose steps are ``file/step`` where there are several files."""
+    if len(files := {program.file for program in programs}) == 1:
+        return programs
+    names = [Path(file).name for file in files]
+    return [
+        program.with_steps_of(name if names.count(name := Path(program.file).name) == 1 else program.file)
+        for program in programs
+    ]
 
 
 def ends_connection(action: Action) -> bool:

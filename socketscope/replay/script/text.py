@@ -14,6 +14,8 @@ _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _BRACED = re.compile(r"\$\$\{|(\$\{[^}]*\})")
 _INTEGER = re.compile(r"-?[0-9]+")
 _LONGEST_HEX = 4096
+_SHOWN = 1000
+"""Bytes of a text that are shown."""
 
 Context = Mapping[str, str]
 """Variables of a pass, by name."""
@@ -106,6 +108,16 @@ def escape(data: bytes) -> str:
         or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
         for character in decode(data)
     ).replace("${", "$${")
+
+
+def excerpt(data: bytes) -> str:
+    """Return bytes as a script would write them; of many the first ones."""
+    return escape(data[:_SHOWN]) + ("…" if len(data) > _SHOWN else "")
+
+
+def quoted(data: bytes) -> str:
+    """Return the same in quotes, to stand among words."""
+    return f"'{excerpt(data)}'"
 
 
 def regex_groups(text: str) -> tuple[str, ...]:
