@@ -14,15 +14,15 @@ from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
-from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
 from socketscope.replay.measure.summary import Summary, summarize
-from socketscope.replay.measure.thresholds import Threshold, parse_threshold
+from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.play.targets import DATAGRAMS, Target
 from socketscope.replay.script.compiler import load
-from socketscope.replay.script.program import Program
+from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
@@ -33,6 +33,9 @@ from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+
+SEEDS = 1 << 53
+"""How many there are of those that nobody gave: so many whole numbers every reader of JSON tells apart."""
 
 SPARE_FILES = 64
 """Files that are open beside the users' connections."""
@@ -68,6 +71,12 @@ SPARE_FILES = 64
     help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
     "scales the rate, or without one the users.",
 )
+@click.option(
+    "--grace",
+    type=DURATION,
+    default="5s",
+    help="Time that passes have to end in, which are under way when the duration is over.",
+)
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
 @click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
@@ -86,9 +95,9 @@ SPARE_FILES = 64
     "thresholds",
     type=Parsed("condition", parse_threshold),
     multiple=True,
-    default=["errors > 0"],
     envvar="CLIENT_REPLAY_FAIL_ON",
-    help="What makes the run fail, like 'p99 > 20ms' or 'errors > 0.1%'. Repeats.",
+    help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
+    "'dropped > 1%'. Repeats; beside 'errors > 0', which only another condition on all errors replaces.",
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
@@ -108,6 +117,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     rate: float | None,
     pacing: str,
     shape: Shape,
+    grace: float,
     think: float,
     warmup: float,
     metrics: tuple[str, int] | None,
@@ -129,13 +139,16 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         loops = 1
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
+    if duration is not None and warmup >= duration:
+        raise click.UsageError("--warmup is as long as the --duration, which it should be a small part of")
     plan = Plan(
         users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
-        seed=time.time_ns() if seed is None else seed,
+        seed=time.time_ns() % SEEDS if seed is None else seed, grace=grace,
     )  # fmt: skip
     _allow_connections(users)
     programs = _programs(scripts, connect, target)
+    thresholds = _thresholds(thresholds, programs)
     run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
@@ -146,14 +159,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     signals.then(run.stop)
     with progress:
         run.play()
-    summary = _summary(run, plan, target, mode, thresholds, strict_rate)
+    summary = _summary(run, plan, programs, target, mode, thresholds, strict_rate)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
     if report is not None:
         page = Report(
             summary=summary, history=progress.history,
-            began=began, length=run.seconds + warmup, warmup=warmup,
-            scripts=tuple(program.file for program in programs),
+            began=began, length=run.lasted, warmup=warmup,
         ).render()  # fmt: skip
         _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
     if endpoint is not None:
@@ -184,7 +196,17 @@ def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[
             raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
         if target.scheme == "tls" and program.half_closes:
             raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
-    return programs
+    return told_apart(programs)
+
+
+def _thresholds(given: tuple[Threshold, ...], programs: list[Program]) -> tuple[Threshold, ...]:
+    """Return all that makes the run fail; a step that there is not would never do so."""
+    steps = {step for program in programs for step in program.steps}
+    for threshold in given:
+        if threshold.step is not None and threshold.step not in steps:
+            known = ", ".join(sorted(steps))
+            raise click.UsageError(f"--fail-on: there is no step {threshold.step!r}; there are {known}")
+    return with_default(given)
 
 
 def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
@@ -226,7 +248,13 @@ def _mode(plan: Plan) -> str:
 
 
 def _summary(
-    run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...], strict_rate: bool
+    run: Run,
+    plan: Plan,
+    programs: list[Program],
+    target: Address,
+    mode: str,
+    thresholds: tuple[Threshold, ...],
+    strict_rate: bool,
 ) -> Summary:
     target_rate = None
     if plan.rate is not None:
@@ -236,6 +264,7 @@ def _summary(
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
         target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+        scripts={program.file: program.steps for program in programs}, users=plan.users,
         strict_rate=strict_rate, busy=run.busy,
     )  # fmt: skip
 
@@ -247,4 +276,4 @@ def _status(summary: Summary, signal: int, strict_rate: bool) -> int:
         return NEVER_CONNECTED
     if strict_rate and not summary.rate_held:
         return RATE_NOT_HELD
-    return FAILED_THRESHOLD if summary.failed_thresholds else 0
+    return FAILED if summary.reasons else 0
