@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -24,6 +24,13 @@ _SEND_TIMEOUT = 30.0
 """Seconds that a server may take to accept what is sent."""
 
 
+Line = tuple[str, bytes]
+"""A line without its ending, behind ``>`` if it was sent and ``<`` if it came."""
+
+Hear = Callable[[int, str], None]
+"""Gets what is said as it is: the number of the user, and a line as a script would have it."""
+
+
 class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
     """An exchange did not end ok.
 
@@ -39,6 +46,12 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
         self.got = got
         self.line = line
         self.is_text = is_text
+
+
+def shown(line: Line) -> str:
+    """Return a line as a script would have it."""
+    who, data = line
+    return f"{who} {excerpt(data)}"
 
 
 @dataclass(slots=True)
@@ -59,7 +72,15 @@ class Player:
         reachable: Whether the last attempt to connect succeeded.
     """
 
-    def __init__(self, target: Target, connect: str, ledger: Ledger, loop: Loop, random: Random) -> None:
+    def __init__(
+        self,
+        target: Target,
+        connect: str,
+        ledger: Ledger,
+        loop: Loop,
+        random: Random,
+        hear: Hear | None = None,
+    ) -> None:
         self.reachable = True
         self._target = target
         self._connect_for = connect
@@ -72,7 +93,10 @@ class Player:
         self._lateness = 0.0
         self._greeting: list[bytes] = []
         self._has_sent = False
-        self._said: deque[tuple[str, bytes]] = deque(maxlen=_SAID)
+        self._said: deque[Line] = deque(maxlen=_SAID)
+        self._hear = hear
+        self._note: Callable[[Line], None] = self._said.append if hear is None else self._tell
+        self._user = 0
 
     def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:
         """Play a program once, to its end or to a failure.
@@ -86,6 +110,9 @@ class Player:
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         self._lateness = lateness
         self._said.clear()
+        self._user = user
+        if self._hear is not None:
+            self._hear(user, f"# {program.file}, pass {seq}")
         action: Action | None = None
         actions = iter(program.actions)
         # What a connection that is kept said when it opened, it does not say again.
@@ -154,6 +181,11 @@ class Player:
             with suppress(OSError):
                 self._conversation.half_close()
 
+    def _tell(self, line: Line) -> None:
+        self._said.append(line)
+        if self._hear is not None:
+            self._hear(self._user, shown(line))
+
     def _begin(self, action: Sending | Expectation) -> _Exchange:
         self._exchange = _Exchange(action.step, action.line, self._now())
         return self._exchange
@@ -191,7 +223,7 @@ class Player:
         conversation = self._conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
         self._has_sent = True
-        self._said.append((">", data if action.filler else data.removesuffix(action.ending)))
+        self._note((">", data if action.filler else data.removesuffix(action.ending)))
         try:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)
@@ -222,7 +254,7 @@ class Player:
                 found = action.matches(reply, context, self._random)
                 if found is None and not action.kind.startswith("until"):
                     raise self._differs(action, context, reply)
-                self._said.append(("<", reply))
+                self._note(("<", reply))
             context.update(found)
         except Ended as ended:
             self._end(ended, action, context, conversation)
@@ -271,7 +303,7 @@ class Player:
                 self._begin(action)
                 raise self._wrong("mismatch", action, context, "another greeting, when the connection opened")
             said = greeting.pop(0)
-            self._said.append(("<", said))
+            self._note(("<", said))
             found = action.matches(said, context, self._random)
         context.update(found)
 
@@ -307,8 +339,13 @@ class Player:
         if (exchange := self._exchange) is not None:
             failure = Failure(
                 program.file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
-                tuple(f"{who} {excerpt(data)}" for who, data in self._said),
+                tuple(shown(line) for line in self._said),
             )  # fmt: skip
+            if self._hear is not None:
+                if failed.is_text:
+                    self._hear(self._user, f"< {failed.got}")
+                told = "" if failed.is_text else f", got {failed.got}"
+                self._hear(self._user, f"# {program.file}:{failed.line}: {failed.outcome}{told}")
             self._enter(exchange, failed.outcome, self._now(), failure)
 
     def _interrupt(self, program: Program, action: Action | None, following: Iterator[Action]) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
 from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
-from socketscope.replay.play.player import Player
+from socketscope.replay.play.player import Hear, Player
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.program import Program
 
@@ -65,7 +65,12 @@ class Run:
     """
 
     def __init__(
-        self, programs: Sequence[Program], target: Target, plan: Plan, loop: Loop | None = None
+        self,
+        programs: Sequence[Program],
+        target: Target,
+        plan: Plan,
+        loop: Loop | None = None,
+        hear: Hear | None = None,
     ) -> None:
         steps = dict.fromkeys(step for program in programs for step in program.steps)
         self.ledger = Ledger(steps, counting=plan.warmup <= 0)
@@ -76,6 +81,7 @@ class Run:
         self._programs = programs
         self._target = target
         self._plan = plan
+        self._hear = hear
         self._passes = count(1)
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
         self._playing = 0
@@ -92,7 +98,9 @@ class Run:
         if plan.warmup:
             loop.start(self._warm_up())
         for user in range(1, plan.users + 1):
-            player = Player(self._target, plan.connect, self.ledger, loop, Random(random.random()))
+            player = Player(
+                self._target, plan.connect, self.ledger, loop, Random(random.random()), self._hear
+            )
             loop.start(self._use(player, user, Random(random.random())))
         try:
             loop.run(inf if plan.duration is None else self.began + plan.duration)
