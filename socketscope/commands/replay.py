@@ -28,6 +28,7 @@ from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, open_for_report
+from socketscope.replay.show.spoken import overhear
 from socketscope.replay.signals import Noted
 from socketscope.views.endpoint import Endpoint
 
@@ -102,7 +103,8 @@ SPARE_FILES = 64
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
-@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the conversations on standard error.")  # fmt: skip
 @click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
@@ -129,6 +131,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     seed: int | None,
     ca: Path | None,
     insecure: bool,
+    verbose: bool,
 ) -> int:
     """Play scripts against a server, check every reply, and report."""
     signals = Noted()
@@ -140,7 +143,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
     if duration is not None and warmup >= duration:
-        raise click.UsageError("--warmup is as long as the --duration, which it should be a small part of")
+        raise click.UsageError("--warmup is as long as the --duration, or longer; make it shorter")
     plan = Plan(
         users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
@@ -149,12 +152,14 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     _allow_connections(users)
     programs = _programs(scripts, connect, target)
     thresholds = _thresholds(thresholds, programs)
-    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    hear = overhear(users) if verbose else None
+    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan, hear=hear)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)
     mode = _mode(plan)
-    view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
+    is_drawn = stands_on_a_terminal() and not verbose
+    view = LiveView(plan, f"{target}, {mode}", len(programs)) if is_drawn else Lines()
     progress, began = Progress(run, view), time.time()
     signals.then(run.stop)
     with progress:
