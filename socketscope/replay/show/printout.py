@@ -75,7 +75,7 @@ def _lag(summary: Summary) -> list[str]:
     limit = edge(LAG_FLOOR)
     if summary.lag_limit > LAG_FLOOR:
         limit = f"{duration(summary.lag_limit)}, a tenth of the service p99"
-    return [f"the generator's own lag: {lag}", f"figures {believed}, as its p99 may be up to {limit}"]
+    return [f"the generator's own lag: {lag}", f"figures {believed}: its p99 may be {limit}"]
 
 
 def hints(summary: Summary) -> list[str]:
@@ -83,7 +83,7 @@ def hints(summary: Summary) -> list[str]:
     if summary.rate_held or not summary.dropped:
         return []
     if summary.is_bottleneck:
-        return ["the rate was not held: it is more than this client can send; share it among several"]
+        return ["the rate was not held: this client can send no more; share it among several"]
     why = "the rate was not held, as no user was free in time"
     if not summary.passes:
         return [f"{why}: try more --users"]
@@ -97,7 +97,7 @@ def lower_bounds(summary: Summary) -> list[str]:
     parts = [f"{count(number)} {why[name]}" for name, number in summary.lower_bounds.items() if number]
     if not parts:
         return []
-    return [f"lower bounds, as no answer came: {', '.join(parts)}; with how long they had waited"]
+    return [f"lower bounds among these: {', '.join(parts)}"]
 
 
 def failures(summary: Summary) -> str:

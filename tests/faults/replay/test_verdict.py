@@ -92,7 +92,7 @@ def test_what_a_signal_met_unanswered_is_told_above_the_figures(tmp_path, number
     with serving(stall_after_one) as target:
         ended = played(["replay", write(tmp_path, TWICE), "--target", target, "--connect", "pass"], number)
     above, _, below = ended.stdout.partition("\nservice ")
-    assert "\nlower bounds, as no answer came: 1 unanswered at the end" in above
+    assert "\nlower bounds among these: 1 unanswered at the end" in above
     assert below.split()[9] == "s", "the longest has waited for more than a second"
 
 
