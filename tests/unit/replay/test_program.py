@@ -5,7 +5,7 @@ import pytest
 
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.constructs import ScriptError
-from socketscope.replay.script.program import Expectation, Sending, Table
+from socketscope.replay.script.program import Expectation, Sending, Table, told_apart
 
 
 def write(folder, text, name="x.talk"):
@@ -164,3 +164,19 @@ def test_a_value_in_an_expression_means_itself(tmp_path):
 def test_a_line_is_compared_byte_for_byte(tmp_path):
     assert match(tmp_path, r"< \xff\0", b"\xff\0") == {}
     assert match(tmp_path, "< a", b"a ") is None
+
+
+def test_steps_of_several_files_are_told_apart(tmp_path):
+    for name in ("a/x.talk", "b/x.talk", "b/y.talk"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("> a\n== set\n> b\n")
+    programs = [program for folder in ("a", "b") for program in load(tmp_path / folder)]
+    apart = told_apart(programs)
+    assert [program.steps for program in apart] == [
+        (f"{tmp_path}/a/x.talk/main", f"{tmp_path}/a/x.talk/set"),
+        (f"{tmp_path}/b/x.talk/main", f"{tmp_path}/b/x.talk/set"),
+        ("y.talk/main", "y.talk/set"),
+    ]
+    for program in apart:
+        assert {getattr(action, "step") for action in program.actions} == set(program.steps)  # noqa: B009
+    assert told_apart(programs[:1] * 2) == programs[:1] * 2
