@@ -9,7 +9,7 @@ from socketscope.replay.play.inbox import LONGEST_LINE, Differs
 from socketscope.replay.play.targets import NoPortError
 from socketscope.replay.script.context import Context, parted, secrets
 from socketscope.replay.script.program import Expectation, Sending
-from socketscope.replay.script.text import encode, escape, quoted
+from socketscope.replay.script.text import escape, quoted
 
 
 class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
@@ -100,15 +100,24 @@ def differs(action: Expectation, context: Context, random: Random, reply: bytes)
     if not action.is_literal:
         return wrong("mismatch", action, context, random, quoted(reply, context))
     # A part of a secret, which is all that may be left around the difference, would not be known as one.
-    both = (_masked(text, context) for text in (action.template.fill(context, random), reply))
+    names = list(dict.fromkeys(secrets(context).values()))
+    both = (_marked(text, context, names) for text in (action.template.fill(context, random), reply))
     expected, got = (escape(text) for text in around_difference(*both))
-    for name in secrets(context).values():
-        expected, got = expected.replace(f"${name}", name), got.replace(f"${name}", name)
+    for number, name in enumerate(names):
+        mark = escape(_mark(number))
+        expected, got = expected.replace(mark, name), got.replace(mark, name)
     return Failed("mismatch", expected, got, action.line, is_text=True)
 
 
-def _masked(data: bytes, context: Context) -> bytes:
-    return b"".join(plain + encode(secret) for plain, secret in parted(data, secrets(context)))
+def _marked(data: bytes, context: Context, names: list[str]) -> bytes:
+    known = secrets(context)
+    return b"".join(
+        plain + (_mark(names.index(name)) if name else b"") for plain, name in parted(data, known)
+    )
+
+
+def _mark(number: int) -> bytes:
+    return b"\0${%d}\0" % number
 
 
 def wrong(outcome: str, action: Expectation, context: Context, random: Random, got: str) -> Failed:

@@ -44,6 +44,20 @@ def write(folder, text, name="x.talk"):
                 "    @values named.csv\n            ^"
             ),
         ),
+        (
+            "> a\n@connect pass",
+            "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
+        ),
+        (
+            "@connect pass\n@connect user",
+            "2:10: what a connection is for has been said already\n    @connect user\n             ^",
+        ),
+        ("@on x${n} > y\n> a", "1:6: ${n} has no value here\n    @on x${n} > y\n         ^"),
+        ("@on x > y${n}\n> a", "1:10: ${n} has no value here\n    @on x > y${n}\n             ^"),
+        ("@ignore x${n}\n> a", "1:10: ${n} has no value here\n    @ignore x${n}\n             ^"),
+        ("> a${len:b${n}}", "1:11: ${n} has no value here\n    > a${len:b${n}}\n              ^"),
+        ("> a\n< ${n}B", "2:3: ${n} has no value here\n    < ${n}B\n      ^"),
+        ("@set uuid x", "1:6: ${uuid} has its value already\n    @set uuid x\n         ^"),
         ("pause 1s", "1:1: nothing is sent and nothing expected\n    pause 1s\n    ^"),
         ("", "1:1: nothing is sent and nothing expected\n    \n    ^"),
     ],
