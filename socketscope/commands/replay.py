@@ -195,7 +195,7 @@ def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -
         if (connect or program.connect or "message") == "message" and program.is_greeted:
             raise click.UsageError(
                 f"{program.file} expects the server to speak first: that needs --connect pass or user, "
-                "or @connect with one of these in the script"
+                "or @connect in the script"
             )
         if target.scheme in DATAGRAMS and program.needs_connection:
             raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
