@@ -24,8 +24,8 @@ _SEND_TIMEOUT = 30.0
 """Seconds that a server may take to accept what is sent."""
 
 
-Line = tuple[str, bytes]
-"""A line without its ending, behind ``>`` if it was sent and ``<`` if it came."""
+Line = bytes | tuple[Sending, bytes]
+"""A line that came, or what was sent, and by which action."""
 
 Hear = Callable[[int, str], None]
 """Gets what is said as it is: the number of the user, and a line as a script would have it."""
@@ -50,8 +50,10 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
 def shown(line: Line) -> str:
     """Return a line as a script would have it."""
-    who, data = line
-    return f"{who} {excerpt(data)}"
+    if isinstance(line, bytes):
+        return f"< {excerpt(line)}"
+    sending, data = line
+    return f"> {excerpt(data if sending.filler else data.removesuffix(sending.ending))}"
 
 
 @dataclass(slots=True)
@@ -110,8 +112,8 @@ class Player:
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         self._lateness = lateness
         self._said.clear()
-        self._user = user
         if self._hear is not None:
+            self._user = user
             self._hear(user, f"# {program.file}, pass {seq}")
         action: Action | None = None
         actions = iter(program.actions)
@@ -223,7 +225,7 @@ class Player:
         conversation = self._conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
         self._has_sent = True
-        self._note((">", data if action.filler else data.removesuffix(action.ending)))
+        self._note((action, data))
         try:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)
@@ -254,7 +256,7 @@ class Player:
                 found = action.matches(reply, context, self._random)
                 if found is None and not action.kind.startswith("until"):
                     raise self._differs(action, context, reply)
-                self._note(("<", reply))
+                self._note(reply)
             context.update(found)
         except Ended as ended:
             self._end(ended, action, context, conversation)
@@ -303,7 +305,7 @@ class Player:
                 self._begin(action)
                 raise self._wrong("mismatch", action, context, "another greeting, when the connection opened")
             said = greeting.pop(0)
-            self._note(("<", said))
+            self._note(said)
             found = action.matches(said, context, self._random)
         context.update(found)
 
