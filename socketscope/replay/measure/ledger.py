@@ -290,5 +290,5 @@ def _slot(entries: list[Entry]) -> Slot:
 
 
 def _are_late(entries: list[Entry]) -> bool:
-    """Return whether a pass of theirs began late; in a closed loop none does, and both durations are the same."""
+    """Return whether a pass of theirs began late; where none did, both durations are the same."""
     return any([entry[3] for entry in entries])  # noqa: C419 - a list is quicker than a generator

@@ -355,13 +355,14 @@ class Player:
         if self._exchange is not None:
             upcoming = (a for a in following if isinstance(a, Sending | Expectation))
             pauses = isinstance(action, Pause | Hold)
+            is_slow = isinstance(action, Sending) and action.chunk > 0  # by itself, not by the server
             if pauses and not isinstance(next(upcoming, None), Expectation):
                 try:
                     self._settle()
                 except Failed as failed:
                     self._fail(program, failed)
             else:
-                waited = None if pauses else self._now() - self._exchange.began
+                waited = None if pauses or is_slow else self._now() - self._exchange.began
                 self._ledger.interrupted(self._exchange.step, waited, self._lateness)
         self.disconnect()
 
