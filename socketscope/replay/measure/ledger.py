@@ -19,6 +19,9 @@ _BATCH = 200
 """Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
 
 
+UNANSWERED = ("timeout", "connect_timeout")
+"""Outcomes of exchanges that somebody had waited for in vain."""
+
 Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
 """An exchange that has ended: the arguments of `Ledger.exchange`."""
 
@@ -83,7 +86,7 @@ class StepFigures:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
             # Who gave up had waited so long at least: without it the slowest would make the figures fast.
-            given_up = [entry for entry in entries if entry[1] == "timeout"]
+            given_up = [entry for entry in entries if entry[1] in UNANSWERED]
             self.durations.add(entry[2] for entry in given_up)
             self.intended_durations.add(entry[2] + entry[3] for entry in given_up)
 

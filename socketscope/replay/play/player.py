@@ -211,10 +211,10 @@ class Player:
         exchange.began = opened = self._now()
         self._ledger.connected(outcome, opened - began)
         self.reachable = outcome == "ok"
+        if outcome != "ok" or self._connect_for == "message":
+            exchange.began = began
         if outcome != "ok":
             raise Failed(outcome, f"a connection to {self._target.address}", got, exchange.line)
-        if self._connect_for == "message":
-            exchange.began = began
         self._conversation = conversation
         self._greeting.clear()
         self._has_sent = False

@@ -243,6 +243,14 @@ def test_what_timed_out_counts_in_the_durations_with_how_long_it_waited(tmp_path
     assert sum(played.run.ledger.steps["main"].service.counts) == 2
 
 
+@pytest.mark.parametrize("connect", ["message", "user"])
+def test_what_could_not_connect_in_time_counts_in_the_durations_too(tmp_path, connect):
+    summary = Played(tmp_path, loops=2, connect=connect, connecting=(TimeoutError(),)).summary
+    assert summary.outcomes["connect_timeout"] == summary.ok == 1
+    assert summary.service["max"] == pytest.approx(5.0, rel=2e-3)
+    assert summary.lower_bounds == {"timeout": 1, "unanswered": 0}
+
+
 @pytest.mark.parametrize("poisson", [False, True])
 def test_a_rate_that_nobody_can_reach_is_counted_at_once(tmp_path, poisson):
     options = {"rate": 2e9, "duration": 1e6, "then": 5e5, "poisson": poisson}
