@@ -19,6 +19,9 @@ _BATCH = 200
 """Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
 
 
+UNANSWERED = ("timeout", "connect_timeout")
+"""Outcomes of exchanges that somebody had waited for in vain."""
+
 Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
 """An exchange that has ended: the arguments of `Ledger.exchange`."""
 
@@ -72,7 +75,9 @@ class StepFigures:
             self.outcomes[outcome] += number
             self.counted[outcome] += number
         service = sorted([entry[2] for entry in entries if entry[1] == "ok"])
-        intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+        intended = service
+        if _are_late(entries):
+            intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
         self.service.observe_sorted(service)
         self.intended.observe_sorted(intended)
         self.durations.add(service)
@@ -81,7 +86,7 @@ class StepFigures:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
             # Who gave up had waited so long at least: without it the slowest would make the figures fast.
-            given_up = [entry for entry in entries if entry[1] == "timeout"]
+            given_up = [entry for entry in entries if entry[1] in UNANSWERED]
             self.durations.add(entry[2] for entry in given_up)
             self.intended_durations.add(entry[2] + entry[3] for entry in given_up)
 
@@ -279,8 +284,14 @@ class Ledger:
 
 
 def _slot(entries: list[Entry]) -> Slot:
-    return Slot(
-        Counter([entry[1] for entry in entries]),
-        Sketch([entry[2] for entry in entries if entry[1] == "ok"]),
-        Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"]),
-    )
+    service = Sketch([entry[2] for entry in entries if entry[1] == "ok"])
+    if _are_late(entries):
+        intended = Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+    else:
+        intended = Sketch.of_bins(service.bins.items())
+    return Slot(Counter([entry[1] for entry in entries]), service, intended)
+
+
+def _are_late(entries: list[Entry]) -> bool:
+    """Return whether a pass of theirs began late; where none did, both durations are the same."""
+    return any([entry[3] for entry in entries])  # noqa: C419 - a list is quicker than a generator

@@ -6,7 +6,7 @@ from typing import Any
 
 from socketscope.replay.measure.durations import Durations
 from socketscope.replay.measure.failures import Failure, Repeated
-from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.measure.ledger import UNANSWERED, Ledger
 from socketscope.replay.measure.thresholds import Threshold
 from socketscope.replay.measure.verdict import compare, objections
 from socketscope.version import __version__
@@ -91,7 +91,8 @@ class Summary:
     @property
     def lower_bounds(self) -> dict[str, int]:
         """Exchanges that were not answered, whose durations are as long as they had waited, by why."""
-        return {"timeout": self.outcomes["timeout"], "unanswered": len(self.unanswered)}
+        timeouts = sum(self.outcomes[outcome] for outcome in UNANSWERED)
+        return {"timeout": timeouts, "unanswered": len(self.unanswered)}
 
     @property
     def is_load(self) -> bool:

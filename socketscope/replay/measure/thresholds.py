@@ -52,9 +52,9 @@ class Threshold:
         return self.metric in {"service", "intended"}
 
     def failed(self, figure: float | None) -> bool:
-        """Return whether a figure fails; a duration that there is none of does, as nothing was measured."""
+        """Return whether a figure fails; one that there is none of does, as nothing was measured."""
         if figure is None:
-            return self.is_duration
+            return True
         return _OPERATORS[self.comparison](figure, self.value)
 
 

@@ -27,9 +27,14 @@ def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator
     if not ledger.counted_outcomes["ok"]:
         yield "no exchange ended ok"
     met = {step for step, _ in ledger.unanswered}
-    for script, steps in scripts.items():
-        if not any(step in met or any(ledger.steps[step].counted.values()) for step in steps):
-            yield f"{script} was never played"
+    missing = [
+        script
+        for script, steps in scripts.items()
+        if not any(step in met or any(ledger.steps[step].counted.values()) for step in steps)
+    ]
+    if missing:
+        others = f" and {count(len(missing) - 1)} more were" if len(missing) > 1 else " was"
+        yield f"{missing[0]}{others} never played"
     stalled = [
         waited for step, waited in ledger.unanswered if waited > max(STALL, ledger.steps[step].longest_ok)
     ]
@@ -61,7 +66,7 @@ def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | Non
         case "rate":
             return ledger.counted_passes / seconds
         case "dropped":
-            number, whole = ledger.dropped, ledger.counted_passes + ledger.dropped
+            number, whole = ledger.dropped, ledger.counted_passes + ledger.dropped or 1
         case "errors":
             whole = sum(sum(step.counted.values()) for step in steps)
             number = whole - sum(step.counted["ok"] for step in steps)

@@ -109,16 +109,16 @@ class Exchanges:
                 if not self._has_sent:
                     self._greeting.append(reply)
                 if not is_line:
-                    self._saying.note(("<", reply))
+                    self._saying.note(reply)
                     break
                 if (found := action.matches(reply, context, random)) is not None:
                     context.update(found)
-                    self._saying.note(("<", reply))
+                    self._saying.note(reply)
                     break
                 if not action.kind.startswith("until"):
                     raise differs(action, context, random, reply)
                 others += 1
-                self._saying.note(("<", reply))
+                self._saying.note(reply)
         except Ended as ended:
             context.update(last_line(ended.partial, action, conversation, context, random, take))
         except (Differs, OverflowError, OSError) as error:
@@ -283,10 +283,10 @@ class Exchanges:
         exchange.began = opened = self._now()
         self._ledger.connected(outcome, opened - began)
         self.reachable = outcome == "ok"
+        if outcome != "ok" or self._connect_for == "message":
+            exchange.began = began
         if outcome != "ok":
             raise Failed(outcome, f"a connection to {self._target.address}", got, exchange.line)
-        if self._connect_for == "message":
-            exchange.began = began
         self._conversation = conversation
         self._greeting.clear()
         self._has_sent = False
@@ -297,7 +297,7 @@ class Exchanges:
         conversation = self._conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
         self._has_sent = True
-        self._saying.note((">", data if action.filler else data.removesuffix(action.ending)))
+        self._saying.note((action, data))
         try:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)

@@ -80,7 +80,10 @@ class Player:
             exchanges.fail(failed)
         except GeneratorExit:
             rests = action is None or isinstance(action, Pause | Hold)
-            exchanges.interrupt(is_complete=rests and _is_complete(actions), is_waiting=not rests)
+            # A slow send is so by itself, not by the server.
+            is_slow = isinstance(action, Sending) and action.chunk > 0
+            is_waiting = not (rests or is_slow)
+            exchanges.interrupt(is_complete=rests and _is_complete(actions), is_waiting=is_waiting)
             raise
         self._ledger.passed()
 

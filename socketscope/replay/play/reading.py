@@ -124,7 +124,7 @@ def recalled(
     """
     while greeting:
         line = greeting.pop(0)
-        note(("<", line))
+        note(line)
         found = action.matches(line, context, random)
         if found is not None:
             return found

@@ -83,11 +83,10 @@ class Run:
         self._target = target
         self._plan = plan
         self._hear = hear
-        self._passes = count(1)
+        self._begun = 0  # passes
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
         self._playing = 0
         self._is_over = False  # no pass begins any more
-        self._under_way = 0
         self._waited_warming = 0.0
 
     def play(self) -> None:
@@ -133,6 +132,11 @@ class Run:
         """Passes a second that the schedule asks for now; 0 in a closed loop."""
         plan = self._plan
         return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.elapsed)
+
+    @property
+    def _under_way(self) -> int:
+        """Passes that have begun and not ended."""
+        return self._begun - self.ledger.passes
 
     def _warm_up(self) -> Task:
         yield Until(self.began + self._plan.warmup)
@@ -201,9 +205,8 @@ class Run:
     ) -> Task:
         """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
         turns = self._loop.turns
-        self._under_way += 1
-        yield from player.play(program, user, next(self._passes), lateness)
-        self._under_way -= 1
+        self._begun += 1
+        yield from player.play(program, user, self._begun, lateness)
         if self._is_over and not self._under_way:
             self.stop()
         if not player.reachable:

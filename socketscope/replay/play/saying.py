@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Callable
 
 from socketscope.replay.script.context import Context
+from socketscope.replay.script.program import Sending
 from socketscope.replay.script.text import excerpt
 
 _KEPT = 6
 """Lines before a failure that are shown with it."""
 
-Line = tuple[str, bytes]
-"""A line without its ending, behind ``>`` if it was sent and ``<`` if it came."""
+Line = bytes | tuple[Sending, bytes]
+"""A line that came, or what was sent, and by which action."""
 
 Hear = Callable[[int, str], None]
 """Gets what is said as it is: the number of the user, and a line as a script would have it."""
@@ -52,5 +53,8 @@ class Saying:
         self.tell(self._shown(line))
 
     def _shown(self, line: Line) -> str:
-        who, data = line
-        return f"{who} {excerpt(data, self._context)}"
+        if isinstance(line, bytes):
+            return f"< {excerpt(line, self._context)}"
+        sending, data = line
+        text = data if sending.filler else data.removesuffix(sending.ending)
+        return f"> {excerpt(text, self._context)}"

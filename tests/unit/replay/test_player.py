@@ -257,3 +257,16 @@ def test_the_lines_that_were_said_before_are_told(tmp_path):
     told = failure(tmp_path, count, "".join(f"> ask {n}\n< {n}\n" for n in range(9)) + "> last\n< 10\n")
     assert told.said == ("< 6", "> ask 7", "< 7", "> ask 8", "< 8", "> last")
     assert (told.expected, told.got, told.step, told.line) == ("10", "9", "main", 21)
+
+
+def test_what_the_client_itself_takes_long_for_the_server_does_not_owe(tmp_path):
+    with serving(lambda file: file.read()) as target:
+        for script, owed in (("!dribble 1B/1m slowly\n", 0), ("> a\n< a\n", 1)):
+            (tmp_path / "x.talk").write_text(script)
+            loop, ledger = Loop(), Ledger(["main"])
+            loop.start(
+                Player(target, "pass", ledger, loop, Random(1)).play(load(tmp_path / "x.talk")[0], 1, 1, 0.0)
+            )
+            loop.run(loop.now() + 0.1)
+            loop.close()
+            assert (ledger.in_flight, len(ledger.unanswered)) == (1, owed)

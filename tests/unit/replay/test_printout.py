@@ -214,6 +214,8 @@ def stalled() -> Ledger:
 def test_a_script_that_was_never_played_is_no_pass(ledger):
     scripts = {"a.talk": ["main"], "b.talk": ["a step whose name is longer than its column"]}
     assert summary_of(ledger, scripts=scripts).reasons == ("b.talk was never played",)
+    scripts["c.talk"] = scripts["b.talk"]
+    assert summary_of(ledger, scripts=scripts).reasons == ("b.talk and 1 more were never played",)
 
 
 def test_the_object_has_all_that_a_reader_needs(ledger):
