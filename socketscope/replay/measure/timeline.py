@@ -3,8 +3,11 @@
 from socketscope.replay.measure.sketch import Sketch
 
 SLOTS = 240
-SHORTEST = 0.25
-"""Seconds of a slot in the beginning. Each time that all are used, two become one of twice the length."""
+SHORTEST = 1 / 32
+"""Seconds of a slot in the beginning: a run of a second has 32.
+
+Each time that all are used, two become one of twice the length.
+"""
 
 
 class Slot:
@@ -77,6 +80,18 @@ class Timeline:
         for slot in self.slots[:-1][-most:] or self.slots:
             whole.merge(slot)
         return whole
+
+    def coarser(self, most: int) -> "Timeline":
+        """Return the same in no more slots than so many."""
+        shown = Timeline()
+        shown.seconds = self.seconds
+        for slot in self.slots:
+            copied = Slot()
+            copied.merge(slot)
+            shown.slots.append(copied)
+        while len(shown.slots) > max(most, 1):
+            shown._halve()
+        return shown
 
     def _halve(self) -> None:
         first, second = self.slots[::2], self.slots[1::2]

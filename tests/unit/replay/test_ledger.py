@@ -38,7 +38,7 @@ def test_what_is_read_is_complete_at_any_time():
 def test_what_it_keeps_does_not_grow_with_what_it_counts():
     ledger = Ledger(["main"])
     for number in range(10_000):
-        ledger.exchange("main", "ok", 0.001, 0.0, None, number * 1e-5)
+        ledger.exchange("main", "ok", 0.001, 0.0, None, number * 1e-6)
         ledger.lagged(0.001)
         assert len(ledger._entries) <= 200
     assert len(ledger.take_ended()) <= 10_000 / 200
@@ -49,13 +49,13 @@ def test_what_it_keeps_does_not_grow_with_what_it_counts():
 def test_what_has_ended_can_be_followed_by_when_and_how_it_did():
     ledger = Ledger(["main"], counting=False)
     ledger.exchange("main", "ok", 0.001, 0.5, None, 0.1)
-    ledger.exchange("main", "reset", 0.001, 0.5, WRONG, 0.2)
+    ledger.exchange("main", "reset", 0.001, 0.5, WRONG, 0.12)
     ledger.exchange("main", "ok", 0.001, 0.5, None, 7.0)
     ledger.count_from_now()
     ledger.exchange("main", "ok", 0.001, 0.5, None, 7.1)
     ended = ledger.take_ended()
     assert [(each.at, each.figures.outcomes, each.failures, each.counted) for each in ended] == [
-        (0.1, {"ok": 1, "reset": 1}, [(0.2, "reset", WRONG)], False),
+        (0.1, {"ok": 1, "reset": 1}, [(0.12, "reset", WRONG)], False),
         (7.0, {"ok": 1}, [], False),
         (7.1, {"ok": 1}, [], True),
     ]

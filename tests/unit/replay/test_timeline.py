@@ -7,10 +7,10 @@ from tests.unit.replay.slots import slot
 
 def test_exchanges_go_where_they_ended():
     timeline = Timeline()
-    timeline.add(0.1, slot("ok", 0.01, 0.0))
-    timeline.add(0.3, slot("ok", 0.02, 0.5))
-    timeline.add(0.3, slot("timeout", 5.0, 0.0))
-    timeline.add(1.1, slot("reset", 0.1, 0.0))
+    timeline.add(0.4 * SHORTEST, slot("ok", 0.01, 0.0))
+    timeline.add(1.2 * SHORTEST, slot("ok", 0.02, 0.5))
+    timeline.add(1.2 * SHORTEST, slot("timeout", 5.0, 0.0))
+    timeline.add(4.4 * SHORTEST, slot("reset", 0.1, 0.0))
     assert [each.outcomes for each in timeline.slots] == [
         {"ok": 1}, {"ok": 1, "timeout": 1}, {}, {}, {"reset": 1},
     ]  # fmt: skip
@@ -32,23 +32,41 @@ def test_slots_grow_longer_and_keep_their_order():
     timeline = Timeline()
     for second in range(1000):
         timeline.add(second, slot("ok" if second < 500 else "closed", 0.001, 0.0))
-    assert timeline.seconds == SHORTEST * 32
+    assert timeline.seconds == 8
     assert [each.failed > 0 for each in timeline.slots] == sorted(each.failed > 0 for each in timeline.slots)
     assert {each.ok + each.failed for each in timeline.slots[:-1]} == {8}
 
 
 def test_a_time_in_which_nothing_ends_has_slots_too():
     timeline = Timeline()
-    timeline.reach(2.0)
+    timeline.reach(8 * SHORTEST)
     assert [each.outcomes for each in timeline.slots] == [{}] * 9
 
 
 def test_the_latest_are_those_that_are_over():
     timeline = Timeline()
     assert timeline.last(5).ok == 0
-    timeline.add(0.1, slot("ok", 0.001, 0.0))
+    timeline.add(0.4 * SHORTEST, slot("ok", 0.001, 0.0))
     assert timeline.last(5).ok == 1
     timeline.add(1.0, slot("ok", 0.001, 0.0))
     timeline.add(1.3, slot("ok", 0.001, 0.0))
-    assert timeline.last(0.5).outcomes == {"ok": 1}
+    assert timeline.last(0.4).outcomes == {"ok": 1}
     assert timeline.last(60).outcomes == {"ok": 2}
+
+
+def test_it_can_be_shown_in_fewer_slots_and_stays_as_it_is():
+    timeline = Timeline()
+    for number in range(100):
+        timeline.add(number * SHORTEST, slot("ok", 0.001, 0.0))
+    shown = timeline.coarser(30)
+    assert (len(shown.slots), shown.seconds) == (25, 4 * SHORTEST)
+    assert [each.ok for each in shown.slots] == [4] * 25
+    assert (len(timeline.slots), timeline.seconds) == (100, SHORTEST)
+    assert [each.ok for each in timeline.slots] == [1] * 100
+    assert timeline.coarser(100).seconds == SHORTEST
+
+
+def test_a_run_of_a_second_has_slots_that_fit_it():
+    timeline = Timeline()
+    timeline.reach(0.99)
+    assert len(timeline.slots) == 32
