@@ -22,8 +22,18 @@ WIDTH = 1000
 HEIGHT = 210
 LEFT, RIGHT, TOP, BOTTOM = 64, 34, 12, 26
 _BARS = 80
+_FEWEST_SLOTS = 20
+_IN_A_SLOT = 10
+"""Exchanges in a slot on the average, where there are so many: with fewer a steady rate looks like a saw."""
+
 _LEAST_LENGTH = 0.5
 """Share of a slot's length that its rate is taken over at least, where the run ended within it."""
+
+
+def _lasted(seconds: float) -> str:
+    """Return a stretch of time, which of a quick look at a server is no second."""
+    return figures.duration(seconds) if seconds < 1 else figures.clock(seconds)
+
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -35,7 +45,7 @@ _templates = jinja2.Environment(
 )
 _templates.filters |= {
     "duration": figures.duration, "count": figures.count, "rate": figures.rate, "clock": figures.clock,
-    "share": figures.share, "compared": compared,
+    "share": figures.share, "compared": compared, "lasted": _lasted,
 }  # fmt: skip
 
 
@@ -79,6 +89,8 @@ class Report:
 
     def _timeline(self) -> dict[str, Any]:
         timeline = self.history.timeline
+        ended = sum(slot.ok + slot.failed for slot in timeline.slots)
+        timeline = timeline.coarser(max(ended // _IN_A_SLOT, _FEWEST_SLOTS))
         slots, seconds = timeline.slots, timeline.seconds
         length = max(self.length, seconds)
         along = plots.Scale(0.0, length, LEFT, WIDTH - RIGHT)
@@ -182,7 +194,7 @@ def _columns(title: str, kind: str, edges: list[float], rates: list[float]) -> d
 def _told(slot: Slot, at: float, length: float) -> str:
     """Return what a slot's tooltip says."""
     outcomes = ", ".join(f"{name} {number:,}" for name, number in slot.outcomes.items()) or "nothing ended"
-    told = [f"{at:g} s to {at + length:g} s", outcomes]
+    told = [f"{at:.5g} s to {at + length:.5g} s", outcomes]
     if slot.ok:
         for name, sketch in (("service", slot.service), ("intended", slot.intended)):
             p50, p99 = (figures.duration(sketch.quantile(share)) for share in (0.5, 0.99))

@@ -12,7 +12,9 @@ from socketscope.replay.show.report import Report
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 
 
-def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0.0) -> str:
+def report(
+    ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0.0, length: float = 10.0
+) -> str:
     history = History()
     history.add(ledger.take_ended(), 0.0)
     summary = summarize(
@@ -23,7 +25,7 @@ def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0
         summary=summary,
         history=history,
         began=0.0,
-        length=10.0 + warmup,
+        length=length + warmup,
         warmup=warmup,
     ).render()
 
@@ -90,3 +92,16 @@ def test_it_needs_nothing_but_itself(ledger):
     page = report(ledger)
     assert not re.search(r"(src=|href=|@import|url\()", page)
     assert len(page) < 100_000
+
+
+def test_a_short_run_has_slots_that_fit_it_and_a_steady_rate_looks_steady():
+    ledger = Ledger(["main"])
+    ledger.connected("ok", 0.001)
+    for n in range(200):
+        ledger.exchange("main", "ok", 0.002, 0.1, None, ended=n / 100)
+    page = report(ledger, length=2.0)
+    of_both_charts = re.findall(r'<rect class="slot"', page)
+    assert len(of_both_charts) == 2 * 16
+    assert "0.125 s to 0.25 s\nok 1" in page
+    assert "1970-01-01 00:00:00 UTC, 2 s" in page
+    assert "UTC, 70.0 ms" in report(Ledger(["main"]), length=0.07)
