@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from rich.console import Console
 
 from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.measure.ledger import Ended, Ledger
 from socketscope.replay.play.run import Plan, Run
+from socketscope.replay.show.printout import compared, place
 
 _MOST_UNSENT = 1 << 20
 """Bytes kept for a terminal that takes none; what comes then is not shown."""
@@ -50,7 +52,7 @@ class LiveView:
         ledger = run.ledger
         with ledger.settled():
             now = {"passes": ledger.passes, "users": ledger.users, "open": ledger.open,
-                   "warming_up": not ledger.counting}  # fmt: skip
+                   "warming_up": not ledger.counting, "failure": _first_failure(ledger)}  # fmt: skip
         self._send({
             **now, "began": run.began, "elapsed": run.elapsed,
             "target_rate": run.target_rate if self._has_rate else None,
@@ -77,6 +79,20 @@ class LiveView:
             self._unsent += orjson.dumps(told) + b"\n"
         with contextlib.suppress(BlockingIOError):
             del self._unsent[: os.write(self._pipe.fileno(), self._unsent)]
+
+
+def _first_failure(ledger: Ledger) -> list[str]:
+    """Return the first failure as the summary will tell it, without what was said before: room is scarce."""
+    if not (kinds := ledger.failures.kinds):
+        return []
+    first, more = kinds[0], len(kinds) - 1
+    others = f"; {more} more of other kinds" if more else ""
+    told = [
+        f"first failure: {place(first, has_steps=len(ledger.steps) > 1)}{others}",
+        *compared(replace(first.first, said=())),
+    ]
+    # A file's name may hold what is no text, which JSON cannot.
+    return [line.encode("utf-8", "backslashreplace").decode() for line in told]
 
 
 def stands_on_a_terminal() -> bool:

@@ -3,7 +3,7 @@
 import math
 from itertools import zip_longest
 
-from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.figures import count, duration, edge, rate, share
 from socketscope.replay.measure.summary import LAG_FLOOR, Summary
 
@@ -111,13 +111,18 @@ def failures(summary: Summary) -> str:
     for kind in summary.failures[:_KINDS]:
         first = kind.first
         which = "another" if lines else "first"
-        times = f", {count(kind.count)} times" if kind.count > 1 else ""
-        step = f", step {first.step}" if len(summary.steps) > 1 else ""
-        lines += [f"{which} failure: {first.file}:{first.line}, {kind.outcome}{times}{step}"]
+        lines += [f"{which} failure: {place(kind, has_steps=len(summary.steps) > 1)}"]
         lines += [f"  {line}" for line in compared(first)]
     if (more := len(summary.failures) - _KINDS) > 0:
         lines.append(f"and {more} more: --report and --summary json have all")
     return "\n".join(lines)
+
+
+def place(kind: Repeated, *, has_steps: bool) -> str:
+    """Return where something failed, how, and how often."""
+    times = f", {count(kind.count)} times" if kind.count > 1 else ""
+    step = f", step {kind.first.step}" if has_steps else ""
+    return f"{kind.first.file}:{kind.first.line}, {kind.outcome}{times}{step}"
 
 
 def compared(failure: Failure) -> list[str]:

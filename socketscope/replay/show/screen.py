@@ -21,13 +21,26 @@ from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended
 from socketscope.replay.measure.sketch import Sketch
 from socketscope.replay.measure.timeline import Slot, Timeline
-from socketscope.replay.show.charts import columns
+from socketscope.replay.show.charts import chart, columns_of
 
 LATELY = 5.0
 """Seconds that the figures of now are taken over."""
 
 _LABEL = 13
-_CHART_HEIGHT = 3
+_TWO_COLUMNS = 60
+"""Columns of a terminal from which on the table has two of its own."""
+
+_TWO_CHARTS = 76
+"""Columns from which on there are two charts side by side."""
+
+_LEAST_CHART, _HIGHEST_CHART = 3, 12
+"""Lines of a chart with its axis."""
+
+_LEAST_WIDTH, _LEAST_HEIGHT = 40, 12
+"""Columns and lines from which on there is more than one line."""
+
+Size = tuple[int, int]
+"""Columns and lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,7 @@ class Moment:
         counted: What the summary will count.
         warming_up: Whether nothing counts yet.
         timeline: All of the run.
+        failure: The first failure that counts, for a person, a line each; empty where there is none.
     """
 
     heading: str
@@ -63,6 +77,7 @@ class Moment:
     counted: Slot
     warming_up: bool
     timeline: Timeline
+    failure: Sequence[str]
 
 
 class Screen:
@@ -87,7 +102,7 @@ class Screen:
             now["began"],
         )
         self._history.timeline.reach(now["elapsed"])
-        self.live.update(draw(self._moment(now), self.live.console.width), refresh=True)
+        self.live.update(draw(self._moment(now), self.live.console.size), refresh=True)
 
     def _moment(self, now: Mapping[str, Any]) -> Moment:
         elapsed, passes = now["elapsed"], now["passes"]
@@ -102,7 +117,7 @@ class Screen:
             passes_per_second=(passes - before) / max(elapsed - since, 1e-9),
             target_rate=now["target_rate"], passes=passes, users=now["users"], open=now["open"],
             warming_up=now["warming_up"], lately=timeline.last(LATELY), counted=self._history.counted,
-            timeline=timeline,
+            timeline=timeline, failure=now["failure"],
         )  # fmt: skip
 
     def _end(self, elapsed: float, passes: int) -> tuple[float | None, str]:
@@ -113,16 +128,40 @@ class Screen:
         return None, "until Ctrl-C"
 
 
-def draw(moment: Moment, width: int) -> RenderableType:
-    """Return what the terminal shows, for a terminal so many characters wide."""
+def draw(moment: Moment, size: Size) -> RenderableType:
+    """Return what the terminal shows, for one of so many columns and lines."""
+    width, height = size
+    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+        return _in_a_line(moment)
+    table = _table(moment, width)
+    failure = _failure(moment)[: max(height - 4 - table.row_count, 0)]
+    heading = Text(moment.heading, style="bold", no_wrap=True, overflow="ellipsis")
+    # The last line of the terminal is the cursor's; each blank one and the charts' titles take one.
+    left = height - 1 - (3 + table.row_count + len(failure) + 2)
     return Group(
-        Text(moment.heading, style="bold", no_wrap=True, overflow="ellipsis"),
-        _end_of(moment, width),
+        heading, _end_of(moment, width), Text(), table, *failure,
+        *(_charts(moment.timeline, width, min(left, _HIGHEST_CHART)) if left >= _LEAST_CHART else ()),
+    )  # fmt: skip
+
+
+def _in_a_line(moment: Moment) -> Text:
+    """Return what fits into a terminal in which nothing else does."""
+    failed = moment.counted.failed
+    return Text.assemble(
+        f"{figures.clock(moment.elapsed)} ", (f"{failed:,} failed " if failed else "", "red"),
+        f"{moment.counted.ok:,} ok", no_wrap=True, overflow="ellipsis",
+    )  # fmt: skip
+
+
+def _failure(moment: Moment) -> list[Text]:
+    if not moment.failure:
+        return []
+    title, *lines = moment.failure
+    return [
         Text(),
-        _table(moment),
-        Text(),
-        *_charts(moment.timeline, width),
-    )
+        Text(title, style="red", no_wrap=True, overflow="ellipsis"),
+        *(Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in lines),
+    ]
 
 
 def _end_of(moment: Moment, width: int) -> RenderableType:
@@ -136,23 +175,27 @@ def _end_of(moment: Moment, width: int) -> RenderableType:
     return grid
 
 
-def _table(moment: Moment) -> RenderableType:
-    """Return the figures: a column for now and one for the run."""
+def _table(moment: Moment, width: int) -> Table:
+    """Return the figures: a column for now, where there is room for it, and one for the run."""
     lately, counted = moment.lately, moment.counted
+    asked = "" if moment.target_rate is None else f" of {figures.rate(moment.target_rate)}"
+    rows: list[tuple[str | Text, str | Text]] = [
+        (Text(f"last {LATELY:.0f} s", style="dim"), Text("so far", style="dim")),
+        (figures.rate(moment.passes_per_second) + asked, figures.count(moment.passes)),
+        (figures.count(lately.ok), figures.count(counted.ok)),
+        (_failures(lately), _failures(counted)),
+        (_quantiles(lately.service), _quantiles(counted.service)),
+        (_quantiles(lately.intended), _quantiles(counted.intended)),
+        (f"{moment.users} at work", f"{moment.open} connections open"),
+    ]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=_LABEL - 2, style="dim")
-    grid.add_column(min_width=18)
-    grid.add_column()
-    grid.add_row("", Text(f"last {LATELY:.0f} s", style="dim"), Text("so far", style="dim"))
-    asked = "" if moment.target_rate is None else f" of {figures.rate(moment.target_rate)}"
-    grid.add_row("passes", figures.rate(moment.passes_per_second) + asked, figures.count(moment.passes))
-    grid.add_row("ok", figures.count(lately.ok), figures.count(counted.ok))
-    grid.add_row("failed", _failures(lately), _failures(counted))
-    for name, of in (("service", "service"), ("intended", "intended")):
-        if name == "intended" and moment.target_rate is None:
-            continue
-        grid.add_row(name, _quantiles(lately, of), _quantiles(counted, of))
-    grid.add_row("users", f"{moment.users} at work", f"{moment.open} connections open")
+    names = ("", "passes", "ok", "failed", "service", "intended", "users")
+    for name, row in zip(names, rows, strict=True):
+        if name != "intended" or moment.target_rate is not None:
+            grid.add_row(name, *(row if width >= _TWO_COLUMNS else row[1:]))
+    for column in grid.columns[1:]:
+        column.no_wrap, column.min_width = True, 18
     return grid
 
 
@@ -163,31 +206,29 @@ def _failures(slot: Slot) -> Text:
     return Text(told, style="red", no_wrap=True, overflow="ellipsis")
 
 
-def _quantiles(slot: Slot, of: str) -> str:
-    sketch = slot.service if of == "service" else slot.intended
+def _quantiles(sketch: Sketch) -> str:
     return f"p50 {figures.duration(sketch.quantile(0.5))}  p99 {figures.duration(sketch.quantile(0.99))}"
 
 
-def _charts(timeline: Timeline, width: int) -> list[RenderableType]:
-    """Return the rate and the p99 over the latest part of the run, whose slots are all over."""
-    whole = timeline.slots[:-1][-max(width - _LABEL, 1) :]
-    rates = [sum(slot.outcomes.values()) / timeline.seconds for slot in whole]
+def _charts(timeline: Timeline, width: int, height: int) -> list[RenderableType]:
+    """Return the rate and the p99 over the run; the last slot is not over yet."""
+    across = 2 if width >= _TWO_CHARTS else 1
+    inner = width // across - 1
+    shown = timeline.coarser(columns_of(inner))
+    whole, window = shown.slots[:-1], figures.edge(shown.seconds)
+    rates = [sum(slot.outcomes.values()) / shown.seconds for slot in whole]
     slowest = [slot.service.quantile(0.99) for slot in whole]
-    return [
-        _chart("exchanges", rates, figures.rate(max(rates, default=0.0)), width, "green"),
-        _chart("p99", slowest, figures.duration(max((s for s in slowest if s), default=None)), width, "cyan"),
-        Text(f"{'':{_LABEL}}{figures.clock(len(whole) * timeline.seconds)} up to now", style="dim"),
-    ]
-
-
-def _chart(name: str, values: Sequence[float | None], highest: str, width: int, style: str) -> Table:
     grid = Table.grid()
-    grid.add_column(width=_LABEL)
-    grid.add_column(no_wrap=True)
-    lines = columns(values, max(width - _LABEL, 1), _CHART_HEIGHT)
-    label = Text(f"{name}\nup to\n{highest}", style="dim")
-    grid.add_row(label, Text("\n".join(lines), style=style))
-    return grid
+    for _ in range(across):
+        grid.add_column(width=width // across, no_wrap=True)
+    titles = [f"exchanges a second, each {window}", f"service p99, each {window}"]
+    charts = [
+        chart(rates, inner, height, figures.rate, shown.seconds, "green"),
+        chart(slowest, inner, height, figures.duration, shown.seconds, "cyan"),
+    ]
+    grid.add_row(*(Text(title, style="dim") for title in titles[:across]))
+    grid.add_row(*charts[:across])
+    return [Text(), grid]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import socket
 import sys
@@ -44,6 +45,36 @@ def test_it_tells_how_the_run_goes_and_leaves_the_summary_alone(tmp_path):
         assert shown.is_as_it_was
         assert shown.lines[0] == "PASS"
         assert "of 100 passes" not in shown.text
+
+
+def test_the_first_failure_is_shown_while_the_run_lasts(tmp_path):
+    script = write(tmp_path, "> x\n< x\n> y\n< z\n")
+    with (
+        serving(echo) as target,
+        terminal(*COMMAND, script, "--target", target, "--forever", "--think", "20ms", columns=200) as shown,
+    ):
+        seen = shown.sees(lambda text: "┴-" in text and "first failure: " in text)
+        assert re.search(
+            r"first failure: \S*x\.talk:4, mismatch, \d+ times\n  expected  'z'\n  got       'y'", seen
+        )
+        assert re.search(r"0└─+┴-\d.*now", seen)
+        shown.type("\x03")
+        assert shown.wait() == 130
+        assert shown.is_as_it_was
+
+
+def test_a_terminal_that_is_too_small_has_one_line(tmp_path):
+    with (
+        serving(echo) as target,
+        terminal(
+            *COMMAND, write(tmp_path, "> x\n< x\n"), "--target", target, "--forever", columns=20, lines=6
+        ) as shown,
+    ):
+        seen = shown.sees(lambda text: re.search(r"^\d+ s [\d,]+ ok$", text))
+        assert len(seen.splitlines()) == 1
+        shown.type("\x03")
+        assert shown.wait() == 130
+        assert shown.is_as_it_was
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

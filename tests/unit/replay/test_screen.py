@@ -1,6 +1,8 @@
 import io
+import re
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from socketscope.replay.measure.timeline import Timeline
@@ -16,16 +18,19 @@ def moment() -> Moment:
         heading="tcp://127.0.0.1:1, open loop at 100 passes/s, 4 users, a connection a message",
         elapsed=65.2, done=0.5, ends="of 2:10 min", passes_per_second=99.2, target_rate=100.0,
         passes=6512, users=4, open=3, lately=slot("ok", 0.002, 0.1), counted=slot("ok", 0.002, 0.1),
-        warming_up=False, timeline=timeline,
+        warming_up=False, timeline=timeline, failure=(),
     )  # fmt: skip
 
 
-def drawn(shown: Moment, width: int = 80) -> str:
+def drawn(shown: Moment, width: int = 80, height: int = 24) -> str:
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(draw(shown, width))
+        console.print(draw(shown, (width, height)))
     text = capture.get()
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    lines = text.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    # The last line is the cursor's: with one more the terminal would scroll at each redraw.
+    assert len(lines) < height
     return text
 
 
@@ -37,7 +42,10 @@ def test_it_says_how_far_the_run_is_and_how_it_goes():
     assert "service      p50 2.00 ms  p99 2.00 ms" in text
     assert "intended     p50 102 ms  p99 102 ms" in text
     assert "users        4 at work                 3 connections open" in text
-    assert "4.00/s" in text
+    assert "exchanges a second, each 125 ms" in text
+    assert "8.00/s┤" in text
+    assert "2.10 ms┤" in text
+    assert "┴-2 s" in text
 
 
 def test_a_closed_loop_has_no_intended_durations_and_no_rate_to_hold():
@@ -58,3 +66,26 @@ def test_failures_are_told_by_outcome():
 
 def test_it_fits_a_narrow_terminal():
     assert "passes" in drawn(moment(), width=40)
+
+
+FAILURE = (
+    "first failure: cart.talk:7, mismatch, 3 times",
+    "expected  '+OK'",
+    "got       '-ERR'",
+    "           ^",
+)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50), (60, 16), (40, 12)])
+def test_the_first_failure_is_shown_while_the_run_lasts(size):
+    text = drawn(replace(moment(), failure=FAILURE), *size)
+    if size[1] >= 16:
+        assert "first failure: cart.talk:7, mismatch, 3 times" in text
+        assert "  expected  '+OK'\n  got       '-ERR'\n" in re.sub(" +\n", "\n", text)
+
+
+def test_a_terminal_that_is_too_small_has_one_line():
+    failed = slot("ok")
+    failed.merge(slot("reset"))
+    assert drawn(replace(moment(), elapsed=12.0, counted=failed), 20, 6) == "12 s 1 failed 1 ok\n"
+    assert drawn(replace(moment(), elapsed=12.0), 20, 6) == "12 s 1 ok\n"
