@@ -20,22 +20,40 @@ GOOD, WARNING, BAD, PLAIN = "green", "yellow", "red", "default"
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure with its name above and what belongs to it below."""
+    """A figure with its name above and what belongs to it below.
+
+    Attributes:
+        title: Its name.
+        value: With its unit.
+        below: What belongs to it.
+        colour: Of the value.
+        is_now: Whether it is of the latest look, and not over the last `LATELY` seconds.
+    """
 
     title: str
     value: str
     below: str = ""
     colour: str = PLAIN
+    is_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A figure that is drawn over time."""
+    """A figure that is drawn over time.
+
+    Attributes:
+        title: Its name.
+        value: Over the last look, or of it.
+        show: Gives a value with its unit.
+        colour: Of the chart.
+        is_now: Whether it is of the latest look, and not of the time since the one before.
+    """
 
     title: str
     value: float | None
     show: Callable[[float | None], str]
     colour: str
+    is_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +63,10 @@ class Board:
     Attributes:
         kind: One of `scrape.KINDS`.
         looks: At each of them.
-        tiles: Figures of now.
+        tiles: Figures: of the last seconds, then of now.
         curves: What is drawn over time, the more important first.
         failures: Of each kind, how many a second lately, and altogether.
-        notes: Further figures, by name.
+        notes: Further figures, in the same order.
     """
 
     kind: str
@@ -56,7 +74,7 @@ class Board:
     tiles: Sequence[Tile]
     curves: Sequence[Curve]
     failures: Mapping[str, tuple[float, float]]
-    notes: Mapping[str, str]
+    notes: Sequence[Tile]
 
 
 def boards(looks: Sequence[Look]) -> list[Board]:
@@ -112,6 +130,11 @@ class _Sums:
             if ever and of not in served
         }
 
+    def lost(self, name: str, title: str) -> dict[str, tuple[float, float]]:
+        """Return the same of a counter without such a label."""
+        ever = self.now(name)
+        return {title: (self.rate(name) or 0.0, ever)} if ever else {}
+
 
 def _of_servers(looks: Sequence[Look]) -> Board:
     sums = _Sums(looks)
@@ -121,34 +144,34 @@ def _of_servers(looks: Sequence[Look]) -> Board:
     threads = by_label(sums.page, server.THREADS.name, "state")
     tiles = [
         Tile("Connections", figures.rate(sums.rate(server.ACCEPTED.name)),
-             f"exch. {figures.rate(sums.rate(server.EXCHANGES.name))}"),
+             f"exchanges {figures.rate(sums.rate(server.EXCHANGES.name))}"),
         Tile("Not served", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
         Tile("Response p99", *sums.quantiles(server.RESPONSE.name), _graded(p99, 0.01, 0.1)),
         Tile("Within 10 ms", figures.share(quick), "of responses",
              _graded(None if quick is None else 1 - quick, 0.001, 0.01)),
         Tile("Open", figures.count(sums.now(server.OPEN.name)),
-             f"of {figures.count(sums.now(server.LIMIT.name))}"),
+             f"of {figures.count(sums.now(server.LIMIT.name))}", is_now=True),
         Tile("Threads", f"{figures.count(threads.get('busy'))} busy",
-             f"{figures.count(threads.get('idle'))} idle"),
+             f"{figures.count(threads.get('idle'))} idle", is_now=True),
     ]  # fmt: skip
     curves = [
         Curve("connections", sums.last(server.ACCEPTED.name), figures.rate, GOOD),
         Curve("response p99", quantile(0.99, sums.step, server.RESPONSE.name), figures.duration, "cyan"),
-        Curve("open", sums.now(server.OPEN.name), figures.count, "blue"),
-        Curve("bytes", sums.last(server.RECEIVED.name, server.SENT.name), _speed, "magenta"),
+        Curve("open", sums.now(server.OPEN.name), _level, "blue", is_now=True),
+        Curve("bytes in and out", sums.last(server.RECEIVED.name, server.SENT.name), _speed, "magenta"),
     ]
     failures = {
         **sums.failures(server.CLOSED.name, "outcome", SERVED),
         **sums.failures(server.DATAGRAMS.name, "outcome", (*SERVED, "no_reply"), "datagrams "),
         **sums.failures(server.REJECTED.name, "reason", prefix="rejected "),
         **sums.failures(server.ACCEPT_ERRORS.name, "error", prefix="accept "),
+        **sums.lost(server.LOG_DROPPED.name, "log lines dropped"),
     }
-    notes = {
-        "in": _speed(sums.rate(server.RECEIVED.name)),
-        "out": _speed(sums.rate(server.SENT.name)),
-        "waiting to be accepted": figures.count(sums.now(server.QUEUE_LENGTH.name)),
-        "log lines dropped": figures.count(sums.now(server.LOG_DROPPED.name)),
-    }
+    notes = [
+        Tile("in", _speed(sums.rate(server.RECEIVED.name))),
+        Tile("out", _speed(sums.rate(server.SENT.name))),
+        Tile("waiting to be accepted", figures.count(sums.now(server.QUEUE_LENGTH.name)), is_now=True),
+    ]
     return Board("server", looks, tiles, curves, failures, notes)
 
 
@@ -157,35 +180,38 @@ def _of_replays(looks: Sequence[Look]) -> Board:
     bad, share = sums.failing(replay.EXCHANGES.name, ("ok",))
     asked = sums.now(replay.TARGET_RATE.name)
     lag = max((total(look.page, replay.SCHEDULE_LAG.name) for look in looks if look.up), default=None)
-    service, intended = sums.quantiles(replay.EXCHANGE_DURATION.name), ("-", "closed loop")
+    service = sums.quantiles(replay.EXCHANGE_DURATION.name)
+    target = intended = (figures.NONE, "") if asked is None else ("none", "closed loop")
     if asked:
         intended = sums.quantiles(replay.EXCHANGE_INTENDED_DURATION.name)
+        target = figures.rate(asked), f"lag {figures.duration(lag)}"
     tiles = [
         Tile("Exchanges", figures.rate(sums.rate(replay.EXCHANGES.name)),
-             f"pass. {figures.rate(sums.rate(replay.PASSES.name))}"),
+             f"passes {figures.rate(sums.rate(replay.PASSES.name))}"),
         Tile("Failed", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
         Tile("Service p99", *service),
         Tile("Intended p99", *intended),
         Tile("Users", figures.count(sums.now(replay.USERS.name)),
-             f"{figures.count(sums.now(replay.OPEN_CONNECTIONS.name))} open"),
-        Tile("Asked for", *((figures.rate(asked), f"lag {figures.duration(lag)}") if asked else ("-", ""))),
+             f"{figures.count(sums.now(replay.OPEN_CONNECTIONS.name))} open", is_now=True),
+        Tile("Target rate", *target, is_now=True),
     ]  # fmt: skip
     curves = [
         Curve("exchanges", sums.last(replay.EXCHANGES.name), figures.rate, GOOD),
         Curve(
             "service p99", quantile(0.99, sums.step, replay.EXCHANGE_DURATION.name), figures.duration, "cyan"
         ),
-        Curve("users", sums.now(replay.USERS.name), figures.count, "blue"),
-        Curve("bytes", sums.last(replay.RECEIVED.name, replay.SENT.name), _speed, "magenta"),
+        Curve("users", sums.now(replay.USERS.name), _level, "blue", is_now=True),
+        Curve("bytes in and out", sums.last(replay.RECEIVED.name, replay.SENT.name), _speed, "magenta"),
     ]
-    notes = {
-        "in": _speed(sums.rate(replay.RECEIVED.name)),
-        "out": _speed(sums.rate(replay.SENT.name)),
-        "passes dropped": figures.count(sums.now(replay.PASSES_DROPPED.name)),
+    failures = {
+        **sums.failures(replay.EXCHANGES.name, "outcome", ("ok",)),
+        **sums.lost(replay.PASSES_DROPPED.name, "passes dropped"),
     }
-    return Board(
-        "replay", looks, tiles, curves, sums.failures(replay.EXCHANGES.name, "outcome", ("ok",)), notes
-    )
+    notes = [
+        Tile("in", _speed(sums.rate(replay.RECEIVED.name))),
+        Tile("out", _speed(sums.rate(replay.SENT.name))),
+    ]
+    return Board("replay", looks, tiles, curves, failures, notes)
 
 
 def _graded(value: float | None, warning: float, bad: float) -> str:
@@ -196,3 +222,8 @@ def _graded(value: float | None, warning: float, bad: float) -> str:
 
 def _speed(a_second: float | None) -> str:
     return figures.NONE if a_second is None else f"{figures.size(a_second)}/s"
+
+
+def _level(number: float | None) -> str:
+    """Return a count, or what stands half-way up to one."""
+    return figures.NONE if number is None else f"{number:,.10g}"

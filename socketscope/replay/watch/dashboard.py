@@ -1,18 +1,21 @@
 """How `top` draws its boards: in as many lines as the terminal has, or as plain lines. No I/O."""
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
-from socketscope.replay.show.charts import columns
-from socketscope.replay.watch.board import BAD, GOOD, WARNING, Board, Curve
-from socketscope.replay.watch.replicas import Look
+from socketscope.replay.show.charts import chart, columns_of
+from socketscope.replay.watch.board import BAD, GOOD, WARNING, Board, Curve, Tile
+from socketscope.replay.watch.curves import Curves
+from socketscope.replay.watch.keys import HELP, Choices
+from socketscope.replay.watch.replicas import LATELY, Look
 from socketscope.replay.watch.scrape import quantile, total
 from socketscope.views import instruments as server
 
@@ -20,79 +23,110 @@ Size = tuple[int, int]
 """Columns and lines."""
 
 _NAMES = {"server": "Servers", "replay": "Replays"}
-_KEPT = 400
-"""Values of each curve that are kept: more than a terminal has columns."""
+_WINDOWS = {False: f"last {LATELY:g} s", True: "now"}
+
+_CELLS = (18, 12, 14, 14, 11, 11)
+"""Shares of the width that the tiles have: room for what each holds at its longest in 80 columns."""
+
+_ALL_TILES = 78
+"""Columns from which on all tiles stand side by side; with fewer, those of now stand below the others."""
+
+_LEAST_WIDTH = 58
+_TILE_LINES = 4
+"""With the heading that tells their window."""
 
 _NARROWEST = 38
 """Characters of a chart."""
 
-_TALLEST = 12
+_CHART_LINES = 14
+"""Lines of a chart from which on there are others below it, rather than a higher one."""
+
+_LEAST_CHART = 3
+_LEAST_WITH_NOTES = 8
 _REPLICAS_SHOWN = 4
 
 
-class Curves:
-    """The values of all curves, as they came."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known at a moment.
 
-    def __init__(self) -> None:
-        self._values: dict[tuple[str, str], deque[float | None]] = defaultdict(lambda: deque(maxlen=_KEPT))
-
-    def add(self, boards: Sequence[Board]) -> None:
-        """Add what is now."""
-        for board in boards:
-            for curve in board.curves:
-                self._values[board.kind, curve.title].append(curve.value)
-
-    def of(self, board: Board, curve: Curve) -> list[float | None]:
-        """Return a curve's values, from old to new."""
-        return list(self._values[board.kind, curve.title])
-
-
-def draw(
-    looks: Sequence[Look], boards: Sequence[Board], curves: Curves, size: Size, now: float, note: str = ""
-) -> Group:
-    """Return what a terminal shows.
-
-    Args:
+    Attributes:
         looks: At all replicas.
         boards: Of those whose kind is known.
         curves: How they went.
-        size: Of the terminal.
         now: On the clock that the looks are from.
+    """
+
+    looks: Sequence[Look]
+    boards: Sequence[Board]
+    curves: Curves
+    now: float
+
+    def kept(self) -> Self:
+        """Return the same, which stays as it is."""
+        return replace(self, curves=self.curves.copy())
+
+
+def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
+    """Return what a terminal shows: as many lines as it has; one that is too small shows what it needs.
+
+    Args:
+        seen: What is known.
+        size: Of the terminal.
+        choices: What somebody has chosen to see.
         note: What stands in the heading.
     """
     width, height = size
-    unknown = [look for look in looks if look.kind is None]
-    fixed = 1 + len(unknown) + sum(6 + _replica_lines(board) for board in boards)
-    chart = min((height - fixed) // max(len(boards), 1), _TALLEST)
-    parts: list[RenderableType] = [_heading(looks, width, note)]
-    for board in boards:
-        parts += _drawn(board, curves, width, chart, now)
-    parts += [_replica(look, now) for look in unknown]
+    heading = _heading(seen.looks, width, note, choices)
+    if choices.is_help:
+        return Group(heading, _line(Text(HELP)))
+    unknown = [look for look in seen.looks if look.kind is None]
+    groups = 1 if width >= _ALL_TILES else 2
+    fixed = [groups * _TILE_LINES + 1 + _replica_lines(board) for board in seen.boards]
+    least = 1 + len(seen.boards) * (groups * _TILE_LINES + 2)
+    if width < _LEAST_WIDTH or height < least:
+        return _too_small(seen, max(width, _LEAST_WIDTH), max(height, least))
+    left = max(height - 1 - len(unknown) - sum(fixed), 0)
+    parts: list[RenderableType] = [heading]
+    for number, board in enumerate(seen.boards):
+        share = (left + number) // len(seen.boards)
+        parts += _drawn(board, seen, width, share, choices.looks)
+    parts += [_replica(look, seen.now) for look in unknown]
     return Group(*parts)
 
 
-def _heading(looks: Sequence[Look], width: int, note: str) -> RenderableType:
+def _too_small(seen: Seen, width: int, height: int) -> Group:
+    up = sum(look.up for look in seen.looks)
+    return Group(
+        _line(Text(f"needs {width}x{height}, q ends", style=WARNING)),
+        _line(Text(f"{up} of {len(seen.looks)} up", style=GOOD if up == len(seen.looks) else f"bold {BAD}")),
+    )
+
+
+def _heading(looks: Sequence[Look], width: int, note: str, choices: Choices) -> RenderableType:
     up = sum(look.up for look in looks)
     line = Text.assemble(
         ("socketscope top", "bold"), "  ",
         (f"{up} of {len(looks)} up", GOOD if up == len(looks) else f"bold {BAD}"),
+        ("  paused" if choices.is_paused else "", f"bold {WARNING}"), f"  {note}",
     )  # fmt: skip
-    line.append(f"  {note}")
-    line.append("q ends".rjust(max(width - len(line) - 1, 8)), style="dim")
+    keys = "? help, q ends"
+    line.truncate(max(width - len(keys) - 2, 0), overflow="ellipsis")
+    line.append(keys.rjust(max(width - len(line), 0)), style="dim")
     return _line(line)
 
 
-def _drawn(board: Board, curves: Curves, width: int, chart: int, now: float) -> list[RenderableType]:
-    parts: list[RenderableType] = [
-        Rule(Text(_NAMES[board.kind], style="bold"), align="left", style="dim"),
-        _tiles(board),
-    ]
-    if chart > 1:
-        parts.append(_charts(board, curves, width, chart))
-    parts += [_notes(board), _failures(board)]
+def _drawn(board: Board, seen: Seen, width: int, height: int, looks: int) -> list[RenderableType]:
+    """Return a board with so many lines for what it may lack: charts, and notes."""
+    has_notes = 0 < height < _LEAST_CHART or height >= _LEAST_WITH_NOTES
+    parts = [*_tiles(board, width)]
+    if height >= _LEAST_CHART:
+        parts += _charts(board, seen.curves, (width, height - has_notes), looks)
+    parts += [_line(Text(_worded(board.notes), style="dim"))] * has_notes
+    parts.append(_failures(board))
     # Those that are down first: they are what somebody has to see.
     ordered = sorted(board.looks, key=lambda look: look.up)
-    parts += [_replica(look, now) for look in ordered[:_REPLICAS_SHOWN]]
+    parts += [_replica(look, seen.now) for look in ordered[:_REPLICAS_SHOWN]]
     if more := ordered[_REPLICAS_SHOWN:]:
         parts.append(Text(f"and {len(more)} more, {sum(look.up for look in more)} of them up", style="dim"))
     return parts
@@ -102,47 +136,83 @@ def _replica_lines(board: Board) -> int:
     return min(len(board.looks), _REPLICAS_SHOWN + 1)
 
 
-def _tiles(board: Board) -> RenderableType:
-    grid = Table.grid(expand=True)
-    for _ in board.tiles:
-        grid.add_column(ratio=1, no_wrap=True)
-    grid.add_row(*(Text(tile.title, style="dim") for tile in board.tiles))
-    grid.add_row(*(Text(tile.value, style=f"bold {tile.colour}") for tile in board.tiles))
-    grid.add_row(*(Text(tile.below, style="dim") for tile in board.tiles))
-    return grid
+def _tiles(board: Board, width: int) -> list[RenderableType]:
+    """Return the tiles below lines that tell their window."""
+    cells = list(zip(board.tiles, _CELLS, strict=True))
+    if width >= _ALL_TILES:
+        return _row(_NAMES[board.kind], cells, width)
+    return [
+        part
+        for is_now, of in groupby(cells, lambda cell: cell[0].is_now)
+        for part in _row("" if is_now else _NAMES[board.kind], list(of), width)
+    ]
 
 
-def _charts(board: Board, curves: Curves, width: int, height: int) -> RenderableType:
-    """Return as many charts side by side as there is room for."""
-    number = max(min(width // _NARROWEST, len(board.curves)), 1)
-    inner = width // number - 2
-    grid = Table.grid(expand=True)
-    for _ in range(number):
-        grid.add_column(ratio=1, no_wrap=True)
-    shown = board.curves[:number]
-    values = [curves.of(board, curve) for curve in shown]
-    tops = [max((v for v in of[-inner:] if v is not None), default=None) for of in values]
-    grid.add_row(*map(_title, shown, values, tops))
-    grid.add_row(*(
-        Text("\n".join(columns(of, inner, height - 1)), style=curve.colour)
-        for curve, of in zip(shown, values, strict=True)
-    ))  # fmt: skip
-    return grid
+def _row(name: str, cells: Sequence[tuple[Tile, int]], width: int) -> list[RenderableType]:
+    tiles = [tile for tile, _ in cells]
+    whole = sum(share for _, share in cells)
+    edges = [width * sum(share for _, share in cells[:n]) // whole for n in range(len(cells) + 1)]
+    grid = Table.grid()
+    rule = Text(no_wrap=True)
+    for tile, (left, right) in zip(tiles, pairwise(edges), strict=True):
+        grid.add_column(width=right - left, no_wrap=True)
+        if left == 0 or tile.is_now != tiles[edges.index(left) - 1].is_now:
+            rule.append("─" * (left - len(rule) - 1) + " " if left else "", style="dim")
+            rule.append(f"{name}, " if name and not left else "", style="bold")
+            rule.append(f"{_WINDOWS[tile.is_now]} ")
+    rule.append("─" * (width - len(rule)), style="dim")
+    grid.add_row(*(Text(tile.title, style="dim") for tile in tiles))
+    grid.add_row(*(Text(tile.value, style=f"bold {tile.colour}") for tile in tiles))
+    grid.add_row(*(Text(tile.below, style="dim") for tile in tiles))
+    return [rule, grid]
 
 
-def _title(curve: Curve, values: Sequence[float | None], top: float | None) -> Text:
-    title = Text.assemble(f"{curve.title} ", (curve.show(values[-1] if values else None), "bold"))
-    return title.append(f"  top {curve.show(top)}", style="dim")
+def _charts(board: Board, curves: Curves, size: Size, looks: int) -> list[RenderableType]:
+    """Return as many charts as there is room for, side by side and below one another."""
+    width, height = size
+    lines = min(max(height // _CHART_LINES, 1), len(board.curves))
+    across = max(min(width // _NARROWEST, -(-len(board.curves) // lines)), 1)
+    parts: list[RenderableType] = []
+    for line in range(lines):
+        shown = board.curves[line * across :][:across]
+        if not shown:
+            break
+        high = (height + line) // lines
+        grid = Table.grid(expand=True)
+        for _ in range(across):
+            grid.add_column(ratio=1, no_wrap=True)
+        inner = width // across - 1
+        grid.add_row(*(_title(board, curve, curves) for curve in shown))
+        grid.add_row(*(_chart(board, curve, curves, (inner, high - 1), looks) for curve in shown))
+        parts.append(grid)
+    return parts
 
 
-def _notes(board: Board) -> Text:
-    return _line(Text("  ".join(f"{name} {value}" for name, value in board.notes.items()), style="dim"))
+def _chart(board: Board, curve: Curve, curves: Curves, size: Size, looks: int) -> Text:
+    values = curves.of(board, curve, looks)[-columns_of(size[0]) :]
+    return chart(values, *size, curve.show, curves.every * looks, curve.colour)
+
+
+def _title(board: Board, curve: Curve, curves: Curves) -> Text:
+    window = "now" if curve.is_now else f"last {figures.edge(curves.every)}"
+    # Not the board's value, which may be newer than the latest column.
+    value = next(reversed(curves.of(board, curve)), None)
+    return Text.assemble(f"{curve.title} ", (curve.show(value), "bold"), (f", {window}", "dim"))
+
+
+def _worded(tiles: Iterable[Tile]) -> str:
+    """Return figures in words, each window named once."""
+    told = []
+    for is_now, of in groupby(sorted(tiles, key=lambda tile: tile.is_now), lambda tile: tile.is_now):
+        figures_of = [f"{tile.title} {tile.value} ({tile.below})".removesuffix(" ()") for tile in of]
+        told.append(f"{_WINDOWS[is_now]}: {', '.join(figures_of)}")
+    return "; ".join(told)
 
 
 def _failures(board: Board) -> Text:
     if not board.failures:
         return Text("no failures since the start", style="dim")
-    line = Text("failures: ")
+    line = Text.assemble("failures, ", (f"{_WINDOWS[False]} (since the start)", "dim"), ": ")
     ordered = sorted(board.failures.items(), key=lambda failure: failure[1], reverse=True)
     for name, (now, whole) in ordered:
         line.append(f"{name} {figures.rate(now)}", style=BAD if now else "default")
@@ -159,21 +229,22 @@ def _replica(look: Look, now: float) -> Text:
         line.append("draining  ", style=f"bold {WARNING}")
     else:
         line.append("up  ", style=GOOD)
-    line.append("  ".join(_replica_figures(look)), style="dim")
+    line.append(_replica_figures(look), style="dim")
     return _line(line)
 
 
-def _replica_figures(look: Look) -> list[str]:
+def _replica_figures(look: Look) -> str:
     ended, took, are_open = (
         (server.ACCEPTED, server.RESPONSE, server.OPEN)
         if look.kind == "server"
         else (replay.EXCHANGES, replay.EXCHANGE_DURATION, replay.OPEN_CONNECTIONS)
     )
-    return [
-        figures.rate(total(look.lately, ended.name) if look.lately else None),
-        f"p99 {figures.duration(quantile(0.99, look.lately, took.name))}",
-        f"{figures.count(total(look.page, are_open.name))} open",
-    ]
+    rate = figures.rate(total(look.lately, ended.name) if look.lately else None)
+    p99 = figures.duration(quantile(0.99, look.lately, took.name))
+    return (
+        f"{_WINDOWS[False]}: {rate}, p99 {p99}; "
+        f"{_WINDOWS[True]}: {figures.count(total(look.page, are_open.name))} open"
+    )
 
 
 def _line(text: Text) -> Text:
@@ -186,12 +257,12 @@ def plain(looks: Sequence[Look], boards: Sequence[Board]) -> list[str]:
     lines = []
     for board in boards:
         up = sum(look.up for look in board.looks)
-        told = [f"{board.kind} {up}/{len(board.looks)} up"]
-        told += [f"{tile.title} {tile.value} ({tile.below})".removesuffix(" ()") for tile in board.tiles]
-        told += [f"{name} {value}" for name, value in board.notes.items()]
-        told += [
-            f"{name} {figures.rate(now)} ({figures.count(whole)})"
-            for name, (now, whole) in board.failures.items()
-        ]
+        told = [f"{board.kind} {up}/{len(board.looks)} up", _worded([*board.tiles, *board.notes])]
+        if board.failures:
+            failed = [
+                f"{name} {figures.rate(now)} ({figures.count(whole)})"
+                for name, (now, whole) in board.failures.items()
+            ]
+            told.append(f"failures, {_WINDOWS[False]} (since the start): {', '.join(failed)}")
         lines.append("; ".join(told))
     return lines + [f"{look.name} down: {look.problem}" for look in looks if not look.up]

@@ -4,7 +4,6 @@ import os
 import select
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,12 +14,11 @@ from rich.console import Console
 from rich.live import Live
 
 from socketscope.replay.watch.board import boards
-from socketscope.replay.watch.dashboard import Curves, draw, plain
+from socketscope.replay.watch.curves import Curves
+from socketscope.replay.watch.dashboard import Seen, draw, plain
+from socketscope.replay.watch.keys import END, Choices
 from socketscope.replay.watch.replicas import Watch
 from socketscope.replay.watch.scrape import Unreachable, Unusable
-
-_END_KEYS = b"qQ\x03"
-"""q, Q and what Ctrl-C types: as a key it reaches nobody else, so that `make` has nothing to complain of."""
 
 _LOOK = 0.5
 """Seconds that a key, or a new size of the terminal, may go unnoticed."""
@@ -64,19 +62,22 @@ def show(
 
 
 def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[], Any]) -> None:
-    curves, due = Curves(), time.monotonic()
+    curves, due = Curves(every), time.monotonic()
+    choices = Choices()
+    kept: Seen | None = None
     console = Console()
-    with _keys() as key, Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
+    with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not choices.is_end:
             looks = [watch.look for watch in watches]
-            shown = boards(looks)
-            if time.monotonic() >= due:
-                curves.add(shown)
+            seen = Seen(looks, boards(looks), curves, time.monotonic())
+            if seen.now >= due:
+                curves.add(seen.boards)
                 due += every
+            # What comes during a pause is noted, so that the charts have no hole afterwards.
+            kept = (kept or seen.kept()) if choices.is_paused else None
             size = console.width, console.height
-            live.update(draw(looks, shown, curves, size, time.monotonic(), note), refresh=True)
-            if key(max(min(due - time.monotonic(), _LOOK), 0.0)):
-                return
+            live.update(draw(kept or seen, size, choices, note), refresh=True)
+            choices = choices.after(pressed(max(min(due - time.monotonic(), _LOOK), 0.0)))
             check()
 
 
@@ -97,10 +98,10 @@ def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> 
 
 
 @contextmanager
-def _keys() -> Iterator[Callable[[float], bool]]:
-    """Have keys come at once and unechoed; yield what waits so many seconds for one that ends it."""
+def _keys() -> Iterator[Callable[[float], str]]:
+    """Have keys come at once and unechoed; yield what waits so many seconds for some."""
     if not sys.stdin.isatty():
-        yield threading.Event().wait
+        yield _no_keys
         return
     keyboard = sys.stdin.fileno()
     before = termios.tcgetattr(keyboard)
@@ -108,13 +109,18 @@ def _keys() -> Iterator[Callable[[float], bool]]:
     now[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG)
     termios.tcsetattr(keyboard, termios.TCSADRAIN, now)
 
-    def pressed(seconds: float) -> bool:
+    def pressed(seconds: float) -> str:
         if not select.select([keyboard], [], [], seconds)[0]:
-            return False
-        keys = os.read(keyboard, 1024)
-        return not keys or any(key in _END_KEYS for key in keys)
+            return ""
+        # A terminal that has gone is at its end, and so is who looks at it.
+        return os.read(keyboard, 1024).decode("ascii", "replace") or END
 
     try:
         yield pressed
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+def _no_keys(seconds: float) -> str:
+    time.sleep(seconds)
+    return ""

@@ -23,6 +23,11 @@ def server_at(port: int) -> Iterator[ServerProcess]:
         yield server
 
 
+def figures_of(text: str) -> list[str]:
+    """Return the tiles' lines."""
+    return text.splitlines()[3:5]
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 50)])
 def test_it_shows_two_replicas_as_one_service_until_q(columns, lines):
     with (
@@ -35,9 +40,41 @@ def test_it_shows_two_replicas_as_one_service_until_q(columns, lines):
         seen = shown.sees("of 2,000")
         assert "no failures since the start" in seen
         assert len(shown.lines[1]) == columns
+        assert "" not in shown.lines
+        assert re.search(r"0└─+┴-\d+ s─+.*now", seen)
         shown.type("q")
         assert shown.wait() == 0
         assert shown.is_as_it_was
+
+
+def test_keys_explain_it_hold_it_and_change_its_span():
+    with serving() as server, terminal(*COMMAND, server.metrics_url) as shown:
+        shown.sees(lambda text: server.ask(b"hello\n") and "┴-2 s" in text)
+        shown.type("?")
+        assert "Connections     accepted a second" in shown.sees("closed loop     no rate is asked for")
+        shown.type("?")
+        shown.sees("no failures since the start")
+        shown.type("+")
+        shown.sees("┴-5 s")
+        shown.type("-")
+        shown.sees("┴-2 s")
+        shown.type("p")
+        held = shown.sees("paused")
+        for _ in range(20):
+            server.ask(b"hello\n")
+        # A key that changes what is drawn tells that it was drawn again, from what was held.
+        shown.type("+")
+        assert figures_of(shown.sees("┴-5 s")) == figures_of(held)
+        shown.type("p")
+        shown.sees(lambda text: "paused" not in text and figures_of(text) != figures_of(held))
+
+
+def test_a_terminal_that_is_too_small_says_what_it_needs():
+    with serving() as server, terminal(*COMMAND, server.metrics_url, columns=20, lines=6) as shown:
+        seen = shown.sees("1 of 1 up")
+        assert re.match(r"needs \d+x\d+, q ends\n", seen)
+        shown.type("q")
+        assert shown.wait() == 0
 
 
 def test_it_says_when_a_server_goes_away_and_goes_on_when_it_is_back():
@@ -81,7 +118,7 @@ def test_without_a_terminal_it_prints_lines_for_as_long_as_they_are_read():
         process.stderr.close()
         assert process.wait(20) == 0
     for line in lines:
-        assert " server 1/1 up; Connections 0/s (exch. 0/s); " in line
+        assert " server 1/1 up; last 5 s: Connections 0/s (exchanges 0/s), " in line
 
 
 def test_what_is_no_page_of_ours_is_one_line():

@@ -21,7 +21,7 @@ def test_servers_are_summed():
     first = look(pages.of_server(0), pages.of_server(100, open=3))
     second = look(pages.of_server(500), pages.of_server(800, open=1))
     assert tiles(first, second) == {
-        "Connections": ("400/s", "exch. 400/s", "default"),
+        "Connections": ("400/s", "exchanges 400/s", "default"),
         "Not served": ("0 %", "0/s", GOOD),
         "Response p99": ("249 µs", "p50 175 µs", GOOD),
         "Within 10 ms": ("100 %", "of responses", GOOD),
@@ -47,11 +47,26 @@ def test_replays_have_a_board_of_their_own():
     servers, replays = boards([client, server])
     assert (servers.kind, replays.kind) == ("server", "replay")
     shown = {tile.title: (tile.value, tile.below) for tile in replays.tiles}
-    assert shown["Exchanges"] == ("40.0/s", "pass. 30.0/s")
+    assert shown["Exchanges"] == ("40.0/s", "passes 30.0/s")
     assert shown["Failed"] == ("25.00 %", "10.0/s")
     assert shown["Users"] == ("4", "0 open")
-    assert shown["Asked for"] == ("50.0/s", "lag 0.00 µs")
+    assert shown["Target rate"] == ("50.0/s", "lag 0.00 µs")
     assert replays.failures == {"refused": (10.0, 10.0)}
+
+
+def test_a_closed_loop_says_that_it_has_no_rate():
+    shown = tiles(look(pages.of_replay(), pages.of_replay(ok=30)))
+    assert shown["Target rate"] == ("none", "closed loop", "default")
+    assert shown["Intended p99"] == ("none", "closed loop", "default")
+
+
+def test_what_was_lost_is_among_the_failures_once_there_is_some():
+    (board,) = boards([look(pages.of_server(), pages.of_server())])
+    assert board.failures == {}
+    key = ("socketserver_log_lines_dropped_total", frozenset[tuple[str, str]]())
+    pages_of = [{**pages.of_server(), key: lost} for lost in (1.0, 5.0)]
+    (board,) = boards([look(*pages_of)])
+    assert board.failures == {"log lines dropped": (4.0, 5.0)}
 
 
 def test_nothing_is_known_of_what_does_not_answer():

@@ -4,7 +4,9 @@ import pytest
 from rich.console import Console
 
 from socketscope.replay.watch.board import boards
-from socketscope.replay.watch.dashboard import Curves, draw, plain
+from socketscope.replay.watch.curves import Curves
+from socketscope.replay.watch.dashboard import Seen, draw, plain
+from socketscope.replay.watch.keys import Choices
 from socketscope.replay.watch.replicas import Look, Replica
 from tests.unit.replay import pages
 from tests.unit.replay.test_board import look
@@ -21,25 +23,89 @@ def many() -> list[Look]:
     return [*up, gone.look, replay, never]
 
 
-def screen(looks: list[Look], columns: int, lines: int) -> list[str]:
-    curves = Curves()
+AS_AT_FIRST = Choices()
+
+
+def screen(looks: list[Look], columns: int, lines: int, choices: Choices = AS_AT_FIRST) -> list[str]:
+    curves = Curves(1.0)
     for _ in range(3):
         curves.add(boards(looks))
     console = Console(file=io.StringIO(), width=columns)
     with console.capture() as capture:
-        console.print(draw(looks, boards(looks), curves, (columns, lines), now=75.0))
+        console.print(draw(Seen(looks, boards(looks), curves, now=75.0), (columns, lines), choices))
     drawn = [line.rstrip() for line in capture.get().splitlines()]
     assert max(map(len, drawn)) <= columns
     return drawn
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 50), (60, 30)])
-def test_it_fits_the_terminal(columns, lines):
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 50), (60, 30), (100, 60), (78, 25)])
+def test_it_fills_the_terminal(columns, lines):
     drawn = screen(many()[:3] + many()[5:6], columns, lines)
-    assert lines - 4 <= len(drawn) <= lines or lines == 50
+    assert len(drawn) == lines
+    assert "" not in drawn
     assert drawn[0].startswith("socketscope top  4 of 4 up")
-    assert drawn[1].startswith("Servers ──")
+    assert drawn[0].endswith("? help, q ends")
+    assert drawn[1].startswith("Servers, last 5 s ──")
     assert sum("█" in line for line in drawn) >= 2
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_each_figure_stands_below_the_name_of_its_window(columns):
+    drawn = screen(many()[1:2], columns, 24)
+    open_at = next(line.index("Open") for line in drawn if "Open" in line)
+    heading = next(line for line in drawn if " now " in line or line.startswith("now "))
+    assert heading.index("now") == open_at
+    assert heading.count("last 5 s") == (0 if columns == 60 else 1)
+    assert "connections 100/s, last 1 s" in "\n".join(drawn)
+    replica = "127.0.0.1:9001           up  last 5 s: 100/s, p99 249 µs; now: 0 open"
+    assert drawn[-1] == (replica if columns >= 80 else replica[: columns - 1] + "…")
+
+
+def test_charts_have_axes():
+    drawn = screen(many()[1:2], 80, 24)
+    assert any(line.startswith("    100/s┤") for line in drawn)
+    assert any(line.startswith("        0└────────┴-20 s────┴-10 s──now ") for line in drawn)
+    longer = screen(many()[1:2], 80, 24, Choices(span=1))
+    assert any(line.startswith("        0└────────┴-40 s────┴-20 s──now ") for line in longer)
+
+
+def test_a_terminal_that_is_too_small_shows_what_it_needs():
+    assert screen(many(), 20, 6) == ["needs 58x21, q ends", "5 of 7 up"]
+    assert screen(many()[:1], 80, 6) == ["needs 80x7, q ends", "1 of 1 up"]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_words_are_explained(columns):
+    drawn = screen(many(), columns, 24, Choices(is_help=True))
+    assert len(drawn) <= 24
+    text = "\n".join(drawn)
+    for word in (
+        "Connections",
+        "Not served",
+        "Response",
+        "Intended",
+        "Target rate",
+        "lag",
+        "last 5 s",
+        "now",
+    ):
+        assert word in text
+
+
+def test_that_it_is_paused_is_said():
+    assert "paused" in screen(many(), 80, 24, Choices(is_paused=True))[0]
+    assert "paused" not in screen(many(), 80, 24)[0]
+
+
+def test_what_is_kept_stays_as_it_is():
+    looks = [look(pages.of_server(), pages.of_server(5))]
+    (board,) = shown = boards(looks)
+    curves = Curves(1.0)
+    curves.add(shown)
+    kept = Seen(looks, shown, curves, 0.0).kept()
+    curves.add(shown)
+    assert kept.curves.of(board, board.curves[0]) == [5.0]
+    assert curves.of(board, board.curves[0]) == [5.0, 5.0]
 
 
 def test_a_server_that_went_away_comes_first_and_says_so():
@@ -47,26 +113,27 @@ def test_a_server_that_went_away_comes_first_and_says_so():
     assert drawn[0].startswith("socketscope top  5 of 7 up")
     replicas = [line for line in drawn if line.startswith("127.0.0.1:")]
     assert replicas[0] == "127.0.0.1:9004           down for 1:05 min: Connection refused"
-    assert replicas[1] == "127.0.0.1:9000           up  0/s  p99 -  0 open"
+    assert replicas[1] == "127.0.0.1:9000           up  last 5 s: 0/s, p99 -; now: 0 open"
     assert "and 1 more, 1 of them up" in drawn
     assert drawn[-1] == "127.0.0.1:9200           down for 1:05 min: Connection refused"
-    assert "failures: refused 1.00/s (1)" in drawn
+    assert "failures, last 5 s (since the start): refused 1.00/s (1)" in drawn
 
 
 def test_a_server_that_drains_says_so():
     drawn = screen([look(pages.of_server(), pages.of_server(draining=1))], 80, 24)
-    assert "127.0.0.1:9464           draining  0/s  p99 -  0 open" in drawn
+    assert "127.0.0.1:9464           draining  last 5 s: 0/s, p99 -; now: 0 open" in drawn
 
 
 def test_more_columns_show_more_charts():
     looks = [look(pages.of_server(), pages.of_server(5))]
-    assert not any("bytes 200 B/s" in line for line in screen(looks, 80, 24))
-    assert any("bytes 200 B/s" in line for line in screen(looks, 160, 24))
+    assert not any("bytes in and out 200 B/s" in line for line in screen(looks, 80, 24))
+    assert any("bytes in and out 200 B/s" in line for line in screen(looks, 160, 24))
 
 
 def test_where_there_is_no_terminal_each_kind_is_a_line():
     servers, replays, *down = plain(many(), boards(many()))
-    assert servers.startswith("server 4/5 up; Connections 600/s (exch. 600/s); Not served 0 % (0/s); ")
-    assert replays.startswith("replay 1/1 up; Exchanges 31.0/s (pass. 30.0/s); Failed 3.23 % (1.00/s); ")
-    assert replays.endswith("; refused 1.00/s (1)")
+    assert servers.startswith("server 4/5 up; last 5 s: Connections 600/s (exchanges 600/s), Not served 0 % ")
+    assert replays.startswith("replay 1/1 up; last 5 s: Exchanges 31.0/s (passes 30.0/s), Failed 3.23 % ")
+    assert "; now: Open 0 (of 4,000), Threads 4 busy (12 idle), waiting to be accepted 0" in servers
+    assert replays.endswith("; failures, last 5 s (since the start): refused 1.00/s (1)")
     assert down == ["127.0.0.1:9004 down: Connection refused", "127.0.0.1:9200 down: Connection refused"]

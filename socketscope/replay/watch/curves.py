@@ -1,0 +1,51 @@
+"""How the figures of `top` went: one value a look, and of several looks the highest. No I/O, no clock."""
+
+import copy
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from socketscope.replay.watch.board import Board, Curve
+
+_KEPT = 3600
+"""Values of each curve that are kept: more than a terminal shows at the longest span."""
+
+
+class Curves:
+    """The values of all curves, as they came.
+
+    Attributes:
+        every: Seconds between two looks.
+    """
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self._looks = 0
+        self._values: dict[tuple[str, str], deque[float | None]] = defaultdict(lambda: deque(maxlen=_KEPT))
+
+    def add(self, boards: Sequence[Board]) -> None:
+        """Add what is now."""
+        self._looks += 1
+        for board in boards:
+            for curve in board.curves:
+                self._values[board.kind, curve.title].append(curve.value)
+
+    def copy(self) -> Self:
+        """Return what is known now, to which nothing is added."""
+        return copy.deepcopy(self)
+
+    def of(self, board: Board, curve: Curve, looks: int = 1) -> list[float | None]:
+        """Return a curve from old to new: of so many looks the highest value, which no mean hides.
+
+        Which looks belong together does not change as new ones come, so that a spike keeps its height and
+        moves only with time.
+        """
+        values = list(self._values[board.kind, curve.title])
+        latest = self._looks % looks or looks
+        ends = [len(values), *range(len(values) - latest, 0, -looks)]
+        starts = [*ends[1:], 0]
+        return [_highest(values[start:end]) for start, end in zip(starts, ends, strict=True)][::-1]
+
+
+def _highest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,71 @@
+"""What keys change of what `top` shows, and the page that explains it. No I/O."""
+
+from dataclasses import dataclass, replace
+
+SPANS = (1, 2, 5, 10, 30)
+"""Looks that a column of a chart may stand for."""
+
+END = "qQ\x03"
+"""q, Q and what Ctrl-C types: as a key it reaches nobody else, so that `make` has nothing to complain of."""
+
+# A sign may be typed with or without the shift key, which differs between keyboards.
+_LONGER, _SHORTER, _PAUSE, _EXPLAIN = "+=", "-_", "pP", "?h"
+
+HELP = """
+?    this page, and back                  p    pause, and go on
++ -  longer and shorter span of charts    q    end, as Ctrl-C does
+
+last 5 s        what stands below was so in the mean of these seconds
+now             what stands below is so at the latest look
+charts          a column has the highest value of its time; the axis says when
+
+Connections     accepted a second; exchanges: messages answered a second
+Not served      connections that did not end well, and how many a second
+Response        from a message's last byte to its reply's last byte
+Within 10 ms    share of the responses that took no longer
+to be accepted  connections that wait in the kernel until a thread is free
+
+Exchanges       the replay's, a second; passes: scripts played, a second
+Service         from the send to the reply's last byte
+Intended        the same from when it was due, which a stall cannot hide
+Target rate     passes a second asked for; lag: how late the client itself is
+closed loop     no rate is asked for: users send as soon as they were answered
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What somebody has chosen to see.
+
+    Attributes:
+        span: Place in `SPANS`.
+        is_paused: Whether the figures stand still.
+        is_help: Whether it is explained, and not shown.
+        is_end: Whether they have seen enough.
+    """
+
+    span: int = 0
+    is_paused: bool = False
+    is_help: bool = False
+    is_end: bool = False
+
+    @property
+    def looks(self) -> int:
+        """Looks that a column stands for."""
+        return SPANS[self.span]
+
+    def after(self, keys: str) -> "Choices":
+        """Return what is chosen once keys were pressed; other keys change nothing."""
+        chosen = self
+        for key in keys:
+            if key in END:
+                chosen = replace(chosen, is_end=True)
+            elif key in _LONGER:
+                chosen = replace(chosen, span=min(chosen.span + 1, len(SPANS) - 1))
+            elif key in _SHORTER:
+                chosen = replace(chosen, span=max(chosen.span - 1, 0))
+            elif key in _PAUSE:
+                chosen = replace(chosen, is_paused=not chosen.is_paused)
+            elif key in _EXPLAIN:
+                chosen = replace(chosen, is_help=not chosen.is_help)
+        return chosen
