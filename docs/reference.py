@@ -8,6 +8,7 @@ from click import Option
 
 from client.instruments import INSTRUMENTS as CLIENT
 from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
+from docs.pages import RUNBOOK, render_runbook
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
@@ -147,6 +148,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
 PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,
+    RUNBOOK: render_runbook,
 }
 
 

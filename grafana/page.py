@@ -122,18 +122,20 @@ def _variable(name: str, query: str) -> builders.QueryVariable:
     )
 
 
-class _Annotation(models.AnnotationQuery):
+class _Annotation:
     """An annotation with its texts and its time, of which the SDK knows nothing."""
 
     def __init__(self, name: str, expression: str, colour: str, **more: str) -> None:
-        super().__init__(name=name, expr=expression, icon_color=colour, datasource=DATASOURCE)
-        self.more = more
-
-    def to_json(self) -> dict[str, object]:
-        return super().to_json() | self.more
+        self._known = models.AnnotationQuery(
+            name=name, expr=expression, icon_color=colour, datasource=DATASOURCE
+        )
+        self._more = more
 
     def build(self) -> "_Annotation":
         return self
+
+    def to_json(self) -> dict[str, object]:
+        return {**self._known.to_json(), **self._more}
 
 
 def _annotations() -> list[Any]:
