@@ -27,7 +27,8 @@ from socketscope.views import instruments as server
 UNKNOWN = "vector(NaN)"
 NO_TRAFFIC = ("no traffic", PLAIN)
 JOBS = f"{{{CHOSEN[0]}}}"
-LOST = 'ALERTS{alertname=~"ReplicaDown|ReplicaSilent|NoServer"}'
+LOST = 'ALERTS{alertname=~"ReplicaDown|ReplicaSilent"}'
+NONE = 'ALERTS{alertname="NoServer", alertstate="firing"}'
 FIRING = 'ALERTS{alertstate="firing"}'
 FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 
@@ -71,8 +72,8 @@ WELL = [
         title="Replicas", width=4, height=5, runbook="noserver",
         meaning="Servers that answer their scrape, and servers that should and do not. The row below says which, and the "
         "runbook how to find the container and the log of an address.",
-        limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: GOOD, 1: BAD}},
-        queries={"up": SERVERS_UP, "lost": f"count({LOST}) or vector(0)"},
+        limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: PLAIN, 1: BAD}}, words={None: ("?", PLAIN)},
+        queries={"up": first(SERVERS_UP, UNKNOWN), "lost": first(f"count({LOST} or {NONE})", "vector(0)")},
     )),
     states(Panel(
         title="Which replicas were up", width=14, height=6, runbook="which-container", nothing="no server was seen",

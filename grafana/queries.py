@@ -75,7 +75,12 @@ NOBODY_SERVED = f"({ASKED} > 0) * 0 + ({NOBODY})"
 
 SERVERS = f"up{{{', '.join(CHOSEN)}}} and on (job) last_over_time({series(server.BUILD)}[$__range])"
 """Which servers answer their scrape: of a job that has had one in all that is looked at."""
-SERVERS_UP = f"count(({SERVERS}) == 1) or vector(0)"
+SERVERS_UP = first(
+    f"count(({SERVERS}) == 1)",
+    f"count({SERVERS}) * 0",
+    'count(ALERTS{alertname="NoServer", alertstate="firing"}) * 0',
+)
+"""How many; nothing before the first scrape, when none is missed yet."""
 STATES = first(
     f"up{{{', '.join(CHOSEN)}}} + on (job, instance) {series(server.DRAINING)}",
     f"sum by (job, instance) ({SERVERS})",

@@ -8,22 +8,22 @@ from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, buckets, chosen, of, quant
 
 OUTCOMES_ROW = [
     curves(Panel(
-        title="Exchanges by step", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        title="Exchanges by step", unit="suffix:/s", width=12, nothing="no traffic", runbook="traffic",
         meaning="What is asked, by step of the scripts, whatever came of it.",
         queries={"{{step}}": rate(client.EXCHANGES, by="step")},
     )),
     curves(Panel(
-        title="Failures by step and outcome", unit="suffix:/s", top=1, runbook="wrongreplies",
+        title="Attempts to connect by outcome", unit="suffix:/s", width=12, nothing="no traffic", runbook="clientsfail",
+        meaning="Whether the server can be reached at all.",
+        outcomes=client.CONNECTION_OUTCOMES,
+        queries={"{{outcome}}": rate(client.CONNECTIONS, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="Failures by step and outcome", unit="suffix:/s", width=24, top=1, runbook="wrongreplies",
         meaning="What clients did not get. refused, reset, closed: no server, or one that restarts; timeout: a slow one; "
         "mismatch and unexpected_data: a wrong reply.",
         outcomes=client.OUTCOMES,
         queries={"{{step}}: {{outcome}}": rate(client.EXCHANGES, NOT_OK, by="step, outcome") + " > 0"},
-    )),
-    curves(Panel(
-        title="Attempts to connect by outcome", unit="suffix:/s", nothing="no traffic", runbook="clientsfail",
-        meaning="Whether the server can be reached at all.",
-        outcomes=client.CONNECTION_OUTCOMES,
-        queries={"{{outcome}}": rate(client.CONNECTIONS, by="outcome") + " > 0"},
     )),
 ]  # fmt: skip
 
