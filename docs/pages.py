@@ -1,5 +1,6 @@
 """The runbook as Prometheus shows it, to which alerts and panels link."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def render_runbook() -> str:
     # Beside it is nothing that a link could lead to.
     text = re.sub(r"\[([^]]+)\]\((?!#)[^)]*\)", r"\1", (FOLDER / "runbook.md").read_text(encoding="utf-8"))
     tokens = markdown.parse(text)
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in itertools.pairwise(tokens):
         if token.type == "heading_open":
             token.attrSet("id", anchor(inline.content))
     return _PAGE.format(body=markdown.renderer.render(tokens, markdown.options, {}))
