@@ -32,7 +32,10 @@ def test_it_is_chosen_by_data_source_job_and_instance(dashboard):
         assert variables[name]["type"] == "query"
         assert variables[name]["datasource"]["uid"] == "${datasource}"
         assert variables[name]["multi"] is True
+        assert variables[name]["includeAll"] is True
         assert variables[name]["allValue"] == ".+"
+        # When the range changes: who looks further back finds what there was.
+        assert variables[name]["refresh"] == 2
     asked = " ".join(e for drawn in PANELS if drawn.dashboard == dashboard["uid"] for e in drawn.expressions)
     for name in re.findall(r'=~"\$(\w+)"', asked):
         assert name in variables
