@@ -38,8 +38,8 @@ class Target:
     def __str__(self) -> str:
         return f"{self.dashboard.removeprefix('socketscope-')}: {self.panel['title']}: {self.legend}"
 
-    def ask(self, stack: Stack) -> list[dict[str, Any]]:
-        return stack.query(filled_in(self.expression))
+    def ask(self, stack: Stack, at: float) -> list[dict[str, Any]]:
+        return stack.query(filled_in(self.expression), at)
 
     def shows(self, series: list[dict[str, Any]]) -> list[tuple[str, str]]:
         """Return text and colour of each figure that a tile shows of its last values."""

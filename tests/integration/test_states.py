@@ -42,9 +42,10 @@ def seen() -> Seen:
     with running(ROOT, "server", "client", "prometheus") as stack:
 
         def look(state: str) -> None:
-            looked[state] = {str(target): target.ask(stack) for target in TARGETS}
+            at = time.time()
+            looked[state] = {str(target): target.ask(stack, at) for target in TARGETS}
             for (dashboard, name), expression in ANNOTATIONS.items():
-                looked[state][f"{dashboard} @{name}"] = stack.query(filled_in(expression))
+                looked[state][f"{dashboard} @{name}"] = stack.query(filled_in(expression), at)
             for (dashboard, name), match in VALUES.items():
                 assert match
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
