@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from socketserver import BaseServer
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -39,6 +39,7 @@ def run(
     log: Literal["json", "console"] | None = "json",
     log_level: str = "info",
     limits: Limits | None = None,
+    processors: Sequence[Callable[..., Any]] = (),
 ) -> int:
     """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
@@ -50,10 +51,12 @@ def run(
     Args:
         servers: Bound and not yet serving. They share one connection limit.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
-        log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
-            same way, a line at a time, unless it is a terminal.
-        log_level: The least severe level that is logged.
+        log: Form of the log on standard output; None for none. What handlers log by structlog or `logging`
+            comes in this form too, unless the program has configured structlog by itself. What else is
+            written there meanwhile goes the same way, a line at a time, unless it is a terminal.
+        log_level: The least severe level that is logged; ``debug`` tells whole tracebacks.
         limits: For all of the servers; None leaves those of their classes.
+        processors: structlog's, in their order, that each line passes before it is rendered.
 
     Returns:
         The exit status: 0, or `FORCED` where something did not end by `Limits.drain_timeout`.
@@ -70,7 +73,7 @@ def run(
         raise ValueError("the servers have more than one registry, and the endpoint shows one")
     registry = services[0].options.registry or REGISTRY
     limits = services[0].options.limits if limits is None else limits
-    with stop_signals() as stop, _output(log, log_level, view_of(registry)) as output:
+    with stop_signals() as stop, _output(log, log_level, processors, view_of(registry)) as output:
         capacity = Capacity(limits.max_connections)
         for service in services:
             service.options = replace(service.options, limits=limits)
@@ -104,15 +107,21 @@ def listening_on(server: BaseServer, service: Service) -> str:
 
 
 @contextmanager
-def _output(form: Literal["json", "console"] | None, level: str, view: MetricsView) -> Iterator["Log | None"]:
+def _output(
+    form: Literal["json", "console"] | None,
+    level: str,
+    processors: Sequence[Callable[..., Any]],
+    view: MetricsView,
+) -> Iterator["Log | None"]:
     if form is None:
         yield None
         return
     from socketscope.views.log import Log  # noqa: PLC0415 - for who wants it
 
-    view.log = output = Log(form, level)
+    view.log = output = Log(form, level, processors=processors)
     try:
-        with printed_lines(output.writer.put):
+        with printed_lines(output.printed):
+            output.lead_loggers(threads=True)
             yield output
     finally:
         output.close()

@@ -15,6 +15,7 @@ from socketscope.serve import queue
 from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
+from socketscope.views.context import enter
 
 
 class DatagramService(Service):
@@ -36,6 +37,7 @@ class DatagramService(Service):
             self.note_not_taken(error)
             return None
         datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
+        datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not self.totals.accept():
@@ -46,7 +48,7 @@ class DatagramService(Service):
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
         datagram.socket = request
-        current.set(datagram)
+        enter(datagram)
         began = monotonic()
         try:
             if self.hooks.verifies or self.hooks.processes:
@@ -123,7 +125,7 @@ class DatagramService(Service):
         self, server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
     ) -> None:
         if isinstance(datagram, Datagram):
-            datagram.error = describe(error)
+            datagram.error, datagram.raised = describe(error), error
             if error is not datagram.fault and datagram.failure is None:
                 datagram.failure = "handler_error"
         self.hooks.tell(server, request, client_address, error)
@@ -133,6 +135,7 @@ class DatagramService(Service):
             if self.log is not None:
                 self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
         finally:
+            datagram.raised = None
             self.untold.discard(datagram)
 
 

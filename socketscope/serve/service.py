@@ -9,14 +9,14 @@ import socketserver
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.adoption import prepare
-from socketscope.observe.record import Served, current
+from socketscope.observe.record import Served
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
 from socketscope.serve.hooks import Hooks, complain, guard
@@ -24,6 +24,7 @@ from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
 from socketscope.serve.paths import Held
 from socketscope.serve.threads import Elastic, Inline, Job, PerClient, refuse_gevent
+from socketscope.views.context import enter
 from socketscope.views.metrics import view_of
 
 if TYPE_CHECKING:
@@ -283,6 +284,11 @@ class Service(ABC):
         return self.options.listener or self.kind
 
     @property
+    def processors(self) -> Sequence[Callable[..., Any]]:
+        """structlog's, for the lines of its clients."""
+        return self.options.processors
+
+    @property
     def thread_counts(self) -> tuple[int, int]:
         """How many threads are idle and busy."""
         if self.threads is None:
@@ -325,7 +331,8 @@ class Service(ABC):
     @staticmethod
     def serve_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
         """Have a request handled in another thread, whose context knows what it is counted for."""
-        current.set(served)
+        if served is not None:
+            enter(served)
         try:
             server.process_request_thread(request, client_address)
         except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
@@ -350,7 +357,7 @@ class Service(ABC):
     def note_accept_error(self, kind: str) -> None:
         """Log a failed accept."""
         if self.log is not None:
-            self.log.repeated("accept_error", listener=self.name, error=kind)
+            self.log.repeated("accept_error", self.processors, listener=self.name, error=kind)
 
 
 _all: "weakref.WeakSet[Service]" = weakref.WeakSet()

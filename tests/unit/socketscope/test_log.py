@@ -9,7 +9,8 @@ import pytest
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
-from socketscope.views.log import MOST_BYTES, Log
+from socketscope.views.log import Log
+from socketscope.views.rendering import MOST_BYTES
 from socketscope.views.writer import LineWriter
 
 LONG = {
