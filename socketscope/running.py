@@ -15,6 +15,7 @@ from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
 from socketscope.serve.mixin import service_of
 from socketscope.serve.observing import observe
+from socketscope.serve.options import check_processors
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
 from socketscope.views.metrics import MetricsView, view_of
@@ -64,10 +65,12 @@ def run(
     Raises:
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
+        TypeError: A processor cannot be called.
         ValueError: An argument makes no sense.
     """
     if not servers:
         raise ValueError("run() needs a server")
+    check_processors(processors)
     services = [service_of(observe(server)) for server in servers]
     if len({id(service.options.registry) for service in services}) > 1:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")

@@ -2,7 +2,7 @@
 
 import socketserver
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -42,9 +42,7 @@ class Options:
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
-        for processor in self.processors:
-            if not callable(processor):
-                raise TypeError(f"processors has {processor!r}, which cannot be called")
+        check_processors(self.processors)
 
 
 _declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDictionary()
@@ -63,6 +61,17 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     replace(Options(), **mine)
     _declared[kind] = mine
     return {name: value for name, value in given.items() if name not in names}
+
+
+def check_processors(processors: Iterable[object]) -> None:
+    """Refuse what are no processors.
+
+    Raises:
+        TypeError: One cannot be called.
+    """
+    for processor in processors:
+        if not callable(processor):
+            raise TypeError(f"processors has {processor!r}, which cannot be called")
 
 
 def refuse_forking(kind: type) -> None:

@@ -12,7 +12,7 @@ from socketscope.addresses import format_peer
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.views.events import COMMON
-from socketscope.views.rendering import Form, Render, unprintable
+from socketscope.views.rendering import Form, Render, ended, unprintable
 
 _FIRST = tuple(field.name for field in COMMON[:-2])
 """The order of what lines have in common; what is told of an error comes last."""
@@ -33,9 +33,9 @@ class LineLogger:
         self._put = put
         self.name = name
 
-    def msg(self, line: bytes) -> None:
-        """Have a line written."""
-        self._put(line)
+    def msg(self, line: str | bytes) -> None:
+        """Have a line written, be it ours or what a renderer of the program's has made."""
+        self._put(line if isinstance(line, bytes) and line.endswith(b"\n") else ended(line))
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg

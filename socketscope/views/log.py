@@ -211,7 +211,7 @@ class Log:
         logger = config["logger_factory"](NAME)
         if not self._has_output and not isinstance(logger, logging.Logger):
             # Standard output may be a launched program's result.
-            logger = LineLogger(lambda text: self.writer.put(self._render(text)), NAME)
+            logger = self._logger
         chain = [*processors, *config["processors"]]
         getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
 

@@ -45,13 +45,16 @@ def lead(steps: Steps, put: Put, level: str, *, threads: bool) -> ExitStack:
 
 
 def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None:
-    unnamed = LineLogger(put)
-    chain = steps.structlog_chain()
+    unnamed, chain = LineLogger(put), steps.structlog_chain()
+
+    def make(name: str | None = None, *_: Any) -> LineLogger:
+        return unnamed if name is None else LineLogger(put, name)
+
     structlog.configure(
         processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
-        logger_factory=lambda name=None, *_: unnamed if name is None else LineLogger(put, name),
+        logger_factory=make,
         # One that is cached would outlive this.
         cache_logger_on_first_use=False,
     )
@@ -59,6 +62,8 @@ def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None
     def give_back() -> None:
         if structlog.get_config()["processors"] is chain:
             structlog.reset_defaults()
+        elif structlog.get_config()["logger_factory"] is make:  # the program has configured what is before it
+            structlog.configure(logger_factory=structlog.PrintLoggerFactory())
 
     undo.callback(give_back)
 

@@ -33,7 +33,7 @@ def renderer(form: Form, descriptor: int) -> Render:
     def render(fields: Any) -> bytes:
         try:
             if isinstance(fields, (str, bytes, bytearray)):
-                return _ended(fields)
+                return ended(fields)
             line = make(fields)
             return line if len(line) <= MOST_BYTES else _shortened(make, fields)
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
@@ -48,7 +48,8 @@ def unprintable(error: Exception) -> bytes:
     return _json({**told, "error": type(error).__name__})
 
 
-def _ended(text: str | bytes | bytearray) -> bytes:
+def ended(text: str | bytes | bytearray) -> bytes:
+    """Return the line of a text that somebody else's renderer has made."""
     line = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else bytes(text)
     if len(line) >= MOST_BYTES:
         # A character can take four bytes.
