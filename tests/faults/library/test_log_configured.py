@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,16 @@ def output(text: str, *requests: bytes, last: str = "connection", launched: bool
         def said(file: Any) -> str:
             return os.pread(file.fileno(), 1 << 20, 0).decode()
 
+        def has_told(number: int) -> bool:
+            return len(re.findall(last, said(written) + said(errors))) >= number
+
         try:
             port = int(wait_for(lambda: said(errors).partition("\n")[0], "the port"))
             for number, request in enumerate(requests, start=1):
                 with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
                     client.sendall(request)
                     read_all(client)
-                wait_for(
-                    lambda n=number: len(re.findall(last, said(written) + said(errors))) >= n, "the last line"
-                )
+                wait_for(partial(has_told, number), "the last line")
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 0
         finally:

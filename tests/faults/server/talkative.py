@@ -127,7 +127,7 @@ class Asked(socketserver.StreamRequestHandler):
         structlog.get_logger("shop.orders").info("named")
 
     def _odd(self):
-        circle = {"text": "a\x1b[2J"}
+        circle: dict[str, object] = {"text": "a\x1b[2J"}
         circle["itself"] = circle
         log.info("odd", circle=circle, number=1 << 70, data=b"\xff", surrogate="\udcff", keys={1: {2}})
 
