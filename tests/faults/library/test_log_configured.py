@@ -98,6 +98,7 @@ def output(text: str, *requests: bytes, last: str = "connection", launched: bool
 
         try:
             port = int(wait_for(lambda: said(errors).partition("\n")[0], "the port"))
+            wait_for(lambda: launched or "server_started" in said(written), "the start")
             for number, request in enumerate(requests, start=1):
                 with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
                     client.sendall(request)
