@@ -1,6 +1,5 @@
 """The chain of structlog's processors that makes a line, be it the library's, a handler's or of `logging`."""
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -142,21 +141,3 @@ def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
 def _ordered(_: Any, __: str, fields: EventDict) -> EventDict:
     first = {key: fields.pop(key) for key in _FIRST if key in fields}
     return {**first, **fields}
-
-
-class RecordHandler(logging.Handler):
-    """Makes lines of records of `logging`."""
-
-    def __init__(self, steps: Steps, put: Callable[[bytes], None]) -> None:
-        super().__init__()
-        self.setFormatter(steps.formatter())
-        self._put = put
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record's line."""
-        try:
-            self._put(self.format(record).encode())
-        except structlog.DropEvent:
-            pass
-        except Exception as error:  # noqa: BLE001 - what a record holds may be whatever fails to be shown
-            self._put(unprintable(error))

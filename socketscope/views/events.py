@@ -11,11 +11,13 @@ class Field:
         name: As it is in a line; a unit stands in it.
         form: What JSON has.
         help: What it says, one sentence.
+        of: The lines that have it, where it is none of one event's alone.
     """
 
     name: str
     form: str
     help: str
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +37,31 @@ class Event:
     fields: tuple[Field, ...]
 
 
-TIMESTAMP = Field("timestamp", "string", "When, RFC 3339 in UTC.")
-LEVEL = Field("level", "string", "`debug`, `info`, `warning`, `error` or `critical`.")
-EVENT = Field("event", "string", "What happened: a name of the library's, or what a handler logs.")
-LOGGER = Field("logger", "string", "Of a record of `logging`, and of a logger with a name: its name.")
-LISTENER = Field("listener", "string", "The listener's name, as in the metrics' label.")
+_ALL, _CLIENTS = "all lines", "lines of a client"
+
+TIMESTAMP = Field("timestamp", "string", "When, RFC 3339 in UTC.", _ALL)
+LEVEL = Field("level", "string", "`debug`, `info`, `warning`, `error` or `critical`.", _ALL)
+EVENT = Field("event", "string", "What happened: an event above, or what a handler logs.", _ALL)
+LOGGER = Field("logger", "string", "Its name.", "lines of `logging`, and of loggers with a name")
+LISTENER = Field("listener", "string", "The listener's name, as in the metrics' label.", _CLIENTS)
 PEER = Field(
-    "peer", "string", "The client: `host:port`, `[v6]:port`, a Unix path, or empty where it has none."
+    "peer", "string", "`host:port`, `[v6]:port`, a Unix path, or empty where the client has none.", _CLIENTS
 )
 CONNECTION_ID = Field(
-    "connection_id", "string", "Of this connection or datagram alone, in all of the service's processes."
+    "connection_id", "string", "Of one connection or datagram in all of the service's processes.", _CLIENTS
 )
-ERROR = Field("error", "string", "An exception's type, text, file and line.")
+ERROR = Field("error", "string", "Its type, text, file and line.", "lines of an exception")
 EXCEPTION = Field(
     "exception",
     "array",
-    "Its whole traceback, as structlog's `dict_tracebacks` without locals; at level `debug`.",
+    "Its whole traceback, as structlog's `dict_tracebacks` without locals.",
+    "the same, at level `debug`",
 )
 COUNT = Field("count", "number", "How often since the line before it; there is at most one line a second.")
 
 COMMON = (TIMESTAMP, LEVEL, EVENT, LOGGER, LISTENER, PEER, CONNECTION_ID, ERROR, EXCEPTION)
-"""What a line of anybody's can have. The first three are in all; the three of a client in all that are
-written while its handler or a hook of its runs."""
+"""What lines have in common, whoever writes them, in their order. Of a client are those that are written
+while its handler or a hook of its runs."""
 
 _SERVED = (
     LISTENER,

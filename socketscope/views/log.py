@@ -4,7 +4,6 @@ structlog's processors make a line in the thread whose event it tells; the write
 the program has configured structlog by itself, its processors make these lines, too.
 """
 
-import logging
 import sys
 import threading
 import time
@@ -75,7 +74,7 @@ class Log:
             descriptor: Where to; None is standard output, which is then the log's alone.
             processors: structlog's, in their order, that each line passes before it is rendered.
         """
-        self._has_output = descriptor is None
+        is_output = descriptor is None
         descriptor = sys.stdout.fileno() if descriptor is None else descriptor
         self._level = level
         self._least = LEVELS.index(level)
@@ -92,6 +91,8 @@ class Log:
         self._loggers = ExitStack()
         self.writer = LineWriter(descriptor, self._digest)
         self._logger = LineLogger(self.writer.put, NAME)
+        # Standard output is a launched program's own.
+        self._program = loggers.Program(None if is_output else self._logger)
 
     def lead_loggers(self, *, threads: bool) -> None:
         """Have what handlers and libraries log become lines, until `close`, where nobody has set that up.
@@ -99,7 +100,8 @@ class Log:
         Args:
             threads: Whether threads that end by an exception are told of as well.
         """
-        self._loggers = loggers.lead(self._steps, self.writer.put, self._level, threads=threads)
+        put = self.writer.put
+        self._loggers = loggers.lead(self._steps, put, self._level, self._program, threads=threads)
 
     def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
@@ -194,7 +196,7 @@ class Log:
         """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
         try:
             if loggers.is_the_programs():
-                self._tell_program(level, event, (*processors, *self._processors), fields)
+                self._program.tell(NAME, level, event, fields, (*processors, *self._processors))
                 return None
             line: Any = {"event": event, **fields}
             for processor in self._steps.chain_for(processors):
@@ -204,16 +206,6 @@ class Log:
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
             return unprintable(error)
         return line  # type: ignore[no-any-return]  # the last one has made it
-
-    def _tell_program(self, level: str, event: str, processors: Processors, fields: dict[str, Any]) -> None:
-        """Have an event told by the program's own configuration of structlog."""
-        config = structlog.get_config()
-        logger = config["logger_factory"](NAME)
-        if not self._has_output and not isinstance(logger, logging.Logger):
-            # Standard output may be a launched program's result.
-            logger = self._logger
-        chain = [*processors, *config["processors"]]
-        getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
 
 
 def _is_object(line: bytes) -> bool:

@@ -212,6 +212,50 @@ def test_a_program_that_has_configured_logging_keeps_that():
     assert [json.loads(text)["event"] for text in written.splitlines()][1:3] == ["order_placed", "connection"]
 
 
+RECORDS = """
+import threading, warnings
+class Handler(Handler):
+    def handle(self):
+        logging.getLogger("shop").warning("paid %s", 8, extra={"amount": 5, "event": "other"})
+        warnings.warn("it is odd")
+        thread = threading.Thread(target=lambda: 1 / 0, name="mine")
+        thread.start()
+        thread.join()
+        super().handle()
+"""
+
+
+def test_records_warnings_and_failed_threads_are_in_the_programs_form():
+    lines = [json.loads(text) for text in run(JSON + RECORDS, b"x\n").splitlines()]
+    assert [line["line"] for line in lines] == list(range(1, len(lines) + 1))
+    record, warned, failed, _, own = lines[1:6]
+    assert (record["event"], record["logger"], record["level"], record["amount"]) == (
+        "paid 8", "shop", "warning", 5,
+    )  # fmt: skip
+    assert record["connection_id"] == warned["connection_id"] == own["connection_id"]
+    assert "UserWarning: it is odd" in warned["event"]
+    assert (failed["event"], failed["thread"], failed["level"]) == ("uncaught_exception", "mine", "error")
+
+
+LATE_LOGGING = """
+given = {}
+class Handler(Handler):
+    def handle(self):
+        structlog.configure(
+            processors=[structlog.stdlib.render_to_log_kwargs],
+            wrapper_class=structlog.stdlib.BoundLogger, logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+        logging.warning("as ever")
+        super().handle()
+"""
+
+
+def test_a_program_that_has_its_structlog_lead_to_a_logging_without_handlers_is_as_ever():
+    written, errors = output(HEAD + LATE_LOGGING + TAIL, b"fail\n", last="\nconnection\n")
+    assert [json.loads(text)["event"] for text in written.splitlines()] == ["server_started"]
+    assert errors.splitlines() == ["as ever", "connection"]
+
+
 PROCESSORS = """
 def no_peers(logger, name, fields):
     fields.pop("peer", None)
