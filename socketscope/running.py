@@ -15,7 +15,7 @@ from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
 from socketscope.serve.mixin import service_of
 from socketscope.serve.observing import observe
-from socketscope.serve.options import check_processors
+from socketscope.serve.options import checked
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
 from socketscope.views.metrics import MetricsView, view_of
@@ -70,7 +70,7 @@ def run(
     """
     if not servers:
         raise ValueError("run() needs a server")
-    check_processors(processors)
+    processors = checked(processors)
     services = [service_of(observe(server)) for server in servers]
     if len({id(service.options.registry) for service in services}) > 1:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")

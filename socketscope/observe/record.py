@@ -56,7 +56,7 @@ class Served:
     """What connections and datagrams have in common.
 
     Attributes:
-        number: Unique in the process, over all kinds.
+        connection_id: Unique in all of a service's processes, over all kinds.
         listener: Where it came in; None until it is served.
         peer: The address as the kernel gave it.
         received: Bytes.
@@ -69,11 +69,11 @@ class Served:
     """
 
     __slots__ = (
+        "connection_id",
         "error",
         "exchanges",
         "fault",
         "listener",
-        "number",
         "peer",
         "raised",
         "received",
@@ -82,7 +82,7 @@ class Served:
     )
 
     def __init__(self, peer: Any) -> None:
-        self.number = next(_numbers)
+        self.connection_id = f"{_process}-{next(_numbers)}"
         self.listener: Listener | None = None
         self.peer = peer
         self.socket: Any = None
@@ -90,11 +90,6 @@ class Served:
         self.error: str | None = None
         self.fault: BaseException | None = None
         self.raised: BaseException | None = None
-
-    @property
-    def connection_id(self) -> str:
-        """Unique in all of a service's processes."""
-        return f"{_process}-{self.number}"
 
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
@@ -142,7 +137,7 @@ class Record(Served):
 
     def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
-        self.number = next(_numbers)
+        self.connection_id = f"{_process}-{next(_numbers)}"
         self.peer = peer
         self.listener = self.socket = self.error = self.fault = self.raised = None
         self.received = self.sent = self.exchanges = 0

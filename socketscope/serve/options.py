@@ -42,7 +42,7 @@ class Options:
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
-        check_processors(self.processors)
+        object.__setattr__(self, "processors", checked(self.processors))
 
 
 _declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDictionary()
@@ -63,15 +63,17 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in names}
 
 
-def check_processors(processors: Iterable[object]) -> None:
-    """Refuse what are no processors.
+def checked(processors: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Return processors.
 
     Raises:
         TypeError: One cannot be called.
     """
-    for processor in processors:
+    each = tuple(processors)
+    for processor in each:
         if not callable(processor):
             raise TypeError(f"processors has {processor!r}, which cannot be called")
+    return each
 
 
 def refuse_forking(kind: type) -> None:

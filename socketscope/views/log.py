@@ -39,6 +39,7 @@ _Repeated = tuple[str, str, tuple[tuple[str, str], ...]]
 class Served(Protocol):
     """What a line tells of a connection or datagram."""
 
+    connection_id: str
     listener: Listener | None
     peer: Any
     received: int
@@ -46,10 +47,6 @@ class Served(Protocol):
     exchanges: int
     error: str | None
     raised: BaseException | None
-
-    @property
-    def connection_id(self) -> str:
-        """Unique in all of a service's processes."""
 
 
 class Log:

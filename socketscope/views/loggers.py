@@ -23,7 +23,10 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 def is_the_programs() -> bool:
     """Return whether the program has configured structlog by itself."""
-    return structlog.is_configured() and not isinstance(structlog.get_config()["processors"], Chain)
+    if not structlog.is_configured():
+        return False
+    processors = structlog.get_config()["processors"]
+    return not (isinstance(processors, Chain) and processors.is_whole)
 
 
 class Program:

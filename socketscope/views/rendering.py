@@ -34,6 +34,8 @@ def renderer(form: Form, descriptor: int) -> Render:
         try:
             if isinstance(fields, (str, bytes, bytearray)):
                 return ended(fields)
+            if not isinstance(fields, dict):
+                raise TypeError  # noqa: TRY301 - of a processor that returns nothing, say
             line = make(fields)
             return line if len(line) <= MOST_BYTES else _shortened(make, fields)
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
