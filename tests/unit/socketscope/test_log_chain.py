@@ -18,7 +18,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import Record, current
-from socketscope.views import context, rendering
+from socketscope.serve.options import Options
+from socketscope.views import context, loggers, rendering
 from socketscope.views.context import enter, leave, nothing_else_bound
 from socketscope.views.events import COMMON, EVENTS
 from socketscope.views.log import Log
@@ -247,6 +248,37 @@ def test_processors_have_a_canonical_line_as_it_would_be_written():
     told = json.loads(text)
     assert told["fields"] == 11
     assert "peer" not in told
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda *_: None, lambda *_: 7, lambda *_: 1 / 0], ids=["None", "7", "raises"]
+)
+def test_of_a_line_that_a_processor_has_spoiled_nothing_is_told(wrong):
+    with lines(processors=[wrong]) as of:
+        of.log.served("connection", "tcp", record(error="a secret"), "ok", 0.5)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert list(told) == ["timestamp", "level", "event", "error"]
+    assert (told["level"], told["event"]) == ("error", "unprintable_line")
+
+
+def test_processors_may_be_any_iterable():
+    options = Options(processors=(each for each in [hide, count]))
+    assert options.processors == (hide, count)
+
+
+def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
+    with lines() as of:
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        with leading:
+            structlog.get_logger().info("mine")
+            with structlog.testing.capture_logs() as captured:
+                structlog.get_logger().info("captured")
+                of.log.served("connection", "tcp", record(), "ok", 0.5)
+            structlog.get_logger().info("mine again")
+        assert not structlog.is_configured()
+        assert [json.loads(text)["event"] for text in of.take()] == ["mine", "mine again"]
+    assert [fields["event"] for fields in captured] == ["captured", "connection"]
 
 
 def test_a_line_that_a_processor_drops_is_not_written():
