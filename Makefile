@@ -39,13 +39,13 @@ bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--onl
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--upgrade pyproject.toml --group programs --output-file requirements/runtime.txt
+		--upgrade pyproject.toml --extra client --output-file requirements/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+		pyproject.toml --extra client --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
+		pyproject.toml --extra client --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group programs-under-test --constraint requirements/dev.txt \
+		pyproject.toml --extra client --group programs-under-test --constraint requirements/dev.txt \
 		--output-file requirements/programs-under-test.txt
 
 .venv/.ready: requirements/dev.txt

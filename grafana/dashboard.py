@@ -7,7 +7,6 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
-from client import instruments as client
 from grafana.panels import DATASOURCE, Panel, curves, durations, figure
 from grafana.queries import (
     CLIENT,
@@ -24,6 +23,7 @@ from grafana.queries import (
     total,
     where,
 )
+from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
 FILE = Path(__file__).parent / "dashboards" / "socketscope.json"

@@ -12,7 +12,7 @@ FOLDER = "/etc/prometheus"
     [
         ("check", "config", "--lint=all", "--lint-fatal", f"{FOLDER}/prometheus.yml"),
         ("check", "rules", "--lint=all", "--lint-fatal", f"{FOLDER}/rules/server.yml"),
-        ("test", "rules", f"{FOLDER}/tests/server.yml"),
+        ("test", "rules", f"{FOLDER}/tests/server.yml", f"{FOLDER}/tests/slow.yml"),
     ],
     ids=lambda command: " ".join(command[:2]),
 )

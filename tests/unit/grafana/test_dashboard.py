@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from client.instruments import INSTRUMENTS as CLIENT
 from grafana.dashboard import FILE, render
+from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 
 DASHBOARD = json.loads(render())
