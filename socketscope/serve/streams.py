@@ -209,8 +209,9 @@ class StreamService(Service):
             self._fail(record, error)
             raise
         finally:
-            leave(entered)
+            # The line is told while what the handler has bound is still there.
             self._tell(record, self._close_record(record))
+            leave(entered)
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""

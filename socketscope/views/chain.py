@@ -123,7 +123,7 @@ class Steps:
                 fields = processor(logger, name, fields)
         except structlog.DropEvent:
             raise
-        except Exception as error:  # noqa: BLE001 - as if it were the handler's fault that a line cannot be made
+        except Exception as error:  # noqa: BLE001 - whatever it is, who logs goes on
             return unprintable(error)
         return self._render(fields)
 

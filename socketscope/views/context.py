@@ -41,13 +41,13 @@ def leave(entered: list[Token[Any]]) -> None:
 
 
 def nothing_else_bound(served: object) -> bool:
-    """Return whether the running code's context adds nothing to the line of this client."""
+    """Return whether the context of a client adds nothing to its line; any other has no part in it."""
     # Whatever else is set, be it structlog's or not, is looked at by structlog.
-    return len(copy_context()) == (_OURS if current.get() is served else 0)
+    return current.get() is not served or len(copy_context()) == _OURS
 
 
 def _find() -> bool:
-    """Find structlog's variables if the program, or our log, has loaded it: it takes a tenth of a second."""
+    """Find structlog's variables, if the program or our log has loaded it."""
     global _variables  # noqa: PLW0603 - there is one structlog
     bind = getattr(sys.modules.get("structlog.contextvars"), "bind_contextvars", None)
     if bind is None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ import structlog
 
 from socketscope.addresses import format_peer
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
-from socketscope.observe.record import Listener
+from socketscope.observe.record import Listener, current
 from socketscope.views import loggers
 from socketscope.views.chain import LineLogger, Steps
 from socketscope.views.context import nothing_else_bound
@@ -128,7 +129,9 @@ class Log:
                 del fields[name]
             if self._tracebacks and record.raised is not None:
                 fields["exc_info"] = record.raised
-            self._put(level, event, processors, fields)
+            # What another's handler has bound is not told of this one.
+            context = copy_context() if current.get() is record else Context()
+            context.run(self._put, level, event, processors, fields)
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""

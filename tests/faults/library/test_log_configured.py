@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,42 @@ def test_a_programs_own_form_for_people_keeps_its_order():
     own = next(text for text in written.splitlines() if "event='connection'" in text)
     assert re.match(r"level='info' event='connection' connection_id='\w+-\d+' listener='tcp' peer=", own)
     assert own.endswith(" line=3")
+
+
+STALLED = """
+class Handler(Handler):
+    def handle(self):
+        for _ in range(20):
+            structlog.get_logger().info("line", text="x" * 1000)
+            print("line")
+        super().handle()
+"""
+
+
+def test_a_stalled_output_holds_up_no_handler_of_a_program_with_a_form_of_its_own():
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEAD + JSON + STALLED + TAIL], cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        port = int(process.stderr.readline())
+        slowest = 0.0
+        for _ in range(400):  # 16,000 lines, of which 10,000 may wait
+            began = time.monotonic()
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+                client.sendall(b"x\n")
+                assert read_all(client) == b"x\n"
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < PATIENCE / 4
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    lines = [json.loads(line) for line in output.splitlines() if line != b"line"]
+    assert sum(line["count"] for line in lines if line["event"] == "log_lines_dropped") > 5000
 
 
 LATE = """

@@ -158,12 +158,21 @@ def test_what_a_handler_binds_is_in_its_canonical_line():
     assert (told["user"], told["peer"]) == ("u", "127.0.0.1:5")
 
 
-def test_a_line_written_after_its_context_has_its_own_fields_alone():
-    with lines() as of:
-        served = record()
-        of.log.served("connection", "tcp", served, "ok", 0.5)
+@pytest.mark.parametrize("processors", [[], [lambda *args: args[2]]], ids=["short", "by the chain"])
+def test_a_line_that_is_written_elsewhere_has_nothing_of_whom_it_meets_there(processors):
+    with lines(processors=processors) as of:
+        served = record(error="its own")
+
+        def serve_another() -> None:
+            enter(record())
+            bind_contextvars(user="another's")
+            of.log.served("connection", "tcp", served, "forced", 0.5)
+
+        Context().run(serve_another)
         (text,) = of.take()
-    assert json.loads(text)["connection_id"] == served.connection_id
+    told = json.loads(text)
+    assert (told["connection_id"], told["error"]) == (served.connection_id, "its own")
+    assert "user" not in told
 
 
 def test_what_tells_of_a_client_is_bound_while_it_is_served_and_gone_after_it():
