@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.launch.launched import RUN
+from tests.faults.launch.launched import RUN, ended
 from tests.faults.server.process import PATIENCE, read_all, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -405,3 +405,47 @@ def test_the_log_of_a_launched_program_with_a_configuration_of_its_own_is_of_its
     (order,), (own,) = map(json.loads, written.splitlines()), map(json.loads, errors.splitlines())
     assert (order["event"], own["event"], own["line"]) == ("order_placed", "connection", 2)
     assert order["connection_id"] == own["connection_id"]
+
+
+FORKED = """
+import os, socket, threading
+
+def ask(server):
+    with socket.create_connection(server.server_address) as client:
+        client.sendall(b"x\\n")
+        assert client.recv(10) == b"x\\n"
+
+first, second = (socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) for _ in range(2))
+threading.Thread(target=first.serve_forever, daemon=True).start()
+ask(first)
+if child := os.fork():
+    os.waitpid(child, 0)
+    first.shutdown()
+else:
+    structlog.get_logger().info("before it serves")
+    serving = threading.Thread(target=second.serve_forever)
+    serving.start()
+    ask(second)
+    second.shutdown()
+    serving.join()
+"""
+
+
+def test_a_process_that_a_launched_program_has_forked_has_a_log_of_its_own(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(HEAD.replace("import socketscope\n", "") + FORKED)
+    status, written, errors = ended(*RUN, "--metrics", "none", "--log", "json", path)
+    assert (status, written) == (0, "")
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert sorted(line["event"] for line in lines) == [
+        "before it serves", "connection", "connection", "order_placed", "order_placed",
+    ]  # fmt: skip
+    assert len({line["connection_id"].partition("-")[0] for line in lines if "connection_id" in line}) == 2
+    for line in lines:
+        if line["event"] == "connection":
+            (order,) = (
+                each
+                for each in lines
+                if each["event"] == "order_placed" and each["connection_id"] == line["connection_id"]
+            )
+            assert order["peer"] == line["peer"]
