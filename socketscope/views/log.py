@@ -71,7 +71,14 @@ class Log:
             level: The least severe level that is written.
             descriptor: Where to; None is standard output, which is then the log's alone.
             processors: structlog's, in their order, that each line passes before it is rendered.
+
+        Raises:
+            ValueError: There is no such form or level.
         """
+        if form not in {"json", "console"}:
+            raise ValueError(f"log is {form!r}, it must be 'json' or 'console'")
+        if level not in LEVELS:
+            raise ValueError(f"log_level is {level!r}, it must be one of {', '.join(LEVELS)}")
         is_output = descriptor is None
         descriptor = sys.stdout.fileno() if descriptor is None else descriptor
         self._level = level
