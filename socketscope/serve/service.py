@@ -161,7 +161,7 @@ class Service(State):
                 closed = True
                 close_listener()
             if waits:
-                self._forced.update(served.number for served in self.drain())
+                self._forced.update(served.connection_id for served in self.drain())
                 self._wait_for_log()
         finally:
             self._closing.discard(own)

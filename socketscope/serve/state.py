@@ -67,7 +67,7 @@ class State(ABC):
         self.log: Log | None = None
         self.draining = False
         self.drain_by = inf
-        self._forced: set[int] = set()
+        self._forced: set[str] = set()
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = Hooks(threaded=self._make_threads is not None)
         self.untold: set[Served] = set()
@@ -162,7 +162,7 @@ class State(ABC):
     def note_accept_error(self, kind: str) -> None:
         """Log a failed accept."""
         if self.log is not None:
-            self.log.repeated("accept_error", self.processors, listener=self.name, error=kind)
+            self.log.repeated("accept_error", processors=self.processors, listener=self.name, error=kind)
 
 
 _all: "weakref.WeakSet[State]" = weakref.WeakSet()

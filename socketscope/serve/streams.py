@@ -335,7 +335,9 @@ class StreamService(Service):
 
     def _tell_rejected(self, reason: str) -> None:
         if self.log is not None:
-            self.log.repeated("connection_rejected", self.processors, listener=self.name, reason=reason)
+            self.log.repeated(
+                "connection_rejected", processors=self.processors, listener=self.name, reason=reason
+            )
 
     def note_accept_error(self, kind: str) -> None:
         """Count and log a failed accept."""

@@ -146,7 +146,7 @@ class Log:
             self._put(level, event, (), fields)
 
     def repeated(
-        self, event: str, processors: Processors = (), level: str = "warning", **fields: str
+        self, event: str, level: str = "warning", *, processors: Processors = (), **fields: str
     ) -> None:
         """Note an event of which there may be many; a line tells their number, at most one a second."""
         if LEVELS.index(level) >= self._least:

@@ -137,14 +137,23 @@ def test_it_is_bound_in_all_of_a_handler(kind):
     assert get_contextvars() == {}
 
 
-def test_it_is_bound_in_a_datagrams_handler():
-    with running(make(Datagrams, ThreadingUDPServer)) as server, udp_client() as client:
+class PooledDatagrams(ThreadingUDPServer):
+    pool = ThreadPoolExecutor(1)
+
+    def process_request(self, request, client_address):
+        self.pool.submit(super().process_request, request, client_address)
+
+
+@pytest.mark.parametrize("base", [ThreadingUDPServer, PooledDatagrams])
+def test_it_is_bound_in_a_datagrams_handler(base):
+    with running(make(Datagrams, base)) as server, udp_client() as client:
         logged(server, bound)
         client.connect(server.server_address)
         client.send(b"x")
         assert client.recv(10) == b"x"
         own = {**expected(client.getsockname()[1]), "listener": "udp"}
     assert bound.seen == [("handle", own)]
+    assert PooledDatagrams.pool.submit(get_contextvars).result() == {}
 
 
 @pytest.mark.parametrize("unread", [b"", b"y" * 200_000], ids=["at once", "lingering"])

@@ -300,7 +300,7 @@ def test_a_line_that_a_processor_drops_is_not_written():
 
 def test_processors_have_what_is_told_at_intervals_too():
     with lines() as of:
-        of.log.repeated("connection_rejected", [hide, count], listener="tcp", reason="capacity")
+        of.log.repeated("connection_rejected", processors=[hide, count], listener="tcp", reason="capacity")
         (text,) = of.log._digest(0)
     told = json.loads(text)
     assert (told["event"], told["reason"], told["count"], told["fields"]) == (
