@@ -118,7 +118,9 @@ class Exchanges:
             came = came_so_far(conversation, take, reply, others, context)
             raise not_read(error, action, context, random, came) from error
         exchange.ended = conversation.last_byte_at
-        if not is_line and action.ends:
+        if not is_line:
+            conversation.end_datagram()
+        if action.ends:
             self._take_end(action, exchange, reply)
 
     def _note_greeting(self, line: bytes) -> None:

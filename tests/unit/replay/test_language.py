@@ -10,7 +10,6 @@ import pytest
 from socketscope.replay.measure.failures import Failure
 from tests.unit.replay.test_player import outcomes, play, serving
 
-
 NONE = Failure("", 0, "", "")
 
 
