@@ -127,11 +127,17 @@ def literal(text: str) -> Template:
 
 def escape(data: bytes) -> str:
     """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
-    return "".join(
-        _ESCAPED.get(character)
-        or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
-        for character in decode(data)
-    ).replace("${", "$${")
+    text = decode(data)
+    # Nearly all is text, and a character at a time costs a hundred times as much.
+    if "\\" in text or not text.isprintable():
+        text = "".join(map(_escape_character, text))
+    return text.replace("${", "$${")
+
+
+def _escape_character(character: str) -> str:
+    if (escaped := _ESCAPED.get(character)) is not None:
+        return escaped
+    return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character))
 
 
 def excerpt(data: bytes, context: Mapping[str, str]) -> str:
