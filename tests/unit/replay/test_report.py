@@ -105,3 +105,11 @@ def test_a_short_run_has_slots_that_fit_it_and_a_steady_rate_looks_steady():
     assert "0.125 s to 0.25 s\nok 1" in page
     assert "1970-01-01 00:00:00 UTC, 2 s" in page
     assert "UTC, 70.0 ms" in report(Ledger(["main"]), length=0.07)
+
+
+def test_what_was_said_before_a_failure_and_what_nobody_answered_are_told(ledger):
+    late = Failure("x.talk", 3, "'b'", "nothing in 5 s", is_text=False, step="main", said=("> a", "< a"))
+    ledger.exchange("main", "timeout", 5.0, 0.0, late, ended=9.0)
+    page = report(ledger)
+    assert '<p class="warn" style="margin-top: 12px">lower bounds among these: 1 timed out</p>' in page
+    assert "<pre>&gt; a\n&lt; a\nexpected  &#39;b&#39;\ngot       nothing in 5 s</pre>" in page
