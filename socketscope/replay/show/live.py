@@ -52,7 +52,7 @@ class LiveView:
         ledger = run.ledger
         with ledger.settled():
             now = {"passes": ledger.passes, "users": ledger.users, "open": ledger.open,
-                   "warming_up": not ledger.counting, "failure": _first_failure(ledger)}  # fmt: skip
+                   "warming_up": not ledger.counting, "failure": first_failure(ledger)}  # fmt: skip
         self._send({
             **now, "began": run.began, "elapsed": run.elapsed,
             "target_rate": run.target_rate if self._has_rate else None,
@@ -81,7 +81,7 @@ class LiveView:
             del self._unsent[: os.write(self._pipe.fileno(), self._unsent)]
 
 
-def _first_failure(ledger: Ledger) -> list[str]:
+def first_failure(ledger: Ledger) -> list[str]:
     """Return the first failure as the summary will tell it, without what was said before: room is scarce."""
     if not (kinds := ledger.failures.kinds):
         return []

@@ -1,5 +1,6 @@
 """How `top` draws its boards: in as many lines as the terminal has, or as plain lines. No I/O."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -170,13 +171,13 @@ def _row(name: str, cells: Sequence[tuple[Tile, int]], width: int) -> list[Rende
 def _charts(board: Board, curves: Curves, size: Size, looks: int) -> list[RenderableType]:
     """Return as many charts as there is room for, side by side and below one another."""
     width, height = size
-    lines = min(max(height // _CHART_LINES, 1), len(board.curves))
-    across = max(min(width // _NARROWEST, -(-len(board.curves) // lines)), 1)
+    number = len(board.curves)
+    lines = min(max(height // _CHART_LINES, 1), number)
+    across = max(min(width // _NARROWEST, math.ceil(number / lines)), 1)
+    lines = min(lines, math.ceil(number / across))
     parts: list[RenderableType] = []
     for line in range(lines):
         shown = board.curves[line * across :][:across]
-        if not shown:
-            break
         high = (height + line) // lines
         grid = Table.grid(expand=True)
         for _ in range(across):

@@ -15,7 +15,7 @@ HELP = """
 ?    this page, and back                  p    pause, and go on
 + -  longer and shorter span of charts    q    end, as Ctrl-C does
 
-last 5 s        what stands below was so in the mean of these seconds
+last 5 s        what stands below is of these seconds
 now             what stands below is so at the latest look
 charts          a column has the highest value of its time; the axis says when
 

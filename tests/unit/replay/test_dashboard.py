@@ -49,6 +49,14 @@ def test_it_fills_the_terminal(columns, lines):
     assert sum("█" in line for line in drawn) >= 2
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+@pytest.mark.parametrize("lines", range(20, 90, 7))
+def test_one_board_fills_it_too(columns, lines):
+    drawn = screen(many()[1:2], columns, lines)
+    assert len(drawn) == lines
+    assert "" not in drawn
+
+
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_each_figure_stands_below_the_name_of_its_window(columns):
     drawn = screen(many()[1:2], columns, 24)
