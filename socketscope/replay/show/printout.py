@@ -44,10 +44,16 @@ def as_text(summary: Summary) -> str:
     if summary.in_flight:
         lines += ["", f"in flight at the end: {count(summary.in_flight)}, no errors"]
     lines += ["", *trust(summary)]
-    if (failure := summary.first_failure) is not None:
-        lines += ["", f"first failure: {failure.file}:{failure.line}"]
-        lines += [f"  {line}" for line in compared(failure)]
+    if summary.first_failure is not None:
+        lines += ["", f"first failure: {failures(summary)}"]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def failures(summary: Summary) -> str:
+    """Return where the first failure was, and what was expected there and what came."""
+    if (failure := summary.first_failure) is None:
+        return "; ".join(summary.reasons)
+    return "\n".join((f"{failure.file}:{failure.line}", *(f"  {line}" for line in compared(failure))))
 
 
 def trust(summary: Summary) -> list[str]:
