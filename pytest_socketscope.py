@@ -7,7 +7,6 @@ stands beside the package, and imports that only when there is a script to play.
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,7 @@ class Script(pytest.Module):
 
     obj: Any = None
 
-    def collect(self) -> Iterator[pytest.Item]:
+    def collect(self) -> list[pytest.Item]:
         """Return its test, or as many as the fixture has parameters.
 
         Without a server there is none, unless the script was named on the command line.
@@ -62,21 +61,7 @@ class Script(pytest.Module):
         Raises:
             Script.CollectError: The script is wrong, or its server unknown.
         """
-        fixtures = self.session._fixturemanager  # noqa: SLF001 - pytest has no other way to ask
-        if not self.config.getoption(OPTION) and not fixtures.getfixturedefs(FIXTURE, self):
-            if self.session.isinitpath(self.path):
-                raise self.CollectError(
-                    f"{self.path.name} needs a server: {OPTION} URL, or a fixture {FIXTURE}"
-                )
-            return
-        test = self._test()
-        # pytest says that a test stands where its code does.
-        test.__code__ = test.__code__.replace(co_filename=str(self.path), co_firstlineno=1)
-        self.obj = SimpleNamespace(**{self.path.stem: test})
-        yield from self._genfunctions(self.path.stem, test)
-
-    def _test(self) -> Any:
-        program, url = self._program(), self.config.getoption(OPTION)
+        url = self.config.getoption(OPTION)
 
         def asked_for() -> None:
             _play(program, url)
@@ -84,7 +69,19 @@ class Script(pytest.Module):
         def by_fixture(talk_target: Any) -> None:
             _play(program, talk_target)
 
-        return by_fixture if url is None else asked_for
+        test: Any = by_fixture if url is None else asked_for
+        # pytest says that a test stands where its code does.
+        test.__code__ = test.__code__.replace(co_filename=str(self.path), co_firstlineno=1)
+        self.obj = SimpleNamespace(**{self.path.stem: test})
+        tests = list(self._genfunctions(self.path.stem, test))
+        if url is None and FIXTURE not in tests[0]._fixtureinfo.name2fixturedefs:  # noqa: SLF001 - no other way to ask
+            if self.session.isinitpath(self.path):
+                raise self.CollectError(
+                    f"{self.path.name} needs a server: {OPTION} URL, or a fixture {FIXTURE}"
+                )
+            return []
+        program = self._program()
+        return [*tests]
 
     def _program(self) -> "Program":
         path = Path(os.path.relpath(self.path, self.config.invocation_params.dir))
