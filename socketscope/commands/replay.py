@@ -4,7 +4,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, Tls, tls_options, warn
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
-from socketscope.replay.play.targets import DATAGRAMS, Target
+from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
@@ -47,8 +47,8 @@ SPARE_FILES = 64
 @click.option(
     "--connect",
     type=click.Choice(["message", "pass", "user"]),
-    default="message",
-    help="What a connection is for: a message, a pass, or all that a user plays.",
+    help="What a connection is for: a message, a pass, or all that a user plays.  "
+    "[default: what the script says, or message]",
 )
 @click.option(
     "--loops", type=click.IntRange(min=1), help="How often each user plays each script.  [default: 1]"
@@ -92,8 +92,7 @@ SPARE_FILES = 64
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
-@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
-@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@tls_options
 @click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
@@ -101,7 +100,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     scripts: tuple[Path, ...],
     target: Address,
     users: int,
-    connect: str,
+    connect: str | None,
     loops: int | None,
     duration: float | None,
     forever: bool,
@@ -117,10 +116,11 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     thresholds: tuple[Threshold, ...],
     strict_rate: bool,
     seed: int | None,
-    ca: Path | None,
-    insecure: bool,
+    tls: Tls,
 ) -> int:
-    """Play scripts against a server, check every reply, and report."""
+    """Play scripts against a server, check every reply, and report. The script - is standard input."""
+    programs = _programs(scripts, connect, target)
+    # Not before: who types a script may end that, too.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
     if sum([loops is not None, duration is not None, forever]) > 1:
@@ -135,18 +135,17 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         seed=time.time_ns() if seed is None else seed,
     )  # fmt: skip
     _allow_connections(users)
-    programs = _programs(scripts, connect, target)
-    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    run = Run(programs, tls.target(target), plan)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)
-    mode = _mode(plan)
+    mode = _mode(plan, programs)
     view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
     progress, began = Progress(run, view), time.time()
     signals.then(run.stop)
     with progress:
         run.play()
-    summary = _summary(run, plan, target, mode, thresholds, strict_rate)
+    summary = _summary(run, plan, programs, target, mode, thresholds, strict_rate)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
     if report is not None:
@@ -173,12 +172,13 @@ def _allow_connections(users: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
+def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if connect == "message" and program.is_greeted:
+        if (connect or program.connect or "message") == "message" and program.is_greeted:
             raise click.UsageError(
-                f"{program.file} expects the server to speak first: that needs --connect pass or user"
+                f"{program.file} expects the server to speak first: that needs --connect pass or user, "
+                "or @connect with one of these in the script"
             )
         if target.scheme in DATAGRAMS and program.needs_connection:
             raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
@@ -217,25 +217,38 @@ def _write(report: Path, write: Callable[[Path], Any]) -> None:
         raise click.UsageError(f"--report {report} cannot be written: {error.strerror or error}") from error
 
 
-def _mode(plan: Plan) -> str:
+def _connections(plan: Plan, programs: Sequence[Program]) -> set[str]:
+    """Return what connections are for, each way that there is."""
+    return {plan.connect or program.connect or "message" for program in programs}
+
+
+def _mode(plan: Plan, programs: Sequence[Program]) -> str:
     """Return how the load is made, for a person."""
     loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
     users = "1 user" if plan.users == 1 else f"{plan.users} users"
     shape = "" if plan.shape.text == "constant" else f", {plan.shape.text}"
-    return f"{loop}, {users}, a connection a {plan.connect}{shape}"
+    connections = " or ".join(sorted(_connections(plan, programs)))
+    return f"{loop}, {users}, a connection a {connections}{shape}"
 
 
 def _summary(
-    run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...], strict_rate: bool
+    run: Run,
+    plan: Plan,
+    programs: Sequence[Program],
+    target: Address,
+    mode: str,
+    thresholds: tuple[Threshold, ...],
+    strict_rate: bool,
 ) -> Summary:
     target_rate = None
     if plan.rate is not None:
         whole = run.seconds + plan.warmup
         counted = plan.shape.integral(whole) - plan.shape.integral(plan.warmup)
         target_rate = plan.rate * counted / run.seconds
+    with_connect = "message" in _connections(plan, programs)
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
-        target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+        target_rate=target_rate, thresholds=thresholds, with_connect=with_connect,
         strict_rate=strict_rate, busy=run.busy,
     )  # fmt: skip
 

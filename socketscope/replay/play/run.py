@@ -27,7 +27,7 @@ class Plan:
 
     Attributes:
         users: How many play at once.
-        connect: What a connection is for: ``message``, ``pass`` or ``user``.
+        connect: What a connection is for: ``message``, ``pass`` or ``user``; None is as each script says.
         loops: How often each user plays each program; None for ever.
         duration: Seconds; None has no such end.
         rate: Passes a second on a schedule; None is a closed loop.
@@ -39,7 +39,7 @@ class Plan:
     """
 
     users: int
-    connect: str
+    connect: str | None
     loops: int | None
     duration: float | None
     rate: float | None
@@ -127,7 +127,7 @@ class Run:
             yield from self._repeat(player, user, random)
         else:
             yield from self._follow(player, user, random, self._schedule)
-        player.disconnect()
+        yield from player.leave()
         self._playing -= 1
         if not self._playing:
             self.stop()

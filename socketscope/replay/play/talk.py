@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from random import Random
 
-from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.inbox import Ended
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.text import decode, encode
@@ -61,8 +61,8 @@ def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | No
     except OSError:
         return None
     try:
-        yield from conversation.write(encode(line) + b"\r\n", REPLY_TIMEOUT)
-        return decode((yield from conversation.read_line(REPLY_TIMEOUT))).strip()
+        yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
+        return decode((yield from conversation.read_line(loop.now() + REPLY_TIMEOUT))).strip()
     except Ended as ended:
         return decode(ended.partial).strip() or None
     except (OSError, OverflowError):

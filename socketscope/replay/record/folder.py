@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from socketscope.replay.record.tape import Conversation
-from socketscope.replay.script.parser import print_transcript
+from socketscope.replay.script.printer import print_transcript
 
 
 @dataclass(slots=True)

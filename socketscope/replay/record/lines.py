@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from socketscope.replay.script.constructs import Expect
-from socketscope.replay.script.text import decode, escape
+from socketscope.replay.script.expressions import as_bytes
+from socketscope.replay.script.parser import COUNT
+from socketscope.replay.script.text import decode, encode, escape
 
 TIMES = (
     r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # as C's ctime and asctime write it
@@ -15,7 +17,8 @@ TIMES = (
 )
 """What surely is another at the next replay; it stands in the script as the expression that it is here."""
 
-_TOKEN = re.compile("|".join([*(f"({time})" for time in TIMES), r"\d+", r"[^\W\d]\w*", "."]), re.DOTALL)
+_PIECES = "|".join([*(f"({time})" for time in TIMES), r"\d+", r"[^\W\d]\w*", "."])
+_TOKEN = re.compile(_PIECES, re.DOTALL | re.ASCII)
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _LONGEST = 8192
 _NUMBER = r"\d+"
@@ -58,7 +61,9 @@ class ReplyLine:
         tokens = self.tokens
         if any(token.is_expression for token in tokens):
             return Expect("match", f"^{_joined(tokens)}$")
-        return Expect("line", visible(self.said))
+        text = visible(self.said)
+        # What would be read as a number of bytes.
+        return Expect("line", f"\\x{ord(text[0]):02x}{text[1:]}" if COUNT.fullmatch(text) else text)
 
     def merged(self, other: Self) -> Self:
         """Return a line that is either: equal where they are, and as wide as it must be where they differ.
@@ -69,7 +74,7 @@ class ReplyLine:
         if self.said == other.said:
             return self
         one, two = self.tokens, other.tokens
-        if re.fullmatch(_joined(one), decode(other.said)):
+        if re.fullmatch(as_bytes(_joined(one)), other.said):
             return self
         if len(one) == len(two):
             both = [_either(*pair) for pair in zip(one, two, strict=True)]
@@ -104,7 +109,9 @@ def _either(one: Token, two: Token) -> Token | None:
     if one == two:
         return one
     for expression in (_NUMBER, _WORD):
-        if all(token.text == expression or re.fullmatch(expression, token.text) for token in (one, two)):
+        if all(
+            token.text == expression or re.fullmatch(expression, token.text, re.ASCII) for token in (one, two)
+        ):
             return Token(expression, is_expression=True)
     return None
 
@@ -120,5 +127,4 @@ def _escape_character(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what has two, four, eight digits
+    return "".join(f"\\x{byte:02x}" for byte in encode(character))

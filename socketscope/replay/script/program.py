@@ -7,12 +7,20 @@ from itertools import count
 from random import Random
 
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
-from socketscope.replay.script.text import Context, Template, decode, literal
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.text import Template, decode, literal, shown
+
+_OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular."""
+    """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular.
+
+    Attributes:
+        timeout: Seconds in which the server must have taken it.
+    """
 
     line: int
     step: str
@@ -22,6 +30,7 @@ class Sending:
     interval: float = 0.0
     filler: int = 0
     random: bool = False
+    timeout: float = 5.0
 
     def data(self, context: Context, random: Random) -> bytes:
         """Return its bytes in a pass."""
@@ -32,7 +41,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come back within `timeout` seconds a line."""
+    """What must come back within `timeout` seconds."""
 
     line: int
     step: str
@@ -40,28 +49,83 @@ class Expectation:
     template: Template
     timeout: float
 
-    def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
-        """Return the variables that a reply line gives, or None where it is not what is expected."""
-        if self.kind in {"line", "until"}:
-            return {} if reply == self.template.fill(context, random) else None
-        if self.kind == "any":
-            return {}
-        try:
-            match = re.search(decode(self.template.fill(context, random, re.escape)), decode(reply))
-        except re.error:  # a value can still make a repetition of it that is none
-            return None
-        return None if match is None else match.groupdict(default="")
+    @property
+    def is_line(self) -> bool:
+        """Whether it is about whole lines."""
+        return self.kind in _OF_LINES
 
-    def shown(self, context: Context, random: Random) -> str:
-        """Return what was expected, for a person."""
+    @property
+    def ends(self) -> bool:
+        """Whether it is that the server closes."""
+        return self.kind in {"close", "rest"}
+
+    def count(self, context: Context, random: Random) -> int | None:
+        """Return how many bytes it is; None where its variable has no number."""
+        number = self.template.fill(context, random)
+        return int(number) if _NUMBER.fullmatch(number) else None
+
+    def expression(self, context: Context, random: Random) -> re.Pattern[bytes] | None:
+        """Return the expression that a pass compares with; None where a value has made it none."""
+        try:
+            return re.compile(self.template.fill(context, random, re.escape))
+        except re.error:  # as where it is the beginning of a range
+            return None
+
+    def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
+        """Return the variables that a reply gives, or None where it is not what is expected."""
+        match self.kind:
+            case "line" | "until" | "bytes":
+                return {} if reply == self.template.fill(context, random) else None
+            case "match" | "until match" | "bytes match":
+                expression = self.expression(context, random)
+                found = expression and expression.search(reply)
+                return groups(found) if found else None
+            case "count":
+                return {} if len(reply) == self.count(context, random) else None
+        return {}
+
+    def shown(self, context: Context, random: Random) -> str:  # noqa: PLR0911 - a case a kind
+        """Return what was expected as a script has it: a text with its values, secrets without theirs."""
         match self.kind:
             case "any":
                 return "a line"
             case "close":
                 return "the end of the connection"
-            case "match" | "until match":
-                return f"a match of {decode(self.template.fill(context, random, re.escape))}"
-        return decode(self.template.fill(context, random))
+            case "rest":
+                return "anything, and the end of the connection"
+            case "count" if (number := self.count(context, random)) is not None:
+                return f"{number} bytes"
+            case "count":
+                return f"{self.template.source} to be a number of bytes"
+            case "match" | "until match" | "bytes match":
+                return f"a match of {self.template.source}"
+        return shown(self.template.fill(context, random), context.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Lines that no expectation is to meet: they are passed over, or answered."""
+
+    expression: Template
+    answer: Template | None = None
+    ending: bytes = b""
+    line: int = 0
+
+    def meets(self, line: bytes, context: Context, random: Random) -> bool:
+        """Return whether it is about a line, whose groups then are variables."""
+        try:
+            found = re.search(self.expression.fill(context, random, re.escape), line)
+        except re.error:
+            return False
+        if found is None:
+            return False
+        context.update(groups(found))
+        return True
+
+
+def groups(match: re.Match[bytes]) -> dict[str, str]:
+    """Return the named groups of a match as variables; one that took no part is empty."""
+    return {name: decode(value) for name, value in match.groupdict(default=b"").items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +149,7 @@ class Table:
         return self.rows[next(self._taken) % len(self.rows)]
 
 
-Action = Sending | Expectation | Pause | Hold | HalfClose | Reset | Assignment | Table
+Action = Sending | Expectation | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +161,14 @@ class Program:
         actions: In order.
         steps: Names of the steps that have exchanges.
         environment: The variables of the process that it uses.
+        connect: What a connection is for, ``message``, ``pass`` or ``user``; None where it does not say.
     """
 
     file: str
     actions: tuple[Action, ...]
     steps: tuple[str, ...]
     environment: Mapping[str, str]
+    connect: str | None = None
 
     @property
     def is_greeted(self) -> bool:
@@ -130,4 +196,4 @@ class Program:
 
 def ends_connection(action: Action) -> bool:
     """Return whether the connection is over after an action, so that what follows needs another."""
-    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.kind == "close")
+    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.ends)

@@ -74,7 +74,7 @@ def _lag(summary: Summary) -> list[str]:
 
 def compared(failure: Failure) -> list[str]:
     """Return what was expected above what came; where they begin alike, a caret is below where they part."""
-    expected, got = repr(failure.expected), repr(failure.got)
+    expected, got = f"'{failure.expected}'", f"'{failure.got}'"
     pairs = enumerate(zip_longest(expected, got))
     differs = next((n for n, (a, b) in pairs if a != b), len(expected))
     start = max(differs - _SHOWN_BEFORE, 0)

@@ -1,11 +1,12 @@
 """A loop whose time passes only while there is nothing to do, and a server that is a list of durations."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from itertools import chain, repeat
 from math import inf
 from random import Random
+from typing import Any
 
-from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.inbox import Ended, Inbox
 from socketscope.replay.play.loop import Loop, Until, Wait
 
 
@@ -35,14 +36,19 @@ class FakeConversation:
         self._server = server
         self._loop = server.loop
         self._said = b""
+        self.inbox = Inbox()
 
     def send(self, data: bytes) -> bytes:
         self._said = data
         self._server.heard.append((round(self._loop.now() - self._server.began, 6), data))
         return b""
 
-    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
+    def read(self, take: Callable[[], Any], until: float) -> Generator[Wait, int, bytes]:
+        if take != self.inbox.take_line:
+            # It closes behind its reply, so that nobody waits for more.
+            return b""
         takes = next(self._server.durations)
+        timeout = until - self._loop.now()
         yield Until(self._loop.now() + min(takes, timeout))
         if takes > timeout:
             raise TimeoutError

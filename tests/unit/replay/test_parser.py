@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from socketscope.replay.script import constructs as s
 from socketscope.replay.script.constructs import ScriptError
-from socketscope.replay.script.parser import parse_messages, parse_transcript, print_transcript
+from socketscope.replay.script.parser import parse_messages, parse_transcript
+from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.text import escape
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
@@ -92,7 +93,10 @@ class Bad:
 NO_DURATION = "is not a duration: write it like 500ms, 30s or 2m"
 NO_SIZE = "is not a size: write it like 8192, 64KiB or 1MiB"
 NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
-CALLS = "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}"
+CALLS = (
+    "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
+    "${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
+)
 
 BAD = [
     Bad("hello", 1, "'hello' is no construct"),

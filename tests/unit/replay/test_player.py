@@ -50,7 +50,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
             yield from player.play(program, 1, number + 1, 0.0)
             between()
             yield NEXT_TURN
-        player.disconnect()
+        yield from player.leave()
 
     loop.complete(user())
     loop.close()
@@ -123,7 +123,7 @@ def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_
     with serving(chatter) as target:
         ledger = play(tmp_path, target, "> a\n< a\n", "user", passes=2, between=hear)
     assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
-    assert ledger.first_failure == Failure(f"{tmp_path}/x.talk", 2, "nothing before this", "by the way\r\n")
+    assert ledger.first_failure == Failure(f"{tmp_path}/x.talk", 2, "nothing before this", r"by the way\r\n")
 
 
 def test_a_line_that_the_close_ends_is_one_if_it_is_what_was_expected(tmp_path):
@@ -166,3 +166,34 @@ def test_faults_are_sent_as_the_script_has_them(tmp_path):
         assert outcomes(play(tmp_path, target, script)) == {"ok": 3}
     assert got[0].startswith(b"slowly\r\n" + b"x" * 1024)
     assert len(got[0]) == 8 + 1024 + 2048
+
+
+def nats(file):
+    file.write(b'INFO {"server_id":"x"}\r\nPING\r\n')
+    assert file.readline() == b"PONG\r\n"
+    for line in file:
+        subject, size = line.split()[1:]
+        body = file.read(int(size) + 2)[:-2]
+        file.write(b"PING\r\n+OK\r\n")
+        assert file.readline() == b"PONG\r\n"
+        file.write(b"+OK\r\nMSG %s %d\r\n%s\r\n" % (subject, len(body), body))
+
+
+NATS = r"""
+@connect pass
+@ignore ^\+OK$
+@on ^PING$ > PONG
+<~ ^INFO \{"server_id":"(?P<id>\w+)"
+@set body two\r\nlines
+@reply none
+> PUB ${id} ${len:${body}}\r\n${body}
+<~ ^MSG x (?P<size>\d+)$
+< ${size}B
+<
+"""
+
+
+def test_lines_that_come_unasked_are_passed_over_or_answered_and_a_block_is_read_by_its_length(tmp_path):
+    with serving(nats) as target:
+        ledger = play(tmp_path, target, NATS, None)
+    assert (outcomes(ledger), ledger.first_failure) == ({"ok": 2}, None)

@@ -121,7 +121,7 @@ def test_no_line_is_wider_than_a_terminal(ledger):
     ("expected", "got", "lines"),
     [
         ("hello", "hallo", ["expected  'hello'", "got       'hallo'", "            ^"]),
-        ("a\tb", "a\tc", ["expected  'a\\tb'", "got       'a\\tc'", "              ^"]),
+        (r"a\tb", r"a\tc", ["expected  'a\\tb'", "got       'a\\tc'", "              ^"]),
         ("OK", "OKAY", ["expected  'OK'", "got       'OKAY'", "             ^"]),
         ("bye", "hello", ["expected  'bye'", "got       'hello'"]),
     ],

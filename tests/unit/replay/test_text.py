@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.script.text import decode, encode, escape, parse_text, regex_groups
+from socketscope.replay.script.expressions import parse_expression
+from socketscope.replay.script.text import decode, encode, escape, parse_text
 
 RANDOM = Random(7)
 
@@ -43,10 +44,10 @@ def test_what_is_random_has_the_form_that_was_asked_for():
 
 
 def test_in_an_expression_backslashes_stay_and_values_are_escaped():
-    template = parse_text(r"^\d ${x}$", escapes=False)
+    template, _ = parse_expression(r"^\d ${x}$")
     assert template.fill({"x": "a.b"}, RANDOM, re.escape) == rb"^\d a\.b$"
-    assert template.shown(escapes=False) == r"^\d ${x}$"
+    assert template.source == r"^\d ${x}$"
 
 
 def test_the_names_of_groups_are_found_where_values_stand_too():
-    assert regex_groups(r"(?P<a>.)\(?P<b>${seq}(?P<c>x)") == ("a", "c")
+    assert parse_expression(r"(?P<a>.)\(?P<b>${seq}(?P<c>x)")[1] == ("a", "c")
