@@ -110,16 +110,19 @@ def _play(program: "Program", server: Any) -> None:
     from socketscope.replay.measure.thresholds import parse_threshold  # noqa: PLC0415
     from socketscope.replay.play.pacing import parse_shape  # noqa: PLC0415
     from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
+    from socketscope.replay.play.targets import misfit  # noqa: PLC0415
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
 
     plan = Plan(
-        users=1, connect="pass", loops=1, duration=None, rate=None, poisson=False,
+        users=1, connect=None, loops=1, duration=None, rate=None, poisson=False,
         shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=time.time_ns(),
     )  # fmt: skip
     try:
         target = _target(server)
     except ValueError as error:
         pytest.fail(f"{FIXTURE}: {error}", pytrace=False)
+    if problem := misfit(program, None, target.address):
+        pytest.fail(problem, pytrace=False)
     run = Run([program], target, plan)
     run.play()
     summary = summarize(

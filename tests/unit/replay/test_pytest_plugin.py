@@ -52,8 +52,10 @@ def url(parrots):
 
 @pytest.fixture(autouse=True)
 def _scripts(pytester):
-    (pytester.path / "good.talk").write_text("> hello\n< +hello\n")
-    (pytester.path / "wrong.talk").write_text("== greet\n> hello\n< +hello\n\n== ask\n> what\n< +that\n")
+    (pytester.path / "good.talk").write_text("@connect pass\n> hello\n< +hello\n")
+    (pytester.path / "wrong.talk").write_text(
+        "@connect pass\n== greet\n> hello\n< +hello\n\n== ask\n> what\n< +that\n"
+    )
 
 
 def run(pytester, *options):
@@ -69,8 +71,8 @@ def test_each_script_is_a_test_of_the_server_that_the_option_names(pytester, par
 
 def test_a_failure_is_what_replay_shows_and_nothing_else(pytester, url):
     result = run(pytester, "--talk-target", url, "--junitxml", "report.xml", "wrong.talk")
-    shown = ["wrong.talk:7", "  expected  '+that'", "  got       '+what'", "              ^"]
-    begin = result.stdout.lines.index("wrong.talk:7")
+    shown = ["wrong.talk:8", "  expected  '+that'", "  got       '+what'", "              ^"]
+    begin = result.stdout.lines.index("wrong.talk:8")
     assert result.stdout.lines[begin : begin + 4] == shown
     assert "Traceback" not in result.stdout.str()
     assert "pytest_socketscope" not in result.stdout.str()
@@ -107,7 +109,7 @@ def test_the_option_goes_before_the_fixture_which_is_not_set_up(pytester, url):
 def test_a_fixture_is_for_the_scripts_of_its_folder(pytester, url):
     folder = pytester.mkdir("served")
     (folder / "conftest.py").write_text(CONFTEST.format(options="", url=repr(url)))
-    (folder / "other.talk").write_text("> hello\n< +hello\n")
+    (folder / "other.talk").write_text("@connect pass\n> hello\n< +hello\n")
     result = run(pytester, "-v")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["served/other.talk::other PASSED*"])
@@ -129,6 +131,13 @@ def test_a_script_that_is_wrong_is_an_error_that_shows_where(pytester, url):
     result = run(pytester, "--talk-target", url, "bad.talk")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["bad.talk:2:*", "    << hello"])
+
+
+def test_a_script_that_no_such_server_can_answer_is_a_failure(pytester, url):
+    (pytester.path / "greeted.talk").write_text("< hello\n> hello\n")
+    result = run(pytester, "--talk-target", url, "greeted.talk")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["greeted.talk expects the server to speak first: *"])
 
 
 def test_nobody_there_is_a_failure(pytester, url, parrots):
@@ -160,14 +169,13 @@ def test_a_fixture_that_returns_no_url_is_told_in_a_line(pytester):
 
 
 def test_what_is_not_installed_is_told_with_what_brings_it(pytester, monkeypatch):
-    for module in [name for name in sys.modules if name.startswith("socketscope.")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.setitem(sys.modules, "rich.cells", None)
+    absent = pytester.mkdir("absent")
+    (absent / "rich.py").write_text("raise ModuleNotFoundError(name='rich')")
+    monkeypatch.setenv("PYTHONPATH", f"{absent}:{ROOT}")
     pytester.makeconftest(CONFTEST.format(options="", url="'tcp://127.0.0.1:1'"))
-    result = run(pytester, "good.talk")
+    result = pytester.runpytest_subprocess("-p", "pytest_socketscope", "good.talk")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["rich* is not installed: pip install 'socketscope[[]client[]]' brings it"])
+    result.stdout.fnmatch_lines(["rich is not installed: pip install 'socketscope[[]client[]]' brings it"])
 
 
 def test_pytest_loads_nothing_of_the_package_for_it():
