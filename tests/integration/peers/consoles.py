@@ -2,9 +2,8 @@
 
 import re
 import socket
-from pathlib import Path
 
-from .peer import PATIENCE, Peer, Place
+from .peer import PATIENCE, Peer, Place, say
 
 _HAPROXY = """\
 global
@@ -20,6 +19,8 @@ frontend web
 backend app
     server one 127.0.0.1:{port_beside}
 """
+
+SECRET = "not told\n"
 
 _SER2NET = """\
 %YAML 1.1
@@ -39,8 +40,28 @@ def _haproxy_counts(place: Place) -> dict[str, int]:
     return {"connections": int(re.findall(r"CumConns: (\d+)", answer)[0]) - 2}
 
 
-def _ser2net_client(port: int, _: Path) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+def _haproxy_client(place: Place) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(place.folder / "socket"))
+        connection.sendall(b"prompt\n")
+        for message in (b"show version\n", b"disable server app/one\n", b"nosuch\n", b"quit\n"):
+            said = b""
+            while not said.endswith(b"> "):
+                said += connection.recv(65536)
+            connection.sendall(message)
+        assert not connection.recv(1)
+
+
+def _varnish_client(place: Place) -> None:
+    (place.folder / "secret").write_text(SECRET)
+    varnishadm = ("varnishadm", "-T", f"127.0.0.1:{place.port}", "-S", f"{place.folder}/secret")
+    say(*varnishadm, "ping")
+    say(*varnishadm, "status")
+
+
+def _ser2net_client(place: Place) -> None:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
         for message in ("version", "showport", "nosuch"):
             said = b""
             while not said.endswith(b"-> "):
@@ -58,17 +79,19 @@ PEERS = (
         count=_haproxy_counts,
         a_pass={"connections": 1},
         url="unix://{folder}/socket",
+        client=_haproxy_client,
     ),
     Peer(
         name="varnish",
         programs=("varnishd", "varnishadm"),
         start=lambda place: [
             "varnishd", "-F", "-a", f"127.0.0.1:{place.port_beside}", "-T", f"127.0.0.1:{place.port}",
-            "-S", str(place.write("secret", "not told\n")), "-n", f"{place.folder}/work", "-j", "none",
+            "-S", str(place.write("secret", SECRET)), "-n", f"{place.folder}/work", "-j", "none",
             "-b", "none",
         ],
         count=lambda _: {},
         a_pass={},
+        client=_varnish_client,
     ),
     Peer(
         name="ser2net",

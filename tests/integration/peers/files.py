@@ -1,7 +1,5 @@
 """Names and files."""
 
-from pathlib import Path
-
 from .peer import Peer, Place, say
 
 _RSYNCD = """\
@@ -23,8 +21,8 @@ def _rsync_counts(place: Place) -> dict[str, int]:
     return place.count_lines("log", lists="module-list request", unknown="unknown module")
 
 
-def _rsync_client(port: int, _: Path) -> None:
-    say("rsync", f"rsync://127.0.0.1:{port}/")
+def _rsync_client(place: Place) -> None:
+    say("rsync", f"rsync://127.0.0.1:{place.port}/")
 
 
 PEERS = (

@@ -1,7 +1,6 @@
 """Mail: taken, and kept."""
 
 import imaplib
-from pathlib import Path
 
 from .peer import Peer, Place, say
 
@@ -37,9 +36,9 @@ def _smtp_counts(place: Place) -> dict[str, int]:
     return {"messages": len(list((place.folder / "mail" / "new").iterdir()))}
 
 
-def _smtp_client(port: int, _: Path) -> None:
+def _smtp_client(place: Place) -> None:
     for recipient in ("a@example.org", "b@example.org,c@example.org"):
-        say("swaks", "--server", f"127.0.0.1:{port}", "--from", "me@example.org", "--to", recipient)
+        say("swaks", "--server", f"127.0.0.1:{place.port}", "--from", "me@example.org", "--to", recipient)
 
 
 def _start_dovecot(place: Place) -> list[str]:
@@ -57,8 +56,8 @@ def _imap_counts(place: Place) -> dict[str, int]:
     )
 
 
-def _imap_client(port: int, _: Path) -> None:
-    with imaplib.IMAP4("127.0.0.1", port) as client:
+def _imap_client(place: Place) -> None:
+    with imaplib.IMAP4("127.0.0.1", place.port) as client:
         client.login("imaplib", "secret")
         client.append("INBOX", "", "", b"Subject: hello\r\n\r\nBytes: \xff\r\n")
         client.select()

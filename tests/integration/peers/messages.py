@@ -3,9 +3,14 @@
 import json
 import socket
 import urllib.request
-from pathlib import Path
 
 from .peer import PATIENCE, Peer, Place, say
+
+_NATS = """\
+listen: 127.0.0.1:{port}
+http: 127.0.0.1:{port_beside}
+ping_interval: "1s"
+"""
 
 _NGIRCD = """\
 [Global]
@@ -42,8 +47,8 @@ def _nats_counts(place: Place) -> dict[str, int]:
     return {name: figures[name] for name in ("in_msgs", "out_msgs")}
 
 
-def _nats_client(port: int, _: Path) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+def _nats_client(place: Place) -> None:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
         stream = connection.makefile("rwb", 0)
         stream.readline()
         stream.write(b'CONNECT {"verbose":false}\r\nSUB greetings 7\r\nPUB greetings 5\r\nhello\r\nPING\r\n')
@@ -57,8 +62,8 @@ def _irc_counts(place: Place) -> dict[str, int]:
     return {"connections": int(answer.partition(" connections received")[0].rpartition("(")[2]) - 2}
 
 
-def _irc_client(port: int, _: Path) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+def _irc_client(place: Place) -> None:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
         stream = connection.makefile("rwb", 0)
 
         def say_until(message: bytes, end: bytes) -> None:
@@ -78,8 +83,8 @@ def _mqtt_counts(place: Place) -> dict[str, int]:
     )
 
 
-def _mqtt_client(port: int, _: Path) -> None:
-    to = ("-h", "127.0.0.1", "-p", f"{port}")
+def _mqtt_client(place: Place) -> None:
+    to = ("-h", "127.0.0.1", "-p", f"{place.port}")
     say("mosquitto_pub", *to, "-i", "recorded", "-t", "greetings", "-m", "hello", "-q", "1", "-r")
     say("mosquitto_sub", *to, "-i", "recorded", "-t", "greetings", "-C", "1")
 
@@ -89,7 +94,7 @@ PEERS = (
         name="nats",
         programs=("nats-server",),
         start=lambda place: [
-            "nats-server", "-a", "127.0.0.1", "-p", f"{place.port}", "-m", f"{place.port_beside}",
+            "nats-server", "-c", str(place.write("nats.conf", _NATS.format_map(vars(place)))),
         ],
         count=_nats_counts,
         a_pass={"in_msgs": 1, "out_msgs": 1},

@@ -68,7 +68,7 @@ class Peer:
         options: Of `replay` for it, likewise.
         users: How many play the script at once.
         loops: How often each does.
-        client: Another one's client, which talks to a port; none where there is none that can be recorded.
+        client: Talks to a place, to be recorded; none where that cannot be.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Peer:
     options: tuple[str, ...] = ()
     users: int = 4
     loops: int = 25
-    client: Callable[[int, Path], None] | None = None
+    client: Callable[[Place], None] | None = None
 
     @property
     def missing(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from pathlib import Path
 
 from .peer import Peer, Place, say
 
@@ -13,8 +12,8 @@ def _redis_counts(place: Place) -> dict[str, int]:
     return {name: int(calls) for name, calls in re.findall(r"cmdstat_(\S+):calls=(\d+)", answer)}
 
 
-def _redis_client(port: int, _: Path) -> None:
-    redis_cli = ("redis-cli", "-p", f"{port}")
+def _redis_client(place: Place) -> None:
+    redis_cli = ("redis-cli", "-p", f"{place.port}")
     say(*redis_cli, "SET", "greeting", "hello")
     say(*redis_cli, "GET", "greeting")
     say(*redis_cli, "-x", "SET", "bytes", given=b"\xff\0x")
@@ -32,11 +31,11 @@ def _memcached_counts(place: Place) -> dict[str, int]:
     return {name: int(number) for name, number in re.findall(wanted, answer)}
 
 
-def _memcached_client(port: int, folder: Path) -> None:
-    server = f"--servers=127.0.0.1:{port}"
-    (folder / "greeting").write_text("hello\nthere\n")
-    (folder / "bytes").write_bytes(bytes(range(256)))
-    say("memccp", server, str(folder / "greeting"), str(folder / "bytes"))
+def _memcached_client(place: Place) -> None:
+    server = f"--servers=127.0.0.1:{place.port}"
+    (place.folder / "greeting").write_text("hello\nthere\n")
+    (place.folder / "bytes").write_bytes(bytes(range(256)))
+    say("memccp", server, str(place.folder / "greeting"), str(place.folder / "bytes"))
     say("memccat", server, "greeting", "bytes")
     say("memcexist", server, "greeting")
     say("memcrm", server, "greeting")
@@ -50,7 +49,7 @@ def _beanstalkd_counts(place: Place) -> dict[str, int]:
     return counts
 
 
-def _beanstalkd_client(port: int, _: Path) -> None:
+def _beanstalkd_client(place: Place) -> None:
     program = (
         "import sys, greenstalk\n"
         "with greenstalk.Client(('127.0.0.1', int(sys.argv[1]))) as client:\n"
@@ -59,7 +58,7 @@ def _beanstalkd_client(port: int, _: Path) -> None:
         "    assert (job.id, job.body) == (number, 'hello')\n"
         "    client.delete(job)\n"
     )
-    say(sys.executable, "-c", program, f"{port}")
+    say(sys.executable, "-c", program, f"{place.port}")
 
 
 def _gearman_counts(place: Place) -> dict[str, int]:
@@ -69,8 +68,8 @@ def _gearman_counts(place: Place) -> dict[str, int]:
     return {"functions": len(rows), "jobs": sum(int(row[1]) for row in rows)}
 
 
-def _gearman_client(port: int, _: Path) -> None:
-    gearadmin = ("gearadmin", "--host=127.0.0.1", f"--port={port}")
+def _gearman_client(place: Place) -> None:
+    gearadmin = ("gearadmin", "--host=127.0.0.1", f"--port={place.port}")
     say(*gearadmin, "--create-function=reverse")
     say(*gearadmin, "--server-version")
     say(*gearadmin, "--status")

@@ -1,7 +1,5 @@
 """The web: bodies of known length and in chunks, in the clear and for those who have a certificate."""
 
-from pathlib import Path
-
 from .peer import Peer, Place, say
 
 _NGINX = """\
@@ -57,8 +55,8 @@ def _http_counts(place: Place) -> dict[str, int]:
     return place.count_lines("log", ok='" 200 ', absent='" 404 ')
 
 
-def _http_client(port: int, _: Path) -> None:
-    url = f"http://127.0.0.1:{port}"
+def _http_client(place: Place) -> None:
+    url = f"http://127.0.0.1:{place.port}"
     say("curl", "--silent", "--show-error", f"{url}/hello.txt", f"{url}/who.html")
     say("curl", "--silent", "--show-error", "--head", f"{url}/absent")
 
