@@ -3,14 +3,25 @@
 import click
 
 from socketscope.addresses import Address
-from socketscope.commands.options import TARGET, Tls, tls_options
+from socketscope.commands.options import TARGET, Tls, tls_options, warn
+from socketscope.replay.play.talk import keep
 from socketscope.replay.play.talk import talk as hold_talk
 
 
 @click.command()
 @click.option("--target", type=TARGET, default="tcp://127.0.0.1:21567", help="URL of the server.")
+@click.option("--keep", "is_kept", is_flag=True, help="Keep one connection, and show whatever comes.")
 @tls_options
-def talk(target: Address, tls: Tls) -> int:
+def talk(target: Address, is_kept: bool, tls: Tls) -> int:
     """Prompt for lines; each is sent on a connection of its own. An empty line ends."""
-    hold_talk(tls.target(target))
+    server = tls.target(target)
+    if not is_kept:
+        hold_talk(server)
+        return 0
+    try:
+        if keep(server):
+            warn(f"{target} has closed the connection")
+    except OSError as error:
+        warn(f"{target}: {error.strerror or error}")
+        return 1
     return 0

@@ -12,22 +12,19 @@ from socketscope.replay.script.text import Template
 
 
 class Asides:
-    """Those of a pass; it is false while the script has said of none.
+    """Those of a user's pass.
 
     An answer is sent at once or not at all: who does not read it has stopped to read.
+
+    Attributes:
+        known: What the script has said of so far.
+        context: Variables of the pass.
     """
 
-    def __init__(self, context: Context, random: Random) -> None:
-        self._context = context
+    def __init__(self, random: Random) -> None:
+        self.known: list[Aside] = []
+        self.context: Context = {}
         self._random = random
-        self._known: list[Aside] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def add(self, aside: Aside) -> None:
-        """Have more lines passed over, or answered, from here on."""
-        self._known.append(aside)
 
     def attend(self, conversation: Conversation) -> bool:
         """Take and answer those that stand before all else; return whether a line follows that is none.
@@ -36,7 +33,7 @@ class Asides:
             Failed: An answer could not be sent.
         """
         while (line := conversation.inbox.next_line()) is not None:
-            known = next((a for a in self._known if a.meets(line, self._context, self._random)), None)
+            known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
             if known is None:
                 return True
             conversation.inbox.take_line()
@@ -46,19 +43,17 @@ class Asides:
 
     def heard(self, conversation: Conversation) -> bool | None:
         """Return whether the server has said something else, or has closed; None while that may come."""
-        is_other = self.attend(conversation) if self._known else bool(conversation.inbox)
+        is_other = self.attend(conversation) if self.known else bool(conversation.inbox.data)
         return is_other or conversation.inbox.ended or None
 
-    def others(self, conversation: Conversation, *, look: bool) -> bytes:
+    def others(self, conversation: Conversation) -> bytes:
         """Return what has come that nothing has taken, and that is none of these."""
-        extra = conversation.unread(look=look)
-        if extra and self._known:
+        if self.known:
             self.attend(conversation)
-            extra = conversation.unread(look=False)
-        return extra
+        return conversation.inbox.unread()
 
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
-        data = answer.fill(self._context, self._random) + aside.ending
+        data = answer.fill(self.context, self._random) + aside.ending
         try:
             left = conversation.send(data)
         except OSError as error:

@@ -194,10 +194,10 @@ class Conversation:
         Args:
             look: Whether to look for more, at the cost of a system call.
         """
-        if look and not self.inbox and not (self._drained and self._has_nothing()):
+        if look and not self.inbox.data and not (self._drained and self._has_nothing()):
             with suppress(OSError):
                 self._receive()
-        return self.inbox.unread()
+        return self.inbox.unread() if self.inbox.data else b""
 
     def half_close(self) -> None:
         """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""

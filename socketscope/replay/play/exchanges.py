@@ -14,7 +14,7 @@ from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import Expectation, Sending
+from socketscope.replay.script.program import OF_LINES, Expectation, Sending
 
 QUIET = 0.02
 """Seconds after its last line for which a server must keep silent before a connection is closed."""
@@ -43,14 +43,14 @@ class Exchanges:
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random) -> None:
         self.reachable = True
         self.current: Exchange | None = None
-        self.asides = Asides(Context(), random)
+        self.asides = Asides(random)
         self._target = target
         self._ledger = ledger
         self._loop = loop
         self._now = loop.now
         self._random = random
         self._file = ""
-        self._context = Context()
+        self._context: Context = {}
         self._connect_for = ""
         self._lateness = 0.0
         self._conversation: Conversation | None = None
@@ -58,8 +58,10 @@ class Exchanges:
         self._greeting: list[bytes] = []
         self._has_sent = False
 
-    def begin_pass(self, file: str, context: Context, connect_for: str, lateness: float) -> None:
-        """Begin a pass.
+    def begin_pass(
+        self, file: str, context: Context, connect_for: str, lateness: float
+    ) -> list[bytes] | None:
+        """Begin a pass; return what the server said when a connection opened that is kept, None without one.
 
         Args:
             file: The script's name.
@@ -69,20 +71,12 @@ class Exchanges:
         """
         self._file, self._context, self._lateness = file, context, lateness
         self._connect_for = connect_for
-        self.asides = Asides(context, self._random)
+        self.asides.context = context
+        self.asides.known.clear()
         if connect_for != "user":
             # Another script may have kept one.
             self.disconnect()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection."""
-        return self._conversation is not None
-
-    @property
-    def greeting(self) -> list[bytes]:
-        """What the server said on this connection before anything was sent to it."""
-        return list(self._greeting)
+        return None if self._conversation is None else list(self._greeting)
 
     def send(self, action: Sending) -> Task:
         """Enter the exchange under way, and return what begins another with a message."""
@@ -99,18 +93,18 @@ class Exchanges:
         """
         exchange = self.current or self._begin(action)
         conversation = self._conversation or (yield from self._open(exchange))
-        context, random = self._context, self._random
+        context, random, is_line = self._context, self._random, action.kind in OF_LINES
         take: Take = conversation.inbox.take_line
         others, reply = 0, b""
         until = self._now() + action.timeout
         try:
-            if self.asides or not action.is_line:
+            if self.asides.known or not is_line:
                 take = taking(action, conversation, context, random, self.asides)
             while True:
                 reply = yield from conversation.read(take, until)
-                if not (self._has_sent or action.ends):
+                if not self._has_sent:
                     self._greeting.append(reply)
-                if not action.is_line:
+                if not is_line:
                     break
                 if (found := action.matches(reply, context, random)) is not None:
                     context.update(found)
@@ -123,10 +117,9 @@ class Exchanges:
         except (Differs, OverflowError, OSError) as error:
             came = came_so_far(conversation, take, reply, others, context)
             raise not_read(error, action, context, random, came) from error
-        if action.ends:
+        exchange.ended = conversation.last_byte_at
+        if not is_line and action.ends:
             self._take_end(action, exchange, reply)
-        else:
-            exchange.ended = conversation.last_byte_at
 
     def recall(self, action: Expectation, greeting: list[bytes]) -> None:
         """Take from what the server said on this connection before anything was sent to it.
@@ -147,9 +140,9 @@ class Exchanges:
             Failed: It has.
         """
         conversation = self._conversation
-        if conversation is None:
+        if conversation is None or not conversation.unread(look=not conversation.just_received):
             return
-        if extra := self.asides.others(conversation, look=not conversation.just_received):
+        if extra := self.asides.others(conversation):
             self._begin(action)
             got = told(extra, self._context)
             raise Failed("unexpected_data", "nothing before this", got, action.line)
@@ -165,14 +158,18 @@ class Exchanges:
         conversation = self._conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         look = self._connect_for != "user" or conversation is None or not conversation.just_received
-        if conversation is not None and (extra := self.asides.others(conversation, look=look)):
-            raise Failed("unexpected_data", "nothing more", told(extra, self._context), exchange.line)
+        if conversation is not None and conversation.unread(look=look):
+            self._expect_no_others(conversation, exchange)
         self._enter(exchange, "ok", exchange.ended, None)
+
+    def _expect_no_others(self, conversation: Conversation, exchange: Exchange) -> None:
+        if extra := self.asides.others(conversation):
+            raise Failed("unexpected_data", "nothing more", told(extra, self._context), exchange.line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
-        if self.asides and (conversation := self._conversation) is not None:
+        if self.asides.known and (conversation := self._conversation) is not None:
             with suppress(OSError):
                 yield from conversation.read(lambda: self.asides.heard(conversation), until)
         yield Until(until)
@@ -188,21 +185,30 @@ class Exchanges:
         self.settle()
         self.disconnect(with_reset=True)
 
-    def end_pass(self) -> Task:
-        """Wait for a moment whether the server says more than it should; then enter the last exchange."""
-        if self._connect_for != "user" and self.current is not None and self._conversation is not None:
-            yield from self._hush(self._conversation)
+    def end_pass(self) -> Task | None:
+        """Enter the exchange under way, and close the connection unless it is kept; return what waits first.
+
+        Raises:
+            Failed: The server has said too much.
+        """
         self._last = self.current or self._last
-        self.settle()
         if self._connect_for != "user":
-            self.disconnect()
+            return self._end()
+        self.settle()
+        return None
+
+    def _end(self) -> Task:
+        if self.current is not None and self._conversation is not None:
+            yield from self._hush(self._conversation)
+        self.settle()
+        self.disconnect()
 
     def leave(self) -> Task:
         """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
         try:
             if (conversation := self._conversation) is not None and (last := self._last) is not None:
                 yield from self._hush(conversation)
-                if extra := self.asides.others(conversation, look=True):
+                if conversation.unread() and (extra := self.asides.others(conversation)):
                     self.current = Exchange(last.step, last.line, self._now())
                     got = told(extra, self._context)
                     self.fail(Failed("unexpected_data", "nothing more", got, last.line))

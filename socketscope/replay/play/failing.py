@@ -34,7 +34,7 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
 def told(data: bytes, context: Context) -> str:
     """Return bytes as they are shown: as a script has them, none of a secret, not too many."""
-    return shown(data, context.secrets)[:_SHOWN]
+    return shown(data, context)[:_SHOWN]
 
 
 def not_connected(error: OSError) -> tuple[str, str]:

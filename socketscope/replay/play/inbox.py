@@ -34,27 +34,27 @@ class Inbox:
     """Bytes, in order. What takes some returns None while more must come first.
 
     Attributes:
+        data: They, behind those that were taken; empty as soon as all were.
         ended: Whether the server has closed, so that no more will come.
     """
 
-    __slots__ = ("_data", "_start", "ended")
+    __slots__ = ("_start", "data", "ended")
 
     def __init__(self) -> None:
-        self._data = b""
+        self.data = b""
         self._start = 0
         self.ended = False
 
     def add(self, data: bytes) -> None:
         """Put what has come behind the rest."""
-        self._data = self._data[self._start :] + data if self._data else data
-        self._start = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._data)
+        if self.data:
+            data = self.data[self._start :] + data
+            self._start = 0
+        self.data = data
 
     def unread(self) -> bytes:
         """Return what nobody took."""
-        return self._data[self._start :]
+        return self.data[self._start :]
 
     def take_line(self) -> bytes | None:
         """Take the next line; return it without its ending.
@@ -63,18 +63,21 @@ class Inbox:
             Ended: There is none, and no more will come.
             OverflowError: What has come of it is longer than any line should be.
         """
-        end = self._data.find(b"\n", self._start)
+        end = self.data.find(b"\n", self._start)
         if end < 0:
-            self._wait()
+            if self.data or self.ended:
+                self._wait()
             return None
-        line = self._data[self._start : end]
-        self._move(end + 1)
+        line = self.data[self._start : end]
+        self._start = end + 1
+        if self._start == len(self.data):
+            self.data, self._start = b"", 0
         return line.removesuffix(b"\r")
 
     def next_line(self) -> bytes | None:
         """Return the next whole line without its ending, and leave it there."""
-        end = self._data.find(b"\n", self._start)
-        return None if end < 0 else self._data[self._start : end].removesuffix(b"\r")
+        end = self.data.find(b"\n", self._start)
+        return None if end < 0 else self.data[self._start : end].removesuffix(b"\r")
 
     def take_text(self, text: bytes) -> bytes | None:
         """Take these bytes.
@@ -83,7 +86,7 @@ class Inbox:
             Ended: Not all of them have come, and no more will.
             Differs: Others have come.
         """
-        if self._data.startswith(text, self._start):
+        if self.data.startswith(text, self._start):
             self._move(self._start + len(text))
             return text
         came = self.unread()
@@ -99,7 +102,7 @@ class Inbox:
             Ended: There is none, and no more will come.
             OverflowError: What has come is longer than any line should be.
         """
-        if self._data and (match := expression.search(self.unread())) is not None:
+        if self.data and (match := expression.search(self.unread())) is not None:
             self._move(self._start + match.end())
             return match
         self._wait()
@@ -111,7 +114,7 @@ class Inbox:
         Raises:
             Ended: There are fewer, and no more will come.
         """
-        there = len(self._data) - self._start
+        there = len(self.data) - self._start
         if there < most and self.ended:
             self._wait()
         taken = min(there, most)
@@ -120,23 +123,23 @@ class Inbox:
 
     def skip_all(self) -> bytes | None:
         """Take all; return nothing once the server has closed."""
-        self._move(len(self._data))
+        self._move(len(self.data))
         return b"" if self.ended else None
 
     def any_or_end(self) -> bytes | None:
         """Return what has come, and leave it there; nothing once the server has closed."""
-        return self.unread() if self._data or self.ended else None
+        return self.unread() if self.data or self.ended else None
 
     def _move(self, start: int) -> None:
         self._start = start
-        if start == len(self._data):
-            self._data, self._start = b"", 0
+        if start == len(self.data):
+            self.data, self._start = b"", 0
 
     def _wait(self) -> None:
         """See that more may come, and that there is not too much of it already."""
         if self.ended:
             partial = self.unread()
-            self._move(len(self._data))
+            self._move(len(self.data))
             raise Ended(partial)
-        if len(self._data) - self._start > LONGEST_LINE:
+        if len(self.data) - self._start > LONGEST_LINE:
             raise OverflowError

@@ -47,14 +47,13 @@ class Player:
             seq: Number of the pass, from 1.
             lateness: Seconds by which the pass begins too late.
         """
-        context = Context(program.environment)
-        context.update(user=str(user), seq=str(seq))
+        context = {**program.environment, "user": str(user), "seq": str(seq)}
         exchanges = self._exchanges
-        exchanges.begin_pass(program.file, context, self._connect or program.connect or "message", lateness)
+        connect_for = self._connect or program.connect or "message"
+        # What a connection that is kept said when it opened, it does not say again.
+        greeting = exchanges.begin_pass(program.file, context, connect_for, lateness)
         action: Action | None = None
         actions = iter(program.actions)
-        # What a connection that is kept said when it opened, it does not say again.
-        greeting = exchanges.greeting if exchanges.is_open else None
         try:
             for action in actions:
                 if greeting is not None and isinstance(action, Expectation) and not action.ends:
@@ -66,7 +65,8 @@ class Player:
                 if (waiting := self._do(action, context)) is not None:
                     yield from waiting
             action = None
-            yield from exchanges.end_pass()
+            if (waiting := exchanges.end_pass()) is not None:
+                yield from waiting
         except Failed as failed:
             exchanges.fail(failed)
         except GeneratorExit:
@@ -98,7 +98,7 @@ class Player:
             case Table():
                 context.update(action.next_row())
             case Aside():
-                self._exchanges.asides.add(action)
+                self._exchanges.asides.known.append(action)
         return None
 
 

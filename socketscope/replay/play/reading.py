@@ -9,7 +9,7 @@ from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.failing import told, wrong
 from socketscope.replay.play.inbox import Differs, Inbox
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import Expectation, groups
+from socketscope.replay.script.program import OF_LINES, Expectation, groups
 
 Take = Callable[[], bytes | None]
 """Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""
@@ -37,15 +37,15 @@ def taking(
             take = _match(action, inbox, context, random)
         case "rest":
             # The beginning of a line that may be an aside stays.
-            take = partial(_skip_lines, inbox) if asides else inbox.skip_all
+            take = partial(_skip_lines, inbox) if asides.known else inbox.skip_all
         case "close":
             take = inbox.any_or_end
-            if asides:
+            if asides.known:
                 # What ends no line yet may become one.
                 return lambda: inbox.unread() if asides.attend(conversation) or inbox.ended else None
         case _:
             take = inbox.take_line
-    return asides.before(take, conversation) if asides else take
+    return asides.before(take, conversation) if asides.known else take
 
 
 class Count:
@@ -99,7 +99,7 @@ def last_line(
         Failed: It was not.
     """
     found = None
-    if partial and action.is_line and action.kind != "any":
+    if partial and action.kind in OF_LINES and action.kind != "any":
         found = action.matches(partial, context, random)
     if found is None:
         outcome = "closed" if conversation.first_byte_at is None else "short_reply"

@@ -93,6 +93,9 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
         sink.transport.abort()
         return
     tape.server_ended()
+    if not sink.can_write_eof():
+        sink.close()
+        return
     with suppress(OSError):
         sink.write_eof()
 

@@ -10,7 +10,10 @@ from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.text import Template, decode, literal, shown
 
-_OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
+OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
+"""Kinds of expectations that are about whole lines."""
+
+_ENDS = frozenset({"close", "rest"})
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
@@ -50,14 +53,9 @@ class Expectation:
     timeout: float
 
     @property
-    def is_line(self) -> bool:
-        """Whether it is about whole lines."""
-        return self.kind in _OF_LINES
-
-    @property
     def ends(self) -> bool:
         """Whether it is that the server closes."""
-        return self.kind in {"close", "rest"}
+        return self.kind in _ENDS
 
     def count(self, context: Context, random: Random) -> int | None:
         """Return how many bytes it is; None where its variable has no number."""
@@ -99,7 +97,7 @@ class Expectation:
                 return f"{self.template.source} to be a number of bytes"
             case "match" | "until match" | "bytes match":
                 return f"a match of {self.template.source}"
-        return shown(self.template.fill(context, random), context.secrets)
+        return shown(self.template.fill(context, random), context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from socketscope.replay.script.context import Context, parted
+from socketscope.replay.script.context import Context, derive, parted, secrets
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,7 +64,7 @@ class Variable:
         arguments = [template.fill(context, random) for template in self.arguments]
         value = self.function(random, *arguments)
         if self.is_revealing:
-            context.derive(self.shown, value, arguments)
+            derive(context, self.name, value, arguments)
         return value
 
 
@@ -125,16 +125,22 @@ def literal(text: str) -> Template:
 
 def escape(data: bytes) -> str:
     """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
-    return "".join(
-        _ESCAPED.get(character)
-        or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
-        for character in decode(data)
-    ).replace("${", "$${")
+    text = decode(data)
+    # Nearly all is text, and a character at a time costs a hundred times as much.
+    if "\\" in text or not text.isprintable():
+        text = "".join(map(_escape_character, text))
+    return text.replace("${", "$${")
 
 
-def shown(data: bytes, secrets: Mapping[bytes, str]) -> str:
-    """Return bytes as a script would have them, each secret as what stands for it there."""
-    return "".join(escape(plain) + secret for plain, secret in parted(data, secrets))
+def _escape_character(character: str) -> str:
+    if (escaped := _ESCAPED.get(character)) is not None:
+        return escaped
+    return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character))
+
+
+def shown(data: bytes, context: Mapping[str, str]) -> str:
+    """Return bytes as a script would have them, each secret of a pass as what stands for it there."""
+    return "".join(escape(plain) + secret for plain, secret in parted(data, secrets(context)))
 
 
 def parse_text(text: str, *, escapes: bool = True) -> Template:
