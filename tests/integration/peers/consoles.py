@@ -92,6 +92,8 @@ PEERS = (
         count=lambda _: {},
         a_pass={},
         client=_varnish_client,
+        secrets={"SECRET_1": "not known", "SECRET_2": "not known"},
+        differs="200 277",
     ),
     Peer(
         name="ser2net",

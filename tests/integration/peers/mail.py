@@ -85,5 +85,6 @@ PEERS = (
         count=_imap_counts,
         a_pass={"logins": 1, "expunged": 1, "fetched": 1},
         client=_imap_client,
+        secrets={"SECRET_1": "secret"},
     ),
 )  # fmt: skip

@@ -99,6 +99,7 @@ PEERS = (
         count=_nats_counts,
         a_pass={"in_msgs": 1, "out_msgs": 1},
         client=_nats_client,
+        differs="INFO ",
     ),
     Peer(
         name="irc",

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -69,6 +69,8 @@ class Peer:
         users: How many play the script at once.
         loops: How often each does.
         client: Talks to a place, to be recorded; none where that cannot be.
+        secrets: What its recording takes from the environment.
+        differs: What its recording expects of another run of it in vain; empty where it is green.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Peer:
     users: int = 4
     loops: int = 25
     client: Callable[[Place], None] | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
+    differs: str = ""
 
     @property
     def missing(self) -> list[str]:

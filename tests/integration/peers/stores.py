@@ -73,7 +73,6 @@ def _gearman_client(place: Place) -> None:
     say(*gearadmin, "--create-function=reverse")
     say(*gearadmin, "--server-version")
     say(*gearadmin, "--status")
-    say(*gearadmin, "--workers")
 
 
 PEERS = (

@@ -1,5 +1,7 @@
 """The web: bodies of known length and in chunks, in the clear and for those who have a certificate."""
 
+import os
+
 from .peer import Peer, Place, say
 
 _NGINX = """\
@@ -37,8 +39,12 @@ _CERTIFICATE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-n
 
 
 def _start_nginx(place: Place) -> list[str]:
-    place.write("hello.txt", "hello, world\n")
-    place.write("who.html", 'You are <!--# echo var="remote_addr" -->.\n')
+    for name, text in (
+        ("hello.txt", "hello, world\n"),
+        ("who.html", 'You are <!--# echo var="remote_addr" -->.\n'),
+    ):
+        # Each time it is started, they are the same files.
+        os.utime(place.write(name, text), (0, 0))
     # The one signs the others.
     folder = str(place.folder)
     say("openssl", "req", "-x509", *_CERTIFICATE, "-subj", "/CN=Authority",
