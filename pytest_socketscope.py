@@ -120,7 +120,7 @@ def _play(program: "Program", server: Any) -> None:
     try:
         target = _target(server)
     except ValueError as error:
-        pytest.fail(f"{FIXTURE}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{FIXTURE}: {error}", pytrace=False) from None
     if problem := misfit(program, None, target.address):
         pytest.fail(problem, pytrace=False)
     run = Run([program], target, plan)

@@ -166,6 +166,7 @@ def test_a_fixture_that_returns_no_url_is_told_in_a_line(pytester):
     result = run(pytester, "good.talk")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["talk_target: None is no URL"])
+    result.stdout.no_fnmatch_line("During handling*")
 
 
 def test_what_is_not_installed_is_told_with_what_brings_it(pytester, monkeypatch):
