@@ -25,7 +25,7 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
-programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about ten minutes
+programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about five minutes
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
 
 check: .venv/.ready ## lint, format, types, who imports whom
