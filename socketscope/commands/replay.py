@@ -14,25 +14,29 @@ from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
-from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, Tls, tls_options, warn
 from socketscope.replay.measure.summary import Summary, summarize
-from socketscope.replay.measure.thresholds import Threshold, parse_threshold
+from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.play.targets import misfit
 from socketscope.replay.script.compiler import load
-from socketscope.replay.script.program import Program
+from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, open_for_report
+from socketscope.replay.show.spoken import overhear
 from socketscope.replay.signals import Noted
 from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+
+SEEDS = 1 << 53
+"""How many there are of those that nobody gave: so many whole numbers every reader of JSON tells apart."""
 
 SPARE_FILES = 64
 """Files that are open beside the users' connections."""
@@ -68,6 +72,12 @@ SPARE_FILES = 64
     help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
     "scales the rate, or without one the users.",
 )
+@click.option(
+    "--grace",
+    type=DURATION,
+    default="5s",
+    help="Time that passes have to end in, which are under way when the duration is over.",
+)
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
 @click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
@@ -86,12 +96,13 @@ SPARE_FILES = 64
     "thresholds",
     type=Parsed("condition", parse_threshold),
     multiple=True,
-    default=["errors > 0"],
     envvar="CLIENT_REPLAY_FAIL_ON",
-    help="What makes the run fail, like 'p99 > 20ms' or 'errors > 0.1%'. Repeats.",
+    help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
+    "'dropped > 1%'. Repeats; beside 'errors > 0', which only another condition on all errors replaces.",
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
+@click.option("-v", "--verbose", is_flag=True, help="Print the conversations on standard error.")
 @tls_options
 @click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
@@ -107,6 +118,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     rate: float | None,
     pacing: str,
     shape: Shape,
+    grace: float,
     think: float,
     warmup: float,
     metrics: tuple[str, int] | None,
@@ -117,6 +129,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     strict_rate: bool,
     seed: int | None,
     tls: Tls,
+    verbose: bool,
 ) -> int:
     """Play scripts against a server, check every reply, and report. The script - is standard input."""
     programs = _programs(scripts, connect, target)
@@ -129,18 +142,23 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         loops = 1
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
+    if duration is not None and warmup >= duration:
+        raise click.UsageError("--warmup is as long as the --duration, or longer; make it shorter")
     plan = Plan(
         users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
-        seed=time.time_ns() if seed is None else seed,
+        seed=time.time_ns() % SEEDS if seed is None else seed, grace=grace,
     )  # fmt: skip
     _allow_connections(users)
-    run = Run(programs, tls.target(target), plan)
+    thresholds = _thresholds(thresholds, programs)
+    hear = overhear(users) if verbose else None
+    run = Run(programs, tls.target(target), plan, hear=hear)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)
     mode = _mode(plan, programs)
-    view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
+    is_drawn = stands_on_a_terminal() and not verbose
+    view = LiveView(plan, f"{target}, {mode}", len(programs)) if is_drawn else Lines()
     progress, began = Progress(run, view), time.time()
     signals.then(run.stop)
     with progress:
@@ -151,8 +169,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     if report is not None:
         page = Report(
             summary=summary, history=progress.history,
-            began=began, length=run.seconds + warmup, warmup=warmup,
-            scripts=tuple(program.file for program in programs),
+            began=began, length=run.lasted, warmup=warmup,
         ).render()  # fmt: skip
         _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
     if endpoint is not None:
@@ -177,7 +194,17 @@ def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -
     for program in programs:
         if problem := misfit(program, connect, target):
             raise click.UsageError(problem)
-    return programs
+    return told_apart(programs)
+
+
+def _thresholds(given: tuple[Threshold, ...], programs: list[Program]) -> tuple[Threshold, ...]:
+    """Return all that makes the run fail; a step that there is not would never do so."""
+    steps = {step for program in programs for step in program.steps}
+    for threshold in given:
+        if threshold.step is not None and threshold.step not in steps:
+            known = ", ".join(sorted(steps))
+            raise click.UsageError(f"--fail-on: there is no step {threshold.step!r}; there are {known}")
+    return with_default(given)
 
 
 def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
@@ -242,6 +269,7 @@ def _summary(
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
         target_rate=target_rate, thresholds=thresholds, with_connect=with_connect,
+        scripts={program.file: program.steps for program in programs}, users=plan.users,
         strict_rate=strict_rate, busy=run.busy,
     )  # fmt: skip
 
@@ -253,4 +281,4 @@ def _status(summary: Summary, signal: int, strict_rate: bool) -> int:
         return NEVER_CONNECTED
     if strict_rate and not summary.rate_held:
         return RATE_NOT_HELD
-    return FAILED_THRESHOLD if summary.failed_thresholds else 0
+    return FAILED if summary.reasons else 0

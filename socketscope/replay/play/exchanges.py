@@ -5,16 +5,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import Failed, not_connected, not_read, not_sent, told, wrong
+from socketscope.replay.play.failing import Failed, differs, not_connected, not_read, not_sent, wrong
 from socketscope.replay.play.inbox import Differs, Ended
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
+from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import OF_LINES, Expectation, Sending
+from socketscope.replay.script.text import quoted
 
 QUIET = 0.02
 """Seconds after its last line for which a server must keep silent before a connection is closed."""
@@ -40,7 +43,7 @@ class Exchanges:
         asides: What the pass under way passes over and answers.
     """
 
-    def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random) -> None:
+    def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
         self.reachable = True
         self.current: Exchange | None = None
         self.asides = Asides(random)
@@ -49,6 +52,7 @@ class Exchanges:
         self._loop = loop
         self._now = loop.now
         self._random = random
+        self._saying = saying
         self._file = ""
         self._context: Context = {}
         self._connect_for = ""
@@ -105,13 +109,16 @@ class Exchanges:
                 if not self._has_sent:
                     self._greeting.append(reply)
                 if not is_line:
+                    self._saying.note(reply)
                     break
                 if (found := action.matches(reply, context, random)) is not None:
                     context.update(found)
+                    self._saying.note(reply)
                     break
                 if not action.kind.startswith("until"):
-                    raise wrong("mismatch", action, context, random, told(reply, context))
+                    raise differs(action, context, random, reply)
                 others += 1
+                self._saying.note(reply)
         except Ended as ended:
             context.update(last_line(ended.partial, action, conversation, context, random, take))
         except (Differs, OverflowError, OSError) as error:
@@ -128,7 +135,7 @@ class Exchanges:
             Failed: It was something else.
         """
         try:
-            self._context.update(recalled(action, greeting, self._context, self._random))
+            self._context.update(recalled(action, greeting, self._context, self._random, self._saying.note))
         except Failed:
             self._begin(action)
             raise
@@ -144,7 +151,7 @@ class Exchanges:
             return
         if extra := self.asides.others(conversation):
             self._begin(action)
-            got = told(extra, self._context)
+            got = quoted(extra, self._context)
             raise Failed("unexpected_data", "nothing before this", got, action.line)
 
     def settle(self) -> None:
@@ -164,7 +171,7 @@ class Exchanges:
 
     def _expect_no_others(self, conversation: Conversation, exchange: Exchange) -> None:
         if extra := self.asides.others(conversation):
-            raise Failed("unexpected_data", "nothing more", told(extra, self._context), exchange.line)
+            raise Failed("unexpected_data", "nothing more", quoted(extra, self._context), exchange.line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
@@ -210,7 +217,7 @@ class Exchanges:
                 yield from self._hush(conversation)
                 if conversation.unread() and (extra := self.asides.others(conversation)):
                     self.current = Exchange(last.step, last.line, self._now())
-                    got = told(extra, self._context)
+                    got = quoted(extra, self._context)
                     self.fail(Failed("unexpected_data", "nothing more", got, last.line))
         finally:
             self.disconnect()
@@ -218,23 +225,32 @@ class Exchanges:
     def fail(self, failed: Failed) -> None:
         """Enter the exchange under way as failed, and give its connection up."""
         if (exchange := self.current) is not None:
-            failure = Failure(self._file, failed.line, failed.expected, failed.got)
+            failure = Failure(
+                self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
+                self._saying.last,
+            )  # fmt: skip
+            if failed.is_text:
+                self._saying.tell(f"< {failed.got}")
+            got = "" if failed.is_text else f", got {failed.got}"
+            self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
             self._enter(exchange, failed.outcome, self._now(), failure)
         self.disconnect()
 
-    def interrupt(self, *, is_complete: bool) -> None:
+    def interrupt(self, *, is_complete: bool, is_waiting: bool) -> None:
         """End at once.
 
         Args:
             is_complete: Whether all of the reply under way was read; else the exchange is in flight.
+            is_waiting: Whether it is the server that is waited for.
         """
-        if self.current is not None and is_complete:
+        if (exchange := self.current) is not None and is_complete:
             try:
                 self.settle()
             except Failed as failed:
                 self.fail(failed)
-        elif self.current is not None:
-            self._ledger.interrupted()
+        elif exchange is not None:
+            waited = self._now() - exchange.began if is_waiting else None
+            self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.disconnect()
 
     def disconnect(self, *, with_reset: bool = False) -> None:
@@ -267,10 +283,10 @@ class Exchanges:
         exchange.began = opened = self._now()
         self._ledger.connected(outcome, opened - began)
         self.reachable = outcome == "ok"
+        if outcome != "ok" or self._connect_for == "message":
+            exchange.began = began
         if outcome != "ok":
             raise Failed(outcome, f"a connection to {self._target.address}", got, exchange.line)
-        if self._connect_for == "message":
-            exchange.began = began
         self._conversation = conversation
         self._greeting.clear()
         self._has_sent = False
@@ -281,6 +297,7 @@ class Exchanges:
         conversation = self._conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
         self._has_sent = True
+        self._saying.note((action, data))
         try:
             if action.chunk:
                 yield from self._dribble(conversation, data, action)
@@ -299,7 +316,7 @@ class Exchanges:
     def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
         """Take the close, which ends the exchange, and the connection on this side too."""
         if rest:
-            got = told(rest, self._context)
+            got = quoted(rest, self._context)
             raise wrong("unexpected_data", action, self._context, self._random, got)
         exchange.ended = self._now()
         self.settle()

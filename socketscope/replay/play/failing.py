@@ -4,14 +4,12 @@ import socket
 import ssl
 from random import Random
 
+from socketscope.replay.measure.failures import around_difference
 from socketscope.replay.play.inbox import LONGEST_LINE, Differs
 from socketscope.replay.play.targets import NoPortError
-from socketscope.replay.script.context import Context
+from socketscope.replay.script.context import Context, parted, secrets
 from socketscope.replay.script.program import Expectation, Sending
-from socketscope.replay.script.text import shown
-
-_SHOWN = 200
-"""Characters of a wrong reply that are shown."""
+from socketscope.replay.script.text import escape, quoted
 
 
 class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
@@ -19,22 +17,19 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
     Attributes:
         outcome: How it ended.
-        expected: What was to come, as a script has it.
-        got: What came, the same.
+        expected: What was to come.
+        got: What came.
         line: Of the script.
+        is_text: Whether both are texts and no words, as in `Failure`.
     """
 
-    def __init__(self, outcome: str, expected: str, got: str, line: int) -> None:
+    def __init__(self, outcome: str, expected: str, got: str, line: int, *, is_text: bool = False) -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.expected = expected
         self.got = got
         self.line = line
-
-
-def told(data: bytes, context: Context) -> str:
-    """Return bytes as they are shown: as a script has them, none of a secret, not too many."""
-    return shown(data, context)[:_SHOWN]
+        self.is_text = is_text
 
 
 def not_connected(error: OSError) -> tuple[str, str]:
@@ -84,7 +79,7 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
     outcome, got = "reset", ""
     match error:
         case Differs(came=other):
-            outcome, got = "mismatch", told(other, context)
+            outcome, got = "mismatch", quoted(other, context)
         case OverflowError():
             outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
@@ -98,6 +93,31 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
         case OSError():
             got = _reason(error)
     return wrong(outcome, action, context, random, got)
+
+
+def differs(action: Expectation, context: Context, random: Random, reply: bytes) -> Failed:
+    """Return how a line failed that is another than the one that was expected."""
+    if not action.is_literal:
+        return wrong("mismatch", action, context, random, quoted(reply, context))
+    # A part of a secret, which is all that may be left around the difference, would not be known as one.
+    names = list(dict.fromkeys(secrets(context).values()))
+    both = (_marked(text, context, names) for text in (action.template.fill(context, random), reply))
+    expected, got = (escape(text) for text in around_difference(*both))
+    for number, name in enumerate(names):
+        mark = escape(_mark(number))
+        expected, got = expected.replace(mark, name), got.replace(mark, name)
+    return Failed("mismatch", expected, got, action.line, is_text=True)
+
+
+def _marked(data: bytes, context: Context, names: list[str]) -> bytes:
+    known = secrets(context)
+    return b"".join(
+        plain + (_mark(names.index(name)) if name else b"") for plain, name in parted(data, known)
+    )
+
+
+def _mark(number: int) -> bytes:
+    return b"\0${%d}\0" % number
 
 
 def wrong(outcome: str, action: Expectation, context: Context, random: Random, got: str) -> Failed:

@@ -7,6 +7,7 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import Exchanges
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.loop import Loop, Task
+from socketscope.replay.play.saying import Hear, Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
@@ -26,12 +27,19 @@ class Player:
     """A user. Its generators run in one task of a loop; closing that ends what is under way."""
 
     def __init__(
-        self, target: Target, connect: str | None, ledger: Ledger, loop: Loop, random: Random
+        self,
+        target: Target,
+        connect: str | None,
+        ledger: Ledger,
+        loop: Loop,
+        random: Random,
+        hear: Hear | None = None,
     ) -> None:
         self._connect = connect
         self._ledger = ledger
         self._random = random
-        self._exchanges = Exchanges(target, ledger, loop, random)
+        self._saying = Saying(hear)
+        self._exchanges = Exchanges(target, ledger, loop, random, self._saying)
 
     @property
     def reachable(self) -> bool:
@@ -49,6 +57,7 @@ class Player:
         """
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         exchanges = self._exchanges
+        self._saying.begin(user, program.file, seq, context)
         connect_for = self._connect or program.connect or "message"
         # What a connection that is kept said when it opened, it does not say again.
         greeting = exchanges.begin_pass(program.file, context, connect_for, lateness)
@@ -70,7 +79,11 @@ class Player:
         except Failed as failed:
             exchanges.fail(failed)
         except GeneratorExit:
-            exchanges.interrupt(is_complete=_is_complete(action, actions))
+            rests = action is None or isinstance(action, Pause | Hold)
+            # A slow send is so by itself, not by the server.
+            is_slow = isinstance(action, Sending) and action.chunk > 0
+            is_waiting = not (rests or is_slow)
+            exchanges.interrupt(is_complete=rests and _is_complete(actions), is_waiting=is_waiting)
             raise
         self._ledger.passed()
 
@@ -102,8 +115,7 @@ class Player:
         return None
 
 
-def _is_complete(action: Action | None, following: Iterator[Action]) -> bool:
-    """Return whether all of a reply was read when an action, or for None the pass' end, is interrupted."""
+def _is_complete(following: Iterator[Action]) -> bool:
+    """Return whether what follows expects no more of a reply."""
     upcoming = (a for a in following if isinstance(a, Sending | Expectation))
-    rests = action is None or isinstance(action, Pause | Hold)
-    return rests and not isinstance(next(upcoming, None), Expectation)
+    return not isinstance(next(upcoming, None), Expectation)

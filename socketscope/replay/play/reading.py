@@ -6,10 +6,12 @@ from random import Random
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import told, wrong
+from socketscope.replay.play.failing import wrong
 from socketscope.replay.play.inbox import Differs, Inbox
+from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import OF_LINES, Expectation, groups
+from socketscope.replay.script.text import quoted
 
 Take = Callable[[], bytes | None]
 """Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""
@@ -80,9 +82,9 @@ def came_so_far(conversation: Conversation, take: Take, last: bytes, others: int
         return take.told
     if others:
         lines = "1 other line" if others == 1 else f"{others} other lines, the last"
-        return f"{lines} '{told(last, context)}',"
+        return f"{lines} {quoted(last, context)},"
     unread = conversation.inbox.unread()
-    return f"'{told(unread, context)}'" if unread else ""
+    return quoted(unread, context) if unread else ""
 
 
 def last_line(
@@ -103,21 +105,27 @@ def last_line(
         found = action.matches(partial, context, random)
     if found is None:
         outcome = "closed" if conversation.first_byte_at is None else "short_reply"
-        got = take.told if isinstance(take, Count) else told(partial, context) or "the end"
+        got = take.told if isinstance(take, Count) else _and_the_end(partial, context)
         raise wrong(outcome, action, context, random, got)
     return found
 
 
+def _and_the_end(partial: bytes, context: Context) -> str:
+    return f"{quoted(partial, context)} and the end" if partial else "the end"
+
+
 def recalled(
-    action: Expectation, greeting: list[bytes], context: Context, random: Random
+    action: Expectation, greeting: list[bytes], context: Context, random: Random, note: Callable[[Line], None]
 ) -> Mapping[str, str]:
-    """Return the variables of what a server said when the connection opened, and take it from that.
+    """Return the variables of what a server said when the connection opened; take it from that, and note it.
 
     Raises:
         Failed: It was something else.
     """
     while greeting:
-        found = action.matches(greeting.pop(0), context, random)
+        line = greeting.pop(0)
+        note(line)
+        found = action.matches(line, context, random)
         if found is not None:
             return found
         if not action.kind.startswith("until"):

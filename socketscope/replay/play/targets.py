@@ -124,7 +124,7 @@ def misfit(program: Program, connect: str | None, address: Address) -> str | Non
     if (connect or program.connect or "message") == "message" and program.is_greeted:
         return (
             f"{program.file} expects the server to speak first: that needs --connect pass or user, "
-            "or @connect with one of these in the script"
+            "or @connect in the script"
         )
     if address.scheme in DATAGRAMS and program.needs_connection:
         return f"{program.file} ends a connection, and {address} has none"

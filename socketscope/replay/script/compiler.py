@@ -134,7 +134,7 @@ class _Compiler:
                 self._actions.append(Assignment(name, self._template(line, text)))
                 self._define(line, [name], f"{name} {text}")
             case constructs.Ignore(expression):
-                self._actions.append(Aside(self._expression(line, expression, f"@ignore {expression}")))
+                self._actions.append(Aside(self._expression(line, expression, expression)))
             case constructs.On(expression, text):
                 self._actions.append(self._answer(line, expression, text))
             case constructs.Values(path):

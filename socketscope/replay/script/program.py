@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from random import Random
 
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.text import Template, decode, literal, shown
+from socketscope.replay.script.text import Template, decode, literal, quoted
 
 OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
 """Kinds of expectations that are about whole lines."""
@@ -53,6 +54,11 @@ class Expectation:
     timeout: float
 
     @property
+    def is_literal(self) -> bool:
+        """Whether a line must be this text, to the byte."""
+        return self.kind in {"line", "until"}
+
+    @property
     def ends(self) -> bool:
         """Whether it is that the server closes."""
         return self.kind in _ENDS
@@ -83,7 +89,7 @@ class Expectation:
         return {}
 
     def shown(self, context: Context, random: Random) -> str:  # noqa: PLR0911 - a case a kind
-        """Return what was expected as a script has it: a text with its values, secrets without theirs."""
+        """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
         match self.kind:
             case "any":
                 return "a line"
@@ -97,7 +103,7 @@ class Expectation:
                 return f"{self.template.source} to be a number of bytes"
             case "match" | "until match" | "bytes match":
                 return f"a match of {self.template.source}"
-        return shown(self.template.fill(context, random), context)
+        return quoted(self.template.fill(context, random), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,16 @@ class Program:
     environment: Mapping[str, str]
     connect: str | None = None
 
+    def with_steps_of(self, name: str) -> "Program":
+        """Return the same, its steps told apart from others' by a name before them."""
+        actions = tuple(
+            replace(action, step=f"{name}/{action.step}")
+            if isinstance(action, Sending | Expectation)
+            else action
+            for action in self.actions
+        )
+        return replace(self, actions=actions, steps=tuple(f"{name}/{step}" for step in self.steps))
+
     @property
     def is_greeted(self) -> bool:
         """Whether something is expected of a connection on which nothing was sent yet."""
@@ -190,6 +206,17 @@ class Program:
     def needs_connection(self) -> bool:
         """Whether it ends connections, or one direction of them, which datagrams have not."""
         return self.half_closes or any(map(ends_connection, self.actions))
+
+
+def told_apart(programs: list[Program]) -> list[Program]:
+    """Return programs whose steps are ``file/step`` where there are several files."""
+    if len(files := {program.file for program in programs}) == 1:
+        return programs
+    names = [Path(file).name for file in files]
+    return [
+        program.with_steps_of(name if names.count(name := Path(program.file).name) == 1 else program.file)
+        for program in programs
+    ]
 
 
 def ends_connection(action: Action) -> bool:

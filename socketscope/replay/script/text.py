@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
+_SHOWN = 1000
+"""Bytes of a text that are shown."""
 
 
 class TextError(ValueError):
@@ -138,9 +140,21 @@ def _escape_character(character: str) -> str:
     return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character))
 
 
-def shown(data: bytes, context: Mapping[str, str]) -> str:
-    """Return bytes as a script would have them, each secret of a pass as what stands for it there."""
-    return "".join(escape(plain) + secret for plain, secret in parted(data, secrets(context)))
+def excerpt(data: bytes, context: Mapping[str, str]) -> str:
+    """Return bytes as a script would write them, of many the first ones; what is secret as its variable."""
+    left, text = _SHOWN, ""
+    for plain, secret in parted(data, secrets(context)):
+        text += escape(plain[:left])
+        if len(plain) > left:
+            return f"{text}…"
+        text += secret
+        left -= len(plain)
+    return text
+
+
+def quoted(data: bytes, context: Mapping[str, str]) -> str:
+    """Return the same in quotes, to stand among words."""
+    return f"'{excerpt(data, context)}'"
 
 
 def parse_text(text: str, *, escapes: bool = True) -> Template:

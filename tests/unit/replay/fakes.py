@@ -8,6 +8,7 @@ from typing import Any
 
 from socketscope.replay.play.inbox import Ended, Inbox
 from socketscope.replay.play.loop import Loop, Until, Wait
+from socketscope.replay.play.targets import CONNECT_TIMEOUT
 
 
 class FakeLoop(Loop):
@@ -91,6 +92,8 @@ class FakeServer:
     def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConversation]:
         self.attempts.append(round(loop.now() - self.began, 6))
         takes = next(self._connect)
+        if isinstance(takes, TimeoutError):
+            yield Until(loop.now() + CONNECT_TIMEOUT)
         if isinstance(takes, OSError):
             raise takes
         yield Until(loop.now() + takes)

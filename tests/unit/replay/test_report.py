@@ -2,8 +2,9 @@ import re
 
 import pytest
 
+from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
 from socketscope.replay.show.report import Report
@@ -24,7 +25,6 @@ def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0
         began=0.0,
         length=10.0 + warmup,
         warmup=warmup,
-        scripts=("<x>.talk",),
     ).render()
 
 
