@@ -107,7 +107,7 @@ def _play(program: "Program", server: Any) -> None:
     """Play a script once, and fail with what `replay` shows of it."""
     __tracebackhide__ = True
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
-    from socketscope.replay.measure.thresholds import parse_threshold  # noqa: PLC0415
+    from socketscope.replay.measure.thresholds import with_default  # noqa: PLC0415
     from socketscope.replay.play.pacing import parse_shape  # noqa: PLC0415
     from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
     from socketscope.replay.play.targets import misfit  # noqa: PLC0415
@@ -127,7 +127,7 @@ def _play(program: "Program", server: Any) -> None:
     run.play()
     summary = summarize(
         run.ledger, target="", mode="", seed=plan.seed, seconds=run.seconds, target_rate=None,
-        thresholds=(parse_threshold("errors > 0"),), with_connect=False,
+        thresholds=with_default(()), with_connect=False, scripts={program.file: program.steps},
     )  # fmt: skip
     if summary.verdict != "pass":
         pytest.fail(failures(summary), pytrace=False)

@@ -1,9 +1,12 @@
 """`talk`: a person's prompt."""
 
+import ssl
+
 import click
 
 from socketscope.addresses import Address
 from socketscope.commands.options import TARGET, Tls, tls_options, warn
+from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.play.talk import keep
 from socketscope.replay.play.talk import talk as hold_talk
 
@@ -22,6 +25,7 @@ def talk(target: Address, is_kept: bool, tls: Tls) -> int:
         if keep(server):
             warn(f"{target} has closed the connection")
     except OSError as error:
-        warn(f"{target}: {error.strerror or error}")
+        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else error.strerror or error
+        warn(f"{target}: {reason}")
         return 1
     return 0

@@ -60,4 +60,5 @@ def test_a_script_is_a_test_of_the_server_that_a_fixture_starts(tmp_path):
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout
     assert "1 failed, 1 passed" in ended.stdout
     # Redis says so to what only memcached understands.
-    assert "memcached.talk:7\n  expected  'STORED'\n  got       '-ERR syntax error'\n" in ended.stdout
+    assert "first failure: memcached.talk:7, mismatch" in ended.stdout
+    assert "\n  expected  'STORED'\n  got       '-ERR syntax error'\n" in ended.stdout

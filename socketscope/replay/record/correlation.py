@@ -34,7 +34,8 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
         conversation: As a tape has it.
         hidden: Places in what the client said that are something else already.
     """
-    places = _places(conversation, hidden)
+    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+    places = _places(conversation, said, hidden)
     names: dict[bytes, str] = {}
     lines: dict[int, list[Mark]] = {}
     for number, line in enumerate(conversation.lines):
@@ -45,7 +46,9 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
                 continue
             if token in names:
                 written = Token(names[token], "variable")
-            elif _is_handed_out(match) and (back := _given_back(token, places[token], line.after)):
+            elif _is_handed_out(match, said[: line.after]) and (
+                back := _given_back(token, places[token], line.after)
+            ):
                 places[token] = back
                 name = names[token] = _name(line.said[: match.start()], names.values())
                 written = Token(f"(?P<{name}>{_shape(token)})", "expression")
@@ -61,9 +64,8 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
     return marks, lines
 
 
-def _places(conversation: Conversation, hidden: list[Mark]) -> dict[bytes, list[int]]:
+def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict[bytes, list[int]]:
     """Return where the client said what may be a token."""
-    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
     replied = {match[0] for line in conversation.lines for match in _tokens(line.said)}
     covered = sorted((mark.start, mark.stop) for mark in hidden)
     cuts = sorted({line.after for line in conversation.lines})
@@ -100,10 +102,10 @@ def _is_apart(match: re.Match[bytes]) -> bool:
     return not around.strip()
 
 
-def _is_handed_out(match: re.Match[bytes]) -> bool:
-    """Return whether a reply is about a token, and not of a time that holds the same digits."""
+def _is_handed_out(match: re.Match[bytes], said: bytes) -> bool:
+    """Return whether a reply is about a token: it is no echo, and no time that holds the same digits."""
     if not _is_telling(match[0]):
-        return _WORD_AND_NUMBER.fullmatch(match.string) is not None
+        return _WORD_AND_NUMBER.fullmatch(match.string) is not None and match.string not in said
     start, stop = match.span()
     return not any(
         time.start() <= start and stop <= time.end() and time[0] != match[0].decode()

@@ -1,6 +1,6 @@
 """Places in what was said that a script writes as variables. No I/O."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from socketscope.replay.script.text import decode
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place that is not written as it was said.
+    """A place that is not written as it was said; of two that overlap, the first in a list counts.
 
     Attributes:
         start: Its first byte, in what the client said or in a line.
@@ -31,7 +31,7 @@ def marked(
 
     Args:
         conversation: What was said.
-        marks: In what the client said; of two that overlap, the first counts.
+        marks: In what the client said.
         lines: In the lines of the server, by their number.
     """
     if not marks and not lines:
@@ -75,8 +75,13 @@ def _pattern(line: ReplyLine, marks: Sequence[Mark]) -> tuple[Token, ...]:
 
 
 def _apart(marks: Sequence[Mark]) -> list[Mark]:
+    """Return marks that do not overlap, in the order of their places."""
     chosen: list[Mark] = []
-    for mark in sorted(marks, key=lambda one: one.start):
-        if not chosen or mark.start >= chosen[-1].stop:
-            chosen.append(mark)
+    for mark in marks:
+        at = bisect_left(chosen, mark.start, key=lambda one: one.start)
+        is_free = (not at or chosen[at - 1].stop <= mark.start) and (
+            at == len(chosen) or mark.stop <= chosen[at].start
+        )
+        if is_free:
+            chosen.insert(at, mark)
     return chosen

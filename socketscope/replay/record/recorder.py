@@ -124,8 +124,9 @@ def written(conversation: Conversation, secrets: Secrets) -> Conversation:
     """Return a conversation as it is written: without secrets, and with what goes to and fro as variables."""
     masked, masked_lines = secrets.marks(conversation)
     tokens, token_lines = correlated(conversation, masked)
+    # A token that goes back has to be taken where it came, whatever else is hidden there.
     lines = {
-        number: [*masked_lines.get(number, ()), *token_lines.get(number, ())]
+        number: [*token_lines.get(number, ()), *masked_lines.get(number, ())]
         for number in masked_lines.keys() | token_lines.keys()
     }
     return marked(conversation, [*masked, *tokens], lines)

@@ -14,7 +14,9 @@ from socketscope.replay.record.marks import Mark
 Span = tuple[int, int]
 
 _COMMAND = re.compile(
-    rb"^(?:(?:[\w.-]+ +)?(LOGIN|AUTHENTICATE)|(AUTH)|(PASS|PASSWORD)|(?:Proxy-)?(AUTHORIZATION):)"
+    # The tags of IMAP have a digit or are a letter.
+    rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)|(AUTH)|(PASS|PASSWORD)"
+    rb"|(?:Proxy-)?(AUTHORIZATION):)"
     rb"[ \t]+([^\r\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -33,7 +35,7 @@ _GO_ON = re.compile(rb"334(?: |$)|\+(?: |$)")
 """The server asks for more of an answer, as in SMTP, and as in IMAP and POP3."""
 
 _SHORTEST = 4
-"""Bytes of a secret that is looked for in replies; shorter ones are there by chance."""
+"""Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""
 
 
 class Secrets:
@@ -65,6 +67,7 @@ class Secrets:
                 Mark(one, two, Token(f"env:{self._name(said[one:two])}", "variable"))
                 for one, two in pairwise(places)
             ]
+        marks += self._known(said)
         lines = {
             number: found
             for number, line in enumerate(conversation.lines)
@@ -75,10 +78,10 @@ class Secrets:
     def _name(self, secret: bytes) -> str:
         return self._names.setdefault(secret, f"SECRET_{len(self._names) + 1}")
 
-    def _known(self, line: bytes) -> Iterator[Mark]:
+    def _known(self, data: bytes) -> Iterator[Mark]:
         for secret, name in self._names.items():
             if len(secret) >= _SHORTEST:
-                for match in re.finditer(re.escape(secret), line):
+                for match in re.finditer(re.escape(secret), data):
                     yield Mark(*match.span(), Token(f"env:{name}", "variable"))
 
     def _withheld(self, line: bytes) -> Iterator[Mark]:

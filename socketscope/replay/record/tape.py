@@ -6,6 +6,9 @@ from socketscope.replay.record.lines import ReplyLine
 LONGEST = 16 << 20
 """Bytes of a conversation that are kept."""
 
+QUIET = 0.5
+"""Seconds without a byte after which a line that has no end will have none."""
+
 
 class CannotBeScriptError(Exception):
     """A conversation cannot be written as a script that would replay; its text says why, to follow a name."""
@@ -83,10 +86,14 @@ class Tape:
         """Note that the server reset the connection."""
         self._fail("the server reset the connection")
 
-    def interrupted(self) -> None:
+    def interrupted(self, now: float) -> None:
         """Note that the recording ends here; what was not answered in full is left off."""
         if self._is_over:
             return
+        if self._unfinished and now - self._spoke_at >= QUIET:
+            # More would have come by now: it is a prompt.
+            self._add(self._unfinished, ended=False)
+            self._unfinished = b""
         if self._unfinished:
             self._lines = [line for line in self._lines if line.after < self._unfinished_after]
         answered = min(self._heard, len(self._said))

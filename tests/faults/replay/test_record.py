@@ -320,20 +320,20 @@ def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
 
     def jobs(_: socket.socket, file: IO[bytes]) -> None:
         number, token = next(numbers), secrets.token_hex(8)
-        file.write(b"job %d token=%s\n" % (number, token.encode()))
+        file.write(b"job %d\ntoken=%s\n" % (number, token.encode()))
         assert file.readline() == b"run %d with %s\n" % (number, token.encode())
         file.write(b"done %d\n" % number)
         file.read()
 
     with serving(jobs) as target, recording(target, tmp_path) as recorder:
         with recorder.connect() as connection, connection.makefile("rwb", buffering=0) as file:
-            word = file.readline().split()
-            file.write(b"run %s with %s\n" % (word[1], word[2].removeprefix(b"token=")))
+            number, token = file.readline().split()[1], file.readline().strip().removeprefix(b"token=")
+            file.write(b"run %s with %s\n" % (number, token))
             assert file.readline() == b"done 41\n"
         recorder.tell()
         assert_replays(tmp_path, target)
     assert scripts(tmp_path) == {
-        "001.talk": "<~ ^job (?P<job>\\d+) token=(?P<token>\\w+)$\n"
+        "001.talk": "<~ ^job (?P<job>\\d+)$\n<~ ^token=(?P<token>\\w+)$\n"
         "@eol lf\n> run ${job} with ${token}\n< done ${job}\n"
     }
 

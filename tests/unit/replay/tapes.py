@@ -17,6 +17,8 @@ def tape(*said) -> Tape:
                 taken.client_said(data, now * 0.01)
             case "<":
                 taken.server_said(data, now * 0.01)
+            case "interrupted":
+                taken.interrupted(now * 0.01 + float(data or 0))
             case _:
                 getattr(taken, who)()
     return taken

@@ -71,9 +71,17 @@ def test_each_script_is_a_test_of_the_server_that_the_option_names(pytester, par
 
 def test_a_failure_is_what_replay_shows_and_nothing_else(pytester, url):
     result = run(pytester, "--talk-target", url, "--junitxml", "report.xml", "wrong.talk")
-    shown = ["wrong.talk:8", "  expected  '+that'", "  got       '+what'", "              ^"]
-    begin = result.stdout.lines.index("wrong.talk:8")
-    assert result.stdout.lines[begin : begin + 4] == shown
+    shown = [
+        "first failure: wrong.talk:8, mismatch, step ask",
+        "  > hello",
+        "  < +hello",
+        "  > what",
+        "  expected  '+that'",
+        "  got       '+what'",
+        "              ^",
+    ]
+    begin = result.stdout.lines.index(shown[0])
+    assert result.stdout.lines[begin : begin + len(shown)] == shown
     assert "Traceback" not in result.stdout.str()
     assert "pytest_socketscope" not in result.stdout.str()
     report = (pytester.path / "report.xml").read_text()

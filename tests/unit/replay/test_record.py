@@ -78,6 +78,10 @@ CASES = {
         [(">", b"a\r\n"), ("<", b"b\r\n"), (">", b"c\r\n"), ("<", b"d\r\ne"), CUT],
         "> a\n< b\n",
     ),
+    "an end at a prompt": (
+        [(">", b"a\n"), ("<", b"b\n$ "), ("interrupted", b"1")],
+        "@eol lf\n> a\n< b\n<| $\\x20\n",
+    ),
 }
 
 

@@ -34,6 +34,10 @@ TOKENS = {
         [(">", b"put 5\n"), ("<", b"INSERTED 5\n"), (">", b"delete 5\n"), ("<", b"DELETED\n")],
         "@eol lf\n> put 5\n<~ ^INSERTED (?P<inserted>\\d+)$\n> delete ${inserted}\n< DELETED\n",
     ),
+    "an echo is no token": (
+        [(">", b"one 5\n"), ("<", b"one 5\n"), (">", b"two 5\n"), ("<", b"two 5\n")],
+        "@eol lf\n> one 5\n< one 5\n> two 5\n< two 5\n",
+    ),
     "counts are no tokens": (
         [("<", b"+OK 2 68\n"), (">", b"RETR 2\n"), ("<", b"* SEARCH 1\n"), (">", b"FETCH 1\n")],
         "< +OK 2 68\n@eol lf\n> RETR 2\n< * SEARCH 1\n@reply none\n> FETCH 1\n",
@@ -99,8 +103,10 @@ SECRETS = {
         [(">", b'CONNECT {"user":"a","pass":"s3"}\r\n'), ("<", b"+OK\r\n")],
         '> CONNECT {"user":"a","pass":"${env:SECRET_1}"}\n< +OK\n',
     ),
-    "no secret": ([(">", b"SET PASS x\r\n"), ("<", b"+OK\r\n"), (">", b"GET login\r\n"), ("<", b"x\r\n")],
-                  "> SET PASS x\n< +OK\n> GET login\n< x\n"),
+    "no secret": ([(">", b"SET PASS x\r\n"), ("<", b"+OK\r\n"), (">", b"SET login me\r\n"), ("<", b"x\r\n")],
+                  "> SET PASS x\n< +OK\n> SET login me\n< x\n"),
+    "said again": ([(">", b"PASS sesame\r\n"), ("<", b"+OK\r\n"), (">", b"SET pw sesame1\r\n"),
+                    ("<", b"x\r\n")], "> PASS ${env:SECRET_1}\n< +OK\n> SET pw ${env:SECRET_1}1\n< x\n"),
 }  # fmt: skip
 
 
@@ -124,3 +130,10 @@ def test_what_a_user_says_is_secret_is_written_nowhere():
         "@reply none\n> pay card ${env:SECRET_1}\n"
     )
     assert secrets.names == ("SECRET_1",)
+
+
+def test_a_secret_that_goes_back_is_taken_from_the_reply():
+    said = [("<", b"hi token=abc12345 x\n"), (">", b"use abc12345\n"), ("<", b"ok\n")]
+    text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
+    assert text == "<~ ^hi token=(?P<token>\\w+) x$\n@eol lf\n> use ${token}\n< ok\n"
+    compile_text(text)
