@@ -151,10 +151,10 @@ class Conversation:
         """
         while (taken := take()) is None:
             if not self._drained:
-                # While more is there than was taken, the others have their turn between.
-                yield NEXT_TURN
                 if self._loop.now() >= until:
                     raise TimeoutError("timed out")
+                # While more is there than was taken, the others have their turn between.
+                yield NEXT_TURN
             elif happened := (yield until):
                 self._hung_up |= happened & HANGUP
             else:
@@ -171,6 +171,11 @@ class Conversation:
             OSError: The connection broke, TimeoutError nothing whole came in time.
         """
         return self.read(self.inbox.take_line, until)
+
+    def end_datagram(self) -> None:
+        """Take the line's end that the end of a datagram stands for, where all its bytes were read."""
+        if not self._is_stream and self.inbox.next_line() == b"":
+            self.inbox.take_line()
 
     @property
     def sent(self) -> int:

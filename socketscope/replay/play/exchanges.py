@@ -9,8 +9,9 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import Failed, differs, not_connected, not_read, not_sent, wrong
+from socketscope.replay.play.failing import Failed, differs, not_read, not_sent, wrong
 from socketscope.replay.play.inbox import Differs, Ended
+from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
 from socketscope.replay.play.saying import Saying
@@ -38,18 +39,16 @@ class Exchanges:
     """One after another, over one connection at a time. Its generators run in the user's task.
 
     Attributes:
-        reachable: Whether the last attempt to connect succeeded.
+        link: The user's connection.
         current: The exchange under way; None between two.
         asides: What the pass under way passes over and answers.
     """
 
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
-        self.reachable = True
+        self.link = Link(target, ledger, loop, random)
         self.current: Exchange | None = None
         self.asides = Asides(random)
-        self._target = target
         self._ledger = ledger
-        self._loop = loop
         self._now = loop.now
         self._random = random
         self._saying = saying
@@ -57,10 +56,7 @@ class Exchanges:
         self._context: Context = {}
         self._connect_for = ""
         self._lateness = 0.0
-        self._conversation: Conversation | None = None
         self._last: Exchange | None = None
-        self._greeting: list[bytes] = []
-        self._has_sent = False
 
     def begin_pass(
         self, file: str, context: Context, connect_for: str, lateness: float
@@ -79,14 +75,14 @@ class Exchanges:
         self.asides.known.clear()
         if connect_for != "user":
             # Another script may have kept one.
-            self.disconnect()
-        return None if self._conversation is None else list(self._greeting)
+            self.link.close()
+        return None if self.link.conversation is None else list(self.link.greeting)
 
     def send(self, action: Sending) -> Task:
         """Enter the exchange under way, and return what begins another with a message."""
         self.settle()
         if self._connect_for == "message":
-            self.disconnect()
+            self.link.close()
         return self._send(action, action.data(self._context, self._random))
 
     def read(self, action: Expectation) -> Task:
@@ -96,37 +92,40 @@ class Exchanges:
             Failed: Something else came, or nothing.
         """
         exchange = self.current or self._begin(action)
-        conversation = self._conversation or (yield from self._open(exchange))
+        conversation = self.link.conversation or (yield from self._open(exchange))
         context, random, is_line = self._context, self._random, action.kind in OF_LINES
         take: Take = conversation.inbox.take_line
         others, reply = 0, b""
+        note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
         try:
             if self.asides.known or not is_line:
                 take = taking(action, conversation, context, random, self.asides)
             while True:
                 reply = yield from conversation.read(take, until)
-                if not self._has_sent:
-                    self._greeting.append(reply)
-                if not is_line:
-                    self._saying.note(reply)
-                    break
-                if (found := action.matches(reply, context, random)) is not None:
-                    context.update(found)
-                    self._saying.note(reply)
+                found = action.matches(reply, context, random) if is_line else {}
+                if found is not None:
                     break
                 if not action.kind.startswith("until"):
                     raise differs(action, context, random, reply)
                 others += 1
-                self._saying.note(reply)
+                note(reply)
+            context.update(found)
+            note(reply)
         except Ended as ended:
             context.update(last_line(ended.partial, action, conversation, context, random, take))
         except (Differs, OverflowError, OSError) as error:
             came = came_so_far(conversation, take, reply, others, context)
             raise not_read(error, action, context, random, came) from error
         exchange.ended = conversation.last_byte_at
-        if not is_line and action.ends:
+        if not is_line:
+            conversation.end_datagram()
+        if action.ends:
             self._take_end(action, exchange, reply)
+
+    def _note_greeting(self, line: bytes) -> None:
+        self.link.greeting.append(line)
+        self._saying.note(line)
 
     def recall(self, action: Expectation, greeting: list[bytes]) -> None:
         """Take from what the server said on this connection before anything was sent to it.
@@ -146,7 +145,7 @@ class Exchanges:
         Raises:
             Failed: It has.
         """
-        conversation = self._conversation
+        conversation = self.link.conversation
         if conversation is None or not conversation.unread(look=not conversation.just_received):
             return
         if extra := self.asides.others(conversation):
@@ -162,7 +161,7 @@ class Exchanges:
         """
         if (exchange := self.current) is None:
             return
-        conversation = self._conversation
+        conversation = self.link.conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         look = self._connect_for != "user" or conversation is None or not conversation.just_received
         if conversation is not None and conversation.unread(look=look):
@@ -176,21 +175,15 @@ class Exchanges:
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
-        if self.asides.known and (conversation := self._conversation) is not None:
+        if self.asides.known and (conversation := self.link.conversation) is not None:
             with suppress(OSError):
                 yield from conversation.read(lambda: self.asides.heard(conversation), until)
         yield Until(until)
 
-    def half_close(self) -> None:
-        """Send no more on this connection."""
-        if self._conversation is not None:
-            with suppress(OSError):
-                self._conversation.half_close()
-
     def reset(self) -> None:
         """Enter the exchange under way, and close the connection with a reset."""
         self.settle()
-        self.disconnect(with_reset=True)
+        self.link.close(with_reset=True)
 
     def end_pass(self) -> Task | None:
         """Enter the exchange under way, and close the connection unless it is kept; return what waits first.
@@ -205,22 +198,22 @@ class Exchanges:
         return None
 
     def _end(self) -> Task:
-        if self.current is not None and self._conversation is not None:
-            yield from self._hush(self._conversation)
+        if self.current is not None and self.link.conversation is not None:
+            yield from self._hush(self.link.conversation)
         self.settle()
-        self.disconnect()
+        self.link.close()
 
     def leave(self) -> Task:
         """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
         try:
-            if (conversation := self._conversation) is not None and (last := self._last) is not None:
+            if (conversation := self.link.conversation) is not None and (last := self._last) is not None:
                 yield from self._hush(conversation)
                 if conversation.unread() and (extra := self.asides.others(conversation)):
                     self.current = Exchange(last.step, last.line, self._now())
                     got = quoted(extra, self._context)
                     self.fail(Failed("unexpected_data", "nothing more", got, last.line))
         finally:
-            self.disconnect()
+            self.link.close()
 
     def fail(self, failed: Failed) -> None:
         """Enter the exchange under way as failed, and give its connection up."""
@@ -234,7 +227,7 @@ class Exchanges:
             got = "" if failed.is_text else f", got {failed.got}"
             self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
             self._enter(exchange, failed.outcome, self._now(), failure)
-        self.disconnect()
+        self.link.close()
 
     def interrupt(self, *, is_complete: bool, is_waiting: bool) -> None:
         """End at once.
@@ -251,17 +244,7 @@ class Exchanges:
         elif exchange is not None:
             waited = self._now() - exchange.began if is_waiting else None
             self._ledger.interrupted(exchange.step, waited, self._lateness)
-        self.disconnect()
-
-    def disconnect(self, *, with_reset: bool = False) -> None:
-        """Close the connection, if there is one."""
-        if (conversation := self._conversation) is not None:
-            if with_reset:
-                conversation.reset()
-            else:
-                conversation.close()
-            self._ledger.disconnected(*conversation.take_counts())
-            self._conversation = None
+        self.link.close()
 
     def _hush(self, conversation: Conversation) -> Task:
         """Wait for a moment whether the server says more than it should."""
@@ -273,30 +256,17 @@ class Exchanges:
         return self.current
 
     def _open(self, exchange: Exchange) -> Generator[Wait, int, Conversation]:
-        """Open the connection that an exchange needs, and is longer by if it is a message's own."""
-        began = self._now()
-        outcome, got = "ok", ""
-        try:
-            conversation = yield from self._target.connect(self._loop, self._random)
-        except OSError as error:
-            outcome, got = not_connected(error)
-        exchange.began = opened = self._now()
-        self._ledger.connected(outcome, opened - began)
-        self.reachable = outcome == "ok"
-        if outcome != "ok" or self._connect_for == "message":
-            exchange.began = began
-        if outcome != "ok":
-            raise Failed(outcome, f"a connection to {self._target.address}", got, exchange.line)
-        self._conversation = conversation
-        self._greeting.clear()
-        self._has_sent = False
+        """Open the connection that an exchange needs, and is longer by if it is a message's own, or fails."""
+        began = exchange.began = self._now()
+        conversation = yield from self.link.open(exchange.line)
+        exchange.began = began if self._connect_for == "message" else self._now()
         return conversation
 
     def _send(self, action: Sending, data: bytes) -> Task:
         exchange = self._begin(action)
-        conversation = self._conversation or (yield from self._open(exchange))
+        conversation = self.link.conversation or (yield from self._open(exchange))
         conversation.first_byte_at = None
-        self._has_sent = True
+        self.link.has_sent = True
         self._saying.note((action, data))
         try:
             if action.chunk:
@@ -320,12 +290,12 @@ class Exchanges:
             raise wrong("unexpected_data", action, self._context, self._random, got)
         exchange.ended = self._now()
         self.settle()
-        self.disconnect()
+        self.link.close()
 
     def _enter(self, exchange: Exchange, outcome: str, ended: float, failure: Failure | None) -> None:
         sent = received = 0
         first_byte = None
-        if (conversation := self._conversation) is not None:
+        if (conversation := self.link.conversation) is not None:
             sent, received = conversation.take_counts()
             if exchange.sent_at and conversation.first_byte_at is not None:
                 first_byte = max(conversation.first_byte_at - exchange.sent_at, 0.0)

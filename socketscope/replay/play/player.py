@@ -44,7 +44,7 @@ class Player:
     @property
     def reachable(self) -> bool:
         """Whether the last attempt to connect succeeded."""
-        return self._exchanges.reachable
+        return self._exchanges.link.reachable
 
     def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:
         """Play a program once, to its end or to a failure.
@@ -103,7 +103,7 @@ class Player:
             case Hold(seconds):
                 return self._exchanges.rest(seconds)
             case HalfClose():
-                self._exchanges.half_close()
+                self._exchanges.link.half_close()
             case Reset():
                 self._exchanges.reset()
             case Assignment(name, template):

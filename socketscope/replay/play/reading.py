@@ -58,9 +58,9 @@ class Count:
         self._inbox = inbox
 
     def __call__(self) -> bytes | None:
-        """Take what has come of them; return None while there are more."""
+        """Take what has come of them; once that is all, return how a script has it."""
         self._left -= self._inbox.skip(self._left)
-        return None if self._left else b""
+        return None if self._left else b"%dB" % self._number
 
     @property
     def told(self) -> str:

@@ -75,7 +75,10 @@ def test_nobody_at_the_other_end_of_a_datagram_is_a_refusal(tmp_path):
     assert (status, outcomes) == (1, {"refused": 1})
 
 
-def test_a_datagram_ends_its_line(tmp_path):
+@pytest.mark.parametrize(
+    "expected", ["< two\n< lines of ping", "< two\n<| lines of ping", "<|~ of ping$", "< 17B", "< 16B\n<| g"]
+)
+def test_a_datagram_ends_its_line(tmp_path, expected):
     with socket.socket(type=socket.SOCK_DGRAM) as service:
         service.bind(("127.0.0.1", 0))
 
@@ -85,7 +88,7 @@ def test_a_datagram_ends_its_line(tmp_path):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        script = "@eol none\n> ping\n< two\n< lines of ping\n"
+        script = f"@eol none\n> ping\n{expected}\n"
         target = f"udp://127.0.0.1:{service.getsockname()[1]}"
         assert replay(tmp_path, target, script=script) == (0, {"ok": 1}, "")
         thread.join()
