@@ -148,6 +148,16 @@ def test_a_script_that_no_such_server_can_answer_is_a_failure(pytester, url):
     result.stdout.fnmatch_lines(["greeted.talk expects the server to speak first: *"])
 
 
+def test_a_message_in_two_lines_is_told_why_the_first_waits(pytester, url):
+    (pytester.path / "two.talk").write_text(
+        "@connect pass\n@timeout 10ms\n@eol none\n> hello\n> there\n< +hello\n"
+    )
+    result = run(pytester, "--talk-target", url, "two.talk")
+    result.stdout.fnmatch_lines(
+        ["first failure: two.talk:4, timeout", "  expected  a line, as no < follows; see @reply"]
+    )
+
+
 def test_nobody_there_is_a_failure(pytester, url, parrots):
     parrots.server_close()
     result = run(pytester, "--talk-target", url, "good.talk")
