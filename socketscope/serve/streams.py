@@ -52,7 +52,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._elsewhere = Elsewhere(self.note_dropped)
+        self._elsewhere = Elsewhere()
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
@@ -133,7 +133,7 @@ class StreamService(Service):
         if not self.hooks.processes:
             return request, client_address
         if (handed := self.hooks.process(server, request, client_address)) is None:
-            self._elsewhere.let_go(record, request, self.end)
+            self._elsewhere.let_go(record, request, self.end, self.note_dropped)
         return handed
 
     # The handler
