@@ -25,7 +25,7 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
-programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about ten minutes
+programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about five minutes
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
 
 check: .venv/.ready ## lint, format, types, who imports whom
@@ -39,13 +39,13 @@ bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--onl
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--upgrade pyproject.toml --group programs --output-file requirements/runtime.txt
+		--upgrade pyproject.toml --extra client --output-file requirements/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+		pyproject.toml --extra client --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
+		pyproject.toml --extra client --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group programs-under-test --constraint requirements/dev.txt \
+		pyproject.toml --extra client --group programs-under-test --constraint requirements/dev.txt \
 		--output-file requirements/programs-under-test.txt
 
 .venv/.ready: requirements/dev.txt

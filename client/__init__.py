@@ -1,1 +1,1 @@
-"""The replay client: conversations of text files, played against a server and checked."""
+"""The client's program: the commands of `socketscope.replay`, and scripts to play."""

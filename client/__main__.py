@@ -8,7 +8,7 @@ for _number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(_number) is not signal.SIG_IGN:
         signal.signal(_number, lambda number, _: os._exit(128 + number))
 
-from client.cli import main  # noqa: E402
+from socketscope.commands.group import main  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    main("python -m client")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from click import Option
 
-from client.instruments import INSTRUMENTS as CLIENT
-from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from docs.pages import RUNBOOK, render_runbook
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.observe.distribution import BUCKETS
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
+from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.serve import linger, service, streams
 from socketscope.units import format_duration
 from socketscope.views import endpoint, log, printed, writer

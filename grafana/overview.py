@@ -1,6 +1,5 @@
 """The home page: is it well, and if not, where to look."""
 
-from client import instruments as client
 from grafana.colours import BAD, GOOD, LINE, PLAIN, TRAFFIC, WARNING
 from grafana.page import BUILDS, Page, Row
 from grafana.panels import Panel, curves, figure, states
@@ -22,6 +21,7 @@ from grafana.queries import (
     rate,
 )
 from socketscope.observe.outcomes import OUTCOMES, REJECT_REASONS
+from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
 UNKNOWN = "vector(NaN)"

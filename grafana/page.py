@@ -6,10 +6,10 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from client import instruments as client
 from grafana.colours import BAD, TRAFFIC, WARNING
 from grafana.panels import DATASOURCE, RUNBOOK
 from grafana.queries import chosen, series
+from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
 BUILDS = f'{{__name__=~"{server.BUILD.name}|{client.BUILD.name}"}}'

@@ -1,6 +1,6 @@
 """PromQL, made of the instruments, so that a renamed metric cannot leave a panel empty."""
 
-from client import instruments as client
+from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 from socketscope.views.instruments import Instrument
 

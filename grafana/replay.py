@@ -1,10 +1,10 @@
 """The replay client: what it got, how long it waited, and whether it can be believed."""
 
-from client import instruments as client
 from grafana.colours import BAD, LINE, PLAIN, TRAFFIC
 from grafana.page import Page, Row
 from grafana.panels import Panel, curves, durations, figure
 from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, buckets, chosen, of, quantile, rate, series
+from socketscope.replay.measure import instruments as client
 
 OUTCOMES_ROW = [
     curves(Panel(

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from socketserver import BaseServer
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from socketscope.addresses import Address, format_host_port, parse_host_port
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
-from socketscope.serve.mixin import service_of
+from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
@@ -28,6 +28,9 @@ FORCED = 3
 
 _LOOK = 0.1
 """Seconds between looks at servers that start or end."""
+
+_START = 2.0
+"""Seconds for which servers are waited for to serve: one that has a loop of its own does not tell."""
 
 _REST = 10.0
 """Longest wait between two looks at servers that serve; one that ends wakes who waits."""
@@ -48,12 +51,12 @@ def run(
     were bound is lost.
 
     Args:
-        servers: Bound and not yet serving. They share one connection limit.
+        servers: Bound and not yet serving. They share one connection limit, the lowest that one of them has.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
         log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
             same way, a line at a time, unless it is a terminal.
         log_level: The least severe level that is logged.
-        limits: For all of the servers; None leaves those of their classes.
+        limits: For all of the servers; None leaves each those of its class.
 
     Returns:
         The exit status: 0, or `FORCED` where something did not end by `Limits.drain_timeout`.
@@ -61,19 +64,22 @@ def run(
     Raises:
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
-        ValueError: An argument makes no sense.
+        ValueError: An argument makes no sense, or this is not the main thread.
     """
     if not servers:
         raise ValueError("run() needs a server")
+    if len(set(map(id, servers))) < len(servers):
+        raise ValueError("run() was given one server twice")
     services = [service_of(observe(server)) for server in servers]
-    if len({id(service.options.registry) for service in services}) > 1:
+    registry, *others = {id(each): each for each in map(_registry, services)}.values()
+    if others:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")
-    registry = services[0].options.registry or REGISTRY
-    limits = services[0].options.limits if limits is None else limits
     with stop_signals() as stop, _output(log, log_level, view_of(registry)) as output:
-        capacity = Capacity(limits.max_connections)
+        if limits is not None:
+            for service in services:
+                service.options = replace(service.options, limits=limits)
+        capacity = Capacity(min(service.options.limits.max_connections for service in services))
         for service in services:
-            service.options = replace(service.options, limits=limits)
             service.log = output
             service.is_run = True
             service.share(capacity)
@@ -88,7 +94,7 @@ def run(
                         output.event("server_started", always=True, listeners=urls, metrics=url)
                     while not stop.asked and all(thread.is_alive() for thread in threads):
                         stop.wait(_REST)
-                    forced = _drain(services, threads, limits, stop, output)
+                    forced = _drain(servers, services, threads, stop, output)
         finally:
             for server in servers:
                 server.server_close()
@@ -101,6 +107,10 @@ def listening_on(server: BaseServer, service: Service) -> str:
     if isinstance(address, tuple):
         return f"{service.kind}://{format_host_port(str(address[0]), int(address[1]))}"
     return str(Address(service.kind, path=str(address)))
+
+
+def _registry(service: Service) -> CollectorRegistry:
+    return service.options.registry or REGISTRY
 
 
 @contextmanager
@@ -149,15 +159,18 @@ def _serving(
             server.server_close()
             stop.wake()
 
+    # What a second signal has forced does not keep the process alive; all others are waited for.
     threads = [
-        threading.Thread(target=serve, args=(server,), name=service.name)
+        threading.Thread(target=serve, args=(server,), name=service.name, daemon=True)
         for server, service in zip(servers, services, strict=True)
     ]
     for thread in threads:
         thread.start()
+    until = monotonic() + _START
     for service, thread in zip(services, threads, strict=True):
         while thread.is_alive() and not service.serving.wait(_LOOK):
-            pass
+            if monotonic() >= until:
+                break
     if not failures:
         yield threads
     if failures:
@@ -165,9 +178,9 @@ def _serving(
 
 
 def _drain(
+    servers: Sequence[BaseServer],
     services: Sequence[Service],
-    threads: list[threading.Thread],
-    limits: Limits,
+    threads: Sequence[threading.Thread],
     stop: Stop,
     output: "Log | None",
 ) -> int:
@@ -177,16 +190,45 @@ def _drain(
         service.draining = True
     if output is not None:
         output.event("drain_started")
-    while not stop.insists and (left := began + limits.drain_delay - monotonic()) > 0:
+    limits = [service.options.limits for service in services]
+    delay = max(each.drain_delay for each in limits)
+    while not stop.insists and (left := began + delay - monotonic()) > 0:
         stop.wait(left)
+    told = [thread for service, thread in zip(services, threads, strict=True) if service.serving.is_set()]
     for service in services:
         service.stop()
-    while any(thread.is_alive() for thread in threads):
-        if stop.insists:
-            for service in services:
-                service.drain_by = 0.0
-        stop.wait(_LOOK)
-    forced = sum(service.forced for service in services)
+    # One of the program's own may wait for as long as the server serves.
+    own = [
+        threading.Thread(target=server.shutdown, daemon=True)
+        for server, thread in zip(servers, threads, strict=True)
+        if thread.is_alive() and _ends_in_its_own_way(server)
+    ]
+    for thread in own:
+        thread.start()
+    forced = _wait_for([*threads, *own], told, services, stop)
+    forced += sum(service.forced for service in services)
     if output is not None:
         output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
     return forced
+
+
+def _ends_in_its_own_way(server: Any) -> bool:
+    return type(server).shutdown is not Observed.shutdown
+
+
+def _wait_for(
+    threads: Sequence[threading.Thread],
+    told: Sequence[threading.Thread],
+    services: Sequence[Service],
+    stop: Stop,
+) -> int:
+    """Wait until all threads have ended; return how many have not, which are in methods of the program's."""
+    until = monotonic() + max(service.options.limits.drain_timeout for service in services)
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        if stop.insists:
+            for service in services:
+                service.drain_by = 0.0
+        if (stop.insists or monotonic() >= until) and not set(alive) & set(told):
+            return len(alive)
+        stop.wait(_LOOK)
+    return 0

@@ -1,11 +1,14 @@
 """Signals that ask a program to stop, and what a second one means."""
 
+import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
+from typing import Any
 
 from socketscope.serve.queue import waits
 
@@ -22,16 +25,24 @@ class Stop:
     Attributes:
         asked: A signal has come.
         insists: A second one has come.
+        before: What handled each of the signals before.
     """
 
     def __init__(self) -> None:
         self.asked = self.insists = False
+        self.before: dict[signal.Signals, Any] = {}
+        self._process = os.getpid()
         self._first = 0.0
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
 
-    def note(self, _number: int, _frame: FrameType | None) -> None:
+    def note(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
+        if os.getpid() != self._process:
+            # A child that was forked while this was in place has not been told by it to stop.
+            signal.signal(number, self.before[signal.Signals(number)])
+            signal.raise_signal(number)
+            return
         # In a handler nothing may take a lock that the interrupted code could hold.
         now = monotonic()
         if not self.asked:
@@ -62,17 +73,26 @@ class Stop:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Have `STOP_SIGNALS` noted, those too that came while they were blocked."""
+    """Have `STOP_SIGNALS` noted, those too that came while they were blocked.
+
+    Raises:
+        ValueError: This is not the main thread, and signals are handled there alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise ValueError("signals are handled in the main thread: call run() there")
     stop = Stop()
     # A handler runs between two instructions of the main thread: so not while that waits, where another
     # thread took the signal or it came right before the wait.
     woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
-    before = {number: signal.signal(number, stop.note) for number in STOP_SIGNALS if not _detached(number)}
+    taken = [number for number in STOP_SIGNALS if not _detached(number)]
+    stop.before = {number: signal.getsignal(number) for number in taken}
+    for number in taken:
+        signal.signal(number, stop.note)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in stop.before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken_before)
         stop.close()

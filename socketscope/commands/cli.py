@@ -1,6 +1,8 @@
 """`socketscope COMMAND ...`."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -9,6 +11,16 @@ from socketscope.commands import run
 from socketscope.version import __version__
 
 USAGE = 2
+
+CONVERSATIONS = {
+    "replay": "play scripts against a server, check every reply, and report",
+    "talk": "prompt for lines, and send each to a server",
+    "record": "write what clients and a server say to each other as scripts",
+    "check": "say what scripts do, or where they are wrong",
+    "top": "show the metrics of servers and replays, summed over replicas",
+    "demo": "start a server and a replay against it, and show what both measure",
+}
+"""What needs the extra `client`, which is loaded by nothing else."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,9 +33,32 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words and words[0] in CONVERSATIONS:
+        _converse(words)
     parser = Parser(prog="socketscope", description="Servers of socketserver that can be seen into.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run.add_to(commands)
-    parsed = parser.parse_args(arguments)
+    for name, purpose in CONVERSATIONS.items():
+        commands.add_parser(name, help=purpose)
+    parsed = parser.parse_args(words)
     sys.exit(parsed.command(parsed))
+
+
+def _converse(words: Sequence[str]) -> NoReturn:
+    # Before what takes time is imported: who stops it this early loses nothing, and needs no traceback.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: os._exit(128 + number))
+    try:
+        from socketscope.commands import group  # noqa: PLC0415 - `run` works without it
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "socketscope":
+            raise
+        sys.stderr.write(
+            f"socketscope: {words[0]} needs {error.name}: pip install 'socketscope[client]' brings it\n"
+        )
+        # 1 would say that an exchange failed.
+        sys.exit(run.NOT_FOUND)
+    group.main("socketscope", words)

@@ -21,6 +21,9 @@ _SITE = str(Path(__file__).parents[1] / "launch" / "site")
 
 _LIMIT = "SOCKETSCOPE_MAX_CONNECTIONS"
 
+_MARK = 256
+"""Bytes of a file's first line that the kernel looks at to know who runs it."""
+
 
 def add_to(commands: Any) -> None:
     """Add the command to a command line's."""
@@ -38,7 +41,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
     parser.add_argument(
         "program", metavar="PROGRAM [ARGUMENT...]", nargs=argparse.PARSER,
-        help="a file for Python, or a command found on the PATH",
+        help="a file for Python, or a command: found on the PATH, or a file that something else executes",
     )  # fmt: skip
     parser.set_defaults(command=launch)
 
@@ -101,7 +104,17 @@ def _check(environment: dict[str, str]) -> None:
 
 
 def _is_for_python(path: Path) -> bool:
-    return path.is_file() or (path / "__main__.py").is_file()
+    if not path.is_file():
+        return (path / "__main__.py").is_file()
+    if not os.access(path, os.X_OK):
+        return True
+    # An interpreter, or a shell's script, says so itself; so does the like of Python's that pip installs.
+    try:
+        with path.open("rb") as file:
+            first = file.readline(_MARK)
+    except OSError:
+        return True  # Python tells why
+    return not first.startswith(b"\x7fELF") and (not first.startswith(b"#!") or b"python" in first)
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EADDRINUSE
 from socketserver import BaseServer
 from typing import Any
 from weakref import WeakSet
@@ -21,6 +20,7 @@ from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
+from socketscope.serve.threads import refuse_gevent
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
@@ -42,6 +42,7 @@ def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., An
     with _lock:
         try:
             refuse_forking(type(server))
+            refuse_gevent()
             if _process is None:
                 _process = _Process(**settings_of(os.environ))
             _process.look_after(server)
@@ -94,6 +95,9 @@ class _Process:
     def leave_behind(self) -> None:
         """Give up, in a process forked from this one, what is this one's."""
         self._view.clear()
+        if self._log is not None:
+            # Its writer has stayed behind, and may have had the lock that closing it takes.
+            atexit.unregister(self._log.close)
         if self._endpoint is not None:
             self._endpoint.leave_behind()
 
@@ -108,9 +112,7 @@ class _Process:
         try:
             try:
                 self._endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
-            except OSError as error:
-                if error.errno != EADDRINUSE:
-                    raise
+            except OSError:  # another process has it, of this program or not
                 self._endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
         except (OSError, RuntimeError) as error:
             _say(f"there are no metrics of process {os.getpid()}: {error}")
@@ -119,7 +121,8 @@ class _Process:
             _say(f"metrics of process {os.getpid()}: {self._endpoint.url}")
 
     def _is_ready(self) -> bool:
-        return any(not service.draining for service in self._services)
+        with _lock:  # others may come meanwhile
+            return any(not service.draining for service in self._services)
 
 
 def _say(text: str) -> None:

@@ -2,18 +2,21 @@
 
 import socket
 import ssl
+import sys
 import weakref
-from functools import lru_cache
+from collections.abc import Callable
+from io import BufferedReader
 from multiprocessing import reduction
+from types import FrameType
 from typing import Any
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.reader import Reader
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Leaving, Noting, NotingStream, ObservedSocket
+from socketscope.observe.sockets import Leaving, Noting, NotingStream
 from socketscope.observe.tls import NotingTLS
 
-_KINDS = 64
-"""Classes of sockets whose observed like is kept."""
+_WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
 
@@ -22,7 +25,43 @@ _records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDi
 _family, _type = socket.SocketType.family.__get__, socket.SocketType.type.__get__
 
 
-class AdoptedSocket(NotingStream, socket.socket):
+class Upgradable(NotingStream):
+    """A stream socket that a handler may wrap for TLS: what comes of it is observed in its place."""
+
+    __slots__ = ()
+
+    def detach(self) -> int:
+        """Give the descriptor away, as the base class does."""
+        descriptor = super().detach()
+        if (record := self._socketscope) is not None and (wrapping := _wrapping(self)) is not None:
+            adopt(wrapping, record)
+        return descriptor
+
+
+class ObservedSocket(Upgradable, socket.socket):
+    """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
+
+    __slots__ = ("_socketscope",)
+
+    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
+        super().__init__(family, type, proto, fileno)
+        self._socketscope: Record | None = None
+
+    def dup(self) -> "ObservedSocket":
+        """Return another socket of the same connection, which counts for it too."""
+        twin = super().dup()
+        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
+        return twin
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
+        """Return a file object, as the base class does."""
+        if mode != "rb" or buffering not in {None, -1}:
+            return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
+        self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
+        return BufferedReader(Reader(self, "r"))
+
+
+class AdoptedSocket(Upgradable, socket.socket):
     """A plain socket that a hook has returned; it has no room for its record."""
 
     __slots__ = ()
@@ -65,7 +104,7 @@ def adopt(request: Any, record: Record) -> None:
         if not isinstance(request, socket.socket):
             return
         try:
-            request.__class__ = _observed(type(request))  # type: ignore[arg-type]  # a class is hashable
+            request.__class__ = _observed(type(request))
         except TypeError:
             return  # its layout leaves no room
     request._socketscope = record  # noqa: SLF001 - its own attribute
@@ -79,35 +118,42 @@ def prepare(listener: Any) -> None:
         if type(listener) is socket.socket:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
-        listener.__class__ = _noting(type(listener))  # type: ignore[arg-type]  # the same
+        listener.__class__ = _behind(type(listener), DatagramSocket)
+
+
+def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
+    """Return the TLS socket that is being made of one, which only the function that makes it knows yet."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way, and it is everywhere
+    while frame is not None:
+        if frame.f_code is _WRAPS and frame.f_locals["sock"] is sock:
+            wrapping: ssl.SSLSocket = frame.f_locals["self"]
+            return wrapping
+        frame = frame.f_back
+    return None
 
 
 def watch_end(request: Any) -> bool:
     """Have the end of an observed socket call what its record has for that; return whether it will."""
     if isinstance(request, Noting) and not isinstance(request, Leaving):
-        request.__class__ = _leaving(type(request))  # type: ignore[arg-type]  # a class is hashable
+        request.__class__ = _leaving(type(request))
     return isinstance(request, Leaving)
 
 
-@lru_cache(_KINDS)
 def _leaving(kind: type) -> type:
-    leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
-    if kind in {ObservedSocket, AdoptedSocket}:
-        reduction.register(leaving, _reduce)
-    return leaving
+    def make() -> type:
+        leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
+        if kind in {ObservedSocket, AdoptedSocket}:
+            reduction.register(leaving, _reduce)
+        return leaving
+
+    return _kept(kind, Leaving, make)
 
 
-@lru_cache(_KINDS)
 def _observed(kind: type) -> type:
     if issubclass(kind, ssl.SSLSocket):
         return _behind(kind, AdoptedTLS)
     room = {"_socketscope": None} if kind.__dictoffset__ else {}
     return _behind(kind, AdoptedSocket, **room)
-
-
-@lru_cache(_KINDS)
-def _noting(kind: type) -> type:
-    return _behind(kind, DatagramSocket)
 
 
 def _behind(kind: type, observed: type, **attributes: Any) -> type:
@@ -116,7 +162,18 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
     names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (kind, observed), names | attributes)
+    bases = (kind, observed)
+    return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+
+
+def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
+    """Return what is made of a class, which keeps it: whoever drops the one has dropped both."""
+    name = f"_socketscope_{observed.__name__}"
+    made: type | None = vars(kind).get(name)
+    if made is None:
+        made = make()
+        setattr(kind, name, made)
+    return made
 
 
 def _reduce(sock: socket.socket) -> Any:

@@ -6,6 +6,7 @@ All handlers share that socket; the context that one runs in says whose bytes pa
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
@@ -23,17 +24,20 @@ class Datagram(Served):
     """What was done for one datagram.
 
     Attributes:
-        patience: Seconds that a reply may wait for its peer to take it; None is for ever.
+        patience: Seconds that a reply may wait for its peer to take it, as it has to for a Unix peer whose
+            queue is full; None is for ever.
         failure: What it must be counted as, if that is known before its handler leaves.
+        began: When that was entered, or a hook before it, on the monotonic clock.
     """
 
-    __slots__ = ("failure", "patience")
+    __slots__ = ("began", "failure", "patience")
 
     def __init__(self, peer: Any, received: int, patience: float | None = None) -> None:
         super().__init__(peer)
         self.received = received
         self.patience = patience
         self.failure: str | None = None
+        self.began = 0.0
 
     @property
     def outcome(self) -> str:
@@ -55,19 +59,19 @@ class NotingDatagrams(_Socket):
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """Send, as the base class does."""
         send: Callable[..., int] = super().sendto
-        *given, address = flags_and_address or (None,)
-        flags: int = given[0] if given else 0
-        return _send(self, lambda more: send(data, flags | more, address), address)
+        address = flags_and_address[-1] if flags_and_address else None
+        flags = flags_and_address[0] if len(flags_and_address) > 1 else 0
+        return _send(self, address, send, (data,), flags, address)
 
     def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """Send from several buffers, as the base class does."""
         send: Callable[..., int] = super().sendmsg
-        return _send(self, lambda more: send(buffers, ancdata, flags | more, address), address)
+        return _send(self, address, send, (buffers, ancdata), flags, address)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send to the peer that the socket is connected to, as the base class does."""
         send: Callable[..., int] = super().send
-        return _send(self, lambda more: send(data, flags | more), _CONNECTED)
+        return _send(self, _CONNECTED, send, (data,), flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send as `send` does: a datagram goes as a whole."""
@@ -109,19 +113,20 @@ def _took(size: int) -> None:
         datagram.received += size
 
 
-def _send(sock: Any, send: Callable[[int], int], address: Any) -> int:
-    """Send for the datagram being served, if there is one; `send` is called with further flags."""
+def _send(
+    sock: Any, to: Any, send: Callable[..., int], before: tuple[Any, ...], flags: int, *after: Any
+) -> int:
+    """Send for the datagram being served, if there is one; the flags stand amid what `send` is given."""
     datagram = current.get()
     if not isinstance(datagram, Datagram):
-        return send(0)
-    if not address and not datagram.peer:
+        return send(*before, flags, *after)
+    if not to and not datagram.peer:
         datagram.failure = "no_address"
     try:
-        # Nothing else than a Unix peer's full queue makes a sender wait.
-        if datagram.patience is not None and sock.family == socket.AF_UNIX and sock.gettimeout() is None:
-            size = _send_in_time(send, datagram.patience)
+        if datagram.patience is not None and sock.gettimeout() is None:
+            size = _send_in_time(partial(send, *before, flags | _MSG_DONTWAIT, *after), datagram.patience)
         else:
-            size = send(0)
+            size = send(*before, flags, *after)
     except OSError as error:
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
             datagram.fault = error
@@ -131,11 +136,11 @@ def _send(sock: Any, send: Callable[[int], int], address: Any) -> int:
     return size
 
 
-def _send_in_time(send: Callable[[int], int], patience: float) -> int:
+def _send_in_time(send: Callable[[], int], patience: float) -> int:
     until = time.monotonic() + patience
     while True:
         try:
-            return send(_MSG_DONTWAIT)
+            return send()
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise TimeoutError("the peer did not take the reply in time") from None

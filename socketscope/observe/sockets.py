@@ -7,11 +7,9 @@ this woke raises TimeoutError.
 import select
 import socket
 from collections.abc import Callable
-from io import BufferedReader
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from socketscope.observe.reader import Reader
 from socketscope.observe.record import Record
 
 _T = TypeVar("_T")
@@ -220,29 +218,6 @@ class NotingStream(Noting):
                 self._note_unsent(late)
                 raise late
             rest = rest[self.send(rest, flags) :]
-
-
-class ObservedSocket(NotingStream, socket.socket):
-    """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
-
-    __slots__ = ("_socketscope",)
-
-    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
-        super().__init__(family, type, proto, fileno)
-        self._socketscope: Record | None = None
-
-    def dup(self) -> "ObservedSocket":
-        """Return another socket of the same connection, which counts for it too."""
-        twin = super().dup()
-        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
-        return twin
-
-    def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
-        """Return a file object, as the base class does."""
-        if mode != "rb" or buffering not in {None, -1}:
-            return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
-        self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
-        return BufferedReader(Reader(self, "r"))
 
 
 def _takes(sock: Any, seconds: float) -> bool:

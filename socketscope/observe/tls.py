@@ -1,6 +1,5 @@
 """TLS sockets that note the plain bytes that pass through them, and are otherwise the standard library's."""
 
-import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
 from socketscope.observe.sockets import Noting
+
+_MSG_PEEK = int(socket.MSG_PEEK)
 
 if TYPE_CHECKING:
     _TLSSocket = ssl.SSLSocket  # what is mixed into, for who checks types
@@ -70,16 +71,15 @@ def _size(received: bytes | int) -> int:
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
     """Wait until there is something to read; return whether that is an end that came from outside.
 
-    To OpenSSL that would be a cut by the peer, which it answers with an alert instead of an end.
+    To OpenSSL that would be a cut by the peer, which it answers with an alert instead of an end. So it is
+    looked for before each read, which costs that 1 µs over TCP.
 
     Raises:
-        TimeoutError: The socket's own timeout has passed.
+        OSError: As the read would.
     """
-    timeout = sock.gettimeout()
-    if timeout == 0 or sock.version() is None or sock.fileno() < 0 or sock.pending():
+    if sock.gettimeout() == 0 or sock.version() is None or sock.pending():
         return False
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    if not poll.poll(None if timeout is None else timeout * 1000):
-        raise TimeoutError("The read operation timed out")  # as the base class says it
-    return record.cut and not socket.socket.recv(sock, 1, socket.MSG_PEEK)
+    try:
+        return not socket.socket.recv(sock, 1, _MSG_PEEK) and record.cut
+    except TimeoutError:
+        raise TimeoutError("The read operation timed out") from None  # as the base class says it

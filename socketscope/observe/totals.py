@@ -198,22 +198,22 @@ class DatagramTotals:
 
     Attributes:
         capacity: What admits them; shared by the listeners of a process.
-        open: Datagrams that a handler is serving.
+        records: Datagrams that are being served.
         lost: Datagrams that the kernel dropped, as it last told.
     """
 
     def __init__(self, capacity: Capacity) -> None:
         self.capacity = capacity
-        self.open = 0
+        self.records: set[Datagram] = set()
         self.lost = 0
         self._figures = DatagramFigures()
 
-    def accept(self) -> bool:
+    def accept(self, datagram: Datagram) -> bool:
         """Admit a datagram, or return False where no more may be served at once."""
         with self.capacity.lock:
             if not self.capacity.take():
                 return False
-            self.open += 1
+            self.records.add(datagram)
             return True
 
     def drop(self, outcome: str) -> None:
@@ -221,18 +221,20 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
-    def close(self, datagram: Datagram, seconds: float, *, handled: bool = True) -> None:
-        """Count an admitted datagram whose handler has left, or which none was given."""
+    def close(self, datagram: Datagram, seconds: float) -> bool:
+        """Count an admitted datagram that is over; return False where that was done before."""
         with self.capacity.lock:
+            if datagram not in self.records:
+                return False
+            self.records.remove(datagram)
             figures = self._figures
             figures.outcomes[datagram.outcome] += 1
-            if handled:
-                figures.received += datagram.received
-                figures.sent += datagram.sent
-                figures.exchanges += datagram.exchanges
-                figures.handle.observe(seconds)
-            self.open -= 1
+            figures.received += datagram.received
+            figures.sent += datagram.sent
+            figures.exchanges += datagram.exchanges
+            figures.handle.observe(seconds)
             self.capacity.free()
+        return True
 
     def resume(self, earlier: "DatagramTotals") -> None:
         """Go on from the figures of a listener that has closed."""

@@ -31,52 +31,71 @@ class DatagramService(Service):
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
         try:
-            request, client_address = server.get_request() if self.hooks.gets else _receive(server)
+            request, client_address = self.hooks.get(server) if self.hooks.gets else _receive(server)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        datagram = Datagram(client_address, len(request[0]), self.options.limits.write_timeout)
+        patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
+        datagram = Datagram(client_address, len(request[0]), patience)
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
-        elif not self.totals.accept():
+        elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
             self._drop(datagram, "dropped")
         else:
             return partial(Context().run, self._serve, server, request, client_address, datagram)
         return None
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
-        datagram.socket = request
         current.set(datagram)
-        began = monotonic()
+        datagram.began = monotonic()
+        handed: tuple[Any, Any] | None = (request, client_address)
         try:
             if self.hooks.verifies or self.hooks.processes:
+                request = self._to_hand(request, datagram)
                 with self.hooks.lock:
-                    if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
-                        datagram.failure, datagram.received = "dropped", 0
-                        return
-                    if self.hooks.processes and self.hooks.process(server, request, client_address) is None:
-                        return
-            if self.threads is None:
-                server.process_request(request, client_address)
-            else:
-                server.process_request_thread(request, client_address)
+                    handed = self._pass_hooks(server, request, client_address, datagram)
+            if handed is not None:
+                datagram.socket = handed[0]
+                if self.threads is None:
+                    server.process_request(*handed)
+                else:
+                    server.process_request_thread(*handed)
         except BaseException as error:
             self._note_failure(server, datagram, request, client_address, error)
+            self.end(datagram)
+            guard(server.shutdown_request, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise
-        finally:
-            seconds = monotonic() - began
-            datagram.fault = None  # its traceback would keep the frames alive, and they the datagram
-            datagram.socket = None
-            self.untold.add(datagram)
-            self.totals.close(datagram, seconds)
-            self._tell(datagram, seconds)
+        else:
+            if handed is not None or not isinstance(request, _Handed):
+                self.end(datagram)
+
+    def _pass_hooks(
+        self, server: Any, request: Any, client_address: Any, datagram: Datagram
+    ) -> tuple[Any, Any] | None:
+        """Call the hooks that are the user's; return what is to be handled here."""
+        if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
+            datagram.failure, datagram.received = "dropped", 0
+            self.end(datagram)
             guard(server.shutdown_request, request)
+            return None
+        if not self.hooks.processes:
+            return request, client_address
+        return self.hooks.process(server, request, client_address)
+
+    def _to_hand(self, request: Any, datagram: Datagram) -> Any:
+        """Return what a hook is given, which knows its datagram where it is the standard library's pair."""
+        if not self.hooks.processes or type(request) is not tuple:
+            return request
+        handed = _Handed(request)
+        handed.datagram, handed.service = datagram, self
+        return handed
 
     def hand(self, server: Any, request: Any, client_address: Any) -> None:
         """Have a request handled that the user's process_request hands on, in whatever thread."""
         if self.threads is None:
             server.finish_request(request, client_address)
+            server.shutdown_request(request)
         elif not self.hooks.hand_here(request, client_address):
             self.threads.run(
                 partial(Context().run, self.serve_elsewhere, server, request, client_address, None)
@@ -88,10 +107,25 @@ class DatagramService(Service):
             server.finish_request(request, client_address)
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
             self._note_failure(server, current.get(), request, client_address, error)
+        finally:
+            if self.hooks.closes:  # else there is nothing to do
+                guard(server.shutdown_request, request)
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002
-        """Run the handler."""
-        run()
+        """Run the handler, be it of a datagram that a hook has handed on."""
+        if not isinstance(request, _Handed):
+            run()
+            return
+        datagram = request.datagram
+        token = current.set(datagram)
+        try:
+            run()
+        except BaseException as error:
+            self._fail(datagram, error)
+            raise
+        finally:
+            current.reset(token)
+            self.end(datagram)
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Do what there is to do, which is nothing."""
@@ -107,12 +141,11 @@ class DatagramService(Service):
     def release_idle(self, since: float) -> None:
         """Do nothing: a datagram that is served is not idle."""
 
-    def drain(self) -> int:
-        """Return when no other handler runs, or how many still do at `drain_by`."""
-        own = isinstance(current.get(), Datagram)
-        while (others := self.totals.open - own) > 0 and monotonic() < self.drain_by:
+    def drain(self) -> list[Datagram]:
+        """Return when nothing else is being served, or what still is at `drain_by`."""
+        while (others := self.others()) and monotonic() < self.drain_by:
             sleep(LOOK)
-        return max(others, 0)
+        return others
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
@@ -123,10 +156,26 @@ class DatagramService(Service):
         self, server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
     ) -> None:
         if isinstance(datagram, Datagram):
-            datagram.error = describe(error)
-            if error is not datagram.fault and datagram.failure is None:
-                datagram.failure = "handler_error"
+            self._fail(datagram, error)
         self.hooks.tell(server, request, client_address, error)
+
+    @staticmethod
+    def _fail(datagram: Datagram, error: BaseException) -> None:
+        datagram.error = describe(error)
+        if error is not datagram.fault and datagram.failure is None:
+            datagram.failure = "handler_error"
+
+    def end(self, served: Any) -> None:
+        """Count a datagram as ended, and tell so, unless that was done before."""
+        seconds = monotonic() - served.began
+        served.fault = None  # its traceback would keep the frames alive, and they the datagram
+        served.socket = None
+        if self.log is not None:
+            self.untold.add(served)
+        if self.totals.close(served, seconds):
+            self._tell(served, seconds)
+        else:
+            self.untold.discard(served)
 
     def _tell(self, datagram: Datagram, seconds: float) -> None:
         try:
@@ -141,3 +190,13 @@ def _receive(server: Any) -> Any:
     # faster.
     data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
     return (data, server.socket), address
+
+
+class _Handed(tuple):  # type: ignore[type-arg]  # noqa: SLOT001 - a tuple's subclass has no slots but in a dictionary
+    """What a hook has of a datagram: whoever serves it counts for that, and who drops it ends it."""
+
+    datagram: Datagram
+    service: DatagramService
+
+    def __del__(self) -> None:
+        self.service.note_dropped(self.datagram)

@@ -11,14 +11,20 @@ from typing import Any
 _OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
 
 
+PATIENCE = 0.1
+"""Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
+
+
 class Hooks:
     """What of a server's hooks is the user's, and how it is called.
 
     Attributes:
-        lock: Held by who calls `verified` or `process`.
+        lock: Held by who calls `verified` or `process`, and by who is in another hook of the user's.
         verifies: Whether `verify_request` is the user's.
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
+        acts: Whether `service_actions` is.
+        closes: Whether `shutdown_request` or `close_request` is.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -28,7 +34,7 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = False
+        self.verifies = self.processes = self.gets = self.acts = self.closes = False
         self._threaded = threaded
         self._handing = threading.local()
 
@@ -40,6 +46,37 @@ class Hooks:
         )
         self.processes = "process_request" in own or kind.process_request.__module__ not in _OWN_MODULES
         self.gets = "get_request" in own or kind.get_request.__module__ not in _OWN_MODULES
+        self.acts = "service_actions" in own or (
+            kind.service_actions is not socketserver.BaseServer.service_actions
+        )
+
+        self.closes = any(
+            name in own or getattr(kind, name).__module__ not in _OWN_MODULES
+            for name in ("shutdown_request", "close_request")
+        )
+
+    def get(self, server: Any) -> tuple[Any, Any]:
+        """Return what `get_request` does.
+
+        Raises:
+            BlockingIOError: Another thread is in a hook.
+            BaseException: As `get_request` does.
+        """
+        if not self.lock.acquire(timeout=PATIENCE):
+            raise BlockingIOError
+        try:
+            got: tuple[Any, Any] = server.get_request()
+        finally:
+            self.lock.release()
+        return got
+
+    def act(self, server: Any) -> None:
+        """Call `service_actions`, unless another thread is in a hook for long."""
+        if self.acts and self.lock.acquire(timeout=PATIENCE):
+            try:
+                guard(server.service_actions)
+            finally:
+                self.lock.release()
 
     def outlives(self, error: BaseException) -> bool:
         """Return whether the service goes on after what a hook has raised."""

@@ -76,7 +76,7 @@ def _observed(kind: type) -> type:
 def _serves(server: socketserver.BaseServer) -> bool:
     """Return whether another thread is in the standard library's loop with a server, which does not tell."""
     frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
-    frames.pop(threading.get_ident())  # it may be about to serve
+    frames.pop(threading.get_ident(), None)  # it may be about to serve; gevent numbers threads otherwise
     for frame in frames.values():
         at: FrameType | None = frame
         while at is not None:

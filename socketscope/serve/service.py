@@ -5,29 +5,21 @@ standard library does.
 """
 
 import os
-import socketserver
 import threading
-import weakref
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served, current
-from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve import queue
-from socketscope.serve.hooks import Hooks, complain, guard
+from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
-from socketscope.serve.options import Options
-from socketscope.serve.paths import Held
-from socketscope.serve.threads import Elastic, Inline, Job, PerClient, refuse_gevent
+from socketscope.serve.state import State
+from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
 from socketscope.views.metrics import view_of
-
-if TYPE_CHECKING:
-    from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
 ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor, no memory or no thread for a connection."""
@@ -53,84 +45,25 @@ TELL = 0.5
 """Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
 
 
-class Service(ABC):
+class Service(State):
     """One server's life.
 
     Attributes:
-        options: What its author chose.
-        kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
-        name: The listener's name, unique in its registry.
-        totals: What all of its clients did.
-        listener: The server's socket.
-        held: The path of a Unix listener that was bound by this process.
-        log: Where its log lines go, if anywhere.
         serving: Set while clients are taken.
-        hooks: The server's, as they are called.
-        draining: Whether it has been asked to stop.
-        drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
-        forced: How many were forced.
-        is_run: Whether `run` looks after it.
-        untold: What is counted as ended, and whose log line is about to be written.
     """
 
-    totals: Totals
-
-    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
-        self.options = options
-        self.kind = kind
-        self.name = ""
-        self.listener: Any = None
-        self.held: Held | None = None
-        self._bound_by = os.getpid()
-        self._make_threads: Callable[[], Elastic | PerClient] | None = None
-        self.is_run = False
-        if isinstance(server, socketserver.ThreadingMixIn):
-            per_client = partial(PerClient, daemon=server.daemon_threads)
-            make = Elastic if options.threads == "elastic" else per_client
-            self._make_threads = partial(make, f"{kind}-worker")
-        self.begin()
-        _all.add(self)
-
     def begin(self) -> None:
-        """Make what is this process' own: a child has none of its parent's threads and held locks."""
-        self.log: Log | None = None
+        """Make what is of this process alone."""
+        super().begin()
         self.serving = threading.Event()
-        self.draining = False
-        self.drain_by = inf
-        self.forced = 0
         self._ended = threading.Event()
         self._ended.set()
         self._stopping = False
         self._supervisor: threading.Thread | None = None
-        self._loop: Loop | None = None
         self._has_served = False
-        self.capacity = Capacity(self.options.limits.max_connections)
-        self.hooks = Hooks(threaded=self._make_threads is not None)
-        self.untold: set[Served] = set()
-        self.threads = None if self._make_threads is None else self._make_threads()
-
-    def abandon(self) -> None:
-        """Have the thread that has forked take no client in the child: they are the parent's."""
-        if self._loop is not None:
-            self._loop.abandon()
-        if isinstance(self.threads, Elastic):
-            self.threads.abandon()
+        self._emptying = threading.RLock()
 
     # The life of a server
-
-    def show(self, server: Any) -> None:
-        """Show the listener's metrics."""
-        self.listener = getattr(server, "socket", None)
-        prepare(self.listener)
-        view_of(self.options.registry).add(self)
-
-    def forget(self) -> None:
-        """Show nothing of it any more: another takes its place."""
-        view_of(self.options.registry).remove(self)
-
-    def share(self, capacity: Capacity) -> None:
-        """Count against a limit that other listeners count against too; before serving."""
-        self.capacity = self.totals.capacity = capacity
 
     def serve(self, server: Any, poll_interval: float | None) -> None:
         """Serve until `shutdown`.
@@ -184,7 +117,8 @@ class Service(ABC):
         self.serving.set()
         if vars(server).get(_ASKED_TO_STOP):
             self.stop()
-        guard(server.service_actions)
+        self.settle()
+        self.hooks.act(server)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
@@ -214,17 +148,22 @@ class Service(ABC):
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         waits = getattr(server, "block_on_close", True)
         shared, closed = self._is_shared(), False
+        own = current.get()
+        if own in self.totals.records:
+            self._closing.add(own)
         try:
-            if self._has_served and not shared:
-                self._empty_queue(server)
-            self._has_served = False
+            with self._emptying:  # by one at a time: who waits there is another's the moment after
+                if self._has_served and not shared:
+                    self._empty_queue(server)
+                self._has_served = False
             if self.closes_first:
                 closed = True
                 close_listener()
             if waits:
-                self.forced += self.drain()
+                self._forced.update(served.number for served in self.drain())
                 self._wait_for_log()
         finally:
+            self._closing.discard(own)
             self.look()
             if not closed:
                 close_listener()
@@ -277,32 +216,14 @@ class Service(ABC):
         except (AttributeError, OSError):
             return True  # it is closed, or there is none
 
-    @property
-    def wanted(self) -> str:
-        """The listener's name if it were alone."""
-        return self.options.listener or self.kind
-
-    @property
-    def thread_counts(self) -> tuple[int, int]:
-        """How many threads are idle and busy."""
-        if self.threads is None:
-            return 0, 0
-        idle, busy = self.threads.counts
-        waits = (loop := self._loop) is not None and loop.waits
-        return idle + waits, max(busy - waits, 0)
-
     # What differs between connections and datagrams
 
     closes_first = True
     """Whether the listener is closed before its clients have been served."""
 
     @abstractmethod
-    def look(self) -> tuple[int, int] | None:
-        """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
-
-    @abstractmethod
-    def drain(self) -> int:
-        """Return when nothing is being served: how much had to be forced at `drain_by`."""
+    def drain(self) -> Sequence[Served]:
+        """Return when nothing else is being served: what had to be forced at `drain_by`."""
 
     @abstractmethod
     def release_idle(self, since: float) -> None:
@@ -346,20 +267,3 @@ class Service(ABC):
                     raise error
                 complain()
                 self.note_accept_error("other")
-
-    def note_accept_error(self, kind: str) -> None:
-        """Log a failed accept."""
-        if self.log is not None:
-            self.log.repeated("accept_error", listener=self.name, error=kind)
-
-
-_all: "weakref.WeakSet[Service]" = weakref.WeakSet()
-
-
-def _begin_all() -> None:
-    for service in list(_all):
-        service.abandon()
-        service.begin()
-
-
-os.register_at_fork(after_in_child=_begin_all)

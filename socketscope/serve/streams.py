@@ -4,7 +4,6 @@ import os
 import socket
 import socketserver
 import ssl
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -12,14 +11,15 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
-from socketscope.observe.adoption import adopt, watch_end
+from socketscope.observe.adoption import adopt
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve import queue
 from socketscope.serve.deadlines import Deadlines, hang_up
+from socketscope.serve.elsewhere import Elsewhere
 from socketscope.serve.hooks import complain
-from socketscope.serve.linger import Linger, unread
+from socketscope.serve.linger import Linger, say_end, unread
 from socketscope.serve.options import Options
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
@@ -51,7 +51,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._elsewhere: dict[int, Record] = {}  # of requests that tell nobody of their end
+        self._elsewhere = Elsewhere(self.note_dropped)
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
@@ -69,13 +69,15 @@ class StreamService(Service):
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             return None
         try:
-            request, client_address = server.get_request()
+            request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         record = Record(self.totals, client_address, monotonic(), limits)
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
+            if self.settle():
+                continue
             if limits.when_full == "refuse":
                 self._refuse(server, request)
                 return None
@@ -106,7 +108,7 @@ class StreamService(Service):
                 else:
                     server.process_request_thread(*handed)
                 if not record.closed:  # an override has served it by itself
-                    self._tell(record, self._close_record(record))
+                    self.end(record)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
@@ -129,25 +131,8 @@ class StreamService(Service):
         if not self.hooks.processes:
             return request, client_address
         if (handed := self.hooks.process(server, request, client_address)) is None:
-            self._let_go(record, request)
+            self._elsewhere.let_go(record, request, self.end)
         return handed
-
-    def _let_go(self, record: Record, request: Any) -> None:
-        """Have the record end with a connection that a hook has handed on, whoever serves and closes it."""
-        key = id(request)
-
-        def end(*_: Any) -> None:
-            self._elsewhere.pop(key, None)
-            self._tell(record, self._close_record(record))
-
-        record.left = end
-        if not watch_end(request):
-            self._elsewhere[key] = record
-        with suppress(TypeError):
-            record.socket = weakref.ref(request, end)
-        with suppress(AttributeError, OSError, ValueError):
-            if request.fileno() < 0:
-                end()
 
     # The handler
 
@@ -208,25 +193,25 @@ class StreamService(Service):
             raise
         finally:
             current.reset(token)
-            self._tell(record, self._close_record(record))
+            self.end(record)
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
         record = current.get()
         if not isinstance(record, Record) or record.closed or record.totals is not self.totals:
-            record = getattr(request, "_socketscope", None) or self._elsewhere.get(id(request))
-        if isinstance(record, Record):
+            record = self._elsewhere.find(request)
+        if record is not None:
             return None if record.closed else record
         if not client_address:
             return None
-        return next((each for each in self._records() if each.peer == client_address), None)
+        return next((each for each in self.others() if each.peer == client_address), None)
 
     # The end
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
         if isinstance(request, ssl.SSLSocket):
-            _say_end(request)
+            say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
         except OSError:
@@ -238,8 +223,8 @@ class StreamService(Service):
 
     def close_for_good(self, request: Any) -> None:
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
-        if self._elsewhere and (record := self._elsewhere.get(id(request))) is not None and record.left:
-            record.left()
+        if self._elsewhere.records:
+            self._elsewhere.note_closed(request)
         if isinstance(request, socket.socket) and request.fileno() >= 0:
             os.close(request.detach())
 
@@ -250,38 +235,31 @@ class StreamService(Service):
         except (AttributeError, OSError):
             return None  # it is being closed
 
-    def drain(self) -> int:
-        """Return when no connection is open, or how many had to be forced at `drain_by`."""
+    def drain(self) -> list[Record]:
+        """Return when no other connection is open, or those that had to be forced at `drain_by`."""
         began = monotonic()
-        while self._records() and monotonic() < self.drain_by:
+        while self.others() and monotonic() < self.drain_by:
             self.release_idle(began)
             sleep(LOOK)
-        forced = self._records()
+        forced = self.others()
         for record in forced:
             record.fail("forced")
             hang_up(record, socket.SHUT_RDWR)
         give_up_at = monotonic() + FORCE_GRACE
-        while self._records() and monotonic() < give_up_at:
+        while self.others() and monotonic() < give_up_at:
             sleep(LOOK)
-        for record in self._records():
-            # Its handler does not look at its socket; it ends with the process.
-            self._tell(record, self._close_record(record))
+        for record in self.others():
+            self.end(record)  # its handler does not look at its socket; it ends with the process
         self._deadlines.rest()
         self._linger.join(max(FULL_LOOK, self.drain_by - monotonic()))
-        return len(forced)
+        return forced
 
     def release_idle(self, since: float) -> None:
         """Hang up on clients who ask for nothing, on a stop that began then."""
         now, grace = monotonic(), self.options.limits.drain_grace
-        for record in self._records():
+        for record in self.others():
             if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
                 hang_up(record, socket.SHUT_RD)
-
-    def _records(self) -> list[Record]:
-        """Return those of all connections, but for the one that this thread serves."""
-        own = current.get()
-        with self.capacity.lock:
-            return [record for record in self.totals.records if record is not own]
 
     def _refuse(self, server: Any, request: Any) -> None:
         self.totals.reject("capacity")
@@ -313,6 +291,10 @@ class StreamService(Service):
             record.fail("line_too_long", error)
         else:
             record.fail("handler_error", error)
+
+    def end(self, served: Any) -> None:
+        """Count a connection as ended, and tell so, unless that was done before."""
+        self._tell(served, self._close_record(served))
 
     def _end(self, server: Any, record: Record, request: Any) -> None:
         seconds = self._close_record(record)
@@ -353,10 +335,3 @@ class StreamService(Service):
         """Count and log a failed accept."""
         self.totals.accept_error(kind)
         super().note_accept_error(kind)
-
-
-def _say_end(request: ssl.SSLSocket) -> None:
-    """Tell a peer that this is the end, so that it cannot take it for a cut; its answer is not waited for."""
-    with suppress(OSError, ValueError):
-        request.settimeout(0)
-        request.unwrap()

@@ -60,7 +60,14 @@ class Log:
             form: JSON for machines or coloured text for people.
             level: The least severe level that is written.
             descriptor: Where to; None is standard output.
+
+        Raises:
+            ValueError: There is no such form or level.
         """
+        if form not in {"json", "console"}:
+            raise ValueError(f"log is {form!r}, it must be 'json' or 'console'")
+        if level not in LEVELS:
+            raise ValueError(f"log_level is {level!r}, it must be one of {', '.join(LEVELS)}")
         descriptor = sys.stdout.fileno() if descriptor is None else descriptor
         self._least = LEVELS.index(level)
         self._tells_normal = self._least <= LEVELS.index("info")

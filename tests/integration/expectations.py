@@ -158,6 +158,12 @@ def installing(session: Session, command: str) -> None:
     session.run("cd / && python -c 'import socketscope'")
 
 
+@of("pip install '.[client]'")
+def installing_the_client(session: Session, command: str) -> None:
+    session.run(command)
+    session.run("cd / && socketscope check --help")
+
+
 @of("import socketserver")
 def program(session: Session, text: str) -> None:
     session.write("echo.py", text)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.faults.client.terminal import Terminal
+from tests.faults.replay.terminal import Terminal
 
 from .conftest import get, wait_for
 

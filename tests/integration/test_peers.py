@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from client.compiler import load
+from socketscope.replay.script.compiler import load
 
 from .peers import PATIENCE, PEERS, Peer
 

@@ -41,7 +41,9 @@ def _follow(loader):
             # Nobody who looks at the module's loader later finds anything of this.
             del loader.exec_module
             load(module)
-            _hook(module)
+            # An archive's loader is one for all of its modules.
+            if module.__name__ in _METHODS:
+                _hook(module)
 
         loader.exec_module = load_and_hook
     except AttributeError:

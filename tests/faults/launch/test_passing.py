@@ -1,9 +1,12 @@
 """What is the program's stays the program's: words, pipes, tracebacks, signals, exit status."""
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
+import zipfile
 
 import pytest
 
@@ -48,11 +51,36 @@ def test_of_ours_it_sees_variables_and_a_finder_alone(program):
     assert seen.partition("[<sitecustomize")[0] == alone.partition("[<")[0]
 
 
+def test_launched_twice_it_sees_what_it_sees_launched_once(program):
+    path = program("import os, sys; print(os.environ['PYTHONPATH'], sys.path)")
+    assert ended(*RUN, *RUN, path) == ended(*RUN, path)
+
+
+def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
+    path = program("import os; print(os.environ['SOCKETSCOPE_MAX_CONNECTIONS'])")
+    scarce = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))}
+    told = "socketscope: --max-connections is 68 and not 1000: file descriptors are limited (ulimit -n)\n"
+    assert ended(*RUN, path, **scarce) == (0, "68\n", told)
+    assert ended(*RUN, "--max-connections", "68", path, **scarce) == (0, "68\n", "")
+    assert ended(*RUN, "--max-connections", "69", path, **scarce)[0] == 2
+
+
 def test_a_module_has_its_words(program, tmp_path):
     program("import sys; print(sys.argv, __name__, __spec__.name)", "words.py")
     words = ("-m", "words", "-m", "--", "x")
     where = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
     assert ended(*RUN, *words, **where) == ended(sys.executable, *words, **where)
+
+
+def test_what_comes_after_two_dashes_is_the_program(program):
+    path = program("import sys; print(sys.argv)")
+    words = (path, "--", "--log", "x")
+    assert ended(*RUN, "--", *words) == ended(*RUN, *words) == ended(sys.executable, *words)
+
+
+def test_a_folder_with_a_main_program_is_for_python(program):
+    path = program("import sys; print(sys.argv, sys.path[0])", "__main__.py").parent
+    assert ended(*RUN, path, "x") == ended(sys.executable, path, "x") != (127, "", "")
 
 
 def test_an_empty_part_of_the_path_stays_the_current_folder(program, tmp_path):
@@ -69,6 +97,21 @@ def test_a_command_is_found_on_the_path(tmp_path):
     assert ended(*RUN, "greet", "-m", "you", **where) == (4, f"{script} -m you\n", "")
 
 
+def test_a_file_that_is_no_python_is_executed_as_it_is(tmp_path):
+    script = tmp_path / "start.sh"
+    script.write_text('#!/bin/sh\necho "$0 $*"; exit 4\n')
+    script.chmod(0o755)
+    assert ended(*RUN, script, "-m", "you") == (4, f"{script} -m you\n", "")
+    assert ended(*RUN, sys.executable, "-c", "print(1)") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("first", ["", "#!/nowhere/bin/python3\n"])
+def test_a_file_for_python_has_the_interpreter_of_the_command(program, first):
+    path = program(f"{first}import sys; print(sys.executable)")
+    path.chmod(0o755)
+    assert ended(*RUN, path) == (0, f"{sys.executable}\n", "")
+
+
 def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
     command = "seq 1000000 | head -1"
     assert ended(*RUN, "sh", "-c", command) == ended("sh", "-c", command) == (0, "1\n", "")
@@ -80,6 +123,8 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
         (("nowhere-to-be-found",), 127, "there is no file and no command nowhere-to-be-found"),
         ((), 2, "the following arguments are required: PROGRAM"),
         (("--colour", "x"), 2, "unrecognized arguments: --colour"),
+        (("--drain-delay", "1s", "x"), 2, "unrecognized arguments: --drain-delay"),
+        (("--idle", "1s", "x"), 2, "unrecognized arguments: --idle"),
         (("--metrics", "9464", "x"), 2, "--metrics: '9464' is not HOST:PORT"),
         (("--metrics", "192.0.2.1:9464", "x"), 1, "cannot serve metrics on 192.0.2.1:9464: Cannot assign"),
         (("--log", "xml", "x"), 2, "--log: 'xml' is not one of none, json, console"),
@@ -111,12 +156,33 @@ def test_a_wrong_variable_is_told_as_a_wrong_option(program):
     assert (status, errors.partition(" is not")[0]) == (2, "socketscope: --idle-timeout: 'x'")
 
 
+def test_the_default_address_may_be_taken(program):
+    with contextlib.ExitStack() as opened:
+        with contextlib.suppress(OSError):  # it is taken already
+            opened.enter_context(socket.create_server(("127.0.0.1", 9464)))
+        assert ended(*RUN, program("print('started')")) == (0, "started\n", "")
+
+
 def test_an_address_that_was_asked_for_and_is_taken_keeps_the_program_from_starting(program):
     path = program("print('started')")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         told = f"socketscope: cannot serve metrics on {address}: Address already in use\n"
         assert ended(*RUN, "--metrics", address, path) == (1, "", told)
+
+
+def test_a_module_out_of_an_archive_is_loaded_as_ever(program, tmp_path):
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("socketserver.py", "")
+        archive.writestr("other.py", "found = 1")
+    path = program(
+        "import importlib.util, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "importlib.util.find_spec('socketserver')\n"
+        "import other\n"
+        "print(other.found)\n"
+    )
+    assert ended(*RUN, path, tmp_path / "some.zip") == (0, "1\n", "")
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,46 @@ sys.exit(child.exitcode)
         wait_for(lambda: sum('"connection"' in line for line in running.errors.lines()) == 3, "three lines")
 
 
+def test_what_a_thread_held_that_was_left_behind_holds_up_no_child(program):
+    text = """
+server = make()
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.readline()
+modules = sys.modules
+with modules["socketscope.views.metrics"].view_of(None)._lock, modules["socketscope.launch.program"]._lock:
+    if not (child := os.fork()):
+        server.serve_forever()
+print(child, flush=True)
+sys.stdin.readline()
+os.kill(child, signal.SIGKILL)
+"""
+    with launched(program(text)) as running:
+        asked(running.port(), 1)
+        running.tell()
+        running.port(1)
+        assert total(running.endpoints(2)[1], "connections_open") == 0
+        running.tell()
+        assert running.wait() == 0
+
+
+def test_a_forked_process_does_at_its_exit_nothing_for_the_log_of_its_parent(program):
+    text = """
+server = make()
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.readline()
+if not os.fork():
+    writer = sys.modules["socketscope.views.writer"].LineWriter
+    writer.close = lambda _: print("closed", flush=True)
+    sys.exit()
+os.wait()
+"""
+    with launched("--log", "json", program(text)) as running:
+        asked(running.port(), 1)
+        running.tell()
+        assert running.wait() == 0
+        assert len(running.output.lines()) == 1
+
+
 @pytest.mark.parametrize(
     "way",
     ["subprocess.run([sys.executable, *sys.argv])", "os.execv(sys.executable, [sys.executable, *sys.argv])"],

@@ -5,12 +5,13 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
 
-from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, wait_for
+from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, total, wait_for
 
 WITH_LIBRARY = os.environ | {"PYTHONPATH": str(ROOT)}
 
@@ -150,6 +151,47 @@ server.server_close()
     )
 
 
+def test_a_process_whose_servers_have_closed_is_not_ready(program):
+    text = """
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+threading.Thread(target=server.serve_forever).start()
+sys.stdin.readline()
+server.shutdown()
+server.server_close()
+print("closed", 1, flush=True)
+sys.stdin.readline()
+"""
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        running.tell()
+        running.port(1)
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(running.endpoints()[0].replace("metrics", "readyz"), timeout=PATIENCE)
+        running.tell()
+        assert running.wait() == 0
+
+
+@pytest.mark.parametrize("closing", ["sys.stderr = None", "sys.stderr.close()", "os.close(2)"])
+def test_a_program_without_standard_error_serves_as_without(program, closing):
+    text = f"""
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+{closing}
+for _ in range(2):
+    server.handle_request()
+"""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with launched("--log", "json", program(text), metrics=address) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert total(f"http://{address}/metrics", "connections_accepted_total") == 1
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+    # Where there would be something to say.
+    with launched(program(text)) as running:
+        assert ask(running.port()) == ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+
+
 def test_limits_hold_over_all_of_a_process_servers(program):
     text = """
 for _ in range(2):
@@ -212,6 +254,21 @@ def test_a_program_with_metrics_of_the_same_names_is_left_alone_with_one_line(pr
         assert "have no room in the registry" in line
 
 
+def test_what_gevent_serves_is_left_alone_with_one_line(program):
+    text = (
+        """
+import types
+sys.modules["gevent.monkey"] = types.SimpleNamespace(is_module_patched=lambda name: name == "threading")
+"""
+        + THREADING
+    )
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        (line,) = wait_for(running.errors.lines, "a line")
+        assert line.startswith("socketscope: gevent has replaced threading: ")
+        assert line.endswith("; it is not observed\n")
+
+
 def test_what_the_library_runs_is_its_own(program):
     text = """
 import socketscope
@@ -239,6 +296,19 @@ if len(sys.argv) == 1:
         assert ask(running.port(1)) == b"hello\n"
         assert running.wait() == 0
         assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
+
+
+def test_the_path_is_as_before_when_something_has_served(program):
+    text = """
+before = list(sys.path)
+server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
+server.handle_request()
+print(sys.path == before, "socketscope" in sys.modules, 1)
+"""
+    with launched(program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+        assert running.output.lines()[1] == "True True 1\n"
 
 
 def test_the_log_is_complete_when_the_program_ends(program):

@@ -37,10 +37,10 @@ LEFT_OUT = {
         "MiscTestCase.test_threads_reaped": "looks into the list of threads of the standard library's mixin"
     },
     "threading": {
-        "MiscTestCase.test_threads_reaped": "the same",
+        "MiscTestCase.test_threads_reaped": "looks into the list of threads of the standard library's mixin",
         "MiscTestCase.test_all": "compares the module's list of names with where each is defined",
         "ErrorHandlerTest.test_sync_handled": "about servers without threads, and there are none",
-        "ErrorHandlerTest.test_sync_not_handled": "the same",
+        "ErrorHandlerTest.test_sync_not_handled": "about servers without threads, and there are none",
     },
 }
 """Tests of test_socketserver that are not run, and why; those of servers that fork are skipped where all have
@@ -103,7 +103,10 @@ def tests_of(way: str, name: str) -> unittest.TestSuite:
 
 
 def main(way: str, name: str) -> bool:
-    """Run a module's tests; return whether they passed, on servers that were observed."""
+    """Run a module's tests; return whether they passed, on servers that were observed.
+
+    Prints how many there were, and how many of them skipped themselves.
+    """
     {"observed": observe, "threading": stand_in}[way]()
     served: list[str] = []
     show = Service.show
@@ -114,6 +117,7 @@ def main(way: str, name: str) -> bool:
 
     Service.show = noting  # type: ignore[method-assign, assignment]
     result = unittest.TextTestRunner(verbosity=2).run(tests_of(way, name))
+    sys.stdout.write(f"{result.testsRun} {len(result.skipped)}\n")
     _, least = MODULES[name]
     return result.wasSuccessful() and bool(served) and result.testsRun >= least
 

@@ -252,7 +252,7 @@ def test_datagrams_that_are_being_served_are_answered():
 
     with serving(Slow, drain_timeout=LONG) as server, udp_client() as client:
         client.sendto(b"x", server.server_address)
-        wait_for(lambda: service_of(server).totals.open, "it is being served")  # type: ignore[union-attr]
+        wait_for(lambda: service_of(server).totals.records, "it is being served")
         assert stop(server) < LONG / 2
         assert client.recv(10) == b"x"
 
@@ -277,6 +277,99 @@ def test_after_an_interrupt_nothing_goes_on(interrupts):
     time.sleep(SHORT)
     assert time.process_time() - cpu < SHORT / 2
     assert sum(figures(server).accept_errors.values()) == 0
+
+
+class ClosesItsServer:
+    """What a handler has in common that closes its server once all have come to that."""
+
+    meeting: threading.Barrier
+
+    def close(self, server):
+        self.meeting.wait(PATIENCE)
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_handlers_that_close_their_server_do_not_wait_for_each_other(block):
+    class Closes(Echo, ClosesItsServer):
+        meeting = threading.Barrier(3)
+
+        def handle(self):
+            data = self.request.recv(1)
+            self.close(self.server)
+            self.request.sendall(data)
+
+    server = make(Closes, drain_timeout=LONG)
+    server.block_on_close = block
+    with running(server), ExitStack() as opened:
+        clients = [opened.enter_context(connect(server)) for _ in range(3)]
+        began = time.monotonic()
+        for client in clients:
+            client.sendall(b"x")
+        assert [client.recv(1) for client in clients] == [b"x"] * 3
+        assert time.monotonic() - began < LONG / 2
+        ended(server, "ok", 3)
+    assert service_of(server).forced == 0
+
+
+def test_nor_do_handlers_of_datagrams():
+    class Closes(Reply, ClosesItsServer):
+        meeting = threading.Barrier(2)
+        replied = threading.Semaphore(0)
+
+        def handle(self):
+            self.close(self.server)
+            self.replied.release()
+
+    server = make(Closes, drain_timeout=LONG)
+    with running(server), udp_client() as client:
+        began = time.monotonic()
+        for _ in range(2):
+            client.sendto(b"x", server.server_address)
+        for _ in range(2):
+            assert Closes.replied.acquire(timeout=PATIENCE)
+        assert time.monotonic() - began < LONG / 2
+
+
+def test_who_else_closes_waits_for_a_handler_that_does():
+    inside = threading.Event()
+
+    class Closes(Echo):
+        def handle(self):
+            data = self.request.recv(1)
+            inside.set()
+            self.server.server_close()
+            time.sleep(SHORT)
+            self.request.sendall(data)
+
+    server = make(Closes, drain_timeout=LONG)
+    with running(server), connect(server) as client:
+        client.sendall(b"x")
+        assert inside.wait(PATIENCE)
+        server.server_close()
+        assert client.recv(1, socket.MSG_DONTWAIT) == b"x"
+
+
+def test_what_holds_up_two_who_close_is_forced_once():
+    let_go = threading.Event()
+
+    class Closes(Echo, ClosesItsServer):
+        meeting = threading.Barrier(2)
+
+        def handle(self):
+            if self.request.recv(1) == b"w":
+                let_go.wait(PATIENCE)
+            else:
+                self.close(self.server)
+
+    server = make(Closes, drain_timeout=SHORT)
+    with running(server), ExitStack() as opened:
+        for data in (b"w", b"x", b"x"):
+            opened.enter_context(connect(server)).sendall(data)
+        wait_for(lambda: sum(figures(server).closed.values()) == 3, "all have ended")
+        let_go.set()
+    assert service_of(server).forced == 1
 
 
 def test_a_serial_server_ends_like_any_other():

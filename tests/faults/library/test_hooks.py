@@ -92,6 +92,35 @@ def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
     assert most[0] == 1
 
 
+def test_service_actions_and_another_hook_never_run_at_once():
+    inside, most, acted = [0], [0], [0]
+
+    class Hooked(ThreadingTCPServer):
+        def _note(self):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.002)
+            inside[0] -= 1
+
+        def verify_request(self, _request, _client_address):
+            self._note()
+            return True
+
+        def service_actions(self):
+            acted[0] += 1
+            self._note()
+
+    server = make(Echo, Hooked)
+    thread = threading.Thread(target=server.serve_forever, args=(0.001,))
+    thread.start()
+    with server:
+        assert [ask(server) for _ in range(50)] == [b"x"] * 50
+        server.shutdown()
+    thread.join(PATIENCE)
+    assert acted[0] > 10
+    assert most == [1]
+
+
 @pytest.mark.parametrize("hook", ["verify_request", "process_request"])
 def test_hooks_run_one_at_a_time_beside_handlers_that_are_slow(hook):
     inside, most, go_on = [], [0], threading.Event()

@@ -74,8 +74,20 @@ def test_the_wheel_asks_for_what_the_library_needs_and_no_more(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = archive.read(metadata).decode().splitlines()
-    needs = {line.split()[1].partition(">")[0] for line in lines if line.startswith("Requires-Dist")}
-    assert needs == {"orjson", "prometheus-client", "structlog", "waitress"}
+    needs = {
+        line.split()[1].partition(">")[0]: line.partition("; ")[2]
+        for line in lines
+        if line.startswith("Requires-Dist")
+    }
+    assert {need for need, when in needs.items() if not when} == {
+        "orjson", "prometheus-client", "structlog", "waitress",
+    }  # fmt: skip
+    assert {when for when in needs.values() if when} == {"extra == 'client'"}
+
+
+def test_the_wheel_holds_what_replay_reads_beside_its_modules(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        assert "socketscope/replay/show/report.html" in archive.namelist()
 
 
 def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: Path, tmp_path: Path):
@@ -105,7 +117,10 @@ def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: 
 
 
 def test_the_library_loads_no_program_no_endpoint_and_no_log():
-    unwanted = "waitress structlog rich orjson click argparse socketscope.views.endpoint socketscope.commands"
+    unwanted = (
+        "waitress structlog rich orjson click hdrh jinja2 argparse "
+        "socketscope.views.endpoint socketscope.commands socketscope.replay"
+    )
     told = subprocess.run(
         [sys.executable, "-c", f"import sys, socketscope; print(set({unwanted.split()}) & set(sys.modules))"],
         cwd=ROOT, capture_output=True, text=True, check=True,

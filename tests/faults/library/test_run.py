@@ -57,7 +57,175 @@ assert seen == [1, 1], seen
 """
 
 
-@pytest.mark.parametrize("program", [TWICE, PLAIN], ids=["twice", "plain and observed"])
+LIMITS = """
+from socketscope.serve.mixin import service_of
+
+class Wide(socketscope.ThreadingTCPServer, limits=socketscope.Limits(idle_timeout=5, max_connections=7)):
+    pass
+
+class Tight(socketscope.ThreadingTCPServer, limits=socketscope.Limits(idle_timeout=9, max_connections=2)):
+    pass
+
+def look(*servers):
+    for server in servers:
+        ask(server)
+        seen.append(service_of(server).options.limits.idle_timeout)
+    seen.append(value("connections_limit"))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+for given, expected in ((None, [5, 9, 2]), (socketscope.Limits(max_connections=4), [None, None, 4])):
+    seen = []
+    servers = [kind(("127.0.0.1", 0), Echo) for kind in (Wide, Tight)]
+    threading.Thread(target=look, args=servers).start()
+    assert socketscope.run(*servers, metrics=None, log=None, limits=given) == 0
+    assert seen == expected, seen
+"""
+
+ONE_REGISTRY = """
+class Named(socketscope.ThreadingTCPServer, registry=REGISTRY): pass
+
+def stop():
+    ask(servers[0])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+servers = [kind(("127.0.0.1", 0), Echo) for kind in (Named, socketscope.ThreadingTCPServer)]
+threading.Thread(target=stop).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+"""
+
+OWN_LOOP = """
+import time
+
+class Own(socketserver.ThreadingTCPServer):
+    timeout = 0.1
+    ends = False
+
+    def serve_forever(self, poll_interval=0.5):
+        while not self.ends:
+            self.handle_request()
+
+class Told(Own):
+    def shutdown(self):
+        self.ends = True
+
+class Super(socketscope.ThreadingTCPServer):
+    ended = 0
+
+    def shutdown(self):
+        super().shutdown()
+        self.ended += 1
+
+def stop():
+    for server in servers:
+        ask(server)
+    for _ in range(signals):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.7)
+
+tight = socketscope.Limits(drain_timeout=0.3)
+for kinds, signals, limits, status in (
+    ((Told, Super), 1, None, 0), ((Own,), 1, tight, 3), ((Own, Super), 2, None, 3)
+):
+    servers = [kind(("127.0.0.1", 0), Echo) for kind in kinds]
+    threading.Thread(target=stop).start()
+    assert socketscope.run(*servers, metrics=None, log=None, limits=limits) == status
+    assert not isinstance(servers[-1], Super) or servers[-1].ended == 1
+    assert all(server.fileno() == -1 for server in servers)
+"""
+
+CHILD = """
+import time, warnings
+
+def end_of_child(number):
+    if not (child := os.fork()):
+        if number:
+            os.kill(os.getpid(), number)
+        time.sleep(20)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+class Fork(socketserver.BaseRequestHandler):
+    def handle(self):
+        seen.append(end_of_child(signal.SIGTERM))
+
+warnings.simplefilter("ignore", DeprecationWarning)  # a fork among threads
+seen = []
+server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), Fork)
+
+def look():
+    with socket.create_connection(server.server_address, timeout=10) as client:
+        assert client.recv(10) == b""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=look).start()
+assert socketscope.run(server, metrics=None, log=None) == 0
+assert seen == [-signal.SIGTERM], seen
+"""
+
+ENDS = """
+import time
+
+def end():
+    ask(servers[0])
+    time.sleep(0.5)  # by then run waits for signals
+    servers[0].shutdown()
+    ended.append(time.monotonic())
+
+ended = []
+servers = [socketscope.ThreadingTCPServer(("127.0.0.1", 0), Echo) for _ in range(2)]
+threading.Thread(target=end).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+assert time.monotonic() - ended[0] < 5
+"""
+
+ENDPOINT = """
+import urllib.request
+
+def look(server):
+    ask(server)
+    with urllib.request.urlopen(f"http://{address}/readyz", timeout=10) as answer:
+        assert answer.read() == b"ready\\n"
+    os.kill(os.getpid(), signal.SIGTERM)
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+for _ in range(2):
+    server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=look, args=(server,)).start()
+    assert socketscope.run(server, metrics=address, log=None) == 0
+"""
+
+FAILS = """
+class Own(socketscope.ThreadingTCPServer):
+    def serve_forever(self, poll_interval=0.5):
+        ask(servers[0])
+        raise OSError("of its own")
+
+servers = [kind(("127.0.0.1", 0), Echo) for kind in (socketscope.ThreadingTCPServer, Own)]
+try:
+    socketscope.run(*servers, metrics=None, log=None)
+except OSError as error:
+    assert str(error) == "of its own"
+else:
+    raise AssertionError("nothing was raised")
+assert all(server.fileno() == -1 for server in servers)
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+
+PROGRAMS = {
+    "one that ends is the end of all": ENDS,
+    "one that fails": FAILS,
+    "an endpoint at one place, twice": ENDPOINT,
+    "twice": TWICE,
+    "plain and observed": PLAIN,
+    "limits": LIMITS,
+    "one registry, named or not": ONE_REGISTRY,
+    "loops and ends of their own": OWN_LOOP,
+    "a child is ended as ever": CHILD,
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_run(program):
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM + program],

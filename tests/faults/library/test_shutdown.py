@@ -2,10 +2,13 @@
 
 import socketserver
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from tests.faults.library.running import ask, make
 from tests.faults.server.process import PATIENCE, wait_for
 
 
@@ -33,3 +36,17 @@ def test_what_was_asked_for_before_a_server_is_observed_holds():
         server.serve_forever()
     asking.join(PATIENCE)
     assert not asking.is_alive()
+
+
+def test_two_may_close_a_server_at_once():
+    server = make()
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(server.serve_forever)
+        ask(server)
+        closing = []
+        for _ in range(2):
+            closing.append(pool.submit(server.server_close))
+            time.sleep(0.05)  # the first one still looks who is in the queue
+        for each in closing:
+            each.result()
+    assert server.fileno() == -1

@@ -162,6 +162,8 @@ def test_a_server_under_nohup_outlives_its_terminal():
     with serving(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as server:
         server.signal(signal.SIGHUP)
         assert server.ask(b"still\n").endswith(b"still\n")
+        assert not catches(server.process, signal.SIGHUP)
+        assert server.events("drain_started") == []
         assert server.stop() == 0
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from client.instruments import INSTRUMENTS as CLIENT
 from grafana.files import PAGES, render
+from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 
 from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard

@@ -2,9 +2,9 @@
 
 import itertools
 
-from client.instruments import CONNECTION_OUTCOMES
-from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
+from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 
 from .drawn import DASHBOARDS, each_dashboard, each_panel
 

@@ -4,8 +4,6 @@ import re
 
 import yaml
 
-from client.instruments import CONNECTION_OUTCOMES
-from client.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from docs.pages import render_runbook
 from grafana import server
 from grafana.colours import FAILURES, GOOD, OF_OUTCOME, SERVED
@@ -16,6 +14,8 @@ from socketscope.observe.outcomes import (
     OUTCOMES,
     REJECT_REASONS,
 )
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
+from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.views.instruments import INSTRUMENTS
 
 from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard, each_panel

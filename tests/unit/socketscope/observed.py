@@ -3,8 +3,8 @@
 import socket
 
 from socketscope.limits import Limits
+from socketscope.observe.adoption import ObservedSocket
 from socketscope.observe.record import UNLIMITED, Record
-from socketscope.observe.sockets import ObservedSocket
 from socketscope.observe.totals import Capacity, StreamTotals
 
 Pair = tuple[ObservedSocket, socket.socket, Record]

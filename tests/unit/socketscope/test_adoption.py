@@ -7,10 +7,17 @@ import weakref
 
 import pytest
 
-from socketscope.observe.adoption import AdoptedSocket, ListeningSocket, adopt, prepare
+from socketscope.observe.adoption import (
+    AdoptedSocket,
+    ListeningSocket,
+    ObservedSocket,
+    adopt,
+    prepare,
+    watch_end,
+)
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Noting, ObservedSocket
+from socketscope.observe.sockets import Noting
 from socketscope.observe.tls import NotingTLS
 from socketscope.observe.totals import Capacity, StreamTotals
 
@@ -183,6 +190,41 @@ def test_what_it_hands_out_waits_as_what_a_plain_one_does(timeout, default):
                 with near:
                     waits.append(near.gettimeout())
     assert waits[0] == waits[1]
+
+
+@pytest.mark.parametrize("handed_on", [False, True])
+def test_a_class_that_nobody_has_any_more_goes(record, handed_on):
+    kind: type[socket.socket] | None = type("Passing", (socket.socket,), {})
+    near, far = pair(kind)
+    with near, far:
+        adopt(near, record)
+        assert not handed_on or watch_end(near)
+        known = weakref.ref(kind)
+    record.socket = kind = near = None
+    gc.collect()
+    assert known() is None
+
+
+def test_so_does_one_of_a_listener():
+    kind: type[socket.socket] | None = type("Passing", (socket.socket,), {})
+    with listener(kind, socket.SOCK_DGRAM) as server:
+        prepare(server)
+        known = weakref.ref(kind)
+    kind = server = None
+    gc.collect()
+    assert known() is None
+
+
+def test_a_class_may_be_of_connections_and_of_datagrams(record):
+    class Both(socket.socket):
+        pass
+
+    near, far = pair(Both)
+    with near, far, listener(Both, socket.SOCK_DGRAM) as server:
+        adopt(near, record)
+        prepare(server)
+        assert isinstance(near, AdoptedSocket)
+        assert isinstance(server, NotingDatagrams)
 
 
 @pytest.mark.parametrize("what", [None, 5, object()])

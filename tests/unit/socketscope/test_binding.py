@@ -61,6 +61,36 @@ def test_the_kernel_is_asked_for_another_port_until_one_is_free_at_all_addresses
     assert Crowded.taken == 0
 
 
+def test_a_port_that_was_asked_for_is_tried_once(names, monkeypatch):
+    names["twins"] = ["127.0.0.1", "127.0.0.2"]
+    ((_, free),) = bind("127.0.0.1", 0)
+    monkeypatch.setattr(socket, "socket", Crowded)
+    Crowded.taken = 2
+    with pytest.raises(OSError, match="in use"):
+        bind("twins", free)
+    assert Crowded.taken == 1
+
+
+def test_a_port_is_free_again_while_what_it_served_is_in_time_wait():
+    (listener,) = binding.bind("127.0.0.1", 0)
+    with listener:
+        listener.listen()
+        where = listener.getsockname()
+        with socket.create_connection(where, timeout=10) as client:
+            listener.accept()[0].close()  # who closes first has the wait
+            assert client.recv(1) == b""
+    assert bind(*where) == [where]
+
+
+@pytest.mark.usefixtures("ipv6")
+def test_all_addresses_of_one_family_leave_those_of_the_other():
+    (one,) = binding.bind("::", 0)
+    with one:
+        one.listen()
+        port = one.getsockname()[1]
+        assert bind("0.0.0.0", port) == [("0.0.0.0", port)]
+
+
 def test_no_host_is_one_socket_for_both_families(ipv6):
     (sock,) = binding.bind("", 0)
     with sock:

@@ -1,6 +1,7 @@
 """Overdue connections are shut down from outside, at a clock that the test sets."""
 
 import socket
+import struct
 import threading
 import weakref
 from contextlib import suppress
@@ -16,7 +17,7 @@ from socketscope.serve import deadlines
 from socketscope.serve.deadlines import Deadlines
 
 from .observed import observed_pair
-from .patience import PATIENCE
+from .patience import PATIENCE, until
 
 LIMITS = Limits(read_timeout=10, write_timeout=10, idle_timeout=60)
 
@@ -58,6 +59,14 @@ def fill(near, record):
             record.gave(near.send(bytes(1 << 16)), 0.0)
     except BlockingIOError:
         record.blocked = True
+
+
+def in_flight(near):
+    """Return how many segments the peer has not acknowledged; a Unix socket has none."""
+    if near.family == socket.AF_UNIX:
+        return 0
+    info = near.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    return struct.unpack_from("I", info, 24)[0]  # tcpi_unacked
 
 
 def ended(near):
@@ -191,6 +200,24 @@ def test_the_socket_may_be_known_weakly_gone_closed_or_none_of_sockets_class(clo
     assert Deadlines(totals)._look()
     assert shut == [socket.SHUT_RD]
     assert all(record.late for record in totals.records)
+
+
+def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock, watched):
+    near, far, record, over = watched
+    fill(near, record)
+    until(lambda: not in_flight(near))
+    over._look()
+    assert len(far.recv(1000)) == 1000
+    clock.now = 9.0
+    over._look()
+    assert over._progress[record][1] == 0.0  # as if it had taken nothing
+    drain(far)
+
+    def seen():
+        over._look()
+        return over._progress[record][1] == 9.0
+
+    until(seen)
 
 
 def watchers():

@@ -5,9 +5,8 @@ from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
-from socketscope.observe.adoption import adopt, watch_end
+from socketscope.observe.adoption import ObservedSocket, adopt, watch_end
 from socketscope.observe.record import UNLIMITED, Record
-from socketscope.observe.sockets import ObservedSocket
 from socketscope.observe.totals import Capacity, StreamTotals
 
 

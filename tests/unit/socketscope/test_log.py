@@ -3,13 +3,14 @@
 import json
 import os
 import re
+from collections.abc import Callable
 
 import pytest
 
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
-from socketscope.views.log import MOST_BYTES, Log
+from socketscope.views.log import LEVELS, MOST_BYTES, Log
 from socketscope.views.writer import LineWriter
 
 LONG = {
@@ -64,6 +65,26 @@ def test_what_is_no_part_of_normal_service_is_a_warning(outcome):
     (line,) = served("info", outcome)
     assert (line["level"], line["outcome"], line["handle_seconds"]) == (level, outcome, 0.25)
     assert len(served("warning", outcome)) == (level == "warning")
+
+
+def told(level: str, tell: Callable[[Log], None]) -> list[str]:
+    """Return the events that a log of this level has of what it is told."""
+    reader, writer = os.pipe()
+    log = Log(level=level, descriptor=writer)
+    os.close(writer)
+    tell(log)
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        return [json.loads(line)["event"] for line in pipe]
+
+
+@pytest.mark.parametrize("least", LEVELS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_event_below_the_level_is_told_only_where_it_always_is(least, level):
+    written = LEVELS.index(level) >= LEVELS.index(least)
+    assert told(least, lambda log: log.event("once", level)) == ["once"] * written
+    assert told(least, lambda log: log.repeated("often", level)) == ["often"] * written
+    assert told(least, lambda log: log.event("always", level, always=True)) == ["always"]
 
 
 def test_a_line_within_the_bound_is_whole():

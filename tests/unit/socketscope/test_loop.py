@@ -310,15 +310,17 @@ def test_one_client_can_be_taken_without_a_loop(service):
 
 
 def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, monkeypatch):
-    take, about_to, may = Loop._take, threading.Event(), threading.Event()
+    take, about_to, may, over = Loop._take, threading.Event(), threading.Event(), threading.Event()
 
     def interrupted(loop, seconds, *stint):
         if seconds is None:
+            turn = over if about_to.is_set() else may  # who tries next would wait with the lock held
             about_to.set()
-            may.wait(PATIENCE)
+            turn.wait(PATIENCE)
         return take(loop, seconds, *stint)
 
     monkeypatch.setattr(Loop, "_take", interrupted)
+    monkeypatch.setattr(loops, "SHORTEST", 1.0 / GROWTH)  # for a second nobody else tries
     service.run()
     assert about_to.wait(PATIENCE)
     until(lambda: service.loop._stint)
@@ -326,4 +328,5 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
     until(service.loop._taking.locked)
     may.set()
     service.threads.started[0].join(PATIENCE)
+    over.set()
     assert not service.threads.started[0].is_alive()

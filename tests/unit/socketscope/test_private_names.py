@@ -4,6 +4,7 @@ import io
 import socket
 import socketserver
 import ssl
+import sys
 
 import pytest
 
@@ -118,3 +119,20 @@ def test_the_names_by_which_a_hook_is_known_to_be_the_librarys():
     for kind in (socketserver.TCPServer, socketserver.UDPServer):
         assert kind.get_request.__module__ == "socketserver"
     assert socketserver.BaseServer.process_request.__module__ == "socketserver"
+
+
+def test_who_wraps_a_socket_has_both_under_these_names_when_it_detaches_the_plain_one():
+    held = []
+
+    class Plain(socket.socket):
+        def detach(self):
+            descriptor = super().detach()
+            frame = sys._getframe(1)
+            held.append((frame.f_code, frame.f_locals["sock"], frame.f_locals["self"]))
+            return descriptor
+
+    near, far = socket.socketpair()
+    plain = Plain(fileno=near.detach())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with far, context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as wrapped:
+        assert held == [(ssl.SSLSocket._create.__code__, plain, wrapped)]  # type: ignore[attr-defined]

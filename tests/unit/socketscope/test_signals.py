@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from time import monotonic
 
-from socketscope.signals import stop_signals
+from socketscope.signals import STOP_SIGNALS, stop_signals
 
 from .patience import PATIENCE, until
 
@@ -34,3 +34,44 @@ def test_who_was_woken_by_signals_before_is_again():
     with stop_signals():
         pass
     assert signal.set_wakeup_fd(before) == before
+
+
+def test_a_hangup_that_is_ignored_stays_so_and_another_is_noted():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.asked
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.asked
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_signals_are_handled_afterwards_as_they_were_before():
+    handlers = [lambda *_: None for _ in STOP_SIGNALS]
+    before = [signal.signal(*each) for each in zip(STOP_SIGNALS, handlers, strict=True)]
+    with stop_signals():
+        assert handlers[0] not in map(signal.getsignal, STOP_SIGNALS)
+    assert [signal.signal(*each) for each in zip(STOP_SIGNALS, before, strict=True)] == handlers
+
+
+def test_more_signals_than_anybody_waits_for_are_taken_without_a_word(capfd):
+    with stop_signals() as stop:
+        for _ in range(10_000):
+            stop.wake()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+    assert capfd.readouterr().err == ""
+
+
+def test_who_was_woken_once_waits_again():
+    with stop_signals() as stop:
+        stop.wake()
+        stop.wait(PATIENCE)
+        began = monotonic()
+        stop.wait(0.02)
+        assert monotonic() - began >= 0.02

@@ -107,9 +107,9 @@ def test_no_more_than_the_limit_have_places(totals, capacity):
 
 def test_the_limit_is_for_all_who_share_it(totals, capacity):
     others = DatagramTotals(capacity)
-    assert others.accept()
+    assert others.accept(Datagram(None, 1))
     assert totals.accept(Record(totals, None, 0.0))
-    assert not others.accept()
+    assert not others.accept(Datagram(None, 1))
     assert not totals.accept(Record(totals, None, 0.0))
 
 
@@ -270,8 +270,9 @@ def test_a_datagram_is_counted_by_what_became_of_it(capacity):
     answered, silent, failed = (Datagram(None, size) for size in (1, 10, 100))
     answered.sent, answered.exchanges, failed.failure = 7, 1, "handler_error"
     for datagram in (answered, silent, failed):
-        assert totals.accept()
-        totals.close(datagram, 0.5)
+        assert totals.accept(datagram)
+        assert totals.close(datagram, 0.5)
+        assert not totals.close(datagram, 0.5)
     totals.drop("truncated")
     totals.lost = 3
     figures = totals.snapshot()
@@ -280,15 +281,7 @@ def test_a_datagram_is_counted_by_what_became_of_it(capacity):
     }  # fmt: skip
     assert (figures.received, figures.sent, figures.exchanges, figures.lost) == (111, 7, 1, 3)
     assert figures.handle.sum == pytest.approx(1.5)
-    assert (totals.open, capacity.taken) == (0, 0)
-
-
-def test_a_datagram_that_no_handler_was_given_adds_nothing_but_its_end(capacity):
-    totals = DatagramTotals(capacity)
-    assert totals.accept()
-    totals.close(Datagram(None, 5), 1.0, handled=False)
-    figures = totals.snapshot()
-    assert (figures.received, figures.handle.sum, sum(figures.outcomes.values())) == (0, 0.0, 1)
+    assert (len(totals.records), capacity.taken) == (0, 0)
 
 
 def test_the_next_of_a_name_goes_on_from_what_the_kernel_lost(capacity):

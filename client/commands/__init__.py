@@ -1,1 +1,0 @@
-"""A module a command of the command line: its options, and what they start."""

@@ -1,0 +1,34 @@
+"""`check`: says what scripts do, or where they are wrong."""
+
+from pathlib import Path
+
+import click
+
+from socketscope.commands.exits import BAD_SCRIPT
+from socketscope.replay.script.compiler import load_script, script_files
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.explanation import explain
+
+
+@click.command()
+@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
+def check(scripts: tuple[Path, ...]) -> int:
+    """Say what scripts do, or where they are wrong."""
+    wrong = False
+    for path in scripts:
+        try:
+            files = script_files(path)
+        except ScriptError as error:
+            files, wrong = [], _tell(error)
+        for file in files:
+            # One that is wrong keeps nobody from hearing of the others.
+            try:
+                click.echo(explain(load_script(file)))
+            except ScriptError as error:
+                wrong = _tell(error)
+    return BAD_SCRIPT if wrong else 0
+
+
+def _tell(error: ScriptError) -> bool:
+    click.echo(str(error), err=True)
+    return True

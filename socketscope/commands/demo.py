@@ -1,0 +1,24 @@
+"""`demo`: server, replay and `top` in one terminal."""
+
+import click
+
+from socketscope.replay.signals import Stopped, stop_signals
+from socketscope.replay.watch import demo as programs
+
+
+@click.command()
+def demo() -> int:
+    """Start a server and a replay against it, and show what both measure. q or Ctrl-C ends all of it.
+
+    It takes the server's default ports where they are free, and any others where not. At the end it prints
+    the replay's summary.
+    """
+    try:
+        with stop_signals():
+            summary, status = programs.run()
+            click.echo(summary, nl=False)
+    except programs.CannotRun as error:
+        raise click.ClickException(str(error)) from error
+    except Stopped as stopped:
+        return stopped.status
+    return status

@@ -1,0 +1,63 @@
+"""The commands that need the extra `client`, as a group of click's, and how their errors are told."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from socketscope.commands.check import check
+from socketscope.commands.demo import demo
+from socketscope.commands.exits import BAD_SCRIPT, INTERNAL_ERROR
+from socketscope.commands.record import record
+from socketscope.commands.replay import replay
+from socketscope.commands.talk import talk
+from socketscope.commands.top import top
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.signals import interrupts
+from socketscope.version import __version__
+
+
+def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; an error that its user can mend is told in a line, or where the script has it.
+
+    Args:
+        program: What its user typed before the arguments, as in ``python -m client``.
+        arguments: None takes the process's.
+    """
+    try:
+        with interrupts():
+            status = _run(program, arguments)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    sys.exit(status)
+
+
+def _run(program: str, arguments: Sequence[str] | None) -> int:
+    name = program.rsplit(maxsplit=1)[-1]
+    try:
+        status: int = command.main(arguments, program, standalone_mode=False)
+    except ScriptError as error:
+        click.echo(str(error), err=True)
+        status = BAD_SCRIPT
+    except click.ClickException as error:
+        click.echo(f"{name}: {error.format_message()}", err=True)
+        status = error.exit_code
+    except click.Abort:
+        status = 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 - the last resort has a status of its own
+        click.echo(f"{name}: internal error: {type(error).__name__}: {error}", err=True)
+        status = INTERNAL_ERROR
+    return status
+
+
+@click.group(context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True})
+@click.version_option(__version__, prog_name="client")
+def command() -> None:
+    """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
+
+
+for _command in (replay, talk, record, check, top, demo):
+    command.add_command(_command)

@@ -1,0 +1,102 @@
+"""Option types of the commands, and what they tell beside their results."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from socketscope.addresses import Address, parse_host_port, parse_url
+from socketscope.replay.play.targets import SCHEMES
+from socketscope.units import parse_duration
+
+
+class Parsed(click.ParamType[Any]):
+    """An option's type made of a function that parses its text or raises ValueError."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the parsed value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def program() -> str:
+    """Return what the user typed before the command's name."""
+    return str(click.get_current_context().find_root().info_name)
+
+
+def warn(message: str) -> None:
+    """Tell what its user should know, but did not ask for."""
+    click.echo(f"{program().split()[-1]}: {message}", err=True)
+
+
+def parse_target(text: str) -> Address:
+    """Return a target's address.
+
+    Raises:
+        ValueError: It is no URL of a known kind, or names no port.
+    """
+    address = parse_url(text, SCHEMES)
+    if not address.path and not (address.host and address.port):
+        raise ValueError(f"{text!r} needs a host and a port")
+    return address
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """Return host and port.
+
+    Raises:
+        ValueError: It is no ``HOST:PORT``.
+    """
+    return parse_host_port(text)
+
+
+def positive_rate(text: str) -> float:
+    """Return a rate a second.
+
+    Raises:
+        ValueError: It is no number above 0.
+    """
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"{text!r} is no rate above 0")
+    return rate
+
+
+def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLContext | None:
+    """Return how to verify the target; None where it speaks no TLS.
+
+    Raises:
+        click.UsageError: The options do not fit, or the file holds no certificate.
+    """
+    if address.scheme != "tls":
+        if ca is not None or insecure:
+            raise click.UsageError("--ca and --insecure are for tls:// targets")
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except (ssl.SSLError, OSError) as error:
+        raise click.UsageError(f"--ca {ca}: {error.strerror or error}") from error
+    if insecure:
+        warn("--insecure: the server's certificate is not verified")
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+DURATION = Parsed("duration", parse_duration)
+TARGET = Parsed("url", parse_target)
+ENDPOINT = Parsed("host:port", parse_endpoint)
+RATE = Parsed("rate", positive_rate)

@@ -1,0 +1,250 @@
+"""`replay`: plays scripts against a server, and reports."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from socketscope.addresses import Address, format_host_port
+from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
+from socketscope.replay.measure.summary import Summary, summarize
+from socketscope.replay.measure.thresholds import Threshold, parse_threshold
+from socketscope.replay.play.pacing import Shape, parse_shape
+from socketscope.replay.play.run import Plan, Run
+from socketscope.replay.play.targets import DATAGRAMS, Target
+from socketscope.replay.script.compiler import load
+from socketscope.replay.script.program import Program
+from socketscope.replay.show.live import LiveView, stands_on_a_terminal
+from socketscope.replay.show.metrics import RunView
+from socketscope.replay.show.printout import as_text
+from socketscope.replay.show.progress import Lines, Progress
+from socketscope.replay.show.report import Report, open_for_report
+from socketscope.replay.signals import Noted
+from socketscope.views.endpoint import Endpoint
+
+SWITCH_INTERVAL = 0.5e-3
+"""Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+
+SPARE_FILES = 64
+"""Files that are open beside the users' connections."""
+
+
+@click.command()
+@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
+@click.option(
+    "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."
+)
+@click.option("--users", type=click.IntRange(min=1), default=1, help="Users that play at once.")
+@click.option(
+    "--connect",
+    type=click.Choice(["message", "pass", "user"]),
+    default="message",
+    help="What a connection is for: a message, a pass, or all that a user plays.",
+)
+@click.option(
+    "--loops", type=click.IntRange(min=1), help="How often each user plays each script.  [default: 1]"
+)
+@click.option("--duration", type=DURATION, help="How long to play.")
+@click.option("--forever", is_flag=True, help="Play until stopped.")
+@click.option(
+    "--rate", type=RATE, help="Passes a second on a schedule (open loop); without it a closed loop."
+)
+@click.option(
+    "--pacing", type=click.Choice(["even", "poisson"]), default="even", help="Gaps of the schedule."
+)
+@click.option(
+    "--shape",
+    type=Parsed("shape", parse_shape),
+    default="constant",
+    help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
+    "scales the rate, or without one the users.",
+)
+@click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
+@click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
+@click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
+@click.option("--linger", type=DURATION, default="0s", help="How long it stays for a last scrape.")
+@click.option(
+    "--summary",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Form of the summary.",
+    envvar="CLIENT_REPLAY_SUMMARY",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Page of HTML to write about the run.")
+@click.option(
+    "--fail-on",
+    "thresholds",
+    type=Parsed("condition", parse_threshold),
+    multiple=True,
+    default=["errors > 0"],
+    envvar="CLIENT_REPLAY_FAIL_ON",
+    help="What makes the run fail, like 'p99 > 20ms' or 'errors > 0.1%'. Repeats.",
+)
+@click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
+@click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
+@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
+@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@click.pass_context
+def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
+    context: click.Context,
+    /,
+    scripts: tuple[Path, ...],
+    target: Address,
+    users: int,
+    connect: str,
+    loops: int | None,
+    duration: float | None,
+    forever: bool,
+    rate: float | None,
+    pacing: str,
+    shape: Shape,
+    think: float,
+    warmup: float,
+    metrics: tuple[str, int] | None,
+    linger: float,
+    form: str,
+    report: Path | None,
+    thresholds: tuple[Threshold, ...],
+    strict_rate: bool,
+    seed: int | None,
+    ca: Path | None,
+    insecure: bool,
+) -> int:
+    """Play scripts against a server, check every reply, and report."""
+    signals = Noted()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    if sum([loops is not None, duration is not None, forever]) > 1:
+        raise click.UsageError("--loops, --duration and --forever exclude each other")
+    if loops is None and duration is None and not forever:
+        loops = 1
+    if strict_rate and rate is None:
+        raise click.UsageError("--strict-rate needs a --rate to hold")
+    plan = Plan(
+        users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
+        rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
+        seed=time.time_ns() if seed is None else seed,
+    )  # fmt: skip
+    _allow_connections(users)
+    programs = _programs(scripts, connect, target)
+    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    endpoint = _endpoint(context, metrics, run)
+    if report is not None:
+        _write(report, open_for_report)
+    mode = _mode(plan)
+    view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
+    progress, began = Progress(run, view), time.time()
+    signals.then(run.stop)
+    with progress:
+        run.play()
+    summary = _summary(run, plan, target, mode, thresholds, strict_rate)
+    click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
+    sys.stdout.flush()
+    if report is not None:
+        page = Report(
+            summary=summary, history=progress.history,
+            began=began, length=run.seconds + warmup, warmup=warmup,
+            scripts=tuple(program.file for program in programs),
+        ).render()  # fmt: skip
+        _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
+    if endpoint is not None:
+        signals.wait(linger)
+        endpoint.close()
+    return _status(summary, signals.first, strict_rate)
+
+
+def _allow_connections(users: int) -> None:
+    """Raise the limit of open files to what so many users need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = users + SPARE_FILES
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if needed > hard != resource.RLIM_INFINITY:
+        raise click.UsageError(f"--users {users} needs {needed} open files; ulimit -n allows {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
+    programs = [program for path in scripts for program in load(path)]
+    for program in programs:
+        if connect == "message" and program.is_greeted:
+            raise click.UsageError(
+                f"{program.file} expects the server to speak first: that needs --connect pass or user"
+            )
+        if target.scheme in DATAGRAMS and program.needs_connection:
+            raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
+        if target.scheme == "tls" and program.half_closes:
+            raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
+    return programs
+
+
+def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
+    """Serve metrics; at another port, or not at all, where an address that nobody asked for cannot be had."""
+    if metrics is None:
+        return None
+    registry = CollectorRegistry()
+    registry.register(RunView(run))
+    ProcessCollector(registry=registry)
+    (host, port), asked = metrics, context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
+    try:
+        return Endpoint(host, port, registry, lambda: True)
+    except OSError as error:
+        problem = f"cannot serve metrics on {format_host_port(host, port)}: {error.strerror or error}"
+    if asked:
+        raise click.UsageError(problem)
+    # A container's environment has the address of the replay that is already there.
+    endpoint = None
+    with suppress(OSError):
+        endpoint = Endpoint(host, 0, registry, lambda: True)
+    instead = "there are none" if endpoint is None else f"they are at {endpoint.url}"
+    warn(f"{problem}; {instead}")
+    return endpoint
+
+
+def _write(report: Path, write: Callable[[Path], Any]) -> None:
+    try:
+        write(report)
+    except OSError as error:
+        raise click.UsageError(f"--report {report} cannot be written: {error.strerror or error}") from error
+
+
+def _mode(plan: Plan) -> str:
+    """Return how the load is made, for a person."""
+    loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
+    users = "1 user" if plan.users == 1 else f"{plan.users} users"
+    shape = "" if plan.shape.text == "constant" else f", {plan.shape.text}"
+    return f"{loop}, {users}, a connection a {plan.connect}{shape}"
+
+
+def _summary(
+    run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...], strict_rate: bool
+) -> Summary:
+    target_rate = None
+    if plan.rate is not None:
+        whole = run.seconds + plan.warmup
+        counted = plan.shape.integral(whole) - plan.shape.integral(plan.warmup)
+        target_rate = plan.rate * counted / run.seconds
+    return summarize(
+        run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
+        target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+        strict_rate=strict_rate, busy=run.busy,
+    )  # fmt: skip
+
+
+def _status(summary: Summary, signal: int, strict_rate: bool) -> int:
+    if signal:
+        return 128 + signal
+    if not summary.connected:
+        return NEVER_CONNECTED
+    if strict_rate and not summary.rate_held:
+        return RATE_NOT_HELD
+    return FAILED_THRESHOLD if summary.failed_thresholds else 0

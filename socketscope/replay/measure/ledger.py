@@ -1,0 +1,259 @@
+"""What all users did: every exchange with its outcome, and the durations, in bounded memory."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+
+from socketscope.observe.distribution import Distribution
+from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
+from socketscope.replay.measure.sketch import Sketch
+from socketscope.replay.measure.timeline import SHORTEST, Slot
+
+_BATCH = 200
+"""Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exchange that did not end ok, for a person to look at."""
+
+    file: str
+    line: int
+    expected: str
+    got: str
+
+
+Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
+"""An exchange that has ended: the arguments of `Ledger.exchange`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Exchanges that have ended shortly after one another.
+
+    Attributes:
+        at: When the first one did, on the loop's clock.
+        figures: Of all of them.
+        failures: Of those that did not end ok: when, how, and what to show.
+        counted: Whether the summary counts them.
+    """
+
+    at: float
+    figures: Slot
+    failures: list[tuple[float, str, Failure]]
+    counted: bool
+
+
+def _no_outcomes() -> dict[str, int]:
+    return dict.fromkeys(OUTCOMES, 0)
+
+
+@dataclass(slots=True)
+class StepFigures:
+    """The exchanges of a step: all of them, and those that the summary counts."""
+
+    outcomes: dict[str, int] = field(default_factory=_no_outcomes)
+    service: Distribution = field(default_factory=Distribution)
+    intended: Distribution = field(default_factory=Distribution)
+    counted: dict[str, int] = field(default_factory=_no_outcomes)
+    durations: Durations = field(default_factory=Durations)
+    intended_durations: Durations = field(default_factory=Durations)
+
+    def add(self, entries: list[Entry]) -> None:
+        """Enter exchanges of this step."""
+        for outcome, number in Counter([entry[1] for entry in entries]).items():
+            self.outcomes[outcome] += number
+            self.counted[outcome] += number
+        service = sorted([entry[2] for entry in entries if entry[1] == "ok"])
+        intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+        self.service.observe_sorted(service)
+        self.intended.observe_sorted(intended)
+        self.durations.add(service)
+        self.intended_durations.add(intended)
+
+    def count_from_now(self) -> None:
+        """Forget what the summary would have counted."""
+        self.counted = _no_outcomes()
+        self.durations = Durations()
+        self.intended_durations = Durations()
+
+
+class Ledger:
+    """Written by the one thread that plays; others read it within `settled`, and find one moment's figures.
+
+    Attributes:
+        steps: Figures by the step's name.
+        connections: Attempts to connect, by outcome.
+        connect: How long those that succeeded took.
+        first_byte: From the send to the reply's first byte.
+        sent: Bytes.
+        received: Bytes.
+        passes: Played to their end or to a failure.
+        counted_passes: Those that the summary counts.
+        dropped: Passes whose time came and that did not start.
+        in_flight: Exchanges that the end of the run met.
+        open: Connections.
+        users: Users at work.
+        lag: How late passes began although a user was free.
+        last_lag: The latest of these, in seconds.
+        first_failure: The first of the exchanges that did not end ok.
+        counting: Whether the summary counts what ends now; not during the warm-up.
+        began: When the run did, on the loop's clock.
+    """
+
+    def __init__(self, steps: Iterable[str], *, counting: bool = True) -> None:
+        self.steps = {step: StepFigures() for step in steps}
+        self.connections = dict.fromkeys(CONNECTION_OUTCOMES, 0)
+        self.connect = Distribution()
+        self.first_byte = Distribution()
+        self.sent = self.received = 0
+        self.passes = self.counted_passes = self.dropped = self.in_flight = 0
+        self.open = self.users = 0
+        self.lag = Durations()
+        self.last_lag = 0.0
+        self.first_failure: Failure | None = None
+        self.counting = counting
+        self.began = 0.0
+        self._lock = threading.Lock()
+        self._entries: list[Entry] = []
+        self._lags: list[float] = []
+        self._ended: list[Ended] = []
+
+    @property
+    def service(self) -> Durations:
+        """How long the exchanges took that the summary counts."""
+        return merged(step.durations for step in self.steps.values())
+
+    @property
+    def intended(self) -> Durations:
+        """The same with the lateness of their passes."""
+        return merged(step.intended_durations for step in self.steps.values())
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Hold all figures as they are, with everything entered."""
+        with self._lock:
+            self._settle()
+            yield
+
+    def exchange(  # noqa: PLR0913, PLR0917 - what there is to know of one, without an object each
+        self,
+        step: str,
+        outcome: str,
+        service: float,
+        lateness: float,
+        failure: Failure | None = None,
+        ended: float = 0.0,
+        first_byte: float | None = None,
+        sent: int = 0,
+        received: int = 0,
+    ) -> None:
+        """Count an exchange that has ended.
+
+        Args:
+            step: Its step.
+            outcome: How it ended.
+            service: From its beginning to the last reply byte, seconds.
+            lateness: How late its pass began, seconds.
+            failure: What to show of it, where it did not end ok.
+            ended: When, on the loop's clock.
+            first_byte: From the send to the reply's first byte, seconds; None where none came.
+            sent: Bytes.
+            received: Bytes.
+        """
+        self._entries.append((step, outcome, service, lateness, failure, ended, first_byte, sent, received))
+        if len(self._entries) >= _BATCH:
+            with self._lock:
+                self._settle()
+
+    @property
+    def counted_outcomes(self) -> dict[str, int]:
+        """Exchanges of all steps that the summary counts, by how they ended."""
+        return {outcome: sum(step.counted[outcome] for step in self.steps.values()) for outcome in OUTCOMES}
+
+    def take_ended(self) -> list[Ended]:
+        """Return what has ended since the last call; while a run lasts, somebody must call."""
+        with self.settled():
+            taken, self._ended = self._ended, []
+        return taken
+
+    def connected(self, outcome: str, seconds: float) -> None:
+        """Count an attempt to connect."""
+        with self._lock:
+            self.connections[outcome] += 1
+            if outcome == "ok":
+                self.open += 1
+                self.connect.observe(seconds)
+
+    def disconnected(self, sent: int, received: int) -> None:
+        """Count a connection that has closed, and its bytes that were of no exchange."""
+        with self._lock:
+            self.open -= 1
+            self.sent += sent
+            self.received += received
+
+    def passed(self) -> None:
+        """Count a pass that has ended, by success or failure."""
+        with self._lock:
+            self.passes += 1
+            self.counted_passes += 1
+
+    def interrupted(self) -> None:
+        """Count an exchange that was under way at the end."""
+        with self._lock:
+            self.in_flight += 1
+
+    def lagged(self, seconds: float) -> None:
+        """Note how much later than meant a pass began although its user was free."""
+        self.last_lag = seconds
+        self._lags.append(seconds)
+
+    def working(self, change: int) -> None:
+        """Note that users began or ceased to work."""
+        with self._lock:
+            self.users += change
+
+    def dropped_passes(self, number: int) -> None:
+        """Count passes whose time came and that did not start."""
+        with self._lock:
+            self.dropped += number
+
+    def count_from_now(self) -> None:
+        """End the warm-up: the summary counts what ends from here on."""
+        with self.settled():
+            self.counting = True
+            self.counted_passes = 0
+            self.lag = Durations()
+            self.first_failure = None
+            for figures in self.steps.values():
+                figures.count_from_now()
+
+    def _settle(self) -> None:
+        """Enter what has ended. The playing thread, which takes no lock for it, may add to it meanwhile."""
+        entries, lags = self._entries[:], self._lags[:]
+        del self._entries[: len(entries)], self._lags[: len(lags)]
+        self.lag.add(lags)
+        for step, of_step in groupby(sorted(entries, key=itemgetter(0)), itemgetter(0)):
+            self.steps[step].add(list(of_step))
+        for _, group in groupby(entries, lambda entry: int((entry[5] - self.began) / SHORTEST)):
+            moment = list(group)
+            failures = [(entry[5], entry[1], entry[4]) for entry in moment if entry[4] is not None]
+            self._ended.append(Ended(moment[0][5], _slot(moment), failures, self.counting))
+            if failures and self.first_failure is None:
+                self.first_failure = failures[0][2]
+        self.first_byte.observe_sorted(sorted([entry[6] for entry in entries if entry[6] is not None]))
+        self.sent += sum([entry[7] for entry in entries])
+        self.received += sum([entry[8] for entry in entries])
+
+
+def _slot(entries: list[Entry]) -> Slot:
+    return Slot(
+        Counter([entry[1] for entry in entries]),
+        Sketch([entry[2] for entry in entries if entry[1] == "ok"]),
+        Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"]),
+    )

@@ -1,0 +1,1 @@
+"""Scripts, played: connections, what is said on them, and the load that many make."""

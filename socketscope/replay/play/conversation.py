@@ -1,0 +1,265 @@
+"""A connection in a task of a loop: a stream or datagrams, read line by line."""
+
+import array
+import errno
+import fcntl
+import os
+import socket
+import ssl
+import struct
+import termios
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any
+
+from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Wait
+
+LONGEST_LINE = 1 << 24
+"""Bytes; a server that sends more without a line's end sends no lines."""
+
+_CHUNK = 65536
+_RESET = struct.pack("ii", 1, 0)
+_QUEUE_FULL = 0.005
+"""Seconds until another look at a Unix socket whose queue of connections is full."""
+
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN})
+_WANTS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_size = array.array("i", [0])
+
+
+class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+    """The server closed.
+
+    Attributes:
+        partial: What it sent of an unfinished line.
+    """
+
+    def __init__(self, partial: bytes) -> None:
+        super().__init__("the server closed the connection")
+        self.partial = partial
+
+
+class Conversation:
+    """A connection, of one task of a loop. What may have to wait is a generator.
+
+    Attributes:
+        first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
+        last_byte_at: When the latest came.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_drained",
+        "_ended",
+        "_hung_up",
+        "_is_plain_stream",
+        "_is_stream",
+        "_loop",
+        "_received",
+        "_received_in",
+        "_recv",
+        "_sent",
+        "_sock",
+        "_start",
+        "first_byte_at",
+        "last_byte_at",
+    )
+
+    def __init__(self, sock: socket.socket, loop: Loop) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._recv = sock.recv
+        self._loop = loop
+        self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
+        self._buffer = b""
+        self._start = 0
+        self._drained = True  # all that has come was taken: the loop will tell of more
+        self._ended = False  # the server has closed
+        self._hung_up = 0  # or will have, once all is taken: what epoll said of it
+        self.first_byte_at: float | None = None
+        self.last_byte_at = 0.0
+        self._sent = self._received = self._received_in = 0
+
+    def open(self, where: Any, until: float) -> Generator[Wait, int, None]:
+        """Connect.
+
+        Raises:
+            OSError: Nobody answers, TimeoutError not in time.
+        """
+        sock = self._sock
+        if sock.family == socket.AF_UNIX and not self._is_stream:
+            # Replies need an address to go to; an empty one has the kernel make one up.
+            sock.bind("")
+        elif sock.family != socket.AF_UNIX and self._is_stream:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        error = sock.connect_ex(where)
+        self._loop.watch(sock)
+        while error in _UNDER_WAY:
+            # A Unix socket whose queue is full tells of no change.
+            look_again = self._loop.now() + _QUEUE_FULL if error == errno.EAGAIN else until
+            happened = yield min(look_again, until)
+            if not happened and look_again >= until:
+                raise TimeoutError("timed out")
+            self._hung_up |= happened & HANGUP
+            error = sock.connect_ex(where)
+            # What told of the connection may have told of a greeting too.
+            self._drained = False
+        if error:
+            raise OSError(error, os.strerror(error))
+        self._drained = not self._hung_up and (self._drained or self._has_nothing())
+
+    def secure(self, context: ssl.SSLContext, host: str, until: float) -> Generator[Wait, int, None]:
+        """Go on under TLS.
+
+        Raises:
+            OSError: The handshake failed, TimeoutError it did not end in time.
+        """
+        sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = sock
+        self._recv = sock.recv
+        self._is_plain_stream = self._drained = False
+        while True:
+            try:
+                sock.do_handshake()
+            except _WANTS:
+                if not (yield until):
+                    raise TimeoutError("timed out") from None
+            else:
+                return
+
+    def send(self, data: bytes) -> bytes:
+        """Send as much as can be sent at once; return the rest.
+
+        Raises:
+            OSError: It could not be sent.
+        """
+        try:
+            sent = self._sock.send(data)
+        except _WANTS:
+            # Who now waits to send may be told of what can be read instead, and only once.
+            self._drained = False
+            return data
+        self._sent += sent
+        return data[sent:]
+
+    def write(self, data: bytes, timeout: float) -> Generator[Wait, int, None]:
+        """Send all of it.
+
+        Raises:
+            OSError: It could not be sent, TimeoutError not in time.
+        """
+        until = self._loop.now() + timeout
+        while data := self.send(data):
+            if not (yield until):
+                raise TimeoutError("timed out")
+
+    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
+        """Return the next line without its ending; the end of a datagram ends its line.
+
+        Raises:
+            Ended: There is none, and no more will come.
+            OverflowError: What has come of it is longer than any line should be.
+            OSError: The connection broke, TimeoutError nothing whole came in time.
+        """
+        until = self._loop.now() + timeout
+        while (line := self._take_line()) is None:
+            if not self._drained:
+                # While more is there than was taken, the others have their turn between.
+                yield NEXT_TURN
+            elif happened := (yield until):
+                self._hung_up |= happened & HANGUP
+            else:
+                raise TimeoutError("timed out")
+            self._receive()
+        return line
+
+    def read_end(self, timeout: float) -> Generator[Wait, int, bytes]:
+        """Return what came before the server closed, which it should do now.
+
+        Raises:
+            OSError: The connection broke, TimeoutError it did not close in time.
+        """
+        until = self._loop.now() + timeout
+        while not self.unread() and not self._ended:
+            if not (yield until):
+                raise TimeoutError("timed out")
+            self._receive()
+        return self.unread()
+
+    def take_counts(self) -> tuple[int, int]:
+        """Return the bytes sent and received since the last call."""
+        counts = self._sent, self._received
+        self._sent = self._received = 0
+        return counts
+
+    @property
+    def just_received(self) -> bool:
+        """Whether the loop has not gone round since all that had come was taken."""
+        return self._drained and self._received_in == self._loop.turns
+
+    def unread(self, *, look: bool = True) -> bytes:
+        """Return what has come and nobody read.
+
+        Args:
+            look: Whether to look for more, at the cost of a system call.
+        """
+        if look and not self._buffer and not (self._drained and self._has_nothing()):
+            with suppress(OSError):
+                self._receive()
+        return self._buffer[self._start :]
+
+    def half_close(self) -> None:
+        """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""
+        socket.socket.shutdown(self._sock, socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close with a reset."""
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
+
+    def close(self) -> None:
+        """Close."""
+        self._loop.forget(self._sock)
+        self._sock.close()
+
+    def _take_line(self) -> bytes | None:
+        end = self._buffer.find(b"\n", self._start)
+        if end >= 0:
+            line = self._buffer[self._start : end]
+            self._start = end + 1
+            if self._start == len(self._buffer):
+                self._buffer, self._start = b"", 0
+            return line.removesuffix(b"\r")
+        if self._ended:
+            partial, self._buffer, self._start = self._buffer[self._start :], b"", 0
+            raise Ended(partial)
+        if len(self._buffer) - self._start > LONGEST_LINE:
+            raise OverflowError
+        return None
+
+    def _receive(self) -> None:
+        try:
+            data = self._recv(_CHUNK)
+        except _WANTS:
+            self._drained = True
+            return
+        # A short read has taken all, unless the end is behind it, of which the loop has already told.
+        self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
+        self._received_in = self._loop.turns
+        if data:
+            self.last_byte_at = self._loop.now()
+            if self.first_byte_at is None:
+                self.first_byte_at = self.last_byte_at
+            self._received += len(data)
+            if not self._is_stream and not data.endswith(b"\n"):
+                data += b"\n"
+            self._buffer = self._buffer[self._start :] + data
+            self._start = 0
+        elif self._is_stream:
+            self._ended = True
+
+    def _has_nothing(self) -> bool:
+        # Half of what a receive costs that fails.
+        fcntl.ioctl(self._sock, termios.FIONREAD, _size)
+        return not _size[0]

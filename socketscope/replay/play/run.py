@@ -1,0 +1,241 @@
+"""A run: users that play programs, in a closed loop or on a schedule, until an end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import inf
+from random import Random
+
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
+from socketscope.replay.play.pacing import Shape, due_times
+from socketscope.replay.play.player import Player
+from socketscope.replay.play.targets import Target
+from socketscope.replay.script.program import Program
+
+BACKOFF_FIRST = 0.05
+BACKOFF_LONGEST = 1.0
+"""Seconds of waiting after a connection that failed, doubled each time, with jitter."""
+
+RESTING = 0.1
+"""Seconds between looks of a user whom the shape has rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        users: How many play at once.
+        connect: What a connection is for: ``message``, ``pass`` or ``user``.
+        loops: How often each user plays each program; None for ever.
+        duration: Seconds; None has no such end.
+        rate: Passes a second on a schedule; None is a closed loop.
+        poisson: Whether the schedule is random.
+        shape: Scales the rate, or the users at work.
+        think: Seconds between the passes of a user.
+        warmup: Seconds that the figures leave out.
+        seed: Of everything random.
+    """
+
+    users: int
+    connect: str
+    loops: int | None
+    duration: float | None
+    rate: float | None
+    poisson: bool
+    shape: Shape
+    think: float
+    warmup: float
+    seed: int
+
+
+class Run:
+    """Plays programs against a target as planned.
+
+    Attributes:
+        ledger: What came of it.
+        began: When, on the loop's clock.
+        seconds: How long it took, without the warm-up.
+        busy: The share of these seconds in which there was something to do. Near to 1 the users waited for
+            this program, not for the server.
+    """
+
+    def __init__(
+        self, programs: Sequence[Program], target: Target, plan: Plan, loop: Loop | None = None
+    ) -> None:
+        steps = dict.fromkeys(step for program in programs for step in program.steps)
+        self.ledger = Ledger(steps, counting=plan.warmup <= 0)
+        self.seconds = 0.0
+        self.busy = 0.0
+        self._loop = loop or Loop()
+        self.ledger.began = self.began = self._loop.now()
+        self._programs = programs
+        self._target = target
+        self._plan = plan
+        self._passes = count(1)
+        self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
+        self._playing = 0
+        self._waited_warming = 0.0
+
+    def play(self) -> None:
+        """Play to the end, which the plan, or `stop`, brings."""
+        plan, loop = self._plan, self._loop
+        random = Random(plan.seed)
+        self.ledger.began = self.began = loop.now()
+        self._playing = plan.users
+        if plan.warmup:
+            loop.start(self._warm_up())
+        for user in range(1, plan.users + 1):
+            player = Player(self._target, plan.connect, self.ledger, loop, Random(random.random()))
+            loop.start(self._use(player, user, Random(random.random())))
+        try:
+            loop.run(inf if plan.duration is None else self.began + plan.duration)
+        finally:
+            elapsed = self.elapsed
+            loop.close()
+            self.ledger.working(-self.ledger.users)
+        if self._schedule is not None:
+            self.ledger.dropped_passes(
+                self._schedule.dropped(plan.warmup, min(elapsed, plan.duration or inf))
+            )
+        self.seconds = max(elapsed - plan.warmup, 1e-9)
+        self.busy = max(1 - (loop.waited - self._waited_warming) / self.seconds, 0.0)
+
+    def stop(self) -> None:
+        """Have `play` return now; from any thread or signal handler."""
+        self._loop.stop()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self._loop.now() - self.began
+
+    @property
+    def target_rate(self) -> float:
+        """Passes a second that the schedule asks for now; 0 in a closed loop."""
+        plan = self._plan
+        return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.elapsed)
+
+    def _warm_up(self) -> Task:
+        yield Until(self.began + self._plan.warmup)
+        self._waited_warming = self._loop.waited
+        self.ledger.count_from_now()
+
+    def _use(self, player: Player, user: int, random: Random) -> Task:
+        if self._schedule is None:
+            yield from self._repeat(player, user, random)
+        else:
+            yield from self._follow(player, user, random, self._schedule)
+        player.disconnect()
+        self._playing -= 1
+        if not self._playing:
+            self.stop()
+
+    def _repeat(self, player: Player, user: int, random: Random) -> Task:
+        """Play one pass after another: a closed loop."""
+        plan, programs = self._plan, self._programs
+        backoff = _Backoff(random)
+        working = False
+        for number in count() if plan.loops is None else range(plan.loops * len(programs)):
+            if number and plan.think:
+                yield Until(self._loop.now() + plan.think)
+            while not self._at_work(user):
+                if working:
+                    self.ledger.working(-1)
+                    working = False
+                yield Until(self._loop.now() + RESTING)
+            if not working:
+                self.ledger.working(1)
+                working = True
+            program = programs[(number + user - 1) % len(programs)]
+            yield from self._play(player, program, user, 0.0, backoff)
+        self.ledger.working(-int(working))
+
+    def _follow(self, player: Player, user: int, random: Random, schedule: "_Schedule") -> Task:
+        """Play what is due, one pass after another: an open loop, whose passes wait while no user is free."""
+        backoff = _Backoff(random)
+        self.ledger.working(1)
+        while (planned := schedule.take()) is not None:
+            number, due = planned
+            free_at = self.elapsed
+            if free_at < due:
+                try:
+                    yield Until(self.began + due)
+                except GeneratorExit:
+                    schedule.give_back(due)
+                    raise
+            lateness = max(self.elapsed - due, 0.0)
+            if free_at < due:
+                self.ledger.lagged(lateness)
+            program = self._programs[number % len(self._programs)]
+            yield from self._play(player, program, user, lateness, backoff)
+            if self._plan.think:
+                yield Until(self._loop.now() + self._plan.think)
+        self.ledger.working(-1)
+
+    def _play(
+        self, player: Player, program: Program, user: int, lateness: float, backoff: "_Backoff"
+    ) -> Task:
+        """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
+        turns = self._loop.turns
+        yield from player.play(program, user, next(self._passes), lateness)
+        if not player.reachable:
+            yield Until(self._loop.now() + backoff.next())
+            return
+        backoff.reset()
+        if self._loop.turns == turns:
+            yield NEXT_TURN
+
+    def _at_work(self, user: int) -> bool:
+        plan = self._plan
+        if plan.shape.is_constant:
+            return True
+        return plan.users * plan.shape.factor(self.elapsed) > user - 1
+
+
+class _Schedule:
+    """Passes and when they are due; users take the next one as they become free."""
+
+    def __init__(self, plan: Plan, programs: int) -> None:
+        random = Random(plan.seed) if plan.poisson else None
+        self._times: Iterator[float] = due_times(plan.rate or 0.0, plan.shape, random)
+        self._most = inf if plan.loops is None else plan.loops * plan.users * programs
+        self._taken = 0
+        self._not_started: list[float] = []
+
+    def take(self) -> tuple[int, float] | None:
+        """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
+        if self._taken >= self._most:
+            return None
+        self._taken += 1
+        return self._taken - 1, next(self._times)
+
+    def give_back(self, due: float) -> None:
+        """Note that a pass that was taken did not start."""
+        self._not_started.append(due)
+
+    def dropped(self, begin: float, end: float) -> int:
+        """Return how many passes were due in a stretch of time and did not start."""
+        number = sum(begin <= due < end for due in self._not_started)
+        while (planned := self.take()) is not None and planned[1] < end:
+            number += planned[1] >= begin
+        return number
+
+
+class _Backoff:
+    """How long a user waits after a connection that failed."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._longest = BACKOFF_FIRST
+
+    def next(self) -> float:
+        """Return seconds: longer with each call, and random, so that users do not come all at once."""
+        seconds = self._random.uniform(self._longest / 2, self._longest)
+        self._longest = min(self._longest * 2, BACKOFF_LONGEST)
+        return seconds
+
+    def reset(self) -> None:
+        """Begin anew, after a connection that did not fail."""
+        self._longest = BACKOFF_FIRST

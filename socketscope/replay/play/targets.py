@@ -1,0 +1,96 @@
+"""Whom to talk to: what a URL names, and how to connect to it."""
+
+import socket
+import ssl
+from collections.abc import Generator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from socketscope.addresses import Address
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.loop import Loop, Wait
+
+SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
+DATAGRAMS = frozenset({"udp", "unixgram"})
+CONNECT_TIMEOUT = 5.0
+"""Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
+
+Place = tuple[socket.AddressFamily, Any]
+"""A family of addresses and one of them, as `socket.connect` takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to talk to.
+
+    Attributes:
+        address: Its name is resolved for each connection, and one of its addresses is taken at random; where
+            that one refuses, or is silent for its share of the time, the others are tried.
+        tls: How to verify a ``tls://`` server.
+    """
+
+    address: Address
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether there are connections to speak of: datagrams have none."""
+        return self.address.scheme not in DATAGRAMS
+
+    def connect(self, loop: Loop, random: Random) -> Generator[Wait, int, Conversation]:
+        """Connect, in a task of a loop.
+
+        Args:
+            loop: The one that runs the task.
+            random: Chooses among the name's addresses.
+
+        Raises:
+            OSError: Nobody answers; `socket.gaierror` where the name is unknown, TimeoutError after
+                `CONNECT_TIMEOUT`.
+        """
+        until = loop.now() + CONNECT_TIMEOUT
+        refusals: list[OSError] = []
+        places = yield from self._places(loop, random, until)
+        for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
+            # Who goes after the name was resolved leaves an address that is silent; the others need time too.
+            its_end = loop.now() + (until - loop.now()) / untried
+            kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
+            conversation = Conversation(socket.socket(family, kind), loop)
+            try:
+                yield from conversation.open(where, its_end)
+                if self.tls is not None:
+                    yield from conversation.secure(self.tls, self.address.host, its_end)
+            except OSError as error:
+                conversation.close()
+                refusals.append(error)
+            except BaseException:
+                conversation.close()
+                raise
+            else:
+                return conversation
+        raise refusals[0]
+
+    def _places(self, loop: Loop, random: Random, until: float) -> Generator[Wait, int, list[Place]]:
+        address = self.address
+        if address.path:
+            return [(socket.AF_UNIX, address.path)]
+        try:
+            # What is no name needs no thread to wait in.
+            return _look_up(address.host, address.port, socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass
+        try:
+            places: list[Place] = yield from loop.call(_look_up, address.host, address.port, until=until)
+        except TimeoutError as error:
+            raise socket.gaierror(socket.EAI_AGAIN, f"no answer in {CONNECT_TIMEOUT:g} s") from error
+        random.shuffle(places)
+        return places
+
+
+def _look_up(host: str, port: int, flags: int = 0) -> list[Place]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
+    return [(family, where) for family, _, _, _, where in found]

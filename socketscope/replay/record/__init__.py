@@ -1,0 +1,1 @@
+"""A proxy that hears what clients and a server say, and writes it as scripts."""

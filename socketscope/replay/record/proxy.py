@@ -1,0 +1,107 @@
+"""A transparent proxy: hands on what passes between clients and a server, and takes it down."""
+
+import asyncio
+import ssl
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from socketscope.addresses import Address
+from socketscope.replay.record.tape import Tape
+
+_CHUNK = 65536
+_CONNECT_TIMEOUT = 5.0
+_TLS_LINGER = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Between clients and a server.
+
+    Attributes:
+        target: The server.
+        tls: How to verify a ``tls://`` server.
+        ended: Is called with each connection's tape at its end, also where `serve_client` is cancelled.
+        unreachable: Is called with the error of a connection that the server did not take.
+    """
+
+    target: Address
+    tls: ssl.SSLContext | None
+    ended: Callable[[Tape], None]
+    unreachable: Callable[[Exception], None]
+
+    async def serve_client(self, from_client: StreamReader, to_client: StreamWriter) -> None:
+        """Serve one connection to its end."""
+        try:
+            from_server, to_server = await asyncio.wait_for(self._connect(), _CONNECT_TIMEOUT)
+        except (OSError, UnicodeError) as error:
+            self.unreachable(error)
+            to_client.transport.abort()
+            return
+        tape = Tape(time.monotonic())
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(_from_client(from_client, to_server, tape))
+                pumps.create_task(_from_server(from_server, to_client, tape))
+        except asyncio.CancelledError:
+            tape.interrupted()
+            raise
+        finally:
+            to_client.close()
+            to_server.close()
+            self.ended(tape)
+
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        target = self.target
+        if target.path:
+            return await asyncio.open_unix_connection(target.path)
+        return await asyncio.open_connection(target.host, target.port, ssl=self.tls)
+
+
+async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> None:
+    try:
+        while data := await source.read(_CHUNK):
+            tape.client_said(data, time.monotonic())
+            if not await _hand_on(data, sink):
+                return
+    except OSError:
+        tape.client_reset()
+        sink.transport.abort()
+        return
+    if sink.can_write_eof():
+        tape.client_ended()
+        with suppress(OSError):
+            sink.write_eof()
+    else:
+        # TLS has no half-close: whoever makes one gets the replies that come in a while.
+        await asyncio.sleep(_TLS_LINGER)
+        tape.client_ended()
+        sink.close()
+
+
+async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> None:
+    try:
+        while data := await source.read(_CHUNK):
+            tape.server_said(data, time.monotonic())
+            if not await _hand_on(data, sink):
+                tape.client_vanished()
+                return
+    except OSError:
+        tape.server_reset()
+        sink.transport.abort()
+        return
+    tape.server_ended()
+    with suppress(OSError):
+        sink.write_eof()
+
+
+async def _hand_on(data: bytes, sink: StreamWriter) -> bool:
+    """Return whether the receiver is still there."""
+    try:
+        sink.write(data)
+        await sink.drain()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""Records conversations: listens, hands on to a server, and writes what was said as scripts."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from asyncio import StreamReader, StreamWriter
+from pathlib import Path
+
+import click
+
+from socketscope import binding
+from socketscope.addresses import Address
+from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.proxy import Proxy
+from socketscope.replay.record.tape import CannotBeScriptError, Tape
+from socketscope.replay.signals import Noted
+
+
+def listen(address: Address) -> list[socket.socket]:
+    """Return a listening socket for a path, or one for each address of a name.
+
+    Raises:
+        OSError: The address is taken, or none of this machine's.
+    """
+    if address.path:
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(address.path)
+        except OSError:
+            listener.close()
+            raise
+        listeners = [listener]
+    else:
+        listeners = binding.bind(address.host, address.port)
+    for listener in listeners:
+        listener.listen()
+    return listeners
+
+
+class Recorder:
+    """Writes each connection's conversation as it ends, and tells of it on standard error.
+
+    Attributes:
+        conversations: How many connections on which something was said have ended.
+        failed: Whether a script could not be written.
+    """
+
+    def __init__(self, folder: Folder, target: Address, tls: ssl.SSLContext | None) -> None:
+        self.conversations = 0
+        self.failed = False
+        self._folder = folder
+        self._target = target
+        self._proxy = Proxy(target, tls, self._ended, self._unreachable)
+        self._serving: set[asyncio.Task[None] | None] = set()
+
+    def run(self, listeners: list[socket.socket], signals: Noted) -> None:
+        """Record until a signal; what is under way then is written as far as it has come."""
+        asyncio.run(self._run(listeners, signals))
+
+    async def _run(self, listeners: list[socket.socket], signals: Noted) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: _tell(context["message"]))
+
+        def stop() -> None:
+            # Its end may have begun.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stopped.set)
+
+        # The loop's own handlers end with it, and a Ctrl-C that is sent twice would then cost the summary.
+        signals.then(stop)
+        servers = []
+        for listener in listeners:
+            start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
+            servers.append(await start(self._serve, sock=listener))
+        await stopped.wait()
+        # The end of the loop cancels what is under way.
+        for server in servers:
+            server.close()
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        # The loop knows its tasks weakly, and asyncio's streams forget theirs when the client has gone.
+        task = asyncio.current_task()
+        self._serving.add(task)
+        # The loop of Python 3.11 takes a connection's cancellation for a fault.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._proxy.serve_client(reader, writer)
+        self._serving.discard(task)
+
+    def _ended(self, tape: Tape) -> None:
+        try:
+            conversation = tape.conversation()
+            if conversation is None:
+                return
+            self.conversations += 1
+            if (path := self._folder.add(conversation)) is not None:
+                _tell(str(path))
+        except CannotBeScriptError as error:
+            self.conversations += 1
+            _tell(f"conversation {self.conversations} is left out: {error}")
+        except OSError as error:
+            self.failed = True
+            _tell(f"cannot write {error.filename}: {error.strerror}")
+
+    def _unreachable(self, error: Exception) -> None:
+        _tell(f"cannot connect to {self._target}: {describe(error)}")
+
+
+def describe(error: Exception) -> str:
+    """Return what the system says of an error, and no more."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _tell(text: str) -> None:
+    click.echo(f"record: {text}", err=True)
+
+
+def bound(listeners: list[socket.socket], address: Address) -> Address:
+    """Return where sockets listen, their port as the kernel has chosen it."""
+    return address if address.path else Address("tcp", address.host, listeners[0].getsockname()[1])
+
+
+def remove(address: Address) -> None:
+    """Take away what listening at a path has left in the file system."""
+    if address.path:
+        with contextlib.suppress(OSError):
+            Path(address.path).unlink()

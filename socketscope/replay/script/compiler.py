@@ -1,0 +1,207 @@
+"""From a file to a program: settings resolved, texts compiled, variables checked."""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from socketscope.replay.script import constructs
+from socketscope.replay.script.constructs import (
+    SENDS,
+    Expect,
+    HalfClose,
+    Hold,
+    Line,
+    Pause,
+    Reset,
+    Script,
+    ScriptError,
+)
+from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
+from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.text import NAME, Template, literal, parse_text, regex_groups
+
+BUILT_IN = frozenset({"seq", "user"})
+_ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
+_FORMS = {".txt": parse_messages, ".talk": parse_transcript}
+
+
+def load(path: Path) -> tuple[Program, ...]:
+    """Read a script, or all scripts of a folder.
+
+    Raises:
+        ScriptError: One is absent, empty, of neither form, or wrong.
+    """
+    return tuple(load_script(file) for file in script_files(path))
+
+
+def script_files(path: Path) -> list[Path]:
+    """Return the scripts directly in a folder, by name; of anything else, itself.
+
+    Raises:
+        ScriptError: The folder has none, or cannot be read.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix in _FORMS and file.is_file())
+    except OSError as error:
+        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
+    if not files:
+        raise ScriptError(str(path), 0, 1, "no .talk or .txt script is in this folder", "")
+    return files
+
+
+def load_script(path: Path) -> Program:
+    """Read a script.
+
+    Raises:
+        ScriptError: It is absent, empty, of neither form, or wrong.
+    """
+    if (parse := _FORMS.get(path.suffix)) is None:
+        raise ScriptError(str(path), 0, 1, "a script's name ends in .talk or .txt", "")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        lines = data[: error.start].decode().split("\n")
+        source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
+        raise ScriptError(str(path), len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
+    return compile_script(parse(text, str(path)), split_lines(text), path.parent)
+
+
+def compile_script(script: Script, sources: list[str], folder: Path) -> Program:
+    """Make a script ready to be played.
+
+    Args:
+        script: What was parsed.
+        sources: Its lines, to show where something is wrong.
+        folder: What the paths in it are relative to.
+
+    Raises:
+        ScriptError: A variable has no value, or there is nothing to play.
+    """
+    return _Compiler(script, sources, folder).compile()
+
+
+class _Compiler:
+    def __init__(self, script: Script, sources: list[str], folder: Path) -> None:
+        self._script = script
+        self._sources = sources
+        self._folder = folder
+        self._step = "main"
+        self._ending = _ENDINGS["crlf"]
+        self._timeout = 5.0
+        self._reply = "line"
+        self._known = set(BUILT_IN)
+        self._environment: dict[str, str] = {}
+        self._actions: list[Action] = []
+
+    def compile(self) -> Program:
+        for number, line in enumerate(self._script.lines):
+            self._add(line, self._script.lines[number + 1 :])
+        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation))
+        if not steps:
+            raise ScriptError(
+                self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
+            )
+        return Program(self._script.file, tuple(self._actions), tuple(steps), self._environment)
+
+    def _add(self, line: Line, following: Sequence[Line]) -> None:
+        match line.construct:
+            case constructs.Step(name):
+                self._step = name
+            case constructs.Ending(name):
+                self._ending = _ENDINGS[name]
+            case constructs.Timeout(seconds):
+                self._timeout = seconds
+            case constructs.Reply(name):
+                self._reply = name
+            case constructs.Set(name, text):
+                self._actions.append(Assignment(name, self._template(line, text)))
+                self._define(line, [name], f"{name} {text}")
+            case constructs.Values(path):
+                self._actions.append(self._table(line, path))
+            case Expect(kind, text):
+                self._actions.append(self._expectation(line, kind, text))
+            case Pause() | Hold() | HalfClose() | Reset() as action:
+                self._actions.append(action)
+            case sending:
+                self._actions.append(self._sending(line, sending))
+                if isinstance(sending, constructs.Send) and self._waits(following):
+                    self._actions.append(self._expectation(line, "any", ""))
+
+    def _waits(self, following: Iterable[Line]) -> bool:
+        """Return whether a send waits for a line although no construct says so."""
+        if self._reply == "none":
+            return False
+        next_one = (line.construct for line in following if isinstance(line.construct, (Expect, *SENDS)))
+        return not isinstance(next(next_one, None), Expect)
+
+    def _sending(self, line: Line, sending: object) -> Sending:
+        match sending:
+            case constructs.Send(text):
+                return Sending(line.number, self._step, self._template(line, text), self._ending)
+            case constructs.Dribble(size, interval, text):
+                template = self._template(line, text)
+                return Sending(line.number, self._step, template, self._ending, size, interval)
+            case constructs.Flood(size):
+                return Sending(line.number, self._step, filler=size)
+            case constructs.Garbage(size):
+                return Sending(line.number, self._step, filler=size, random=True)
+        raise AssertionError(sending)
+
+    def _expectation(self, line: Line, kind: str, text: str) -> Expectation:
+        is_regex = kind.endswith("match")
+        template = self._template(line, text, escapes=not is_regex)
+        if is_regex:
+            self._define(line, regex_groups(text), text)
+        return Expectation(line.number, self._step, kind, template, self._timeout)
+
+    def _template(self, line: Line, text: str, *, escapes: bool = True) -> Template:
+        if self._script.literal:
+            return literal(text)
+        template = parse_text(text, escapes=escapes)
+        for variable in template.names:
+            if variable.name.startswith("env:"):
+                name = variable.name.removeprefix("env:")
+                if name not in os.environ:
+                    self._fail(line, f"{name} is not in the environment", text, variable.offset)
+                self._environment[variable.name] = os.environ[name]
+            elif variable.name not in self._known:
+                self._fail(line, f"{variable.shown} has no value here", text, variable.offset)
+        return template
+
+    def _table(self, line: Line, path: str) -> Table:
+        try:
+            with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
+                rows = tuple(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            self._fail(line, f"cannot read {path}: {reason}", path)
+        if not rows:
+            self._fail(line, f"{path} has no rows", path)
+        for row in rows:
+            if None in row or None in row.values():
+                self._fail(line, f"{path} has a row that does not fit its header", path)
+        for name in rows[0]:
+            if not NAME.fullmatch(name):
+                self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
+        self._define(line, rows[0], path)
+        return Table(path, rows)
+
+    def _define(self, line: Line, names: Iterable[str], text: str) -> None:
+        for name in names:
+            if name in BUILT_IN:
+                self._fail(line, f"${{{name}}} has its value already", text)
+            self._known.add(name)
+
+    def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
+        """Tell what is wrong at an offset of the text that ends the line."""
+        source = self._sources[line.number - 1]
+        column = len(source) - len(text) + offset + 1
+        raise ScriptError(self._script.file, line.number, column, problem, source)

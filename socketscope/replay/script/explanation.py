@@ -1,0 +1,94 @@
+"""What a script does, step by step, for a person to read."""
+
+from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.program import (
+    Action,
+    Assignment,
+    Expectation,
+    Program,
+    Sending,
+    Table,
+    ends_connection,
+)
+from socketscope.units import format_duration as duration
+
+_ENDINGS = {b"\r\n": " and CRLF", b"\n": " and LF", b"": " without an ending"}
+
+
+def explain(program: Program) -> str:
+    """Return the script's name and, under each step's, a line for each action.
+
+    Actions that send or wait begin with the number of their line in the script.
+    """
+    messages = sum(isinstance(action, Sending) for action in program.actions)
+    lines = [f"{program.file}: {_counted(messages, 'message')} in {_counted(len(program.steps), 'step')}"]
+    step, timeout, is_open = None, 0.0, False
+    for action in program.actions:
+        number, told = "", _told(action)
+        if isinstance(action, Sending | Expectation):
+            number = str(action.line)
+            if action.step != step:
+                step = action.step
+                lines.append(f"  {step}")
+            if not is_open and isinstance(action, Expectation):
+                lines.append("          connect, and let the server speak first: --connect pass or user")
+            is_open = True
+        if isinstance(action, Expectation) and action.timeout != timeout:
+            timeout = action.timeout
+            told += f", within {duration(timeout)}"
+        is_open = is_open and not ends_connection(action)
+        lines.append(f"    {number:>4}  {told}")
+    return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _told(action: Action) -> str:  # noqa: C901, PLR0911 - a case a kind of action
+    match action:
+        case Sending():
+            return _sent(action)
+        case Expectation():
+            return _expected(action)
+        case Pause(low, None):
+            return f"pause {duration(low)} on average"
+        case Pause(low, high) if low == high:
+            return f"pause {duration(low)}"
+        case Pause(low, float(high)):
+            return f"pause {duration(low)} to {duration(high)}"
+        case Hold(seconds):
+            return f"keep silent for {duration(seconds)}"
+        case HalfClose():
+            return "shut down sending"
+        case Reset():
+            return "close with a reset"
+        case Assignment(name, template):
+            return f'set ${{{name}}} to "{template.shown()}"'
+        case Table(file, rows):
+            return f"take the next row of {file}: {', '.join(f'${{{name}}}' for name in rows[0])}"
+    raise AssertionError(action)
+
+
+def _sent(action: Sending) -> str:
+    if action.filler:
+        return f"send {action.filler} {'random bytes' if action.random else 'bytes that end no line'}"
+    text = f'send "{action.template.shown()}"{_ENDINGS[action.ending]}'
+    if action.chunk:
+        text += f", {_counted(action.chunk, 'byte')} every {duration(action.interval)}"
+    return text
+
+
+def _expected(action: Expectation) -> str:
+    match action.kind:
+        case "line":
+            return f'expect the line "{action.template.shown()}"'
+        case "match":
+            return f"expect a line that matches {action.template.shown(escapes=False)}"
+        case "until":
+            return f'read until the line "{action.template.shown()}"'
+        case "until match":
+            return f"read until a line matches {action.template.shown(escapes=False)}"
+        case "close":
+            return "expect the server to close"
+    return "expect a line of anything"

@@ -1,0 +1,288 @@
+"""From a script's text to its constructs, and back. No I/O.
+
+One construct a line; its keyword stands in the first column, one space parts it from its text, and the text
+is taken exactly, to the end of the line.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import NoReturn
+
+from socketscope.replay.script.constructs import (
+    Construct,
+    Dribble,
+    Ending,
+    Expect,
+    Flood,
+    Garbage,
+    HalfClose,
+    Hold,
+    Line,
+    Pause,
+    Reply,
+    Reset,
+    Script,
+    ScriptError,
+    Send,
+    Set,
+    Step,
+    Timeout,
+    Values,
+)
+from socketscope.replay.script.text import NAME, TextError, parse_text, regex_groups
+from socketscope.units import parse_duration, parse_size
+
+_LONGEST = 366 * 24 * 3600.0
+_LARGEST = 64 << 20
+
+
+def parse_messages(text: str, file: str) -> Script:
+    """Parse the ``.txt`` form: each line that is not blank is one message, exactly as it stands."""
+    lines = [Line(n, Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
+    return Script(file, tuple(lines), literal=True)
+
+
+def parse_transcript(text: str, file: str) -> Script:
+    """Parse the ``.talk`` form.
+
+    Raises:
+        ScriptError: A line is no construct, or its text is wrong.
+    """
+    lines = []
+    for number, source in enumerate(split_lines(text), 1):
+        if not source.strip() or source.lstrip().startswith("#"):
+            continue
+        try:
+            lines.append(Line(number, _construct(source)))
+        except TextError as error:
+            raise ScriptError(file, number, error.offset + 1, str(error), source) from error
+    return Script(file, tuple(lines))
+
+
+def print_transcript(script: Script) -> str:
+    """Return the ``.talk`` text that parses to the same constructs, one a line."""
+    return "".join(f"{_print(line.construct)}\n" for line in script.lines)
+
+
+def split_lines(text: str) -> list[str]:
+    """Return a script's lines, as its constructs are numbered."""
+    # Not splitlines: a form feed or a NEL in a message is no end of a line of the script.
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def _construct(source: str) -> Construct:
+    if "\r" in source:
+        raise TextError("a carriage return stands here; one that is meant is written \\r", source.index("\r"))
+    keyword, space, text = source.partition(" ")
+    if (parse := _CONSTRUCTS.get(keyword)) is None:
+        _no_construct(keyword)
+    with _moved(len(keyword) + len(space)):
+        return parse(text)
+
+
+@contextmanager
+def _moved(offset: int) -> Iterator[None]:
+    """Have an error in a part of a text say where in the whole it is."""
+    try:
+        yield
+    except TextError as error:
+        raise TextError(str(error), offset + error.offset) from error
+
+
+def _no_construct(keyword: str) -> NoReturn:
+    if not keyword:
+        raise TextError("a construct begins in column 1")
+    begun = max((known for known in _CONSTRUCTS if keyword.startswith(known)), key=len, default="")
+    if begun:
+        raise TextError(f"a space parts {begun} from its text", len(begun))
+    close = get_close_matches(keyword, _CONSTRUCTS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise TextError(f"{keyword!r} is no construct{hint}")
+
+
+def _text(text: str) -> str:
+    parse_text(text)
+    return text
+
+
+def _regex(text: str) -> str:
+    regex_groups(text)
+    return text
+
+
+def _nothing(text: str) -> None:
+    if text:
+        raise TextError(f"{text!r} is one word too many")
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise TextError("a name is missing")
+    return text
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise TextError(str(error)) from error
+    if seconds > _LONGEST:
+        raise TextError(f"{text} is longer than a year")
+    return seconds
+
+
+def _timeout(text: str) -> Timeout:
+    if not (seconds := _duration(text)):
+        raise TextError("no reply comes in no time")
+    return Timeout(seconds)
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise TextError(str(error)) from error
+    if not 0 < size <= _LARGEST:
+        raise TextError(f"{text} is not between 1B and {_LARGEST >> 20}MiB")
+    return size
+
+
+def _pause(text: str) -> Pause:
+    if text.startswith("~"):
+        with _moved(1):
+            return Pause(_duration(text[1:]), None)
+    low, separator, high = text.partition("..")
+    shortest = _duration(low)
+    if not separator:
+        return Pause(shortest, shortest)
+    with _moved(len(low) + len(separator)):
+        if (longest := _duration(high)) < shortest:
+            raise TextError(f"{high} is less than {low}")
+    return Pause(shortest, longest)
+
+
+def _dribble(text: str) -> Dribble:
+    pace, space, rest = text.partition(" ")
+    size, separator, interval = pace.partition("/")
+    if not separator:
+        raise TextError(f"{pace!r} is no pace; write it like 1B/200ms")
+    chunk = _size(size)
+    with _moved(len(size) + len(separator)):
+        seconds = _duration(interval)
+    with _moved(len(pace) + len(space)):
+        return Dribble(chunk, seconds, _text(rest))
+
+
+def _set(text: str) -> Set:
+    name, space, value = text.partition(" ")
+    if not NAME.fullmatch(name):
+        raise TextError(f"{name!r} is no name of a variable")
+    with _moved(len(name) + len(space)):
+        return Set(name, _text(value))
+
+
+def _values(text: str) -> Values:
+    if not text.endswith(".csv"):
+        raise TextError(f"{text!r} is no name of a .csv file")
+    return Values(text)
+
+
+def _ending(text: str) -> Ending:
+    match text:
+        case "crlf" | "lf" | "none":
+            return Ending(text)
+    raise TextError(f"{text!r} is none of crlf, lf, none")
+
+
+def _reply(text: str) -> Reply:
+    match text:
+        case "line" | "none":
+            return Reply(text)
+    raise TextError(f"{text!r} is neither line nor none")
+
+
+def _half_close(text: str) -> HalfClose:
+    _nothing(text)
+    return HalfClose()
+
+
+def _reset(text: str) -> Reset:
+    _nothing(text)
+    return Reset()
+
+
+def _close(text: str) -> Expect:
+    _nothing(text)
+    return Expect("close")
+
+
+_CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
+    ">": lambda text: Send(_text(text)),
+    "<": lambda text: Expect("line", _text(text)),
+    "<~": lambda text: Expect("match", _regex(text)),
+    "<...": lambda text: Expect("until", _text(text)),
+    "<...~": lambda text: Expect("until match", _regex(text)),
+    "<$": _close,
+    "==": lambda text: Step(_name(text)),
+    "pause": _pause,
+    "@eol": _ending,
+    "@timeout": _timeout,
+    "@reply": _reply,
+    "@set": _set,
+    "@values": _values,
+    "!reset": _reset,
+    "!half-close": _half_close,
+    "!hold": lambda text: Hold(_duration(text)),
+    "!dribble": _dribble,
+    "!flood": lambda text: Flood(_size(text)),
+    "!garbage": lambda text: Garbage(_size(text)),
+}
+
+_EXPECTATIONS = {"line": "<", "match": "<~", "until": "<...", "until match": "<...~"}
+
+
+def _seconds(seconds: float) -> str:
+    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
+
+
+def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
+    match construct:
+        case Send(text):
+            return f"> {text}"
+        case Dribble(size, interval, text):
+            return f"!dribble {size}B/{_seconds(interval)} {text}"
+        case Flood(size):
+            return f"!flood {size}B"
+        case Garbage(size):
+            return f"!garbage {size}B"
+        case Expect("close"):
+            return "<$"
+        case Expect(kind, text):
+            return f"{_EXPECTATIONS[kind]} {text}"
+        case Pause(low, None):
+            return f"pause ~{_seconds(low)}"
+        case Pause(low, high) if low == high:
+            return f"pause {_seconds(low)}"
+        case Pause(low, float(high)):
+            return f"pause {_seconds(low)}..{_seconds(high)}"
+        case Hold(seconds):
+            return f"!hold {_seconds(seconds)}"
+        case HalfClose():
+            return "!half-close"
+        case Reset():
+            return "!reset"
+        case Step(name):
+            return f"== {name}"
+        case Ending(name):
+            return f"@eol {name}"
+        case Timeout(seconds):
+            return f"@timeout {_seconds(seconds)}"
+        case Reply(name):
+            return f"@reply {name}"
+        case Set(name, text):
+            return f"@set {name} {text}"
+        case Values(path):
+            return f"@values {path}"
+    raise AssertionError(construct)

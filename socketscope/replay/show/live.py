@@ -1,0 +1,84 @@
+"""The live view's end in the replay: tells the process that draws it how the run goes."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.play.run import Plan, Run
+
+_MOST_UNSENT = 1 << 20
+"""Bytes kept for a terminal that takes none; what comes then is not shown."""
+
+_LEAVE = 2.0
+"""Seconds that the process has to give the terminal back."""
+
+
+class LiveView:
+    """Shows a run on standard error, and leaves the terminal as it was."""
+
+    def __init__(self, plan: Plan, heading: str, programs: int) -> None:
+        # Ctrl-C is meant for the run, whose last lines are still to be shown, however early it comes.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "socketscope.replay.show.screen"], stdin=subprocess.PIPE
+        )
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._pipe = self._process.stdin
+        # Whoever stops the terminal's output (Ctrl-S) stops the drawing, not the run.
+        os.set_blocking(self._pipe.fileno(), False)
+        self._unsent = bytearray()
+        self._has_rate = plan.rate is not None
+        passes = None if plan.loops is None else plan.loops * plan.users * programs
+        self._send({"heading": heading, "duration": plan.duration, "passes": passes})
+
+    def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:
+        """Tell how the run goes.
+
+        Raises:
+            OSError: Nobody draws any more.
+        """
+        ledger = run.ledger
+        with ledger.settled():
+            now = {"passes": ledger.passes, "users": ledger.users, "open": ledger.open,
+                   "warming_up": not ledger.counting}  # fmt: skip
+        self._send({
+            **now, "began": run.began, "elapsed": run.elapsed,
+            "target_rate": run.target_rate if self._has_rate else None,
+            "ended": [
+                (each.at, each.figures.outcomes, list(each.figures.service.bins.items()),
+                 list(each.figures.intended.bins.items()), each.counted)
+                for each in ended
+            ],
+        })  # fmt: skip
+
+    def close(self) -> None:
+        """Have the view taken away, and the cursor given back."""
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        try:
+            self._process.wait(_LEAVE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            Console(stderr=True).show_cursor()
+
+    def _send(self, told: dict[str, Any]) -> None:
+        if len(self._unsent) < _MOST_UNSENT:
+            self._unsent += orjson.dumps(told) + b"\n"
+        with contextlib.suppress(BlockingIOError):
+            del self._unsent[: os.write(self._pipe.fileno(), self._unsent)]
+
+
+def stands_on_a_terminal() -> bool:
+    """Return whether standard error can be redrawn."""
+    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal

@@ -1,0 +1,116 @@
+"""Following a run while it lasts: its history is kept, and shown as a live view or as a line an interval."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import orjson
+import structlog
+
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.play.run import Run
+
+TICK = 0.5
+"""Seconds between two looks at the run."""
+
+INTERVAL = 10.0
+"""Seconds between two lines."""
+
+
+class View(Protocol):
+    """Something that shows how a run goes."""
+
+    def show(self, run: Run, history: History, ended: Sequence[Ended]) -> None:
+        """Show it; called every `TICK` seconds with what ended since.
+
+        Raises:
+            OSError: Nobody sees it any more.
+        """
+
+    def close(self) -> None:
+        """Show no more."""
+
+
+class Progress:
+    """Follows a run from a thread of its own.
+
+    Attributes:
+        history: What has ended; complete once the block is left.
+    """
+
+    def __init__(self, run: Run, view: View) -> None:
+        self.history = History()
+        self._run = run
+        self._view = view
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._take()
+
+    def _follow(self) -> None:
+        shown = True
+        try:
+            while not self._ended.wait(TICK):
+                ended = self._take()
+                self.history.timeline.reach(self._run.elapsed)
+                if shown:
+                    shown = self._show(ended)
+        finally:
+            self._view.close()
+
+    def _take(self) -> list[Ended]:
+        ended = self._run.ledger.take_ended()
+        self.history.add(ended, self._run.began)
+        return ended
+
+    def _show(self, ended: Sequence[Ended]) -> bool:
+        """Return whether there is still somebody to show it to."""
+        try:
+            self._view.show(self._run, self.history, ended)
+        except OSError:
+            # The terminal, or whoever read the pipe, has gone; the run has not.
+            return False
+        return True
+
+
+class Lines:
+    """JSON on standard error, for whoever collects it."""
+
+    def __init__(self) -> None:
+        self._due = INTERVAL
+        self._log = structlog.wrap_logger(
+            structlog.BytesLogger(sys.stderr.buffer),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(serializer=orjson.dumps),
+            ],
+        )
+
+    def show(self, run: Run, history: History, _: Sequence[Ended]) -> None:
+        """Write a line where an interval has passed."""
+        if run.elapsed < self._due:
+            return
+        self._due += INTERVAL
+        lately = history.timeline.last(INTERVAL)
+        ledger = run.ledger
+        with ledger.settled():
+            ok = sum(step.outcomes["ok"] for step in ledger.steps.values())
+            attempted = sum(sum(step.outcomes.values()) for step in ledger.steps.values())
+            users, passes = ledger.users, ledger.passes
+        self._log.info(
+            "progress", users=users, passes=passes, ok=ok, failed=attempted - ok,
+            p50_seconds=lately.service.quantile(0.5), p99_seconds=lately.service.quantile(0.99),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,198 @@
+"""What `top` shows of replicas: the dashboard's first row and charts, as figures. No I/O."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from socketscope.replay.measure import figures
+from socketscope.replay.measure import instruments as replay
+from socketscope.replay.watch.replicas import Look
+from socketscope.replay.watch.scrape import Samples, by_label, combined, quantile, total, within
+from socketscope.views import instruments as server
+
+OBJECTIVE = 0.01
+"""Seconds that a response may take, as on the dashboard."""
+
+SERVED = ("ok", "empty", "idle_timeout")
+"""Outcomes of connections, and of datagrams with `no_reply`, that are no failures."""
+
+GOOD, WARNING, BAD, PLAIN = "green", "yellow", "red", "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure with its name above and what belongs to it below."""
+
+    title: str
+    value: str
+    below: str = ""
+    colour: str = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A figure that is drawn over time."""
+
+    title: str
+    value: float | None
+    show: Callable[[float | None], str]
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What is shown of all replicas of a kind.
+
+    Attributes:
+        kind: One of `scrape.KINDS`.
+        looks: At each of them.
+        tiles: Figures of now.
+        curves: What is drawn over time, the more important first.
+        failures: Of each kind, how many a second lately, and altogether.
+        notes: Further figures, by name.
+    """
+
+    kind: str
+    looks: Sequence[Look]
+    tiles: Sequence[Tile]
+    curves: Sequence[Curve]
+    failures: Mapping[str, tuple[float, float]]
+    notes: Mapping[str, str]
+
+
+def boards(looks: Sequence[Look]) -> list[Board]:
+    """Return a board for each kind that there are replicas of."""
+    made = []
+    for kind, make in (("server", _of_servers), ("replay", _of_replays)):
+        if of_kind := [look for look in looks if look.kind == kind]:
+            made.append(make(of_kind))
+    return made
+
+
+class _Sums:
+    """Sums over the replicas that answer; None where nothing is known."""
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        up = [look for look in looks if look.up]
+        self.page: Samples = combined(look.page for look in up)
+        self.step: Samples = combined(look.step for look in up)
+        self.lately: Samples = combined(look.lately for look in up)
+
+    def now(self, name: str) -> float | None:
+        """Return what a metric is."""
+        return total(self.page, name) if self.page else None
+
+    def rate(self, name: str) -> float | None:
+        """Return how fast a metric grew lately, a second."""
+        return total(self.lately, name) if self.lately else None
+
+    def last(self, *names: str) -> float | None:
+        """Return how fast metrics grew together in the last step, a second."""
+        return sum(total(self.step, name) for name in names) if self.step else None
+
+    def quantiles(self, name: str) -> tuple[str, str]:
+        """Return a histogram's p99 and p50 lately, as a tile has them."""
+        p50, p99 = (figures.duration(quantile(share, self.lately, name)) for share in (0.5, 0.99))
+        return p99, f"p50 {p50}"
+
+    def failing(self, name: str, served: Sequence[str]) -> tuple[float | None, float | None]:
+        """Return how many did not end well lately, a second, and their share."""
+        outcomes = by_label(self.lately, name, "outcome")
+        ended = sum(outcomes.values())
+        bad = sum(rate for outcome, rate in outcomes.items() if outcome not in served)
+        return (bad if outcomes else None), (bad / ended if ended else None)
+
+    def failures(
+        self, name: str, label: str, served: Sequence[str] = (), prefix: str = ""
+    ) -> dict[str, tuple[float, float]]:
+        """Return how many failed lately, a second, and ever, by a label; what never happened is left out."""
+        lately = by_label(self.lately, name, label)
+        return {
+            prefix + of: (lately.get(of, 0.0), ever)
+            for of, ever in by_label(self.page, name, label).items()
+            if ever and of not in served
+        }
+
+
+def _of_servers(looks: Sequence[Look]) -> Board:
+    sums = _Sums(looks)
+    bad, share = sums.failing(server.CLOSED.name, SERVED)
+    p99 = quantile(0.99, sums.lately, server.RESPONSE.name)
+    quick = within(OBJECTIVE, sums.lately, server.RESPONSE.name)
+    threads = by_label(sums.page, server.THREADS.name, "state")
+    tiles = [
+        Tile("Connections", figures.rate(sums.rate(server.ACCEPTED.name)),
+             f"exch. {figures.rate(sums.rate(server.EXCHANGES.name))}"),
+        Tile("Not served", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
+        Tile("Response p99", *sums.quantiles(server.RESPONSE.name), _graded(p99, 0.01, 0.1)),
+        Tile("Within 10 ms", figures.share(quick), "of responses",
+             _graded(None if quick is None else 1 - quick, 0.001, 0.01)),
+        Tile("Open", figures.count(sums.now(server.OPEN.name)),
+             f"of {figures.count(sums.now(server.LIMIT.name))}"),
+        Tile("Threads", f"{figures.count(threads.get('busy'))} busy",
+             f"{figures.count(threads.get('idle'))} idle"),
+    ]  # fmt: skip
+    curves = [
+        Curve("connections", sums.last(server.ACCEPTED.name), figures.rate, GOOD),
+        Curve("response p99", quantile(0.99, sums.step, server.RESPONSE.name), figures.duration, "cyan"),
+        Curve("open", sums.now(server.OPEN.name), figures.count, "blue"),
+        Curve("bytes", sums.last(server.RECEIVED.name, server.SENT.name), _speed, "magenta"),
+    ]
+    failures = {
+        **sums.failures(server.CLOSED.name, "outcome", SERVED),
+        **sums.failures(server.DATAGRAMS.name, "outcome", (*SERVED, "no_reply"), "datagrams "),
+        **sums.failures(server.REJECTED.name, "reason", prefix="rejected "),
+        **sums.failures(server.ACCEPT_ERRORS.name, "error", prefix="accept "),
+    }
+    notes = {
+        "in": _speed(sums.rate(server.RECEIVED.name)),
+        "out": _speed(sums.rate(server.SENT.name)),
+        "waiting to be accepted": figures.count(sums.now(server.QUEUE_LENGTH.name)),
+        "log lines dropped": figures.count(sums.now(server.LOG_DROPPED.name)),
+    }
+    return Board("server", looks, tiles, curves, failures, notes)
+
+
+def _of_replays(looks: Sequence[Look]) -> Board:
+    sums = _Sums(looks)
+    bad, share = sums.failing(replay.EXCHANGES.name, ("ok",))
+    asked = sums.now(replay.TARGET_RATE.name)
+    lag = max((total(look.page, replay.SCHEDULE_LAG.name) for look in looks if look.up), default=None)
+    service, intended = sums.quantiles(replay.EXCHANGE_DURATION.name), ("-", "closed loop")
+    if asked:
+        intended = sums.quantiles(replay.EXCHANGE_INTENDED_DURATION.name)
+    tiles = [
+        Tile("Exchanges", figures.rate(sums.rate(replay.EXCHANGES.name)),
+             f"pass. {figures.rate(sums.rate(replay.PASSES.name))}"),
+        Tile("Failed", figures.share(share), figures.rate(bad), _graded(share, 0.01, 0.05)),
+        Tile("Service p99", *service),
+        Tile("Intended p99", *intended),
+        Tile("Users", figures.count(sums.now(replay.USERS.name)),
+             f"{figures.count(sums.now(replay.OPEN_CONNECTIONS.name))} open"),
+        Tile("Asked for", *((figures.rate(asked), f"lag {figures.duration(lag)}") if asked else ("-", ""))),
+    ]  # fmt: skip
+    curves = [
+        Curve("exchanges", sums.last(replay.EXCHANGES.name), figures.rate, GOOD),
+        Curve(
+            "service p99", quantile(0.99, sums.step, replay.EXCHANGE_DURATION.name), figures.duration, "cyan"
+        ),
+        Curve("users", sums.now(replay.USERS.name), figures.count, "blue"),
+        Curve("bytes", sums.last(replay.RECEIVED.name, replay.SENT.name), _speed, "magenta"),
+    ]
+    notes = {
+        "in": _speed(sums.rate(replay.RECEIVED.name)),
+        "out": _speed(sums.rate(replay.SENT.name)),
+        "passes dropped": figures.count(sums.now(replay.PASSES_DROPPED.name)),
+    }
+    return Board(
+        "replay", looks, tiles, curves, sums.failures(replay.EXCHANGES.name, "outcome", ("ok",)), notes
+    )
+
+
+def _graded(value: float | None, warning: float, bad: float) -> str:
+    if value is None:
+        return PLAIN
+    return BAD if value > bad else WARNING if value > warning else GOOD
+
+
+def _speed(a_second: float | None) -> str:
+    return figures.NONE if a_second is None else f"{figures.size(a_second)}/s"

@@ -1,0 +1,91 @@
+"""`demo`: a server, a replay against it and what both measure, in one terminal."""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from socketscope.replay.signals import Stopped
+from socketscope.replay.watch.children import ROOT, Child
+from socketscope.replay.watch.replicas import Watch
+from socketscope.replay.watch.top import show
+
+SCRIPTS = ROOT / "client" / "scripts"
+SERVICE_PORT, METRICS_PORT = 21567, 9464
+"""The server's own defaults, taken where they are free."""
+
+PATIENCE = 20.0
+"""Seconds for a program to start."""
+
+EVERY = 1.0
+
+
+class CannotRun(Exception):  # noqa: N818 - told to the user
+    """A program did not start, or has ended."""
+
+
+def run() -> tuple[str, int]:
+    """Show the demo until somebody has seen enough.
+
+    Returns:
+        The replay's summary and the exit status.
+
+    Raises:
+        CannotRun: One of its programs did not start, or has ended.
+        Stopped: A signal came before there was anything to see.
+    """
+    if not (ROOT / "server").is_dir():
+        raise CannotRun("demo starts this project's server, which pip does not install: run it in a clone")
+    with ExitStack() as stack:
+        server = stack.enter_context(Child(
+            "server", "--log-level", "warning", "--listen", f"tcp://127.0.0.1:{_port(SERVICE_PORT)}",
+            "--metrics", f"127.0.0.1:{_port(METRICS_PORT)}",
+        ))  # fmt: skip
+        if (line := server.line(PATIENCE)) is None:
+            raise CannotRun(f"the server did not start: {server.complaint}")
+        started = json.loads(line)
+        target = started["listeners"]["tcp"]
+        metrics = f"127.0.0.1:{_port(0)}"
+        replay = stack.enter_context(Child(
+            "socketscope", "replay", str(SCRIPTS), "--target", target, "--metrics", metrics, "--forever",
+            "--users", "8", "--think", "50ms", "--shape", "wave:period=1m,low=0.2",
+        ))  # fmt: skip
+
+        def check() -> None:
+            for child, name in ((server, "server"), (replay, "replay")):
+                if not child.runs:
+                    raise CannotRun(f"the {name} has ended: {child.complaint}")
+
+        watches = [Watch(started["metrics"], EVERY), Watch(f"http://{metrics}/metrics", EVERY)]
+        for watch in watches:
+            _answers(watch, check)
+        host, _, port = target.removeprefix("tcp://").rpartition(":")
+        status = 0
+        try:
+            show(watches, EVERY, f"try: echo hello | nc {host} {port}", check)
+        except Stopped as stopped:
+            status = stopped.status
+        return replay.stop(), status
+
+
+def _port(wanted: int) -> int:
+    """Return a port of loopback that is free now: the wanted one, or any."""
+    for port in (wanted, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as listener:
+                free: int = listener.getsockname()[1]
+                return free
+        except OSError:
+            continue
+    raise CannotRun("no port of 127.0.0.1 is free")
+
+
+def _answers(watch: Watch, check: Callable[[], None]) -> None:
+    """Return once a page can be had."""
+    deadline = time.monotonic() + PATIENCE
+    while (problem := watch.ask()) is not None:
+        check()
+        if time.monotonic() > deadline:
+            raise CannotRun(f"{watch.look.url} does not answer: {problem}")
+        time.sleep(0.05)

@@ -1,0 +1,120 @@
+"""One page of metrics, watched: whether it answers, what it says and how fast that grows."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from socketscope.replay.watch import scrape
+from socketscope.replay.watch.scrape import Samples, Unusable
+
+LATELY = 5.0
+"""Seconds that figures of now are taken over, so that a person can read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of a replica.
+
+    Attributes:
+        url: Of its page.
+        kind: One of `scrape.KINDS`; None while it never answered.
+        problem: Why it did not answer the last time; None where it did.
+        since: When it began to answer, or ceased to, on the monotonic clock.
+        page: What its last page said; empty where it did not answer.
+        step: How fast everything grew between its last two pages, a second.
+        lately: The same over the last seconds.
+    """
+
+    url: str
+    kind: str | None = None
+    problem: str | None = None
+    since: float = 0.0
+    page: Samples = field(default_factory=dict)
+    step: Samples = field(default_factory=dict)
+    lately: Samples = field(default_factory=dict)
+
+    @property
+    def up(self) -> bool:
+        """Whether it answered the last time."""
+        return self.problem is None
+
+    @property
+    def name(self) -> str:
+        """The URL's host and port."""
+        return self.url.partition("://")[2].removesuffix("/metrics")
+
+
+class Replica:
+    """Makes of pages, as they come, what is known. No I/O."""
+
+    def __init__(self, url: str) -> None:
+        self.look = Look(url, problem="not asked yet")
+        self._last: tuple[float, Samples] | None = None
+        self._steps: deque[tuple[float, Samples, float]] = deque()
+
+    def answered(self, page: Samples, now: float) -> None:
+        """Take a page that came at a time of the monotonic clock.
+
+        Raises:
+            Unusable: It is none of this project's.
+        """
+        kind = scrape.kind(page)
+        step: Samples = {}
+        if self._last is not None:
+            before, last = self._last
+            seconds = max(now - before, 1e-9)
+            grown = scrape.increases(last, page)
+            self._steps.append((now, grown, seconds))
+            step = {key: value / seconds for key, value in grown.items()}
+        self._last = (now, page)
+        while self._steps and self._steps[0][0] <= now - LATELY:
+            self._steps.popleft()
+        whole = sum(seconds for _, _, seconds in self._steps)
+        grown = scrape.combined(grown for _, grown, _ in self._steps)
+        lately = {key: value / whole for key, value in grown.items()}
+        since = self.look.since if self.look.up else now
+        self.look = Look(self.look.url, kind, None, since, page, step, lately)
+
+    def failed(self, problem: str, now: float) -> None:
+        """Note that no page came."""
+        self._steps.clear()
+        since = now if self.look.up or self.look.since == 0 else self.look.since
+        self.look = Look(self.look.url, self.look.kind, problem, since)
+
+
+class Watch:
+    """Asks for a replica's page time and again, in a thread of its own: one that hangs holds up no other."""
+
+    def __init__(self, url: str, every: float) -> None:
+        self._replica = Replica(url)
+        self._every = every
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch {url}", daemon=True)
+
+    @property
+    def look(self) -> Look:
+        """What is known now."""
+        return self._replica.look
+
+    def ask(self) -> Unusable | None:
+        """Ask once; return what is wrong, or None."""
+        url = self.look.url
+        try:
+            self._replica.answered(scrape.fetch(url), time.monotonic())
+        except Unusable as error:
+            self._replica.failed(str(error), time.monotonic())
+            return error
+        return None
+
+    def start(self) -> None:
+        """Go on asking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more; what is under way may still end."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every):
+            self.ask()

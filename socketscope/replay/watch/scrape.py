@@ -1,0 +1,146 @@
+"""Reading a `/metrics` page, and what happened between two readings."""
+
+import contextlib
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from socketscope.replay.measure import instruments as replay
+from socketscope.views import instruments as server
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+"""Values by name and labels."""
+
+KINDS = {"server": server.BUILD.name, "replay": replay.BUILD.name}
+"""What a program of this project is known by."""
+
+TIMEOUT = 2.0
+"""Seconds for a page to come; one that takes longer is of no use here."""
+
+_LONGEST = 16 << 20
+
+# Metrics are asked of whoever the URL names; a proxy that the environment is set for knows no loopback.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Unusable(Exception):  # noqa: N818 - what a page is, no fault of the program
+    """There is no page, or it is none of this project's; the text says which."""
+
+
+class Unreachable(Unusable):
+    """Nobody answers; somebody may later."""
+
+
+def fetch(url: str) -> Samples:
+    """Return what a page says.
+
+    Raises:
+        Unreachable: Nobody answers.
+        Unusable: What answers is something else.
+    """
+    try:
+        with _opener.open(url, timeout=TIMEOUT) as answer:
+            text = answer.read(_LONGEST).decode("utf-8")
+    except urllib.error.HTTPError as error:
+        with contextlib.closing(error):
+            raise Unusable(f"answers {error.code} {error.reason}") from error
+    except TimeoutError as error:
+        raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
+    except urllib.error.URLError as error:
+        reason = error.reason
+        if isinstance(reason, TimeoutError):
+            raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
+        raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+    except UnicodeDecodeError as error:
+        raise Unusable("is no page of metrics") from error
+    return parse(text)
+
+
+def parse(text: str) -> Samples:
+    """Return what a page in Prometheus' text format says.
+
+    Raises:
+        Unusable: It is none.
+    """
+    try:
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+    except (ValueError, KeyError, IndexError) as error:
+        raise Unusable("is no page of metrics") from error
+
+
+def kind(samples: Samples) -> str:
+    """Return which of `KINDS` a page is of.
+
+    Raises:
+        Unusable: Of none.
+    """
+    names = {name for name, _ in samples}
+    for known, name in KINDS.items():
+        if name in names:
+            return known
+    raise Unusable("has metrics, but none of socketscope's server or replay")
+
+
+def increases(before: Samples, after: Samples) -> Samples:
+    """Return by how much counters grew. A lower one began again from 0, as at a restart."""
+    return {
+        key: value - earlier if value >= (earlier := before.get(key, value)) else value
+        for key, value in after.items()
+    }
+
+
+def combined(pages: Iterable[Samples]) -> Samples:
+    """Return the sums over pages."""
+    sums: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for page in pages:
+        for key, value in page.items():
+            sums[key] = sums.get(key, 0.0) + value
+    return sums
+
+
+def total(samples: Samples, name: str, where: Callable[[Mapping[str, str]], bool] = lambda _: True) -> float:
+    """Return the sum of a metric's samples whose labels fulfil a condition."""
+    return sum(value for (known, labels), value in samples.items() if known == name and where(dict(labels)))
+
+
+def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:
+    """Return the sums of a metric's samples for each value of a label."""
+    sums: dict[str, float] = {}
+    for (known, labels), value in samples.items():
+        if known == name and (of := dict(labels).get(label)) is not None:
+            sums[of] = sums.get(of, 0.0) + value
+    return sums
+
+
+def quantile(share: float, samples: Samples, name: str) -> float | None:
+    """Return a histogram's quantile in seconds, None where it has no observations.
+
+    As Prometheus' histogram_quantile has it: durations are taken as evenly spread within a bucket, and those
+    above the last edge as on it.
+    """
+    edges = sorted((float(edge), count) for edge, count in by_label(samples, f"{name}_bucket", "le").items())
+    if not edges or edges[-1][1] <= 0:
+        return None
+    rank = share * edges[-1][1]
+    low, below = 0.0, 0.0
+    for edge, count in edges:
+        if count >= rank and count > below:
+            return low if edge == float("inf") else low + (edge - low) * (rank - below) / (count - below)
+        low, below = edge, count
+    return low
+
+
+def within(seconds: float, samples: Samples, name: str) -> float | None:
+    """Return the share of a histogram's observations within one of its edges; None where it has none."""
+    counts = {float(edge): n for edge, n in by_label(samples, f"{name}_bucket", "le").items()}
+    whole = counts.get(float("inf"), 0.0)
+    return counts[seconds] / whole if whole > 0 else None

@@ -1,0 +1,120 @@
+"""`top`: asks replicas for their metrics and shows them until somebody has seen enough."""
+
+import os
+import select
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from socketscope.replay.watch.board import boards
+from socketscope.replay.watch.dashboard import Curves, draw, plain
+from socketscope.replay.watch.replicas import Watch
+from socketscope.replay.watch.scrape import Unreachable, Unusable
+
+_END_KEYS = b"qQ\x03"
+"""q, Q and what Ctrl-C types: as a key it reaches nobody else, so that `make` has nothing to complain of."""
+
+_LOOK = 0.5
+"""Seconds that a key, or a new size of the terminal, may go unnoticed."""
+
+
+def first_look(urls: Sequence[str], every: float) -> list[Watch]:
+    """Return a watch for each URL, asked once.
+
+    Raises:
+        Unusable: None answers, or one with something else than metrics of this project.
+    """
+    watches = [Watch(url, every) for url in dict.fromkeys(urls)]
+    problems = {watch.look.url: watch.ask() for watch in watches}
+    for url, problem in problems.items():
+        if problem is not None and not isinstance(problem, Unreachable):
+            raise Unusable(f"{url} {problem}")
+    if all(problems.values()):
+        raise Unusable("; ".join(f"{url} cannot be reached: {problem}" for url, problem in problems.items()))
+    return watches
+
+
+def show(
+    watches: Sequence[Watch], every: float, note: str = "", check: Callable[[], Any] = lambda: None
+) -> None:
+    """Show what the watches see until a key ends it.
+
+    Args:
+        watches: Asked once each.
+        every: Seconds between two looks.
+        note: What else a person should know, in a terminal.
+        check: Called between two looks; may raise to end it.
+    """
+    with ExitStack() as stack:
+        for watch in watches:
+            watch.start()
+            stack.callback(watch.stop)
+        if sys.stdout.isatty():
+            _redraw(watches, every, note, check)
+        else:
+            _print(watches, every, check)
+
+
+def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[], Any]) -> None:
+    curves, due = Curves(), time.monotonic()
+    console = Console()
+    with _keys() as key, Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            looks = [watch.look for watch in watches]
+            shown = boards(looks)
+            if time.monotonic() >= due:
+                curves.add(shown)
+                due += every
+            size = console.width, console.height
+            live.update(draw(looks, shown, curves, size, time.monotonic(), note), refresh=True)
+            if key(max(min(due - time.monotonic(), _LOOK), 0.0)):
+                return
+            check()
+
+
+def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> None:
+    # Half an interval behind the watches, so that each line tells of what they have just seen.
+    time.sleep(every / 2)
+    try:
+        while True:
+            time.sleep(every)
+            check()
+            looks = [watch.look for watch in watches]
+            at = datetime.now().astimezone().isoformat(timespec="seconds")
+            for line in plain(looks, boards(looks)):
+                print(at, line, flush=True)  # noqa: T201 - what it is for
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing is left to be flushed at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[float], bool]]:
+    """Have keys come at once and unechoed; yield what waits so many seconds for one that ends it."""
+    if not sys.stdin.isatty():
+        yield threading.Event().wait
+        return
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    now = termios.tcgetattr(keyboard)
+    now[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG)
+    termios.tcsetattr(keyboard, termios.TCSADRAIN, now)
+
+    def pressed(seconds: float) -> bool:
+        if not select.select([keyboard], [], [], seconds)[0]:
+            return False
+        keys = os.read(keyboard, 1024)
+        return not keys or any(key in _END_KEYS for key in keys)
+
+    try:
+        yield pressed
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

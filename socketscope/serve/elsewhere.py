@@ -1,0 +1,58 @@
+"""Connections that a hook has handed on, whoever serves and closes them."""
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from socketscope.observe.adoption import watch_end
+from socketscope.observe.record import Record
+
+
+class Elsewhere:
+    """Which record is of which request, and when it ends.
+
+    Attributes:
+        records: Those whose request tells nobody of its end, by its `id`.
+    """
+
+    def __init__(self, note_dropped: Callable[[Record], None]) -> None:
+        """Begin.
+
+        Args:
+            note_dropped: Called, in whatever thread and amid whatever, with a record whose request nobody has
+                any more.
+        """
+        self._note_dropped = note_dropped
+        self.records: dict[int, Record] = {}
+
+    def let_go(self, record: Record, request: Any, end: Callable[[Record], None]) -> None:
+        """Have a record end with its request."""
+        key = id(request)
+
+        def leave() -> None:
+            self.records.pop(key, None)
+            end(record)
+
+        def drop(_: Any) -> None:
+            self.records.pop(key, None)  # before another request may be there
+            self._note_dropped(record)
+
+        record.left = leave
+        if not watch_end(request):
+            self.records[key] = record
+        with suppress(TypeError):
+            record.socket = weakref.ref(request, drop)
+        with suppress(AttributeError, OSError, ValueError):
+            if request.fileno() < 0:
+                leave()
+
+    def find(self, request: Any) -> Record | None:
+        """Return the record of a request, if that knows it or was let go here."""
+        record = getattr(request, "_socketscope", None) or self.records.get(id(request))
+        return record if isinstance(record, Record) else None
+
+    def note_closed(self, request: Any) -> None:
+        """Note that a request was closed."""
+        if (record := self.records.get(id(request))) is not None and record.left:
+            record.left()

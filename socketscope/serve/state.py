@@ -1,0 +1,172 @@
+"""What is known of a server, and of whom it serves, in one process."""
+
+import os
+import socketserver
+import weakref
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from socketscope.observe.adoption import prepare
+from socketscope.observe.record import Served, current
+from socketscope.observe.totals import Capacity, Totals
+from socketscope.serve.hooks import Hooks
+from socketscope.serve.loop import Loop
+from socketscope.serve.options import Options
+from socketscope.serve.paths import Held
+from socketscope.serve.threads import Elastic, PerClient
+from socketscope.views.metrics import view_of
+
+if TYPE_CHECKING:
+    from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
+
+
+class State(ABC):
+    """What is known of one server.
+
+    Attributes:
+        options: What its author chose.
+        kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
+        name: The listener's name, unique in its registry.
+        totals: What all of its clients did.
+        listener: The server's socket.
+        held: The path of a Unix listener that was bound by this process.
+        log: Where its log lines go, if anywhere.
+        hooks: The server's, as they are called.
+        draining: Whether it has been asked to stop.
+        drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
+        is_run: Whether `run` looks after it.
+        threads: Which serve; None is whoever takes a client.
+        untold: What is counted as ended, and whose log line is about to be written.
+    """
+
+    totals: Totals
+
+    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
+        self.options = options
+        self.kind = kind
+        self.name = ""
+        self.listener: Any = None
+        self.held: Held | None = None
+        self._bound_by = os.getpid()
+        self._make_threads: Callable[[], Elastic | PerClient] | None = None
+        self.is_run = False
+        if isinstance(server, socketserver.ThreadingMixIn):
+            per_client = partial(PerClient, daemon=server.daemon_threads)
+            make = Elastic if options.threads == "elastic" else per_client
+            self._make_threads = partial(make, f"{kind}-worker")
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Make what is this process' own: a child has none of its parent's threads and held locks."""
+        self.log: Log | None = None
+        self.draining = False
+        self.drain_by = inf
+        self._forced: set[int] = set()
+        self.capacity = Capacity(self.options.limits.max_connections)
+        self.hooks = Hooks(threaded=self._make_threads is not None)
+        self.untold: set[Served] = set()
+        self._dropped: deque[Served] = deque()
+        self._closing: set[Served | None] = set()  # whose handlers are in `close`
+        self._loop: Loop | None = None
+        self.threads = None if self._make_threads is None else self._make_threads()
+
+    def abandon(self) -> None:
+        """Have the thread that has forked take no client in the child: they are the parent's."""
+        if self._loop is not None:
+            self._loop.abandon()
+        if isinstance(self.threads, Elastic):
+            self.threads.abandon()
+
+    # What its metrics are
+
+    def show(self, server: Any) -> None:
+        """Show the listener's metrics."""
+        self.listener = getattr(server, "socket", None)
+        prepare(self.listener)
+        view_of(self.options.registry).add(self)
+
+    def forget(self) -> None:
+        """Show nothing of it any more: another takes its place."""
+        view_of(self.options.registry).remove(self)
+
+    def share(self, capacity: Capacity) -> None:
+        """Count against a limit that other listeners count against too; before serving."""
+        self.capacity = self.totals.capacity = capacity
+
+    @property
+    def wanted(self) -> str:
+        """The listener's name if it were alone."""
+        return self.options.listener or self.kind
+
+    @property
+    def thread_counts(self) -> tuple[int, int]:
+        """How many threads are idle and busy."""
+        if self.threads is None:
+            return 0, 0
+        idle, busy = self.threads.counts
+        waits = (loop := self._loop) is not None and loop.waits
+        return idle + waits, max(busy - waits, 0)
+
+    @abstractmethod
+    def look(self) -> tuple[int, int] | None:
+        """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
+
+    # Who is served
+
+    @property
+    def forced(self) -> int:
+        """How many were forced."""
+        return len(self._forced)
+
+    def others(self) -> list[Any]:
+        """Return what is being served, but for what waits with the one that asks for all others to end."""
+        self.settle()
+        waiting = self._closing if current.get() in self._closing else ()
+        with self.capacity.lock:
+            return [served for served in self.totals.records if served not in waiting]
+
+    def note_dropped(self, served: Served) -> None:
+        """Note that nobody has any more what a hook has handed on.
+
+        The interpreter may tell that anywhere, also where a lock is held.
+        """
+        if served in self.totals.records:
+            self._dropped.append(served)
+
+    def settle(self) -> bool:
+        """End what was dropped; return whether there was anything."""
+        settled = False
+        while self._dropped:
+            with suppress(IndexError):  # another thread was faster
+                self.end(self._dropped.popleft())
+                settled = True
+        return settled
+
+    @abstractmethod
+    def end(self, served: Any) -> None:
+        """Count something as ended, and tell so, unless that was done before."""
+
+    # What went wrong
+
+    def note_accept_error(self, kind: str) -> None:
+        """Log a failed accept."""
+        if self.log is not None:
+            self.log.repeated("accept_error", listener=self.name, error=kind)
+
+
+_all: "weakref.WeakSet[State]" = weakref.WeakSet()
+
+
+def _begin_all() -> None:
+    for state in list(_all):
+        state.abandon()
+        state.begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)

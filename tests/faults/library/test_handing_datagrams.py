@@ -1,0 +1,197 @@
+"""Hooks that hand a datagram on: to another thread, to a pool, or to nobody."""
+
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+import socketscope
+from socketscope.serve.mixin import service_of
+
+from .running import (
+    HOST,
+    PATIENCE,
+    Echo,
+    Reply,
+    connect,
+    figures,
+    logged,
+    make,
+    running,
+    serving,
+    subclass,
+    threads,
+    udp_client,
+    wait_for,
+)
+
+MANY = 12
+
+pool = ThreadPoolExecutor(4)
+
+
+class Elsewhere(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        pool.submit(super().process_request, request, client_address)
+
+
+class InAPool(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        pool.submit(self.process_request_thread, request, client_address)
+
+
+class StepByStep(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        def serve():
+            self.finish_request(request, client_address)
+            self.shutdown_request(request)
+
+        pool.submit(serve)
+
+
+class InPlace(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        self.finish_request(request, client_address)
+
+
+class ByItself(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        data, sock = request
+        sock.sendto(data, client_address)
+
+
+class Changing(socketscope.ThreadingUDPServer):
+    def process_request(self, request, client_address):
+        data, sock = request
+        super().process_request((data.lower(), sock), client_address)
+
+
+def outcomes(server):
+    return {name: number for name, number in figures(server).outcomes.items() if number}
+
+
+@pytest.mark.parametrize("base", [Elsewhere, InAPool, StepByStep, InPlace, ByItself, Changing])
+def test_it_is_counted_once_its_handler_has_left(base):
+    with serving(Reply, base, max_connections=8) as server, udp_client() as client:
+        log = logged(server)
+        for _ in range(MANY):
+            client.sendto(b"X", server.server_address)
+            assert client.recv(10).lower() == b"x"
+        wait_for(lambda: outcomes(server) == {"ok": MANY}, "the count")
+        assert (figures(server).received, figures(server).sent) == (MANY, MANY)
+        wait_for(lambda: log.lines == [("datagram", "ok")] * MANY, "the lines")
+    assert service_of(server).capacity.taken == 0
+
+
+def test_what_a_hook_changes_is_what_is_handled():
+    with serving(Reply, Changing) as server, udp_client() as client:
+        client.sendto(b"LOUD", server.server_address)
+        assert client.recv(10) == b"loud"
+
+
+def test_what_its_handler_raises_is_told(capfd):
+    class Fails(Reply):
+        def handle(self):
+            raise ValueError("as asked")
+
+    with serving(Fails, InAPool) as server, udp_client() as client:
+        log = logged(server)
+        client.sendto(b"x", server.server_address)
+        wait_for(lambda: outcomes(server) == {"handler_error": 1}, "the count")
+        wait_for(lambda: log.errors, "the line")
+        assert log.errors[0].startswith("ValueError: as asked (")
+    capfd.readouterr()
+
+
+class Keeping(socketscope.ThreadingUDPServer):
+    def process_request(self, request, _client_address):
+        kept.append(request)
+
+
+kept: list[object] = []
+
+
+def test_a_hook_that_drops_one_ends_it():
+    with serving(Reply, Keeping, max_connections=2) as server, udp_client() as client:
+        log = logged(server)
+        for _ in range(2):
+            client.sendto(b"x", server.server_address)
+        wait_for(lambda: len(kept) == 2, "both")
+        client.sendto(b"one too many", server.server_address)
+        wait_for(lambda: outcomes(server) == {"dropped": 1}, "the limit")
+        kept.clear()
+        wait_for(lambda: ("datagram", "no_reply") in log.lines, "the line, though nobody scrapes")
+        assert outcomes(server) == {"dropped": 1, "no_reply": 2}
+        for _ in range(MANY):
+            client.sendto(b"x", server.server_address)
+            wait_for(lambda: kept, "the next")
+            kept.clear()
+        wait_for(lambda: outcomes(server) == {"dropped": 1, "no_reply": 2 + MANY}, "the rest")
+
+
+def test_a_stop_waits_for_one_that_was_handed_on():
+    go_on = threading.Event()
+
+    class Waits(Reply):
+        def handle(self):
+            go_on.wait(PATIENCE)
+            super().handle()
+
+    server = make(Waits, InAPool)
+    with running(server), udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        wait_for(lambda: service_of(server).totals.records, "it is being served")
+        threading.Timer(0.3, go_on.set).start()
+        server.shutdown()
+        server.server_close()
+        assert client.recv(10) == b"x"
+        assert outcomes(server) == {"ok": 1}
+    assert service_of(server).forced == 0
+
+
+class InACircle:
+    """Drops what it is given as a part of a circle, so that nobody but the collector finds it."""
+
+    def process_request(self, request, _client_address):
+        circle = [request]
+        circle.append(circle)
+        kept.append(circle)
+
+
+class DatagramsInACircle(InACircle, socketscope.ThreadingUDPServer):
+    pass
+
+
+class ConnectionsInACircle(InACircle, socketscope.ThreadingTCPServer):
+    pass
+
+
+# As the interpreter says of each socket that nobody has closed.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize(
+    ("base", "handler"), [(DatagramsInACircle, Reply), (ConnectionsInACircle, Echo)], ids=["udp", "tcp"]
+)
+def test_the_interpreter_may_find_it_dropped_while_others_are_counted(base, handler):
+    server = subclass(base, threads="per-connection")(HOST, handler)
+    with running(server), ExitStack() as opened:
+        if handler is Reply:
+            opened.enter_context(udp_client()).sendto(b"x", server.server_address)
+        else:
+            opened.enter_context(connect(server))
+        wait_for(lambda: kept, "it")
+        wait_for(lambda: "worker" not in str(threads()), "the hook's end")
+        service = service_of(server)
+        assert service.totals.records
+
+        def collect():
+            with service.capacity.lock:
+                kept.clear()
+                gc.collect()
+
+        collecting = threading.Thread(target=collect, daemon=True)
+        collecting.start()
+        collecting.join(PATIENCE / 4)
+        assert not collecting.is_alive()
+        wait_for(lambda: not service.totals.records, "its end")

@@ -1,0 +1,98 @@
+"""A handler that has its own connection go on under TLS, as those of SMTP, IMAP and LDAP do."""
+
+import contextlib
+import socketserver
+import ssl
+import time
+
+import pytest
+
+from socketscope import ThreadingTCPServer
+from socketscope.serve.mixin import service_of
+from tests.faults.server.process import read_all
+
+from .running import PATIENCE, connect, count, ended, logged, serving, wait_for
+
+SHORT = 0.4
+ALERT = b"\x15"
+GO_ON = b"220 go ahead\r\n"
+
+
+@pytest.fixture
+def lines(server_context):
+    class Lines(socketserver.StreamRequestHandler):
+        def handle(self):
+            assert self.rfile.readline() == b"STARTTLS\r\n"
+            self.wfile.write(GO_ON)
+            with server_context.wrap_socket(self.request, server_side=True) as self.request:
+                super().setup()
+                for line in self.rfile:
+                    self.wfile.write(line.upper())
+
+    return Lines
+
+
+def opened(server):
+    return list(service_of(server).totals.records)
+
+
+class InPlace(ThreadingTCPServer):
+    """Serves in its hook."""
+
+    def process_request(self, request, client_address):
+        self.finish_request(request, client_address)
+        self.shutdown_request(request)
+
+
+@contextlib.contextmanager
+def upgraded(server, client_context):
+    plain = connect(server)
+    plain.sendall(b"STARTTLS\r\n")
+    assert plain.recv(100) == GO_ON
+    with client_context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(b"one line\n")
+        assert client.recv(100) == b"ONE LINE\n"
+        yield client
+
+
+@pytest.mark.parametrize("base", [ThreadingTCPServer, InPlace])
+def test_it_is_seen_before_and_after(lines, client_context, base):
+    with serving(lines, base) as server:
+        with upgraded(server, client_context):
+            pass
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == len(b"STARTTLS\r\none line\n")
+        assert count(server, "sent_bytes_total") == len(GO_ON + b"ONE LINE\n")
+        assert count(server, "exchanges_total") == 2
+
+
+def test_its_deadlines_hold(lines, client_context, capfd):
+    with serving(lines, idle_timeout=SHORT) as server, upgraded(server, client_context) as client:
+        logged(server)
+        assert client.recv(1) == b""
+        ended(server, "idle_timeout")
+    capfd.readouterr()
+
+
+def test_a_stop_finds_it_idle(lines, client_context):
+    with serving(lines, drain_timeout=PATIENCE) as server, upgraded(server, client_context) as client:
+        began = time.monotonic()
+        server.shutdown()
+        server.server_close()
+        assert time.monotonic() - began < PATIENCE / 4
+        assert service_of(server).forced == 0
+        assert client.recv(1) == b""
+        ended(server, "ok")
+
+
+def test_a_peer_that_does_no_handshake_is_cut_at_the_end_of_a_stop(server_context):
+    class Wraps(socketserver.BaseRequestHandler):
+        def handle(self):
+            server_context.wrap_socket(self.request, server_side=True)
+
+    with serving(Wraps, drain_timeout=SHORT, drain_grace=PATIENCE) as server, connect(server) as client:
+        wait_for(lambda: [each for each in opened(server) if isinstance(each.socket, ssl.SSLSocket)], "it")
+        server.shutdown()
+        server.server_close()
+        assert read_all(client)[:1] in {b"", ALERT}
+        ended(server, "forced")

@@ -1,0 +1,63 @@
+"""The commands of replay as `socketscope` and as `python -m client` has them."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from socketscope.commands.cli import CONVERSATIONS
+from tests.faults.replay.terminal import ROOT
+from tests.faults.replay.test_replay import PATIENCE, echo, serving, write
+
+
+def said(*words: str) -> tuple[int, str, str]:
+    ended = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def commands(help_text: str) -> set[str]:
+    return set(re.findall(r"^ +([a-z]+) {2,}\S", help_text, re.MULTILINE))
+
+
+def test_both_have_the_same_commands_and_one_has_run():
+    ours, theirs = said("-m", "socketscope", "--help"), said("-m", "client", "--help")
+    assert (ours[0], theirs[0]) == (0, 0)
+    assert commands(theirs[1]) == set(CONVERSATIONS)
+    assert commands(ours[1]) == {*CONVERSATIONS, "run"}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_help_and_errors_name_what_was_typed(name):
+    for program, prefix in (("client", "python -m client"), ("socketscope", "socketscope")):
+        status, shown, _ = said("-m", program, name, "--help")
+        assert (status, shown.split("\n")[0].partition(" [")[0]) == (0, f"Usage: {prefix} {name}")
+        status, shown, complaint = said("-m", program, name, "--nonsense")
+        assert (status, shown) == (2, "")
+        assert complaint.startswith(f"{program}: No such option")
+
+
+def test_a_script_is_played(tmp_path):
+    with serving(echo) as target:
+        status, shown, complaint = said(
+            "-m", "socketscope", "replay", str(write(tmp_path, "> hello\n< hello\n")), "--target", target
+        )
+    assert (status, complaint) == (0, "")
+    assert shown.startswith("PASS\n")
+
+
+@pytest.mark.parametrize("missing", ["click", "hdrh", "jinja2", "rich"])
+def test_what_is_not_installed_is_told_in_a_line_and_run_needs_none_of_it(missing):
+    without = (
+        f"import sys; sys.modules[{missing!r}] = None; from socketscope.commands.cli import main; main()"
+    )
+    status, shown, complaint = said("-c", without, "replay", "x.talk")
+    assert (status, shown) == (127, "")
+    assert re.fullmatch(
+        rf"socketscope: replay needs {missing}\S*: pip install 'socketscope\[client\]' brings it\n", complaint
+    )
+    assert said("-c", without, "run", "-m", "platform", "-h")[2] == said("-m", "platform", "-h")[2]

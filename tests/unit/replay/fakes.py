@@ -1,0 +1,91 @@
+"""A loop whose time passes only while there is nothing to do, and a server that is a list of durations."""
+
+from collections.abc import Generator, Iterable
+from itertools import chain, repeat
+from math import inf
+from random import Random
+
+from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.loop import Loop, Until, Wait
+
+
+class FakeLoop(Loop):
+    """Real connections, no real time."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        super().__init__(lambda: self.time)
+
+    def _poll(self, seconds: float) -> list[tuple[int, int]]:
+        happened = self._epoll.poll(0)
+        if not happened:
+            assert seconds < inf, "nothing would ever happen"
+            self.time += seconds
+        return happened
+
+
+class FakeConversation:
+    """Answers every message with itself, each as late as it was told."""
+
+    first_byte_at: float | None = None
+    last_byte_at = 0.0
+    just_received = False
+
+    def __init__(self, server: "FakeServer") -> None:
+        self._server = server
+        self._loop = server.loop
+        self._said = b""
+
+    def send(self, data: bytes) -> bytes:
+        self._said = data
+        self._server.heard.append((round(self._loop.now() - self._server.began, 6), data))
+        return b""
+
+    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
+        takes = next(self._server.durations)
+        yield Until(self._loop.now() + min(takes, timeout))
+        if takes > timeout:
+            raise TimeoutError
+        if takes < 0:
+            raise Ended(b"")
+        self.first_byte_at = self.last_byte_at = self._loop.now()
+        return self._said.removesuffix(b"\r\n")
+
+    def unread(self, **_: bool) -> bytes:
+        return b""
+
+    def take_counts(self) -> tuple[int, int]:
+        return 1, 1
+
+    def close(self) -> None:
+        self._server.closed += 1
+
+
+class FakeServer:
+    """A target for runs.
+
+    Attributes:
+        heard: When each message came, in seconds since the beginning, and what it was.
+        attempts: When a connection was asked for.
+    """
+
+    address = "tcp://fake:1"
+
+    def __init__(
+        self, loop: FakeLoop, *durations: float, then: float = 0.001, connect: Iterable[float | OSError] = ()
+    ) -> None:
+        self.loop = loop
+        self.began = loop.now()
+        self.durations = chain(durations, repeat(then))
+        self.heard: list[tuple[float, bytes]] = []
+        self.attempts: list[float] = []
+        self.closed = 0
+        self._connect = chain(connect, repeat(0.0))
+
+    def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConversation]:
+        self.attempts.append(round(loop.now() - self.began, 6))
+        takes = next(self._connect)
+        if isinstance(takes, OSError):
+            raise takes
+        yield Until(loop.now() + takes)
+        return FakeConversation(self)

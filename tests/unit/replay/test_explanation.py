@@ -1,0 +1,95 @@
+import pytest
+
+from socketscope.commands.group import main
+
+CART = r"""# cart.talk: what a line server is told, and what it must say
+@timeout 500ms
+@set name ${random:hex:4}
+< hello
+== set then get
+> SET k${seq} v1
+< +OK
+pause 20ms..80ms
+
+== a block that ends with END
+@eol lf
+> stats \xff
+<... END
+@reply none
+@eol none
+> NOSUCH ${name}
+@timeout 2s
+<~ ^-ERR ${name} \d
+pause 50ms
+!dribble 1B/200ms abc
+<...~ x
+@values people.csv
+!garbage 1KiB
+pause ~10ms
+!flood 2KiB
+!hold 100ms
+> bye
+!half-close
+<$
+> again
+!reset
+"""
+
+EXPLAINED = r"""{}/cart.talk: 8 messages in 3 steps
+          set ${{name}} to "${{random:hex:4}}"
+  main
+          connect, and let the server speak first: --connect pass or user
+       4  expect the line "hello", within 500ms
+  set then get
+       6  send "SET k${{seq}} v1" and CRLF
+       7  expect the line "+OK"
+          pause 20ms to 80ms
+  a block that ends with END
+      12  send "stats \xff" and LF
+      13  read until the line "END"
+      16  send "NOSUCH ${{name}}" without an ending
+      18  expect a line that matches ^-ERR ${{name}} \d, within 2s
+          pause 50ms
+      20  send "abc" without an ending, 1 byte every 200ms
+      21  read until a line matches x
+          take the next row of people.csv: ${{first}}, ${{last}}
+      23  send 1024 random bytes
+          pause 10ms on average
+      25  send 2048 bytes that end no line
+          keep silent for 100ms
+      27  send "bye" without an ending
+          shut down sending
+      29  expect the server to close
+      30  send "again" without an ending
+          close with a reset
+"""
+
+
+def check(capsys, monkeypatch, *paths):
+    monkeypatch.setattr("sys.argv", ["client", "check", *map(str, paths)])
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client")
+    return ended.value.code, *capsys.readouterr()
+
+
+def test_a_script_is_explained_step_by_step(tmp_path, capsys, monkeypatch):
+    (tmp_path / "cart.talk").write_text(CART)
+    (tmp_path / "people.csv").write_text("first,last\nada,l\n")
+    assert check(capsys, monkeypatch, tmp_path / "cart.talk") == (0, EXPLAINED.format(tmp_path), "")
+
+
+def test_each_bad_script_is_told_and_the_good_ones_are_explained(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.talk").write_text("> x\nhello\n")
+    (tmp_path / "b.txt").write_text("one\n")
+    (tmp_path / "c.talk").write_text("> ${nobody}\n")
+    status, out, err = check(capsys, monkeypatch, tmp_path / "none.talk", tmp_path)
+    assert status == 3
+    assert out == (
+        f"{tmp_path}/b.txt: 1 message in 1 step\n  main\n"
+        '       1  send "one" and CRLF\n       1  expect a line of anything, within 5s\n'
+    )
+    assert err == (
+        f"{tmp_path}/none.talk: cannot be read: No such file or directory\n"
+        f"{tmp_path}/a.talk:2:1: 'hello' is no construct\n    hello\n    ^\n"
+        f"{tmp_path}/c.talk:1:3: ${{nobody}} has no value here\n    > ${{nobody}}\n      ^\n"
+    )

@@ -1,0 +1,119 @@
+from itertools import islice, pairwise
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketscope.replay.measure.durations import Durations
+from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.play.pacing import due_times, parse_shape
+
+SHAPES = [
+    "constant",
+    "ramp:from=0,over=30s",
+    "ramp:from=0.5,over=5s",
+    "wave:period=3m,low=0.2",
+    "steps:count=5,every=2s",
+]
+
+
+@pytest.mark.parametrize("text", SHAPES)
+@given(at=st.floats(0, 400))
+def test_the_integral_is_the_factors(text, at):
+    shape = parse_shape(text)
+    width = 1e-4
+    slope = (shape.integral(at + width) - shape.integral(at)) / width
+    near = {shape.factor(at), shape.factor(at + width)}
+    assert min(near) - 1e-3 <= slope <= max(near) + 1e-3
+    assert 0 <= shape.factor(at) <= 1
+
+
+@pytest.mark.parametrize("text", [*SHAPES, "wave:period=2s,low=0", "ramp:from=1,over=1s"])
+@given(rate=st.floats(0.5, 1e5), skip=st.integers(0, 300))
+def test_as_many_passes_are_due_by_a_time_as_the_rates_integral_says(text, rate, skip):
+    shape = parse_shape(text)
+    times = list(islice(due_times(rate, shape), skip, skip + 20))
+    assert times == sorted(times)
+    for number, time in enumerate(times, start=skip):
+        # Solved to a tenth of a microsecond, in which so many passes are due at most.
+        assert rate * shape.integral(time) == pytest.approx(number, abs=2e-7 * rate + 1e-6)
+
+
+@given(rate=st.floats(0.5, 1e5), seed=st.integers(), text=st.sampled_from(SHAPES))
+def test_a_random_pace_never_goes_back_and_its_seed_repeats_it(rate, seed, text):
+    shape = parse_shape(text)
+    times = list(islice(due_times(rate, shape, Random(seed)), 50))
+    assert times == sorted(times)
+    assert times == list(islice(due_times(rate, shape, Random(seed)), 50))
+
+
+def test_an_even_pace_is_even():
+    assert list(islice(due_times(10, parse_shape("constant")), 4)) == pytest.approx(
+        [0, 0.1, 0.2, 0.3], abs=1e-5
+    )
+
+
+def test_a_ramp_ends_at_the_rate():
+    times = list(islice(due_times(100, parse_shape("ramp:from=0,over=10s")), 1000))
+    assert sum(time < 10 for time in times) == pytest.approx(500, abs=2)
+    assert times[-1] - times[-2] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
+    times = list(islice(due_times(100, parse_shape("constant"), Random(1)), 5000))
+    assert times[-1] == pytest.approx(50, rel=0.1)
+    assert times == sorted(times)
+    assert len({round(b - a, 4) for a, b in pairwise(times)}) > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("spiral", "'spiral' is none of constant, ramp, wave, steps"),
+        ("wave:high=1", "wave has no 'high'; it has period, low"),
+        ("ramp:from=2", "'2' is no share from 0 to 1"),
+        ("steps:count=0", "'0' is no number of steps"),
+        ("wave:period=0", "must be more than 0"),
+    ],
+)
+def test_no_shapes(text, told):
+    with pytest.raises(ValueError, match=told):
+        parse_shape(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "figure", "fails"),
+    [
+        ("p99 > 20ms", 0.021, True),
+        ("p99 > 20ms", 0.020, False),
+        ("p99 > 20ms", None, True),
+        ("errors > 1%", None, False),
+        ("errors > 0", 1.0, True),
+        ("errors > 0.1%", 0.002, True),
+        ("errors>0.1%", 0.001, False),
+        ("dropped >= 5", 5.0, True),
+        ("intended_p99_9 < 1s", 0.5, True),
+        ("max <= 1", 1.0, True),
+    ],
+)
+def test_thresholds(text, figure, fails):
+    assert parse_threshold(text).failed(figure) is fails
+
+
+@pytest.mark.parametrize("text", ["p99", "p98 > 1s", "p99 > x", "errors > x", "dropped > 1%", "p99 = 1s"])
+def test_no_thresholds(text):
+    with pytest.raises(ValueError, match=r"is|are"):
+        parse_threshold(text)
+
+
+@given(st.lists(st.floats(1e-6, 100), min_size=1))
+def test_no_quantile_lies_above_the_longest(values):
+    durations = Durations()
+    durations.add(values)
+    assert durations.quantile(0.5) <= durations.quantile(0.99) <= durations.longest
+    assert durations.longest == pytest.approx(max(values), rel=2e-3, abs=2e-6)
+
+
+def test_of_nothing_there_is_no_quantile():
+    assert Durations().longest is None

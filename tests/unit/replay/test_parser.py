@@ -1,0 +1,149 @@
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketscope.replay.script import constructs as s
+from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.parser import parse_messages, parse_transcript, print_transcript
+from socketscope.replay.script.text import escape
+
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+characters = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
+named = characters.filter(lambda text: text.strip() != "")
+variables = st.one_of(
+    names,
+    names.map("env:{}".format),
+    st.integers(1, 4096).map("random:hex:{}".format),
+    st.tuples(st.integers(), st.integers()).map(lambda pair: f"random:int:{min(pair)}:{max(pair)}"),
+).map("${{{}}}".format)
+texts = st.lists(
+    st.one_of(
+        characters.filter(lambda text: "\\" not in text and "$" not in text),
+        st.binary(max_size=8).map(escape),
+        st.sampled_from(["\\\\", "\\r", "\\n", "\\t", "\\0", "\\xfF", "$${", "$$ ", "$5"]),
+        variables,
+    ),
+    max_size=4,
+).map("".join)
+parts = st.sampled_from(["a", " ", ".*", "[b-d]", r"\d", r"\$", "(?:x|y)", "$${", "é", "\\t"])
+expressions = st.lists(st.one_of(parts, variables), max_size=6).map("".join)
+seconds = st.decimals(Decimal("0.001"), Decimal(3600), places=3).map(float)
+sizes = st.integers(1, 1 << 20)
+
+constructs = st.one_of(
+    texts.map(s.Send),
+    st.builds(s.Dribble, sizes, seconds, texts),
+    sizes.map(s.Flood),
+    sizes.map(s.Garbage),
+    texts.map(lambda text: s.Expect("line", text)),
+    texts.map(lambda text: s.Expect("until", text)),
+    expressions.map(lambda text: s.Expect("match", text)),
+    expressions.map(lambda text: s.Expect("until match", text)),
+    st.just(s.Expect("close")),
+    seconds.map(lambda t: s.Pause(t, t)),
+    seconds.map(lambda t: s.Pause(t, None)),
+    st.tuples(seconds, seconds).map(lambda pair: s.Pause(min(pair), max(pair))),
+    seconds.map(s.Hold),
+    st.just(s.HalfClose()),
+    st.just(s.Reset()),
+    named.map(s.Step),
+    st.sampled_from(["crlf", "lf", "none"]).map(s.Ending),
+    seconds.map(s.Timeout),
+    st.sampled_from(["line", "none"]).map(s.Reply),
+    st.builds(s.Set, names, texts),
+    names.map(lambda name: s.Values(f"{name}.csv")),
+)
+
+
+@given(st.lists(constructs))
+def test_what_is_printed_parses_to_the_same(wanted):
+    script = s.Script("x.talk", tuple(s.Line(n, construct) for n, construct in enumerate(wanted, 1)))
+    assert parse_transcript(print_transcript(script), "x.talk") == script
+
+
+@given(
+    st.text() | st.lists(st.sampled_from(["> ", "<~ ", "pause ", "${", "a", "(", "1s", "\\"])).map("".join)
+)
+def test_whatever_is_no_script_is_told_as_that(text):
+    try:
+        parse_transcript(text, "x.talk")
+    except ScriptError as error:
+        assert str(error).startswith("x.talk:")
+
+
+def test_messages_are_taken_as_they_stand():
+    script = parse_messages("one ${seq}\n\n  two\\n\r\n", "x.txt")
+    assert [line.construct for line in script.lines] == [s.Send("one ${seq}"), s.Send("  two\\n")]
+    assert script.literal
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A bad line and where in it the caret stands, from 1."""
+
+    line: str
+    column: int
+    problem: str
+
+
+NO_DURATION = "is not a duration: write it like 500ms, 30s or 2m"
+NO_SIZE = "is not a size: write it like 8192, 64KiB or 1MiB"
+NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
+CALLS = "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}"
+
+BAD = [
+    Bad("hello", 1, "'hello' is no construct"),
+    Bad("@tiemout 1s", 1, "'@tiemout' is no construct; did you mean @timeout?"),
+    Bad("!boom", 1, "'!boom' is no construct"),
+    Bad(" > x", 1, "a construct begins in column 1"),
+    Bad(">x", 2, "a space parts > from its text"),
+    Bad("<...x", 5, "a space parts <... from its text"),
+    Bad("> a\rb", 4, r"a carriage return stands here; one that is meant is written \r"),
+    Bad(r"> a\q", 4, NO_ESCAPE),
+    Bad(r"> \x4", 3, r"\x needs two hexadecimal digits"),
+    Bad("> tab\tand\\", 10, "\\ is no escape; there are \\\\ \\r \\n \\t \\0 \\xHH"),
+    Bad("> a ${b", 5, "${ is never closed; a literal one is written $${"),
+    Bad("< ${1a}", 3, "'1a' is no name of a variable"),
+    Bad("> ${random:hex:x}", 3, f"${{random:hex:x}} is none of {CALLS}"),
+    Bad("> ${random:int:9:1}", 3, f"${{random:int:9:1}} is none of {CALLS}"),
+    Bad("<~ a(", 5, "no regular expression: missing ), unterminated subpattern"),
+    Bad("<...~ ${seq}(", 13, "no regular expression: missing ), unterminated subpattern"),
+    Bad("<~ [[a]", 5, "no clear regular expression: possible nested set"),
+    Bad(r"<~ \${seq}", 4, r"a backslash escapes no variable; a literal ${ is written \$\{"),
+    Bad("<$ x", 4, "'x' is one word too many"),
+    Bad("==", 3, "a name is missing"),
+    Bad("pause", 6, f"'' {NO_DURATION}"),
+    Bad("pause ~x", 8, f"'x' {NO_DURATION}"),
+    Bad("pause 80ms..20ms", 13, "20ms is less than 80ms"),
+    Bad("@eol cr", 6, "'cr' is none of crlf, lf, none"),
+    Bad("@reply all", 8, "'all' is neither line nor none"),
+    Bad("@timeout x", 10, f"'x' {NO_DURATION}"),
+    Bad("@timeout 0s", 10, "no reply comes in no time"),
+    Bad("@set 1 x", 6, "'1' is no name of a variable"),
+    Bad(r"@set a \q", 8, NO_ESCAPE),
+    Bad("@values x.txt", 9, "'x.txt' is no name of a .csv file"),
+    Bad("!reset now", 8, "'now' is one word too many"),
+    Bad("!half-close 1", 13, "'1' is one word too many"),
+    Bad("!hold", 6, f"'' {NO_DURATION}"),
+    Bad("!hold 9000h", 7, "9000h is longer than a year"),
+    Bad("!dribble 1B x", 10, "'1B' is no pace; write it like 1B/200ms"),
+    Bad("!dribble 0B/1s x", 10, "0B is not between 1B and 64MiB"),
+    Bad("!dribble 1B/x x", 13, f"'x' {NO_DURATION}"),
+    Bad(r"!dribble 1B/1s a\q", 17, NO_ESCAPE),
+    Bad("!flood 1kB", 8, f"'1kB' {NO_SIZE}"),
+    Bad("!garbage 1GiB", 10, "1GiB is not between 1B and 64MiB"),
+    Bad("> 二 ${x", 5, "${ is never closed; a literal one is written $${"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad.line for bad in BAD])
+def test_a_bad_line_is_told_with_its_place(bad):
+    with pytest.raises(ScriptError) as caught:
+        parse_transcript(f"# a comment\n\n> fine\n{bad.line}\n", "x.talk")
+    shown = "".join(character if character.isprintable() else " " for character in bad.line)
+    # An ideograph is two columns wide.
+    caret = " " * (bad.column - 1 + bad.line[: bad.column - 1].count("二")) + "^"
+    assert str(caught.value) == f"x.talk:4:{bad.column}: {bad.problem}\n    {shown}\n    {caret}"

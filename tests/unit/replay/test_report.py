@@ -1,0 +1,92 @@
+import re
+
+import pytest
+
+from socketscope.replay.measure.history import History
+from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.summary import summarize
+from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.show.report import Report
+
+WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
+
+
+def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0.0) -> str:
+    history = History()
+    history.add(ledger.take_ended(), 0.0)
+    summary = summarize(
+        ledger, target="tcp://127.0.0.1:1", mode="open loop", seed=7, seconds=10.0, target_rate=target_rate,
+        thresholds=(parse_threshold("errors > 0"),), with_connect=True,
+    )  # fmt: skip
+    return Report(
+        summary=summary,
+        history=history,
+        began=0.0,
+        length=10.0 + warmup,
+        warmup=warmup,
+        scripts=("<x>.talk",),
+    ).render()
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    ledger = Ledger(["main"])
+    ledger.connected("ok", 0.001)
+    for n in range(10):
+        ledger.exchange("main", "ok", 0.002 * (n + 1), 0.1, None, ended=n * 0.9)
+    return ledger
+
+
+def paths(page: str) -> list[str]:
+    return re.findall(r'<path class="([^"]+)"', page)
+
+
+def test_a_run_that_passed_is_told_in_figures_and_charts(ledger):
+    page = report(ledger)
+    assert '<div class="verdict pass">PASS</div>' in page
+    assert "<h1>tcp://127.0.0.1:1</h1>" in page
+    assert "1970-01-01 00:00:00 UTC, 10 s" in page
+    assert "service: p50 2.00 ms, p99 2.00 ms" in page
+    assert paths(page) == [
+        "all", "line service-p50", "line service-p99", "line intended-p99", "fill-service", "fill-intended",
+    ]  # fmt: skip
+    assert '<p class="quiet">None.</p>' in page
+
+
+def test_failures_have_a_chart_and_are_shown_as_they_came(ledger):
+    for _ in range(3):
+        ledger.exchange("main", "mismatch", 0.002, 0.0, WRONG, ended=9.0)
+    page = report(ledger)
+    assert '<div class="verdict fail">FAIL</div>' in page
+    assert "errors &gt; 0 (3)" in page
+    assert "bad" in paths(page)
+    assert '&lt;x&gt;.talk:3: <span class="bad">mismatch</span>, 3 times, the first 9 s after' in page
+    assert "expected  &#39;&lt;b&gt;hello&lt;/b&gt;&#39;" in page
+    assert "<b>hallo" not in page
+
+
+def test_a_closed_loop_has_nothing_intended(ledger):
+    page = report(ledger, target_rate=None)
+    assert not [path for path in paths(page) if "intended" in path]
+    assert "closed loop" in page
+
+
+def test_the_warm_up_is_marked(ledger):
+    assert page_has_warmup(report(ledger, warmup=2.0))
+    assert not page_has_warmup(report(ledger))
+
+
+def page_has_warmup(page: str) -> bool:
+    return '<rect class="warmup"' in page
+
+
+def test_a_run_of_which_nothing_is_known_has_a_page_too():
+    page = report(Ledger(["main"]))
+    assert "no connection ever succeeded" in page
+    assert "No exchange that counts ended ok." in page
+
+
+def test_it_needs_nothing_but_itself(ledger):
+    page = report(ledger)
+    assert not re.search(r"(src=|href=|@import|url\()", page)
+    assert len(page) < 100_000

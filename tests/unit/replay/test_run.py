@@ -1,0 +1,198 @@
+"""Whole runs against a server that is a list of durations, on a clock that no test waits for."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socketscope.replay.measure.summary import summarize
+from socketscope.replay.play.pacing import parse_shape
+from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
+from socketscope.replay.script.compiler import load
+from socketscope.replay.show.metrics import RunView
+from tests.unit.replay.fakes import FakeLoop, FakeServer
+
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+
+
+class Played:
+    """A run that has ended, its summary, and the server that it was against."""
+
+    def __init__(self, folder: Path, *durations: float, script: str = "> x\n", **options: Any) -> None:
+        path = folder / "x.talk"
+        path.write_text(script)
+        self.loop = FakeLoop()
+        self.server = FakeServer(
+            self.loop, *durations, then=options.pop("then", 0.001), connect=options.pop("connecting", ())
+        )
+        programs = load(path) * options.pop("programs", 1)
+        options["shape"] = parse_shape(options.get("shape", "constant"))
+        options.setdefault("duration", None if "loops" in options else 10.0 + options.get("warmup", 0.0))
+        defaults = {
+            "users": 1, "connect": "user", "loops": None, "rate": None, "poisson": False, "think": 0.0,
+            "warmup": 0.0, "seed": 1,
+        }  # fmt: skip
+        self.plan = Plan(**(defaults | options))
+        self.run = Run(programs, self.server, self.plan, self.loop)
+        self.run.play()
+
+    @property
+    def summary(self) -> Any:
+        return summarize(
+            self.run.ledger, target="", mode="", seed=1, seconds=self.run.seconds,
+            target_rate=self.plan.rate, thresholds=(), with_connect=self.plan.connect == "message",
+        )  # fmt: skip
+
+    @property
+    def times(self) -> list[float]:
+        return [at for at, _ in self.server.heard]
+
+
+def test_an_open_loop_sends_when_it_is_due_whatever_the_server_does(tmp_path):
+    played = Played(tmp_path, rate=10, users=4, then=0.25, duration=2.0)
+    assert played.times == pytest.approx([n / 10 for n in range(20)], abs=1e-6)
+    assert played.summary.lag == {"p99": pytest.approx(0, abs=2e-6), "max": pytest.approx(0, abs=2e-6)}
+    assert played.summary.trustworthy
+
+
+def test_a_stall_is_in_the_intended_durations_of_all_who_waited_and_in_one_service_duration(tmp_path):
+    played = Played(tmp_path, 0.01, 2.0, rate=50, duration=10.0, then=0.01)
+    summary = played.summary
+    assert (summary.service["p99"], summary.service["max"]) == pytest.approx((0.01, 2.0), rel=2e-3)
+    # Due at 0.02 s and served at 2.02 s; the next was due 20 ms later and is served 10 ms later, and so on.
+    assert summary.intended["max"] == pytest.approx(2.0, rel=2e-3)
+    assert summary.intended["p50"] == pytest.approx(0.01, rel=2e-3)
+    assert summary.intended["p90"] == pytest.approx(1.505, rel=0.02)
+    assert (summary.dropped, summary.passes) == (0, 500)
+
+
+def test_passes_that_found_no_free_user_before_the_end_were_dropped(tmp_path):
+    summary = Played(tmp_path, rate=10, then=1.0, duration=4.5).summary
+    assert (summary.ok, summary.in_flight, summary.dropped) == (4, 1, 40)
+    assert summary.attempted == 5
+    assert not summary.rate_held
+
+
+def test_a_late_pass_is_no_lag_of_the_generator_as_no_user_was_free(tmp_path):
+    played = Played(tmp_path, 0.01, rate=10, then=0.15, duration=3.0)
+    assert played.summary.lag["max"] == pytest.approx(0, abs=2e-6)
+    assert played.summary.intended["max"] > 0.9
+
+
+def test_loops_are_of_each_user_and_each_script(tmp_path):
+    assert Played(tmp_path, users=3, loops=2, programs=2).summary.passes == 12
+    assert Played(tmp_path, users=3, loops=2, programs=2, rate=100).summary.passes == 12
+
+
+def test_the_warm_up_is_in_no_figure(tmp_path):
+    played = Played(tmp_path, 0.6, 0.6, 0.6, warmup=2.0, duration=2.9, then=0.3)
+    assert played.summary.service["max"] == pytest.approx(0.3, rel=2e-3)
+    assert (played.summary.ok, played.summary.passes) == (3, 3)
+    assert played.run.ledger.passes == 6
+    assert played.run.seconds == pytest.approx(0.9)
+    assert played.run.ledger.steps["main"].outcomes["ok"] == 6
+
+
+def test_what_was_due_in_the_warm_up_was_not_dropped(tmp_path):
+    assert Played(tmp_path, 60.0, rate=10, warmup=2.0, duration=3.0).summary.dropped == 10
+
+
+def test_users_think_between_their_passes_and_not_after_the_last(tmp_path):
+    played = Played(tmp_path, loops=3, think=1.0, then=0.5)
+    assert played.times == [0.0, 1.5, 3.0]
+    assert played.run.seconds == pytest.approx(3.5)
+    assert Played(tmp_path, rate=10, think=1.0, then=0.5, duration=4.0).times == [0.0, 1.5, 3.0]
+
+
+def test_a_shape_without_a_rate_is_of_the_users_at_work(tmp_path):
+    played = Played(tmp_path, users=4, shape="steps:count=4,every=2s", duration=8.0, then=0.05, think=0.05)
+    began = [sum(low <= at < low + 2 for at in played.times) for low in (0, 2, 4, 6)]
+    for users, passes in enumerate(began, start=1):
+        assert passes == pytest.approx(20 * users, rel=0.1)
+    assert played.run.ledger.users == 0
+
+
+def test_who_is_refused_waits_longer_each_time_and_a_second_at_most(tmp_path):
+    played = Played(tmp_path, connecting=[REFUSED] * 12, duration=60.0, think=1.0)
+    gaps = [b - a - played.plan.think for a, b in pairwise(played.server.attempts[:13])]
+    for number, gap in enumerate(gaps):
+        longest = min(0.05 * 2**number, BACKOFF_LONGEST)
+        assert longest / 2 <= gap <= longest
+    # Each is one exchange, of the step that wanted the connection, and one pass.
+    summary = played.summary
+    assert summary.outcomes["refused"] == 12
+    assert summary.passes == summary.ok + 12
+    assert summary.first_failure.got == "Connection refused"
+    assert played.run.ledger.connections == {
+        "ok": 1, "refused": 12, "reset": 0, "connect_timeout": 0, "dns_error": 0,
+    }  # fmt: skip
+
+
+def test_after_a_connection_that_succeeds_the_next_refusal_waits_little_again(tmp_path):
+    played = Played(
+        tmp_path, connecting=[REFUSED] * 6 + [0.0, REFUSED], duration=60.0, connect="pass", loops=9, then=0.0
+    )
+    assert played.server.attempts[8] - played.server.attempts[7] <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("connect", "connections", "longest"), [("message", 4, 0.35), ("pass", 2, 0.05), ("user", 1, 0.05)]
+)
+def test_a_connection_is_a_part_of_the_exchange_only_where_each_message_has_its_own(
+    tmp_path, connect, connections, longest
+):
+    played = Played(tmp_path, script="> a\n> b\n", connect=connect, connecting=[0.3] * 4, loops=2, then=0.05)
+    assert len(played.server.attempts) == played.server.closed == connections
+    assert played.summary.service["max"] == pytest.approx(longest, rel=2e-3)
+
+
+def test_the_seed_decides_on_everything_random(tmp_path):
+    def heard(seed: int) -> list[tuple[float, bytes]]:
+        script = "pause 1ms..90ms\n> ${random:hex:8}\n"
+        options = {"rate": 20, "poisson": True, "users": 3, "duration": 5.0, "then": 0.01}
+        return Played(tmp_path, script=script, seed=seed, **options).server.heard
+
+    assert heard(1) == heard(1)
+    assert heard(1) != heard(2)
+
+
+def test_an_exchange_that_the_end_meets_is_in_flight_and_one_in_a_pause_behind_its_reply_is_not(tmp_path):
+    waiting = Played(tmp_path, script="> a\n> b\n", duration=1.0, then=0.7).summary
+    assert (waiting.ok, waiting.failed, waiting.in_flight, waiting.passes) == (1, 0, 1, 0)
+    paused = Played(tmp_path, script="> a\npause 5s\n> b\n", duration=1.0, then=0.7).summary
+    assert (paused.ok, paused.failed, paused.in_flight) == (1, 0, 0)
+    between = Played(tmp_path, script="> a\n< a\npause 5s\n< a\n", duration=1.0, then=0.7).summary
+    assert (between.ok, between.failed, between.in_flight) == (0, 0, 1)
+
+
+def test_a_failure_ends_the_pass_and_its_connection(tmp_path):
+    played = Played(tmp_path, 9.0, script="@timeout 1s\n> a\n> b\n", loops=2)
+    assert played.summary.outcomes["timeout"] == 1
+    assert [data for _, data in played.server.heard] == [b"a\r\n", b"a\r\n", b"b\r\n"]
+    assert len(played.server.attempts) == played.server.closed == 2
+
+
+def test_a_client_that_only_waits_is_not_busy(tmp_path):
+    assert Played(tmp_path, duration=1.0).run.busy == pytest.approx(0, abs=1e-6)
+
+
+def test_stopped_before_it_began_it_plays_nothing(tmp_path):
+    path = tmp_path / "x.talk"
+    path.write_text("> x\n")
+    loop = FakeLoop()
+    server = FakeServer(loop)
+    plan = Plan(
+        users=2, connect="user", loops=None, duration=None, rate=None, poisson=False,
+        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=1,
+    )  # fmt: skip
+    run = Run(load(path), server, plan, loop)
+    run.stop()
+    run.play()
+    assert server.attempts == []
+
+
+def test_its_metrics_are_described_as_they_are_collected(tmp_path):
+    view = RunView(Played(tmp_path, loops=1).run)
+    described = {(family.name, family.type) for family in view.describe()}
+    assert described == {(family.name, family.type) for family in view.collect()}

@@ -1,0 +1,83 @@
+import pytest
+
+from socketscope.replay.watch import scrape
+from socketscope.replay.watch.scrape import Unreachable, Unusable
+from tests.unit.replay import pages
+
+Key = tuple[str, frozenset[tuple[str, str]]]
+A: Key = ("a_total", frozenset())
+B: Key = ("b_total", frozenset({("x", "1")}))
+
+
+def histogram(*counts: int) -> scrape.Samples:
+    edges = ("0.1", "0.2", "1.0", "+Inf")
+    return {
+        ("t_bucket", frozenset({("le", edge)})): float(count)
+        for edge, count in zip(edges, counts, strict=True)
+    }
+
+
+def test_counters_grow_by_the_difference_and_after_a_restart_from_zero():
+    assert scrape.increases({A: 5, B: 7}, {A: 8, B: 7}) == {A: 3, B: 0}
+    assert scrape.increases({A: 5}, {A: 2}) == {A: 2}
+
+
+def test_what_was_not_there_before_has_not_grown_yet():
+    assert scrape.increases({}, {A: 5}) == {A: 0}
+
+
+def test_pages_are_added_up():
+    assert scrape.combined([{A: 1, B: 2}, {A: 3}]) == {A: 4, B: 2}
+    assert scrape.combined([]) == {}
+
+
+def test_sums_and_sums_by_label():
+    page = scrape.parse('a{x="1",y="1"} 1\na{x="1",y="2"} 2\na{x="2",y="2"} 4\nb 8\n')
+    assert scrape.total(page, "a") == 7
+    assert scrape.total(page, "a", lambda labels: labels["y"] == "2") == 6
+    assert scrape.by_label(page, "a", "x") == {"1": 3, "2": 4}
+    assert scrape.by_label(page, "b", "x") == {}
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "seconds"),
+    [
+        (0.5, (10, 10, 10, 10), 0.05),
+        (0.99, (10, 10, 10, 10), 0.099),
+        (0.5, (0, 10, 10, 10), 0.15),
+        (0.75, (5, 10, 10, 10), 0.15),
+        (0.99, (0, 0, 0, 10), 1.0),
+        (0.5, (0, 0, 0, 0), None),
+    ],
+)
+def test_a_quantile_is_what_prometheus_makes_of_buckets(share, counts, seconds):
+    found = scrape.quantile(share, histogram(*counts), "t")
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_there_is_no_quantile_of_what_is_not_there():
+    assert scrape.quantile(0.5, {}, "t") is None
+
+
+def test_the_share_within_an_edge():
+    assert scrape.within(0.2, histogram(5, 9, 10, 10), "t") == 0.9
+    assert scrape.within(0.2, histogram(0, 0, 0, 0), "t") is None
+    assert scrape.within(0.2, {}, "t") is None
+
+
+def test_a_page_is_known_by_its_build():
+    assert scrape.kind(pages.of_server()) == "server"
+    assert scrape.kind(pages.of_replay()) == "replay"
+    with pytest.raises(Unusable, match="none of socketscope's"):
+        scrape.kind(scrape.parse("process_cpu_seconds_total 1\n"))
+
+
+@pytest.mark.parametrize("text", ["<html>hello</html>\n", "a{b 1\n", 'a{x="1"} one\n', "ok\n"])
+def test_what_is_no_page_is_told(text):
+    with pytest.raises(Unusable, match="is no page of metrics"):
+        scrape.parse(text)
+
+
+def test_whoever_does_not_answer_may_do_so_later():
+    with pytest.raises(Unreachable, match="Connection refused"):
+        scrape.fetch("http://127.0.0.1:1/metrics")

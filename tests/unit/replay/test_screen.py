@@ -1,0 +1,60 @@
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from socketscope.replay.measure.timeline import Timeline
+from socketscope.replay.show.screen import Moment, draw
+from tests.unit.replay.slots import slot
+
+
+def moment() -> Moment:
+    timeline = Timeline()
+    for second in range(4):
+        timeline.add(second, slot("ok", 0.002, 0.1))
+    return Moment(
+        heading="tcp://127.0.0.1:1, open loop at 100 passes/s, 4 users, a connection a message",
+        elapsed=65.2, done=0.5, ends="of 2:10 min", passes_per_second=99.2, target_rate=100.0,
+        passes=6512, users=4, open=3, lately=slot("ok", 0.002, 0.1), counted=slot("ok", 0.002, 0.1),
+        warming_up=False, timeline=timeline,
+    )  # fmt: skip
+
+
+def drawn(shown: Moment, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(draw(shown, width))
+    text = capture.get()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    return text
+
+
+def test_it_says_how_far_the_run_is_and_how_it_goes():
+    text = drawn(moment())
+    assert "1:05 min of 2:10 min" in text
+    assert "passes       99.2/s of 100/s           6,512" in text
+    assert "failed       0                         0" in text
+    assert "service      p50 2.00 ms  p99 2.00 ms" in text
+    assert "intended     p50 102 ms  p99 102 ms" in text
+    assert "users        4 at work                 3 connections open" in text
+    assert "4.00/s" in text
+
+
+def test_a_closed_loop_has_no_intended_durations_and_no_rate_to_hold():
+    text = drawn(replace(moment(), target_rate=None, done=None, ends="until Ctrl-C"))
+    assert "intended" not in text
+    assert "99.2/s  " in text
+    assert "1:05 min until Ctrl-C" in text
+
+
+def test_failures_are_told_by_outcome():
+    failed = slot("reset")
+    failed.merge(slot("timeout"))
+    text = drawn(replace(moment(), counted=failed, warming_up=True))
+    assert "reset 1  timeout 1" in text
+    assert "warming up" in text
+    assert "p50 -  p99 -" in text
+
+
+def test_it_fits_a_narrow_terminal():
+    assert "passes" in drawn(moment(), width=40)

@@ -1,0 +1,88 @@
+"""Names and their addresses; what is spoken over them is in the fault tests."""
+
+import socket
+from random import Random
+
+import pytest
+
+from socketscope.addresses import Address
+from socketscope.replay.play.loop import Loop
+from socketscope.replay.play.targets import Target
+
+
+def connect(target: Target) -> None:
+    """Connect, and close at once."""
+    loop = Loop()
+    try:
+        loop.complete(target.connect(loop, Random())).close()
+    finally:
+        loop.close()
+
+
+@pytest.fixture
+def replicas(monkeypatch):
+    """Make a name of two addresses on loopback, and give the two listeners."""
+    first = socket.create_server(("127.0.0.1", 0), backlog=100)
+    port = first.getsockname()[1]
+    second = socket.create_server(("127.0.0.2", port), backlog=100)
+    asked = []
+
+    def resolve(host, port, *_, flags, **__):
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "a name")
+        asked.append(host)
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*stream, ("127.0.0.1", port)), (*stream, ("127.0.0.2", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with first, second:
+        yield Target(Address("tcp", "replicas.test", port)), (first, second), asked
+
+
+def accepted(listener: socket.socket) -> int:
+    listener.setblocking(False)
+    number = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return number
+        number += 1
+
+
+def test_a_name_is_resolved_for_each_connection_and_all_its_addresses_get_some(replicas):
+    target, listeners, asked = replicas
+    for _ in range(60):
+        connect(target)
+    counts = [accepted(listener) for listener in listeners]
+    assert sum(counts) == len(asked) == 60
+    # That a fair coin falls 55 times on one side has a chance of one in ten thousand million.
+    assert min(counts) > 5
+
+
+def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
+    target, (first, second), _ = replicas
+    first.close()
+    for _ in range(10):
+        connect(target)
+    assert accepted(second) == 10
+    second.close()
+    with pytest.raises(ConnectionRefusedError):
+        connect(target)
+
+
+def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
+    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.1)
+    target, (silent, second), _ = replicas
+    silent.listen(0)  # holds one who waits, and leaves all others without an answer
+    with socket.socket() as waiting:
+        waiting.connect(silent.getsockname())
+        for _ in range(10):
+            connect(target)
+    assert accepted(second) == 10
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
+def test_a_name_that_is_none_is_one_kind_of_error(host):
+    with pytest.raises(socket.gaierror):
+        connect(Target(Address("tcp", host, 1)))

@@ -1,0 +1,54 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketscope.replay.measure.timeline import SHORTEST, SLOTS, Timeline
+from tests.unit.replay.slots import slot
+
+
+def test_exchanges_go_where_they_ended():
+    timeline = Timeline()
+    timeline.add(0.1, slot("ok", 0.01, 0.0))
+    timeline.add(0.3, slot("ok", 0.02, 0.5))
+    timeline.add(0.3, slot("timeout", 5.0, 0.0))
+    timeline.add(1.1, slot("reset", 0.1, 0.0))
+    assert [each.outcomes for each in timeline.slots] == [
+        {"ok": 1}, {"ok": 1, "timeout": 1}, {}, {}, {"reset": 1},
+    ]  # fmt: skip
+    assert timeline.slots[1].service.total == 1
+    assert 0.5 < timeline.slots[1].intended.quantile(0.5) < 0.53
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=50))
+def test_nothing_is_lost_and_the_number_of_slots_is_bounded_for_any_length(times):
+    timeline = Timeline()
+    for at in times:
+        timeline.add(at, slot("ok", 0.001, 0.0))
+    assert sum(each.ok for each in timeline.slots) == len(times)
+    assert sum(each.service.total for each in timeline.slots) == len(times)
+    assert len(timeline.slots) <= SLOTS
+
+
+def test_slots_grow_longer_and_keep_their_order():
+    timeline = Timeline()
+    for second in range(1000):
+        timeline.add(second, slot("ok" if second < 500 else "closed", 0.001, 0.0))
+    assert timeline.seconds == SHORTEST * 32
+    assert [each.failed > 0 for each in timeline.slots] == sorted(each.failed > 0 for each in timeline.slots)
+    assert {each.ok + each.failed for each in timeline.slots[:-1]} == {8}
+
+
+def test_a_time_in_which_nothing_ends_has_slots_too():
+    timeline = Timeline()
+    timeline.reach(2.0)
+    assert [each.outcomes for each in timeline.slots] == [{}] * 9
+
+
+def test_the_latest_are_those_that_are_over():
+    timeline = Timeline()
+    assert timeline.last(5).ok == 0
+    timeline.add(0.1, slot("ok", 0.001, 0.0))
+    assert timeline.last(5).ok == 1
+    timeline.add(1.0, slot("ok", 0.001, 0.0))
+    timeline.add(1.3, slot("ok", 0.001, 0.0))
+    assert timeline.last(0.5).outcomes == {"ok": 1}
+    assert timeline.last(60).outcomes == {"ok": 2}

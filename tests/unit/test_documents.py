@@ -1,0 +1,31 @@
+"""What the documents name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+FOLDERS = "|".join(each.name for each in sorted(TESTS.iterdir()) if (each / "__init__.py").exists())
+PATHS = re.compile(rf"`(?:tests/)?((?:{FOLDERS})(?:/[\w/]+(?:\.py)?)?)`")
+
+PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+NAMED = [
+    pytest.param(path, id=f"{page.name}:{path}")
+    for page in PAGES
+    for path in dict.fromkeys(PATHS.findall(page.read_text(encoding="utf-8")))
+]
+ROWS = re.findall(
+    r"^\| (.+?) \|.*\| (.*) \|$", (ROOT / "docs/socketserver.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_a_test_that_a_page_names_exists(path):
+    assert (TESTS / path).exists()
+
+
+@pytest.mark.parametrize(("what", "where"), [pytest.param(*row, id=row[0]) for row in ROWS])
+def test_each_difference_from_the_standard_library_names_its_test(what, where):
+    assert PATHS.fullmatch(where), what
