@@ -6,6 +6,7 @@ from pathlib import Path
 
 from click import Option
 
+from docs.drills import render_drills
 from docs.pages import RUNBOOK, render_runbook
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
@@ -149,6 +150,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,
     RUNBOOK: render_runbook,
+    FOLDER / "drills.md": render_drills,
 }
 
 

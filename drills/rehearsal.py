@@ -97,13 +97,12 @@ class Rehearsal:
                 self._watch(drill, outcome, before)
             ended = self._clock()
             self._note("the fault has ended")
-            if drill.alert is not None and outcome.told is not None:
-                self._until(lambda: drill.alert not in self._noted(drill, outcome, before), RESOLVED)
-                if drill.alert not in self._stack.firing():
-                    outcome.resolved = self._clock() - ended
-                    self._note(f"{drill.alert} has resolved")
-        if outcome.others:
-            self._note(f"fired beside it: {', '.join(sorted(outcome.others))}")
+            if outcome.told is not None:
+                outcome.resolved = self._until(
+                    lambda: drill.alert not in self._noted(drill, outcome, before), RESOLVED, ended
+                )
+                self._note(f"{drill.alert} {'still fires' if outcome.resolved is None else 'has resolved'}")
+        self._note(f"other alerts: {', '.join(sorted(outcome.others)) or 'none'}")
         return outcome
 
     def _watch(self, drill: Drill, outcome: Outcome, before: set[str]) -> None:
@@ -157,9 +156,12 @@ class Rehearsal:
         while not condition():
             if self._clock() - began > seconds:
                 return None
-            if self._wait(STEP):
-                raise StoppedError
+            self._pause()
         return self._clock() - (began if since is None else since)
+
+    def _pause(self) -> None:
+        if self._wait(STEP):
+            raise StoppedError
 
     def _note(self, text: str) -> None:
         self._say(f"{self._clock() - self._began:6.1f} s  {text}")
