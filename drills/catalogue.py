@@ -14,7 +14,8 @@ def _closed(outcome: str) -> str:
 
 def _lines(condition: str, *fields: str, log: str = f"{_LOG} server replica") -> str:
     """Return a command that prints some fields of the log lines for which a condition holds."""
-    return f"{log} | jq -cR 'fromjson? | select({condition}) | {{timestamp, {', '.join(fields)}}}'"
+    # Compose puts a terminal's control sequence before a line, and a program its warnings beside the log.
+    return f"{log} | grep -o '{{.*}}' | jq -c 'select({condition}) | {{timestamp, {', '.join(fields)}}}'"
 
 
 _FAILURES = ("server", "Failures and refusals")
@@ -159,7 +160,7 @@ DRILLS = (
         name="killed-replica",
         what="One of three servers is killed.",
         fault=killed("replica"),
-        seen='count(up{job="server"} == 1) < max_over_time(job:server_up:count[1m])',
+        seen='count by (job) (up{job="server"} == 1) < max_over_time(job:server_up:count[1m])',
         alert="ReplicaDown",
         panel=("overview", "Which replicas were up"),
         lines=_lines(

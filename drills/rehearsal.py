@@ -115,10 +115,11 @@ class Rehearsal:
             labels = ", ".join(f"{name}={value}" for name, value in series["metric"].items())
             self._note(f"seen: {float(series['value'][1]):.4g}  {labels}")
         if drill.alert is None:
-            self._until(lambda: self._noted(drill, outcome, before) and None, self._quiet)
-            self._note(
-                f"watched for {self._quiet:.0f} s: no alert" if not outcome.others else "an alert fired"
-            )
+            over = self._clock() + self._quiet
+            while self._clock() < over:
+                self._noted(drill, outcome, before)
+                self._pause()
+            self._note(f"watched for {self._quiet:.0f} s")
         else:
             outcome.told = self._until(
                 lambda: drill.alert in self._noted(drill, outcome, before), TOLD, self._began

@@ -182,6 +182,19 @@ def without_grafana() -> str:
 
 
 @pytest.fixture(scope="session")
+def without_alertmanager() -> str:
+    """Return why Alertmanager's image can neither be had nor built; nothing if it is there."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    images = [
+        os.environ.get(name) or re.findall(rf"^ARG {name}=(\S+)", dockerfile, re.MULTILINE)[0]
+        for name in ("ALERTMANAGER_IMAGE", "PROMETHEUS_IMAGE")
+    ]
+    script = Path(__file__).parent / "images" / "alertmanager"
+    made = subprocess.run([script, *images], capture_output=True, text=True, check=False)
+    return made.stderr.strip() if made.returncode else ""
+
+
+@pytest.fixture(scope="session")
 def services(without_grafana: str) -> list[str]:
     """Return the services that can run here."""
     return ["server", "client", "prometheus", *([] if without_grafana else ["grafana"])]

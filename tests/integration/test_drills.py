@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +92,7 @@ def test_it_shows_is_told_and_resolves_and_nothing_else_is_told(
     began = time.time()
     outcome = Rehearsal(DrilledStack(folder), log.info, threading.Event().wait, QUIET).play(drill)
     lasted = time.time() - began
-    log.info("%d: %s", number + 1, outcome)
+    log.info("%d: %s", number + 1, replace(outcome, lines=""))
     assert outcome.seen is not None
     assert outcome.seen <= VISIBLE
     assert outcome.others == set()
@@ -121,6 +123,50 @@ def test_a_drill_is_ended_by_ctrl_c_and_nothing_is_left_of_it(calm: Stack, folde
     assert told.endswith("nothing is left of it\n")
     wait_for(lambda: calm.value('count(up{job="server"} == 1)') == 1, "the server is back")
     assert left(folder) == []
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize(
+    ("section", "shown"), [("ConnectionsFail", {"outcome": "line_too_long"}), ("RepliesLate", {})]
+)
+def test_the_runbook_leads_from_a_chart_to_the_lines(
+    drilled: Stack, folder: Path, section: str, shown: dict[str, str]
+):
+    runbook = (folder / "docs" / "runbook.md").read_text(encoding="utf-8")
+    (command,) = re.findall(rf"## {section}\n.*?```sh\n(.+?)\n```", runbook, re.DOTALL)
+    with socket.create_connection(("127.0.0.1", drilled.port("server", 21567)), timeout=10) as client:
+        client.sendall(b"x" * 9000 + b"\n")
+        peer = client.makefile("rb").readline()
+    assert peer == b"ERR line too long\r\n"
+
+    def lines() -> list[dict[str, object]]:
+        told = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+    wait_for(lambda: any(shown.items() <= line.items() for line in lines()), "the lines", 10)
+
+
+def test_the_receiver_prints_what_fires_and_what_resolves(calm: Stack, without_alertmanager: str):
+    if without_alertmanager:
+        pytest.skip(without_alertmanager)
+    calm.run("up", "--detach", "--build", "--wait", "alertmanager", "receiver")
+    config = "/etc/alertmanager/alertmanager.yml"
+    assert "SUCCESS" in calm.run("exec", "-T", "alertmanager", "amtool", "check-config", config)
+    wait_for(lambda: calm.value("prometheus_notifications_alertmanagers_discovered") == 1, "it is found")
+    calm.run("kill", "server")
+    try:
+        wait_for(lambda: printed(calm, "firing"), "the alert is printed")
+    finally:
+        calm.run("start", "server")
+    wait_for(lambda: printed(calm, "resolved"), "its end is printed")
+    calm.run("rm", "--force", "--stop", "alertmanager", "receiver")
+
+
+def printed(stack: Stack, state: str) -> bool:
+    """Whether the receiver has printed that the one alert there is is in a state."""
+    told = re.findall(r"(firing|resolved) +page +(\w+): ", stack.run("logs", "--no-log-prefix", "receiver"))
+    assert {name for _, name in told} <= {"NoServer"}
+    return (state, "NoServer") in told
 
 
 def left(folder: Path) -> list[str]:

@@ -58,7 +58,7 @@ def drilled(stack, wait=None, **changes):
             "panel": ("server", "Threads"), "lines": None, **changes,
         }
     )  # fmt: skip
-    said = []
+    said: list[str] = []
     rehearsal = Rehearsal(stack, said.append, wait or stack.wait, quiet=20, clock=lambda: stack.now)
     return drill, rehearsal, said
 
