@@ -48,23 +48,23 @@ def replica(text: str, *options: str) -> Fault:
     def fault(stack: Stack) -> Iterator[None]:
         handler = ("--handler", "__main__:Handler", *options)
         run = ("--use-aliases", "--entrypoint", "python", "server", "-c", text + _SERVE, *handler)
-        with _beside(stack, *run):
+        # It goes in order, or its going were a fault of its own.
+        with _beside(stack, *run, grace=30):
             yield
 
     return fault
 
 
 @contextmanager
-def _beside(stack: Stack, *arguments: str) -> Iterator[None]:
-    """Run a container of a service's image while the block lasts."""
+def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
+    """Run a container of a service's image while the block lasts, and so many seconds more if it takes them."""
     # No other drill's: there is one at a time, and this one's name is taken or it fails.
     stack.compose("run", "--detach", "--rm", "--no-deps", "--name", NAME, *arguments)
     try:
         yield
     finally:
-        # In order, so that a server's going is no fault. One that has ended is gone already.
-        with suppress(StackError):
-            stack.docker("stop", "--time", "30", NAME)
+        with suppress(StackError):  # one that has ended is gone already
+            stack.docker("stop", "--time", f"{grace:.0f}", NAME)
 
 
 def killed(*services: str, all_of_them: bool = False) -> Fault:
@@ -99,18 +99,20 @@ def parted(stack: Stack) -> Iterator[None]:
     (client,), (prometheus,) = stack.containers("client"), stack.containers("prometheus")
     format_ = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
     network = stack.docker("inspect", "--format", format_, client).strip()
+    # Where it came first in the alphabet, Prometheus' published port would move to it.
+    island = f"{network}_{NAME}"
     try:
-        stack.docker("network", "create", NAME)
-        stack.docker("network", "connect", NAME, prometheus)
-        stack.docker("network", "connect", "--alias", "client", NAME, client)
+        stack.docker("network", "create", island)
+        stack.docker("network", "connect", island, prometheus)
+        stack.docker("network", "connect", "--alias", "client", island, client)
         stack.docker("network", "disconnect", network, client)
         yield
     finally:
         for undoing in (
             ("connect", "--alias", "client", network, client),
-            ("disconnect", NAME, client),
-            ("disconnect", NAME, prometheus),
-            ("rm", NAME),
+            ("disconnect", island, client),
+            ("disconnect", island, prometheus),
+            ("rm", island),
         ):
             with suppress(StackError):  # what was not done need not be undone
                 stack.docker("network", *undoing)

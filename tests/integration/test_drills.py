@@ -173,7 +173,7 @@ def left(folder: Path) -> list[str]:
     """Return containers and networks of drills that are still there."""
     commands = (
         ("docker", "ps", "--all", "--quiet", "--filter", "name=^drill$"),
-        ("docker", "network", "ls", "--quiet", "--filter", "name=^drill$"),
+        ("docker", "network", "ls", "--quiet", "--filter", "name=_drill$"),
     )
     return [
         one
