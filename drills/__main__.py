@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from drills.catalogue import DRILLS
@@ -26,9 +27,10 @@ def main(arguments: list[str]) -> int:
             print(f"{drill.name:{width}}  {drill.what}")
         print(f"{ALL:{width}}  All of them in turn, about half an hour; docs/drills.md has what each took.")
         return 0
-    chosen = DRILLS if arguments == [ALL] else [drill for drill in DRILLS if arguments == [drill.name]]
+    everything = arguments == [ALL]
+    chosen = [drill for drill in DRILLS if everything or arguments == [drill.name]]
     if not chosen:
-        print(f"drills: there is no {' '.join(arguments)}; make drill lists them", file=sys.stderr)
+        _complain(f"there is no {' '.join(arguments)}; make drill lists them")
         return USAGE
     came: list[int] = []
     stopped = threading.Event()
@@ -40,24 +42,33 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        outcomes = _do(Stack(), list(chosen), stopped)
+        outcomes = _do(Stack(), chosen, stopped)
     except StackError as error:
-        print(f"drills: {error}", file=sys.stderr)
+        _complain(error)
         return FAILED
     except StoppedError:
-        print("ended before its time; nothing is left of it")
+        print("nothing is left of it")
         return 128 + came[0]
-    if chosen is DRILLS:
+    if everything:
         _write(outcomes)
     return 0 if all(outcome.is_as_told(drill) for drill, outcome in outcomes) else FAILED
 
 
-def _do(stack: Stack, chosen: list[Drill], stopped: threading.Event) -> list[tuple[Drill, Outcome]]:
+def _do(stack: Stack, chosen: Sequence[Drill], stopped: threading.Event) -> list[tuple[Drill, Outcome]]:
     outcomes = []
     for drill in chosen:
         _announce(stack, drill)
-        outcomes.append((drill, Rehearsal(stack, _say, stopped.wait).play(drill)))
+        outcome = Outcome()
+        try:
+            outcome = Rehearsal(stack, _say, stopped.wait).play(drill)
+        except StackError as error:
+            _complain(error)
+        outcomes.append((drill, outcome))
     return outcomes
+
+
+def _complain(problem: object) -> None:
+    print(f"drills: {problem}", file=sys.stderr)
 
 
 def _say(line: str) -> None:

@@ -57,7 +57,7 @@ def replica(text: str, *options: str) -> Fault:
 
 @contextmanager
 def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
-    """Run a container of a service's image while the block lasts, and so many seconds more if it takes them."""
+    """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
     # No other drill's: there is one at a time, and this one's name is taken or it fails.
     stack.compose("run", "--detach", "--rm", "--no-deps", "--name", NAME, *arguments)
     try:

@@ -162,6 +162,7 @@ class Rehearsal:
 
     def _pause(self) -> None:
         if self._wait(STEP):
+            self._note("it is to end: what was done is undone")
             raise StoppedError
 
     def _note(self, text: str) -> None:
