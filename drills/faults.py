@@ -96,22 +96,23 @@ def restarted(stack: Stack) -> Iterator[None]:
 @contextmanager
 def parted(stack: Stack) -> Iterator[None]:
     """Leave the client in a network without a server; Prometheus is in both."""
-    (client,), (prometheus,) = stack.containers("client"), stack.containers("prometheus")
-    format_ = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
-    network = stack.docker("inspect", "--format", format_, client).strip()
+    players, (prometheus,) = stack.containers("client"), stack.containers("prometheus")
+    label = '{{index .Config.Labels "com.docker.compose.project"}}'
+    project = stack.docker("inspect", "--format", label, prometheus)
+    network = f"{project.strip()}_default"
     # Where it came first in the alphabet, Prometheus' published port would move to it.
     island = f"{network}_{NAME}"
     try:
         stack.docker("network", "create", island)
         stack.docker("network", "connect", island, prometheus)
-        stack.docker("network", "connect", "--alias", "client", island, client)
-        stack.docker("network", "disconnect", network, client)
+        for client in players:
+            stack.docker("network", "connect", "--alias", "client", island, client)
+            stack.docker("network", "disconnect", network, client)
         yield
     finally:
         for undoing in (
-            ("connect", "--alias", "client", network, client),
-            ("disconnect", island, client),
-            ("disconnect", island, prometheus),
+            *(("connect", "--alias", "client", network, client) for client in players),
+            *(("disconnect", island, container) for container in (*players, prometheus)),
             ("rm", island),
         ):
             with suppress(StackError):  # what was not done need not be undone

@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parents[1]
 NAME = "drill"
 """Of the container that a drill starts; there is one at a time."""
 
+ANSWERING = 300.0
+"""Seconds within which a command of Docker must end; servers that are stopped in order take some."""
 STARTING = 60.0
 """Seconds within which servers that were started must be scraped."""
 
@@ -83,11 +85,13 @@ class Stack:
         try:
             ended = subprocess.run(
                 command, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                check=False,
+                check=False, timeout=ANSWERING,
                 start_new_session=True,  # a Ctrl-C is the drill's, which undoes what this did
             )  # fmt: skip
         except OSError as error:
             raise StackError(f"{command[0]}: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"{' '.join(command[:3])}: not done within {ANSWERING:.0f} s") from error
         if ended.returncode:
             told = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
             raise StackError(f"{' '.join(command[:3])}: {told[-1]}")
