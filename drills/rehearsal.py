@@ -87,6 +87,7 @@ class Rehearsal:
             StackError: The stack does not do what it was asked to, or shows what it must not yet.
             StoppedError: It was to end before it had.
         """
+        self._began = self._clock()
         outcome, before = Outcome(), set(self._stack.firing())
         with self._stack.at_least(drill.servers):
             if self._until(lambda: self._is_calm(drill), CALM) is None:
