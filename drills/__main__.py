@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         width = max(len(drill.name) for drill in DRILLS)
         for drill in DRILLS:
             print(f"{drill.name:{width}}  {drill.what}")
-        print(f"{ALL:{width}}  All of them in turn, about half an hour; docs/drills.md has what each took.")
+        print(f"{ALL:{width}}  All of them in turn, a quarter of an hour; docs/drills.md has what each took.")
         return 0
     everything = arguments == [ALL]
     chosen = [drill for drill in DRILLS if everything or arguments == [drill.name]]
