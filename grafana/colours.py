@@ -21,6 +21,8 @@ FAILURES = {
     "dns_error": "light-purple",
     "connect_timeout": "dark-orange",
     "refused": "semi-dark-purple",
+    "no_port": "dark-yellow",
+    "tls_error": "dark-purple",
     "send_error": "light-orange",
     "timeout": "orange",
     "closed": "light-red",

@@ -52,7 +52,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._elsewhere = Elsewhere(self.note_dropped)
+        self._elsewhere = Elsewhere()
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
@@ -132,8 +132,9 @@ class StreamService(Service):
             self.totals.accept(record)
         if not self.hooks.processes:
             return request, client_address
-        if (handed := self.hooks.process(server, request, client_address)) is None:
-            self._elsewhere.let_go(record, request, self.end)
+        handed = self.hooks.process(server, request, client_address)
+        if handed is None and not record.closed:
+            self._elsewhere.let_go(record, request, self.end, self.note_dropped)
         return handed
 
     # The handler
@@ -183,10 +184,10 @@ class StreamService(Service):
             return
         if record.socket is not request:
             adopt(request, record)
-        if record.left is None:
+        if record.left is None and current.get() is record:
             run()
             return
-        record.left = None
+        record.left = None  # it was handed on; the hook that did may not have returned yet
         entered = enter(record)
         try:
             run()
