@@ -1,8 +1,9 @@
-# Both programs and their tests, on one base, and the two that watch them with their configuration. Dependencies
+# Both programs and their tests, on one base, and those that watch them with their configuration. Dependencies
 # come before the source, so that a change of the source rebuilds in seconds.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 ARG PROMETHEUS_IMAGE=prom/prometheus:v3.13.5
 ARG GRAFANA_IMAGE=grafana/grafana:13.2.3
+ARG ALERTMANAGER_IMAGE=prom/alertmanager:v0.35.0
 
 # Who runs in an image must be able to read it, whatever the umask under which the clone was made.
 FROM ${PYTHON_IMAGE} AS source
@@ -55,3 +56,11 @@ COPY --from=source /source/prometheus /etc/prometheus
 FROM ${GRAFANA_IMAGE} AS grafana
 COPY --from=source /source/grafana/provisioning /etc/grafana/provisioning
 COPY --from=source /source/grafana/dashboards /var/lib/grafana-dashboards
+
+FROM ${ALERTMANAGER_IMAGE} AS alertmanager
+COPY --from=source /source/alertmanager/alertmanager.yml /etc/alertmanager/alertmanager.yml
+
+FROM base AS receiver
+COPY --from=source /source/alertmanager alertmanager
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "alertmanager.receiver"]

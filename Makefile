@@ -4,7 +4,14 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo test soak programs check bench lock
+.PHONY: help up down demo drill test soak programs check bench lock
+
+# `make drill NAME`: what follows it is its argument, and no target of this file.
+ifeq (drill,$(firstword $(MAKECMDGOALS)))
+DRILL := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(DRILL)
+$(DRILL): drill ; @:
+endif
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -14,10 +21,13 @@ up: ## build and start the stack, wait until it is healthy
 	@echo "Grafana: http://localhost:$${GRAFANA_PORT:-3000}  Prometheus: http://localhost:$${PROMETHEUS_PORT:-9090}"
 
 down: ## stop the stack and remove all that it made
-	docker compose down --volumes --remove-orphans
+	docker compose --profile alerts down --volumes --remove-orphans
 
 demo: .venv/.ready ## server, client and dashboard in one terminal, without Docker; Ctrl-C ends them
 	@$(VENV)/python -m client demo
+
+drill: ## list the drills; make drill NAME provokes one fault in the running stack, and says what to look at
+	@$(PYTHON) -m drills $(DRILL)
 
 test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
 	$(VENV)/pytest

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from click import Option
 
+from docs.drills import render_drills
 from docs.pages import RUNBOOK, render_runbook
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
@@ -180,6 +181,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "limits.md": render_limits,
     FOLDER / "log.md": render_log,
     RUNBOOK: render_runbook,
+    FOLDER / "drills.md": render_drills,
 }
 
 

@@ -24,6 +24,7 @@ from .clone import ROOT
 pytest.register_assert_rewrite("tests.integration.expectations", "tests.integration.session")
 
 PATIENCE = 60.0
+PORTS = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT", "ALERTMANAGER_PORT")
 PULLING = 120.0
 """Seconds that Grafana's image may take to come."""
 
@@ -142,7 +143,7 @@ def running(folder: Path, *services: str) -> Iterator[Stack]:
     """Run a folder's stack on free ports, under a name and with images of its own; leave nothing of it."""
     name = f"socketscope-test-{uuid.uuid4().hex[:8]}"
     images = {"SERVER_IMAGE": f"{name}-server", "CLIENT_IMAGE": f"{name}-client"}
-    ports = dict.fromkeys(("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT"), "0")
+    ports = dict.fromkeys(PORTS, "0")
     with mock.patch.dict(os.environ, {"COMPOSE_PROJECT_NAME": name, **images, **ports}):
         compose = DockerCompose(folder, services=list(services), build=True, wait=True)
         try:
@@ -154,7 +155,10 @@ def running(folder: Path, *services: str) -> Iterator[Stack]:
 
 def remove(folder: Path) -> None:
     """Remove a folder's stack and the images that were built for it."""
-    down = ["docker", "compose", "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5"]
+    down = (
+        "docker", "compose", "--profile", "alerts", "down", "--volumes", "--remove-orphans", "--rmi", "local",
+        "--timeout", "5",
+    )  # fmt: skip
     subprocess.run(down, cwd=folder, capture_output=True, check=False)
     images = [os.environ["SERVER_IMAGE"], os.environ["CLIENT_IMAGE"]]
     subprocess.run(["docker", "image", "rm", *images], capture_output=True, check=False)
@@ -175,6 +179,19 @@ def without_grafana() -> str:
     if pulled.returncode == 0:
         return ""
     return f"{GRAFANA_IMAGE} cannot be pulled: {pulled.stderr.strip().splitlines()[-1]}"
+
+
+@pytest.fixture(scope="session")
+def without_alertmanager() -> str:
+    """Return why Alertmanager's image can neither be had nor built; nothing if it is there."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    images = [
+        os.environ.get(name) or re.findall(rf"^ARG {name}=(\S+)", dockerfile, re.MULTILINE)[0]
+        for name in ("ALERTMANAGER_IMAGE", "PROMETHEUS_IMAGE")
+    ]
+    script = Path(__file__).parent / "images" / "alertmanager"
+    made = subprocess.run([script, *images], capture_output=True, text=True, check=False)
+    return made.stderr.strip() if made.returncode else ""
 
 
 @pytest.fixture(scope="session")

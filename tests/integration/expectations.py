@@ -123,6 +123,29 @@ def starting(session: Session, command: str) -> None:
     wait_for(lambda: not alerts(), "no alert", PATIENCE)
 
 
+@of("make drill")
+def drills(session: Session, command: str) -> None:
+    assert "slow-clients" in session.run(command)
+
+
+@of("make drill slow-clients")
+def drill(session: Session, command: str) -> None:
+    assert "ConnectionsFail has resolved" in session.run(command, seconds=600)
+
+
+@of("docker compose up --build --wait alertmanager receiver")
+def alerting(session: Session, command: str) -> None:
+    if session.without_alertmanager:
+        pytest.skip(session.without_alertmanager)
+    session.run(command)
+
+
+@of("docker compose logs receiver")
+def receiver(session: Session, command: str) -> None:
+    # What it prints is shown beside.
+    session.run(command)
+
+
 @of("docker compose logs server")
 def log(session: Session, command: str) -> None:
     lines = re.findall(r"\| (\{.*\})$", session.run(command), re.MULTILINE)
@@ -139,7 +162,7 @@ def talking(session: Session, command: str) -> None:
     session.end(command, "\r")
 
 
-@of("docker compose down --volumes")
+@of("docker compose --profile alerts down --volumes")
 def cleaning_up(session: Session, command: str) -> None:
     session.run(command)
     assert session.run("docker compose ps --all --quiet") == ""

@@ -21,12 +21,14 @@ class Session:
     Attributes:
         folder: The clone.
         without_grafana: Why the stack runs without Grafana, if it does.
+        without_alertmanager: Why there is no Alertmanager, if there is none.
         opened: What runs in terminals, by its command.
     """
 
-    def __init__(self, folder: Path, without_grafana: str) -> None:
+    def __init__(self, folder: Path, without_grafana: str, without_alertmanager: str = "") -> None:
         self.folder = folder
         self.without_grafana = without_grafana
+        self.without_alertmanager = without_alertmanager
         self.opened: dict[str, Terminal] = {}
         self._before = ""
 

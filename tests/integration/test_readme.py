@@ -20,8 +20,8 @@ SYNTAX = {"pause 50ms"}
 """What looks like a command and is of the scripts' language."""
 
 THINGS = [thing for thing in told(README) if thing not in SYNTAX]
-VARIABLES = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT")
-PORTS = (3000, 3001, 6380, 9000, 9090, 9091, 9464, 9500, 21567, 21600)
+VARIABLES = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT", "ALERTMANAGER_PORT")
+PORTS = (3000, 3001, 6380, 9000, 9090, 9091, 9093, 9464, 9500, 21567, 21600)
 """All of README.md but Redis' own, without which the rest can do."""
 
 
@@ -47,8 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module", params=["first", "second"])
-def session(folder: Path, without_grafana: str) -> Iterator[Session]:
-    with contextlib.closing(Session(folder, without_grafana)) as session:
+def session(folder: Path, without_grafana: str, without_alertmanager: str) -> Iterator[Session]:
+    with contextlib.closing(Session(folder, without_grafana, without_alertmanager)) as session:
         yield session
 
 

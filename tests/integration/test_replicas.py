@@ -1,6 +1,7 @@
 """Servers that come, go and die beside others, under load; each test comes back to one server.
 
-With `REPLICA_ROUNDS=10 pytest --log-cli-level=INFO` each is tried ten times, and has a line for each time.
+With `REPLICA_ROUNDS=10 pytest --log-cli-level=INFO` each is tried ten times, and has a line for each time;
+with `PEACE_SECONDS=3600` the stack is left alone for an hour.
 """
 
 import itertools
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,8 @@ from .conftest import Stack, wait_for
 log = logging.getLogger(__name__)
 
 ROUNDS = int(os.environ.get("REPLICA_ROUNDS", "1"))
+PEACE = float(os.environ.get("PEACE_SECONDS", "30"))
+"""Seconds for which the stack is left alone."""
 PAGED = 30.0
 """Seconds within which the death of a server must be told."""
 LINGERS = 30
@@ -60,7 +64,7 @@ def test_from_one_to_three_and_back_nobody_notices(quiet: Stack, number: int):
         assert not playing.done()
         time.sleep(LINGERS)
         summary = json.loads(playing.result())
-    told = quiet.query(f"count_over_time(ALERTS{{alertstate='firing'}}[{time.monotonic() - began:.0f}s])")
+    told = firing(quiet, time.monotonic() - began)
     failed = {outcome: count for outcome, count in summary["outcomes"].items() if outcome != "ok" and count}
     log.info("%d: %.1f s, failed %s of %d, told %s", number + 1, scaled, failed, summary["attempted"], told)
     assert published(quiet) == first
@@ -69,6 +73,28 @@ def test_from_one_to_three_and_back_nobody_notices(quiet: Stack, number: int):
     assert quiet.value('sum(replay_exchanges_total{outcome!="ok"})') == 0
     assert told == []
     assert serving(quiet) == 1
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_restart_in_order_is_told_to_nobody(quiet: Stack, servers: int, number: int):
+    quiet.scale(servers)
+    wait_for(lambda: serving(quiet) == servers, "all are scraped")
+    began = time.monotonic()
+    restart = ["docker", "restart", "--time", "30", *quiet.containers("server"), *quiet.containers("replica")]
+    subprocess.run(restart, check=True, capture_output=True)
+    restarted = time.monotonic() - began
+    wait_for(lambda: serving(quiet) == servers, "all are scraped again")
+    time.sleep(LINGERS)
+    told = firing(quiet, time.monotonic() - began)
+    log.info("%d: %d restarted in %.1f s, told %s", number + 1, servers, restarted, told)
+    assert told == []
+
+
+@pytest.mark.timeout(PEACE + 300)
+def test_the_stack_by_itself_is_told_to_nobody(quiet: Stack):
+    time.sleep(PEACE)
+    assert firing(quiet, PEACE) == []
 
 
 def test_the_death_of_one_of_three_is_told_until_it_is_back(quiet: Stack):
@@ -89,6 +115,11 @@ def test_the_death_of_one_of_three_is_told_until_it_is_back(quiet: Stack):
         log.info(
             "%d: a %s, told after %.1f s, and %.1f s after it was back", number + 1, service, after, known
         )
+
+
+def firing(stack: Stack, seconds: float) -> list[dict[str, Any]]:
+    """Return what has fired within the last seconds."""
+    return stack.query(f"count_over_time(ALERTS{{alertstate='firing'}}[{seconds:.0f}s])")
 
 
 def settle(stack: Stack) -> None:

@@ -57,7 +57,8 @@ def test_no_rule_is_at_fault_and_all_take_next_to_no_time(stack: Stack):
 
 
 def test_the_container_of_an_address_is_found_as_the_runbook_says(stack: Stack):
-    (command,) = re.findall(r"```sh\n(.+)\n```", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"))
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"## Which container\n.*?```sh\n(.+?)\n```", runbook, re.DOTALL)
     told = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = dict(line.split() for line in told.splitlines())
     for target in stack.query('up{job=~"server|client"}'):

@@ -1,0 +1,82 @@
+"""The page of drills, from their catalogue and from what was measured when all of them were done last."""
+
+import json
+from pathlib import Path
+
+from docs.pages import anchor
+from drills.catalogue import DRILLS
+from drills.drill import Drill
+
+FOLDER = Path(__file__).parent
+MEASURED = FOLDER / "drills.json"
+
+_HEAD = """\
+# Drills
+
+Made from `drills/catalogue.py` and `docs/drills.json` by `python -m docs`. Each provokes one fault in the running stack with
+one command, says what to look at, waits until it shows, its alert fires and, when the fault has ended, resolves, and leaves
+the stack as it was, also after Ctrl-C:
+
+```sh
+docker compose up --build --wait
+make drill                  # lists them
+make drill slow-clients     # does one
+```
+
+It ends with 0 if all was seen and no other alert fired, and with 1 if not. It needs Python 3.11, and for the lines of the log
+`jq` (`apt-get install jq`). Faults are clients, servers of another's making and Docker's own commands; the server has nothing
+in it for them. What a drill starts is a container named `drill`; there is one at a time.
+
+A drill spends of the [error budgets](slo.md) what its fault would: after some in one hour `BudgetBurnsFast` fires beside the
+alert that was meant, and says the truth. `docker compose rm --force --stop --volumes prometheus`, and the `up` above, forget it.
+
+## How soon each shows
+
+Of one run of `make drill all` on a machine of two cores that did other things too. Seconds from the drill's beginning, a
+container's start included, until the series moved and until the alert fired; and from the fault's end until it resolved.
+
+| Drill | Visible after | Alert | Told after | Resolved after |
+|---|---|---|---|---|
+"""
+
+
+def render_drills() -> str:
+    """Return the page of all drills."""
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    rows = [_row(drill, measured.get(drill.name, {})) for drill in DRILLS]
+    return "\n".join([_HEAD + "\n".join(rows), *(_section(drill) for drill in DRILLS)])
+
+
+def _row(drill: Drill, took: dict[str, float | None]) -> str:
+    alert = f"`{drill.alert}`" if drill.alert else "none"
+    seen, told, resolved = (_seconds(took.get(name)) for name in ("seen", "told", "resolved"))
+    return f"| [{drill.name}](#{drill.name}) | {seen} | {alert} | {told} | {resolved} |"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} s"
+
+
+def _section(drill: Drill) -> str:
+    dashboard, title = drill.panel
+    alert = f"`{drill.alert}`" if drill.alert else "none; it must alarm nobody"
+    servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
+    lines = (
+        "There are no lines to look at: they are what is missing."
+        if drill.lines is None
+        else f"The lines behind it, while it lasts:\n\n```sh\n{drill.lines}\n```"
+    )
+    return f"""
+## {drill.name}
+
+{drill.what}{servers}
+
+- Panel: *{title}* of the dashboard *{dashboard}*
+- Alert: {alert}
+- Runbook: [{drill.page}](runbook.md#{anchor(drill.page)})
+
+```promql
+{drill.seen}
+```
+
+{lines}"""

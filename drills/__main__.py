@@ -1,0 +1,114 @@
+"""`python -m drills` lists them, `python -m drills NAME` does one: `make drill`, `make drill NAME`."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from drills.catalogue import DRILLS
+from drills.drill import Drill
+from drills.rehearsal import Outcome, Rehearsal, StoppedError
+from drills.stack import FOLDER, Stack, StackError
+
+MEASURED = FOLDER / "docs" / "drills.json"
+"""What each drill took when all of them were done last, for docs/drills.md."""
+
+ALL = "all"
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: list[str]) -> int:
+    """List the drills, do one of them, or all; return the process' status."""
+    if not arguments:
+        width = max(len(drill.name) for drill in DRILLS)
+        for drill in DRILLS:
+            print(f"{drill.name:{width}}  {drill.what}")
+        print(f"{ALL:{width}}  All of them in turn, a quarter of an hour; docs/drills.md has what each took.")
+        return 0
+    everything = arguments == [ALL]
+    chosen = [drill for drill in DRILLS if everything or arguments == [drill.name]]
+    if not chosen:
+        _complain(f"there is no {' '.join(arguments)}; make drill lists them")
+        return USAGE
+    came: list[int] = []
+    stopped = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        outcomes = _do(Stack(), chosen, stopped)
+    except StackError as error:
+        _complain(error)
+        return FAILED
+    except StoppedError:
+        print("nothing is left of it")
+        return 128 + came[0]
+    if everything:
+        _write(outcomes)
+    return 0 if all(outcome.is_as_told(drill) for drill, outcome in outcomes) else FAILED
+
+
+def _do(stack: Stack, chosen: Sequence[Drill], stopped: threading.Event) -> list[tuple[Drill, Outcome]]:
+    outcomes = []
+    for drill in chosen:
+        _announce(stack, drill)
+        outcome = Outcome()
+        try:
+            outcome = Rehearsal(stack, _say, stopped.wait).play(drill)
+        except StackError as error:
+            _complain(error)
+        outcomes.append((drill, outcome))
+    return outcomes
+
+
+def _complain(problem: object) -> None:
+    print(f"drills: {problem}", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _announce(stack: Stack, drill: Drill) -> None:
+    """Say what to look at."""
+    dashboard, title = drill.panel
+    _say(f"{drill.name}: {drill.what}")
+    at = f"{stack.grafana}/d/socketscope-{dashboard}?viewPanel={_panel(dashboard, title)}"
+    _say(f"    panel    {title}: {at}")
+    _say(f"    series   {drill.seen}")
+    _say(f"    alert    {drill.alert or 'none'}: {stack.prometheus}/alerts")
+    _say(f"    runbook  {stack.prometheus}/user/runbook.html#{drill.page.lower().replace(' ', '-')}")
+
+
+def _panel(dashboard: str, title: str) -> int:
+    """Return the number of a panel of a dashboard as it is committed."""
+    drawn = json.loads((FOLDER / "grafana" / "dashboards" / f"{dashboard}.json").read_text(encoding="utf-8"))
+    panels: list[dict[str, Any]] = drawn["panels"]
+    inner = [panel for row in panels for panel in row.get("panels", ())]
+    return next(int(panel["id"]) for panel in panels + inner if panel["title"] == title)
+
+
+def _write(outcomes: list[tuple[Drill, Outcome]]) -> None:
+    figures = {
+        drill.name: {
+            "seen": _rounded(outcome.seen),
+            "told": _rounded(outcome.told),
+            "resolved": _rounded(outcome.resolved),
+        }
+        for drill, outcome in outcomes
+    }
+    MEASURED.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""What makes faults: clients that misbehave, a server of another's making, and Docker's own commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from drills.drill import Fault
+from drills.stack import NAME, Stack, StackError
+
+# The containers' own file system is read-only.
+_PLAY = 'printf "%s" "$SCRIPT" >/dev/shm/drill.talk && exec python -m client replay /dev/shm/drill.talk "$@"'
+_SERVE = "\nfrom server.cli import main\nmain()"
+
+
+def clients(script: str, *options: str, scraped: bool = False) -> Fault:
+    """Return a fault that is a script played beside the stack's own client, with options of `replay`."""
+
+    @contextmanager
+    def fault(stack: Stack) -> Iterator[None]:
+        target = ("--target", "tcp://server:21567", "--forever", *options)
+        run = ("--env", f"SCRIPT={script}", "--entrypoint", "sh", "client", "-c", _PLAY, "play", *target)
+        # Under the name of the service it is found by Prometheus.
+        with _beside(stack, *(["--use-aliases"] if scraped else []), *run):
+            yield
+
+    return fault
+
+
+def program(text: str) -> Fault:
+    """Return a fault that is a client's program in Python, for what no script says."""
+
+    @contextmanager
+    def fault(stack: Stack) -> Iterator[None]:
+        with _beside(stack, "--entrypoint", "python", "client", "-c", text):
+            yield
+
+    return fault
+
+
+def replica(text: str, *options: str) -> Fault:
+    """Return a fault that is one more server with a handler of its own, which takes its share of the clients.
+
+    Args:
+        text: Python that leaves a request handler by the name of `Handler`.
+        options: Of `python -m server`.
+    """
+
+    @contextmanager
+    def fault(stack: Stack) -> Iterator[None]:
+        handler = ("--handler", "__main__:Handler", *options)
+        run = ("--use-aliases", "--entrypoint", "python", "server", "-c", text + _SERVE, *handler)
+        # It goes in order, or its going were a fault of its own.
+        with _beside(stack, *run, grace=30):
+            yield
+
+    return fault
+
+
+@contextmanager
+def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
+    """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
+    # No other drill's: there is one at a time, and this one's name is taken or it fails.
+    stack.compose("run", "--detach", "--rm", "--no-deps", "--name", NAME, *arguments)
+    try:
+        yield
+    finally:
+        with suppress(StackError):  # one that has ended is gone already
+            stack.docker("stop", "--time", f"{grace:.0f}", NAME)
+
+
+def killed(*services: str, all_of_them: bool = False) -> Fault:
+    """Return a fault that is the death of one container of these services, or of all."""
+
+    @contextmanager
+    def fault(stack: Stack) -> Iterator[None]:
+        running = stack.containers(*services)
+        victims = running if all_of_them else running[-1:]
+        try:
+            stack.docker("kill", *victims)
+            yield
+        finally:
+            stack.docker("start", *victims)
+
+    return fault
+
+
+@contextmanager
+def restarted(stack: Stack) -> Iterator[None]:
+    """Restart all servers in order, one after another."""
+    going = stack.in_background("docker", "restart", "--time", "30", *stack.containers("server", "replica"))
+    try:
+        yield
+    finally:
+        going.wait()
+
+
+@contextmanager
+def parted(stack: Stack) -> Iterator[None]:
+    """Leave the client in a network without a server; Prometheus is in both."""
+    players, (prometheus,) = stack.containers("client"), stack.containers("prometheus")
+    label = '{{index .Config.Labels "com.docker.compose.project"}}'
+    project = stack.docker("inspect", "--format", label, prometheus)
+    network = f"{project.strip()}_default"
+    # Where it came first in the alphabet, Prometheus' published port would move to it.
+    island = f"{network}_{NAME}"
+    try:
+        stack.docker("network", "create", island)
+        stack.docker("network", "connect", island, prometheus)
+        for client in players:
+            stack.docker("network", "connect", "--alias", "client", island, client)
+            stack.docker("network", "disconnect", network, client)
+        yield
+    finally:
+        for undoing in (
+            *(("connect", "--alias", "client", network, client) for client in players),
+            *(("disconnect", island, container) for container in (*players, prometheus)),
+            ("rm", island),
+        ):
+            with suppress(StackError):  # what was not done need not be undone
+                stack.docker("network", *undoing)

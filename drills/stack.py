@@ -1,0 +1,154 @@
+"""The running stack, as Docker and Prometheus know it."""
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1]
+NAME = "drill"
+"""Of the container that a drill starts; there is one at a time."""
+
+ANSWERING = 300.0
+"""Seconds within which a command of Docker must end; servers that are stopped in order take some."""
+STARTING = 60.0
+"""Seconds within which servers that were started must be scraped."""
+
+
+class StackError(Exception):
+    """The stack does not do what it was asked to; the message is for its user."""
+
+
+class Stack:
+    """The stack of a folder's `docker-compose.yml`, which must run.
+
+    Attributes:
+        prometheus: URL.
+        grafana: URL; where it would be, if it does not run.
+
+    Raises:
+        StackError: It does not run.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._folder = folder
+        try:
+            self.prometheus = f"http://{self.compose('port', 'prometheus', '9090').strip()}"
+            self.query("vector(1)")
+        except StackError as error:
+            raise StackError(
+                f"the stack does not answer; start it by docker compose up --build --wait ({error})"
+            ) from error
+        try:
+            self.grafana = f"http://{self.compose('port', 'grafana', '3000').strip()}"
+        except StackError:
+            self.grafana = "http://localhost:3000"
+
+    def compose(self, *arguments: str) -> str:
+        """Run a command of Compose and return what it prints.
+
+        Raises:
+            StackError: It failed.
+        """
+        return self._run("docker", "compose", *arguments)
+
+    def docker(self, *arguments: str) -> str:
+        """Run a command of Docker and return what it prints.
+
+        Raises:
+            StackError: It failed.
+        """
+        return self._run("docker", *arguments)
+
+    def in_background(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command that goes on while the drill does."""
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(
+            command, cwd=self._folder, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+
+    def shell(self, command: str) -> str:
+        """Return what a command line prints, as it would in the stack's folder.
+
+        Raises:
+            StackError: It failed.
+        """
+        return self._run("bash", "-c", f"set -o pipefail; {command}")
+
+    def _run(self, *command: str) -> str:
+        try:
+            ended = subprocess.run(
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                check=False, timeout=ANSWERING,
+                start_new_session=True,  # a Ctrl-C is the drill's, which undoes what this did
+            )  # fmt: skip
+        except OSError as error:
+            raise StackError(f"{command[0]}: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"{' '.join(command[:3])}: not done within {ANSWERING:.0f} s") from error
+        if ended.returncode:
+            told = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
+            raise StackError(f"{' '.join(command[:3])}: {told[-1]}")
+        return ended.stdout
+
+    def containers(self, *services: str) -> list[str]:
+        """Return the containers of services that run."""
+        return self.compose("ps", "--quiet", *services).split()
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return what Prometheus finds now.
+
+        Raises:
+            StackError: It does not answer.
+        """
+        query = urllib.parse.urlencode({"query": expression})
+        found: list[dict[str, Any]] = self._ask(f"query?{query}")["result"]
+        return found
+
+    def firing(self) -> dict[str, dict[str, Any]]:
+        """Return the alerts that fire, by name; of several of one name any.
+
+        Raises:
+            StackError: Prometheus does not answer.
+        """
+        return {
+            alert["labels"]["alertname"]: alert
+            for alert in self._ask("alerts")["alerts"]
+            if alert["state"] == "firing"
+        }
+
+    def _ask(self, what: str) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"{self.prometheus}/api/v1/{what}", timeout=10) as answer:
+                answered: dict[str, Any] = json.load(answer)["data"]
+                return answered
+        except (OSError, ValueError) as error:
+            raise StackError(f"{self.prometheus}: {error}") from error
+
+    @contextmanager
+    def at_least(self, servers: int) -> Iterator[None]:
+        """Have so many servers within the block, all of them scraped, and afterwards as many as before."""
+        before = len(self.containers("replica"))
+        if before >= servers - 1:
+            yield
+            return
+        try:
+            self._scale(servers - 1)
+            deadline = time.monotonic() + STARTING
+            while not self.query(f'count(up{{job="server"}} == 1) >= {servers}'):
+                if time.monotonic() > deadline:
+                    raise StackError(f"not all of {servers} servers were scraped within {STARTING:.0f} s")
+                time.sleep(0.5)
+            yield
+        finally:
+            self._scale(before)
+
+    def _scale(self, replicas: int) -> None:
+        options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={replicas}")
+        self.compose("up", *options, "server", "replica")
