@@ -63,11 +63,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_the_library_alone(wheel: Path):
+def test_the_wheel_holds_the_library_and_its_plug_in_alone(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"socketscope"}
-    assert len(tops) == 2
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"socketscope", "pytest_socketscope.py"}
+    assert len(tops) == 3
 
 
 def test_the_wheel_asks_for_what_the_library_needs_and_no_more(wheel: Path):
