@@ -6,6 +6,7 @@ from pathlib import Path
 
 from click import Option
 
+from docs.pages import RUNBOOK, render_runbook
 from server.cli import command
 from server.listeners import LARGEST_DATAGRAM
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
@@ -147,6 +148,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
 PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,
+    RUNBOOK: render_runbook,
 }
 
 

@@ -1,6 +1,7 @@
 """Writes the dashboards' JSON: `python -m grafana`."""
 
-from grafana.dashboard import FILE, render
+from grafana.files import PAGES, render
 
 if __name__ == "__main__":
-    FILE.write_text(render(), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(render(path), encoding="utf-8")

@@ -1,16 +1,24 @@
-"""Panels in the few forms that the dashboard has: a figure, curves, a heatmap."""
+"""Panels in the few forms that the dashboards have: a figure, curves, a heatmap, states over time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, heatmap, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import common, heatmap, prometheus, stat, statetimeline, timeseries
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common as choices
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models import prometheus as queries
 
+from grafana.colours import LINE, OF_OUTCOME, PLAIN, TRAFFIC
+
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+RUNBOOK = "http://localhost:9090/user/runbook.html"
+"""Where Prometheus shows the runbook to who looks at the dashboards."""
+
+Limits = Mapping[float, str]
+"""Value to colour, upwards; the first one colours the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,47 +28,81 @@ class Panel:
     Attributes:
         title: The question, in a few words.
         meaning: What it shows, and what to do about it.
+        runbook: The section of the runbook that has more.
         queries: Legend to expression.
+        nothing: What stands there where there is nothing to show.
         unit: As Grafana names it.
         width: Of 24 columns.
         height: In rows of 30 pixels.
-        limits: Value to colour, upwards; the first one colours the rest.
+        limits: Of a figure.
+        limits_of: The same by legend, where its figures differ.
+        words: Of a figure or a state: value to text and colour; None is what is not known.
+        decimals: Of a figure.
+        memory: Whether a figure is of all that is looked at, and not of now.
         stacked: Whether curves lie on each other.
-        colours: Legend to colour.
+        outcomes: Of curves: what legends end with that has a colour of its own everywhere.
+        colours: Legend to colour; what has neither is a shade.
+        line: Of curves: the objective or limit that they are measured against.
+        top: Of curves: up to where the axis goes at least.
+        logarithmic: Of curves: over decades.
     """
 
     title: str
     meaning: str
-    queries: dict[str, str]
+    runbook: str
+    queries: Mapping[str, str]
+    nothing: str = "none"
     unit: str = "short"
     width: int = 8
     height: int = 8
-    limits: dict[float, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=lambda: {0: PLAIN})
+    limits_of: Mapping[str, Limits] = field(default_factory=dict)
+    words: Mapping[float | None, tuple[str, str]] = field(default_factory=dict)
+    decimals: int | None = None
+    memory: bool = False
     stacked: bool = False
-    colours: dict[str, str] = field(default_factory=dict)
+    outcomes: tuple[str, ...] = ()
+    colours: Mapping[str, str] = field(default_factory=dict)
+    line: float | None = None
+    top: float | None = None
+    logarithmic: bool = False
 
 
 def figure(panel: Panel) -> Any:
-    """Return a single figure with its recent course."""
+    """Return a figure as it is now, with its recent course, or, as a memory, of all that is looked at."""
+    several = len(panel.queries) > 1
     builder = (
         stat.Panel()
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .graph_mode(choices.BigValueGraphMode.AREA)
+        # The last value even if it is none: what ended is not still well.
+        .reduce_options(common.ReduceDataOptions().calcs(["last"]))
+        .graph_mode(
+            choices.BigValueGraphMode.NONE if panel.memory or several else choices.BigValueGraphMode.AREA
+        )
         .color_mode(choices.BigValueColorMode.VALUE)
-        .decimals(None)
-        .thresholds(_thresholds(panel.limits or {float("-inf"): "text"}))
+        .text_mode(choices.BigValueTextMode.VALUE_AND_NAME if several else choices.BigValueTextMode.VALUE)
+        .mappings(_mappings(panel.words))
+        .thresholds(_thresholds(panel.limits))
+        .min(0)
     )
-    return _dress(builder, panel)
+    if panel.unit == "percentunit":
+        builder.max(1)
+    if panel.decimals is not None:
+        builder.decimals(panel.decimals)
+    for legend, limits in panel.limits_of.items():
+        steps = models.DynamicConfigValue(id_val="thresholds", value=_thresholds(limits).build())
+        builder.override_by_name(legend, [steps])
+    return _dress(builder, panel, instant=panel.memory)
 
 
 def curves(panel: Panel) -> Any:
     """Return curves over time."""
+    scale = common.ScaleDistributionConfig().type(choices.ScaleDistribution.LOG).log(10)
     builder = (
         timeseries.Panel()
-        .min(0)
         .line_width(1)
-        .fill_opacity(25 if panel.stacked else 8)
+        .fill_opacity(25 if panel.stacked else 0)
         .show_points(choices.VisibilityMode.NEVER)
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.SHADES).fixed_color(TRAFFIC))
         .legend(
             common.VizLegendOptions()
             .show_legend(True)
@@ -73,16 +115,21 @@ def curves(panel: Panel) -> Any:
             .sort(choices.SortOrder.DESCENDING)
         )
     )
+    # An axis over decades has no place for 0.
+    builder.scale_distribution(scale) if panel.logarithmic else builder.min(0)
+    if panel.top is not None:
+        builder.axis_soft_max(panel.top)
     if panel.stacked:
         builder.stacking(common.StackingConfig().mode(choices.StackingMode.NORMAL))
-    if panel.limits:
-        builder.thresholds(_thresholds(panel.limits))
+    if panel.line is not None:
+        builder.thresholds(_thresholds({0: "transparent", panel.line: LINE}))
         builder.thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(choices.GraphThresholdsStyleMode.LINE)
+            common.GraphThresholdsStyleConfig().mode(choices.GraphThresholdsStyleMode.DASHED)
         )
+    for outcome in panel.outcomes:
+        builder.override_by_regexp(f"/(^|: ){outcome}$/", [_fixed(OF_OUTCOME[outcome])])
     for legend, colour in panel.colours.items():
-        fixed = models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
-        builder.override_by_name(legend, [fixed])
+        builder.override_by_name(legend, [_fixed(colour)])
     return _dress(builder, panel)
 
 
@@ -91,14 +138,16 @@ def durations(panel: Panel) -> Any:
     builder = (
         heatmap.Panel()
         .calculate(False)
-        .y_axis(heatmap.YAxisConfig().unit(panel.unit))
+        .y_axis(heatmap.YAxisConfig().unit("s"))
+        .cell_values(heatmap.CellValues().unit(panel.unit))
         .color(
             heatmap.HeatmapColorOptions()
             .mode(heatmap_models.HeatmapColorMode.SCHEME)
-            .scheme("Oranges")
+            # Its ends can both be told from a dark and from a light page.
+            .scheme("Cool")
             .steps(64)
             .exponent(0.5)
-            .fill("dark-orange")
+            .fill(TRAFFIC)
         )
         .cell_gap(1)
         .show_legend()
@@ -106,24 +155,60 @@ def durations(panel: Panel) -> Any:
     return _dress(builder, panel, queries.PromQueryFormat.HEATMAP)
 
 
+def states(panel: Panel) -> Any:
+    """Return what state each of several was in, over time."""
+    builder = (
+        statetimeline.Panel()
+        .row_height(0.8)
+        .merge_values(True)
+        .show_value(choices.VisibilityMode.AUTO)
+        .mappings(_mappings(panel.words))
+        .legend(common.VizLegendOptions().show_legend(False))
+    )
+    return _dress(builder, panel)
+
+
 def _dress(
-    builder: Any, panel: Panel, form: queries.PromQueryFormat = queries.PromQueryFormat.TIME_SERIES
+    builder: Any,
+    panel: Panel,
+    form: queries.PromQueryFormat = queries.PromQueryFormat.TIME_SERIES,
+    *,
+    instant: bool = False,
 ) -> Any:
+    link = builders.DashboardLink("Runbook").url(f"{RUNBOOK}#{panel.runbook}").target_blank(True)
     builder.title(panel.title).description(panel.meaning).datasource(DATASOURCE).unit(panel.unit)
-    builder.span(panel.width).height(panel.height)
+    builder.span(panel.width).height(panel.height).no_value(panel.nothing).links([link])
     for number, (legend, expression) in enumerate(panel.queries.items()):
-        builder.with_target(
+        target = (
             prometheus.Dataquery()
             .expr(expression)
             .legend_format(legend)
             .ref_id(chr(ord("A") + number))
             .format(form)
-            .range()
         )
+        builder.with_target(target.instant() if instant else target.range())
     return builder
 
 
-def _thresholds(limits: dict[float, str]) -> builders.ThresholdsConfig:
+def _fixed(colour: str) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+
+
+def _mappings(words: Mapping[float | None, tuple[str, str]]) -> list[models.ValueMapping]:
+    made: list[models.ValueMapping] = []
+    for value, (text, colour) in words.items():
+        result = models.ValueMappingResult(text=text, color=colour, index=len(made))
+        if value is None:
+            unknown = models.DashboardSpecialValueMapOptions(
+                match=models.SpecialValueMatch.NULL_AND_NAN, result=result
+            )
+            made.append(models.SpecialValueMap(options=unknown))
+        else:
+            made.append(models.ValueMap(options={f"{value:g}": result}))
+    return made
+
+
+def _thresholds(limits: Limits) -> builders.ThresholdsConfig:
     steps = [
         models.Threshold(value=None if number == 0 else value, color=colour)
         for number, (value, colour) in enumerate(limits.items())

@@ -1,54 +1,88 @@
-"""PromQL, made of the instruments' names, so that a renamed metric cannot leave a panel empty."""
+"""PromQL, made of the instruments, so that a renamed metric cannot leave a panel empty."""
 
 from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
+from socketscope.views.instruments import Instrument
 
-SERVER = '{job=~"$job", instance=~"$instance"}'
-CLIENT = '{job="client"}'
-
-FAILURES = 'outcome!~"ok|empty|idle_timeout"'
+CHOSEN = ('job=~"$job"', 'instance=~"$instance"')
+NOT_SERVED = 'outcome!~"ok|empty|idle_timeout"'
 """Outcomes of connections whose client was not served."""
+NOT_OK = 'outcome!="ok"'
+
+OBJECTIVE = 0.01
+"""Seconds within which the server is to answer; docs/slo.md."""
+CLIENT_OBJECTIVE = 0.1
+"""Seconds within which a client is to have its reply; docs/slo.md."""
+
+SILENT = float("nan")
+"""What a tile has where there is no traffic to tell of."""
+NOBODY = -1
+"""What a tile has where clients ask and nobody answers, or no server is there."""
 
 
-def rate(name: str, selector: str = SERVER) -> str:
-    """Return the rate a second of a counter, as one figure."""
-    return f"sum(rate({name}{selector}[$__rate_interval]))"
+def chosen(name: str, *conditions: str, listener: bool = False) -> str:
+    """Return a metric's series of the jobs, instances and, where it has them, listeners that are chosen."""
+    labels = (*CHOSEN, 'listener=~"$listener"') if listener else CHOSEN
+    return f"{name}{{{', '.join((*labels, *conditions))}}}"
 
 
-def rate_by(label: str, name: str, selector: str = SERVER) -> str:
-    """Return the rate a second of a counter, for each value of a label."""
-    return f"sum by ({label}) (rate({name}{selector}[$__rate_interval]))"
+def series(instrument: Instrument, *conditions: str, suffix: str = "") -> str:
+    """Return an instrument's series that are chosen."""
+    return chosen(instrument.name + suffix, *conditions, listener="listener" in instrument.labels)
 
 
-def where(condition: str, selector: str = SERVER) -> str:
-    """Return a selector with one more condition."""
-    return f"{selector[:-1]}, {condition}}}"
+def rate(instrument: Instrument, *conditions: str, by: str = "", suffix: str = "") -> str:
+    """Return the rate a second of a counter: one figure, or one for each value of the labels."""
+    group = f"sum by ({by})" if by else "sum"
+    return f"{group} (rate({series(instrument, *conditions, suffix=suffix)}[$__rate_interval]))"
 
 
-def quantile(share: float, name: str, selector: str = SERVER) -> str:
-    """Return a quantile of a histogram."""
-    return f"histogram_quantile({share}, sum by (le) (rate({name}_bucket{selector}[$__rate_interval])))"
+def whole(instrument: Instrument, *conditions: str) -> str:
+    """Return by how much a counter grew in all that is looked at."""
+    return f"sum (increase({series(instrument, *conditions)}[$__range]))"
 
 
-def buckets(name: str, selector: str = SERVER) -> str:
-    """Return how many fell into each bucket of a histogram."""
-    return f"sum by (le) (increase({name}_bucket{selector}[$__rate_interval]))"
+def quantile(share: float, instrument: Instrument, by: str = "") -> str:
+    """Return a quantile of a histogram; nothing where there was nothing, instead of NaN."""
+    buckets = rate(instrument, by=f"le, {by}" if by else "le", suffix="_bucket")
+    return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
-def total(name: str, selector: str = SERVER) -> str:
-    """Return a gauge's sum over the replicas."""
-    return f"sum({name}{selector})"
+def buckets(instrument: Instrument) -> str:
+    """Return how many fell into each bucket of a histogram, a second."""
+    return rate(instrument, by="le", suffix="_bucket")
 
 
-def of_servers(expression: str) -> str:
-    """Return what an expression finds of the servers alone, where every job has such a metric."""
-    return f"{expression} and on (instance) {server.BUILD.name}{SERVER}"
+def of(build: Instrument, expression: str) -> str:
+    """Return what an expression finds of servers, or of clients, alone, where every job has such a metric."""
+    return f"{expression} and on (job, instance) {series(build)}"
 
 
-FAILED = rate(server.CLOSED.name, where(FAILURES))
-FAILED_SHARE = f"({FAILED} or vector(0)) / ({rate(server.CLOSED.name)} > 0)"
-WITHIN_OBJECTIVE = (
-    rate(server.RESPONSE.name + "_bucket", where('le="0.01"'))
-    + f" / ({rate(server.RESPONSE.name + '_count')} > 0)"
+def share(part: str, of_all: str) -> str:
+    """Return a share of what there is; nothing of nothing."""
+    return f"{part} / ({of_all} > 0)"
+
+
+def first(*expressions: str) -> str:
+    """Return what the first expression finds, or else the next one."""
+    return " or ".join(f"({one})" if " or " in one or " and " in one else one for one in expressions)
+
+
+ASKED = rate(client.EXCHANGES)
+SERVED = share(rate(client.EXCHANGES, 'outcome="ok"'), ASKED)
+SERVED_IN_RANGE = share(whole(client.EXCHANGES, 'outcome="ok"'), whole(client.EXCHANGES))
+NOBODY_SERVED = f"({ASKED} > 0) * 0 + ({NOBODY})"
+
+SERVERS = f"up{{{', '.join(CHOSEN)}}} and on (job) last_over_time({series(server.BUILD)}[$__range])"
+"""Which servers answer their scrape: of a job that has had one in all that is looked at."""
+SERVERS_UP = first(
+    f"count(({SERVERS}) == 1)",
+    f"count({SERVERS}) * 0",
+    'count(ALERTS{alertname="NoServer", alertstate="firing"}) * 0',
 )
-EXCHANGES_FAILED = rate_by("outcome", client.EXCHANGES.name, where('outcome!="ok"', CLIENT))
+"""How many; nothing before the first scrape, when none is missed yet."""
+STATES = first(
+    f"up{{{', '.join(CHOSEN)}}} + on (job, instance) {series(server.DRAINING)}",
+    f"sum by (job, instance) ({SERVERS})",
+)
+"""0 down, 1 up, 2 draining."""

@@ -98,9 +98,11 @@ class Stack:
     def metrics(self) -> str:
         return get(f"http://127.0.0.1:{self.port('server', 9464)}/metrics")
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return what Prometheus answers now."""
-        parameters = urllib.parse.urlencode({"query": expression})
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """Return what Prometheus answers now, or of another time."""
+        parameters = urllib.parse.urlencode(
+            {"query": expression} if at is None else {"query": expression, "time": at}
+        )
         answer = json.loads(
             get(f"http://127.0.0.1:{self.port('prometheus', 9090)}/api/v1/query?{parameters}")
         )

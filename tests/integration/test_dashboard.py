@@ -1,57 +1,14 @@
-"""Every query of the dashboard, asked of the running Prometheus as Grafana would ask it."""
+"""Grafana has the dashboards, and asks Prometheus; what it asks is in test_states.py."""
 
 import base64
 import json
-import re
 import urllib.request
 from typing import Any
 
 import pytest
 
-from grafana.dashboard import FILE
-
-from .conftest import Stack, get, wait_for
-
-DASHBOARD = json.loads(FILE.read_text(encoding="utf-8"))
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-TARGETS = [
-    pytest.param(target["expr"], id=f"{panel['title']}: {target['legendFormat']}")
-    for panel in PANELS
-    for target in panel["targets"]
-]
-QUERIES = [
-    pytest.param(variable["query"], id=variable["name"])
-    for variable in DASHBOARD["templating"]["list"]
-    if variable["type"] == "query"
-]
-
-
-def filled_in(expression: str) -> str:
-    """Return an expression with what Grafana would put for its variables."""
-    # Four scrape intervals, as Grafana computes it.
-    for name, value in (("$__rate_interval", "8s"), ("$job", ".+"), ("$instance", ".+")):
-        expression = expression.replace(name, value)
-    assert "$" not in expression
-    return expression
-
-
-@pytest.mark.parametrize("expression", TARGETS)
-def test_each_panel_has_data(stack: Stack, expression: str):
-    wait_for(lambda: stack.query(filled_in(expression)), expression)
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_each_variable_has_values(stack: Stack, query: str):
-    match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
-    assert match
-    series, label = match.groups()
-    values = wait_for(lambda: stack.query(f"count by ({label}) ({filled_in(series)})"), query)
-    assert all(value["metric"][label] for value in values)
-
-
-@pytest.mark.parametrize("annotation", DASHBOARD["annotations"]["list"], ids=lambda one: one["name"])
-def test_each_annotation_can_be_asked(stack: Stack, annotation: dict[str, Any]):
-    stack.query(filled_in(annotation["expr"]))
+from .conftest import Stack, get
+from .dashboards import DASHBOARDS
 
 
 def ask(stack: Stack, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -75,9 +32,11 @@ def test_grafana_is_healthy(grafana: Stack):
     assert ask(grafana, "/api/health")["database"] == "ok"
 
 
-def test_grafana_has_the_dashboard_and_shows_it_as_home(grafana: Stack):
-    assert ask(grafana, "/api/dashboards/uid/socketscope")["dashboard"]["title"] == "socketscope"
-    assert ask(grafana, "/api/dashboards/home")["dashboard"]["title"] == "socketscope"
+def test_grafana_has_the_dashboards_and_shows_the_overview_as_home(grafana: Stack):
+    for dashboard in DASHBOARDS:
+        there = ask(grafana, f"/api/dashboards/uid/{dashboard['uid']}")["dashboard"]
+        assert there["title"] == dashboard["title"]
+    assert ask(grafana, "/api/dashboards/home")["dashboard"]["title"] == "socketscope: overview"
 
 
 def test_grafana_asks_prometheus_on_behalf_of_who_looks(grafana: Stack):

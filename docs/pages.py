@@ -1,0 +1,45 @@
+"""The runbook as Prometheus shows it, to which alerts and panels link."""
+
+import itertools
+import re
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+FOLDER = Path(__file__).parent
+RUNBOOK = FOLDER.parent / "prometheus" / "pages" / "runbook.html"
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Runbook</title>
+<style>
+body {{ max-width: 48rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif; color-scheme: light dark; }}
+pre {{ overflow-x: auto; }}
+:target {{ text-decoration: underline; }}
+</style>
+</head>
+<body>
+{body}</body>
+</html>
+"""
+
+
+def render_runbook() -> str:
+    """Return the runbook's page, each section with an anchor."""
+    markdown = MarkdownIt()
+    # Beside it is nothing that a link could lead to.
+    text = re.sub(r"\[([^]]+)\]\((?!#)[^)]*\)", r"\1", (FOLDER / "runbook.md").read_text(encoding="utf-8"))
+    tokens = markdown.parse(text)
+    for token, inline in itertools.pairwise(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", anchor(inline.content))
+    return _PAGE.format(body=markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def anchor(heading: str) -> str:
+    """Return how a section of the runbook is linked to."""
+    return heading.lower().replace(" ", "-")

@@ -1,0 +1,176 @@
+"""The home page: is it well, and if not, where to look."""
+
+from grafana.colours import BAD, GOOD, LINE, PLAIN, TRAFFIC, WARNING
+from grafana.page import BUILDS, Page, Row
+from grafana.panels import Panel, curves, figure, states
+from grafana.queries import (
+    ASKED,
+    CHOSEN,
+    CLIENT_OBJECTIVE,
+    NOBODY,
+    NOBODY_SERVED,
+    NOT_OK,
+    NOT_SERVED,
+    OBJECTIVE,
+    SERVED,
+    SERVED_IN_RANGE,
+    SERVERS_UP,
+    STATES,
+    first,
+    quantile,
+    rate,
+)
+from socketscope.observe.outcomes import OUTCOMES, REJECT_REASONS
+from socketscope.replay.measure import instruments as client
+from socketscope.views import instruments as server
+
+UNKNOWN = "vector(NaN)"
+NO_TRAFFIC = ("no traffic", PLAIN)
+JOBS = f"{{{CHOSEN[0]}}}"
+LOST = 'ALERTS{alertname=~"ReplicaDown|ReplicaSilent"}'
+NONE = 'ALERTS{alertname="NoServer", alertstate="firing"}'
+FIRING = 'ALERTS{alertstate="firing"}'
+FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
+
+WELL = [
+    figure(Panel(
+        title="Clients served", unit="percentunit", width=4, height=5, decimals=2, runbook="clientsfail",
+        meaning="Share of what clients ask for now that they get. The objective is 99.9 %. Below it, Failed exchanges "
+        "has the outcome.",
+        limits={0: BAD, 0.99: WARNING, 0.999: GOOD}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
+        queries={"served": first(SERVED, UNKNOWN)},
+    )),
+    figure(Panel(
+        title="Client p99", unit="s", width=4, height=5, runbook="durations",
+        meaning="99 of 100 replies reach their client within this time, the wait for its turn included. The objective is "
+        "100 ms. Above it, compare with the server's own below: the rest is the way and the wait.",
+        limits={0: GOOD, CLIENT_OBJECTIVE: WARNING, 1: BAD}, nothing=NO_TRAFFIC[0],
+        words={NOBODY: ("none served", BAD), None: NO_TRAFFIC},
+        queries={"p99": first(quantile(0.99, client.EXCHANGE_INTENDED_DURATION), NOBODY_SERVED, UNKNOWN)},
+    )),
+    figure(Panel(
+        title="Served in range", unit="percentunit", width=4, height=5, decimals=3, memory=True, runbook="objectives",
+        meaning="Share of what clients asked for in all that is looked at that they got: what was forgotten by the tiles "
+        "of now is still here. The objective is 99.9 %.",
+        limits={0: BAD, 0.99: WARNING, 0.999: PLAIN}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
+        queries={"served": first(SERVED_IN_RANGE, UNKNOWN)},
+    )),
+    figure(Panel(
+        title="Budget left", unit="percentunit", width=4, height=5, decimals=1, memory=True, runbook="objectives",
+        meaning="What is left of the 30 days' error budget of the objective that has least. Below 0 the objective is "
+        "missed; the row Objectives has each.",
+        limits={-1e9: BAD, 0: WARNING, 0.25: PLAIN}, words={None: ("not known yet", PLAIN)}, nothing="not known yet",
+        queries={"left": first(f"min(job_slo:error_budget:left30d{JOBS})", UNKNOWN)},
+    )),
+    figure(Panel(
+        title="Alerts firing", width=4, height=5, runbook="runbook",
+        meaning="Alerts that fire now; what is about to is pending. Each is below, with its time, and in the runbook.",
+        limits={0: GOOD, 1: BAD}, words={NOBODY: ("pending", WARNING)},
+        queries={"firing": first(f"count({FIRING})", f"count(ALERTS) * 0 + ({NOBODY})", "vector(0)")},
+    )),
+    figure(Panel(
+        title="Replicas", width=4, height=5, runbook="noserver",
+        meaning="Servers that answer their scrape, and servers that should and do not. The row below says which, and the "
+        "runbook how to find the container and the log of an address.",
+        limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: PLAIN, 1: BAD}}, words={None: ("?", PLAIN)},
+        queries={"up": first(SERVERS_UP, UNKNOWN), "lost": first(f"count({LOST} or {NONE})", "vector(0)")},
+    )),
+    states(Panel(
+        title="Which replicas were up", width=14, height=6, runbook="which-container", nothing="no server was seen",
+        meaning="Each server since it is known. One that was asked to stop drains, and its row ends; one that died is down "
+        "until its address is forgotten.",
+        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC)},
+        queries={"{{instance}}": STATES},
+    )),
+    states(Panel(
+        title="Which alerts fired", width=10, height=6, runbook="runbook",
+        meaning="Alerts and the time for which they fired. A page wants somebody now, a ticket this week.",
+        words={1: ("ticket", WARNING), 2: ("page", BAD)},
+        queries={"{{alertname}}": first(f"max by (alertname) ({FIRING_PAGES}) * 2", f"max by (alertname) ({FIRING})")},
+    )),
+]  # fmt: skip
+
+CLIENTS = [
+    curves(Panel(
+        title="Failed exchanges by outcome", unit="suffix:/s", top=1, runbook="clientsfail",
+        meaning="What clients did not get. refused, reset, closed: no server, or one that restarts; timeout: a slow one; "
+        "mismatch: a wrong reply.",
+        outcomes=client.OUTCOMES,
+        queries={"{{outcome}}": rate(client.EXCHANGES, NOT_OK, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="How long clients wait", unit="s", logarithmic=True, top=0.2, line=CLIENT_OBJECTIVE, runbook="durations",
+        nothing="no traffic",
+        meaning="Connect, queue, network and the wait for their turn included. The line is the objective.",
+        colours={"p50": "light-blue", "p99": "dark-blue"},
+        queries={
+            "p50": quantile(0.5, client.EXCHANGE_INTENDED_DURATION),
+            "p99": quantile(0.99, client.EXCHANGE_INTENDED_DURATION),
+        },
+    )),
+    curves(Panel(
+        title="What clients ask for", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        meaning="Exchanges tried, by how many users. Fewer of both is less load; fewer exchanges of the same users is a "
+        "slower server, as each waits for its reply.",
+        colours={"exchanges": TRAFFIC, "users": LINE},
+        queries={"exchanges": ASKED, "users": f"sum({client.USERS.name}{{{', '.join(CHOSEN)}}})"},
+    )),
+]  # fmt: skip
+
+OBJECTIVES = [
+    curves(Panel(
+        title="What is left of each error budget", unit="percentunit", width=12, height=7, runbook="objectives",
+        nothing="not known yet", top=1,
+        meaning="Of what may fail, or be late, in 30 days. A budget that is spent before its time is a reason to stop "
+        "changing things.",
+        colours={"client-availability": "blue", "client-latency": "light-blue",
+                 "server-availability": "purple", "server-latency": "light-purple"},
+        queries={"{{slo}}": f"min by (slo) (job_slo:error_budget:left30d{JOBS})"},
+    )),
+    curves(Panel(
+        title="How fast each error budget is spent", unit="suffix:x", width=12, height=7, line=14.4, top=15,
+        runbook="budgetburnsfast", nothing="not known yet",
+        meaning="Over the last hour, as a multiple of what would just last 30 days. At the line somebody is paged.",
+        colours={"client-availability": "blue", "client-latency": "light-blue",
+                 "server-availability": "purple", "server-latency": "light-purple"},
+        queries={"{{slo}}": f"max by (slo) (job_slo:error_budget:burn1h{JOBS})"},
+    )),
+]  # fmt: skip
+
+SERVER = [
+    curves(Panel(
+        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
+        meaning="How connections end. What is not ok is small here; see beside it.",
+        outcomes=OUTCOMES,
+        queries={"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="Connections that were not served", unit="suffix:/s", top=1, runbook="connectionsfail",
+        meaning="By how they ended, and refused ones. The dashboard of the server has more.",
+        outcomes=(*OUTCOMES, *REJECT_REASONS),
+        queries={
+            "{{outcome}}": rate(server.CLOSED, NOT_SERVED, by="outcome") + " > 0",
+            "refused: {{reason}}": rate(server.REJECTED, by="reason") + " > 0",
+        },
+    )),
+    curves(Panel(
+        title="How long the server takes to reply", unit="s", logarithmic=True, top=0.02, line=OBJECTIVE,
+        nothing="no traffic", runbook="durations",
+        meaning="From the last byte of a request to the last of its reply. The line is the objective, 10 ms.",
+        colours={"p50": "light-blue", "p99": "dark-blue"},
+        queries={"p50": quantile(0.5, server.RESPONSE), "p99": quantile(0.99, server.RESPONSE)},
+    )),
+]  # fmt: skip
+
+PAGE = Page(
+    name="overview",
+    description="Is it well, and if not, where to look: clients first, then objectives, alerts, replicas and the server.",
+    builds=BUILDS,
+    listeners=True,
+    rows=[
+        Row("Is it well?", WELL),
+        Row("As the clients see it", CLIENTS),
+        Row("Objectives", OBJECTIVES),
+        Row("As the server sees it", SERVER),
+    ],
+)

@@ -1,0 +1,168 @@
+"""What all dashboards share: variables, annotations, links, and rows whose panels keep their numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.colours import BAD, TRAFFIC, WARNING
+from grafana.panels import DATASOURCE, RUNBOOK
+from grafana.queries import chosen, series
+from socketscope.replay.measure import instruments as client
+from socketscope.views import instruments as server
+
+BUILDS = f'{{__name__=~"{server.BUILD.name}|{client.BUILD.name}"}}'
+"""What every server and every client has, by which jobs and instances are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of panels.
+
+    Attributes:
+        title: What its panels have in common.
+        panels: In reading order.
+        folded: Whether it is opened by who needs it.
+    """
+
+    title: str
+    panels: list[Any]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A dashboard.
+
+    Attributes:
+        name: After the project's.
+        description: What it is for.
+        builds: The series by which its jobs and instances are found.
+        listeners: Whether it has figures by listener.
+        rows: In reading order.
+    """
+
+    name: str
+    description: str
+    builds: str
+    listeners: bool = False
+    rows: list[Row]
+
+    @property
+    def uid(self) -> str:
+        """The last part of its address."""
+        return f"socketscope-{self.name}"
+
+    def build(self) -> models.Dashboard:
+        """Return it as Grafana reads it."""
+        builder = (
+            builders.Dashboard(f"socketscope: {self.name}")
+            .uid(self.uid)
+            .description(self.description)
+            .tags(["socketscope"])
+            .readonly()
+            .refresh("5s")
+            .time("now-15m", "now")
+            .timezone("browser")
+            .tooltip(models.DashboardCursorSync.CROSSHAIR)
+            .links(_links())
+            .with_variable(
+                builders.DatasourceVariable("datasource")
+                .label("Data source")
+                .type("prometheus")
+                .hide(models.VariableHide.HIDE_VARIABLE)
+            )
+            .with_variable(_variable("job", f"label_values({self.builds}, job)"))
+            .with_variable(_variable("instance", f"label_values({_of_job(self.builds)}, instance)"))
+            .annotations(_annotations())
+        )
+        if self.listeners:
+            found = chosen(server.EXCHANGES.name)
+            builder.with_variable(_variable("listener", f"label_values({found}, listener)"))
+        for place, row in enumerate(self.rows, start=1):
+            # A panel that is added to a row leaves the numbers in others, to which alerts link, as they are.
+            numbered = [panel.id(place * 100 + n) for n, panel in enumerate(row.panels, start=1)]
+            head = builders.Row(row.title).id(place * 100)
+            if row.folded:
+                for panel in numbered:
+                    head.with_panel(panel)
+                builder.with_row(head)
+            else:
+                builder.with_row(head)
+                for panel in numbered:
+                    builder.with_panel(panel)
+        return builder.build()
+
+
+def _of_job(builds: str) -> str:
+    return f'{builds[:-1]}, job=~"$job"}}' if builds.endswith("}") else f'{builds}{{job=~"$job"}}'
+
+
+def _links() -> list[Any]:
+    others = builders.DashboardLink("Dashboards").type(models.DashboardLinkType.DASHBOARDS)
+    return [
+        others.tags(["socketscope"]).keep_time(True).include_vars(True),
+        builders.DashboardLink("Runbook").url(RUNBOOK).icon("doc").target_blank(True),
+    ]
+
+
+def _variable(name: str, query: str) -> builders.QueryVariable:
+    return (
+        builders.QueryVariable(name)
+        .label(name.capitalize())
+        .datasource(DATASOURCE)
+        .query(query)
+        .multi(True)
+        .include_all(True)
+        .all_value(".+")
+        .current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+    )
+
+
+class _Annotation:
+    """An annotation with its texts and its time, of which the SDK knows nothing."""
+
+    def __init__(self, name: str, expression: str, colour: str, **more: str) -> None:
+        self._known = models.AnnotationQuery(
+            name=name, expr=expression, icon_color=colour, datasource=DATASOURCE
+        )
+        self._more = more
+
+    def build(self) -> "_Annotation":
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        return {**self._known.to_json(), **self._more}
+
+
+def _annotations() -> list[Any]:
+    started = chosen("process_start_time_seconds")
+    builds = f"({series(server.BUILD)} or {series(client.BUILD)})"
+    return [
+        _Annotation(
+            "Starts",
+            # The start itself, also of what is new, whatever the step between two samples of the panel.
+            f"{started} * 1000 and on (job, instance) {builds}",
+            TRAFFIC,
+            titleFormat="{{job}} started",
+            textFormat="{{instance}}",
+            useValueForTime="on",
+        ),
+        _Annotation(
+            "Drains",
+            f"{series(server.DRAINING)} == 1",
+            WARNING,
+            titleFormat="{{job}} drains",
+            textFormat="{{instance}} was asked to stop",
+        ),
+        _Annotation(
+            "Alerts",
+            'ALERTS{alertstate="firing"}',
+            BAD,
+            titleFormat="{{alertname}}",
+            textFormat="{{severity}} {{job}} {{instance}} {{slo}}",
+        ),
+    ]

@@ -1,0 +1,126 @@
+"""The replay client: what it got, how long it waited, and whether it can be believed."""
+
+from grafana.colours import BAD, LINE, PLAIN, TRAFFIC
+from grafana.page import Page, Row
+from grafana.panels import Panel, curves, durations, figure
+from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, buckets, chosen, of, quantile, rate, series
+from socketscope.replay.measure import instruments as client
+
+OUTCOMES_ROW = [
+    curves(Panel(
+        title="Exchanges by step", unit="suffix:/s", width=12, nothing="no traffic", runbook="traffic",
+        meaning="What is asked, by step of the scripts, whatever came of it.",
+        queries={"{{step}}": rate(client.EXCHANGES, by="step")},
+    )),
+    curves(Panel(
+        title="Attempts to connect by outcome", unit="suffix:/s", width=12, nothing="no traffic", runbook="clientsfail",
+        meaning="Whether the server can be reached at all.",
+        outcomes=client.CONNECTION_OUTCOMES,
+        queries={"{{outcome}}": rate(client.CONNECTIONS, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="Failures by step and outcome", unit="suffix:/s", width=24, top=1, runbook="wrongreplies",
+        meaning="What clients did not get. refused, reset, closed: no server, or one that restarts; timeout: a slow one; "
+        "mismatch and unexpected_data: a wrong reply.",
+        outcomes=client.OUTCOMES,
+        queries={"{{step}}: {{outcome}}": rate(client.EXCHANGES, NOT_OK, by="step, outcome") + " > 0"},
+    )),
+]  # fmt: skip
+
+DURATION_ROW = [
+    durations(Panel(
+        title="How many exchanges took how long", unit="suffix:/s", width=12, height=12, runbook="durations",
+        nothing="no traffic",
+        meaning="From the time that each was meant to begin: what a stall held back is counted with its wait. Each row is a "
+        "bucket, named by its upper edge.",
+        queries={"{{le}}": buckets(client.EXCHANGE_INTENDED_DURATION)},
+    )),
+    curves(Panel(
+        title="Service against intended latency", unit="s", width=12, height=12, logarithmic=True, top=0.2,
+        line=CLIENT_OBJECTIVE, nothing="no traffic", runbook="durations",
+        meaning="Service is from the send, intended from when it was meant to be sent. Where they part, passes wait for a "
+        "free user: the server is too slow for this load. The line is the objective, 100 ms.",
+        colours={"service p50": "light-blue", "service p99": "dark-blue",
+                 "intended p50": "light-purple", "intended p99": "dark-purple"},
+        queries={
+            "service p50": quantile(0.5, client.EXCHANGE_DURATION),
+            "intended p50": quantile(0.5, client.EXCHANGE_INTENDED_DURATION),
+            "service p99": quantile(0.99, client.EXCHANGE_DURATION),
+            "intended p99": quantile(0.99, client.EXCHANGE_INTENDED_DURATION),
+        },
+    )),
+    curves(Panel(
+        title="p99 by step", unit="s", width=12, logarithmic=True, top=0.2, nothing="no traffic", runbook="durations",
+        meaning="Which of the things that are asked is slow.",
+        queries={"{{step}}": quantile(0.99, client.EXCHANGE_DURATION, by="step")},
+    )),
+    curves(Panel(
+        title="p99 to connect and to the first byte", unit="s", width=12, logarithmic=True, top=0.2, runbook="durations",
+        nothing="no traffic",
+        meaning="A slow connect is the way, the name or a full queue; a slow first byte is the handler.",
+        colours={"connect": "blue", "first byte": "purple"},
+        queries={
+            "connect": quantile(0.99, client.CONNECT_DURATION),
+            "first byte": quantile(0.99, client.FIRST_BYTE_DURATION),
+        },
+    )),
+]  # fmt: skip
+
+LOAD_ROW = [
+    curves(Panel(
+        title="Passes played, asked for and dropped", unit="suffix:/s", nothing="no traffic", runbook="ratenotheld",
+        meaning="In an open loop what is played follows what is asked for; what nobody was free for is dropped. Without a "
+        "rate nothing is asked for.",
+        colours={"played": TRAFFIC, "asked for": LINE, "dropped": BAD},
+        queries={
+            "played": rate(client.PASSES),
+            "asked for": f"sum({series(client.TARGET_RATE)}) > 0",
+            "dropped": rate(client.PASSES_DROPPED) + " > 0",
+        },
+    )),
+    curves(Panel(
+        title="How late the generator is", unit="s", top=0.001, nothing="no client", runbook="ratenotheld",
+        meaning="Between when a pass was meant to begin and when it did, with a user free. Above a millisecond the client "
+        "itself is too slow to be believed.",
+        queries={"{{instance}}": series(client.SCHEDULE_LAG)},
+    )),
+    curves(Panel(
+        title="Users and open connections", nothing="no client", runbook="traffic",
+        meaning="Users at work, as the shape of the load has it, and their connections now.",
+        colours={"users": LINE, "connections": TRAFFIC},
+        queries={
+            "users": f"sum({series(client.USERS)})",
+            "connections": f"sum({series(client.OPEN_CONNECTIONS)})",
+        },
+    )),
+    curves(Panel(
+        title="Bytes sent and received", unit="Bps", nothing="no traffic", runbook="traffic",
+        meaning="Without losses the same as the server received and sent.",
+        colours={"sent": "purple", "received": "blue"},
+        queries={"sent": rate(client.SENT), "received": rate(client.RECEIVED)},
+    )),
+    curves(Panel(
+        title="Processor", unit="percentunit", line=1, top=1, nothing="no client", runbook="ratenotheld",
+        meaning="Of a core. Near the line, one core, the client is its own limit.",
+        queries={
+            "{{instance}}": of(client.BUILD, f"rate({chosen('process_cpu_seconds_total')}[$__rate_interval])"),
+        },
+    )),
+    figure(Panel(
+        title="What runs, and since when", unit="dtdurations", nothing="no client", limits={0: PLAIN},
+        words={None: ("no client", PLAIN)}, runbook="traffic",
+        meaning="The version of each client, and its age. One that is young has been restarted.",
+        queries={
+            "{{instance}}: {{version}}":
+                f"(time() - {chosen('process_start_time_seconds')}) * on (job, instance) group_left (version) "
+                f"{series(client.BUILD)}",
+        },
+    )),
+]  # fmt: skip
+
+PAGE = Page(
+    name="client",
+    description="What the replay client asked for and got, how long it waited, and whether it held its load.",
+    builds=client.BUILD.name,
+    rows=[Row("Outcomes", OUTCOMES_ROW), Row("Duration", DURATION_ROW), Row("Load", LOAD_ROW)],
+)

@@ -1,0 +1,195 @@
+"""The server by listener and replica: rate, errors, duration, and what is used of what there is."""
+
+from grafana.colours import BAD, GOOD, PLAIN, TRAFFIC
+from grafana.page import Page, Row
+from grafana.panels import Panel, curves, durations, figure, states
+from grafana.queries import NOT_SERVED, OBJECTIVE, STATES, buckets, chosen, of, quantile, rate, series
+from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.views import instruments as server
+
+MEMORY = 256 * 2**20
+"""What the stack lets a container have."""
+NEAR = 0.8
+"""Of a limit: where an alert says so."""
+
+TRAFFIC_ROW = [
+    curves(Panel(
+        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
+        meaning="How connections end. What is not ok is small here; see Failures and refusals.",
+        outcomes=OUTCOMES,
+        queries={"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="Failures and refusals", unit="suffix:/s", top=1, runbook="connectionsfail",
+        meaning="Connections whose client was not served, by reason, and refused ones. The runbook says what each means.",
+        outcomes=(*OUTCOMES, *REJECT_REASONS),
+        queries={
+            "{{outcome}}": rate(server.CLOSED, NOT_SERVED, by="outcome") + " > 0",
+            "refused: {{reason}}": rate(server.REJECTED, by="reason") + " > 0",
+        },
+    )),
+    curves(Panel(
+        title="Connections accepted by replica", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        meaning="Whether clients spread over the replicas. One that gets none is not resolved by its clients.",
+        queries={"{{instance}}": rate(server.ACCEPTED, by="instance")},
+    )),
+    curves(Panel(
+        title="Exchanges by listener", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        meaning="Requests with a reply. More than connections where they are kept open.",
+        queries={"{{listener}}": rate(server.EXCHANGES, by="listener")},
+    )),
+    curves(Panel(
+        title="Bytes received and sent", unit="Bps", nothing="no traffic", runbook="traffic",
+        meaning="What handlers received and sent. Much more in than out is a client that floods, or does not take its "
+        "replies.",
+        colours={"received": "blue", "sent": "purple"},
+        queries={"received": rate(server.RECEIVED), "sent": rate(server.SENT)},
+    )),
+    curves(Panel(
+        title="Errors of accept", unit="suffix:/s", top=1, runbook="descriptorsnear",
+        meaning="Connections that the kernel could not hand over. fd_limit: raise the descriptor limit, or lower "
+        "--max-connections.",
+        outcomes=ACCEPT_ERRORS,
+        queries={"{{error}}": rate(server.ACCEPT_ERRORS, by="error") + " > 0"},
+    )),
+]  # fmt: skip
+
+DURATION_ROW = [
+    durations(Panel(
+        title="How many replies took how long", unit="suffix:/s", width=12, height=12, runbook="durations",
+        nothing="no traffic",
+        meaning="Replies a second; each row is a bucket, named by its upper edge. Two bands mean two kinds of requests, or a "
+        "queue that forms and clears.",
+        queries={"{{le}}": buckets(server.RESPONSE)},
+    )),
+    curves(Panel(
+        title="Response duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, line=OBJECTIVE,
+        nothing="no traffic", runbook="durations",
+        meaning="The line is the objective, 10 ms. A p99 far above p50 is waiting: look at threads and the queue.",
+        colours={"p50": "light-blue", "p90": "blue", "p99": "dark-blue"},
+        queries={
+            "p50": quantile(0.5, server.RESPONSE),
+            "p90": quantile(0.9, server.RESPONSE),
+            "p99": quantile(0.99, server.RESPONSE),
+        },
+    )),
+    curves(Panel(
+        title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, nothing="no traffic",
+        runbook="durations",
+        meaning="How long a client occupies a thread, the wait for its own bytes included. Far above the response: clients "
+        "are slow, or silent.",
+        colours={"p50": "light-blue", "p99": "dark-blue"},
+        queries={"p50": quantile(0.5, server.HANDLE), "p99": quantile(0.99, server.HANDLE)},
+    )),
+]  # fmt: skip
+
+SATURATION_ROW = [
+    curves(Panel(
+        title="Connection limit in use", unit="percentunit", width=6, top=1, line=NEAR, runbook="connectionlimitnear",
+        nothing="no server",
+        meaning="Of each replica, as clients of a full one have nothing of the others' room. At 100 % new ones are refused: "
+        "raise --max-connections, or add a replica.",
+        queries={
+            "{{instance}}": f"sum by (job, instance) ({series(server.OPEN)}) / on (job, instance) {series(server.LIMIT)}",
+        },
+    )),
+    curves(Panel(
+        title="Connections served at once", width=6, nothing="no traffic", runbook="saturation",
+        meaning="The mean over a few seconds, from how long handlers take: short connections are missed by who counts open "
+        "ones every two seconds.",
+        queries={"{{instance}}": rate(server.HANDLE, by="instance", suffix="_sum")},
+    )),
+    curves(Panel(
+        title="Threads", width=6, nothing="no server", runbook="saturation",
+        meaning="Busy ones follow the open connections; a few idle ones wait for the next.",
+        colours={"busy": "dark-blue", "idle": "light-blue"},
+        queries={"{{state}}": f"sum by (state) ({series(server.THREADS)})"},
+    )),
+    curves(Panel(
+        title="Accept queue in use", unit="percentunit", width=6, top=1, line=0.1, runbook="acceptqueuegrows",
+        nothing="no TCP listener",
+        meaning="Connections that wait in the kernel, of as many as may. Above the line for long: threads or the processor "
+        "are used up. At 100 % the kernel drops handshakes.",
+        queries={
+            "{{instance}}": f"max by (instance) ({series(server.QUEUE_LENGTH)} / {series(server.QUEUE_LIMIT)})",
+        },
+    )),
+    curves(Panel(
+        title="Processor", unit="percentunit", width=6, line=1, top=1, nothing="no server", runbook="saturation",
+        meaning="Of a core. Python code runs on one at a time: near the line, one core, it is the limit.",
+        queries={
+            "{{instance}}": of(server.BUILD, f"rate({chosen('process_cpu_seconds_total')}[$__rate_interval])"),
+        },
+    )),
+    curves(Panel(
+        title="Memory", unit="bytes", width=6, line=MEMORY, top=MEMORY, nothing="no server", runbook="saturation",
+        meaning="Resident. It grows with open connections and goes back; growth without them is a leak. The line is what "
+        "the stack gives a container.",
+        queries={"{{instance}}": of(server.BUILD, chosen("process_resident_memory_bytes"))},
+    )),
+    curves(Panel(
+        title="File descriptors in use", unit="percentunit", width=6, top=1, line=NEAR, nothing="no server",
+        runbook="descriptorsnear",
+        meaning="One a connection, and a few, of as many as the process may have. At 100 % accept fails.",
+        queries={
+            "{{instance}}": of(server.BUILD, f"{chosen('process_open_fds')} / {chosen('process_max_fds')}"),
+        },
+    )),
+    curves(Panel(
+        title="Log lines", unit="suffix:/s", width=6, nothing="no server", runbook="loglinesdropped",
+        meaning="Lines written, and dropped as their reader is too slow: then sums over the log are short.",
+        colours={"written": TRAFFIC, "dropped": BAD},
+        queries={"written": rate(server.LOG_LINES), "dropped": rate(server.LOG_DROPPED) + " > 0"},
+    )),
+]  # fmt: skip
+
+PROCESS_ROW = [
+    states(Panel(
+        title="When replicas came, drained and went", width=14, height=6, runbook="which-container",
+        nothing="no server was seen",
+        meaning="Each server since it is known. One that was asked to stop drains, and its row ends; one that died is down "
+        "until its address is forgotten.",
+        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC)},
+        queries={"{{instance}}": STATES},
+    )),
+    figure(Panel(
+        title="What runs, and since when", unit="dtdurations", width=10, height=6, runbook="which-container",
+        nothing="no server", limits={0: PLAIN}, words={None: ("no server", BAD)},
+        meaning="The version of socketscope and of Python of each replica, and its age. Two versions are an update under "
+        "way, or one that was left half done.",
+        queries={
+            "{{instance}}: {{version}}, Python {{python}}":
+                f"(time() - {chosen('process_start_time_seconds')}) * on (job, instance) group_left (version, python) "
+                f"{series(server.BUILD)}",
+        },
+    )),
+]  # fmt: skip
+
+DATAGRAM_ROW = [
+    curves(Panel(
+        title="Datagrams by outcome", unit="suffix:/s", width=12, nothing="no datagram listener", runbook="datagramslost",
+        meaning="What became of those that were received. no_reply is what many protocols want.",
+        outcomes=DATAGRAM_OUTCOMES,
+        queries={"{{outcome}}": rate(server.DATAGRAMS, by="outcome") + " > 0"},
+    )),
+    curves(Panel(
+        title="Datagrams lost by the kernel", unit="suffix:/s", width=12, top=1, runbook="datagramslost",
+        meaning="The receive queue was full; nobody tells their senders. A larger buffer helps with peaks, more replicas "
+        "with a plateau.",
+        queries={"{{instance}}": rate(server.DATAGRAMS_LOST, by="instance") + " > 0"},
+    )),
+]  # fmt: skip
+
+PAGE = Page(
+    name="server",
+    description="Rate, errors, duration and saturation of the socket servers, by listener and replica.",
+    builds=server.BUILD.name,
+    listeners=True,
+    rows=[
+        Row("Rate and errors", TRAFFIC_ROW),
+        Row("Duration", DURATION_ROW),
+        Row("Saturation", SATURATION_ROW),
+        Row("Processes", PROCESS_ROW),
+        Row("Datagrams", DATAGRAM_ROW, folded=True),
+    ],
+)

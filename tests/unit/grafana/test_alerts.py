@@ -1,0 +1,70 @@
+"""Each alert leads to a panel that shows it, and to a section of the runbook."""
+
+import re
+
+import pytest
+
+from grafana import queries
+from grafana.server import NEAR
+
+from .drawn import ALERTS, PANELS, ROOT
+
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+
+
+def metrics(expression):
+    """Return the names of what is asked for; of what is recorded over windows, without the window."""
+    names = re.findall(
+        r"\b[a-z]\w*(?:_total|_bucket|_count|_fds|_seconds|_length|_limit|_open|_second|_info)\b|\bup\b|job_slo:\w+",
+        expression,
+    )
+    return set(names)
+
+
+@each_alert
+def test_it_says_what_who_looks_needs(alert):
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    said = alert["annotations"]
+    assert said.keys() == {"summary", "description", "runbook_url", "__dashboardUid__", "__panelId__"}
+    assert said["description"].strip().endswith(".")
+    assert re.fullmatch(r"[A-Z][A-Za-z]+", alert["alert"])
+
+
+@each_alert
+def test_its_panel_shows_what_it_is_about(alert):
+    said = alert["annotations"]
+    (drawn,) = [
+        one
+        for one in PANELS
+        if one.dashboard == said["__dashboardUid__"] and str(one.panel["id"]) == said["__panelId__"]
+    ]
+    assert metrics(alert["expr"]) & metrics(" ".join(drawn.expressions))
+
+
+@each_alert
+def test_its_page_has_a_section_that_says_as_how_urgent_it_is_told(alert):
+    address, _, section = alert["annotations"]["runbook_url"].partition("#")
+    assert address == "{{ $externalURL }}/user/runbook.html"
+    assert section == alert["alert"].lower()
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    severity = alert["labels"]["severity"].capitalize()
+    assert re.search(rf"^## {alert['alert']}\n\n{severity}[.;]", runbook, re.MULTILINE)
+
+
+@each_alert
+def test_it_is_tested(alert):
+    tests = "".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "prometheus" / "tests").glob("*.yml")
+    )
+    name = alert["alert"]
+    assert re.search(rf"alertname: {name}, exp_alerts: \[\]", tests)
+    assert re.search(rf"alertname: {name}\n +exp_alerts:", tests)
+
+
+def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
+    near = {alert["alert"]: alert["expr"] for alert in ALERTS}
+    for name in ("ConnectionLimitNear", "DescriptorsNear"):
+        assert f"> {NEAR}" in near[name]
+    rules = (ROOT / "prometheus" / "rules" / "objectives.yml").read_text(encoding="utf-8")
+    assert f'response_duration_seconds_bucket{{le="{queries.OBJECTIVE}"}}' in rules
+    assert f'intended_duration_seconds_bucket{{le="{queries.CLIENT_OBJECTIVE}"}}' in rules

@@ -1,0 +1,173 @@
+"""What the dashboard-linter asks of a dashboard, and what it does not: colours, words and links."""
+
+import re
+
+import yaml
+
+from docs.pages import render_runbook
+from grafana import server
+from grafana.colours import FAILURES, GOOD, OF_OUTCOME, SERVED
+from socketscope.observe.outcomes import (
+    ACCEPT_ERRORS,
+    DATAGRAM_OUTCOMES,
+    EXPECTED_OUTCOMES,
+    OUTCOMES,
+    REJECT_REASONS,
+)
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
+from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
+from socketscope.views.instruments import INSTRUMENTS
+
+from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard, each_panel
+
+SECTIONS = re.findall(r'<h\d id="([^"]+)"', render_runbook())
+
+
+@each_dashboard
+def test_it_is_chosen_by_data_source_job_and_instance(dashboard):
+    variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    assert variables["datasource"]["query"] == "prometheus"
+    for name in variables.keys() - {"datasource"}:
+        assert variables[name]["type"] == "query"
+        assert variables[name]["datasource"]["uid"] == "${datasource}"
+        assert variables[name]["multi"] is True
+        assert variables[name]["includeAll"] is True
+        assert variables[name]["allValue"] == ".+"
+        # When the range changes: who looks further back finds what there was.
+        assert variables[name]["refresh"] == 2
+    asked = " ".join(e for drawn in PANELS if drawn.dashboard == dashboard["uid"] for e in drawn.expressions)
+    for name in re.findall(r'=~"\$(\w+)"', asked):
+        assert name in variables
+    assert {"job", "instance"} <= variables.keys()
+
+
+@each_dashboard
+def test_it_leads_to_the_others_and_to_the_runbook(dashboard):
+    others, runbook = dashboard["links"]
+    assert others["type"] == "dashboards"
+    assert set(others["tags"]) <= set(dashboard["tags"])
+    assert others["includeVars"] is others["keepTime"] is True
+    assert runbook["url"].endswith("/user/runbook.html")
+
+
+@each_dashboard
+def test_its_annotations_have_texts_and_starts_their_own_time(dashboard):
+    annotations = {one["name"]: one for one in dashboard["annotations"]["list"]}
+    assert annotations.keys() == {"Starts", "Drains", "Alerts"}
+    assert all(one["titleFormat"] and one["textFormat"] for one in annotations.values())
+    assert annotations["Starts"]["useValueForTime"] == "on"
+    assert "* 1000" in annotations["Starts"]["expr"]
+
+
+@each_panel
+def test_it_says_what_it_means_in_a_unit_and_where_there_is_more(drawn):
+    panel = drawn.panel
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["noValue"]
+    assert panel["datasource"]["uid"] == "${datasource}"
+    (link,) = panel["links"]
+    address, _, section = link["url"].partition("#")
+    assert re.fullmatch(r"https?://.+/user/runbook\.html", address)
+    assert section in SECTIONS
+    assert panel["targets"]
+    assert all(target["legendFormat"] for target in panel["targets"])
+
+
+@each_panel
+def test_it_asks_for_what_is_chosen(drawn):
+    by_listener = {one.name for one in INSTRUMENTS if "listener" in one.labels}
+    for expression in drawn.expressions:
+        for name, labels in re.findall(r"\b([a-z_]\w*(?::\w+)*)\{([^}]*)\}", expression):
+            # Of what nobody serves nothing has a job that could be chosen.
+            if name == "ALERTS":
+                continue
+            assert 'job=~"$job"' in labels
+            assert 'instance=~"$instance"' in labels or name.startswith("job_slo:")
+            base = re.sub(r"_(bucket|sum|count)$", "", name)
+            assert ('listener=~"$listener"' in labels) == (base in by_listener)
+
+
+@each_panel
+def test_counters_are_asked_for_their_rate_over_the_interval_that_fits(drawn):
+    for expression in drawn.expressions:
+        for name in re.findall(r"\w+_total|\w+_bucket|\w+_(?:sum|count)\b", expression):
+            window = r"\$__range" if drawn.panel["targets"][0]["instant"] else r"\$__rate_interval"
+            assert re.search(rf"(rate|increase) ?\({name}{{[^}}]*}}\[{window}\]\)", expression)
+
+
+@each_panel
+def test_a_tile_never_shows_what_was_before(drawn):
+    if drawn.panel["type"] != "stat":
+        return
+    assert drawn.panel["options"]["reduceOptions"]["calcs"] == ["last"]
+    assert all(
+        re.search(r"or vector\((0|NaN)\)$", expression) for expression in drawn.expressions
+    ) or "no " in str(drawn.panel["fieldConfig"]["defaults"]["mappings"])
+
+
+@each_panel
+def test_what_ends_with_an_outcome_has_its_colour(drawn):
+    given = {
+        override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
+        for override in drawn.panel["fieldConfig"].get("overrides", ())
+        if override["matcher"]["id"] == "byRegexp"
+    }
+    labels = {
+        label
+        for target in drawn.panel["targets"]
+        for label in re.findall(r"{{(outcome|reason|error)}}$", target["legendFormat"])
+    }
+    assert bool(given) == bool(labels)
+    for pattern, colour in given.items():
+        outcome = pattern.removeprefix("/(^|: )").removesuffix("$/")
+        assert colour == OF_OUTCOME[outcome]
+    known = {"outcome": [], "reason": REJECT_REASONS, "error": ACCEPT_ERRORS}
+    for label in labels:
+        assert all(f"/(^|: ){name}$/" in given for name in known[label])
+
+
+def test_every_outcome_has_a_colour_and_no_failure_one_of_success():
+    known = {
+        *OUTCOMES,
+        *DATAGRAM_OUTCOMES,
+        *EXCHANGE_OUTCOMES,
+        *CONNECTION_OUTCOMES,
+        *REJECT_REASONS,
+        *ACCEPT_ERRORS,
+    }
+    assert OF_OUTCOME.keys() == known
+    assert SERVED.keys() == EXPECTED_OUTCOMES
+    assert not set(SERVED.values()) & set(FAILURES.values())
+    assert not [colour for colour in FAILURES.values() if "green" in colour or "blue" in colour]
+    assert not [colour for colour in SERVED.values() if "red" in colour or "orange" in colour]
+
+
+@each_panel
+def test_nothing_red_is_drawn_of_what_is_well(drawn):
+    """Curves are red or orange only where they are of failures, which an expression leaves out at 0."""
+    if drawn.panel["type"] != "timeseries":
+        return
+    defaults = drawn.panel["fieldConfig"]["defaults"]
+    assert "red" not in [step["color"] for step in defaults.get("thresholds", {}).get("steps", ())]
+    for override in drawn.panel["fieldConfig"].get("overrides", ()):
+        if override["matcher"]["id"] == "byName" and "red" in str(override["properties"]):
+            (expression,) = [
+                t["expr"]
+                for t in drawn.panel["targets"]
+                if t["legendFormat"] == override["matcher"]["options"]
+            ]
+            assert expression.endswith("> 0")
+    if any("outcome" in target["legendFormat"] for target in drawn.panel["targets"]):
+        assert all(expression.endswith("> 0") for expression in drawn.expressions)
+
+
+def test_well_is_one_colour():
+    colours = re.findall(r'"color": "([^"]*green[^"]*)"', str(DASHBOARDS).replace("'", '"'))
+    assert set(colours) == {GOOD}
+
+
+def test_the_lines_are_those_of_the_stack():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert compose["services"]["server"]["mem_limit"] == f"{server.MEMORY // 2**20}m"
