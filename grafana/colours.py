@@ -14,6 +14,7 @@ FAILURES = {
     "line_too_long": "yellow",
     "read_timeout": "orange",
     "write_timeout": "dark-orange",
+    "tls_error": "semi-dark-orange",
     "reset": "dark-red",
     "truncated": "dark-yellow",
     "no_address": "light-purple",

@@ -18,6 +18,8 @@ def make_service(server: Any, options: Options) -> StreamService | DatagramServi
     sock = getattr(server, "socket", None)
     unix = sock is not None and sock.family == socket.AF_UNIX
     if sock is not None and sock.type == socket.SOCK_DGRAM:
+        if options.tls is not None:
+            raise ValueError("tls is for connections, and this server has datagrams")
         return DatagramService(server, options, "unixgram" if unix else "udp")
     return StreamService(server, options, "unix" if unix else "tcp")
 
@@ -90,8 +92,8 @@ class Closing:
 class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
     """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
 
-    Its options are keywords of the class statement: `limits`, `listener`, `registry` and `threads`, as
-    `Options` has them.
+    Its options are keywords of the class statement: `limits`, `listener`, `registry`, `threads` and
+    `tls`, as `Options` has them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

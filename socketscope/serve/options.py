@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry
 
+from socketscope.identity import TLS
 from socketscope.limits import Limits
 
 Threads = Literal["elastic", "per-connection"]
@@ -21,24 +22,28 @@ class Options:
         listener: The name in labels and log lines; None is the kind of listener.
         registry: Where the metrics are shown; None is prometheus-client's default registry.
         threads: Pooled ones, or a new one for each connection.
+        tls: What connections are wrapped by, in the thread that serves; None leaves them as they come.
     """
 
     limits: Limits = field(default_factory=Limits)
     listener: str | None = None
     registry: CollectorRegistry | None = None
     threads: Threads = "elastic"
+    tls: TLS | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant.
 
         Raises:
             ValueError: There is no such choice of threads.
-            TypeError: The limits are no `Limits`.
+            TypeError: The limits are no `Limits`, or what is to be TLS is no `TLS`.
         """
         if self.threads not in get_args(Threads):
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
+        if not isinstance(self.tls, TLS | None):
+            raise TypeError(f"tls is {self.tls!r}, it must be socketscope.TLS(...)")
 
 
 _declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDictionary()

@@ -42,7 +42,6 @@ class StreamService(Service):
 
     def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
         self.refusal = b""
-        self.greets = False  # a TLS listener, whose connections need a handshake
         super().__init__(server, options, kind)
 
     def begin(self) -> None:
@@ -54,12 +53,13 @@ class StreamService(Service):
         self._elsewhere = Elsewhere(self.note_dropped)
 
     def show(self, server: Any) -> None:
-        """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
+        """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves.
+
+        Raises:
+            ValueError: A file of its `TLS` cannot be used.
+        """
+        self.encryption.prepare(getattr(server, "socket", None))
         super().show(server)
-        listener: Any = getattr(server, "socket", None)
-        if isinstance(listener, ssl.SSLSocket) and getattr(listener, "do_handshake_on_connect", False):
-            listener.do_handshake_on_connect = False  # type: ignore[attr-defined]  # not in typeshed
-            self.greets = True
 
     # From the listener to the handler
 
@@ -89,16 +89,16 @@ class StreamService(Service):
         adopt(request, record)
         if not self._deadlines.watching:
             self._deadlines.watch()
-        handed: tuple[Any, Any] | None = (request, client_address)
         try:
-            if self.greets and isinstance(request, ssl.SSLSocket):
+            if self.encryption.on:
                 try:
-                    request.do_handshake()
+                    request = self.encryption.greet(request, record)
                 except OSError as error:
                     # As ever, no hook is told: no handler has seen it.
                     self._fail(record, error)
-                    self._end(server, record, request)
+                    self._end(server, record, record.socket)
                     return
+            handed: tuple[Any, Any] | None = (request, client_address)
             if self.hooks.verifies or self.hooks.processes:
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
@@ -268,7 +268,7 @@ class StreamService(Service):
         # Whatever a request of the user's own class raises would end the server's loop.
         with suppress(Exception):
             # Under TLS there is nobody to tell before the handshake.
-            if self.refusal and not isinstance(request, ssl.SSLSocket):
+            if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
                 request.setblocking(False)
                 request.send(self.refusal)
         with suppress(Exception):

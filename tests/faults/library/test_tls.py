@@ -109,7 +109,7 @@ def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
             with contextlib.suppress(ConnectionResetError):
                 while client.recv(100):
                     pass
-        ended(server, "reset")
+        ended(server, "tls_error")
     assert capfd.readouterr().err == ""
 
 
