@@ -2,7 +2,14 @@
 
 from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
 from pathlib import Path
-from ssl import SSLEOFError, SSLError, SSLSyscallError, SSLWantReadError, SSLWantWriteError
+from ssl import (
+    SSLEOFError,
+    SSLError,
+    SSLSyscallError,
+    SSLWantReadError,
+    SSLWantWriteError,
+    SSLZeroReturnError,
+)
 
 from socketscope.excerpt import excerpt
 
@@ -34,7 +41,7 @@ MOST_TEXT = 2000
 
 _OWN_FILES = str(Path(__file__).parent)
 
-_NO_FAULTS = (SSLEOFError, SSLSyscallError, SSLWantReadError, SSLWantWriteError)
+_NO_FAULTS = (SSLEOFError, SSLSyscallError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError)
 _GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
 
 
