@@ -225,9 +225,7 @@ def _tls(
     if wanted and (cert is None or key is None):
         raise click.UsageError("a tls:// listener needs --tls-cert and --tls-key")
     if not wanted and (cert or key or client_ca):
-        raise click.UsageError(
-            "--tls-cert, --tls-key and --tls-client-ca are of tls:// listeners: --listen has none"
-        )
+        raise click.UsageError("--tls-cert, --tls-key and --tls-client-ca need a --listen with tls://")
     return None if cert is None else TLS(cert, key, client_ca)
 
 

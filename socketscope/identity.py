@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+_MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+"""What OpenSSL says of a key that is not the certificate's."""
+
 File = str | os.PathLike[str]
 
 
@@ -58,7 +61,7 @@ class TLS:
         try:
             context.load_cert_chain(self.cert, key, password=refuse)
         except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
+            if error.reason in _MISMATCHES:
                 raise ValueError(f"the private key in {key} is not that of {self.cert}") from error
             if error.reason is None:
                 raise ValueError(f"no private key in PEM form is in {key}") from error

@@ -1,5 +1,6 @@
 """TLS as a listener has it: by files that the library was given, or by a context of the user's own."""
 
+import socket
 import ssl
 from typing import Any
 
@@ -30,10 +31,12 @@ class Encryption:
         """Read the files once; have a listener that the user has wrapped leave the handshake to who serves.
 
         Raises:
-            ValueError: A file cannot be used, or there would be TLS within TLS.
+            ValueError: A file cannot be used, or this is no listener that could have it, or has it already.
         """
         wrapped = isinstance(listener, ssl.SSLSocket)
         if self.tls is not None and self._identity is None:
+            if getattr(listener, "type", None) == socket.SOCK_DGRAM:
+                raise ValueError("tls is for connections, and this server has datagrams")
             if wrapped:
                 raise ValueError("the listener is wrapped for TLS already: do that, or give tls, not both")
             self.read()

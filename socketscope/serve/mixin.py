@@ -18,8 +18,6 @@ def make_service(server: Any, options: Options) -> StreamService | DatagramServi
     sock = getattr(server, "socket", None)
     unix = sock is not None and sock.family == socket.AF_UNIX
     if sock is not None and sock.type == socket.SOCK_DGRAM:
-        if options.tls is not None:
-            raise ValueError("tls is for connections, and this server has datagrams")
         return DatagramService(server, options, "unixgram" if unix else "udp")
     return StreamService(server, options, "unix" if unix else "tcp")
 

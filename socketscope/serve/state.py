@@ -89,8 +89,13 @@ class State(ABC):
     # What its metrics are
 
     def show(self, server: Any) -> None:
-        """Show the listener's metrics."""
+        """Show the listener's metrics.
+
+        Raises:
+            ValueError: It cannot have TLS as it is to have it, or the registry has no room.
+        """
         self.listener = getattr(server, "socket", None)
+        self.encryption.prepare(self.listener)
         prepare(self.listener)
         view_of(self.options.registry).add(self)
 

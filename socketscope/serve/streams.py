@@ -52,15 +52,6 @@ class StreamService(Service):
         self._linger = Linger()
         self._elsewhere = Elsewhere(self.note_dropped)
 
-    def show(self, server: Any) -> None:
-        """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves.
-
-        Raises:
-            ValueError: A file of its `TLS` cannot be used.
-        """
-        self.encryption.prepare(getattr(server, "socket", None))
-        super().show(server)
-
     # From the listener to the handler
 
     def receive(self, server: Any) -> Job | None:
