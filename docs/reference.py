@@ -1,4 +1,4 @@
-"""The reference of metrics and limits, from the instruments and the dataclass that declare them."""
+"""The reference of metrics, limits and events, from the code that declares them."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -16,7 +16,8 @@ from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.serve import linger, service, streams
 from socketscope.units import format_duration
-from socketscope.views import endpoint, log, printed, writer
+from socketscope.views import endpoint, log, printed, rendering, writer
+from socketscope.views.events import COMMON, EVENTS, Field
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 from socketscope.views.instruments import Instrument
 
@@ -103,6 +104,35 @@ def render_limits() -> str:
     )
 
 
+def render_log() -> str:
+    """Return the page of the log, whose tables of events and fields are made here."""
+    before, start, rest = (FOLDER / "log.md").read_text(encoding="utf-8").partition("<!-- events -->\n")
+    _, end, after = rest.partition("<!-- /events -->\n")
+    tables = [
+        "| Event | Level | When | Fields |",
+        "|---|---|---|---|",
+        *(f"| `{e.name}` | {e.level} | {e.help} | {_list(f.name for f in e.fields)} |" for e in EVENTS),
+        "",
+        "| Field | In JSON | Of | Meaning |",
+        "|---|---|---|---|",
+        *(f"| `{field.name}` | {field.form} | {field.of} | {field.help} |" for field in COMMON),
+        *(
+            f"| `{field.name}` | {field.form} | {_list(names)} | {field.help} |"
+            for field, names in _fields_of_events().items()
+        ),
+    ]
+    return "\n".join([before + start, *tables, "", end + after])
+
+
+def _fields_of_events() -> dict[Field, list[str]]:
+    found: dict[Field, list[str]] = {}
+    for event in EVENTS:
+        for field in event.fields:
+            if field not in COMMON:
+                found.setdefault(field, []).append(event.name)
+    return found
+
+
 _FIXED: tuple[tuple[str, str, float, str], ...] = (
     (
         "closing",
@@ -119,7 +149,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
         "Pause after the kernel had no descriptor, memory or thread for a connection.",
     ),
     ("forcing", "seconds", streams.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),
-    ("log", "bytes", log.MOST_BYTES, "Longest line; longer values are cut and say so."),
+    ("log", "bytes", rendering.MOST_BYTES, "Longest line; longer values are cut and say so."),
     ("log", "lines", writer.ROOM, "Most that wait for the log's reader; more are dropped and counted."),
     (
         "log",
@@ -150,6 +180,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
 PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,
+    FOLDER / "log.md": render_log,
     RUNBOOK: render_runbook,
 }
 

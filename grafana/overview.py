@@ -77,9 +77,9 @@ WELL = [
     )),
     states(Panel(
         title="Which replicas were up", width=14, height=6, runbook="which-container", nothing="no server was seen",
-        meaning="Each server since it is known. One that was asked to stop drains, and its row ends; one that died is down "
-        "until its address is forgotten.",
-        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC)},
+        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
+        "both until the address is forgotten.",
+        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
         queries={"{{instance}}": STATES},
     )),
     states(Panel(

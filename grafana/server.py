@@ -17,7 +17,8 @@ RENEWAL = 14
 TRAFFIC_ROW = [
     curves(Panel(
         title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
-        meaning="How connections end. What is not ok is small here; see Failures and refusals.",
+        meaning="How connections end. What is not ok is small here; see Failures and refusals. The first seconds of a new "
+        "replica are missing, as of any rate.",
         outcomes=OUTCOMES,
         queries={"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"},
     )),
@@ -149,9 +150,9 @@ PROCESS_ROW = [
     states(Panel(
         title="When replicas came, drained and went", width=14, height=6, runbook="which-container",
         nothing="no server was seen",
-        meaning="Each server since it is known. One that was asked to stop drains, and its row ends; one that died is down "
-        "until its address is forgotten.",
-        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC)},
+        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
+        "both until the address is forgotten.",
+        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
         queries={"{{instance}}": STATES},
     )),
     figure(Panel(

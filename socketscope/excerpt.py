@@ -10,11 +10,21 @@ def excerpt(text: str, most: int) -> str:
 
 
 def excerpts(value: Any, most: int) -> Any:
-    """Return a value with an excerpt of each text in it, and of each mapping so many entries."""
+    """Return a value with an excerpt of each text in it, and of what has entries so many of them.
+
+    What is no text, list or mapping, and longer than that as Python shows it, becomes an excerpt of that.
+    """
     match value:
         case str():
             return excerpt(value, most)
         case dict():
-            kept = {excerpt(key, most): excerpts(each, most) for key, each in islice(value.items(), most)}
+            some_of_it = islice(value.items(), most)
+            kept = {excerpt(str(key), most): excerpts(each, most) for key, each in some_of_it}
             return kept if len(value) <= most else {**kept, "...": f"{len(value) - most} more"}
-    return value
+        case list() | tuple():
+            some = [excerpts(each, most) for each in value[:most]]
+            return some if len(value) <= most else [*some, f"... {len(value) - most} more"]
+        case None | bool() | int() | float():
+            return value
+    shown = repr(value)
+    return value if len(shown) <= most else excerpt(shown, most)

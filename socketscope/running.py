@@ -16,6 +16,7 @@ from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
 from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
+from socketscope.serve.options import checked
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
 from socketscope.views.metrics import MetricsView, view_of
@@ -43,6 +44,7 @@ def run(
     log: Literal["json", "console"] | None = "json",
     log_level: str = "info",
     limits: Limits | None = None,
+    processors: Sequence[Callable[..., Any]] = (),
 ) -> int:
     """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
@@ -54,10 +56,12 @@ def run(
     Args:
         servers: Bound and not yet serving. They share one connection limit, the lowest that one of them has.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
-        log: Form of the log on standard output; None for none. What else is written there meanwhile goes the
-            same way, a line at a time, unless it is a terminal.
-        log_level: The least severe level that is logged.
+        log: Form of the log on standard output; None for none. What handlers log by structlog or `logging`
+            comes in this form too, unless the program has configured structlog by itself. What else is
+            written there meanwhile goes the same way, a line at a time, unless it is a terminal.
+        log_level: The least severe level that is logged; ``debug`` tells whole tracebacks.
         limits: For all of the servers; None leaves each those of its class.
+        processors: structlog's, in their order, that each line passes before it is rendered.
 
     Returns:
         The exit status: 0, or `FORCED` where something did not end by `Limits.drain_timeout`.
@@ -65,18 +69,23 @@ def run(
     Raises:
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
+        TypeError: A processor cannot be called.
         ValueError: An argument makes no sense, or this is not the main thread.
     """
     if not servers:
         raise ValueError("run() needs a server")
     if len(set(map(id, servers))) < len(servers):
         raise ValueError("run() was given one server twice")
+    processors = checked(processors)
     services = [service_of(observe(server)) for server in servers]
     registry, *others = {id(each): each for each in map(_registry, services)}.values()
     if others:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")
     renewable = [service for service in services if service.options.tls]
-    with stop_signals(renews=bool(renewable)) as stop, _output(log, log_level, view_of(registry)) as output:
+    with (
+        stop_signals(renews=bool(renewable)) as stop,
+        _output(log, log_level, processors, view_of(registry)) as output,
+    ):
         if limits is not None:
             for service in services:
                 service.options = replace(service.options, limits=limits)
@@ -137,15 +146,21 @@ def _registry(service: Service) -> CollectorRegistry:
 
 
 @contextmanager
-def _output(form: Literal["json", "console"] | None, level: str, view: MetricsView) -> Iterator["Log | None"]:
+def _output(
+    form: Literal["json", "console"] | None,
+    level: str,
+    processors: Sequence[Callable[..., Any]],
+    view: MetricsView,
+) -> Iterator["Log | None"]:
     if form is None:
         yield None
         return
     from socketscope.views.log import Log  # noqa: PLC0415 - for who wants it
 
-    view.log = output = Log(form, level)
+    view.log = output = Log(form, level, processors=processors)
     try:
-        with printed_lines(output.writer.put):
+        with printed_lines(output.printed):
+            output.lead_loggers(threads=True)
             yield output
     finally:
         output.close()

@@ -13,7 +13,7 @@ from socketscope.replay.script.explanation import explain
 @click.command()
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
 def check(scripts: tuple[Path, ...]) -> int:
-    """Say what scripts do, or where they are wrong."""
+    """Say what scripts do, or where they are wrong. The script - is standard input."""
     wrong = False
     for path in scripts:
         try:

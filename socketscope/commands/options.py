@@ -2,13 +2,16 @@
 
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from socketscope.addresses import Address, parse_host_port, parse_url
-from socketscope.replay.play.targets import SCHEMES
+from socketscope.replay.play.failing import tls_reason
+from socketscope.replay.play.targets import SCHEMES, Target
 from socketscope.units import parse_duration
 
 
@@ -95,6 +98,73 @@ def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLCon
         context.verify_mode = ssl.CERT_NONE
     return context
 
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a ``tls://`` target is spoken to, as the options have it."""
+
+    ca: Path | None
+    insecure: bool
+    cert: Path | None
+    key: Path | None
+    server_name: str
+
+    def target(self, address: Address) -> Target:
+        """Return whom to talk to.
+
+        Raises:
+            click.UsageError: The options do not fit, or a file does not hold what it should.
+        """
+        context = tls_context(address, self.ca, self.insecure)
+        if context is None and (self.cert or self.key or self.server_name):
+            raise click.UsageError("--cert, --key and --server-name are for tls:// targets")
+        if self.key is not None and self.cert is None:
+            raise click.UsageError("--key needs the --cert that it belongs to")
+        if context is not None and self.cert is not None:
+            self._identify(context, self.cert)
+        return Target(address, context, self.server_name)
+
+    def _identify(self, context: ssl.SSLContext, cert: Path) -> None:
+        try:
+            # Without a password OpenSSL would ask the terminal for that of a key which has one.
+            context.load_cert_chain(cert, self.key, password="")
+        except (ssl.SSLError, OSError) as error:
+            files = f"--cert {cert}" + (f" --key {self.key}" if self.key is not None else "")
+            reason = tls_reason(error) if isinstance(error, ssl.SSLError) else error.strerror
+            raise click.UsageError(f"{files}: {reason}") from error
+
+
+def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options about TLS, as its argument `tls`."""
+
+    @wraps(command)
+    def gathered(
+        *arguments: Any,
+        ca: Path | None,
+        insecure: bool,
+        cert: Path | None,
+        key: Path | None,
+        server_name: str,
+        **others: Any,
+    ) -> Any:
+        return command(*arguments, tls=Tls(ca, insecure, cert, key, server_name), **others)
+
+    for option in reversed(_TLS_OPTIONS):
+        gathered = option(gathered)
+    return gathered
+
+
+_FILE = click.Path(path_type=Path)
+_TLS_OPTIONS = (
+    click.option("--ca", type=_FILE, help="Certificates that vouch for a tls:// server."),
+    click.option("--insecure", is_flag=True, help="Do not verify a tls:// server."),
+    click.option("--cert", type=_FILE, help="Certificate to show a tls:// server."),
+    click.option("--key", type=_FILE, help="Its private key, where that is not in the same file."),
+    click.option(
+        "--server-name", default="", show_default=False,
+        help="Name that a tls:// server is asked for, and must have, in place of the target's.",
+    ),
+)  # fmt: skip
 
 DURATION = Parsed("duration", parse_duration)
 TARGET = Parsed("url", parse_target)

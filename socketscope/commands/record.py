@@ -1,5 +1,7 @@
 """`record`: a proxy that writes what it saw as scripts."""
 
+import re
+import ssl
 from pathlib import Path
 
 import click
@@ -9,11 +11,36 @@ from socketscope.commands.options import Parsed, parse_target, program, tls_cont
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
+from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import Noted
 
 
 def _parse_listen(text: str) -> Address:
-    return parse_url(text, ("tcp", "unix"))
+    return parse_url(text, ("tcp", "tls", "unix"))
+
+
+def _parse_expression(text: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(text.encode("utf-8", "surrogateescape"))
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error.msg}") from error
+
+
+def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """Return what clients are shown; None where they speak no TLS."""
+    if address.scheme != "tls":
+        if cert is not None or key is not None:
+            raise click.UsageError("--cert and --key are for --listen tls://")
+        return None
+    if cert is None:
+        raise click.UsageError("--listen tls:// needs --cert, and --key where that file has none")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # Without a password OpenSSL would ask the terminal for that of a key which has one.
+        context.load_cert_chain(cert, key, password="")
+    except (ssl.SSLError, OSError) as error:
+        raise click.UsageError(f"--cert {cert}: {describe(error)}") from error
+    return context
 
 
 def _parse_server(text: str) -> Address:
@@ -27,35 +54,48 @@ def _parse_server(text: str) -> Address:
 
 @click.command()
 @click.option("--listen", "listen_at", type=Parsed("url", _parse_listen), required=True,
-              help="Where clients connect: a tcp:// or unix:// URL; port 0 picks a free one.",
+              help="Where clients connect: a tcp://, tls:// or unix:// URL; port 0 picks a free one.",
               envvar="CLIENT_RECORD_LISTEN")  # fmt: skip
 @click.option("--target", type=Parsed("url", _parse_server), required=True,
               help="The server: a tcp://, tls:// or unix:// URL.")  # fmt: skip
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
 @click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
+@click.option("--cert", type=click.Path(path_type=Path), help="Certificate for clients of --listen tls://.")
+@click.option("--key", type=click.Path(path_type=Path), help="Its key, where it is in a file of its own.")
+@click.option("--redact", type=Parsed("regex", _parse_expression), multiple=True,
+              help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
+@click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
 @click.argument("folder", type=click.Path(path_type=Path))
-def record(listen_at: Address, target: Address, ca: Path | None, insecure: bool, folder: Path) -> int:
+def record(  # noqa: PLR0913, PLR0917 - an option each
+    listen_at: Address, target: Address, ca: Path | None, insecure: bool, cert: Path | None, key: Path | None,
+    redact: tuple[re.Pattern[bytes], ...], pauses: bool, folder: Path,
+) -> int:  # fmt: skip
     """Write what clients and a server say to each other as scripts, one for each distinct conversation.
 
-    Clients connect to --listen instead of to the server, and notice nothing. Ctrl-C ends the recording.
+    Clients connect to --listen instead of to the server, and notice nothing. Ctrl-C ends the recording. What
+    follows AUTH, PASS or LOGIN is written as a variable of the environment.
     """
     signals = Noted()
     tls = tls_context(target, ca, insecure)
+    shown = _listening(listen_at, cert, key)
     try:
-        scripts = Folder(folder, f"recorded from {target}; play with --connect pass")
+        scripts = Folder(folder, f"recorded from {target}", with_pauses=pauses)
     except OSError as error:
         raise click.UsageError(f"cannot write scripts to {folder}: {describe(error)}") from error
     try:
         listeners = listen(listen_at)
     except OSError as error:
         raise click.UsageError(f"cannot listen on {listen_at}: {describe(error)}") from error
-    recorder = Recorder(scripts, target, tls)
+    secrets = Secrets(redact)
+    recorder = Recorder(scripts, secrets, target, tls)
     click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
     try:
-        recorder.run(listeners, signals)
+        recorder.run(listeners, shown, signals)
     finally:
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")
     if scripts.written:
-        click.echo(f"replay: {program()} replay {folder} --target {target} --connect pass")
+        click.echo(f"replay: {program()} replay {folder} --target {target}")
+    if secrets.names:
+        click.echo(f"secrets: {', '.join(secrets.names)}, which a replay takes from the environment")
     return int(recorder.failed)

@@ -4,7 +4,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,29 @@ from click.core import ParameterSource
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
-from socketscope.commands.exits import FAILED_THRESHOLD, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, tls_context, warn
+from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, Tls, tls_options, warn
 from socketscope.replay.measure.summary import Summary, summarize
-from socketscope.replay.measure.thresholds import Threshold, parse_threshold
+from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
-from socketscope.replay.play.targets import DATAGRAMS, Target
+from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.script.compiler import load
-from socketscope.replay.script.program import Program
+from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, open_for_report
+from socketscope.replay.show.spoken import overhear
 from socketscope.replay.signals import Noted
 from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+
+SEEDS = 1 << 53
+"""How many there are of those that nobody gave: so many whole numbers every reader of JSON tells apart."""
 
 SPARE_FILES = 64
 """Files that are open beside the users' connections."""
@@ -47,8 +51,8 @@ SPARE_FILES = 64
 @click.option(
     "--connect",
     type=click.Choice(["message", "pass", "user"]),
-    default="message",
-    help="What a connection is for: a message, a pass, or all that a user plays.",
+    help="What a connection is for: a message, a pass, or all that a user plays.  "
+    "[default: what the script says, or message]",
 )
 @click.option(
     "--loops", type=click.IntRange(min=1), help="How often each user plays each script.  [default: 1]"
@@ -68,6 +72,12 @@ SPARE_FILES = 64
     help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
     "scales the rate, or without one the users.",
 )
+@click.option(
+    "--grace",
+    type=DURATION,
+    default="5s",
+    help="Time that passes have to end in, which are under way when the duration is over.",
+)
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
 @click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
@@ -86,14 +96,14 @@ SPARE_FILES = 64
     "thresholds",
     type=Parsed("condition", parse_threshold),
     multiple=True,
-    default=["errors > 0"],
     envvar="CLIENT_REPLAY_FAIL_ON",
-    help="What makes the run fail, like 'p99 > 20ms' or 'errors > 0.1%'. Repeats.",
+    help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
+    "'dropped > 1%'. Repeats; beside 'errors > 0', which only another condition on all errors replaces.",
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
-@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
-@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Print the conversations on standard error.")
+@tls_options
 @click.pass_context
 def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
@@ -101,13 +111,14 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     scripts: tuple[Path, ...],
     target: Address,
     users: int,
-    connect: str,
+    connect: str | None,
     loops: int | None,
     duration: float | None,
     forever: bool,
     rate: float | None,
     pacing: str,
     shape: Shape,
+    grace: float,
     think: float,
     warmup: float,
     metrics: tuple[str, int] | None,
@@ -117,10 +128,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     thresholds: tuple[Threshold, ...],
     strict_rate: bool,
     seed: int | None,
-    ca: Path | None,
-    insecure: bool,
+    tls: Tls,
+    verbose: bool,
 ) -> int:
-    """Play scripts against a server, check every reply, and report."""
+    """Play scripts against a server, check every reply, and report. The script - is standard input."""
+    programs = _programs(scripts, connect, target)
+    # Not before: who types a script may end that, too.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
     if sum([loops is not None, duration is not None, forever]) > 1:
@@ -129,31 +142,34 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         loops = 1
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
+    if duration is not None and warmup >= duration:
+        raise click.UsageError("--warmup is as long as the --duration, or longer; make it shorter")
     plan = Plan(
         users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
-        seed=time.time_ns() if seed is None else seed,
+        seed=time.time_ns() % SEEDS if seed is None else seed, grace=grace,
     )  # fmt: skip
     _allow_connections(users)
-    programs = _programs(scripts, connect, target)
-    run = Run(programs, Target(target, tls_context(target, ca, insecure)), plan)
+    thresholds = _thresholds(thresholds, programs)
+    hear = overhear(users) if verbose else None
+    run = Run(programs, tls.target(target), plan, hear=hear)
     endpoint = _endpoint(context, metrics, run)
     if report is not None:
         _write(report, open_for_report)
-    mode = _mode(plan)
-    view = LiveView(plan, f"{target}, {mode}", len(programs)) if stands_on_a_terminal() else Lines()
+    mode = _mode(plan, programs)
+    is_drawn = stands_on_a_terminal() and not verbose
+    view = LiveView(plan, f"{target}, {mode}", len(programs)) if is_drawn else Lines()
     progress, began = Progress(run, view), time.time()
     signals.then(run.stop)
     with progress:
         run.play()
-    summary = _summary(run, plan, target, mode, thresholds, strict_rate)
+    summary = _summary(run, plan, programs, target, mode, thresholds, strict_rate)
     click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     sys.stdout.flush()
     if report is not None:
         page = Report(
             summary=summary, history=progress.history,
-            began=began, length=run.seconds + warmup, warmup=warmup,
-            scripts=tuple(program.file for program in programs),
+            began=began, length=run.lasted, warmup=warmup,
         ).render()  # fmt: skip
         _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
     if endpoint is not None:
@@ -173,18 +189,29 @@ def _allow_connections(users: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _programs(scripts: tuple[Path, ...], connect: str, target: Address) -> list[Program]:
+def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if connect == "message" and program.is_greeted:
+        if (connect or program.connect or "message") == "message" and program.is_greeted:
             raise click.UsageError(
-                f"{program.file} expects the server to speak first: that needs --connect pass or user"
+                f"{program.file} expects the server to speak first: that needs --connect pass or user, "
+                "or @connect in the script"
             )
         if target.scheme in DATAGRAMS and program.needs_connection:
             raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
         if target.scheme == "tls" and program.half_closes:
             raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
-    return programs
+    return told_apart(programs)
+
+
+def _thresholds(given: tuple[Threshold, ...], programs: list[Program]) -> tuple[Threshold, ...]:
+    """Return all that makes the run fail; a step that there is not would never do so."""
+    steps = {step for program in programs for step in program.steps}
+    for threshold in given:
+        if threshold.step is not None and threshold.step not in steps:
+            known = ", ".join(sorted(steps))
+            raise click.UsageError(f"--fail-on: there is no step {threshold.step!r}; there are {known}")
+    return with_default(given)
 
 
 def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
@@ -217,25 +244,39 @@ def _write(report: Path, write: Callable[[Path], Any]) -> None:
         raise click.UsageError(f"--report {report} cannot be written: {error.strerror or error}") from error
 
 
-def _mode(plan: Plan) -> str:
+def _connections(plan: Plan, programs: Sequence[Program]) -> set[str]:
+    """Return what connections are for, each way that there is."""
+    return {plan.connect or program.connect or "message" for program in programs}
+
+
+def _mode(plan: Plan, programs: Sequence[Program]) -> str:
     """Return how the load is made, for a person."""
     loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
     users = "1 user" if plan.users == 1 else f"{plan.users} users"
     shape = "" if plan.shape.text == "constant" else f", {plan.shape.text}"
-    return f"{loop}, {users}, a connection a {plan.connect}{shape}"
+    connections = " or ".join(sorted(_connections(plan, programs)))
+    return f"{loop}, {users}, a connection a {connections}{shape}"
 
 
 def _summary(
-    run: Run, plan: Plan, target: Address, mode: str, thresholds: tuple[Threshold, ...], strict_rate: bool
+    run: Run,
+    plan: Plan,
+    programs: Sequence[Program],
+    target: Address,
+    mode: str,
+    thresholds: tuple[Threshold, ...],
+    strict_rate: bool,
 ) -> Summary:
     target_rate = None
     if plan.rate is not None:
         whole = run.seconds + plan.warmup
         counted = plan.shape.integral(whole) - plan.shape.integral(plan.warmup)
         target_rate = plan.rate * counted / run.seconds
+    with_connect = "message" in _connections(plan, programs)
     return summarize(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
-        target_rate=target_rate, thresholds=thresholds, with_connect=plan.connect == "message",
+        target_rate=target_rate, thresholds=thresholds, with_connect=with_connect,
+        scripts={program.file: program.steps for program in programs}, users=plan.users,
         strict_rate=strict_rate, busy=run.busy,
     )  # fmt: skip
 
@@ -247,4 +288,4 @@ def _status(summary: Summary, signal: int, strict_rate: bool) -> int:
         return NEVER_CONNECTED
     if strict_rate and not summary.rate_held:
         return RATE_NOT_HELD
-    return FAILED_THRESHOLD if summary.failed_thresholds else 0
+    return FAILED if summary.reasons else 0

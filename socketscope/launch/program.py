@@ -106,6 +106,8 @@ class _Process:
             self._view.log = self._log = Log(form, descriptor=2)
         except OSError:
             return  # standard error is closed
+        # A thread's traceback stays on standard error, as the main thread's does.
+        self._log.lead_loggers(threads=False)
         _at_exit(self._log.close)
 
     def _start_endpoint(self, host: str, port: int) -> None:

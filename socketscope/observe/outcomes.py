@@ -61,7 +61,10 @@ def is_tls_fault(error: OSError) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return an exception in one line: its type, its text, which a client may have chosen, and its place."""
-    told = excerpt(str(error), MOST_TEXT)
+    try:
+        told = excerpt(str(error), MOST_TEXT)
+    except Exception as another:  # noqa: BLE001 - the program's own class may have no text
+        told = f"without a text: {type(another).__name__}"
     text = f"{type(error).__name__}: {told}" if told else type(error).__name__
     place = ""
     traceback = error.__traceback__

@@ -6,7 +6,8 @@ known only when the next request is waited for or the connection ends.
 """
 
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -22,6 +23,27 @@ _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
 _numbers = itertools.count(1)
 
+_process = os.urandom(4).hex()
+"""Numbers begin anew in each process, replicas and restarts included; this tells them apart."""
+
+
+def _begin_process() -> None:
+    global _process  # noqa: PLW0603 - there is one a process
+    _process = os.urandom(4).hex()
+
+
+os.register_at_fork(after_in_child=_begin_process)
+
+
+class Listener(Protocol):
+    """What a line tells of where a client came from, and who may change that line."""
+
+    name: str
+
+    @property
+    def processors(self) -> Sequence[Callable[..., Any]]:
+        """structlog's, for the lines of its clients."""
+
 
 class Sums(Protocol):
     """Where a record's figures are added."""
@@ -34,25 +56,40 @@ class Served:
     """What connections and datagrams have in common.
 
     Attributes:
-        number: Unique in the process, over all kinds.
+        connection_id: Unique in all of a service's processes, over all kinds.
+        listener: Where it came in; None until it is served.
         peer: The address as the kernel gave it.
         received: Bytes.
         sent: Bytes.
         exchanges: Turns from receiving to sending.
         error: What went wrong, for a person; None when nothing did.
         fault: What a socket last raised because of the peer, or of a timeout that its handler set.
+        raised: The exception that `error` tells of, until its line is written.
         socket: What its handler has as its request; None once it has ended.
     """
 
-    __slots__ = ("error", "exchanges", "fault", "number", "peer", "received", "sent", "socket")
+    __slots__ = (
+        "connection_id",
+        "error",
+        "exchanges",
+        "fault",
+        "listener",
+        "peer",
+        "raised",
+        "received",
+        "sent",
+        "socket",
+    )
 
     def __init__(self, peer: Any) -> None:
-        self.number = next(_numbers)
+        self.connection_id = f"{_process}-{next(_numbers)}"
+        self.listener: Listener | None = None
         self.peer = peer
         self.socket: Any = None
         self.received = self.sent = self.exchanges = 0
         self.error: str | None = None
         self.fault: BaseException | None = None
+        self.raised: BaseException | None = None
 
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
@@ -100,9 +137,9 @@ class Record(Served):
 
     def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
-        self.number = next(_numbers)
+        self.connection_id = f"{_process}-{next(_numbers)}"
         self.peer = peer
-        self.socket = self.error = self.fault = None
+        self.listener = self.socket = self.error = self.fault = self.raised = None
         self.received = self.sent = self.exchanges = 0
         self.totals = totals
         self.limits = limits
@@ -213,7 +250,7 @@ class Record(Served):
         error = TimeoutError(self.late)
         self.fault = error
         if self.error is None:
-            self.error = f"TimeoutError: {self.late}"
+            self.error, self.raised = f"TimeoutError: {self.late}", error
         self.late = ""
         return error
 
@@ -221,7 +258,8 @@ class Record(Served):
         """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""
         if self.failure is None or _RANK[outcome] < _RANK[self.failure]:
             self.failure = outcome
-            self.error = self.error if error is None else describe(error)
+            if error is not None:
+                self.error, self.raised = describe(error), error
 
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.

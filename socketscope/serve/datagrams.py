@@ -15,6 +15,7 @@ from socketscope.serve import queue
 from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
+from socketscope.views.context import enter, leave
 
 
 class DatagramService(Service):
@@ -37,6 +38,7 @@ class DatagramService(Service):
             return None
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
         datagram = Datagram(client_address, len(request[0]), patience)
+        datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
@@ -46,7 +48,7 @@ class DatagramService(Service):
         return None
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
-        current.set(datagram)
+        enter(datagram)
         datagram.began = monotonic()
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
@@ -117,15 +119,16 @@ class DatagramService(Service):
             run()
             return
         datagram = request.datagram
-        token = current.set(datagram)
+        entered = enter(datagram)
         try:
             run()
         except BaseException as error:
             self._fail(datagram, error)
             raise
         finally:
-            current.reset(token)
+            # The line is told while what the handler has bound is still there.
             self.end(datagram)
+            leave(entered)
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Do what there is to do, which is nothing."""
@@ -161,7 +164,7 @@ class DatagramService(Service):
 
     @staticmethod
     def _fail(datagram: Datagram, error: BaseException) -> None:
-        datagram.error = describe(error)
+        datagram.error, datagram.raised = describe(error), error
         if error is not datagram.fault and datagram.failure is None:
             datagram.failure = "handler_error"
 
@@ -182,6 +185,7 @@ class DatagramService(Service):
             if self.log is not None:
                 self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
         finally:
+            datagram.raised = None
             self.untold.discard(datagram)
 
 

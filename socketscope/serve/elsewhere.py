@@ -16,18 +16,24 @@ class Elsewhere:
         records: Those whose request tells nobody of its end, by its `id`.
     """
 
-    def __init__(self, note_dropped: Callable[[Record], None]) -> None:
-        """Begin.
-
-        Args:
-            note_dropped: Called, in whatever thread and amid whatever, with a record whose request nobody has
-                any more.
-        """
-        self._note_dropped = note_dropped
+    def __init__(self) -> None:
         self.records: dict[int, Record] = {}
 
-    def let_go(self, record: Record, request: Any, end: Callable[[Record], None]) -> None:
-        """Have a record end with its request."""
+    def let_go(
+        self,
+        record: Record,
+        request: Any,
+        end: Callable[[Record], None],
+        note_dropped: Callable[[Record], None],
+    ) -> None:
+        """Have a record end with its request.
+
+        Args:
+            record: What is counted.
+            request: Who has it may close it, or drop it.
+            end: Called once it is closed.
+            note_dropped: Called, in whatever thread and amid whatever, once nobody has it any more.
+        """
         key = id(request)
 
         def leave() -> None:
@@ -36,7 +42,7 @@ class Elsewhere:
 
         def drop(_: Any) -> None:
             self.records.pop(key, None)  # before another request may be there
-            self._note_dropped(record)
+            note_dropped(record)
 
         record.left = leave
         if not watch_end(request):

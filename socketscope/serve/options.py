@@ -2,6 +2,7 @@
 
 import socketserver
 import weakref
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -22,6 +23,7 @@ class Options:
         listener: The name in labels and log lines; None is the kind of listener.
         registry: Where the metrics are shown; None is prometheus-client's default registry.
         threads: Pooled ones, or a new one for each connection.
+        processors: structlog's, in their order; they have each log line of its clients before it is rendered.
         tls: What connections are wrapped by, in the thread that serves; None leaves them as they come.
     """
 
@@ -29,6 +31,7 @@ class Options:
     listener: str | None = None
     registry: CollectorRegistry | None = None
     threads: Threads = "elastic"
+    processors: Sequence[Callable[..., Any]] = ()
     tls: TLS | None = None
 
     def __post_init__(self) -> None:
@@ -36,7 +39,7 @@ class Options:
 
         Raises:
             ValueError: There is no such choice of threads.
-            TypeError: The limits are no `Limits`, or what is to be TLS is no `TLS`.
+            TypeError: The limits are no `Limits`, a processor cannot be called, or `tls` is no `TLS`.
         """
         if self.threads not in get_args(Threads):
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
@@ -44,6 +47,7 @@ class Options:
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
         if not isinstance(self.tls, TLS | None):
             raise TypeError(f"tls is {self.tls!r}, it must be socketscope.TLS(...)")
+        object.__setattr__(self, "processors", checked(self.processors))
 
 
 _declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDictionary()
@@ -62,6 +66,19 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     replace(Options(), **mine)
     _declared[kind] = mine
     return {name: value for name, value in given.items() if name not in names}
+
+
+def checked(processors: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Return processors.
+
+    Raises:
+        TypeError: One cannot be called.
+    """
+    each = tuple(processors)
+    for processor in each:
+        if not callable(processor):
+            raise TypeError(f"processors has {processor!r}, which cannot be called")
+    return each
 
 
 def refuse_forking(kind: type) -> None:

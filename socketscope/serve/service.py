@@ -19,6 +19,7 @@ from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
 from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
+from socketscope.views.context import enter
 from socketscope.views.metrics import view_of
 
 ACCEPT_PAUSE = 0.1
@@ -160,7 +161,7 @@ class Service(State):
                 closed = True
                 close_listener()
             if waits:
-                self._forced.update(served.number for served in self.drain())
+                self._forced.update(served.connection_id for served in self.drain())
                 self._wait_for_log()
         finally:
             self._closing.discard(own)
@@ -246,7 +247,8 @@ class Service(State):
     @staticmethod
     def serve_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
         """Have a request handled in another thread, whose context knows what it is counted for."""
-        current.set(served)
+        if served is not None:
+            enter(served)
         try:
             server.process_request_thread(request, client_address)
         except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client

@@ -5,7 +5,7 @@ import socketserver
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -70,7 +70,7 @@ class State(ABC):
         self.log: Log | None = None
         self.draining = False
         self.drain_by = inf
-        self._forced: set[int] = set()
+        self._forced: set[str] = set()
         self.capacity = Capacity(self.options.limits.max_connections)
         self.hooks = Hooks(threaded=self._make_threads is not None)
         self.untold: set[Served] = set()
@@ -121,6 +121,11 @@ class State(ABC):
     def expiry(self) -> float | None:
         """When the certificate ends that it shows, seconds since 1970, where that is known."""
         return self.encryption.expiry
+
+    @property
+    def processors(self) -> Sequence[Callable[..., Any]]:
+        """structlog's, for the lines of its clients."""
+        return self.options.processors
 
     @property
     def thread_counts(self) -> tuple[int, int]:
@@ -175,7 +180,7 @@ class State(ABC):
     def note_accept_error(self, kind: str) -> None:
         """Log a failed accept."""
         if self.log is not None:
-            self.log.repeated("accept_error", listener=self.name, error=kind)
+            self.log.repeated("accept_error", processors=self.processors, listener=self.name, error=kind)
 
 
 _all: "weakref.WeakSet[State]" = weakref.WeakSet()

@@ -6,7 +6,7 @@ import socketserver
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from functools import partial
 from time import monotonic, sleep
 from typing import Any
@@ -23,6 +23,7 @@ from socketscope.serve.linger import Linger, say_end, unread
 from socketscope.serve.options import Options
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
+from socketscope.views.context import enter, leave
 
 FORCE_GRACE = 0.5
 """Seconds that a handler whose socket was shut down has to leave."""
@@ -50,7 +51,7 @@ class StreamService(Service):
         self.totals = StreamTotals(self.capacity)
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
-        self._elsewhere = Elsewhere(self.note_dropped)
+        self._elsewhere = Elsewhere()
 
     # From the listener to the handler
 
@@ -65,6 +66,7 @@ class StreamService(Service):
             self.note_not_taken(error)
             return None
         record = Record(self.totals, client_address, monotonic(), limits)
+        record.listener = self
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
             if self.settle():
@@ -76,7 +78,7 @@ class StreamService(Service):
         return partial(Context().run, self._serve, server, request, client_address, record)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
-        current.set(record)
+        enter(record)
         adopt(request, record)
         if not self._deadlines.watching:
             self._deadlines.watch()
@@ -122,7 +124,7 @@ class StreamService(Service):
         if not self.hooks.processes:
             return request, client_address
         if (handed := self.hooks.process(server, request, client_address)) is None:
-            self._elsewhere.let_go(record, request, self.end)
+            self._elsewhere.let_go(record, request, self.end, self.note_dropped)
         return handed
 
     # The handler
@@ -176,15 +178,16 @@ class StreamService(Service):
             run()
             return
         record.left = None
-        token = current.set(record)
+        entered = enter(record)
         try:
             run()
         except BaseException as error:
             self._fail(record, error)
             raise
         finally:
-            current.reset(token)
+            # The line is told while what the handler has bound is still there.
             self.end(record)
+            leave(entered)
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
@@ -208,7 +211,9 @@ class StreamService(Service):
         except OSError:
             pass
         if unread(request, charged=self.kind == "tcp"):
-            self._linger.add(request, partial(self._close_by, server.close_request, request))
+            # The hook is called for this client as well, though by another thread.
+            close = partial(copy_context().run, self._close_by, server.close_request, request)
+            self._linger.add(request, close)
         else:
             server.close_request(request)
 
@@ -316,11 +321,14 @@ class StreamService(Service):
             if self.log is not None and seconds is not None:
                 self.log.served("connection", self.name, record, record.outcome, seconds)
         finally:
+            record.raised = None  # its traceback would keep the frames alive, and they the record
             self.untold.discard(record)
 
     def _tell_rejected(self, reason: str) -> None:
         if self.log is not None:
-            self.log.repeated("connection_rejected", listener=self.name, reason=reason)
+            self.log.repeated(
+                "connection_rejected", processors=self.processors, listener=self.name, reason=reason
+            )
 
     def note_accept_error(self, kind: str) -> None:
         """Count and log a failed accept."""

@@ -1,44 +1,53 @@
 """The log view: one canonical line a connection or datagram, and the few events around them.
 
-structlog's processors make a line in the thread whose event it tells; the writer's thread writes it.
+structlog's processors make a line in the thread whose event it tells; the writer's thread writes it. Where
+the program has configured structlog by itself, its processors make these lines, too.
 """
 
-import os
-import secrets
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import orjson
 import structlog
 
 from socketscope.addresses import format_peer
-from socketscope.excerpt import excerpts
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
+from socketscope.observe.record import Listener, current
+from socketscope.views import loggers
+from socketscope.views.chain import LineLogger, Steps
+from socketscope.views.context import nothing_else_bound
+from socketscope.views.rendering import Form, renderer, unprintable
 from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
 
-MOST_BYTES = 16 * 1024
-"""Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
+NAME = "socketscope"
+"""Of the logger that has the library's events, where the program has configured structlog."""
 
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
+
+Processors = Sequence[Callable[..., Any]]
+_Repeated = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class Served(Protocol):
     """What a line tells of a connection or datagram."""
 
-    number: int
+    connection_id: str
+    listener: Listener | None
     peer: Any
     received: int
     sent: int
     exchanges: int
     error: str | None
+    raised: BaseException | None
 
 
 class Log:
@@ -50,16 +59,18 @@ class Log:
 
     def __init__(
         self,
-        form: Literal["json", "console"] = "json",
+        form: Form = "json",
         level: str = "info",
         descriptor: int | None = None,
+        processors: Processors = (),
     ) -> None:
         """Open the log.
 
         Args:
             form: JSON for machines or coloured text for people.
             level: The least severe level that is written.
-            descriptor: Where to; None is standard output.
+            descriptor: Where to; None is standard output, which is then the log's alone.
+            processors: structlog's, in their order, that each line passes before it is rendered.
 
         Raises:
             ValueError: There is no such form or level.
@@ -68,54 +79,93 @@ class Log:
             raise ValueError(f"log is {form!r}, it must be 'json' or 'console'")
         if level not in LEVELS:
             raise ValueError(f"log_level is {level!r}, it must be one of {', '.join(LEVELS)}")
+        is_output = descriptor is None
         descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        self._level = level
         self._least = LEVELS.index(level)
         self._tells_normal = self._least <= LEVELS.index("info")
-        # Numbers begin anew in each process, replicas and restarts included; this tells them apart.
-        self._prefix = secrets.token_hex(4)
-        self._repeats: Counter[tuple[str, str, tuple[tuple[str, str], ...]]] = Counter()
+        self._tracebacks = level == "debug"
+        self._processors = tuple(processors)
+        self._is_json = form == "json"
+        self._repeats: dict[_Repeated, tuple[int, Processors]] = {}
         self._repeats_lock = threading.Lock()
         self._next_digest = 0.0
         self._dropped_told = 0
-        self._render = _renderer(form, descriptor)
+        self._render = renderer(form, descriptor)
+        self._steps = Steps(form, self._render, self._processors, tracebacks=self._tracebacks)
+        self._loggers = ExitStack()
         self.writer = LineWriter(descriptor, self._digest)
+        self._logger = LineLogger(self.writer.put, NAME)
+        # Standard output is a launched program's own.
+        self._program = loggers.Program(None if is_output else self._logger)
+
+    def lead_loggers(self, *, threads: bool) -> None:
+        """Have what handlers and libraries log become lines, until `close`, where nobody has set that up.
+
+        Args:
+            threads: Whether threads that end by an exception are told of as well.
+        """
+        put = self.writer.put
+        self._loggers = loggers.lead(self._steps, put, self._level, self._program, threads=threads)
 
     def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
         expected = outcome in EXPECTED_OUTCOMES
-        if self._tells_normal or not expected:
-            line = self._line(
-                {
-                    "timestamp": datetime.now(UTC),
-                    "level": "info" if expected else "warning",
-                    "event": event,
-                    "listener": listener,
-                    "peer": format_peer(record.peer),
-                    "connection_id": f"{self._prefix}-{record.number}",
-                    "outcome": outcome,
-                    "received_bytes": record.received,
-                    "sent_bytes": record.sent,
-                    "exchanges": record.exchanges,
-                    "handle_seconds": int(seconds * 1e6) / 1e6,  # round() takes a tenth of all this
-                    "error": record.error,
-                }
-            )
-            self.writer.put(line)
+        if not self._tells_normal and expected:
+            return
+        level = "info" if expected else "warning"
+        fields = {
+            "timestamp": datetime.now(UTC),
+            "level": level,
+            "event": event,
+            "listener": listener,
+            "peer": format_peer(record.peer),
+            "connection_id": record.connection_id,
+            "outcome": outcome,
+            "received_bytes": record.received,
+            "sent_bytes": record.sent,
+            "exchanges": record.exchanges,
+            "handle_seconds": int(seconds * 1e6) / 1e6,  # round() takes a tenth of all this
+            "error": record.error,
+        }
+        processors = () if record.listener is None else record.listener.processors
+        if self._is_short(record, processors):
+            self.writer.put(self._render(fields))
+        else:
+            for name in ("timestamp", "level", "event"):  # the chain's
+                del fields[name]
+            if self._tracebacks and record.raised is not None:
+                fields["exc_info"] = record.raised
+            # What another's handler has bound is not told of this one.
+            context = copy_context() if current.get() is record else Context()
+            context.run(self._put, level, event, processors, fields)
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
         if always or LEVELS.index(level) >= self._least:
-            self.writer.put(self._line({**_head(event, level), **fields}))
+            self._put(level, event, (), fields)
 
-    def repeated(self, event: str, level: str = "warning", **fields: str) -> None:
+    def repeated(
+        self, event: str, level: str = "warning", *, processors: Processors = (), **fields: str
+    ) -> None:
         """Note an event of which there may be many; a line tells their number, at most one a second."""
         if LEVELS.index(level) >= self._least:
             with self._repeats_lock:
-                self._repeats[event, level, tuple(fields.items())] += 1
+                key = event, level, tuple(fields.items())
+                self._repeats[key] = self._repeats.get(key, (0, ()))[0] + 1, processors
             self.writer.wake()
+
+    def printed(self, line: bytes) -> None:
+        """Write what somebody has written to standard output: as it is, unless it is no line of this form."""
+        if not self._is_json or _is_object(line) or loggers.is_the_programs():
+            self.writer.put(line)
+        else:
+            text = line.decode("utf-8", "backslashreplace").removesuffix("\n")
+            self.event("printed", always=True, text=text)
 
     def close(self) -> None:
         """Write what is left, within bounds."""
+        self._loggers.close()
         self._next_digest = 0.0
         self.writer.close()
 
@@ -124,72 +174,49 @@ class Log:
         if (now := time.monotonic()) < self._next_digest:
             return []
         with self._repeats_lock:
-            repeats, self._repeats = self._repeats, Counter()
+            repeats, self._repeats = self._repeats, {}
         if dropped := lost - self._dropped_told:
             self._dropped_told += dropped
-            repeats["log_lines_dropped", "warning", ()] = dropped
+            repeats["log_lines_dropped", "warning", ()] = dropped, ()
         if repeats:
             self._next_digest = now + DIGEST_INTERVAL
-        return [
-            self._line({**_head(event, level), **dict(fields), "count": count})
-            for (event, level, fields), count in repeats.items()
-        ]
+        lines = (
+            self._line(level, event, processors, {**dict(fields), "count": count})
+            for (event, level, fields), (count, processors) in repeats.items()
+        )
+        return [line for line in lines if line is not None]
 
-    def _line(self, fields: dict[str, Any]) -> bytes:
+    def _is_short(self, record: Served, processors: Processors) -> bool:
+        """Return whether structlog's chain would add nothing to a canonical line, so that it is left out."""
+        return (
+            self._is_json
+            and not (processors or self._processors or (self._tracebacks and record.raised))
+            and nothing_else_bound(record)
+            and not loggers.is_the_programs()
+        )
+
+    def _put(self, level: str, event: str, processors: Processors, fields: dict[str, Any]) -> None:
+        if (line := self._line(level, event, processors, fields)) is not None:
+            self.writer.put(line)
+
+    def _line(self, level: str, event: str, processors: Processors, fields: dict[str, Any]) -> bytes | None:
+        """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
         try:
-            line = self._render(fields)
-            if len(line) > MOST_BYTES:
-                line = self._shortened(fields)
+            if loggers.is_the_programs():
+                self._program.tell(NAME, level, event, fields, (*processors, *self._processors))
+                return None
+            line: Any = {"event": event, **fields}
+            for processor in self._steps.chain_for(processors):
+                line = processor(self._logger, level, line)
+        except structlog.DropEvent:
+            return None
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
-            line = (
-                f'{{"level":"error","event":"unprintable_line","error":"{type(error).__name__}"}}\n'.encode()
-            )
-        return line
-
-    def _shortened(self, fields: dict[str, Any]) -> bytes:
-        most = MOST_BYTES
-        while True:
-            # A character can take several bytes.
-            most //= 2
-            line = self._render(excerpts(fields, most))
-            if len(line) <= MOST_BYTES or not most:
-                return line
+            return unprintable(error)
+        return line  # type: ignore[no-any-return]  # the last one has made it
 
 
-def _head(event: str, level: str) -> dict[str, Any]:
-    return {"timestamp": datetime.now(UTC), "level": level, "event": event}
-
-
-def _renderer(form: str, descriptor: int) -> Callable[[dict[str, Any]], bytes]:
-    if form == "json":
-        json: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=orjson.OPT_UTC_Z)
-
-        def render_json(fields: dict[str, Any]) -> bytes:
-            try:
-                line: bytes = json(None, "", fields)
-            except TypeError:
-                # A path, or an error's text, that is no UTF-8; what else JSON cannot hold orjson escapes.
-                line = json(None, "", _printable(fields))
-            # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
-            return line + b"\n"
-
-        return render_json
-    console: Any = structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor), sort_keys=False)
-
-    def render_text(fields: dict[str, Any]) -> bytes:
-        moment = fields["timestamp"].isoformat(timespec="milliseconds")
-        return str(console(None, "", {**_printable(fields), "timestamp": moment})).encode() + b"\n"
-
-    return render_text
-
-
-def _printable(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields with what is not printable escaped, so that no terminal obeys it."""
-    return {
-        key: "".join(map(_escaped, value)) if isinstance(value, str) else value
-        for key, value in fields.items()
-    }
-
-
-def _escaped(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+def _is_object(line: bytes) -> bool:
+    try:
+        return line.startswith(b"{") and isinstance(orjson.loads(line), dict)
+    except ValueError:
+        return False

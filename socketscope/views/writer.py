@@ -4,6 +4,7 @@ import os
 import select
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,21 +52,26 @@ class LineWriter:
         """
         self.written = 0
         self.dropped = 0
+        self._given = descriptor
         self._descriptor = os.dup(descriptor)
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
         self._long_lock = threading.Lock()
+        self._is_copy = False  # in a process forked from the writer's, where there is no thread
         self._torn = False  # what was written last does not end a line
         self._closing = threading.Event()
         self._rests = False
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
+        _all.add(self)
 
     def put(self, line: bytes) -> None:
         """Have a line, its ending included, written soon; never waits."""
-        if len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
+        if self._is_copy:
+            self._write_at_once(line)
+        elif len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
             self._queue.append(line)
         else:
             self.dropped += 1
@@ -82,6 +88,16 @@ class LineWriter:
         self._closing.set()
         self.wake()
         self._thread.join(FLUSH)
+
+    def be_copy(self) -> None:
+        """Be of use in a forked process, too: what waits is written by the one that it was forked from."""
+        self._is_copy = True
+        self._queue.clear()
+
+    def _write_at_once(self, line: bytes) -> None:
+        # Not to the writer's own descriptor, in between its lines.
+        with suppress(OSError):
+            os.write(self._given, line)
 
     def _has_room_for(self, line: bytes) -> bool:
         with self._long_lock:
@@ -140,3 +156,14 @@ class LineWriter:
                 self._torn = rest[done - 1] != _LINE_END
                 rest = rest[done:]
         self.written += lines
+
+
+_all: "weakref.WeakSet[LineWriter]" = weakref.WeakSet()
+
+
+def _copy_all() -> None:
+    for writer in list(_all):
+        writer.be_copy()
+
+
+os.register_at_fork(after_in_child=_copy_all)

@@ -255,7 +255,7 @@ def recorded(session: Session, command: str) -> None:
     session.end(RECORD)
 
 
-@of("python -m client replay recorded --target tcp://localhost:6379 --connect pass")
+@of("python -m client replay recorded --target tcp://localhost:6379")
 def playing_what_was_recorded(session: Session, command: str) -> None:
     redis(session)
     assert session.run(command).startswith("PASS\n")

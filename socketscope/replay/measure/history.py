@@ -1,27 +1,9 @@
-"""What the report and the live view know of a run beyond its summary: time, durations and failures."""
+"""What the report and the live view know of a run beyond its summary: how it went over time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from socketscope.replay.measure.ledger import Ended, Failure
+from socketscope.replay.measure.ledger import Ended
 from socketscope.replay.measure.timeline import Slot, Timeline
-
-
-@dataclass(slots=True)
-class Repeated:
-    """A failure, and how often the same line of the same script failed in the same way.
-
-    Attributes:
-        first: The first of them.
-        outcome: How the exchange ended.
-        at: When the first one did, in seconds since the run began.
-        count: How many there were.
-    """
-
-    first: Failure
-    outcome: str
-    at: float
-    count: int = 1
 
 
 class History:
@@ -30,13 +12,11 @@ class History:
     Attributes:
         timeline: All exchanges, those of the warm-up as well.
         counted: Those that the summary's figures count.
-        failures: Of those, by file, line and outcome, in the order in which they came up.
     """
 
     def __init__(self) -> None:
         self.timeline = Timeline()
         self.counted = Slot()
-        self.failures: dict[tuple[str, int, str], Repeated] = {}
 
     def add(self, exchanges: Iterable[Ended], began: float) -> None:
         """Add exchanges that have ended.
@@ -47,15 +27,5 @@ class History:
         """
         for ended in exchanges:
             self.timeline.add(ended.at - began, ended.figures)
-            if not ended.counted:
-                continue
-            self.counted.merge(ended.figures)
-            for at, outcome, failure in ended.failures:
-                self._note(failure, outcome, at - began)
-
-    def _note(self, failure: Failure, outcome: str, at: float) -> None:
-        key = (failure.file, failure.line, outcome)
-        if key in self.failures:
-            self.failures[key].count += 1
-        else:
-            self.failures[key] = Repeated(failure, outcome, at)
+            if ended.counted:
+                self.counted.merge(ended.figures)

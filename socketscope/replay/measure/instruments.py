@@ -3,12 +3,12 @@
 from socketscope.views.instruments import Instrument
 
 OUTCOMES = (
-    "dns_error", "connect_timeout", "refused", "send_error", "reset", "timeout",
+    "dns_error", "connect_timeout", "no_port", "refused", "tls_error", "send_error", "reset", "timeout",
     "closed", "short_reply", "mismatch", "unexpected_data", "ok",
 )  # fmt: skip
 """How an exchange can end; where several fit, the first."""
 
-CONNECTION_OUTCOMES = ("ok", "refused", "reset", "connect_timeout", "dns_error")
+CONNECTION_OUTCOMES = ("ok", "refused", "reset", "connect_timeout", "dns_error", "no_port", "tls_error")
 """How an attempt to connect can end."""
 
 EXCHANGES = Instrument(

@@ -10,6 +10,7 @@ from operator import itemgetter
 
 from socketscope.observe.distribution import Distribution
 from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.failures import Failure, Failures
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
 from socketscope.replay.measure.sketch import Sketch
 from socketscope.replay.measure.timeline import SHORTEST, Slot
@@ -18,15 +19,8 @@ _BATCH = 200
 """Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An exchange that did not end ok, for a person to look at."""
-
-    file: str
-    line: int
-    expected: str
-    got: str
-
+UNANSWERED = ("timeout", "connect_timeout")
+"""Outcomes of exchanges that somebody had waited for in vain."""
 
 Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
 """An exchange that has ended: the arguments of `Ledger.exchange`."""
@@ -55,7 +49,17 @@ def _no_outcomes() -> dict[str, int]:
 
 @dataclass(slots=True)
 class StepFigures:
-    """The exchanges of a step: all of them, and those that the summary counts."""
+    """The exchanges of a step: all of them, and those that the summary counts.
+
+    Attributes:
+        outcomes: How many there were, by how they ended.
+        service: How long those took that ended ok.
+        intended: The same with the lateness of their passes.
+        counted: As `outcomes`, of those that the summary counts.
+        durations: Of those, how long the ok ones took, and how long the others waited that were not answered.
+        intended_durations: The same with the lateness of their passes.
+        longest_ok: The longest of the ok ones, in seconds.
+    """
 
     outcomes: dict[str, int] = field(default_factory=_no_outcomes)
     service: Distribution = field(default_factory=Distribution)
@@ -63,6 +67,7 @@ class StepFigures:
     counted: dict[str, int] = field(default_factory=_no_outcomes)
     durations: Durations = field(default_factory=Durations)
     intended_durations: Durations = field(default_factory=Durations)
+    longest_ok: float = 0.0
 
     def add(self, entries: list[Entry]) -> None:
         """Enter exchanges of this step."""
@@ -70,17 +75,27 @@ class StepFigures:
             self.outcomes[outcome] += number
             self.counted[outcome] += number
         service = sorted([entry[2] for entry in entries if entry[1] == "ok"])
-        intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+        intended = service
+        if _are_late(entries):
+            intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
         self.service.observe_sorted(service)
         self.intended.observe_sorted(intended)
         self.durations.add(service)
         self.intended_durations.add(intended)
+        if service:
+            self.longest_ok = max(self.longest_ok, service[-1])
+        if len(service) < len(entries):
+            # Who gave up had waited so long at least: without it the slowest would make the figures fast.
+            given_up = [entry for entry in entries if entry[1] in UNANSWERED]
+            self.durations.add(entry[2] for entry in given_up)
+            self.intended_durations.add(entry[2] + entry[3] for entry in given_up)
 
     def count_from_now(self) -> None:
         """Forget what the summary would have counted."""
         self.counted = _no_outcomes()
         self.durations = Durations()
         self.intended_durations = Durations()
+        self.longest_ok = 0.0
 
 
 class Ledger:
@@ -97,11 +112,12 @@ class Ledger:
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
         in_flight: Exchanges that the end of the run met.
+        unanswered: Of those the server still owes something to: the steps, and for how long, in seconds.
         open: Connections.
         users: Users at work.
         lag: How late passes began although a user was free.
         last_lag: The latest of these, in seconds.
-        first_failure: The first of the exchanges that did not end ok.
+        failures: Of the exchanges that the summary counts.
         counting: Whether the summary counts what ends now; not during the warm-up.
         began: When the run did, on the loop's clock.
     """
@@ -113,16 +129,22 @@ class Ledger:
         self.first_byte = Distribution()
         self.sent = self.received = 0
         self.passes = self.counted_passes = self.dropped = self.in_flight = 0
+        self.unanswered: list[tuple[str, float]] = []
         self.open = self.users = 0
         self.lag = Durations()
         self.last_lag = 0.0
-        self.first_failure: Failure | None = None
+        self.failures = Failures()
         self.counting = counting
         self.began = 0.0
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
         self._lags: list[float] = []
         self._ended: list[Ended] = []
+
+    @property
+    def first_failure(self) -> Failure | None:
+        """The first of the exchanges that did not end ok and that the summary counts."""
+        return next((kind.first for kind in self.failures.kinds), None)
 
     @property
     def service(self) -> Durations:
@@ -203,10 +225,21 @@ class Ledger:
             self.passes += 1
             self.counted_passes += 1
 
-    def interrupted(self) -> None:
-        """Count an exchange that was under way at the end."""
+    def interrupted(self, step: str, waited: float | None, lateness: float = 0.0) -> None:
+        """Count an exchange that was under way at the end.
+
+        Args:
+            step: Its step.
+            waited: For how long the server had owed it something, seconds: what is counted as its duration,
+                which would have been longer. None where it did not, as in a pause.
+            lateness: How late its pass began, seconds.
+        """
         with self._lock:
             self.in_flight += 1
+            if waited is not None:
+                self.unanswered.append((step, waited))
+                self.steps[step].durations.add([waited])
+                self.steps[step].intended_durations.add([waited + lateness])
 
     def lagged(self, seconds: float) -> None:
         """Note how much later than meant a pass began although its user was free."""
@@ -229,7 +262,7 @@ class Ledger:
             self.counting = True
             self.counted_passes = 0
             self.lag = Durations()
-            self.first_failure = None
+            self.failures = Failures()
             for figures in self.steps.values():
                 figures.count_from_now()
 
@@ -244,16 +277,21 @@ class Ledger:
             moment = list(group)
             failures = [(entry[5], entry[1], entry[4]) for entry in moment if entry[4] is not None]
             self._ended.append(Ended(moment[0][5], _slot(moment), failures, self.counting))
-            if failures and self.first_failure is None:
-                self.first_failure = failures[0][2]
+            self.failures.add(failures, self.began)
         self.first_byte.observe_sorted(sorted([entry[6] for entry in entries if entry[6] is not None]))
         self.sent += sum([entry[7] for entry in entries])
         self.received += sum([entry[8] for entry in entries])
 
 
 def _slot(entries: list[Entry]) -> Slot:
-    return Slot(
-        Counter([entry[1] for entry in entries]),
-        Sketch([entry[2] for entry in entries if entry[1] == "ok"]),
-        Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"]),
-    )
+    service = Sketch([entry[2] for entry in entries if entry[1] == "ok"])
+    if _are_late(entries):
+        intended = Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+    else:
+        intended = Sketch.of_bins(service.bins.items())
+    return Slot(Counter([entry[1] for entry in entries]), service, intended)
+
+
+def _are_late(entries: list[Entry]) -> bool:
+    """Return whether a pass of theirs began late; where none did, both durations are the same."""
+    return any([entry[3] for entry in entries])  # noqa: C419 - a list is quicker than a generator

@@ -1,12 +1,15 @@
 """What a run came to: its figures, as an object for machines, and the verdict."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from socketscope.replay.measure.durations import Durations
-from socketscope.replay.measure.figures import count, duration, share
-from socketscope.replay.measure.ledger import Failure, Ledger
-from socketscope.replay.measure.thresholds import COUNTS, QUANTILES, Threshold
+from socketscope.replay.measure.failures import Failure, Repeated
+from socketscope.replay.measure.ledger import UNANSWERED, Ledger
+from socketscope.replay.measure.thresholds import Threshold
+from socketscope.replay.measure.verdict import compare, objections
+from socketscope.version import __version__
 
 SCHEMA = 1
 
@@ -17,6 +20,9 @@ LAG_FLOOR = 1e-3
 LAG_SHARE = 0.1
 """The generator's own p99 lag may be 1 ms, or a tenth of the p99 that it reports, to be trusted."""
 
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
+"""What is told of durations, whatever was asked for."""
+
 BOTTLENECK = 0.9
 """Share of its time from which on a busy generator, rather than the server, sets what can be reached."""
 
@@ -26,7 +32,13 @@ class Summary:
     """The figures of a run, and whether it failed.
 
     Attributes:
-        seconds: How long it took, without the warm-up.
+        scripts: What was played.
+        users: How many played.
+        seconds: How long it took, without the warm-up, and without the grace.
+        unanswered: For how long the server had owed something at the end, in seconds, by exchange; a part of
+            the durations, each of which would have been longer.
+        rate_held: Whether the passes came at the rate that was asked for; so they do where none was.
+        failures: All kinds of them, in the order in which they came up.
         reasons: Why it failed, each for a person; none where it passed.
         busy: The share of its time in which the generator had something to do.
     """
@@ -41,11 +53,15 @@ class Summary:
     dropped: int
     target_rate: float | None
     achieved_rate: float
+    rate_held: bool
     service: dict[str, float | None]
     intended: dict[str, float | None] | None
     lag: dict[str, float | None] | None
     steps: dict[str, dict[str, Any]]
-    first_failure: Failure | None
+    scripts: tuple[str, ...]
+    users: int
+    unanswered: tuple[float, ...]
+    failures: tuple[Repeated, ...]
     connected: bool
     failed_thresholds: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -68,6 +84,27 @@ class Summary:
         return self.ok + self.failed + self.in_flight
 
     @property
+    def first_failure(self) -> Failure | None:
+        """The first of the exchanges that did not end ok."""
+        return self.failures[0].first if self.failures else None
+
+    @property
+    def lower_bounds(self) -> dict[str, int]:
+        """Exchanges that were not answered, whose durations are as long as they had waited, by why."""
+        timeouts = sum(self.outcomes[outcome] for outcome in UNANSWERED)
+        return {"timeout": timeouts, "unanswered": len(self.unanswered)}
+
+    @property
+    def is_load(self) -> bool:
+        """Whether scripts were played more than once or on a schedule: speed is of interest, too."""
+        return self.target_rate is not None or self.passes > max(len(self.scripts), 1)
+
+    @property
+    def lag_limit(self) -> float:
+        """The generator's own p99 lag up to which the figures are believed, in seconds."""
+        return max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
+
+    @property
     def verdict(self) -> str:
         """``pass`` or ``fail``."""
         return "fail" if self.reasons else "pass"
@@ -80,27 +117,24 @@ class Summary:
         """
         if self.lag is None or self.lag["p99"] is None:
             return None
-        return self.lag["p99"] <= max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
+        return self.lag["p99"] <= self.lag_limit
 
     @property
     def is_bottleneck(self) -> bool:
         """Whether the generator had hardly a moment to wait for the server."""
         return self.busy >= BOTTLENECK
 
-    @property
-    def rate_held(self) -> bool:
-        """Whether the passes came at the rate that was asked for."""
-        if self.target_rate is None:
-            return True
-        return not self.dropped and self.achieved_rate >= HELD * self.target_rate
-
     def as_object(self) -> dict[str, Any]:
         """Return what ``--summary json`` prints."""
-        failure = self.first_failure
         return {
             "schema": SCHEMA,
+            "version": __version__,
             "verdict": self.verdict,
+            "reasons": self.reasons,
             "target": self.target,
+            "scripts": self.scripts,
+            "users": self.users,
+            "duration": round(self.seconds, 3),
             "seed": self.seed,
             "attempted": self.attempted,
             "ok": self.ok,
@@ -110,19 +144,24 @@ class Summary:
             "passes": self.passes,
             "dropped": self.dropped,
             "rate": {"target": self.target_rate, "achieved": round(self.achieved_rate, 3)},
+            "lower_bounds": self.lower_bounds,
             "service_seconds": self.service,
             "intended_seconds": self.intended,
             "lag_seconds": self.lag,
             "trustworthy": self.trustworthy,
             "steps": self.steps,
-            "first_failure": failure
-            and {
-                "file": failure.file,
-                "line": failure.line,
-                "expected": failure.expected,
-                "got": failure.got,
-            },
+            "first_failure": self.first_failure and _place(self.first_failure),
+            "failures": [
+                {"outcome": each.outcome, "count": each.count, **_place(each.first)} for each in self.failures
+            ],
         }
+
+
+def _place(failure: Failure) -> dict[str, Any]:
+    return {
+        "file": failure.file, "line": failure.line, "step": failure.step,
+        "expected": failure.expected, "got": failure.got, "said": failure.said,
+    }  # fmt: skip
 
 
 def summarize(  # noqa: PLR0913 - what was asked for, each for itself
@@ -135,6 +174,8 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     target_rate: float | None,
     thresholds: tuple[Threshold, ...],
     with_connect: bool,
+    scripts: Mapping[str, Sequence[str]] | None = None,
+    users: int = 1,
     strict_rate: bool = False,
     busy: float = 0.0,
 ) -> Summary:
@@ -149,32 +190,38 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         target_rate: Passes a second that were asked for, on average; None in a closed loop.
         thresholds: What makes it fail.
         with_connect: Whether durations include the connect.
+        scripts: What was played, and the steps of each.
+        users: How many played.
         strict_rate: Whether a rate that was not held makes it fail.
         busy: The share of its time in which the generator had something to do.
     """
+    scripts = scripts or {}
     with ledger.settled():
-        outcomes = ledger.counted_outcomes
-        service = _quantiles(ledger.service)
-        intended = None if target_rate is None else _quantiles(ledger.intended)
-        lag = None if target_rate is None else {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}
-        figures: dict[str, float | None] = {"dropped": float(ledger.dropped), **service}
-        figures |= {f"intended_{name}": value for name, value in _quantiles(ledger.intended).items()}
-        figures["errors"] = float(sum(outcomes.values()) - outcomes["ok"])
-        failed = tuple(t for t in thresholds if t.failed(_figure(t, figures, sum(outcomes.values()))))
-        summary = Summary(
+        achieved = ledger.counted_passes / seconds
+        held = target_rate is None or (not ledger.dropped and achieved >= HELD * target_rate)
+        failed = compare(thresholds, ledger, seconds)
+        reasons = [*objections(ledger, scripts), *failed.values()]
+        if strict_rate and not held:
+            reasons.append("the rate was not held")
+        lag = {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}
+        return Summary(
             target=target,
             mode=mode,
+            scripts=tuple(scripts),
+            users=users,
             seed=seed,
             seconds=seconds,
-            outcomes=outcomes,
+            outcomes=ledger.counted_outcomes,
             in_flight=ledger.in_flight,
+            unanswered=tuple(waited for _, waited in ledger.unanswered),
             passes=ledger.counted_passes,
             dropped=ledger.dropped,
             target_rate=target_rate,
-            achieved_rate=ledger.counted_passes / seconds,
-            service=service,
-            intended=intended,
-            lag=lag,
+            achieved_rate=achieved,
+            rate_held=held,
+            service=_quantiles(ledger.service),
+            intended=None if target_rate is None else _quantiles(ledger.intended),
+            lag=None if target_rate is None else lag,
             steps={
                 name: {
                     "ok": step.counted["ok"],
@@ -183,35 +230,13 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
                 }
                 for name, step in ledger.steps.items()
             },
-            first_failure=ledger.first_failure,
+            failures=ledger.failures.kinds,
             connected=ledger.connections["ok"] > 0,
-            failed_thresholds=tuple(threshold.text for threshold in failed),
-            reasons=tuple(
-                f"{threshold.text} ({_shown(threshold, _figure(threshold, figures, sum(outcomes.values())))})"
-                for threshold in failed
-            ),
+            failed_thresholds=tuple(failed),
+            reasons=tuple(reasons),
             with_connect=with_connect,
             busy=busy,
         )
-    if not summary.connected:
-        summary = replace(summary, reasons=("no connection ever succeeded", *summary.reasons))
-    if strict_rate and not summary.rate_held:
-        summary = replace(summary, reasons=(*summary.reasons, "the rate was not held"))
-    return summary
-
-
-def _figure(threshold: Threshold, figures: dict[str, float | None], total: int) -> float | None:
-    figure = figures[threshold.metric]
-    if threshold.is_share and figure is not None:
-        return figure / total if total else None
-    return figure
-
-
-def _shown(threshold: Threshold, figure: float | None) -> str:
-    """Return what a threshold was compared with, for a person."""
-    if threshold.is_share:
-        return share(figure)
-    return count(figure) if threshold.metric in COUNTS else duration(figure)
 
 
 def _quantiles(durations: Durations) -> dict[str, float | None]:

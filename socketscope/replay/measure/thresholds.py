@@ -4,12 +4,11 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from socketscope.units import parse_duration
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
-COUNTS = ("errors", "dropped")
-METRICS = (*COUNTS, *QUANTILES, *(f"intended_{name}" for name in QUANTILES))
+Metric = Literal["errors", "dropped", "rate", "service", "intended"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -17,7 +16,10 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_FORM = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(\S+)\s*")
+_FORM = re.compile(r"\s*([^\s<>=\[]+)\s*(?:\[(.+)\])?\s*(>=|<=|>|<)\s*(\S+)\s*")
+_QUANTILE = re.compile(r"(intended_)?(?:max|p(\d+(?:[._]\d+)?))")
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_COUNTS: dict[str, Metric] = {"errors": "errors", "dropped": "dropped", "rate": "rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +28,74 @@ class Threshold:
 
     Attributes:
         text: As it was given.
-        metric: One of `METRICS`.
-        is_share: Whether the value is a share of the exchanges and not a count.
+        metric: What is compared: exchanges that failed, passes that were dropped, passes a second, or a
+            quantile of one of the two durations.
+        comparison: The operator.
         value: Seconds, a count or a share.
+        step: Whose figure it is; None is all steps'.
+        quantile: Share of the durations that are within the figure.
+        is_share: Whether the value is a share, of the exchanges that ended or of the passes that were due,
+            and not a count.
     """
 
     text: str
-    metric: str
-    operator: str
+    metric: Metric
+    comparison: str
     value: float
+    step: str | None = None
+    quantile: float = 1.0
     is_share: bool = False
 
+    @property
+    def is_duration(self) -> bool:
+        """Whether seconds are compared."""
+        return self.metric in {"service", "intended"}
+
     def failed(self, figure: float | None) -> bool:
-        """Return whether a figure fails; a duration that there is none of does, as nothing was measured."""
+        """Return whether a figure fails; one that there is none of does, as nothing was measured."""
         if figure is None:
-            return self.metric not in COUNTS
-        return _OPERATORS[self.operator](figure, self.value)
+            return True
+        return _OPERATORS[self.comparison](figure, self.value)
 
 
 def parse_threshold(text: str) -> Threshold:
-    """Return the threshold that ``METRIC OP VALUE`` names.
+    """Return the threshold that ``METRIC OP VALUE`` or ``METRIC[STEP] OP VALUE`` names.
 
     Raises:
-        ValueError: It has another form, or there is no such metric.
+        ValueError: It has another form, there is no such metric, or no figure could ever meet it.
     """
     if not (match := _FORM.fullmatch(text)):
         raise ValueError(f"{text!r} is no condition; write it like 'p99 > 20ms' or 'errors > 0.1%'")
-    metric, comparison, value = match.groups()
-    if metric not in METRICS:
-        raise ValueError(f"{metric!r} is none of {', '.join(METRICS)}")
-    if metric not in COUNTS:
-        return Threshold(text, metric, comparison, parse_duration(value))
-    is_share = value.endswith("%")
-    try:
-        number = float(value.removesuffix("%"))
-    except ValueError as error:
-        raise ValueError(f"{value!r} is neither a count nor a share like 0.1%") from error
-    if is_share and metric == "dropped":
-        raise ValueError("dropped passes are a count, not a share")
-    return Threshold(text, metric, comparison, number / 100 if is_share else number, is_share)
+    name, step, comparison, value = match.groups()
+    if (metric := _COUNTS.get(name)) is not None:
+        if step is not None and metric != "errors":
+            raise ValueError(f"{name} is of the whole run and has no steps")
+        number, is_share = _number(name, value)
+        return Threshold(text, metric, comparison, number, step, is_share=is_share)
+    if (quantile := _QUANTILE.fullmatch(name)) is None:
+        known = "errors, dropped, rate, max, a percentile like p99 or p99.9, intended_max, intended_p99"
+        raise ValueError(f"{name!r} is none of {known}")
+    intended, percent = quantile.groups()
+    share = float((percent or "100").replace("_", ".")) / 100
+    if not 0 < share <= 1:
+        raise ValueError(f"{name!r} is no percentile: they are above 0, up to 100")
+    kind: Metric = "intended" if intended else "service"
+    return Threshold(text, kind, comparison, parse_duration(value), step, share)
+
+
+def with_default(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Return the conditions with ``errors > 0``, unless one of them says how many errors a run may have."""
+    if any(threshold.metric == "errors" and threshold.step is None for threshold in thresholds):
+        return thresholds
+    return (parse_threshold("errors > 0"), *thresholds)
+
+
+def _number(metric: str, text: str) -> tuple[float, bool]:
+    """Return a count or a share, and whether it is one."""
+    is_share = text.endswith("%")
+    digits = text.removesuffix("%").rstrip()
+    if not _NUMBER.fullmatch(digits):
+        raise ValueError(f"{text!r} is neither a count nor a share like 0.1%")
+    if is_share and metric == "rate":
+        raise ValueError("the rate is a number of passes a second, not a share")
+    return (float(digits) / 100 if is_share else float(digits)), is_share

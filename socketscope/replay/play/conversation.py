@@ -1,4 +1,4 @@
-"""A connection in a task of a loop: a stream or datagrams, read line by line."""
+"""A connection in a task of a loop: a stream, or datagrams as lines."""
 
 import array
 import errno
@@ -8,14 +8,12 @@ import socket
 import ssl
 import struct
 import termios
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from socketscope.replay.play.inbox import Inbox
 from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Wait
-
-LONGEST_LINE = 1 << 24
-"""Bytes; a server that sends more without a line's end sends no lines."""
 
 _CHUNK = 65536
 _RESET = struct.pack("ii", 1, 0)
@@ -26,31 +24,20 @@ _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN})
 _WANTS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _size = array.array("i", [0])
 
-
-class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
-    """The server closed.
-
-    Attributes:
-        partial: What it sent of an unfinished line.
-    """
-
-    def __init__(self, partial: bytes) -> None:
-        super().__init__("the server closed the connection")
-        self.partial = partial
+Taken = TypeVar("Taken")
 
 
 class Conversation:
     """A connection, of one task of a loop. What may have to wait is a generator.
 
     Attributes:
+        inbox: What has come.
         first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
         last_byte_at: When the latest came.
     """
 
     __slots__ = (
-        "_buffer",
         "_drained",
-        "_ended",
         "_hung_up",
         "_is_plain_stream",
         "_is_stream",
@@ -60,8 +47,8 @@ class Conversation:
         "_recv",
         "_sent",
         "_sock",
-        "_start",
         "first_byte_at",
+        "inbox",
         "last_byte_at",
     )
 
@@ -71,11 +58,9 @@ class Conversation:
         self._recv = sock.recv
         self._loop = loop
         self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
-        self._buffer = b""
-        self._start = 0
+        self.inbox = Inbox()
         self._drained = True  # all that has come was taken: the loop will tell of more
-        self._ended = False  # the server has closed
-        self._hung_up = 0  # or will have, once all is taken: what epoll said of it
+        self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
         self.first_byte_at: float | None = None
         self.last_byte_at = 0.0
         self._sent = self._received = self._received_in = 0
@@ -127,7 +112,7 @@ class Conversation:
             else:
                 return
 
-    def send(self, data: bytes) -> bytes:
+    def send(self, data: bytes | memoryview) -> bytes | memoryview:
         """Send as much as can be sent at once; return the rest.
 
         Raises:
@@ -142,28 +127,32 @@ class Conversation:
         self._sent += sent
         return data[sent:]
 
-    def write(self, data: bytes, timeout: float) -> Generator[Wait, int, None]:
+    def write(self, data: bytes | memoryview, until: float) -> Generator[Wait, int, None]:
         """Send all of it.
 
         Raises:
             OSError: It could not be sent, TimeoutError not in time.
         """
-        until = self._loop.now() + timeout
-        while data := self.send(data):
-            if not (yield until):
+        left = memoryview(data)
+        while left := memoryview(self.send(left)):
+            if self._loop.now() >= until or not (yield until):
                 raise TimeoutError("timed out")
 
-    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
-        """Return the next line without its ending; the end of a datagram ends its line.
+    def read(self, take: Callable[[], Taken | None], until: float) -> Generator[Wait, int, Taken]:
+        """Return what is taken of what comes, once it is there.
+
+        Args:
+            take: Takes it, as the inbox does.
+            until: When it must be there, on the loop's clock.
 
         Raises:
-            Ended: There is none, and no more will come.
-            OverflowError: What has come of it is longer than any line should be.
-            OSError: The connection broke, TimeoutError nothing whole came in time.
+            OSError: The connection broke, TimeoutError it was not there in time.
+            Exception: What `take` raises.
         """
-        until = self._loop.now() + timeout
-        while (line := self._take_line()) is None:
+        while (taken := take()) is None:
             if not self._drained:
+                if self._loop.now() >= until:
+                    raise TimeoutError("timed out")
                 # While more is there than was taken, the others have their turn between.
                 yield NEXT_TURN
             elif happened := (yield until):
@@ -171,20 +160,27 @@ class Conversation:
             else:
                 raise TimeoutError("timed out")
             self._receive()
-        return line
+        return taken
 
-    def read_end(self, timeout: float) -> Generator[Wait, int, bytes]:
-        """Return what came before the server closed, which it should do now.
+    def read_line(self, until: float) -> Generator[Wait, int, bytes]:
+        """Return the next line without its ending; the end of a datagram ends its line.
 
         Raises:
-            OSError: The connection broke, TimeoutError it did not close in time.
+            Ended: There is none, and no more will come.
+            OverflowError: What has come of it is longer than any line should be.
+            OSError: The connection broke, TimeoutError nothing whole came in time.
         """
-        until = self._loop.now() + timeout
-        while not self.unread() and not self._ended:
-            if not (yield until):
-                raise TimeoutError("timed out")
-            self._receive()
-        return self.unread()
+        return self.read(self.inbox.take_line, until)
+
+    def end_datagram(self) -> None:
+        """Take the line's end that the end of a datagram stands for, where all its bytes were read."""
+        if not self._is_stream and self.inbox.next_line() == b"":
+            self.inbox.take_line()
+
+    @property
+    def sent(self) -> int:
+        """Bytes sent since the counts were taken."""
+        return self._sent
 
     def take_counts(self) -> tuple[int, int]:
         """Return the bytes sent and received since the last call."""
@@ -203,10 +199,10 @@ class Conversation:
         Args:
             look: Whether to look for more, at the cost of a system call.
         """
-        if look and not self._buffer and not (self._drained and self._has_nothing()):
+        if look and not self.inbox.data and not (self._drained and self._has_nothing()):
             with suppress(OSError):
                 self._receive()
-        return self._buffer[self._start :]
+        return self.inbox.unread() if self.inbox.data else b""
 
     def half_close(self) -> None:
         """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""
@@ -222,21 +218,6 @@ class Conversation:
         """Close."""
         self._loop.forget(self._sock)
         self._sock.close()
-
-    def _take_line(self) -> bytes | None:
-        end = self._buffer.find(b"\n", self._start)
-        if end >= 0:
-            line = self._buffer[self._start : end]
-            self._start = end + 1
-            if self._start == len(self._buffer):
-                self._buffer, self._start = b"", 0
-            return line.removesuffix(b"\r")
-        if self._ended:
-            partial, self._buffer, self._start = self._buffer[self._start :], b"", 0
-            raise Ended(partial)
-        if len(self._buffer) - self._start > LONGEST_LINE:
-            raise OverflowError
-        return None
 
     def _receive(self) -> None:
         try:
@@ -254,10 +235,9 @@ class Conversation:
             self._received += len(data)
             if not self._is_stream and not data.endswith(b"\n"):
                 data += b"\n"
-            self._buffer = self._buffer[self._start :] + data
-            self._start = 0
+            self.inbox.add(data)
         elif self._is_stream:
-            self._ended = True
+            self.inbox.ended = True
 
     def _has_nothing(self) -> bool:
         # Half of what a receive costs that fails.

@@ -11,6 +11,9 @@ from socketscope.units import parse_duration
 _PRECISION = 1e-7
 """Seconds to which a due time is solved."""
 
+_LARGE = 1e4
+"""Mean above which the Poisson distribution is the normal one to a thousandth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -69,6 +72,23 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
         time = _reach(shape, area / rate, time)
         yield time
         area += 1.0 if random is None else random.expovariate(1.0)
+
+
+def due_before(rate: float, shape: Shape, time: float) -> int:
+    """Return how many passes of an even schedule are due before a time."""
+    # The first is due at once, and one that is due now is not due before.
+    return max(math.ceil(rate * shape.integral(time) - rate * _PRECISION), 0)
+
+
+def poisson(mean: float, random: Random) -> int:
+    """Return a number from the Poisson distribution with this mean; of large ones it is the normal one."""
+    if mean > _LARGE:
+        return max(round(random.gauss(mean, math.sqrt(mean))), 0)
+    number, sum_of_gaps = 0, random.expovariate(1.0)
+    while sum_of_gaps < mean:
+        number += 1
+        sum_of_gaps += random.expovariate(1.0)
+    return number
 
 
 def _reach(shape: Shape, area: float, start: float) -> float:

@@ -8,8 +8,9 @@ from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
-from socketscope.replay.play.pacing import Shape, due_times
+from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
 from socketscope.replay.play.player import Player
+from socketscope.replay.play.saying import Hear
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.program import Program
 
@@ -27,7 +28,7 @@ class Plan:
 
     Attributes:
         users: How many play at once.
-        connect: What a connection is for: ``message``, ``pass`` or ``user``.
+        connect: What a connection is for: ``message``, ``pass`` or ``user``; None is as each script says.
         loops: How often each user plays each program; None for ever.
         duration: Seconds; None has no such end.
         rate: Passes a second on a schedule; None is a closed loop.
@@ -36,10 +37,11 @@ class Plan:
         think: Seconds between the passes of a user.
         warmup: Seconds that the figures leave out.
         seed: Of everything random.
+        grace: Seconds that passes have to end in, which are under way when the duration is over.
     """
 
     users: int
-    connect: str
+    connect: str | None
     loops: int | None
     duration: float | None
     rate: float | None
@@ -48,6 +50,7 @@ class Plan:
     think: float
     warmup: float
     seed: int
+    grace: float = 0.0
 
 
 class Run:
@@ -56,26 +59,34 @@ class Run:
     Attributes:
         ledger: What came of it.
         began: When, on the loop's clock.
-        seconds: How long it took, without the warm-up.
-        busy: The share of these seconds in which there was something to do. Near to 1 the users waited for
+        seconds: How long it took, without the warm-up and the grace.
+        lasted: How long it took with them.
+        busy: The share of its `seconds` in which there was something to do. Near to 1 the users waited for
             this program, not for the server.
     """
 
     def __init__(
-        self, programs: Sequence[Program], target: Target, plan: Plan, loop: Loop | None = None
+        self,
+        programs: Sequence[Program],
+        target: Target,
+        plan: Plan,
+        loop: Loop | None = None,
+        hear: Hear | None = None,
     ) -> None:
         steps = dict.fromkeys(step for program in programs for step in program.steps)
         self.ledger = Ledger(steps, counting=plan.warmup <= 0)
-        self.seconds = 0.0
+        self.seconds = self.lasted = 0.0
         self.busy = 0.0
         self._loop = loop or Loop()
         self.ledger.began = self.began = self._loop.now()
         self._programs = programs
         self._target = target
         self._plan = plan
-        self._passes = count(1)
+        self._hear = hear
+        self._begun = 0  # passes
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
         self._playing = 0
+        self._is_over = False  # no pass begins any more
         self._waited_warming = 0.0
 
     def play(self) -> None:
@@ -87,20 +98,25 @@ class Run:
         if plan.warmup:
             loop.start(self._warm_up())
         for user in range(1, plan.users + 1):
-            player = Player(self._target, plan.connect, self.ledger, loop, Random(random.random()))
+            player = Player(
+                self._target, plan.connect, self.ledger, loop, Random(random.random()), self._hear
+            )
             loop.start(self._use(player, user, Random(random.random())))
         try:
             loop.run(inf if plan.duration is None else self.began + plan.duration)
+            elapsed, waited = self.elapsed, loop.waited
+            self._is_over = True
+            if self._under_way and plan.duration is not None:
+                loop.run(self.began + plan.duration + plan.grace)
         finally:
-            elapsed = self.elapsed
+            self.lasted = self.elapsed
             loop.close()
             self.ledger.working(-self.ledger.users)
+        elapsed = min(elapsed, plan.duration or inf)
         if self._schedule is not None:
-            self.ledger.dropped_passes(
-                self._schedule.dropped(plan.warmup, min(elapsed, plan.duration or inf))
-            )
+            self.ledger.dropped_passes(self._schedule.dropped(plan.warmup, elapsed))
         self.seconds = max(elapsed - plan.warmup, 1e-9)
-        self.busy = max(1 - (loop.waited - self._waited_warming) / self.seconds, 0.0)
+        self.busy = max(1 - (waited - self._waited_warming) / self.seconds, 0.0)
 
     def stop(self) -> None:
         """Have `play` return now; from any thread or signal handler."""
@@ -117,6 +133,11 @@ class Run:
         plan = self._plan
         return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.elapsed)
 
+    @property
+    def _under_way(self) -> int:
+        """Passes that have begun and not ended."""
+        return self._begun - self.ledger.passes
+
     def _warm_up(self) -> Task:
         yield Until(self.began + self._plan.warmup)
         self._waited_warming = self._loop.waited
@@ -127,7 +148,7 @@ class Run:
             yield from self._repeat(player, user, random)
         else:
             yield from self._follow(player, user, random, self._schedule)
-        player.disconnect()
+        yield from player.leave()
         self._playing -= 1
         if not self._playing:
             self.stop()
@@ -145,6 +166,8 @@ class Run:
                     self.ledger.working(-1)
                     working = False
                 yield Until(self._loop.now() + RESTING)
+            if self._is_over:
+                break
             if not working:
                 self.ledger.working(1)
                 working = True
@@ -156,7 +179,7 @@ class Run:
         """Play what is due, one pass after another: an open loop, whose passes wait while no user is free."""
         backoff = _Backoff(random)
         self.ledger.working(1)
-        while (planned := schedule.take()) is not None:
+        while not self._is_over and (planned := schedule.take()) is not None:
             number, due = planned
             free_at = self.elapsed
             if free_at < due:
@@ -165,6 +188,9 @@ class Run:
                 except GeneratorExit:
                     schedule.give_back(due)
                     raise
+            if self._is_over:
+                schedule.give_back(due)
+                break
             lateness = max(self.elapsed - due, 0.0)
             if free_at < due:
                 self.ledger.lagged(lateness)
@@ -179,7 +205,10 @@ class Run:
     ) -> Task:
         """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
         turns = self._loop.turns
-        yield from player.play(program, user, next(self._passes), lateness)
+        self._begun += 1
+        yield from player.play(program, user, self._begun, lateness)
+        if self._is_over and not self._under_way:
+            self.stop()
         if not player.reachable:
             yield Until(self._loop.now() + backoff.next())
             return
@@ -198,10 +227,12 @@ class _Schedule:
     """Passes and when they are due; users take the next one as they become free."""
 
     def __init__(self, plan: Plan, programs: int) -> None:
-        random = Random(plan.seed) if plan.poisson else None
-        self._times: Iterator[float] = due_times(plan.rate or 0.0, plan.shape, random)
+        self._random = Random(plan.seed) if plan.poisson else None
+        self._rate, self._shape = plan.rate or 0.0, plan.shape
+        self._times: Iterator[float] = due_times(self._rate, plan.shape, self._random)
         self._most = inf if plan.loops is None else plan.loops * plan.users * programs
         self._taken = 0
+        self._latest = 0.0
         self._not_started: list[float] = []
 
     def take(self) -> tuple[int, float] | None:
@@ -209,18 +240,32 @@ class _Schedule:
         if self._taken >= self._most:
             return None
         self._taken += 1
-        return self._taken - 1, next(self._times)
+        self._latest = next(self._times)
+        return self._taken - 1, self._latest
 
     def give_back(self, due: float) -> None:
         """Note that a pass that was taken did not start."""
         self._not_started.append(due)
 
     def dropped(self, begin: float, end: float) -> int:
-        """Return how many passes were due in a stretch of time and did not start."""
+        """Return how many passes were due in a stretch of time and did not start.
+
+        They are not gone through one by one: of some rates there are more than anybody has time for.
+        """
         number = sum(begin <= due < end for due in self._not_started)
-        while (planned := self.take()) is not None and planned[1] < end:
-            number += planned[1] >= begin
-        return number
+        return number + int(min(self._not_taken(begin, end), self._most - self._taken))
+
+    def _not_taken(self, begin: float, end: float) -> int:
+        if end <= begin or end <= self._latest:
+            return 0
+        if self._random is None:
+            return max(
+                due_before(self._rate, self._shape, end)
+                - max(due_before(self._rate, self._shape, begin), self._taken),
+                0,
+            )
+        area = self._shape.integral(end) - self._shape.integral(max(begin, self._latest))
+        return poisson(self._rate * area, self._random)
 
 
 class _Backoff:

@@ -1,12 +1,13 @@
-"""A person's prompt: each line on a connection of its own."""
+"""A person's prompt: each line on a connection of its own, or all on one that is kept."""
 
 import contextlib
 import io
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from random import Random
 
-from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.inbox import Ended
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.text import decode, encode
@@ -16,14 +17,50 @@ REPLY_TIMEOUT = 10.0
 """Seconds to wait for a reply."""
 
 
+FIRST_BYTE = 1.0
+"""Seconds that a kept connection is listened to for a first byte: not every line has a reply."""
+
+QUIET = 0.2
+"""Seconds without a byte after which a server has said what it has to say."""
+
+
 def talk(target: Target) -> None:
     """Read lines until an empty one or the end, and print each one's reply."""
+    _prepare()
+    for line in _lines():
+        reply = ask(target, line)
+        print("failed" if reply is None else reply, flush=True)  # noqa: T201 - what it is for
+
+
+def keep(target: Target) -> bool:
+    """Read lines until an empty one or the end, send all on one connection, and print whatever comes.
+
+    Returns:
+        Whether the server closed.
+
+    Raises:
+        OSError: There is no connection, or none any more.
+    """
+    _prepare()
+    loop = Loop()
+    try:
+        closed: bool = loop.complete(_keep(loop, target))
+    finally:
+        loop.close()
+    return closed
+
+
+def _prepare() -> None:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # Bytes that are no text go out and come back as they are.
             stream.reconfigure(errors="surrogateescape")
     if sys.stdin.isatty():
         _edit_lines()
+
+
+def _lines() -> Iterator[str]:
+    """Yield what a person says at the prompt, up to an empty line."""
     while True:
         try:
             line = input(PROMPT)
@@ -32,8 +69,7 @@ def talk(target: Target) -> None:
             return
         if not line:
             return
-        reply = ask(target, line)
-        print("failed" if reply is None else reply, flush=True)  # noqa: T201 - what it is for
+        yield line
 
 
 def _edit_lines() -> None:
@@ -43,6 +79,42 @@ def _edit_lines() -> None:
 
         # There is nothing to complete, and a tab may be meant for the server.
         readline.parse_and_bind("tab: self-insert")
+
+
+def _keep(loop: Loop, target: Target) -> Generator[Wait, int, bool]:
+    conversation = yield from target.connect(loop, Random())
+    try:
+        heard = yield from _show(loop, conversation, FIRST_BYTE)
+        for line in () if conversation.inbox.ended else _lines():
+            yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
+            heard = yield from _show(loop, conversation, FIRST_BYTE)
+            if conversation.inbox.ended:
+                break
+        # Who has no more to say, in a pipe, can wait for the reply to what was said last.
+        if not heard and not sys.stdin.isatty():
+            yield from _show(loop, conversation, REPLY_TIMEOUT)
+        return conversation.inbox.ended
+    finally:
+        conversation.close()
+
+
+def _show(loop: Loop, conversation: Conversation, patience: float) -> Generator[Wait, int, bool]:
+    """Print what comes until the server is quiet or closes; return whether anything came."""
+    inbox = conversation.inbox
+    shown = b""
+    while not inbox.ended:
+        wait = QUIET if shown else patience
+        try:
+            came = yield from conversation.read(inbox.any_or_end, loop.now() + wait)
+        except TimeoutError:
+            break
+        inbox.skip_all()
+        shown = came or shown
+        print(decode(came).replace("\r\n", "\n"), end="", flush=True)  # noqa: T201 - what it is for
+    if shown and not shown.endswith(b"\n"):
+        # The prompt has a line of its own.
+        print()  # noqa: T201 - what it is for
+    return bool(shown)
 
 
 def ask(target: Target, line: str) -> str | None:
@@ -61,8 +133,8 @@ def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | No
     except OSError:
         return None
     try:
-        yield from conversation.write(encode(line) + b"\r\n", REPLY_TIMEOUT)
-        return decode((yield from conversation.read_line(REPLY_TIMEOUT))).strip()
+        yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
+        return decode((yield from conversation.read_line(loop.now() + REPLY_TIMEOUT))).strip()
     except Ended as ended:
         return decode(ended.partial).strip() or None
     except (OSError, OverflowError):

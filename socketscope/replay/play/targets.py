@@ -1,5 +1,6 @@
 """Whom to talk to: what a URL names, and how to connect to it."""
 
+import errno
 import socket
 import ssl
 from collections.abc import Generator
@@ -20,6 +21,10 @@ Place = tuple[socket.AddressFamily, Any]
 """A family of addresses and one of them, as `socket.connect` takes it."""
 
 
+class NoPortError(OSError):
+    """All of this machine's ports are taken that a connection to a place could have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Whom to talk to.
@@ -28,10 +33,12 @@ class Target:
         address: Its name is resolved for each connection, and one of its addresses is taken at random; where
             that one refuses, or is silent for its share of the time, the others are tried.
         tls: How to verify a ``tls://`` server.
+        server_name: The name that it is asked for, and that its certificate must have; else the address'.
     """
 
     address: Address
     tls: ssl.SSLContext | None = None
+    server_name: str = ""
 
     @property
     def has_connections(self) -> bool:
@@ -47,7 +54,7 @@ class Target:
 
         Raises:
             OSError: Nobody answers; `socket.gaierror` where the name is unknown, TimeoutError after
-                `CONNECT_TIMEOUT`.
+                `CONNECT_TIMEOUT`, `NoPortError` where this machine is what has no more.
         """
         until = loop.now() + CONNECT_TIMEOUT
         refusals: list[OSError] = []
@@ -60,10 +67,10 @@ class Target:
             try:
                 yield from conversation.open(where, its_end)
                 if self.tls is not None:
-                    yield from conversation.secure(self.tls, self.address.host, its_end)
+                    yield from conversation.secure(self.tls, self.server_name or self.address.host, its_end)
             except OSError as error:
                 conversation.close()
-                refusals.append(error)
+                refusals.append(_explained(error, family, where))
             except BaseException:
                 conversation.close()
                 raise
@@ -86,6 +93,15 @@ class Target:
             raise socket.gaierror(socket.EAI_AGAIN, f"no answer in {CONNECT_TIMEOUT:g} s") from error
         random.shuffle(places)
         return places
+
+
+def _explained(error: OSError, family: socket.AddressFamily, where: Any) -> OSError:
+    """Return the same, unless it is that no port is left, which has the number of having no address."""
+    if error.errno != errno.EADDRNOTAVAIL:
+        return error
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        # Datagrams have ports of their own, and want the same address.
+        return error if probe.connect_ex(where) == errno.EADDRNOTAVAIL else NoPortError(*error.args)
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[Place]:

@@ -1,16 +1,42 @@
 """The folder that recorded conversations are written to: a script for each distinct one."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from socketscope.replay.record.tape import Conversation
-from socketscope.replay.script.parser import print_transcript
+from socketscope.replay.record.conversation import Conversation, Said
+from socketscope.replay.record.lines import ReplyLine
+from socketscope.replay.record.transcript import transcript
+from socketscope.replay.script.printer import print_transcript
+
+_OWN = 0o600
+"""Nobody else may read what was recorded."""
 
 
 @dataclass(slots=True)
 class _Script:
     path: Path
     conversation: Conversation
+    greeting: "_Greeting | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Greeting:
+    """What the server says before it is spoken to; its lines have one pattern in all scripts that have it."""
+
+    lines: tuple[ReplyLine, ...]
+
+    def of(self, conversation: Conversation) -> Conversation | None:
+        """Return a conversation with these lines as its greeting, None where it has another."""
+        size = len(self.lines)
+        greeting = conversation.greeting
+        # A client that does not wait for a greeting has it somewhat later.
+        if len(conversation.lines) < size or len(greeting) not in {0, size}:
+            return None
+        lines = [one.merged(two) for one, two in zip(self.lines, conversation.lines, strict=False)]
+        if None in lines:
+            return None
+        return replace(conversation, lines=(*filter(None, lines), *conversation.lines[size:]))
 
 
 class Folder:
@@ -20,15 +46,15 @@ class Folder:
 
     Attributes:
         path: Where it is.
-        written: How many scripts were written to it.
     """
 
-    def __init__(self, path: Path, heading: str) -> None:
+    def __init__(self, path: Path, heading: str, *, with_pauses: bool = False) -> None:
         """Make the folder, where there is none.
 
         Args:
             path: Where.
             heading: A comment for the first line of each script.
+            with_pauses: Whether a script has the pauses of the first client that said it.
 
         Raises:
             OSError: It cannot be made, or written to.
@@ -39,7 +65,10 @@ class Folder:
         probe.unlink()
         self.path = path
         self._heading = heading
-        self._scripts: dict[tuple[object, ...], _Script] = {}
+        self._with_pauses = with_pauses
+        self._scripts: list[_Script] = []
+        self._by_client: dict[Said, list[_Script]] = {}
+        self._greetings: list[_Greeting] = []
         self._number = 0
 
     @property
@@ -53,16 +82,46 @@ class Folder:
         Raises:
             OSError: It cannot be written.
         """
-        known = self._scripts.get(conversation.outline)
-        if known is None:
-            known = self._scripts[conversation.outline] = _Script(self._free_path(), conversation)
-            self._write(known)
-            return known.path
-        merged = known.conversation.merged(conversation)
-        if merged != known.conversation:
-            known.conversation = merged
-            self._write(known)
-        return None
+        known = self._by_client.setdefault(conversation.said, [])
+        for script in known:
+            if (merged := script.conversation.merged(conversation)) is not None:
+                self._revise(script, merged)
+                self._greet(script)
+                return None
+        script = _Script(self._free_path(), conversation)
+        self._write(script)
+        known.append(script)
+        self._scripts.append(script)
+        self._greet(script)
+        return script.path
+
+    def _greet(self, script: _Script) -> None:
+        """Learn how the greeting of a script varies, for all that have it."""
+        for greeting in self._greetings:
+            if (greeted := greeting.of(script.conversation)) is not None:
+                break
+        else:
+            greeting, greeted = _Greeting(()), script.conversation
+            if not greeted.greeting:
+                return
+            self._greetings.append(greeting)
+        script.greeting = greeting
+        self._revise(script, greeted)
+        if greeted.greeting == greeting.lines:
+            return
+        greeting.lines = greeted.greeting
+        for other in self._scripts:
+            if (
+                other.greeting in (None, greeting)
+                and (greeted := greeting.of(other.conversation)) is not None
+            ):
+                other.greeting = greeting
+                self._revise(other, greeted)
+
+    def _revise(self, script: _Script, conversation: Conversation) -> None:
+        if conversation != script.conversation:
+            script.conversation = conversation
+            self._write(script)
 
     def _free_path(self) -> Path:
         while True:
@@ -72,5 +131,9 @@ class Folder:
                 return path
 
     def _write(self, script: _Script) -> None:
-        text = print_transcript(script.conversation.script(script.path.name))
-        script.path.write_text(f"# {self._heading}\n{text}", encoding="utf-8")
+        text = print_transcript(
+            transcript(script.conversation, script.path.name, with_pauses=self._with_pauses)
+        )
+        descriptor = os.open(script.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWN)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
+            file.write(f"# {self._heading}\n{text}")

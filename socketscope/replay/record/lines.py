@@ -2,21 +2,17 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
+from socketscope.replay.record import times
 from socketscope.replay.script.constructs import Expect
-from socketscope.replay.script.text import decode, escape
+from socketscope.replay.script.parser import COUNT
+from socketscope.replay.script.text import decode, encode, escape
 
-TIMES = (
-    r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # as C's ctime and asctime write it
-    r"\w{3}, [ \d]?\d \w{3} \d{4} \d\d:\d\d:\d\d",  # RFC 5322, section 3.3
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?",  # RFC 3339
-)
-"""What surely is another at the next replay; it stands in the script as the expression that it is here."""
-
-_TOKEN = re.compile("|".join([*(f"({time})" for time in TIMES), r"\d+", r"[^\W\d]\w*", "."]), re.DOTALL)
+_PIECE = re.compile(rf"(?P<time>{times.FINDER.pattern})|\d+|[^\W\d]\w*|.", re.DOTALL | re.ASCII)
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+_STATUS = re.compile(rb"[1-5]\d\d(?=[ -]|$)")
 _LONGEST = 8192
 _NUMBER = r"\d+"
 _WORD = r"\w+"
@@ -25,15 +21,24 @@ _ANYTHING = ".*"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a line: text, or an expression that matches it."""
+    """A piece of a line: text, an expression that matches it, or a variable, whose name the text is."""
 
     text: str
-    is_expression: bool = False
+    kind: Literal["text", "expression", "variable"] = "text"
 
     @property
     def expression(self) -> str:
         """As a part of a regular expression."""
-        return self.text if self.is_expression else "".join(map(_escape_character, self.text))
+        match self.kind:
+            case "text":
+                return "".join(map(_escape_character, self.text))
+            case "expression":
+                return self.text
+            case "variable":
+                return f"${{{self.text}}}"
+
+
+ANYTHING = Token(_ANYTHING, "expression")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,71 +47,128 @@ class ReplyLine:
 
     Attributes:
         said: The line; where it was not always the same, the first.
+        after: How much the client had said when it came; of several times, the least.
+        ended: Whether a line's end, or the connection's, came behind it; a prompt has none.
         pattern: What all of them match, where they differ.
     """
 
     said: bytes
+    after: int = 0
+    ended: bool = True
     pattern: tuple[Token, ...] = ()
 
     @property
     def tokens(self) -> tuple[Token, ...]:
         """Its pieces; taken anew each time, since a long conversation has too many to keep."""
-        return self.pattern or _parted(decode(self.said))
+        return self.pattern or parted(decode(self.said))
 
     def construct(self) -> Expect:
         """Return what a script expects."""
         tokens = self.tokens
-        if any(token.is_expression for token in tokens):
-            return Expect("match", f"^{_joined(tokens)}$")
-        return Expect("line", visible(self.said))
+        text = visible((encode(token.text) if token.kind == "text" else token.text) for token in tokens)
+        # What would be read as a number of bytes is an expression too.
+        if any(token.kind == "expression" for token in tokens) or (self.ended and COUNT.fullmatch(text)):
+            pattern = "".join(token.expression for token in _guarded(tokens))
+            return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
+        return Expect("line" if self.ended else "bytes", text)
 
-    def merged(self, other: Self) -> Self:
+    def merged(self, other: Self) -> Self | None:
         """Return a line that is either: equal where they are, and as wide as it must be where they differ.
+
+        None where they are not two of a kind, such as a success and a failure.
 
         Args:
             other: One that was seen once.
         """
-        if self.said == other.said:
-            return self
+        after = min(self.after, other.after)
+        if self.ended != other.ended:
+            return None
+        if self.said == other.said and self.pattern == other.pattern:
+            return replace(self, after=after)
         one, two = self.tokens, other.tokens
-        if re.fullmatch(_joined(one), decode(other.said)):
-            return self
+        if not _are_of_a_kind(self, other, one, two):
+            return None
         if len(one) == len(two):
             both = [_either(*pair) for pair in zip(one, two, strict=True)]
             if None not in both:
-                return type(self)(self.said, tuple(token for token in both if token is not None))
+                return replace(self, after=after, pattern=tuple(token for token in both if token is not None))
         ahead = _common(one, two)
         behind = _common(one[ahead:][::-1], two[ahead:][::-1])
-        anything = Token(_ANYTHING, is_expression=True)
-        return type(self)(self.said, (*one[:ahead], anything, *one[len(one) - behind :]))
+        lost = one[ahead : len(one) - behind]
+        if any(token.kind == "variable" or token.text.startswith("(?P<") for token in lost):
+            return None
+        return replace(self, after=after, pattern=(*one[:ahead], ANYTHING, *one[len(one) - behind :]))
 
 
-def _parted(text: str) -> tuple[Token, ...]:
+def parted(text: str) -> tuple[Token, ...]:
+    """Return the pieces of a text; what surely is another at the next replay is an expression."""
     if len(text) > _LONGEST:
         return (Token(text),)
-    return tuple(
-        Token(TIMES[match.lastindex - 1], is_expression=True) if match.lastindex else Token(match[0])
-        for match in _TOKEN.finditer(text)
-    )
+    return tuple(_token(match) for match in _PIECE.finditer(text))
 
 
-def visible(data: bytes) -> str:
-    """Return a script's text for bytes; a space at its end is an escape, since editors take those away."""
-    text = escape(data)
+def _token(match: re.Match[str]) -> Token:
+    if match["time"] and (expression := times.expression(match["time"])):
+        return Token(expression, "expression")
+    return Token(match[0])
+
+
+def visible(pieces: Iterable[bytes | str]) -> str:
+    """Return a script's text for bytes and names of variables.
+
+    A space at its end is an escape, since editors take those away.
+    """
+    text = ""
+    plain = b""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            plain += piece
+            continue
+        text += escape(plain)
+        plain = b""
+        # $${ would be no variable.
+        text = f"{text[:-1]}\\x24" if text.endswith("$") else text
+        text += f"${{{piece}}}"
+    text += escape(plain)
     return f"{text[:-1]}\\x20" if text.endswith(" ") else text
 
 
-def _joined(tokens: Iterable[Token]) -> str:
-    return "".join(token.expression for token in tokens)
+def _guarded(tokens: tuple[Token, ...]) -> Iterable[Token]:
+    """Yield tokens; a dollar before a variable is written by its number, as a backslash would escape both."""
+    for token, following in zip(tokens, (*tokens[1:], None), strict=True):
+        is_before = following is not None and following.kind == "variable"
+        if is_before and token.kind == "text" and token.text.endswith("$"):
+            yield Token(token.text[:-1])
+            yield Token(r"\x24", "expression")
+        else:
+            yield token
+
+
+def _are_of_a_kind(
+    one: ReplyLine, other: ReplyLine, tokens: tuple[Token, ...], others: tuple[Token, ...]
+) -> bool:
+    """Return whether two lines begin alike, and have the same status where they have one."""
+    statuses = [match and match[0] for match in (_STATUS.match(one.said), _STATUS.match(other.said))]
+    if statuses[0] != statuses[1]:
+        return None in statuses and bool(tokens and others) and _either(tokens[0], others[0]) is not None
+    if not tokens or not others:
+        return False
+    return tokens[0] == ANYTHING or _either(tokens[0], others[0]) is not None
 
 
 def _either(one: Token, two: Token) -> Token | None:
-    if one == two:
+    if one in {two, ANYTHING}:
         return one
     for expression in (_NUMBER, _WORD):
-        if all(token.text == expression or re.fullmatch(expression, token.text) for token in (one, two)):
-            return Token(expression, is_expression=True)
+        if all(_fits(token, expression) for token in (one, two)):
+            return Token(expression, "expression")
     return None
+
+
+def _fits(token: Token, expression: str) -> bool:
+    if token.kind == "text":
+        return re.fullmatch(expression, token.text, re.ASCII) is not None
+    return token.kind == "expression" and token.text in {expression, _NUMBER}
 
 
 def _common(one: tuple[Token, ...], two: tuple[Token, ...]) -> int:
@@ -120,5 +182,4 @@ def _escape_character(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what has two, four, eight digits
+    return "".join(f"\\x{byte:02x}" for byte in encode(character))

@@ -46,7 +46,7 @@ class Proxy:
                 pumps.create_task(_from_client(from_client, to_server, tape))
                 pumps.create_task(_from_server(from_server, to_client, tape))
         except asyncio.CancelledError:
-            tape.interrupted()
+            tape.interrupted(time.monotonic())
             raise
         finally:
             to_client.close()
@@ -93,6 +93,9 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
         sink.transport.abort()
         return
     tape.server_ended()
+    if not sink.can_write_eof():
+        sink.close()
+        return
     with suppress(OSError):
         sink.write_eof()
 

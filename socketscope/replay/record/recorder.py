@@ -7,13 +7,18 @@ import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from socketscope import binding
 from socketscope.addresses import Address
+from socketscope.replay.record.conversation import Conversation
+from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.marks import marked
 from socketscope.replay.record.proxy import Proxy
+from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import Noted
 
@@ -47,22 +52,29 @@ class Recorder:
         failed: Whether a script could not be written.
     """
 
-    def __init__(self, folder: Folder, target: Address, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, folder: Folder, secrets: Secrets, target: Address, tls: ssl.SSLContext | None) -> None:
         self.conversations = 0
         self.failed = False
         self._folder = folder
+        self._secrets = secrets
         self._target = target
         self._proxy = Proxy(target, tls, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
 
-    def run(self, listeners: list[socket.socket], signals: Noted) -> None:
-        """Record until a signal; what is under way then is written as far as it has come."""
-        asyncio.run(self._run(listeners, signals))
+    def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
+        """Record until a signal; what is under way then is written as far as it has come.
 
-    async def _run(self, listeners: list[socket.socket], signals: Noted) -> None:
+        Args:
+            listeners: Where clients connect.
+            tls: What they are shown, where they speak TLS.
+            signals: What ends it.
+        """
+        asyncio.run(self._run(listeners, tls, signals))
+
+    async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: _tell(context["message"]))
+        loop.set_exception_handler(lambda _, context: _tell(_fault(context)))
 
         def stop() -> None:
             # Its end may have begun.
@@ -74,7 +86,7 @@ class Recorder:
         servers = []
         for listener in listeners:
             start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
-            servers.append(await start(self._serve, sock=listener))
+            servers.append(await start(self._serve, sock=listener, ssl=tls))
         await stopped.wait()
         # The end of the loop cancels what is under way.
         for server in servers:
@@ -95,7 +107,7 @@ class Recorder:
             if conversation is None:
                 return
             self.conversations += 1
-            if (path := self._folder.add(conversation)) is not None:
+            if (path := self._folder.add(written(conversation, self._secrets))) is not None:
                 _tell(str(path))
         except CannotBeScriptError as error:
             self.conversations += 1
@@ -108,7 +120,25 @@ class Recorder:
         _tell(f"cannot connect to {self._target}: {describe(error)}")
 
 
-def describe(error: Exception) -> str:
+def written(conversation: Conversation, secrets: Secrets) -> Conversation:
+    """Return a conversation as it is written: without secrets, and with what goes to and fro as variables."""
+    masked, masked_lines = secrets.marks(conversation)
+    tokens, token_lines = correlated(conversation, masked)
+    # A token that goes back has to be taken where it came, whatever else is hidden there.
+    lines = {
+        number: [*token_lines.get(number, ()), *masked_lines.get(number, ())]
+        for number in masked_lines.keys() | token_lines.keys()
+    }
+    return marked(conversation, [*masked, *tokens], lines)
+
+
+def _fault(context: dict[str, Any]) -> str:
+    """Return what the loop tells of a connection that it could not open."""
+    error = context.get("exception")
+    return context["message"] if error is None else f"a client is not served: {describe(error)}"
+
+
+def describe(error: BaseException) -> str:
     """Return what the system says of an error, and no more."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
@@ -121,7 +151,7 @@ def _tell(text: str) -> None:
 
 def bound(listeners: list[socket.socket], address: Address) -> Address:
     """Return where sockets listen, their port as the kernel has chosen it."""
-    return address if address.path else Address("tcp", address.host, listeners[0].getsockname()[1])
+    return address if address.path else Address(address.scheme, address.host, listeners[0].getsockname()[1])
 
 
 def remove(address: Address) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -18,12 +19,13 @@ from socketscope.replay.script.constructs import (
     Script,
     ScriptError,
 )
+from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
-from socketscope.replay.script.program import Action, Assignment, Expectation, Program, Sending, Table
-from socketscope.replay.script.text import NAME, Template, literal, parse_text, regex_groups
+from socketscope.replay.script.program import Action, Aside, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
-BUILT_IN = frozenset({"seq", "user"})
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
+STANDARD_INPUT = Path("-")
 _FORMS = {".txt": parse_messages, ".talk": parse_transcript}
 
 
@@ -54,24 +56,26 @@ def script_files(path: Path) -> list[Path]:
 
 
 def load_script(path: Path) -> Program:
-    """Read a script.
+    """Read a script; ``-`` is a transcript on standard input.
 
     Raises:
         ScriptError: It is absent, empty, of neither form, or wrong.
     """
-    if (parse := _FORMS.get(path.suffix)) is None:
-        raise ScriptError(str(path), 0, 1, "a script's name ends in .talk or .txt", "")
+    is_input = path == STANDARD_INPUT
+    name = "<stdin>" if is_input else str(path)
+    if (parse := parse_transcript if is_input else _FORMS.get(path.suffix)) is None:
+        raise ScriptError(name, 0, 1, "a script's name ends in .talk or .txt", "")
     try:
-        data = path.read_bytes()
+        data = sys.stdin.buffer.read() if is_input else path.read_bytes()
     except OSError as error:
-        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
+        raise ScriptError(name, 0, 1, f"cannot be read: {error.strerror}", "") from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         lines = data[: error.start].decode().split("\n")
         source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
-        raise ScriptError(str(path), len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
-    return compile_script(parse(text, str(path)), split_lines(text), path.parent)
+        raise ScriptError(name, len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
+    return compile_script(parse(text, name), split_lines(text), path.parent)
 
 
 def compile_script(script: Script, sources: list[str], folder: Path) -> Program:
@@ -97,7 +101,8 @@ class _Compiler:
         self._ending = _ENDINGS["crlf"]
         self._timeout = 5.0
         self._reply = "line"
-        self._known = set(BUILT_IN)
+        self._connect: str | None = None
+        self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
         self._actions: list[Action] = []
 
@@ -109,12 +114,16 @@ class _Compiler:
             raise ScriptError(
                 self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
             )
-        return Program(self._script.file, tuple(self._actions), tuple(steps), self._environment)
+        return Program(
+            self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
+        )
 
-    def _add(self, line: Line, following: Sequence[Line]) -> None:
+    def _add(self, line: Line, following: Sequence[Line]) -> None:  # noqa: C901, PLR0912 - a case a construct
         match line.construct:
             case constructs.Step(name):
                 self._step = name
+            case constructs.Connect(name):
+                self._say_connect(line, name)
             case constructs.Ending(name):
                 self._ending = _ENDINGS[name]
             case constructs.Timeout(seconds):
@@ -124,6 +133,10 @@ class _Compiler:
             case constructs.Set(name, text):
                 self._actions.append(Assignment(name, self._template(line, text)))
                 self._define(line, [name], f"{name} {text}")
+            case constructs.Ignore(expression):
+                self._actions.append(Aside(self._expression(line, expression, expression)))
+            case constructs.On(expression, text):
+                self._actions.append(self._answer(line, expression, text))
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case Expect(kind, text):
@@ -145,36 +158,66 @@ class _Compiler:
     def _sending(self, line: Line, sending: object) -> Sending:
         match sending:
             case constructs.Send(text):
-                return Sending(line.number, self._step, self._template(line, text), self._ending)
+                template = self._template(line, text)
+                return Sending(line.number, self._step, template, self._ending, timeout=self._timeout)
             case constructs.Dribble(size, interval, text):
                 template = self._template(line, text)
-                return Sending(line.number, self._step, template, self._ending, size, interval)
+                return Sending(
+                    line.number, self._step, template, self._ending, size, interval, timeout=self._timeout
+                )
             case constructs.Flood(size):
-                return Sending(line.number, self._step, filler=size)
+                return Sending(line.number, self._step, filler=size, timeout=self._timeout)
             case constructs.Garbage(size):
-                return Sending(line.number, self._step, filler=size, random=True)
+                return Sending(line.number, self._step, filler=size, random=True, timeout=self._timeout)
         raise AssertionError(sending)
 
+    def _say_connect(self, line: Line, name: str) -> None:
+        if self._connect is not None:
+            self._fail(line, "what a connection is for has been said already", name)
+        if any(isinstance(action, Sending | Expectation) for action in self._actions):
+            self._fail(line, "this stands before all that is sent and expected", f"@connect {name}")
+        self._connect = name
+
+    def _answer(self, line: Line, expression: str, text: str) -> Aside:
+        template = self._expression(line, expression, f"{expression} > {text}")
+        return Aside(template, self._template(line, text), self._ending, line.number)
+
     def _expectation(self, line: Line, kind: str, text: str) -> Expectation:
-        is_regex = kind.endswith("match")
-        template = self._template(line, text, escapes=not is_regex)
-        if is_regex:
-            self._define(line, regex_groups(text), text)
+        if kind.endswith("match"):
+            template = self._expression(line, text, text)
+        else:
+            template = self._template(line, text, f"{text}B" if kind == "count" else text)
         return Expectation(line.number, self._step, kind, template, self._timeout)
 
-    def _template(self, line: Line, text: str, *, escapes: bool = True) -> Template:
+    def _expression(self, line: Line, text: str, to_the_end: str) -> Template:
+        template, names = parse_expression(text)
+        self._check(line, template, to_the_end)
+        self._define(line, names, to_the_end)
+        return template
+
+    def _template(self, line: Line, text: str, to_the_end: str | None = None) -> Template:
         if self._script.literal:
             return literal(text)
-        template = parse_text(text, escapes=escapes)
+        template = parse_text(text)
+        self._check(line, template, to_the_end or text)
+        return template
+
+    def _check(self, line: Line, template: Template, to_the_end: str) -> None:
+        """See that all variables of a text have a value.
+
+        Args:
+            line: Where it stands.
+            template: The text.
+            to_the_end: What stands there from its beginning to the end of the line.
+        """
         for variable in template.names:
             if variable.name.startswith("env:"):
                 name = variable.name.removeprefix("env:")
                 if name not in os.environ:
-                    self._fail(line, f"{name} is not in the environment", text, variable.offset)
+                    self._fail(line, f"{name} is not in the environment", to_the_end, variable.offset)
                 self._environment[variable.name] = os.environ[name]
             elif variable.name not in self._known:
-                self._fail(line, f"{variable.shown} has no value here", text, variable.offset)
-        return template
+                self._fail(line, f"{variable.shown} has no value here", to_the_end, variable.offset)
 
     def _table(self, line: Line, path: str) -> Table:
         try:

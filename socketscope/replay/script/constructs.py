@@ -60,11 +60,15 @@ class Expect:
 
     Attributes:
         kind: ``line`` is this text, ``match`` holds a match of this regular expression, ``until`` and ``until
-            match`` read on until a line is or does, ``any`` is one line of anything, ``close`` the end.
-        text: The text or expression; empty for ``any`` and ``close``.
+            match`` read on until a line is or does, ``any`` is one line of anything. ``bytes`` and
+            ``bytes match`` are the same of what comes next, whether it ends a line or not; ``count`` is so
+            many bytes. ``close`` is the end, ``rest`` whatever comes and then the end.
+        text: The text or expression; the number, or the variable that has it; else empty.
     """
 
-    kind: Literal["line", "match", "until", "until match", "any", "close"]
+    kind: Literal[
+        "line", "match", "until", "until match", "any", "bytes", "bytes match", "count", "close", "rest"
+    ]
     text: str = ""
 
 
@@ -107,6 +111,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """``@connect``: what a connection is for."""
+
+    name: Literal["message", "pass", "user"]
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """``@eol``."""
 
@@ -142,9 +153,24 @@ class Values:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """``@ignore REGEX``: lines that are passed over."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """``@on REGEX > TEXT``: lines that are answered wherever they come."""
+
+    expression: str
+    text: str
+
+
 Construct = (
     Send | Dribble | Flood | Garbage | Expect | Pause | Hold | HalfClose | Reset
-    | Step | Ending | Timeout | Reply | Set | Values
+    | Step | Connect | Ending | Timeout | Reply | Set | Values | Ignore | On
 )  # fmt: skip
 
 SENDS = (Send, Dribble, Flood, Garbage)

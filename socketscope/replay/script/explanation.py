@@ -3,6 +3,7 @@
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.program import (
     Action,
+    Aside,
     Assignment,
     Expectation,
     Program,
@@ -22,6 +23,8 @@ def explain(program: Program) -> str:
     """
     messages = sum(isinstance(action, Sending) for action in program.actions)
     lines = [f"{program.file}: {_counted(messages, 'message')} in {_counted(len(program.steps), 'step')}"]
+    if program.connect is not None:
+        lines.append(f"          a connection a {program.connect}")
     step, timeout, is_open = None, 0.0, False
     for action in program.actions:
         number, told = "", _told(action)
@@ -64,7 +67,13 @@ def _told(action: Action) -> str:  # noqa: C901, PLR0911 - a case a kind of acti
         case Reset():
             return "close with a reset"
         case Assignment(name, template):
-            return f'set ${{{name}}} to "{template.shown()}"'
+            return f'set ${{{name}}} to "{template.source}"'
+        case Aside(expression, None):
+            return f"pass over lines that match {expression.source}"
+        case Aside(expression, template, ending) if template is not None:
+            return (
+                f'answer a line that matches {expression.source} with "{template.source}"{_ENDINGS[ending]}'
+            )
         case Table(file, rows):
             return f"take the next row of {file}: {', '.join(f'${{{name}}}' for name in rows[0])}"
     raise AssertionError(action)
@@ -73,22 +82,23 @@ def _told(action: Action) -> str:  # noqa: C901, PLR0911 - a case a kind of acti
 def _sent(action: Sending) -> str:
     if action.filler:
         return f"send {action.filler} {'random bytes' if action.random else 'bytes that end no line'}"
-    text = f'send "{action.template.shown()}"{_ENDINGS[action.ending]}'
+    text = f'send "{action.template.source}"{_ENDINGS[action.ending]}'
     if action.chunk:
         text += f", {_counted(action.chunk, 'byte')} every {duration(action.interval)}"
     return text
 
 
 def _expected(action: Expectation) -> str:
-    match action.kind:
-        case "line":
-            return f'expect the line "{action.template.shown()}"'
-        case "match":
-            return f"expect a line that matches {action.template.shown(escapes=False)}"
-        case "until":
-            return f'read until the line "{action.template.shown()}"'
-        case "until match":
-            return f"read until a line matches {action.template.shown(escapes=False)}"
-        case "close":
-            return "expect the server to close"
-    return "expect a line of anything"
+    text = action.template.source
+    return {
+        "line": f'expect the line "{text}"',
+        "match": f"expect a line that matches {text}",
+        "until": f'read until the line "{text}"',
+        "until match": f"read until a line matches {text}",
+        "bytes": f'expect "{text}", whether it ends a line or not',
+        "bytes match": f"read until what has come matches {text}",
+        "count": f"read {text} bytes, whatever they are",
+        "close": "expect the server to close",
+        "rest": "read until the server closes, whatever comes",
+        "any": "expect a line of anything",
+    }[action.kind]

@@ -1,16 +1,17 @@
-"""From a script's text to its constructs, and back. No I/O.
+"""From a script's text to its constructs. No I/O.
 
 One construct a line; its keyword stands in the first column, one space parts it from its text, and the text
 is taken exactly, to the end of the line.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from difflib import get_close_matches
 from typing import NoReturn
 
 from socketscope.replay.script.constructs import (
+    Connect,
     Construct,
     Dribble,
     Ending,
@@ -19,7 +20,9 @@ from socketscope.replay.script.constructs import (
     Garbage,
     HalfClose,
     Hold,
+    Ignore,
     Line,
+    On,
     Pause,
     Reply,
     Reset,
@@ -31,11 +34,16 @@ from socketscope.replay.script.constructs import (
     Timeout,
     Values,
 )
-from socketscope.replay.script.text import NAME, TextError, parse_text, regex_groups
+from socketscope.replay.script.expressions import parse_expression
+from socketscope.replay.script.text import NAME, TextError, parse_text
 from socketscope.units import parse_duration, parse_size
 
 _LONGEST = 366 * 24 * 3600.0
 _LARGEST = 64 << 20
+_ANSWER = " >"
+
+COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
+"""What is no line that is expected, but so many bytes."""
 
 
 def parse_messages(text: str, file: str) -> Script:
@@ -59,11 +67,6 @@ def parse_transcript(text: str, file: str) -> Script:
         except TextError as error:
             raise ScriptError(file, number, error.offset + 1, str(error), source) from error
     return Script(file, tuple(lines))
-
-
-def print_transcript(script: Script) -> str:
-    """Return the ``.talk`` text that parses to the same constructs, one a line."""
-    return "".join(f"{_print(line.construct)}\n" for line in script.lines)
 
 
 def split_lines(text: str) -> list[str]:
@@ -108,7 +111,13 @@ def _text(text: str) -> str:
 
 
 def _regex(text: str) -> str:
-    regex_groups(text)
+    parse_expression(text)
+    return text
+
+
+def _some(text: str) -> str:
+    if not text:
+        raise TextError("nothing is no bytes to wait for")
     return text
 
 
@@ -189,6 +198,30 @@ def _values(text: str) -> Values:
     return Values(text)
 
 
+def _line_or_count(text: str) -> Expect:
+    if count := COUNT.fullmatch(text):
+        return Expect("count", _text(count[1]))
+    return Expect("line", _text(text))
+
+
+def _on(text: str) -> On:
+    expression, separator, answer = text.partition(f"{_ANSWER} ")
+    if not separator and text.endswith(_ANSWER):
+        expression, separator = text.removesuffix(_ANSWER), _ANSWER
+    if not separator:
+        raise TextError("an answer is missing; write it like @on ^PING > PONG", len(text))
+    _regex(expression)
+    with _moved(len(expression) + len(separator)):
+        return On(expression, _text(answer))
+
+
+def _connect(text: str) -> Connect:
+    match text:
+        case "message" | "pass" | "user":
+            return Connect(text)
+    raise TextError(f"{text!r} is none of message, pass, user")
+
+
 def _ending(text: str) -> Ending:
     match text:
         case "crlf" | "lf" | "none":
@@ -218,20 +251,31 @@ def _close(text: str) -> Expect:
     return Expect("close")
 
 
+def _rest(text: str) -> Expect:
+    _nothing(text)
+    return Expect("rest")
+
+
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     ">": lambda text: Send(_text(text)),
-    "<": lambda text: Expect("line", _text(text)),
+    "<": _line_or_count,
     "<~": lambda text: Expect("match", _regex(text)),
     "<...": lambda text: Expect("until", _text(text)),
     "<...~": lambda text: Expect("until match", _regex(text)),
+    "<|": lambda text: Expect("bytes", _some(_text(text))),
+    "<|~": lambda text: Expect("bytes match", _some(_regex(text))),
     "<$": _close,
+    "<...$": _rest,
     "==": lambda text: Step(_name(text)),
     "pause": _pause,
+    "@connect": _connect,
     "@eol": _ending,
     "@timeout": _timeout,
     "@reply": _reply,
     "@set": _set,
     "@values": _values,
+    "@ignore": lambda text: Ignore(_some(_regex(text))),
+    "@on": _on,
     "!reset": _reset,
     "!half-close": _half_close,
     "!hold": lambda text: Hold(_duration(text)),
@@ -239,50 +283,3 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "!flood": lambda text: Flood(_size(text)),
     "!garbage": lambda text: Garbage(_size(text)),
 }
-
-_EXPECTATIONS = {"line": "<", "match": "<~", "until": "<...", "until match": "<...~"}
-
-
-def _seconds(seconds: float) -> str:
-    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
-
-
-def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
-    match construct:
-        case Send(text):
-            return f"> {text}"
-        case Dribble(size, interval, text):
-            return f"!dribble {size}B/{_seconds(interval)} {text}"
-        case Flood(size):
-            return f"!flood {size}B"
-        case Garbage(size):
-            return f"!garbage {size}B"
-        case Expect("close"):
-            return "<$"
-        case Expect(kind, text):
-            return f"{_EXPECTATIONS[kind]} {text}"
-        case Pause(low, None):
-            return f"pause ~{_seconds(low)}"
-        case Pause(low, high) if low == high:
-            return f"pause {_seconds(low)}"
-        case Pause(low, float(high)):
-            return f"pause {_seconds(low)}..{_seconds(high)}"
-        case Hold(seconds):
-            return f"!hold {_seconds(seconds)}"
-        case HalfClose():
-            return "!half-close"
-        case Reset():
-            return "!reset"
-        case Step(name):
-            return f"== {name}"
-        case Ending(name):
-            return f"@eol {name}"
-        case Timeout(seconds):
-            return f"@timeout {_seconds(seconds)}"
-        case Reply(name):
-            return f"@reply {name}"
-        case Set(name, text):
-            return f"@set {name} {text}"
-        case Values(path):
-            return f"@values {path}"
-    raise AssertionError(construct)

@@ -2,17 +2,29 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from random import Random
 
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
-from socketscope.replay.script.text import Context, Template, decode, literal
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.text import Template, decode, literal, quoted
+
+OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
+"""Kinds of expectations that are about whole lines."""
+
+_ENDS = frozenset({"close", "rest"})
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular."""
+    """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular.
+
+    Attributes:
+        timeout: Seconds in which the server must have taken it.
+    """
 
     line: int
     step: str
@@ -22,6 +34,7 @@ class Sending:
     interval: float = 0.0
     filler: int = 0
     random: bool = False
+    timeout: float = 5.0
 
     def data(self, context: Context, random: Random) -> bytes:
         """Return its bytes in a pass."""
@@ -32,7 +45,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must come back within `timeout` seconds a line."""
+    """What must come back within `timeout` seconds."""
 
     line: int
     step: str
@@ -40,28 +53,85 @@ class Expectation:
     template: Template
     timeout: float
 
-    def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
-        """Return the variables that a reply line gives, or None where it is not what is expected."""
-        if self.kind in {"line", "until"}:
-            return {} if reply == self.template.fill(context, random) else None
-        if self.kind == "any":
-            return {}
-        try:
-            match = re.search(decode(self.template.fill(context, random, re.escape)), decode(reply))
-        except re.error:  # a value can still make a repetition of it that is none
-            return None
-        return None if match is None else match.groupdict(default="")
+    @property
+    def is_literal(self) -> bool:
+        """Whether a line must be this text, to the byte."""
+        return self.kind in {"line", "until"}
 
-    def shown(self, context: Context, random: Random) -> str:
-        """Return what was expected, for a person."""
+    @property
+    def ends(self) -> bool:
+        """Whether it is that the server closes."""
+        return self.kind in _ENDS
+
+    def count(self, context: Context, random: Random) -> int | None:
+        """Return how many bytes it is; None where its variable has no number."""
+        number = self.template.fill(context, random)
+        return int(number) if _NUMBER.fullmatch(number) else None
+
+    def expression(self, context: Context, random: Random) -> re.Pattern[bytes] | None:
+        """Return the expression that a pass compares with; None where a value has made it none."""
+        try:
+            return re.compile(self.template.fill(context, random, re.escape))
+        except re.error:  # as where it is the beginning of a range
+            return None
+
+    def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
+        """Return the variables that a reply gives, or None where it is not what is expected."""
+        match self.kind:
+            case "line" | "until" | "bytes":
+                return {} if reply == self.template.fill(context, random) else None
+            case "match" | "until match" | "bytes match":
+                expression = self.expression(context, random)
+                found = expression and expression.search(reply)
+                return groups(found) if found else None
+            case "count":
+                # The bytes themselves are kept nowhere.
+                number = self.count(context, random)
+                return {} if number is not None and reply == b"%dB" % number else None
+        return {}
+
+    def shown(self, context: Context, random: Random) -> str:  # noqa: PLR0911 - a case a kind
+        """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
         match self.kind:
             case "any":
                 return "a line"
             case "close":
                 return "the end of the connection"
-            case "match" | "until match":
-                return f"a match of {decode(self.template.fill(context, random, re.escape))}"
-        return decode(self.template.fill(context, random))
+            case "rest":
+                return "anything, and the end of the connection"
+            case "count" if (number := self.count(context, random)) is not None:
+                return f"{number} bytes"
+            case "count":
+                return f"{self.template.source} to be a number of bytes"
+            case "match" | "until match" | "bytes match":
+                return f"a match of {self.template.source}"
+        return quoted(self.template.fill(context, random), context)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Lines that no expectation is to meet: they are passed over, or answered."""
+
+    expression: Template
+    answer: Template | None = None
+    ending: bytes = b""
+    line: int = 0
+
+    def meets(self, line: bytes, context: Context, random: Random) -> bool:
+        """Return whether it is about a line, whose groups then are variables."""
+        try:
+            found = re.search(self.expression.fill(context, random, re.escape), line)
+        except re.error:
+            return False
+        if found is None:
+            return False
+        context.update(groups(found))
+        return True
+
+
+def groups(match: re.Match[bytes]) -> dict[str, str]:
+    """Return the named groups of a match as variables; one that took no part is empty."""
+    return {name: decode(value) for name, value in match.groupdict(default=b"").items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +155,7 @@ class Table:
         return self.rows[next(self._taken) % len(self.rows)]
 
 
-Action = Sending | Expectation | Pause | Hold | HalfClose | Reset | Assignment | Table
+Action = Sending | Expectation | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +167,24 @@ class Program:
         actions: In order.
         steps: Names of the steps that have exchanges.
         environment: The variables of the process that it uses.
+        connect: What a connection is for, ``message``, ``pass`` or ``user``; None where it does not say.
     """
 
     file: str
     actions: tuple[Action, ...]
     steps: tuple[str, ...]
     environment: Mapping[str, str]
+    connect: str | None = None
+
+    def with_steps_of(self, name: str) -> "Program":
+        """Return the same, its steps told apart from others' by a name before them."""
+        actions = tuple(
+            replace(action, step=f"{name}/{action.step}")
+            if isinstance(action, Sending | Expectation)
+            else action
+            for action in self.actions
+        )
+        return replace(self, actions=actions, steps=tuple(f"{name}/{step}" for step in self.steps))
 
     @property
     def is_greeted(self) -> bool:
@@ -128,6 +210,17 @@ class Program:
         return self.half_closes or any(map(ends_connection, self.actions))
 
 
+def told_apart(programs: list[Program]) -> list[Program]:
+    """Return programs whose steps are ``file/step`` where there are several files."""
+    if len(files := {program.file for program in programs}) == 1:
+        return programs
+    names = [Path(file).name for file in files]
+    return [
+        program.with_steps_of(name if names.count(name := Path(program.file).name) == 1 else program.file)
+        for program in programs
+    ]
+
+
 def ends_connection(action: Action) -> bool:
     """Return whether the connection is over after an action, so that what follows needs another."""
-    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.kind == "close")
+    return isinstance(action, Reset) or (isinstance(action, Expectation) and action.ends)

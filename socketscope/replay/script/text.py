@@ -1,22 +1,21 @@
 r"""Texts with escapes and variables: ``GET k${seq}\\x00``. No I/O."""
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
+
+from socketscope.replay.script.context import Context, derive, parted, secrets
+from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What a variable's name matches as a whole."""
 
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
-_BRACED = re.compile(r"\$\$\{|(\$\{[^}]*\})")
-_INTEGER = re.compile(r"-?[0-9]+")
-_LONGEST_HEX = 4096
-
-Context = Mapping[str, str]
-"""Variables of a pass, by name."""
+_CALL = re.compile(r"\$\{([a-z0-9-]+):")
+_SHOWN = 1000
+"""Bytes of a text that are shown."""
 
 
 class TextError(ValueError):
@@ -33,31 +32,55 @@ class TextError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``${NAME}``: what stands between the braces, and where the text has it."""
+    """``${NAME}``, or a function as ``${len:X}``.
+
+    Attributes:
+        name: What stands between the braces.
+        offset: Where the text has it.
+        function: What makes its value; None where the pass has it.
+        arguments: Of the function.
+        is_revealing: Whether its value is a secret where an argument holds one.
+    """
 
     name: str
     offset: int
+    function: Function | None = None
+    arguments: tuple["Template", ...] = ()
+    is_revealing: bool = False
 
     @property
     def shown(self) -> str:
         """As it stands in the script."""
         return f"${{{self.name}}}"
 
+    def names(self) -> tuple["Variable", ...]:
+        """Return the variables whose values a pass must have for it."""
+        if self.function is None:
+            return (self,)
+        return tuple(name for template in self.arguments for name in template.names)
+
     def value(self, context: Context, random: Random) -> str:
         """Return its value in a pass."""
-        kind, *arguments = self.name.split(":")
-        if kind == "random" and arguments[0] == "hex":
-            return f"{random.getrandbits(4 * int(arguments[1])):0{arguments[1]}x}"
-        if kind == "random":
-            return str(random.randint(int(arguments[1]), int(arguments[2])))
-        return context[self.name]
+        if self.function is None:
+            return context[self.name]
+        arguments = [template.fill(context, random) for template in self.arguments]
+        value = self.function(random, *arguments)
+        if self.is_revealing:
+            derive(context, self.name, value, arguments)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in parts: bytes as they are, and variables."""
+    """A text in parts: bytes as they are, and variables.
+
+    Attributes:
+        parts: In order.
+        source: As it stands in the script.
+    """
 
     parts: tuple[bytes | Variable, ...]
+    source: str
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -67,19 +90,21 @@ class Template:
     @property
     def names(self) -> tuple[Variable, ...]:
         """The variables whose values a pass must have."""
-        return tuple(variable for variable in self.variables if not variable.name.startswith("random:"))
+        return tuple(name for variable in self.variables for name in variable.names())
 
-    def shown(self, *, escapes: bool = True) -> str:
-        """Return the text as a script would have it."""
-        plain = escape if escapes else decode
-        return "".join(part.shown if isinstance(part, Variable) else plain(part) for part in self.parts)
-
-    def fill(self, context: Context, random: Random, transform: Callable[[str], str] = str) -> bytes:
+    def fill(
+        self, context: Context, random: Random, transform: Callable[[bytes], bytes] | None = None
+    ) -> bytes:
         """Return the text with its variables filled in, each put through `transform`."""
         if len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
+        if transform is None:
+            return b"".join(
+                part if isinstance(part, bytes) else encode(part.value(context, random))
+                for part in self.parts
+            )
         return b"".join(
-            part if isinstance(part, bytes) else encode(transform(part.value(context, random)))
+            part if isinstance(part, bytes) else transform(encode(part.value(context, random)))
             for part in self.parts
         )
 
@@ -96,44 +121,40 @@ def decode(data: bytes) -> str:
 
 def literal(text: str) -> Template:
     """Return a template that is the text as it stands."""
-    return Template((encode(text),))
+    data = encode(text)
+    return Template((data,), escape(data))
 
 
 def escape(data: bytes) -> str:
     """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
-    return "".join(
-        _ESCAPED.get(character)
-        or (character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character)))
-        for character in decode(data)
-    ).replace("${", "$${")
+    text = decode(data)
+    # Nearly all is text, and a character at a time costs a hundred times as much.
+    if "\\" in text or not text.isprintable():
+        text = "".join(map(_escape_character, text))
+    return text.replace("${", "$${")
 
 
-def regex_groups(text: str) -> tuple[str, ...]:
-    """Return the names of the groups of a regular expression that has variables, whose values stand escaped.
+def _escape_character(character: str) -> str:
+    if (escaped := _ESCAPED.get(character)) is not None:
+        return escaped
+    return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encode(character))
 
-    Raises:
-        TextError: It is none.
-    """
-    for variable in parse_text(text, escapes=False).variables:
-        before = text[: variable.offset]
-        if (len(before) - len(before.rstrip("\\"))) % 2:
-            raise TextError(
-                "a backslash escapes no variable; a literal ${ is written \\$\\{", variable.offset - 1
-            )
-    # A value is like the quotes that stand for it: nothing that has a meaning of its own.
-    probe = _BRACED.sub(lambda match: match[0] if match[1] is None else "'" * len(match[0]), text)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return tuple(re.compile(probe).groupindex)
-    except re.error as error:
-        raise TextError(f"no regular expression: {error.msg}", error.pos or 0) from error
-    except FutureWarning as warning:
-        # What Python may read in another way one day, a script should not mean.
-        problem, _, place = str(warning).partition(" at position ")
-        raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
-    except (OverflowError, RecursionError) as error:
-        raise TextError(f"no regular expression: {error}") from error
+
+def excerpt(data: bytes, context: Mapping[str, str]) -> str:
+    """Return bytes as a script would write them, of many the first ones; what is secret as its variable."""
+    left, text = _SHOWN, ""
+    for plain, secret in parted(data, secrets(context)):
+        text += escape(plain[:left])
+        if len(plain) > left:
+            return f"{text}…"
+        text += secret
+        left -= len(plain)
+    return text
+
+
+def quoted(data: bytes, context: Mapping[str, str]) -> str:
+    """Return the same in quotes, to stand among words."""
+    return f"'{excerpt(data, context)}'"
 
 
 def parse_text(text: str, *, escapes: bool = True) -> Template:
@@ -146,28 +167,95 @@ def parse_text(text: str, *, escapes: bool = True) -> Template:
     Raises:
         TextError: An escape or a variable is none.
     """
-    parts: list[bytes | Variable] = []
-    plain = bytearray()
-    position = 0
-    while position < len(text):
-        if escapes and text[position] == "\\":
-            data, position = _escape(text, position)
-            plain += data
-        elif text.startswith("$${", position):
-            plain += b"${"
-            position += 3
-        elif text.startswith("${", position):
-            variable, position = _variable(text, position)
-            if plain:
-                parts.append(bytes(plain))
-                plain.clear()
-            parts.append(variable)
+    parts, _ = _Parser(text, escapes=escapes).parse(0)
+    return Template(parts, text)
+
+
+class _Parser:
+    def __init__(self, text: str, *, escapes: bool = True) -> None:
+        self._text = text
+        self._escapes = escapes
+
+    def parse(self, position: int, ends: str = "") -> tuple[tuple[bytes | Variable, ...], int]:
+        """Return the parts from a position on, and where they end.
+
+        Args:
+            position: Where they begin.
+            ends: The characters that end them, where they stand outside of braces; else the text does.
+
+        Raises:
+            TextError: An escape or a variable is none; or nothing ends them, for which the problem is empty.
+        """
+        text = self._text
+        parts: list[bytes | Variable] = []
+        plain = bytearray()
+        depth = 0
+        while position < len(text):
+            character = text[position]
+            if ends and not depth and character in ends:
+                break
+            if self._escapes and character == "\\":
+                data, position = _escape(text, position)
+                plain += data
+            elif text.startswith("$${", position):
+                plain += b"${"
+                position += 3
+                depth += 1
+            elif text.startswith("${", position):
+                variable, position = self._variable(position)
+                if plain:
+                    parts.append(bytes(plain))
+                    plain.clear()
+                parts.append(variable)
+            else:
+                depth += (character == "{") - (character == "}")
+                plain += encode(character)
+                position += 1
         else:
-            plain += encode(text[position])
-            position += 1
-    if plain or not parts:
-        parts.append(bytes(plain))
-    return Template(tuple(parts))
+            if ends:
+                raise TextError("")
+        if plain or not parts:
+            parts.append(bytes(plain))
+        return tuple(parts), position
+
+    def _variable(self, begin: int) -> tuple[Variable, int]:
+        text = self._text
+        if (call := _CALL.match(text, begin)) and call[1] in OF_TEXTS:
+            return self._call(begin, call[1])
+        end = text.find("}", begin)
+        if end < 0:
+            raise _not_closed(begin)
+        name = text[begin + 2 : end]
+        kind, *arguments = name.split(":")
+        if (function := made(kind, arguments)) is not None:
+            return Variable(name, begin, function), end + 1
+        if not (NAME.fullmatch(name) or (kind == "env" and NAME.fullmatch(name.removeprefix("env:")))):
+            if arguments:
+                raise TextError(f"${{{name}}} is none of {FORMS}", begin)
+            raise TextError(f"{name!r} is no name of a variable", begin)
+        return Variable(name, begin), end + 1
+
+    def _call(self, begin: int, name: str) -> tuple[Variable, int]:
+        number, function = OF_TEXTS[name]
+        # What is handed to a function is a text wherever it stands.
+        inner = self if self._escapes else _Parser(self._text)
+        position = begin + len(f"${{{name}:")
+        templates = []
+        for left in range(number, 0, -1):
+            try:
+                parts, end = inner.parse(position, "}" if left == 1 else ":}")
+            except TextError as error:
+                raise error if str(error) else _not_closed(begin) from None
+            if left > 1 and self._text[end] == "}":
+                raise TextError(f"{self._text[begin : end + 1]} is none of {FORMS}", begin)
+            templates.append(Template(parts, self._text[position:end]))
+            position = end + 1
+        source = self._text[begin + 2 : position - 1]
+        return Variable(source, begin, function, tuple(templates), name in REVEALING), position
+
+
+def _not_closed(position: int) -> TextError:
+    return TextError("${ is never closed; a literal one is written $${", position)
 
 
 def _escape(text: str, position: int) -> tuple[bytes, int]:
@@ -183,31 +271,5 @@ def _escape(text: str, position: int) -> tuple[bytes, int]:
     raise TextError(f"\\{following} is no escape; there are {known}", position)
 
 
-def _variable(text: str, position: int) -> tuple[Variable, int]:
-    end = text.find("}", position)
-    if end < 0:
-        raise TextError("${ is never closed; a literal one is written $${", position)
-    name = text[position + 2 : end]
-    kind, *arguments = name.split(":")
-    if arguments:
-        _check_call(name, kind, arguments, position)
-    elif not NAME.fullmatch(name):
-        raise TextError(f"{name!r} is no name of a variable", position)
-    return Variable(name, position), end + 1
-
-
-def _check_call(name: str, kind: str, arguments: list[str], position: int) -> None:
-    match kind, arguments:
-        case "env", [variable] if NAME.fullmatch(variable):
-            return
-        case "random", ["hex", digits] if _INTEGER.fullmatch(digits) and 0 < int(digits) <= _LONGEST_HEX:
-            return
-        case "random", ["int", low, high] if _is_range(low, high):
-            return
-    raise TextError(
-        f"${{{name}}} is none of ${{random:hex:DIGITS}}, ${{random:int:LOW:HIGH}}, ${{env:NAME}}", position
-    )
-
-
-def _is_range(low: str, high: str) -> bool:
-    return bool(_INTEGER.fullmatch(low) and _INTEGER.fullmatch(high)) and int(low) <= int(high)
+BUILT_IN = frozenset({"seq", "user"}) | ALONE
+"""Names that have their value already."""

@@ -1,14 +1,19 @@
 """The summary as a person reads it, in a terminal or in a log."""
 
+import math
 from itertools import zip_longest
 
-from socketscope.replay.measure.figures import count, duration, rate, share
-from socketscope.replay.measure.ledger import Failure
-from socketscope.replay.measure.summary import Summary
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.figures import count, duration, edge, rate, share
+from socketscope.replay.measure.summary import LAG_FLOOR, Summary
 
 QUANTILE_TITLES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
 
-_NAME = 30
+_NAME = 29
+_WIDTH = 76
+_KINDS = 10
+"""Kinds of failure that are shown; there may be one for each line of a script and each outcome."""
+_ROWS = 5
 _SHOWN_BEFORE = 30
 _SHOWN = 66
 """Characters that are shown before a difference, and altogether."""
@@ -26,12 +31,13 @@ def as_text(summary: Summary) -> str:
         f"exchanges  {count(summary.attempted)} attempted, {_ended(summary)}",
         f"passes     {count(summary.passes)}, {_rate(summary)}",
         "",
+        *lower_bounds(summary),
         *_durations(summary),
         "",
         f"{'step':30}{'ok':>12}{'failed':>12}{'p99':>12}",
         *(
-            f"{_cut(name):30}{count(step['ok']):>12}{count(step['failed']):>12}{duration(step['p99']):>12}"
-            for name, step in summary.steps.items()
+            f"{_cut(name, _NAME):30}{count(of['ok']):>12}{count(of['failed']):>12}{duration(of['p99']):>12}"
+            for name, of in summary.steps.items()
         ),
     ]
     if summary.failed:
@@ -42,16 +48,19 @@ def as_text(summary: Summary) -> str:
             if number and name != "ok"
         ]
     if summary.in_flight:
-        lines += ["", f"in flight at the end: {count(summary.in_flight)}, no errors"]
-    lines += ["", *trust(summary)]
-    if (failure := summary.first_failure) is not None:
-        lines += ["", f"first failure: {failure.file}:{failure.line}"]
-        lines += [f"  {line}" for line in compared(failure)]
+        lines += ["", f"in flight at the end: {count(summary.in_flight)}"]
+    for part in (trust(summary), hints(summary)):
+        if part:
+            lines += ["", *part]
+    if summary.failures:
+        lines += ["", failures(summary)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def trust(summary: Summary) -> list[str]:
-    """Return whether the durations can be believed, and why."""
+    """Return whether the durations can be believed, and why; of a mere look at the replies, nothing."""
+    if not summary.is_load:
+        return []
     busy = f"this client was busy {share(summary.busy)} of the time: it is the limit here, not the server"
     return _lag(summary) + ([busy] if summary.is_bottleneck else [])
 
@@ -63,17 +72,72 @@ def _lag(summary: Summary) -> list[str]:
         return ["the generator's own lag: unknown, as no user was free in time; see --users"]
     lag = f"p99 {duration(summary.lag['p99'])}, max {duration(summary.lag['max'])}"
     believed = "can be trusted" if summary.trustworthy else "can NOT be trusted"
-    return [f"the generator's own lag: {lag}; figures {believed}"]
+    limit = edge(LAG_FLOOR)
+    if summary.lag_limit > LAG_FLOOR:
+        limit = f"{duration(summary.lag_limit)}, a tenth of the service p99"
+    return [f"the generator's own lag: {lag}", f"figures {believed}: its p99 may be {limit}"]
+
+
+def hints(summary: Summary) -> list[str]:
+    """Return which option would help, where the rate was not held."""
+    if summary.rate_held or not summary.dropped:
+        return []
+    if summary.is_bottleneck:
+        return ["the rate was not held: this client can send no more; share it among several"]
+    why = "the rate was not held, as no user was free in time"
+    if not summary.passes:
+        return [f"{why}: try more --users"]
+    missing = math.ceil(summary.users * summary.dropped / summary.passes)
+    return [f"{why}: try --users {summary.users + missing}"]
+
+
+def lower_bounds(summary: Summary) -> list[str]:
+    """Return which of the durations would have been longer, had somebody waited for an answer."""
+    why = {"timeout": "timed out", "unanswered": "unanswered at the end"}
+    parts = [f"{count(number)} {why[name]}" for name, number in summary.lower_bounds.items() if number]
+    if not parts:
+        return []
+    return [f"lower bounds among these: {', '.join(parts)}"]
+
+
+def failures(summary: Summary) -> str:
+    """Return each kind of failure: where it was, what was said, what was expected, and what came.
+
+    Where there is none, return why the run is no pass nevertheless.
+    """
+    if not summary.failures:
+        return "; ".join(summary.reasons)
+    lines: list[str] = []
+    for kind in summary.failures[:_KINDS]:
+        first = kind.first
+        which = "another" if lines else "first"
+        times = f", {count(kind.count)} times" if kind.count > 1 else ""
+        step = f", step {first.step}" if len(summary.steps) > 1 else ""
+        lines += [f"{which} failure: {first.file}:{first.line}, {kind.outcome}{times}{step}"]
+        lines += [f"  {line}" for line in compared(first)]
+    if (more := len(summary.failures) - _KINDS) > 0:
+        lines.append(f"and {more} more: --report and --summary json have all")
+    return "\n".join(lines)
 
 
 def compared(failure: Failure) -> list[str]:
-    """Return what was expected above what came; where they begin alike, a caret is below where they part."""
-    expected, got = repr(failure.expected), repr(failure.got)
+    """Return what was said before, what was expected, and what came; a caret is where texts part."""
+    said = [_cut(line, _WIDTH) for line in failure.said]
+    if not failure.is_text:
+        return [*said, *_wrapped("expected  ", failure.expected), *_wrapped("got       ", failure.got)]
+    expected, got = f"'{failure.expected}'", f"'{failure.got}'"
     pairs = enumerate(zip_longest(expected, got))
     differs = next((n for n, (a, b) in pairs if a != b), len(expected))
     start = max(differs - _SHOWN_BEFORE, 0)
     caret = [" " * (10 + differs - start) + "^"] if differs > 1 else []
-    return [f"expected  {_window(expected, start)}", f"got       {_window(got, start)}", *caret]
+    return [*said, f"expected  {_window(expected, start)}", f"got       {_window(got, start)}", *caret]
+
+
+def _wrapped(title: str, text: str) -> list[str]:
+    rows = [text[start : start + _SHOWN] for start in range(0, len(text), _SHOWN)]
+    if len(rows) > _ROWS:
+        rows = [*rows[: _ROWS - 2], "…", text[-_SHOWN:]]
+    return [f"{title if number == 0 else '':10}{row}" for number, row in enumerate(rows)]
 
 
 def _ended(summary: Summary) -> str:
@@ -104,8 +168,8 @@ def _row(name: str, quantiles: dict[str, float | None]) -> str:
     return f"{name:11}" + "".join(f"{duration(quantiles[q]):>12}" for q in QUANTILE_TITLES)
 
 
-def _cut(name: str) -> str:
-    return name if len(name) < _NAME else name[: _NAME - 2] + "…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _window(text: str, start: int) -> str:

@@ -15,7 +15,7 @@ from socketscope.replay.measure.sketch import GROWTH, Sketch
 from socketscope.replay.measure.summary import Summary
 from socketscope.replay.measure.timeline import Slot
 from socketscope.replay.show import plots
-from socketscope.replay.show.printout import QUANTILE_TITLES, compared, trust
+from socketscope.replay.show.printout import QUANTILE_TITLES, compared, hints, lower_bounds, trust
 from socketscope.version import __version__
 
 WIDTH = 1000
@@ -49,7 +49,6 @@ class Report:
         began: Seconds since the epoch.
         length: Seconds that it took, with the warm-up.
         warmup: Seconds that the figures leave out.
-        scripts: Names of what was played.
     """
 
     summary: Summary
@@ -57,20 +56,20 @@ class Report:
     began: float
     length: float
     warmup: float
-    scripts: tuple[str, ...]
 
     def render(self) -> str:
         """Return the page."""
         return _templates.get_template("report.html").render(
             report=self,
             summary=self.summary,
-            trust=" ".join(trust(self.summary)),
+            trust="; ".join([*trust(self.summary), *hints(self.summary)]),
+            lower_bounds=" ".join(lower_bounds(self.summary)),
             quantiles=QUANTILE_TITLES,
             began=datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             version=__version__,
             timeline=self._timeline(),
             distribution=self._distribution(),
-            failures=sorted(self.history.failures.values(), key=lambda failure: -failure.count),
+            failures=sorted(self.summary.failures, key=lambda failure: -failure.count),
             seconds=lambda tick: f"{tick:g} s",
             plain=lambda tick: f"{tick:,.10g}",
             percent=lambda tick: f"{tick * 100:g} %",

@@ -30,6 +30,8 @@ from tests.faults.server.process import wait_for
 
 ASK = "> hello\n< hello\n"
 WRONG = "> hello\n< bye\n"
+HALF = f"{ASK}{WRONG}"
+PASS = ("--connect", "pass")
 FAST = ("--rate", "200", "--duration", "1s", "--strict-rate")
 
 
@@ -43,7 +45,9 @@ def slow(connection: socket.socket) -> None:
     ("status", "script", "handle", "options"),
     [
         pytest.param(0, ASK, echo, (), id="finished"),
-        pytest.param(0, WRONG, echo, ("--fail-on", "errors > 1"), id="finished, as many failed as may"),
+        pytest.param(0, HALF, echo, ("--fail-on", "errors > 1", *PASS), id="finished, as many failed as may"),
+        pytest.param(1, HALF, echo, ("--fail-on", "max > 1m", *PASS), id="conditions add to the default"),
+        pytest.param(1, WRONG, echo, ("--fail-on", "errors > 1"), id="none was ok"),
         pytest.param(1, WRONG, echo, (), id="an exchange failed, which is the default threshold"),
         pytest.param(1, ASK, slow, ("--fail-on", "p50 > 1ms"), id="a threshold failed"),
         pytest.param(

@@ -94,6 +94,8 @@ def test_what_a_deadline_cuts_off_is_neither_ok_nor_an_error_and_not_lost(tmp_pa
             "8",
             "--duration",
             "1s",
+            "--grace",
+            "0s",
         )
         wait_for(lambda: len(asked) == summary["attempted"], "what was sent")
     assert status == 0

@@ -1,7 +1,9 @@
 """The recorder as its users run it, between real clients and servers; what it wrote is replayed."""
 
 import contextlib
+import itertools
 import os
+import secrets
 import signal
 import socket
 import struct
@@ -87,14 +89,19 @@ def recording(target: str, folder: Path, *options: str) -> Iterator[Recording]:
 
 
 def scripts(folder: Path) -> dict[str, str]:
-    """Return the scripts, without the comment that each begins with."""
-    return {path.name: path.read_text().partition("\n")[2] for path in sorted(folder.iterdir())}
+    """Return the scripts, without what each begins with, and without the names of steps."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        comment, connect, *lines = path.read_text().splitlines(keepends=True)
+        assert (comment[:14], connect) == ("# recorded fro", "@connect pass\n")
+        found[path.name] = "".join(line for line in lines if not line.startswith("=="))
+    return found
 
 
-def assert_replays(folder: Path, target: str, *options: str) -> None:
+def assert_replays(folder: Path, target: str, *options: str, **env: str) -> None:
     ended = subprocess.run(
-        [*COMMAND, "replay", folder, "--target", target, "--connect", "pass", *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        [*COMMAND, "replay", folder, "--target", target, *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, env={**os.environ, **env},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout
 
@@ -279,7 +286,7 @@ def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, time
                 0,
                 (
                     f"conversations: 1, scripts: 1, in {folder}\n"
-                    f"replay: python -m client replay {folder} --target {target} --connect pass\n"
+                    f"replay: python -m client replay {folder} --target {target}\n"
                 ),
                 f"record: {folder}/001.talk\n",
             )
@@ -288,22 +295,104 @@ def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, time
     assert scripts(folder) == {"001.talk": "> a\n< a\n> b\n< b\n"}
 
 
-def test_what_cannot_be_a_script_is_told_and_the_rest_goes_on(tmp_path):
+def test_a_prompt_is_a_part_of_a_conversation(tmp_path):
     def prompt(_: socket.socket, file: IO[bytes]) -> None:
         file.write(b"name: ")
-        file.write(b"hello " + file.readline())
+        file.write(b"hello " + file.readline() + b"> ")
+        file.readline()
 
-    with serving(prompt) as target:
-        recorder = Recording(target, tmp_path)
+    with serving(prompt) as target, recording(target, tmp_path) as recorder:
         with recorder.connect() as connection:
             assert connection.recv(100) == b"name: "
-            connection.sendall(b"ada\r\n")
-            assert connection.recv(100) == b"hello ada\r\n"
-        assert recorder.tell() == (
-            "record: conversation 1 is left out: "
-            "the client spoke when the server had not ended its line, as after a prompt\n"
-        )
-        assert recorder.end() == (0, f"conversations: 1, scripts: 0, in {tmp_path}\n", "")
+            connection.sendall(b"ada\n")
+            assert connection.recv(100) == b"hello ada\n> "
+            connection.sendall(b"\n")
+            assert connection.recv(100) == b""
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {
+        "001.talk": "<| name:\\x20\n@eol lf\n> ada\n< hello ada\n<| >\\x20\n> \n<$\n"
+    }
+
+
+def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
+    numbers = itertools.count(41)
+
+    def jobs(_: socket.socket, file: IO[bytes]) -> None:
+        number, token = next(numbers), secrets.token_hex(8)
+        file.write(b"job %d\ntoken=%s\n" % (number, token.encode()))
+        assert file.readline() == b"run %d with %s\n" % (number, token.encode())
+        file.write(b"done %d\n" % number)
+        file.read()
+
+    with serving(jobs) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection, connection.makefile("rwb", buffering=0) as file:
+            number, token = file.readline().split()[1], file.readline().strip().removeprefix(b"token=")
+            file.write(b"run %s with %s\n" % (number, token))
+            assert file.readline() == b"done 41\n"
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {
+        "001.talk": "<~ ^job (?P<job>\\d+)$\n<~ ^token=(?P<token>\\w+)$\n"
+        "@eol lf\n> run ${job} with ${token}\n< done ${job}\n"
+    }
+
+
+def test_a_secret_is_in_no_file_and_a_replay_takes_it_from_the_environment(tmp_path):
+    def login(_: socket.socket, file: IO[bytes]) -> None:
+        assert file.readline() == b"PASS open sesame\n"
+        file.write(b"welcome, card 4111\n")
+        file.read()
+
+    with serving(login) as target:
+        recorder = Recording(target, tmp_path, "--redact", r"card (\d+)")
+        with recorder.connect() as connection:
+            ask(connection, b"PASS open sesame\n")
+        recorder.tell()
+        status, out, _ = recorder.end()
+        assert (status, out.splitlines()[2]) == (
+            0, "secrets: SECRET_1, which a replay takes from the environment"
+        )  # fmt: skip
+        assert_replays(tmp_path, target, SECRET_1="open sesame")
+    assert scripts(tmp_path) == {"001.talk": "@eol lf\n> PASS ${env:SECRET_1}\n<~ ^welcome, card .*$\n"}
+    assert (tmp_path / "001.talk").stat().st_mode & 0o777 == 0o600
+
+
+def test_pauses_are_kept_where_they_are_asked_for(tmp_path):
+    with serving(echo) as target, recording(target, tmp_path, "--pauses") as recorder:
+        with recorder.connect() as connection:
+            ask(connection, b"one\n")
+            time.sleep(0.2)
+            ask(connection, b"two\n")
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    (text,) = scripts(tmp_path).values()
+    (pause,) = (line for line in text.splitlines() if line.startswith("pause") and line != "pause 0s")
+    assert 0.2 <= float(pause.removeprefix("pause ").removesuffix("s")) < 2
+
+
+def test_clients_may_speak_tls(tmp_path, certificate, client_context):
+    with serving(echo) as target:
+        options = ("--listen", "tls://localhost:0", "--cert", str(certificate))
+        with recording(target, tmp_path / "scripts", *options) as recorder:
+            assert recorder.url.startswith("tls://localhost:")
+            with client_context.wrap_socket(recorder.connect(), server_hostname="localhost") as tls:
+                assert ask(tls, b"hello\n") == [b"hello\n"]
+            recorder.tell()
+        assert_replays(tmp_path / "scripts", target)
+
+
+def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
+    rest = ("--target", "tcp://127.0.0.1:1", str(tmp_path / "f"))
+    assert run("--listen", "tls://localhost:0", *rest) == (
+        2, "client: --listen tls:// needs --cert, and --key where that file has none\n"
+    )  # fmt: skip
+    assert run("--listen", "tcp://localhost:0", "--cert", str(certificate), *rest) == (
+        2, "client: --cert and --key are for --listen tls://\n"
+    )  # fmt: skip
+    assert run("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
+        2, "client: --cert /absent: No such file or directory\n"
+    )  # fmt: skip
 
 
 def test_a_server_that_resets_is_told_and_the_client_sees_it(tmp_path):

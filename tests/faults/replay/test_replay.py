@@ -132,7 +132,10 @@ def test_the_first_failure_is_shown_with_its_place(tmp_path):
     with serving(say(b"hallo\r\n")) as target:
         ended = run("replay", write(tmp_path, ONE), "--target", target)
     assert ended.returncode == 1
-    assert f"first failure: {tmp_path}/x.talk:3\n  expected  'hello'\n  got       'hallo'\n" in ended.stdout
+    told = (
+        f"first failure: {tmp_path}/x.talk:3, mismatch\n  > hello\n  expected  'hello'\n  got       'hallo'\n"
+    )
+    assert told in ended.stdout
 
 
 def test_a_conversation_of_many_forms_is_played(tmp_path):

@@ -1,8 +1,13 @@
 """`talk` at a terminal: a prompt with history and line editing."""
 
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from typing import IO
 
+from socketscope.replay.play import talk
 from tests.faults.replay.terminal import ROOT, terminal
 from tests.faults.replay.test_replay import echo, nobody, serving, stall
 
@@ -62,3 +67,76 @@ def test_bytes_that_are_no_text_come_back_as_they_were():
         )  # fmt: skip
     assert ended.stdout == b"> caf\xe9\n> \xff\xfe\n> \n"
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def keep(target: str, said: bytes) -> tuple[int, bytes, bytes]:
+    ended = subprocess.run(
+        [*COMMAND, target, "--keep"], cwd=ROOT, capture_output=True, timeout=30, check=False, input=said
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def with_file(handle: Callable[[IO[bytes]], None]) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rwb", buffering=0) as file:
+            handle(file)
+
+    return serve
+
+
+@with_file
+def mail(file: IO[bytes]) -> None:
+    file.write(b"220 ready\r\n")
+    for number, line in enumerate(file, 1):
+        file.write(b"250-%d\r\n250 " % number)
+        time.sleep(0.05)
+        file.write(line)
+        if line == b"QUIT\r\n":
+            return
+
+
+def test_a_kept_connection_shows_the_greeting_and_whatever_comes():
+    with serving(mail) as target, terminal(*COMMAND, target, "--keep") as shown:
+        shown.sees("220 ready\n>")
+        shown.type("HELO\r")
+        shown.sees("\n250-1\n250 HELO\n>")
+        shown.type("NOOP\r")
+        shown.sees("\n250-2\n250 NOOP\n>")
+        shown.type("\r")
+        assert shown.wait() == 0
+        assert shown.is_as_it_was
+
+
+def test_a_kept_connection_works_in_a_pipe_and_ends_where_the_server_closes():
+    with serving(mail) as target:
+        told = keep(target, b"caf\xe9\nQUIT\nunheard\n")
+    closed = f"client: {target} has closed the connection\n".encode()
+    assert told == (0, b"220 ready\n> 250-1\n250 caf\xe9\n> 250-2\n250 QUIT\n", closed)
+
+
+def test_a_prompt_of_the_servers_has_a_line_of_its_own():
+    @with_file
+    def prompts(file: IO[bytes]) -> None:
+        file.write(b"login: ")
+        file.write(b"hello " + file.readline() + b"$ ")
+        file.readline()
+
+    with serving(prompts) as target:
+        assert keep(target, b"ada\n")[:2] == (0, b"login: \n> hello ada\n$ \n> \n")
+
+
+def test_a_kept_connection_waits_in_a_pipe_for_the_last_reply():
+    @with_file
+    def slow(file: IO[bytes]) -> None:
+        file.readline()
+        time.sleep(talk.FIRST_BYTE + 0.5)
+        file.write(b"done\n")
+        file.readline()
+
+    with serving(slow) as target:
+        assert keep(target, b"work\n")[:2] == (0, b"> > \ndone\n")
+
+
+def test_a_connection_that_cannot_be_kept_is_one_line():
+    target = nobody()
+    assert keep(target, b"hello\n") == (1, b"", f"client: {target}: Connection refused\n".encode())

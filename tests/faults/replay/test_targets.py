@@ -75,7 +75,10 @@ def test_nobody_at_the_other_end_of_a_datagram_is_a_refusal(tmp_path):
     assert (status, outcomes) == (1, {"refused": 1})
 
 
-def test_a_datagram_ends_its_line(tmp_path):
+@pytest.mark.parametrize(
+    "expected", ["< two\n< lines of ping", "< two\n<| lines of ping", "<|~ of ping$", "< 17B", "< 16B\n<| g"]
+)
+def test_a_datagram_ends_its_line(tmp_path, expected):
     with socket.socket(type=socket.SOCK_DGRAM) as service:
         service.bind(("127.0.0.1", 0))
 
@@ -85,7 +88,7 @@ def test_a_datagram_ends_its_line(tmp_path):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        script = "@eol none\n> ping\n< two\n< lines of ping\n"
+        script = f"@eol none\n> ping\n{expected}\n"
         target = f"udp://127.0.0.1:{service.getsockname()[1]}"
         assert replay(tmp_path, target, script=script) == (0, {"ok": 1}, "")
         thread.join()
@@ -110,7 +113,8 @@ def tls_server(server_context: ssl.SSLContext) -> Iterator[int]:
     class Server(ThreadingTCPServer):
         registry = CollectorRegistry()
 
-    with Server(("127.0.0.1", 0), Lines) as server:
+    # At 127.0.0.2 too, which is not in its certificate.
+    with Server(("0.0.0.0", 0), Lines) as server:
         server.socket = server_context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -122,6 +126,19 @@ def tls_server(server_context: ssl.SSLContext) -> Iterator[int]:
 CAPITALS = "> a\n< A\n> b\n< B\n> END\n< THE END\n<$\n"
 
 
+def refusal(folder: Path, target: str, *options: str) -> tuple[int, dict[str, int], str]:
+    """Return how a run that fails ends, and what came in place of what was expected."""
+    path = folder / "x.talk"
+    path.write_text(CAPITALS)
+    ended = subprocess.run(
+        [sys.executable, "-m", "client", "replay", path, "--target", target, "--summary", "json", *options],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    summary = json.loads(ended.stdout)
+    outcomes = {name: number for name, number in summary["outcomes"].items() if number}
+    return ended.returncode, outcomes, summary["first_failure"]["got"]
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_tls_server_is_verified(tmp_path, tls_server, certificate, host):
     options = ("--connect", "pass", "--ca", str(certificate))
@@ -130,16 +147,96 @@ def test_a_tls_server_is_verified(tmp_path, tls_server, certificate, host):
 
 
 def test_a_tls_server_that_nobody_vouches_for_is_not_spoken_to(tmp_path, tls_server):
-    status, outcomes, _ = replay(tmp_path, f"tls://localhost:{tls_server}", script=CAPITALS)
-    assert status == 4
-    assert sum(outcomes.values()) == 1
-    assert "ok" not in outcomes
+    assert refusal(tmp_path, f"tls://localhost:{tls_server}") == (
+        4, {"tls_error": 1}, "the server's certificate does not hold: self-signed certificate",
+    )  # fmt: skip
 
 
 def test_a_tls_server_of_another_name_is_not_spoken_to(tmp_path, tls_server, certificate):
     target = f"tls://127.0.0.2:{tls_server}"
-    status, _, _ = replay(tmp_path, target, "--ca", str(certificate), script=CAPITALS)
-    assert status == 4
+    status, outcomes, got = refusal(tmp_path, target, "--ca", str(certificate))
+    assert (status, outcomes) == (4, {"tls_error": 1})
+    assert "IP address mismatch" in got
+    # Its name is what was asked for, if that is what the user says.
+    options = ("--connect", "pass", "--ca", str(certificate), "--server-name", "localhost")
+    assert replay(tmp_path, target, *options, script=CAPITALS) == (0, {"ok": 3}, "")
+
+
+def test_who_speaks_no_tls_is_told_as_that(tmp_path, server):
+    target = server["tcp4"].replace("tcp:", "tls:")
+    status, outcomes, got = refusal(tmp_path, target, "--insecure")
+    assert (status, outcomes) == (4, {"tls_error": 1})
+    assert got in {
+        "wrong version number",
+        "the server closed instead of speaking TLS",
+        "record layer failure",
+    }
+
+
+def test_a_tls_server_that_wants_a_certificate_gets_one(tmp_path, tls_server, server_context, certificate):
+    server_context.load_verify_locations(certificate)
+    server_context.verify_mode = ssl.CERT_REQUIRED
+    target, options = f"tls://localhost:{tls_server}", ("--connect", "pass", "--ca", str(certificate))
+    status, outcomes, got = refusal(tmp_path, target, *options)
+    assert (status, outcomes, got) == (1, {"tls_error": 1}, "tlsv13 alert certificate required")
+    shown = ("--cert", f"{certificate}.crt", "--key", str(certificate))
+    assert replay(tmp_path, target, *options, *shown, script=CAPITALS) == (0, {"ok": 3}, "")
+    assert replay(tmp_path, target, *options, *shown[:1], str(certificate), script=CAPITALS)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--cert", "none.pem"), "--cert none.pem: No such file or directory"),
+        (("--key", "none.pem"), "--key needs the --cert that it belongs to"),
+    ],
+)
+def test_a_certificate_that_cannot_be_shown_is_told(tmp_path, options, told):
+    assert replay(tmp_path, "tls://localhost:1", *options) == (2, {}, f"client: {told}\n")
+
+
+def test_a_key_with_a_password_is_told_and_nobody_is_asked(tmp_path, certificate):
+    locked = tmp_path / "locked.pem"
+    subprocess.run(
+        ["openssl", "pkey", "-in", certificate, "-aes256", "-passout", "pass:x", "-out", locked], check=True
+    )
+    status, _, told = replay(
+        tmp_path, "tls://localhost:1", "--cert", f"{certificate}.crt", "--key", str(locked)
+    )
+    assert (status, told.count("\n")) == (2, 1)
+    assert told.startswith(f"client: --cert {certificate}.crt --key {locked}: ")
+
+
+def test_options_of_tls_need_a_target_of_tls(tmp_path):
+    told = "client: --cert, --key and --server-name are for tls:// targets\n"
+    assert replay(tmp_path, "tcp://localhost:1", "--server-name", "x") == (2, {}, told)
+
+
+def test_a_machine_without_a_port_left_is_not_a_server_that_refuses(tmp_path):
+    prefix = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    if tried.returncode:
+        pytest.skip("no network of its own can be made here")
+    path = tmp_path / "x.talk"
+    path.write_text("@connect pass\n> a\n< A\n> b\n< B\n")
+    code = (
+        "import pathlib, socketserver, subprocess, sys, threading\n"
+        "class Lines(socketserver.StreamRequestHandler):\n"
+        "    def handle(self):\n"
+        "        for line in self.rfile: self.wfile.write(line.upper())\n"
+        "server = socketserver.ThreadingTCPServer(('127.0.0.1', 20000), Lines)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').write_text('30000 30000')\n"
+        "command = [sys.executable, '-m', 'client', 'replay', sys.argv[1], '--target', 'tcp://127.0.0.1:20000']\n"
+        "sys.exit(subprocess.run([*command, '--users', '2', '--summary', 'json']).returncode)\n"
+    )
+    ended = subprocess.run(
+        [*prefix, sys.executable, "-c", code, path],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    outcomes = json.loads(ended.stdout)["outcomes"]
+    assert {name: number for name, number in outcomes.items() if number} == {"ok": 2, "no_port": 1}
+    assert json.loads(ended.stdout)["first_failure"]["got"] == "no local port is left"
 
 
 def test_a_tls_server_may_be_taken_at_its_word_and_the_user_is_told(tmp_path, tls_server):
@@ -179,7 +276,7 @@ def test_a_file_without_certificates_is_told(tmp_path, text):
         (
             "< hello\n",
             "tcp://127.0.0.1:1",
-            "expects the server to speak first: that needs --connect pass or user",
+            "expects the server to speak first: that needs --connect pass or user, or @connect in the script",
         ),
     ],
 )

@@ -18,6 +18,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from socketscope.views.events import COMMON, EVENTS
+
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
 
@@ -205,6 +207,19 @@ def serving(*options: str, **popen: Any) -> Iterator[ServerProcess]:
         yield server
     finally:
         server.close()
+    for line in server.lines:
+        assert_declared(line)
+
+
+_DECLARED = {event.name: {field.name for field in event.fields} for event in EVENTS}
+_COMMON = {field.name for field in COMMON}
+
+
+def assert_declared(line: dict[str, Any]) -> None:
+    """See that a line of the library's has the fields of its event, and no others that are no handler's."""
+    if "timestamp" in line and (declared := _DECLARED.get(line["event"])) is not None:
+        assert declared <= set(line), line
+        assert line["event"] in {"connection", "datagram"} or set(line) <= declared | _COMMON, line
 
 
 def read_all(client: socket.socket) -> bytes:

@@ -1,12 +1,14 @@
 """A loop whose time passes only while there is nothing to do, and a server that is a list of durations."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from itertools import chain, repeat
 from math import inf
 from random import Random
+from typing import Any
 
-from socketscope.replay.play.conversation import Ended
+from socketscope.replay.play.inbox import Ended, Inbox
 from socketscope.replay.play.loop import Loop, Until, Wait
+from socketscope.replay.play.targets import CONNECT_TIMEOUT
 
 
 class FakeLoop(Loop):
@@ -35,14 +37,19 @@ class FakeConversation:
         self._server = server
         self._loop = server.loop
         self._said = b""
+        self.inbox = Inbox()
 
     def send(self, data: bytes) -> bytes:
         self._said = data
         self._server.heard.append((round(self._loop.now() - self._server.began, 6), data))
         return b""
 
-    def read_line(self, timeout: float) -> Generator[Wait, int, bytes]:
+    def read(self, take: Callable[[], Any], until: float) -> Generator[Wait, int, bytes]:
+        if take != self.inbox.take_line:
+            # It closes behind its reply, so that nobody waits for more.
+            return b""
         takes = next(self._server.durations)
+        timeout = until - self._loop.now()
         yield Until(self._loop.now() + min(takes, timeout))
         if takes > timeout:
             raise TimeoutError
@@ -85,6 +92,8 @@ class FakeServer:
     def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConversation]:
         self.attempts.append(round(loop.now() - self.began, 6))
         takes = next(self._connect)
+        if isinstance(takes, TimeoutError):
+            yield Until(loop.now() + CONNECT_TIMEOUT)
         if isinstance(takes, OSError):
             raise takes
         yield Until(loop.now() + takes)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.utils import floatToGoString
 
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.watch.scrape import Samples, parse
 

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from socketscope.commands.group import main
@@ -93,3 +95,33 @@ def test_each_bad_script_is_told_and_the_good_ones_are_explained(tmp_path, capsy
         f"{tmp_path}/a.talk:2:1: 'hello' is no construct\n    hello\n    ^\n"
         f"{tmp_path}/c.talk:1:3: ${{nobody}} has no value here\n    > ${{nobody}}\n      ^\n"
     )
+
+
+def test_what_is_no_line_is_explained_too(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.talk").write_text(
+        "@connect pass\n@ignore ^#\n@on ^PING (?P<n>.) > PONG ${n}\n> ${len:é}\n"
+        "<| a: \n<|~ b$\n< 26B\n< ${n}B\n<...$\n"
+    )
+    assert check(capsys, monkeypatch, tmp_path / "a.talk")[1] == (
+        f"{tmp_path}/a.talk: 1 message in 1 step\n"
+        "          a connection a pass\n"
+        "          pass over lines that match ^#\n"
+        '          answer a line that matches ^PING (?P<n>.) with "PONG ${n}" and CRLF\n'
+        "  main\n"
+        '       4  send "${len:é}" and CRLF\n'
+        '       5  expect "a: ", whether it ends a line or not, within 5s\n'
+        "       6  read until what has come matches b$\n"
+        "       7  read 26 bytes, whatever they are\n"
+        "       8  read ${n} bytes, whatever they are\n"
+        "       9  read until the server closes, whatever comes\n"
+    )
+
+
+def test_a_script_may_come_from_standard_input(capsys, monkeypatch):
+    for given, told in (
+        (b"> a\n", (0, "<stdin>: 1 message in 1 step\n", "")),
+        (b"x", (3, "", "<stdin>:1:1: ")),
+    ):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        status, out, err = check(capsys, monkeypatch, "-")
+        assert (status, out[: len(told[1])], err[: len(told[2])]) == told

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from socketscope.observe.distribution import BUCKETS, Distribution
+from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.program import Expectation, Program

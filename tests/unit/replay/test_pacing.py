@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.replay.measure.durations import Durations
-from socketscope.replay.measure.thresholds import parse_threshold
 from socketscope.replay.play.pacing import due_times, parse_shape
 
 SHAPES = [
@@ -80,31 +79,6 @@ def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
 def test_no_shapes(text, told):
     with pytest.raises(ValueError, match=told):
         parse_shape(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "figure", "fails"),
-    [
-        ("p99 > 20ms", 0.021, True),
-        ("p99 > 20ms", 0.020, False),
-        ("p99 > 20ms", None, True),
-        ("errors > 1%", None, False),
-        ("errors > 0", 1.0, True),
-        ("errors > 0.1%", 0.002, True),
-        ("errors>0.1%", 0.001, False),
-        ("dropped >= 5", 5.0, True),
-        ("intended_p99_9 < 1s", 0.5, True),
-        ("max <= 1", 1.0, True),
-    ],
-)
-def test_thresholds(text, figure, fails):
-    assert parse_threshold(text).failed(figure) is fails
-
-
-@pytest.mark.parametrize("text", ["p99", "p98 > 1s", "p99 > x", "errors > x", "dropped > 1%", "p99 = 1s"])
-def test_no_thresholds(text):
-    with pytest.raises(ValueError, match=r"is|are"):
-        parse_threshold(text)
 
 
 @given(st.lists(st.floats(1e-6, 100), min_size=1))

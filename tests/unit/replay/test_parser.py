@@ -1,13 +1,17 @@
+import re
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.replay.script import constructs as s
+from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.constructs import ScriptError
-from socketscope.replay.script.parser import parse_messages, parse_transcript, print_transcript
+from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript, split_lines
+from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.text import escape
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
@@ -18,7 +22,16 @@ variables = st.one_of(
     names.map("env:{}".format),
     st.integers(1, 4096).map("random:hex:{}".format),
     st.tuples(st.integers(), st.integers()).map(lambda pair: f"random:int:{min(pair)}:{max(pair)}"),
+    st.sampled_from(["now", "uuid", "now:%s", "now:%d/%b/%Y %H:%M:%S.%f %%"]),
 ).map("${{{}}}".format)
+inner = st.lists(
+    st.one_of(variables, st.sampled_from(["a", " ", '{"k": 1}', "\\x7d", "$${}", "é"])), max_size=3
+).map("".join)
+variables = st.one_of(
+    variables,
+    st.tuples(st.sampled_from(["len", "base64", "hex", "sha256"]), inner).map("${{{0[0]}:{0[1]}}}".format),
+    st.tuples(inner, inner).map("${{hmac-sha256:{0[0]}:{0[1]}}}".format),
+)
 texts = st.lists(
     st.one_of(
         characters.filter(lambda text: "\\" not in text and "$" not in text),
@@ -28,7 +41,9 @@ texts = st.lists(
     ),
     max_size=4,
 ).map("".join)
-parts = st.sampled_from(["a", " ", ".*", "[b-d]", r"\d", r"\$", "(?:x|y)", "$${", "é", "\\t"])
+parts = st.sampled_from(
+    ["a", " ", ".*", "[b-d]", "é+", r"[\\]\xff]", r"\d", r"\$", "(?:x|y)", "$${", "é", "\\t"]
+)
 expressions = st.lists(st.one_of(parts, variables), max_size=6).map("".join)
 seconds = st.decimals(Decimal("0.001"), Decimal(3600), places=3).map(float)
 sizes = st.integers(1, 1 << 20)
@@ -38,7 +53,15 @@ constructs = st.one_of(
     st.builds(s.Dribble, sizes, seconds, texts),
     sizes.map(s.Flood),
     sizes.map(s.Garbage),
-    texts.map(lambda text: s.Expect("line", text)),
+    texts.filter(lambda text: not COUNT.fullmatch(text)).map(lambda text: s.Expect("line", text)),
+    texts.filter(bool).map(lambda text: s.Expect("bytes", text)),
+    expressions.filter(bool).map(lambda text: s.Expect("bytes match", text)),
+    st.integers(0, 1 << 40).map(lambda number: s.Expect("count", str(number))),
+    names.map(lambda name: s.Expect("count", f"${{{name}}}")),
+    st.just(s.Expect("rest")),
+    expressions.filter(bool).map(s.Ignore),
+    st.builds(s.On, expressions.filter(lambda text: " > " not in f"{text} "), texts),
+    st.sampled_from(["message", "pass", "user"]).map(s.Connect),
     texts.map(lambda text: s.Expect("until", text)),
     expressions.map(lambda text: s.Expect("match", text)),
     expressions.map(lambda text: s.Expect("until match", text)),
@@ -65,13 +88,50 @@ def test_what_is_printed_parses_to_the_same(wanted):
 
 
 @given(
-    st.text() | st.lists(st.sampled_from(["> ", "<~ ", "pause ", "${", "a", "(", "1s", "\\"])).map("".join)
+    st.text()
+    | st.lists(
+        st.sampled_from(
+            [
+                "> ",
+                "< ",
+                "<| ",
+                "<|~ ",
+                "<~ ",
+                "<...$",
+                "pause ",
+                "@on ",
+                "@ignore ",
+                "@connect ",
+                "@set n ",
+                "\n",
+                "${",
+                "len:",
+                "hmac-sha256:",
+                "now:",
+                "random:int:",
+                "}",
+                "{",
+                ":",
+                "%",
+                "a",
+                "é",
+                "[",
+                "]",
+                "(",
+                "?P<n>",
+                "1s",
+                "9B",
+                "\\",
+                "\0",
+            ]
+        )
+    ).map("".join)
 )
 def test_whatever_is_no_script_is_told_as_that(text):
     try:
-        parse_transcript(text, "x.talk")
+        compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     except ScriptError as error:
-        assert str(error).startswith("x.talk:")
+        assert re.match(r"x\.talk:\d+:\d+: ", str(error))
 
 
 def test_messages_are_taken_as_they_stand():
@@ -92,7 +152,10 @@ class Bad:
 NO_DURATION = "is not a duration: write it like 500ms, 30s or 2m"
 NO_SIZE = "is not a size: write it like 8192, 64KiB or 1MiB"
 NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
-CALLS = "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}"
+CALLS = (
+    "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
+    "${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
+)
 
 BAD = [
     Bad("hello", 1, "'hello' is no construct"),
@@ -113,6 +176,22 @@ BAD = [
     Bad("<...~ ${seq}(", 13, "no regular expression: missing ), unterminated subpattern"),
     Bad("<~ [[a]", 5, "no clear regular expression: possible nested set"),
     Bad(r"<~ \${seq}", 4, r"a backslash escapes no variable; a literal ${ is written \$\{"),
+    Bad("<~ é[aé]", 7, "é is 2 bytes, and a class has single ones"),
+    Bad("<~ ${len:(}(", 12, "no regular expression: missing ), unterminated subpattern"),
+    Bad(r"<~ \u20ac", 4, r"no regular expression: bad escape \u"),
+    Bad("> ${len:${a}", 3, "${ is never closed; a literal one is written $${"),
+    Bad(r"> a${len:b\q}", 11, NO_ESCAPE),
+    Bad("> ${sha256:${1}}", 12, "'1' is no name of a variable"),
+    Bad("> ${hmac-sha256:key}", 3, f"${{hmac-sha256:key}} is none of {CALLS}"),
+    Bad("> ${now:%Q}", 3, f"${{now:%Q}} is none of {CALLS}"),
+    Bad("> ${uuid:4}", 3, f"${{uuid:4}} is none of {CALLS}"),
+    Bad("<|", 3, "nothing is no bytes to wait for"),
+    Bad("@ignore", 8, "nothing is no bytes to wait for"),
+    Bad("@on ^PING", 10, "an answer is missing; write it like @on ^PING > PONG"),
+    Bad(r"@on ^PING > \q", 13, NO_ESCAPE),
+    Bad("@on ( > x", 5, "no regular expression: missing ), unterminated subpattern"),
+    Bad("@connect once", 10, "'once' is none of message, pass, user"),
+    Bad("<...$ x", 7, "'x' is one word too many"),
     Bad("<$ x", 4, "'x' is one word too many"),
     Bad("==", 3, "a name is missing"),
     Bad("pause", 6, f"'' {NO_DURATION}"),

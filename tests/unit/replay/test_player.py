@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from socketscope.addresses import Address
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.targets import Target
@@ -50,7 +51,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
             yield from player.play(program, 1, number + 1, 0.0)
             between()
             yield NEXT_TURN
-        player.disconnect()
+        yield from player.leave()
 
     loop.complete(user())
     loop.close()
@@ -90,8 +91,9 @@ def test_a_connection_that_is_kept_had_another_greeting(tmp_path):
         ledger = play(tmp_path, target, ["<~ 220\n", "> x\n", "< never said\n> x\n"], "user")
     assert outcomes(ledger) == {"ok": 2, "mismatch": 1}
     assert ledger.first_failure == Failure(
-        f"{tmp_path}/x.talk", 2, "never said", "another greeting, when the connection opened"
-    )
+        f"{tmp_path}/x.talk", 2, "'never said'", "another greeting, when the connection opened",
+        is_text=False, step="main", said=("< 220 mail ready",),
+    )  # fmt: skip
 
 
 def test_after_the_server_has_closed_the_next_message_has_a_connection_of_its_own(tmp_path):
@@ -123,7 +125,9 @@ def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_
     with serving(chatter) as target:
         ledger = play(tmp_path, target, "> a\n< a\n", "user", passes=2, between=hear)
     assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
-    assert ledger.first_failure == Failure(f"{tmp_path}/x.talk", 2, "nothing before this", "by the way\r\n")
+    assert ledger.first_failure == Failure(
+        f"{tmp_path}/x.talk", 2, "nothing before this", r"'by the way\r\n'", is_text=False, step="main"
+    )
 
 
 def test_a_line_that_the_close_ends_is_one_if_it_is_what_was_expected(tmp_path):
@@ -166,3 +170,103 @@ def test_faults_are_sent_as_the_script_has_them(tmp_path):
         assert outcomes(play(tmp_path, target, script)) == {"ok": 3}
     assert got[0].startswith(b"slowly\r\n" + b"x" * 1024)
     assert len(got[0]) == 8 + 1024 + 2048
+
+
+def nats(file):
+    file.write(b'INFO {"server_id":"x"}\r\nPING\r\n')
+    assert file.readline() == b"PONG\r\n"
+    for line in file:
+        subject, size = line.split()[1:]
+        body = file.read(int(size) + 2)[:-2]
+        file.write(b"PING\r\n+OK\r\n")
+        assert file.readline() == b"PONG\r\n"
+        file.write(b"+OK\r\nMSG %s %d\r\n%s\r\n" % (subject, len(body), body))
+
+
+NATS = r"""
+@connect pass
+@ignore ^\+OK$
+@on ^PING$ > PONG
+<~ ^INFO \{"server_id":"(?P<id>\w+)"
+@set body two\r\nlines
+@reply none
+> PUB ${id} ${len:${body}}\r\n${body}
+<~ ^MSG x (?P<size>\d+)$
+< ${size}B
+<
+"""
+
+
+def test_lines_that_come_unasked_are_passed_over_or_answered_and_a_block_is_read_by_its_length(tmp_path):
+    with serving(nats) as target:
+        ledger = play(tmp_path, target, NATS, None)
+    assert (outcomes(ledger), ledger.first_failure) == ({"ok": 2}, None)
+
+
+def failure(folder, handle: Callable[[Any], None], script: str) -> Failure:
+    """Return the failure that a script has of a server."""
+    with serving(handle) as target:
+        ledger = play(folder, target, script)
+    with ledger.settled():
+        first = ledger.first_failure
+    assert first is not None
+    return first
+
+
+def test_bytes_without_a_line_end_are_told_where_a_line_was_waited_for(tmp_path):
+    def prompt(file):
+        file.readline()
+        file.write(b"login: ")
+        file.read()
+
+    told = failure(tmp_path, prompt, "@timeout 50ms\n> user\n< password:\n")
+    assert (told.expected, told.got) == ("'password:'", "'login: ' and no end of line in 0.05 s")
+    assert not told.is_text
+
+
+def test_bytes_are_told_as_a_script_would_have_them(tmp_path):
+    def binary(file):
+        file.readline()
+        file.write(b"\xff${x}\0\\\r\n")
+
+    told = failure(tmp_path, binary, "> a\n< \\xff$${y}\\t\n")
+    assert (told.expected, told.got, told.is_text) == (r"\xff$${y}\t", r"\xff$${x}\0\\", True)
+    told = failure(tmp_path, binary, "@set n 1\n> a\n<~ ^\\S ${n}{2}\\x00$\n")
+    assert (told.expected, told.got) == (r"a match of ^\S ${n}{2}\x00$", r"'\xff$${x}\0\\'")
+
+
+def test_of_long_lines_what_is_around_the_difference_is_told(tmp_path):
+    size = 3_000_000
+
+    def long(file):
+        file.readline()
+        file.write(b"a" * size + b"right" + b"b" * size + b"\r\n")
+
+    told = failure(tmp_path, long, f"> a\n< {'a' * size}left{'b' * size}\n")
+    assert "aaaleft" in told.expected
+    assert "aaarightbbb" in told.got
+    assert told.expected.index("left") == told.got.index("right")
+    assert len(told.got) < 3000
+
+
+def test_the_lines_that_were_said_before_are_told(tmp_path):
+    def count(file):
+        for number, _ in enumerate(file):
+            file.write(b"%d\r\n" % number)
+
+    told = failure(tmp_path, count, "".join(f"> ask {n}\n< {n}\n" for n in range(9)) + "> last\n< 10\n")
+    assert told.said == ("< 6", "> ask 7", "< 7", "> ask 8", "< 8", "> last")
+    assert (told.expected, told.got, told.step, told.line) == ("10", "9", "main", 21)
+
+
+def test_what_the_client_itself_takes_long_for_the_server_does_not_owe(tmp_path):
+    with serving(lambda file: file.read()) as target:
+        for script, owed in (("!dribble 1B/1m slowly\n", 0), ("> a\n< a\n", 1)):
+            (tmp_path / "x.talk").write_text(script)
+            loop, ledger = Loop(), Ledger(["main"])
+            loop.start(
+                Player(target, "pass", ledger, loop, Random(1)).play(load(tmp_path / "x.talk")[0], 1, 1, 0.0)
+            )
+            loop.run(loop.now() + 0.1)
+            loop.close()
+            assert (ledger.in_flight, len(ledger.unanswered)) == (1, owed)

@@ -5,7 +5,7 @@ import pytest
 
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.constructs import ScriptError
-from socketscope.replay.script.program import Expectation, Sending, Table
+from socketscope.replay.script.program import Expectation, Sending, Table, told_apart
 
 
 def write(folder, text, name="x.talk"):
@@ -44,6 +44,20 @@ def write(folder, text, name="x.talk"):
                 "    @values named.csv\n            ^"
             ),
         ),
+        (
+            "> a\n@connect pass",
+            "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
+        ),
+        (
+            "@connect pass\n@connect user",
+            "2:10: what a connection is for has been said already\n    @connect user\n             ^",
+        ),
+        ("@on x${n} > y\n> a", "1:6: ${n} has no value here\n    @on x${n} > y\n         ^"),
+        ("@on x > y${n}\n> a", "1:10: ${n} has no value here\n    @on x > y${n}\n             ^"),
+        ("@ignore x${n}\n> a", "1:10: ${n} has no value here\n    @ignore x${n}\n             ^"),
+        ("> a${len:b${n}}", "1:11: ${n} has no value here\n    > a${len:b${n}}\n              ^"),
+        ("> a\n< ${n}B", "2:3: ${n} has no value here\n    < ${n}B\n      ^"),
+        ("@set uuid x", "1:6: ${uuid} has its value already\n    @set uuid x\n         ^"),
         ("pause 1s", "1:1: nothing is sent and nothing expected\n    pause 1s\n    ^"),
         ("", "1:1: nothing is sent and nothing expected\n    \n    ^"),
     ],
@@ -164,3 +178,19 @@ def test_a_value_in_an_expression_means_itself(tmp_path):
 def test_a_line_is_compared_byte_for_byte(tmp_path):
     assert match(tmp_path, r"< \xff\0", b"\xff\0") == {}
     assert match(tmp_path, "< a", b"a ") is None
+
+
+def test_steps_of_several_files_are_told_apart(tmp_path):
+    for name in ("a/x.talk", "b/x.talk", "b/y.talk"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("> a\n== set\n> b\n")
+    programs = [program for folder in ("a", "b") for program in load(tmp_path / folder)]
+    apart = told_apart(programs)
+    assert [program.steps for program in apart] == [
+        (f"{tmp_path}/a/x.talk/main", f"{tmp_path}/a/x.talk/set"),
+        (f"{tmp_path}/b/x.talk/main", f"{tmp_path}/b/x.talk/set"),
+        ("y.talk/main", "y.talk/set"),
+    ]
+    for program in apart:
+        assert {getattr(action, "step") for action in program.actions} == set(program.steps)  # noqa: B009
+    assert told_apart(programs[:1] * 2) == programs[:1] * 2

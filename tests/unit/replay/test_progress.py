@@ -2,8 +2,9 @@ import json
 import threading
 from types import SimpleNamespace
 
+from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.show import progress
 from socketscope.replay.show.progress import INTERVAL, Lines, Progress
 

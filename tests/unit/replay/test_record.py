@@ -1,5 +1,8 @@
 """What a recorder takes down, as the script that it becomes."""
 
+import time
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from random import Random
 
@@ -7,38 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.lines import ReplyLine
 from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
+from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
-from socketscope.replay.script.parser import parse_transcript, print_transcript, split_lines
+from socketscope.replay.script.parser import parse_transcript, split_lines
+from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.program import Expectation, Sending
-
-
-def tape(*said) -> Tape:
-    """Return a tape of what the client (`>`) and the server (`<`) said, and how they ended."""
-    taken = Tape(0.0)
-    for now, (who, data) in enumerate(said):
-        match who:
-            case ">":
-                taken.client_said(data, now * 0.01)
-            case "<":
-                taken.server_said(data, now * 0.01)
-            case _:
-                getattr(taken, who)()
-    return taken
-
-
-def script(*said) -> str:
-    conversation = tape(*said).conversation()
-    assert conversation is not None
-    return print_transcript(conversation.script("x.talk"))
-
-
-LEFT = ("client_ended", b"")
-CLOSED = ("server_ended", b"")
-RESET = ("client_reset", b"")
-CUT = ("interrupted", b"")
+from tests.unit.replay.tapes import CLOSED, CUT, LEFT, RESET, conversation, script, shown, tape
 
 CASES = {
     "one exchange": ([(">", b"a\r\n"), ("<", b"b\r\n"), LEFT, CLOSED], "> a\n< b\n"),
@@ -66,8 +45,17 @@ CASES = {
     "an unfinished last line": ([(">", b"a\r\n"), ("<", b"b\nc"), CLOSED, LEFT], "> a\n< b\n< c\n<$\n"),
     "an unfinished last line, and the client left first": (
         [(">", b"a\r\n"), ("<", b"bye"), LEFT, CLOSED],
+        "> a\n<| bye\n",
+    ),
+    "a client that is answered when it has left": (
+        [(">", b"a\r\n"), LEFT, ("<", b"bye"), CLOSED],
         "> a\n!half-close\n< bye\n<$\n",
     ),
+    "a prompt": (
+        [("<", b"login: "), (">", b"me\n"), ("<", b"Hi\n$ "), (">", b"exit\n"), CLOSED],
+        "<| login:\\x20\n@eol lf\n> me\n< Hi\n<| $\\x20\n> exit\n<$\n",
+    ),
+    "an end without a line's": ([(">", b"a\n"), ("<", b"{}"), LEFT, CLOSED], "@eol lf\n> a\n<| {}\n"),
     "a client that waits for nothing": ([(">", b"a\r\n"), LEFT, CLOSED], "@reply none\n> a\n"),
     "a reset": (
         [(">", b"a\r\n"), ("<", b"b\r\n"), (">", b"c\r\n"), RESET],
@@ -90,6 +78,10 @@ CASES = {
         [(">", b"a\r\n"), ("<", b"b\r\n"), (">", b"c\r\n"), ("<", b"d\r\ne"), CUT],
         "> a\n< b\n",
     ),
+    "an end at a prompt": (
+        [(">", b"a\n"), ("<", b"b\n$ "), ("interrupted", b"1")],
+        "@eol lf\n> a\n< b\n<| $\\x20\n",
+    ),
 }
 
 
@@ -101,11 +93,6 @@ def test_a_conversation_becomes_a_script(said, written):
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        (
-            [("<", b"login: "), (">", b"me\r\n")],
-            "the client spoke when the server had not ended its line, as after a prompt",
-        ),
-        ([(">", b"a\n"), ("<", b"prompt> "), LEFT], "the server ends with bytes that end no line"),
         ([(">", b"a\n"), ("server_reset", b""), RESET], "the server reset the connection"),
         ([(">", bytes(LONGEST)), ("<", b"\n")], "it is longer than 16 MiB"),
     ],
@@ -128,7 +115,9 @@ def test_a_slow_server_is_waited_for():
     slow.server_said(b"TIMED_OUT\r\n", 12.5)
     conversation = slow.conversation()
     assert conversation is not None
-    assert print_transcript(conversation.script("x")) == "@timeout 11s\n< ready\n> reserve\n< TIMED_OUT\n"
+    assert shown(conversation) == "@timeout 11s\n< ready\n> reserve\n< TIMED_OUT\n"
+    text = print_transcript(transcript(conversation, "x", with_pauses=True))
+    assert "== reserve\npause 8s\n> reserve\n" in text
 
 
 lines = st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"") + b"\n")
@@ -145,7 +134,7 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
         taken.server_said(reply, 0.0)
     conversation = taken.conversation()
     assert conversation is not None
-    text = print_transcript(conversation.script("x.talk"))
+    text = print_transcript(transcript(conversation, "x.talk"))
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     sent = [a.data({}, Random(1)) for a in program.actions if isinstance(a, Sending)]
     assert sent == [message for message, _ in wanted]
@@ -155,9 +144,12 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
 
 
 def merged(*seen: bytes) -> str:
-    line = ReplyLine(seen[0])
+    line: ReplyLine | None = ReplyLine(seen[0])
     for other in seen[1:]:
-        line = line.merged(ReplyLine(other))
+        if line is not None:
+            line = line.merged(ReplyLine(other))
+    if line is None:
+        return "apart"
     construct = line.construct()
     return f"{construct.kind} {construct.text}"
 
@@ -178,7 +170,11 @@ def merged(*seen: bytes) -> str:
             r"match ^220 \w{3}, [ \d]?\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$",
         ),
         ([b"at 2026-11-24T21:38:49.5Z"], r"match ^at \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z$"),
-        ([b"\x07\xff 1", b"\x07\xff 2"], r"match ^\x07\udcff \d+$"),
+        ([b"\x07\xff 1", b"\x07\xff 2"], r"match ^\x07\xff \d+$"),
+        ([b"id \xc3\xa9", b"id x"], "match ^id .*$"),
+        ([b"+OK", b"-ERR"], "apart"),
+        ([b"250 ok", b"550 no"], "apart"),
+        ([b"250 ok", b"25 no"], r"match ^\d+ \w+$"),
     ],
 )
 def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
@@ -189,12 +185,15 @@ def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
 def test_a_pattern_matches_all_that_was_seen(seen):
     said = [line.removesuffix(b"\n").removesuffix(b"\r") for line in seen]
     line = ReplyLine(said[0])
+    alike = said[:1]
     for other in said[1:]:
-        line = line.merged(ReplyLine(other))
+        if (merged := line.merged(ReplyLine(other))) is not None:
+            line = merged
+            alike.append(other)
     text = print_transcript_of(line)
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     (expectation,) = (action for action in program.actions if isinstance(action, Expectation))
-    assert all(expectation.matches(one, {}, Random(1)) == {} for one in said)
+    assert all(expectation.matches(one, {}, Random(1)) == {} for one in alike)
 
 
 def print_transcript_of(line: ReplyLine) -> str:
@@ -202,27 +201,66 @@ def print_transcript_of(line: ReplyLine) -> str:
     taken.server_said(b"x\n", 0.0)
     conversation = taken.conversation()
     assert conversation is not None
-    return print_transcript(type(conversation)((line,), 0.0).script("x.talk"))
+    return print_transcript(transcript(replace(conversation, lines=(line,)), "x.talk"))
 
 
-def add(folder: Folder, *said) -> str | None:
-    conversation = tape(*said).conversation()
-    assert conversation is not None
-    path = folder.add(conversation)
-    return None if path is None else path.name
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (f"at {int(time.time())} s", r"match ^at \d{10} s$"),
+        (f"at {time.time_ns()} ns", r"match ^at \d{19} ns$"),
+        ("at 1234567890 s", "line at 1234567890 s"),
+        ("call 5550123456", "line call 5550123456"),
+        (time.strftime("on %Y-%m-%d"), r"match ^on \d{4}-\d\d-\d\d$"),
+        ("born 1815-12-10", "line born 1815-12-10"),
+        ("[26/Nov/2026:05:45:54 +0000]", r"match ^\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]$"),
+        (
+            "created Thu Nov 26 2026 at 05:45:54",
+            r"match ^created \w{3} \w{3} [ \d]\d \d{4} (?:at )?\d\d:\d\d:\d\d$",
+        ),
+        ("<13>Nov  6 05:45:54 host", r"match ^<13>\w{3} [ \d]\d \d\d:\d\d:\d\d host$"),
+        ("mac 00:11:22:33:44:55", "line mac 00:11:22:33:44:55"),
+        (
+            "done (0.001 + 0.003 secs).",
+            r"match ^done \(\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b\)\.$",
+        ),
+        ("took 1.5ms", r"match ^took \d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b$"),
+        ("version 1.5 stable", "line version 1.5 stable"),
+        ("STAT uptime 86", r"match ^STAT uptime \d+$"),
+        ("up 05:45:54", r"match ^up \d\d:\d\d:\d\d$"),
+    ],
+)
+def test_times_are_no_part_of_a_conversation_and_other_numbers_are(said, expected):
+    assert merged(said.encode()) == expected
 
 
-def test_a_folder_has_a_script_for_each_distinct_conversation(tmp_path):
-    (tmp_path / "001.talk").write_text("> mine\n")
-    folder = Folder(tmp_path, "recorded")
-    assert add(folder, (">", b"incr a\r\n"), ("<", b":1\r\n")) == "002.talk"
-    assert add(folder, (">", b"incr b\r\n"), ("<", b":1\r\n")) == "003.talk"
-    assert add(folder, (">", b"incr a\r\n"), ("<", b":2\r\n")) is None
-    assert add(folder, (">", b"incr a\r\n"), ("<", b"-ERR\r\n"), CLOSED) == "004.talk"
-    assert folder.written == 3
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
-        "001.talk": "> mine\n",
-        "002.talk": "# recorded\n> incr a\n<~ ^:\\d+$\n",
-        "003.talk": "# recorded\n> incr b\n< :1\n",
-        "004.talk": "# recorded\n> incr a\n< -ERR\n<$\n",
-    }
+def test_steps_are_named_after_the_first_word_of_a_message():
+    taken = conversation(
+        ("<", b"* OK\r\n"), (">", b"a1 SELECT INBOX\r\n"), ("<", b"a1 OK\r\n"),
+        (">", b"*1\r\n$4\r\nPING\r\n"), ("<", b"+PONG\r\n"), (">", b"\0\1"), ("<", b"x\r\n"),
+    )  # fmt: skip
+    assert [line for line in shown(taken, steps=True).splitlines() if line.startswith("==")] == [
+        "== greeting", "== SELECT", "== PING", "== message",
+    ]  # fmt: skip
+
+
+def test_whoever_was_faster_it_is_one_conversation():
+    waits = conversation(
+        ("<", b"220 hi 1\n"), (">", b"a\n"), ("<", b"1\n"), (">", b"b\n"), ("<", b"2\n"), LEFT
+    )
+    eager = conversation((">", b"a\n"), ("<", b"220 hi 2\n"), (">", b"b\n"), ("<", b"1\n2\n"), LEFT)
+    hasty = conversation((">", b"a\nb\n"), LEFT, ("<", b"220 hi 3\n1\n"), ("client_vanished", b""))
+    quits = conversation((">", b"a\nb\n"), ("<", b"220 hi 4\n1\n2\n"), CLOSED)
+    for order in permutations((waits, eager, hasty, quits)):
+        one = order[0]
+        for other in order[1:]:
+            either = one.merged(other)
+            assert either is not None
+            one = either
+        assert shown(one) == "<~ ^220 hi \\d+$\n@eol lf\n> a\n< 1\n> b\n< 2\n<$\n"
+
+
+def test_a_reply_that_another_waited_for_in_vain_is_another_conversation():
+    some = conversation((">", b"get\n"), ("<", b"VALUE\nEND\n"), LEFT)
+    none = conversation((">", b"get\n"), ("<", b"VALUE\n"), CLOSED)
+    assert some.merged(none) is none.merged(some) is None

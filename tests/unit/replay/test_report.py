@@ -2,8 +2,9 @@ import re
 
 import pytest
 
+from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Failure, Ledger
+from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
 from socketscope.replay.show.report import Report
@@ -24,7 +25,6 @@ def report(ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0
         began=0.0,
         length=10.0 + warmup,
         warmup=warmup,
-        scripts=("<x>.talk",),
     ).render()
 
 
@@ -90,3 +90,11 @@ def test_it_needs_nothing_but_itself(ledger):
     page = report(ledger)
     assert not re.search(r"(src=|href=|@import|url\()", page)
     assert len(page) < 100_000
+
+
+def test_what_was_said_before_a_failure_and_what_nobody_answered_are_told(ledger):
+    late = Failure("x.talk", 3, "'b'", "nothing in 5 s", is_text=False, step="main", said=("> a", "< a"))
+    ledger.exchange("main", "timeout", 5.0, 0.0, late, ended=9.0)
+    page = report(ledger)
+    assert '<p class="warn" style="margin-top: 12px">lower bounds among these: 1 timed out</p>' in page
+    assert "<pre>&gt; a\n&lt; a\nexpected  &#39;b&#39;\ngot       nothing in 5 s</pre>" in page

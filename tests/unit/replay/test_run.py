@@ -125,7 +125,8 @@ def test_who_is_refused_waits_longer_each_time_and_a_second_at_most(tmp_path):
     assert summary.passes == summary.ok + 12
     assert summary.first_failure.got == "Connection refused"
     assert played.run.ledger.connections == {
-        "ok": 1, "refused": 12, "reset": 0, "connect_timeout": 0, "dns_error": 0,
+        "ok": 1, "refused": 12, "reset": 0, "connect_timeout": 0, "dns_error": 0, "no_port": 0,
+        "tls_error": 0,
     }  # fmt: skip
 
 
@@ -196,3 +197,68 @@ def test_its_metrics_are_described_as_they_are_collected(tmp_path):
     view = RunView(Played(tmp_path, loops=1).run)
     described = {(family.name, family.type) for family in view.describe()}
     assert described == {(family.name, family.type) for family in view.collect()}
+
+
+def test_passes_under_way_at_the_end_have_the_grace_to_end_in_and_no_other_begins(tmp_path):
+    played = Played(tmp_path, duration=1.0, grace=5.0, then=0.7)
+    assert played.times == [0.0, 0.7]
+    assert (played.summary.ok, played.summary.in_flight) == (2, 0)
+    assert played.run.seconds == pytest.approx(1.0)
+    assert played.run.lasted == pytest.approx(1.4)
+    thinking = Played(tmp_path, duration=1.0, grace=5.0, then=0.7, think=2.0)
+    assert thinking.times == [0.0]
+    assert thinking.run.lasted == pytest.approx(1.0)
+
+
+def test_the_schedule_ends_before_the_grace_does(tmp_path):
+    played = Played(tmp_path, rate=2, users=3, then=0.7, duration=1.0, grace=5.0)
+    assert played.times == pytest.approx([0.0, 0.5], abs=1e-6)
+    assert (played.summary.ok, played.summary.dropped) == (2, 0)
+    late = Played(tmp_path, rate=10, then=0.7, duration=1.0, grace=5.0)
+    assert (late.summary.ok, late.summary.dropped) == (2, 8)
+
+
+def test_what_is_still_unanswered_counts_with_its_age_and_is_no_pass(tmp_path):
+    summary = Played(tmp_path, 0.1, 60.0, script="@timeout 1m\n> x\n", duration=1.0, grace=2.0).summary
+    assert (summary.ok, summary.in_flight, summary.unanswered) == (1, 1, (pytest.approx(2.9),))
+    assert summary.service["max"] == pytest.approx(2.9, rel=2e-3)
+    assert summary.reasons == ("1 exchange was unanswered at the end, after 2.90 s",)
+    assert summary.lower_bounds == {"timeout": 0, "unanswered": 1}
+
+
+def test_what_the_end_met_before_it_was_late_is_no_stall(tmp_path):
+    assert Played(tmp_path, duration=1.0, then=0.6).summary.reasons == ()
+    slow = Played(tmp_path, script="@timeout 1m\n> x\n", duration=5.0, then=2.0).summary
+    assert (slow.in_flight, slow.unanswered, slow.reasons) == (1, (pytest.approx(1.0),), ())
+    pausing = Played(tmp_path, script="> a\n< a\npause 5s\n< a\n> b\n", duration=4.0, then=0.5).summary
+    assert (pausing.in_flight, pausing.unanswered) == (1, ())
+    assert pausing.reasons == ("no exchange ended ok",)
+
+
+def test_what_timed_out_counts_in_the_durations_with_how_long_it_waited(tmp_path):
+    played = Played(tmp_path, 0.1, 9.0, 9.0, script="@timeout 2s\n> x\n", loops=4, then=0.1)
+    assert played.summary.outcomes["timeout"] == 2
+    assert played.summary.service["p90"] == pytest.approx(2.0, rel=2e-3)
+    assert played.summary.lower_bounds == {"timeout": 2, "unanswered": 0}
+    # Prometheus has its own contract: exchanges that ended ok.
+    assert sum(played.run.ledger.steps["main"].service.counts) == 2
+
+
+@pytest.mark.parametrize("connect", ["message", "user"])
+def test_what_could_not_connect_in_time_counts_in_the_durations_too(tmp_path, connect):
+    summary = Played(tmp_path, loops=2, connect=connect, connecting=(TimeoutError(),)).summary
+    assert summary.outcomes["connect_timeout"] == summary.ok == 1
+    assert summary.service["max"] == pytest.approx(5.0, rel=2e-3)
+    assert summary.lower_bounds == {"timeout": 1, "unanswered": 0}
+
+
+@pytest.mark.parametrize("poisson", [False, True])
+def test_a_rate_that_nobody_can_reach_is_counted_at_once(tmp_path, poisson):
+    options = {"rate": 2e9, "duration": 1e6, "then": 5e5, "poisson": poisson}
+    summary = Played(tmp_path, script="@timeout 1000h\n> x\n", **options).summary
+    assert summary.dropped + summary.passes == pytest.approx(2e15, rel=1e-6)
+
+
+def test_what_a_random_schedule_dropped_is_about_what_was_due(tmp_path):
+    summary = Played(tmp_path, rate=10, duration=20.0, then=60.0, poisson=True).summary
+    assert summary.dropped == pytest.approx(200, abs=60)

@@ -1,11 +1,16 @@
+import hmac
 import re
+import time
+from datetime import UTC, datetime
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.script.text import decode, encode, escape, parse_text, regex_groups
+from socketscope.replay.script.expressions import parse_expression
+from socketscope.replay.script.text import decode, encode, escape, excerpt, parse_text
 
 RANDOM = Random(7)
 
@@ -43,10 +48,84 @@ def test_what_is_random_has_the_form_that_was_asked_for():
 
 
 def test_in_an_expression_backslashes_stay_and_values_are_escaped():
-    template = parse_text(r"^\d ${x}$", escapes=False)
+    template, _ = parse_expression(r"^\d ${x}$")
     assert template.fill({"x": "a.b"}, RANDOM, re.escape) == rb"^\d a\.b$"
-    assert template.shown(escapes=False) == r"^\d ${x}$"
+    assert template.source == r"^\d ${x}$"
 
 
 def test_the_names_of_groups_are_found_where_values_stand_too():
-    assert regex_groups(r"(?P<a>.)\(?P<b>${seq}(?P<c>x)") == ("a", "c")
+    assert parse_expression(r"(?P<a>.)\(?P<b>${seq}(?P<c>x)")[1] == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("${len:}", b"0"),
+        (r"${len:é\r\n}", b"4"),
+        ('${len:{"a": {}}}', b"9"),
+        ("${len:${x}${len:${x}}}", b"4"),
+        (r"${len:\x7d}$${len:}", b"1${len:}"),
+        (r"${base64:\0user\0${x}}", b"AHVzZXIAYS5i"),
+        ("${hex:${x}}", b"612e62"),
+        ("${sha256:abc}", b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        # RFC 4231, section 4.3
+        (
+            "${hmac-sha256:Jefe:what do ya want for nothing?}",
+            b"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (r"${hmac-sha256:a\x3a${x}:b:c}", hmac.new(b"a:a.b", b"b:c", "sha256").hexdigest().encode()),
+    ],
+)
+def test_a_function_takes_a_text_of_its_own(text, data):
+    assert parse_text(text).fill({"x": "a.b"}, RANDOM) == data
+
+
+def test_the_time_is_that_of_now_in_utc():
+    before = time.time()
+    text = parse_text("${now} ${now:%s} ${now:%Y-%m-%d %%s}").fill({}, RANDOM).decode()
+    stamp, seconds, date, percent = text.split()
+    assert before - 1 <= datetime.fromisoformat(stamp).timestamp() <= time.time()
+    assert int(before) <= int(seconds) <= time.time()
+    assert (date, percent) == (datetime.now(UTC).date().isoformat(), "%s")
+
+
+def test_a_uuid_is_another_each_time_and_follows_from_the_seed():
+    template = parse_text("${uuid}")
+    drawn = [template.fill({}, Random(seed)).decode() for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert UUID(drawn[0]).version == 4
+
+
+@pytest.mark.parametrize(
+    ("expression", "data", "found"),
+    [
+        (r"^\xff$", b"\xff", True),
+        ("^é+$", "éé".encode(), True),
+        ("^é?a$", b"a", True),
+        (r"^\é$", "é".encode(), True),
+        (r"^[\]é]$".replace("é", ""), b"]", True),
+        (r"^\w$", "é".encode(), False),
+        ("^.$", "é".encode(), False),
+        ("^${x}+$", b"a.b", True),
+    ],
+)
+def test_an_expression_meets_bytes(expression, data, found):
+    pattern = parse_expression(expression)[0].fill({"x": "a.b"}, RANDOM, re.escape)
+    assert bool(re.search(pattern, data)) is found
+
+
+@given(st.binary(max_size=40), st.dictionaries(st.sampled_from("abc"), st.text(min_size=1, max_size=3)))
+def test_no_secret_is_in_what_is_shown_and_the_rest_reads_back(data, values):
+    context = {f"env:{name}": value for name, value in values.items()}
+    text = excerpt(data + b" ".join(encode(value) for value in values.values()), context)
+    assert parse_text(text).fill(context, RANDOM).startswith(data)
+    for value in values.values():
+        if value.isascii() and value.isalnum() and not any(value in f"${{env:{n}}}" for n in "abc"):
+            assert value not in re.sub(r"\$\{env:.\}|\\x..|\\.", " ", text)
+
+
+def test_what_a_function_makes_of_a_secret_is_one_and_a_length_is_not():
+    context = {"env:PASS": "sesame", "user": "6"}
+    parse_text("${base64:x${env:PASS}} ${len:${env:PASS}} ${hex:${user}}").fill(context, RANDOM)
+    said = b"sesame eHNlc2FtZQ== 6 36"
+    assert excerpt(said, context) == "${env:PASS} ${base64:x${env:PASS}} 6 36"

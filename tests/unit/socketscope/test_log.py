@@ -10,7 +10,8 @@ import pytest
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
-from socketscope.views.log import LEVELS, MOST_BYTES, Log
+from socketscope.views.log import LEVELS, Log
+from socketscope.views.rendering import MOST_BYTES
 from socketscope.views.writer import LineWriter
 
 LONG = {

@@ -16,6 +16,14 @@ def test_an_error_is_described_with_its_place():
     assert describe(KeyError()) == "KeyError"
 
 
+def test_an_error_whose_text_cannot_be_had_is_described():
+    class TextlessError(Exception):
+        def __str__(self):
+            raise LookupError
+
+    assert describe(TextlessError()) == "TextlessError: without a text: LookupError"
+
+
 def test_what_a_client_chose_is_cut():
     assert len(describe(ValueError("x" * (1 << 20)))) < 2 * MOST_TEXT
 

@@ -101,7 +101,8 @@ def test_numbers_are_unique_over_all_kinds():
     from socketscope.observe.datagrams import Datagram  # noqa: PLC0415 - the other kind
 
     both = [Record(Counter(), None, 0.0), Datagram(None, 1), Record(Counter(), None, 0.0), Datagram(None, 1)]
-    assert [each.number - both[0].number for each in both] == [0, 1, 2, 3]
+    process, first = both[0].connection_id.split("-")
+    assert [each.connection_id for each in both] == [f"{process}-{int(first) + n}" for n in range(4)]
 
 
 @pytest.mark.parametrize("first", range(len(OUTCOMES) - 1))

@@ -1,0 +1,95 @@
+"""What failed, for a person to look at: where, what was expected, what came, and what was said before."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_KEPT = 1000
+"""Bytes that are kept of a text on either side of the place to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exchange that did not end ok.
+
+    Attributes:
+        file: The script.
+        line: Of the script, from 1.
+        expected: What should have come.
+        got: What came.
+        is_text: Whether both are texts, written as the script would write them. Else they are words, in which
+            what is text stands in quotes.
+        step: Whose exchange it was.
+        said: The lines that were said before, in order, as the script would have them.
+    """
+
+    file: str
+    line: int
+    expected: str
+    got: str
+    is_text: bool = True
+    step: str = ""
+    said: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Repeated:
+    """A failure, and how often the same line of the same script failed in the same way.
+
+    Attributes:
+        first: The first of them.
+        outcome: How the exchange ended.
+        at: When the first one did, in seconds since the run began.
+        count: How many there were.
+    """
+
+    first: Failure
+    outcome: str
+    at: float
+    count: int = 1
+
+
+class Failures:
+    """All failures of a run; their number depends on its scripts, not on its length."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, int, str], Repeated] = {}
+
+    def add(self, failures: Iterable[tuple[float, str, Failure]], began: float) -> None:
+        """Add some: when each came up, how its exchange ended, and what to show; and when the run began."""
+        for at, outcome, failure in failures:
+            key = (failure.file, failure.line, outcome)
+            if key in self._kinds:
+                self._kinds[key].count += 1
+            else:
+                self._kinds[key] = Repeated(failure, outcome, at - began)
+
+    @property
+    def kinds(self) -> tuple[Repeated, ...]:
+        """By file, line and outcome, in the order in which they came up."""
+        return tuple(self._kinds.values())
+
+
+def around_difference(expected: bytes, got: bytes) -> tuple[bytes, bytes]:
+    """Return two texts, or of long ones what is around the place where they part."""
+    if max(len(expected), len(got)) <= 2 * _KEPT:
+        return expected, got
+    parting = _parting(expected, got)
+    return _around(expected, parting), _around(got, parting)
+
+
+def _around(data: bytes, place: int) -> bytes:
+    start, end = max(place - _KEPT, 0), place + _KEPT
+    dots = "…".encode()
+    return (dots if start else b"") + data[start:end] + (dots if end < len(data) else b"")
+
+
+def _parting(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts begin with alike; megabytes are compared by the kilobyte."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,79 @@
+"""Lines that come unasked: those that a script passes over, and those that it answers wherever they come."""
+
+from collections.abc import Callable
+from random import Random
+
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.failing import Failed
+from socketscope.replay.play.inbox import Differs
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.program import Aside
+from socketscope.replay.script.text import Template
+
+
+class Asides:
+    """Those of a user's pass.
+
+    An answer is sent at once or not at all: who does not read it has stopped to read.
+
+    Attributes:
+        known: What the script has said of so far.
+        context: Variables of the pass.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self.known: list[Aside] = []
+        self.context: Context = {}
+        self._random = random
+
+    def attend(self, conversation: Conversation) -> bool:
+        """Take and answer those that stand before all else; return whether a line follows that is none.
+
+        Raises:
+            Failed: An answer could not be sent.
+        """
+        while (line := conversation.inbox.next_line()) is not None:
+            known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
+            if known is None:
+                return True
+            conversation.inbox.take_line()
+            if known.answer is not None:
+                self._answer(conversation, known.answer, known)
+        return False
+
+    def heard(self, conversation: Conversation) -> bool | None:
+        """Return whether the server has said something else, or has closed; None while that may come."""
+        is_other = self.attend(conversation) if self.known else bool(conversation.inbox.data)
+        return is_other or conversation.inbox.ended or None
+
+    def others(self, conversation: Conversation) -> bytes:
+        """Return what has come that nothing has taken, and that is none of these."""
+        if self.known:
+            self.attend(conversation)
+        return conversation.inbox.unread()
+
+    def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
+        data = answer.fill(self.context, self._random) + aside.ending
+        try:
+            left = conversation.send(data)
+        except OSError as error:
+            raise Failed("send_error", "to answer", error.strerror or str(error), aside.line) from error
+        if left:
+            raise Failed("send_error", "to answer", "the server has ceased to read", aside.line)
+
+    def before(
+        self, take: Callable[[], bytes | None], conversation: Conversation
+    ) -> Callable[[], bytes | None]:
+        """Return what takes the same once those that stand before it are out of the way."""
+
+        def attend_and_take() -> bytes | None:
+            is_other = self.attend(conversation)
+            try:
+                return take()
+            except Differs:
+                # What ends no line yet may become one of those.
+                if is_other or conversation.inbox.ended:
+                    raise
+                return None
+
+        return attend_and_take

@@ -1,0 +1,306 @@
+"""A user's exchanges on its connection: sent, read, compared, and entered in the ledger."""
+
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.asides import Asides
+from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.failing import Failed, differs, not_read, not_sent, wrong
+from socketscope.replay.play.inbox import Differs, Ended
+from socketscope.replay.play.link import Link
+from socketscope.replay.play.loop import Loop, Task, Until, Wait
+from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
+from socketscope.replay.play.saying import Saying
+from socketscope.replay.play.targets import Target
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.program import OF_LINES, Expectation, Sending
+from socketscope.replay.script.text import quoted
+
+QUIET = 0.02
+"""Seconds after its last line for which a server must keep silent before a connection is closed."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One that is under way: a step, a line of its script, and times on the loop's clock."""
+
+    step: str
+    line: int
+    began: float
+    sent_at: float = 0.0
+    ended: float = 0.0
+
+
+class Exchanges:
+    """One after another, over one connection at a time. Its generators run in the user's task.
+
+    Attributes:
+        link: The user's connection.
+        current: The exchange under way; None between two.
+        asides: What the pass under way passes over and answers.
+    """
+
+    def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
+        self.link = Link(target, ledger, loop, random)
+        self.current: Exchange | None = None
+        self.asides = Asides(random)
+        self._ledger = ledger
+        self._now = loop.now
+        self._random = random
+        self._saying = saying
+        self._file = ""
+        self._context: Context = {}
+        self._connect_for = ""
+        self._lateness = 0.0
+        self._last: Exchange | None = None
+
+    def begin_pass(
+        self, file: str, context: Context, connect_for: str, lateness: float
+    ) -> list[bytes] | None:
+        """Begin a pass; return what the server said when a connection opened that is kept, None without one.
+
+        Args:
+            file: The script's name.
+            context: Variables.
+            connect_for: What a connection is for: ``message``, ``pass`` or ``user``.
+            lateness: Seconds by which the pass begins too late.
+        """
+        self._file, self._context, self._lateness = file, context, lateness
+        self._connect_for = connect_for
+        self.asides.context = context
+        self.asides.known.clear()
+        if connect_for != "user":
+            # Another script may have kept one.
+            self.link.close()
+        return None if self.link.conversation is None else list(self.link.greeting)
+
+    def send(self, action: Sending) -> Task:
+        """Enter the exchange under way, and return what begins another with a message."""
+        self.settle()
+        if self._connect_for == "message":
+            self.link.close()
+        return self._send(action, action.data(self._context, self._random))
+
+    def read(self, action: Expectation) -> Task:
+        """Read what is expected.
+
+        Raises:
+            Failed: Something else came, or nothing.
+        """
+        exchange = self.current or self._begin(action)
+        conversation = self.link.conversation or (yield from self._open(exchange))
+        context, random, is_line = self._context, self._random, action.kind in OF_LINES
+        take: Take = conversation.inbox.take_line
+        others, reply = 0, b""
+        note = self._saying.note if self.link.has_sent else self._note_greeting
+        until = self._now() + action.timeout
+        try:
+            if self.asides.known or not is_line:
+                take = taking(action, conversation, context, random, self.asides)
+            while True:
+                reply = yield from conversation.read(take, until)
+                found = action.matches(reply, context, random) if is_line else {}
+                if found is not None:
+                    break
+                if not action.kind.startswith("until"):
+                    raise differs(action, context, random, reply)
+                others += 1
+                note(reply)
+            context.update(found)
+            note(reply)
+        except Ended as ended:
+            context.update(last_line(ended.partial, action, conversation, context, random, take))
+        except (Differs, OverflowError, OSError) as error:
+            came = came_so_far(conversation, take, reply, others, context)
+            raise not_read(error, action, context, random, came) from error
+        exchange.ended = conversation.last_byte_at
+        if not is_line:
+            conversation.end_datagram()
+        if action.ends:
+            self._take_end(action, exchange, reply)
+
+    def _note_greeting(self, line: bytes) -> None:
+        self.link.greeting.append(line)
+        self._saying.note(line)
+
+    def recall(self, action: Expectation, greeting: list[bytes]) -> None:
+        """Take from what the server said on this connection before anything was sent to it.
+
+        Raises:
+            Failed: It was something else.
+        """
+        try:
+            self._context.update(recalled(action, greeting, self._context, self._random, self._saying.note))
+        except Failed:
+            self._begin(action)
+            raise
+
+    def expect_silence(self, action: Sending) -> None:
+        """Fail the exchange to come where the server has spoken since the last one of the connection.
+
+        Raises:
+            Failed: It has.
+        """
+        conversation = self.link.conversation
+        if conversation is None or not conversation.unread(look=not conversation.just_received):
+            return
+        if extra := self.asides.others(conversation):
+            self._begin(action)
+            got = quoted(extra, self._context)
+            raise Failed("unexpected_data", "nothing before this", got, action.line)
+
+    def settle(self) -> None:
+        """Enter the exchange under way, if there is one, as ok, unless the server has said too much.
+
+        Raises:
+            Failed: It has.
+        """
+        if (exchange := self.current) is None:
+            return
+        conversation = self.link.conversation
+        # A kept connection is looked at again with its next message; at every message it would cost a tenth.
+        look = self._connect_for != "user" or conversation is None or not conversation.just_received
+        if conversation is not None and conversation.unread(look=look):
+            self._expect_no_others(conversation, exchange)
+        self._enter(exchange, "ok", exchange.ended, None)
+
+    def _expect_no_others(self, conversation: Conversation, exchange: Exchange) -> None:
+        if extra := self.asides.others(conversation):
+            raise Failed("unexpected_data", "nothing more", quoted(extra, self._context), exchange.line)
+
+    def rest(self, seconds: float) -> Task:
+        """Wait, and attend to lines that are answered wherever they come."""
+        until = self._now() + seconds
+        if self.asides.known and (conversation := self.link.conversation) is not None:
+            with suppress(OSError):
+                yield from conversation.read(lambda: self.asides.heard(conversation), until)
+        yield Until(until)
+
+    def reset(self) -> None:
+        """Enter the exchange under way, and close the connection with a reset."""
+        self.settle()
+        self.link.close(with_reset=True)
+
+    def end_pass(self) -> Task | None:
+        """Enter the exchange under way, and close the connection unless it is kept; return what waits first.
+
+        Raises:
+            Failed: The server has said too much.
+        """
+        self._last = self.current or self._last
+        if self._connect_for != "user":
+            return self._end()
+        self.settle()
+        return None
+
+    def _end(self) -> Task:
+        if self.current is not None and self.link.conversation is not None:
+            yield from self._hush(self.link.conversation)
+        self.settle()
+        self.link.close()
+
+    def leave(self) -> Task:
+        """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
+        try:
+            if (conversation := self.link.conversation) is not None and (last := self._last) is not None:
+                yield from self._hush(conversation)
+                if conversation.unread() and (extra := self.asides.others(conversation)):
+                    self.current = Exchange(last.step, last.line, self._now())
+                    got = quoted(extra, self._context)
+                    self.fail(Failed("unexpected_data", "nothing more", got, last.line))
+        finally:
+            self.link.close()
+
+    def fail(self, failed: Failed) -> None:
+        """Enter the exchange under way as failed, and give its connection up."""
+        if (exchange := self.current) is not None:
+            failure = Failure(
+                self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
+                self._saying.last,
+            )  # fmt: skip
+            if failed.is_text:
+                self._saying.tell(f"< {failed.got}")
+            got = "" if failed.is_text else f", got {failed.got}"
+            self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
+            self._enter(exchange, failed.outcome, self._now(), failure)
+        self.link.close()
+
+    def interrupt(self, *, is_complete: bool, is_waiting: bool) -> None:
+        """End at once.
+
+        Args:
+            is_complete: Whether all of the reply under way was read; else the exchange is in flight.
+            is_waiting: Whether it is the server that is waited for.
+        """
+        if (exchange := self.current) is not None and is_complete:
+            try:
+                self.settle()
+            except Failed as failed:
+                self.fail(failed)
+        elif exchange is not None:
+            waited = self._now() - exchange.began if is_waiting else None
+            self._ledger.interrupted(exchange.step, waited, self._lateness)
+        self.link.close()
+
+    def _hush(self, conversation: Conversation) -> Task:
+        """Wait for a moment whether the server says more than it should."""
+        with suppress(OSError):
+            yield from conversation.read(lambda: self.asides.heard(conversation), self._now() + QUIET)
+
+    def _begin(self, action: Sending | Expectation) -> Exchange:
+        self.current = Exchange(action.step, action.line, self._now())
+        return self.current
+
+    def _open(self, exchange: Exchange) -> Generator[Wait, int, Conversation]:
+        """Open the connection that an exchange needs, and is longer by if it is a message's own, or fails."""
+        began = exchange.began = self._now()
+        conversation = yield from self.link.open(exchange.line)
+        exchange.began = began if self._connect_for == "message" else self._now()
+        return conversation
+
+    def _send(self, action: Sending, data: bytes) -> Task:
+        exchange = self._begin(action)
+        conversation = self.link.conversation or (yield from self._open(exchange))
+        conversation.first_byte_at = None
+        self.link.has_sent = True
+        self._saying.note((action, data))
+        try:
+            if action.chunk:
+                yield from self._dribble(conversation, data, action)
+            elif rest := conversation.send(data):
+                yield from conversation.write(rest, self._now() + action.timeout)
+        except OSError as error:
+            raise not_sent(error, action, conversation.sent, len(data)) from error
+        exchange.sent_at = exchange.ended = self._now()
+
+    def _dribble(self, conversation: Conversation, data: bytes, action: Sending) -> Task:
+        for start in range(0, len(data), action.chunk):
+            if start:
+                yield Until(self._now() + action.interval)
+            yield from conversation.write(data[start : start + action.chunk], self._now() + action.timeout)
+
+    def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
+        """Take the close, which ends the exchange, and the connection on this side too."""
+        if rest:
+            got = quoted(rest, self._context)
+            raise wrong("unexpected_data", action, self._context, self._random, got)
+        exchange.ended = self._now()
+        self.settle()
+        self.link.close()
+
+    def _enter(self, exchange: Exchange, outcome: str, ended: float, failure: Failure | None) -> None:
+        sent = received = 0
+        first_byte = None
+        if (conversation := self.link.conversation) is not None:
+            sent, received = conversation.take_counts()
+            if exchange.sent_at and conversation.first_byte_at is not None:
+                first_byte = max(conversation.first_byte_at - exchange.sent_at, 0.0)
+        self.current = None
+        self._ledger.exchange(
+            exchange.step, outcome, ended - exchange.began, self._lateness, failure,
+            ended, first_byte, sent, received,
+        )  # fmt: skip

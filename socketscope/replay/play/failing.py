@@ -1,0 +1,139 @@
+"""How an exchange fails, and what of it is told. No I/O."""
+
+import socket
+import ssl
+from random import Random
+
+from socketscope.replay.measure.failures import around_difference
+from socketscope.replay.play.inbox import LONGEST_LINE, Differs
+from socketscope.replay.play.targets import NoPortError
+from socketscope.replay.script.context import Context, parted, secrets
+from socketscope.replay.script.program import Expectation, Sending
+from socketscope.replay.script.text import escape, quoted
+
+
+class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
+    """An exchange did not end ok.
+
+    Attributes:
+        outcome: How it ended.
+        expected: What was to come.
+        got: What came.
+        line: Of the script.
+        is_text: Whether both are texts and no words, as in `Failure`.
+    """
+
+    def __init__(self, outcome: str, expected: str, got: str, line: int, *, is_text: bool = False) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.expected = expected
+        self.got = got
+        self.line = line
+        self.is_text = is_text
+
+
+def not_connected(error: OSError) -> tuple[str, str]:
+    """Return how an attempt to connect has ended, and why."""
+    match error:
+        case socket.gaierror():
+            return "dns_error", _reason(error)
+        case TimeoutError():
+            return "connect_timeout", "no answer"
+        case NoPortError():
+            return "no_port", "no local port is left"
+        case ssl.SSLError():
+            return "tls_error", tls_reason(error)
+        case ConnectionResetError():
+            return "reset", _reason(error)
+    return "refused", _reason(error)
+
+
+def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
+    """Return how a message was not sent.
+
+    Args:
+        error: What happened.
+        action: Which message.
+        sent: How many of its bytes were taken.
+        size: How many it has.
+    """
+    match error:
+        case TimeoutError():
+            got = f"{sent} of {size} bytes were taken in {action.timeout:g} s"
+            return Failed("send_error", "to send", got, action.line)
+        case ssl.SSLError():
+            return Failed("tls_error", "to send", tls_reason(error), action.line)
+    return Failed("send_error", "to send", _reason(error), action.line)
+
+
+def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:
+    """Return how an expectation was not met: something else came, nothing in time, or the connection broke.
+
+    Args:
+        error: What happened.
+        action: The expectation.
+        context: Variables of the pass.
+        random: As the pass has it.
+        came: What came instead, for a person; empty if nothing.
+    """
+    outcome, got = "reset", ""
+    match error:
+        case Differs(came=other):
+            outcome, got = "mismatch", quoted(other, context)
+        case OverflowError():
+            outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
+        case TimeoutError():
+            wanted = " and no end of line" if came and action.kind in {"line", "match", "any"} else ""
+            outcome, got = "timeout", f"{came or 'nothing'}{wanted} in {action.timeout:g} s"
+        case ssl.SSLError():
+            outcome, got = "tls_error", tls_reason(error)
+        case ConnectionRefusedError():
+            # Of a datagram, the refusal comes when it was sent.
+            outcome, got = "refused", _reason(error)
+        case OSError():
+            got = _reason(error)
+    return wrong(outcome, action, context, random, got)
+
+
+def differs(action: Expectation, context: Context, random: Random, reply: bytes) -> Failed:
+    """Return how a line failed that is another than the one that was expected."""
+    if not action.is_literal:
+        return wrong("mismatch", action, context, random, quoted(reply, context))
+    # A part of a secret, which is all that may be left around the difference, would not be known as one.
+    names = list(dict.fromkeys(secrets(context).values()))
+    both = (_marked(text, context, names) for text in (action.template.fill(context, random), reply))
+    expected, got = (escape(text) for text in around_difference(*both))
+    for number, name in enumerate(names):
+        mark = escape(_mark(number))
+        expected, got = expected.replace(mark, name), got.replace(mark, name)
+    return Failed("mismatch", expected, got, action.line, is_text=True)
+
+
+def _marked(data: bytes, context: Context, names: list[str]) -> bytes:
+    known = secrets(context)
+    return b"".join(
+        plain + (_mark(names.index(name)) if name else b"") for plain, name in parted(data, known)
+    )
+
+
+def _mark(number: int) -> bytes:
+    return b"\0${%d}\0" % number
+
+
+def wrong(outcome: str, action: Expectation, context: Context, random: Random, got: str) -> Failed:
+    """Return how an expectation was not met."""
+    return Failed(outcome, action.shown(context, random), got, action.line)
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """Return what TLS has against the other side, or the other side against us."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the server's certificate does not hold: {error.verify_message}"
+        case ssl.SSLEOFError():
+            return "the server closed instead of speaking TLS"
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

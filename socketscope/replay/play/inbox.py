@@ -1,0 +1,145 @@
+"""What has come on a connection and nobody has read yet. No I/O."""
+
+import re
+
+LONGEST_LINE = 1 << 24
+"""Bytes; a server that sends more without a line's end sends no lines."""
+
+
+class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+    """The server closed.
+
+    Attributes:
+        partial: What it sent and what is no whole of what was wanted.
+    """
+
+    def __init__(self, partial: bytes) -> None:
+        super().__init__("the server closed the connection")
+        self.partial = partial
+
+
+class Differs(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+    """What has come is not what was wanted.
+
+    Attributes:
+        came: As much as is there.
+    """
+
+    def __init__(self, came: bytes) -> None:
+        super().__init__("something else came")
+        self.came = came
+
+
+class Inbox:
+    """Bytes, in order. What takes some returns None while more must come first.
+
+    Attributes:
+        data: They, behind those that were taken; empty as soon as all were.
+        ended: Whether the server has closed, so that no more will come.
+    """
+
+    __slots__ = ("_start", "data", "ended")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self._start = 0
+        self.ended = False
+
+    def add(self, data: bytes) -> None:
+        """Put what has come behind the rest."""
+        if self.data:
+            data = self.data[self._start :] + data
+            self._start = 0
+        self.data = data
+
+    def unread(self) -> bytes:
+        """Return what nobody took."""
+        return self.data[self._start :]
+
+    def take_line(self) -> bytes | None:
+        """Take the next line; return it without its ending.
+
+        Raises:
+            Ended: There is none, and no more will come.
+            OverflowError: What has come of it is longer than any line should be.
+        """
+        end = self.data.find(b"\n", self._start)
+        if end < 0:
+            if self.data or self.ended:
+                self._wait()
+            return None
+        line = self.data[self._start : end]
+        self._start = end + 1
+        if self._start == len(self.data):
+            self.data, self._start = b"", 0
+        return line.removesuffix(b"\r")
+
+    def next_line(self) -> bytes | None:
+        """Return the next whole line without its ending, and leave it there."""
+        end = self.data.find(b"\n", self._start)
+        return None if end < 0 else self.data[self._start : end].removesuffix(b"\r")
+
+    def take_text(self, text: bytes) -> bytes | None:
+        """Take these bytes.
+
+        Raises:
+            Ended: Not all of them have come, and no more will.
+            Differs: Others have come.
+        """
+        if self.data.startswith(text, self._start):
+            self._move(self._start + len(text))
+            return text
+        came = self.unread()
+        if not text.startswith(came):
+            raise Differs(came)
+        self._wait()
+        return None
+
+    def take_match(self, expression: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Take all up to the end of a match.
+
+        Raises:
+            Ended: There is none, and no more will come.
+            OverflowError: What has come is longer than any line should be.
+        """
+        if self.data and (match := expression.search(self.unread())) is not None:
+            self._move(self._start + match.end())
+            return match
+        self._wait()
+        return None
+
+    def skip(self, most: int) -> int:
+        """Take so many bytes, or fewer where they have not come; return how many.
+
+        Raises:
+            Ended: There are fewer, and no more will come.
+        """
+        there = len(self.data) - self._start
+        if there < most and self.ended:
+            self._wait()
+        taken = min(there, most)
+        self._move(self._start + taken)
+        return taken
+
+    def skip_all(self) -> bytes | None:
+        """Take all; return nothing once the server has closed."""
+        self._move(len(self.data))
+        return b"" if self.ended else None
+
+    def any_or_end(self) -> bytes | None:
+        """Return what has come, and leave it there; nothing once the server has closed."""
+        return self.unread() if self.data or self.ended else None
+
+    def _move(self, start: int) -> None:
+        self._start = start
+        if start == len(self.data):
+            self.data, self._start = b"", 0
+
+    def _wait(self) -> None:
+        """See that more may come, and that there is not too much of it already."""
+        if self.ended:
+            partial = self.unread()
+            self._move(len(self.data))
+            raise Ended(partial)
+        if len(self.data) - self._start > LONGEST_LINE:
+            raise OverflowError

@@ -1,0 +1,60 @@
+"""What is said on a user's connection: the last lines are kept, and whoever listens hears all of them."""
+
+from collections import deque
+from collections.abc import Callable
+
+from socketscope.replay.script.context import Context
+from socketscope.replay.script.program import Sending
+from socketscope.replay.script.text import excerpt
+
+_KEPT = 6
+"""Lines before a failure that are shown with it."""
+
+Line = bytes | tuple[Sending, bytes]
+"""A line that came, or what was sent, and by which action."""
+
+Hear = Callable[[int, str], None]
+"""Gets what is said as it is: the number of the user, and a line as a script would have it."""
+
+
+class Saying:
+    """What one user says and hears.
+
+    Attributes:
+        note: Takes down a line; what costs no more than an append where nobody listens.
+    """
+
+    def __init__(self, hear: Hear | None = None) -> None:
+        self._hear = hear
+        self._user = 0
+        self._context: Context = {}
+        self._lines: deque[Line] = deque(maxlen=_KEPT)
+        self.note: Callable[[Line], None] = self._lines.append if hear is None else self._note_and_tell
+
+    def begin(self, user: int, file: str, seq: int, context: Context) -> None:
+        """Begin a pass of a script."""
+        self._user, self._context = user, context
+        self._lines.clear()
+        if self._hear is not None:
+            self._hear(user, f"# {file}, pass {seq}")
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The last lines, as the script would have them."""
+        return tuple(map(self._shown, self._lines))
+
+    def tell(self, line: str) -> None:
+        """Tell whoever listens of a line that is none of the conversation's."""
+        if self._hear is not None:
+            self._hear(self._user, line)
+
+    def _note_and_tell(self, line: Line) -> None:
+        self._lines.append(line)
+        self.tell(self._shown(line))
+
+    def _shown(self, line: Line) -> str:
+        if isinstance(line, bytes):
+            return f"< {excerpt(line, self._context)}"
+        sending, data = line
+        text = data if sending.filler else data.removesuffix(sending.ending)
+        return f"> {excerpt(text, self._context)}"

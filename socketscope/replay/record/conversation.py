@@ -1,0 +1,84 @@
+"""What was said on one connection, whoever was faster. No I/O."""
+
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Self
+
+from socketscope.replay.record.lines import ReplyLine
+
+Said = tuple[bytes | str, ...]
+"""What a client said: bytes, and names of variables where it is another each time. A name has length 1."""
+
+
+def cut(said: Said, start: int, stop: int) -> Said:
+    """Return the part of it between two places."""
+    parts: list[bytes | str] = []
+    at = 0
+    for part in said:
+        size = length(part)
+        if isinstance(part, bytes):
+            parts.append(part[max(start - at, 0) : max(stop - at, 0)])
+        elif start <= at < stop:
+            parts.append(part)
+        at += size
+    return tuple(part for part in parts if part)
+
+
+def length(part: bytes | str) -> int:
+    """Return how far a part of what was said reaches."""
+    return len(part) if isinstance(part, bytes) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said on a connection.
+
+    Attributes:
+        said: By the client, all of it; what tells one conversation from another.
+        lines: Of the server, each with how much the client had said; one more than all, when it had left.
+        closes: Whether the server closed while the client was there.
+        closes_later: Whether it closed when the client had left.
+        resets: Whether the client ended with a reset.
+        longest_wait: Seconds that the slowest reply took.
+        pauses: Seconds that the client was silent before it went on, by how much it had said.
+    """
+
+    said: Said
+    lines: tuple[ReplyLine, ...]
+    closes: bool = False
+    closes_later: bool = False
+    resets: bool = False
+    longest_wait: float = 0.0
+    pauses: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How much the client said."""
+        return sum(map(length, self.said))
+
+    @property
+    def greeting(self) -> tuple[ReplyLine, ...]:
+        """What the server said before it was spoken to."""
+        return tuple(takewhile(lambda line: not line.after, self.lines))
+
+    def merged(self, other: Self) -> Self | None:
+        """Return a conversation that is either of two in which the client said the same.
+
+        None where they are different all the same: one has replies that the other waited for in vain, or that
+        are not of a kind.
+        """
+        shorter, longer = sorted((self, other), key=lambda one: len(one.lines))
+        if len(shorter.lines) < len(longer.lines) and (shorter.closes or shorter.closes_later):
+            return None
+        lines = [one.merged(two) for one, two in zip(self.lines, other.lines, strict=False)]
+        if None in lines:
+            return None
+        return replace(
+            self,
+            lines=(*(line for line in lines if line is not None), *longer.lines[len(lines) :]),
+            closes=self.closes or other.closes,
+            closes_later=self.closes_later or other.closes_later,
+            # A client that closes before it has read all resets, whether it means to or not.
+            resets=self.resets and other.resets,
+            longest_wait=max(self.longest_wait, other.longest_wait),
+        )

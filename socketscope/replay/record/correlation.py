@@ -1,0 +1,134 @@
+"""Tokens that a server hands out and its client hands back: sessions, jobs, nonces. No I/O.
+
+A token is taken for handed out where the client had not said it before it came in a reply, and said it
+later. Short numbers are everywhere, as lengths and counts: one of those is a token only where a reply is a
+word and that number, as in `INSERTED 7`, and where it stands between spaces when it goes back.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Container, Iterator
+from itertools import chain, count
+
+from socketscope.replay.record import times
+from socketscope.replay.record.conversation import Conversation
+from socketscope.replay.record.lines import Token
+from socketscope.replay.record.marks import Mark
+
+_TOKEN = re.compile(rb"[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*")
+_WORD_AND_NUMBER = re.compile(rb"[^\s\d]+ \d+")
+_LONG = 16
+_MANY_DIGITS = 4
+_WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
+_LONGEST_NAME = 20
+_TAKEN = frozenset({"seq", "user", "now", "uuid"})
+
+Marks = tuple[list[Mark], dict[int, list[Mark]]]
+"""In what the client said, and in the server's lines by their number."""
+
+
+def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
+    """Return what is written for such tokens.
+
+    Args:
+        conversation: As a tape has it.
+        hidden: Places in what the client said that are something else already.
+    """
+    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+    places = _places(conversation, said, hidden)
+    names: dict[bytes, str] = {}
+    lines: dict[int, list[Mark]] = {}
+    for number, line in enumerate(conversation.lines):
+        seen: set[bytes] = set()
+        for match in _tokens(line.said, places):
+            token = match[0]
+            if token in seen:
+                continue
+            if token in names:
+                written = Token(names[token], "variable")
+            elif _is_handed_out(match, said[: line.after]) and (
+                back := _given_back(token, places[token], line.after)
+            ):
+                places[token] = back
+                name = names[token] = _name(line.said[: match.start()], names.values())
+                written = Token(f"(?P<{name}>{_shape(token)})", "expression")
+            else:
+                continue
+            seen.add(token)
+            lines.setdefault(number, []).append(Mark(match.start(), match.end(), written))
+    marks = [
+        Mark(start, start + len(token), Token(name, "variable"))
+        for token, name in names.items()
+        for start in places[token]
+    ]
+    return marks, lines
+
+
+def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict[bytes, list[int]]:
+    """Return where the client said what may be a token."""
+    replied = {match[0] for line in conversation.lines for match in _tokens(line.said)}
+    covered = sorted((mark.start, mark.stop) for mark in hidden)
+    cuts = sorted({line.after for line in conversation.lines})
+    places: dict[bytes, list[int]] = {}
+    for match in _tokens(said, replied):
+        start, stop = match.span()
+        before = bisect_left(covered, (stop, 0))
+        is_hidden = before and covered[before - 1][1] > start
+        # What the server spoke in the middle of cannot stand in one message.
+        is_cut = bisect_right(cuts, start) < bisect_left(cuts, stop)
+        if not is_hidden and not is_cut:
+            places.setdefault(match[0], []).append(start)
+    return places
+
+
+def _tokens(data: bytes, wanted: Container[bytes] | None = None) -> Iterator[re.Match[bytes]]:
+    for match in _TOKEN.finditer(data):
+        if (wanted is None or match[0] in wanted) and (_is_telling(match[0]) or _is_apart(match)):
+            yield match
+
+
+def _is_telling(token: bytes) -> bool:
+    """Return whether a token is hardly there twice by chance, and no word of a protocol such as 8BITMIME."""
+    digits = sum(map(token.count, b"0123456789"))
+    return digits >= _MANY_DIGITS or (digits > 0 and len(token) >= _LONG)
+
+
+def _is_apart(match: re.Match[bytes]) -> bool:
+    if not match[0].isdigit() or match[0].startswith(b"0"):
+        return False
+    around = (
+        match.string[max(match.start() - 1, 0) : match.start()] + match.string[match.end() : match.end() + 1]
+    )
+    return not around.strip()
+
+
+def _is_handed_out(match: re.Match[bytes], said: bytes) -> bool:
+    """Return whether a reply is about a token: it is no echo, and no time that holds the same digits."""
+    if not _is_telling(match[0]):
+        return _WORD_AND_NUMBER.fullmatch(match.string) is not None and match.string not in said
+    start, stop = match.span()
+    return not any(
+        time.start() <= start and stop <= time.end() and time[0] != match[0].decode()
+        for time in times.FINDER.finditer(match.string.decode("latin-1"))
+    )
+
+
+def _given_back(token: bytes, places: list[int], after: int) -> list[int]:
+    """Return where the client says a token that came in a reply; nowhere if it is the client's own.
+
+    A short number that it said before is another number.
+    """
+    later = places[bisect_left(places, after) :]
+    return later if later == places or not _is_telling(token) else []
+
+
+def _shape(token: bytes) -> str:
+    return r"\d+" if token.isdigit() else r"[\w-]+" if b"-" in token else r"\w+"
+
+
+def _name(before: bytes, taken: Collection[str]) -> str:
+    """Return a name for a token: the word before it."""
+    words = _WORD.findall(before)
+    name = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in _TAKEN and one not in taken)

@@ -1,0 +1,87 @@
+"""Places in what was said that a script writes as variables. No I/O."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from socketscope.replay.record.conversation import Conversation
+from socketscope.replay.record.lines import ReplyLine, Token, parted
+from socketscope.replay.script.text import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place that is not written as it was said; of two that overlap, the first in a list counts.
+
+    Attributes:
+        start: Its first byte, in what the client said or in a line.
+        stop: The byte behind it.
+        token: What is written instead; in what the client said, a variable.
+    """
+
+    start: int
+    stop: int
+    token: Token
+
+
+def marked(
+    conversation: Conversation, marks: Sequence[Mark], lines: Mapping[int, Sequence[Mark]]
+) -> Conversation:
+    """Return a conversation, as a tape has it, with variables in it.
+
+    Args:
+        conversation: What was said.
+        marks: In what the client said.
+        lines: In the lines of the server, by their number.
+    """
+    if not marks and not lines:
+        return conversation
+    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+    chosen = _apart(marks)
+    parts: list[bytes | str] = []
+    at = 0
+    for mark in chosen:
+        parts += [said[at : mark.start], mark.token.text]
+        at = mark.stop
+    parts.append(said[at:])
+    starts = [mark.start for mark in chosen]
+    saved = [0]
+    for mark in chosen:
+        saved.append(saved[-1] + mark.stop - mark.start - 1)
+
+    def moved(place: int) -> int:
+        return place - saved[bisect_right(starts, place - 1)]
+
+    return replace(
+        conversation,
+        said=tuple(part for part in parts if part),
+        lines=tuple(
+            replace(line, after=moved(line.after), pattern=_pattern(line, lines.get(number, ())))
+            for number, line in enumerate(conversation.lines)
+        ),
+        pauses=tuple((moved(place), seconds) for place, seconds in conversation.pauses),
+    )
+
+
+def _pattern(line: ReplyLine, marks: Sequence[Mark]) -> tuple[Token, ...]:
+    if not marks:
+        return ()
+    tokens: list[Token] = []
+    at = 0
+    for mark in _apart(marks):
+        tokens += [*parted(decode(line.said[at : mark.start])), mark.token]
+        at = mark.stop
+    return (*tokens, *parted(decode(line.said[at:])))
+
+
+def _apart(marks: Sequence[Mark]) -> list[Mark]:
+    """Return marks that do not overlap, in the order of their places."""
+    chosen: list[Mark] = []
+    for mark in marks:
+        at = bisect_left(chosen, mark.start, key=lambda one: one.start)
+        is_free = (not at or chosen[at - 1].stop <= mark.start) and (
+            at == len(chosen) or mark.stop <= chosen[at].start
+        )
+        if is_free:
+            chosen.insert(at, mark)
+    return chosen

@@ -1,0 +1,140 @@
+"""What a recording must not tell: passwords, and what its user says is none of anybody's business. No I/O.
+
+In what a client says, a secret becomes a variable of the environment.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from socketscope.replay.record.conversation import Conversation
+from socketscope.replay.record.lines import ANYTHING, Token
+from socketscope.replay.record.marks import Mark
+
+Span = tuple[int, int]
+
+_COMMAND = re.compile(
+    # The tags of IMAP have a digit or are a letter.
+    rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)|(AUTH)|(PASS|PASSWORD)"
+    rb"|(?:Proxy-)?(AUTHORIZATION):)"
+    rb"[ \t]+([^\r\n]+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RESP = re.compile(rb"\$4\r\nAUTH\r\n\$\d+\r\n([^\r\n]*)\r\n(?:\$\d+\r\n([^\r\n]*)\r\n)?", re.IGNORECASE)
+_JSON = re.compile(rb'"(?:pass(?:word)?|auth_token)"\s*:\s*"((?:[^"\\]|\\.)+)"', re.IGNORECASE)
+_WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|\S+')
+_MECHANISM = re.compile(
+    rb'"?(?:PLAIN|LOGIN|EXTERNAL|ANONYMOUS|GSSAPI|NTLM|OTP|CRAM-MD5|DIGEST-MD5|SCRAM-[\w-]+|GS2-[\w-]+|XOAUTH2'
+    rb'|OAUTHBEARER|BASIC|BEARER|DIGEST|TLS|SSL)"?',
+    re.IGNORECASE,
+)
+_NO_SECRET = re.compile(rb"\{\d+\+?\}|[=*]")
+"""The length of what follows, as IMAP has it; nothing; that the client gives up."""
+
+_GO_ON = re.compile(rb"334(?: |$)|\+(?: |$)")
+"""The server asks for more of an answer, as in SMTP, and as in IMAP and POP3."""
+
+_SHORTEST = 4
+"""Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""
+
+
+class Secrets:
+    """Finds what is masked, and knows the names that stand for it in all of a recording."""
+
+    def __init__(self, expressions: Sequence[re.Pattern[bytes]]) -> None:
+        """Make it know nothing.
+
+        Args:
+            expressions: What else is masked: their first group, or without one all of the match.
+        """
+        self._expressions = expressions
+        self._names: dict[bytes, str] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables of the environment that stand for secrets."""
+        return tuple(self._names.values())
+
+    def marks(self, conversation: Conversation) -> tuple[list[Mark], dict[int, list[Mark]]]:
+        """Return what is written for secrets in what the client said, and in the lines by their number."""
+        said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+        cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
+        marks = []
+        for start, stop in (*self._commanded(said, conversation), *self._redacted(said)):
+            # What the server spoke in the middle of is masked on both sides of that.
+            places = [start, *(place for place in cuts if start < place < stop), stop]
+            marks += [
+                Mark(one, two, Token(f"env:{self._name(said[one:two])}", "variable"))
+                for one, two in pairwise(places)
+            ]
+        marks += self._known(said)
+        lines = {
+            number: found
+            for number, line in enumerate(conversation.lines)
+            if (found := [*self._known(line.said), *self._withheld(line.said)])
+        }
+        return marks, lines
+
+    def _name(self, secret: bytes) -> str:
+        return self._names.setdefault(secret, f"SECRET_{len(self._names) + 1}")
+
+    def _known(self, data: bytes) -> Iterator[Mark]:
+        for secret, name in self._names.items():
+            if len(secret) >= _SHORTEST:
+                for match in re.finditer(re.escape(secret), data):
+                    yield Mark(*match.span(), Token(f"env:{name}", "variable"))
+
+    def _withheld(self, line: bytes) -> Iterator[Mark]:
+        for start, stop in self._redacted(line):
+            yield Mark(start, stop, ANYTHING)
+
+    def _redacted(self, data: bytes) -> Iterator[Span]:
+        for expression in self._expressions:
+            for match in expression.finditer(data):
+                start, stop = match.span(1 if expression.groups else 0)
+                if start < stop:
+                    yield start, stop
+
+    def _commanded(self, said: bytes, conversation: Conversation) -> Iterator[Span]:
+        """Yield what a client says to be let in."""
+        for match in _COMMAND.finditer(said):
+            yield from _arguments(match)
+        for match in _RESP.finditer(said):
+            yield match.span(match.lastindex or 0)
+        for match in _JSON.finditer(said):
+            yield match.span(1)
+        yield from _answers(said, conversation)
+
+
+def _arguments(match: re.Match[bytes]) -> Iterator[Span]:
+    login, auth, password, header, _ = match.groups()
+    start, stop = match.span(5)
+    words = list(_WORD.finditer(match.string, start, stop))
+    if not words:
+        return
+    if password is None:
+        if (auth or header or login.upper() == b"AUTHENTICATE") and _MECHANISM.fullmatch(words[0][0]):
+            del words[0]
+        elif len(words) > 1:
+            # Who it is, is no secret.
+            del words[0]
+    if words and not (len(words) == 1 and _NO_SECRET.fullmatch(words[0][0])):
+        yield words[0].start(), len(match.string[:stop].rstrip())
+
+
+def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:
+    """Yield what is said after a server has asked for more, in the course of a login."""
+    lines = conversation.lines
+    logs_in = False
+    for number, line in enumerate(lines):
+        start = line.after
+        stop = min(lines[number + 1].after, len(said)) if number + 1 < len(lines) else len(said)
+        before = lines[number - 1].after if number else 0
+        logs_in = logs_in or any(_COMMAND.finditer(said, before, min(start, len(said))))
+        if stop <= start:
+            continue
+        answer = said[start:stop].rstrip(b"\r\n")
+        if not (logs_in and _GO_ON.match(line.said)):
+            logs_in = False
+        elif not _NO_SECRET.fullmatch(answer):
+            yield start, start + len(answer)

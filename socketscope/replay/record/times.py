@@ -1,0 +1,51 @@
+"""What surely is another at the next replay: times of day, today, the clock, durations. No I/O."""
+
+import re
+import time
+
+NEAR = 30 * 24 * 3600.0
+"""Seconds from now within which a number of seconds since 1970 is taken for a time."""
+
+_CLOCK = r"\d\d:\d\d:\d\d"
+_FORMS = (
+    rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \d{{4}}",  # as C's ctime and asctime write it
+    rf"\w{{3}} \w{{3}} [ \d]\d \d{{4}} (?:at )?{_CLOCK}",  # IRC's servers
+    rf"\w{{3}}, [ \d]?\d \w{{3}} \d{{4}} {_CLOCK}",  # RFC 5322, section 3.3, and HTTP
+    rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:\.\d+)?",  # RFC 3339
+    rf"\d\d/\w{{3}}/\d{{4}}:{_CLOCK}",  # the logs of HTTP servers
+    r"\d{8}T\d{6}",  # ISO 8601 in its short form
+    rf"\w{{3}} [ \d]\d {_CLOCK}",  # RFC 3164
+    _CLOCK,
+    r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # what took so long
+)
+_UPTIME = r"uptime\w*[: ] ?\d+"
+_DATE = r"\d{4}-\d\d-\d\d"
+_SECONDS = r"\d{10}(?:\d{3}|\d{6}|\d{9})?"
+"""Since 1970; with milliseconds, microseconds, nanoseconds."""
+
+# Six pairs of digits and colons are an address of a network card.
+FINDER = re.compile(
+    "|".join(
+        [
+            *(rf"(?<![\w:]){form}(?![\d:])" for form in (*_FORMS, _UPTIME)),
+            rf"(?<!\d)(?:{_DATE}|{_SECONDS})(?!\d)",
+        ]
+    )
+)
+"""Finds what may be a time."""
+
+
+def expression(text: str) -> str | None:
+    """Return the regular expression for what `FINDER` has found; None where it is no time after all."""
+    for form in _FORMS:
+        if re.fullmatch(form, text):
+            return form
+    if re.fullmatch(_UPTIME, text):
+        return re.sub(r"\d+\Z", r"\\d+", text)
+    if re.fullmatch(_SECONDS, text):
+        return rf"\d{{{len(text)}}}" if abs(int(text[:10]) - time.time()) < NEAR else None
+    try:
+        midnight = time.mktime(time.strptime(text, "%Y-%m-%d"))
+    except (ValueError, OverflowError):
+        return None
+    return _DATE if abs(midnight - time.time()) < NEAR else None

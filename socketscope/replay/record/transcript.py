@@ -1,0 +1,116 @@
+"""The script that a recorded conversation makes. No I/O."""
+
+import re
+from collections.abc import Iterator
+from math import ceil
+from typing import Literal
+
+from socketscope.replay.record.conversation import Conversation, Said, cut
+from socketscope.replay.record.lines import visible
+from socketscope.replay.script.constructs import (
+    Connect,
+    Construct,
+    Ending,
+    Expect,
+    HalfClose,
+    Line,
+    Pause,
+    Reply,
+    Reset,
+    Script,
+    Send,
+    Step,
+    Timeout,
+)
+
+DEFAULT_TIMEOUT = 5.0
+GREETING = "greeting"
+_PATIENCE = 3
+"""How many times the longest wait a replay waits, where that is more than scripts wait anyway."""
+
+_SHORTEST_PAUSE = 0.01
+_LONGEST_NAME = 20
+_NAME = re.compile(rb"(?<![\w-])[A-Za-z][A-Za-z_-]+(?![\w-])")
+
+_Name = Literal["crlf", "lf", "none"]
+
+
+def transcript(conversation: Conversation, file: str, *, with_pauses: bool = False) -> Script:
+    """Return the script that holds a conversation again.
+
+    Args:
+        conversation: What was said.
+        file: The script's name.
+        with_pauses: Whether it has the pauses of the client.
+    """
+    constructs = _Transcript(conversation, with_pauses=with_pauses).constructs()
+    return Script(file, tuple(Line(n, construct) for n, construct in enumerate(constructs, 1)))
+
+
+class _Transcript:
+    def __init__(self, conversation: Conversation, *, with_pauses: bool) -> None:
+        self._conversation = conversation
+        self._pauses = dict(conversation.pauses) if with_pauses else {}
+        self._size = conversation.size
+        self._at = 0
+        self._step = ""
+        self._ending: _Name = "crlf"
+
+    def constructs(self) -> Iterator[Construct]:
+        conversation = self._conversation
+        yield Connect("pass")
+        if _PATIENCE * conversation.longest_wait > DEFAULT_TIMEOUT:
+            yield Timeout(float(ceil(_PATIENCE * conversation.longest_wait)))
+        if conversation.greeting:
+            yield from self._begin(GREETING)
+        has_left = False
+        for line in conversation.lines:
+            yield from self._send(min(line.after, self._size))
+            if line.after > self._size and not has_left:
+                has_left = True
+                yield HalfClose()
+            yield line.construct()
+        yield from self._send(self._size, is_answered=conversation.closes)
+        if conversation.closes or (conversation.closes_later and has_left):
+            yield Expect("close")
+        if conversation.resets:
+            yield Reset()
+
+    def _send(self, until: int, *, is_answered: bool = True) -> Iterator[Construct]:
+        """Yield what the client said from where it was up to a place."""
+        start, self._at = self._at, until
+        if start == until:
+            return
+        message = cut(self._conversation.said, start, until)
+        yield from self._begin(_name(message))
+        seconds = round(self._pauses.get(start, 0.0), 3)
+        if seconds >= _SHORTEST_PAUSE:
+            yield Pause(seconds, seconds)
+        text, ending = _parted(message)
+        if ending != self._ending:
+            self._ending = ending
+            yield Ending(ending)
+        if not is_answered:
+            yield Reply("none")
+        yield Send(visible(text))
+
+    def _begin(self, step: str) -> Iterator[Construct]:
+        if step != self._step:
+            self._step = step
+            yield Step(step)
+
+
+def _parted(said: Said) -> tuple[Said, _Name]:
+    *before, last = said
+    if isinstance(last, bytes):
+        if last.endswith(b"\r\n"):
+            return (*before, last[:-2]), "crlf"
+        if last.endswith(b"\n"):
+            return (*before, last[:-1]), "lf"
+    return said, "none"
+
+
+def _name(said: Said) -> str:
+    """Return the name of a message's step: its first word, which is no tag as IMAP's `a1`."""
+    found = next((_NAME.search(part) for part in said if isinstance(part, bytes)), None)
+    return found[0][:_LONGEST_NAME].decode() if found else "message"

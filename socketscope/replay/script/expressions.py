@@ -1,0 +1,87 @@
+"""Regular expressions of a script: they meet bytes as bytes, and hold variables. No I/O."""
+
+import re
+import warnings
+from collections.abc import Iterator
+
+from socketscope.replay.script.text import Template, TextError, Variable, encode, parse_text
+
+# A character, an escaped one, or a class as a whole.
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+
+
+def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
+    """Return the template of a regular expression, in which values stand escaped, and its groups' names.
+
+    Raises:
+        TextError: It is none, or a variable is none.
+    """
+    template = parse_text(text, escapes=False)
+    _check_backslashes(text, template)
+    groups = _groups(_probe(text, template))
+    parts: list[bytes | Variable] = []
+    position = 0
+    for variable in (*template.variables, None):
+        end = len(text) if variable is None else variable.offset
+        parts.append(as_bytes(text[position:end].replace("$${", "${")))
+        if variable is not None:
+            parts.append(variable)
+            position = end + len(variable.shown)
+    return Template(tuple(part for part in parts if part) or (b"",), text), groups
+
+
+def _check_backslashes(text: str, template: Template) -> None:
+    for variable in template.variables:
+        before = text[: variable.offset]
+        if (len(before) - len(before.rstrip("\\"))) % 2:
+            raise TextError(
+                "a backslash escapes no variable; a literal ${ is written \\$\\{", variable.offset - 1
+            )
+
+
+def _probe(text: str, template: Template) -> str:
+    """Return an expression that is right where this one is, and wrong in the same places.
+
+    What has no meaning of its own is replaced by as many quotes: values, and characters of several bytes.
+    """
+    for variable in template.variables:
+        size = len(variable.shown)
+        text = text[: variable.offset] + "'" * size + text[variable.offset + size :]
+    for piece in _PIECE.finditer(text):
+        if piece[0].startswith("[") and not piece[0].isascii():
+            place, several = next((n, c) for n, c in enumerate(piece[0]) if not c.isascii())
+            raise TextError(
+                f"{several} is {len(encode(several))} bytes, and a class has single ones",
+                piece.start() + place,
+            )
+    return "".join(character if character.isascii() else "'" for character in text)
+
+
+def _groups(probe: str) -> tuple[str, ...]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return tuple(re.compile(probe.encode()).groupindex)
+    except re.error as error:
+        raise TextError(f"no regular expression: {error.msg}", error.pos or 0) from error
+    except (FutureWarning, DeprecationWarning) as warning:
+        # What Python may read in another way one day, a script should not mean.
+        problem, _, place = str(warning).partition(" at position ")
+        raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
+    except (OverflowError, RecursionError) as error:
+        raise TextError(f"no regular expression: {error}") from error
+
+
+def as_bytes(text: str) -> bytes:
+    """Return an expression without variables as `re` takes it."""
+    return b"".join(_pieces(text))
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    """Yield the parts of an expression, with each character that is several bytes as a group of them."""
+    for piece in _PIECE.findall(text):
+        if piece.isascii():
+            yield piece.encode()
+        else:
+            # What follows it, such as a star, is for all of its bytes.
+            yield b"(?:%s)" % encode(piece.removeprefix("\\"))

@@ -1,0 +1,152 @@
+"""The chain of structlog's processors that makes a line, be it the library's, a handler's or of `logging`."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from socketscope.addresses import format_peer
+from socketscope.observe.outcomes import describe
+from socketscope.observe.record import current
+from socketscope.views.events import COMMON
+from socketscope.views.rendering import Form, Render, ended, unprintable
+
+_FIRST = tuple(field.name for field in COMMON[:-2])
+"""The order of what lines have in common; what is told of an error comes last."""
+
+
+class Chain(list[Processor]):
+    """structlog's processors as the library sets them up; by its class it is known for that."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        super().__init__(processors)
+        self._size = len(processors)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody has changed it in its place, as `structlog.testing.capture_logs` does."""
+        return len(self) == self._size
+
+
+class LineLogger:
+    """What structlog's loggers hand a line to.
+
+    Attributes:
+        name: What the logger was asked for by, if anything.
+    """
+
+    def __init__(self, put: Callable[[bytes], None], name: str | None = None) -> None:
+        self._put = put
+        self.name = name
+
+    def msg(self, line: str | bytes) -> None:
+        """Have a line written, be it ours or what a renderer of the program's has made."""
+        self._put(line if isinstance(line, bytes) and line.endswith(b"\n") else ended(line))
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+class Steps:
+    """What lines of one form have in common: how they are made, whoever writes them.
+
+    Args:
+        form: JSON, or text for people.
+        render: Makes the line.
+        tracebacks: Whether an exception is told with the whole of it.
+        processors: The program's, for all lines.
+    """
+
+    def __init__(
+        self, form: Form, render: Render, processors: Sequence[Processor], *, tracebacks: bool
+    ) -> None:
+        self._render = render
+        self._processors = tuple(processors)
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they are the clients' data
+        text = structlog.processors.format_exc_info.format_exception
+        self._traceback: Callable[..., Any] | None = None
+        if tracebacks:
+            self._traceback = plain if form == "json" else text
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+    def structlog_chain(self) -> Chain:
+        """Return the chain for loggers of structlog's."""
+        return Chain([*_HEAD, _named, *self._body(), self._last])
+
+    def chain_for(self, processors: Sequence[Processor]) -> list[Processor]:
+        """Return the chain of a line of the library's, with the processors of the server that it is of."""
+
+        def last(logger: Any, name: str, fields: EventDict) -> bytes:
+            return self._finish(logger, name, fields, (*processors, *self._processors))
+
+        return [*_HEAD, *self._body(), last]
+
+    def formatter(self) -> structlog.stdlib.ProcessorFormatter:
+        """Return the formatter of records of `logging`."""
+
+        def last(logger: Any, name: str, fields: EventDict) -> str:
+            return self._last(logger, name, fields).decode("utf-8", "replace")
+
+        return structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                *_HEAD,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *self._body(), last],
+        )
+
+    def _body(self) -> list[Processor]:
+        return [structlog.processors.StackInfoRenderer(), self._stamp, _identified, self._error, _ordered]
+
+    def _error(self, _: Any, __: str, fields: EventDict) -> EventDict:
+        if given := fields.pop("exc_info", None):
+            error = given[1] if isinstance(given, tuple) else given
+            if not isinstance(error, BaseException):
+                error = sys.exc_info()[1]
+            if error is not None:
+                fields.setdefault("error", describe(error))
+                if self._traceback is not None:
+                    fields["exception"] = self._traceback((type(error), error, error.__traceback__))
+        return fields
+
+    def _last(self, logger: Any, name: str, fields: EventDict) -> bytes:
+        served = current.get()
+        processors = () if served is None or served.listener is None else served.listener.processors
+        return self._finish(logger, name, fields, (*processors, *self._processors))
+
+    def _finish(self, logger: Any, name: str, fields: Any, processors: Sequence[Processor]) -> bytes:
+        try:
+            for processor in processors:
+                fields = processor(logger, name, fields)
+        except structlog.DropEvent:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, who logs goes on
+            return unprintable(error)
+        return self._render(fields)
+
+
+_HEAD: tuple[Processor, ...] = (structlog.contextvars.merge_contextvars, structlog.processors.add_log_level)
+
+
+def _named(logger: Any, _: str, fields: EventDict) -> EventDict:
+    if (own := getattr(logger, "name", None)) is not None:
+        fields["logger"] = own
+    return fields
+
+
+def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
+    """Tell of whom a line is, also where its handler begins with `clear_contextvars`, as many do."""
+    served = current.get()
+    if served is not None and served.listener is not None and "connection_id" not in fields:
+        fields["connection_id"] = served.connection_id
+        fields.setdefault("listener", served.listener.name)
+        fields.setdefault("peer", format_peer(served.peer))
+    return fields
+
+
+def _ordered(_: Any, __: str, fields: EventDict) -> EventDict:
+    first = {key: fields.pop(key) for key in _FIRST if key in fields}
+    return {**first, **fields}

@@ -1,0 +1,58 @@
+"""What the code that serves a client is told apart by: its record, and for log lines structlog's variables.
+
+structlog merges into a line what is bound in the context that it is written in, whoever has configured it.
+"""
+
+import sys
+from contextvars import Context, ContextVar, Token, copy_context
+from typing import Any
+
+from socketscope.addresses import format_peer
+from socketscope.observe.record import Served, current
+
+_variables: tuple[ContextVar[Any], ...] = ()
+"""Those of `connection_id`, `listener` and `peer`, once the program has loaded structlog."""
+
+_OURS = 4
+"""Variables that are set in the context of a client: those, and the record's."""
+
+
+def enter(served: Served) -> list[Token[Any]]:
+    """Have the running code, and what copies its context, serve this client.
+
+    Returns:
+        What `leave` needs; where the context ends with the client, nothing is to be left.
+    """
+    entered: list[Token[Any]] = [current.set(served)]
+    if (_variables or _find()) and (listener := served.listener) is not None:
+        connection_id, name, peer = _variables
+        entered += (
+            connection_id.set(served.connection_id),
+            name.set(listener.name),
+            peer.set(format_peer(served.peer)),
+        )
+    return entered
+
+
+def leave(entered: list[Token[Any]]) -> None:
+    """Have the running code serve whom it served before."""
+    for token in reversed(entered):
+        token.var.reset(token)
+
+
+def nothing_else_bound(served: object) -> bool:
+    """Return whether the context of a client adds nothing to its line; any other has no part in it."""
+    # Whatever else is set, be it structlog's or not, is looked at by structlog.
+    return current.get() is not served or len(copy_context()) == _OURS
+
+
+def _find() -> bool:
+    """Find structlog's variables, if the program or our log has loaded it."""
+    global _variables  # noqa: PLW0603 - there is one structlog
+    bind = getattr(sys.modules.get("structlog.contextvars"), "bind_contextvars", None)
+    if bind is None:
+        return False
+    # It makes one for each name, and tells of them by what it returns.
+    bound = Context().run(bind, connection_id=None, listener=None, peer=None)
+    _variables = tuple(token.var for token in bound.values())
+    return True

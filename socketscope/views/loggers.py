@@ -1,0 +1,181 @@
+"""What loggers of the process lead to: structlog's, `logging`'s, warnings, and threads that have failed.
+
+Whatever the program has set up by itself stays as it is.
+"""
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+from socketscope.views.chain import Chain, LineLogger, Steps
+from socketscope.views.rendering import unprintable
+
+Put = Callable[[bytes], None]
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+def is_the_programs() -> bool:
+    """Return whether the program has configured structlog by itself."""
+    if not structlog.is_configured():
+        return False
+    processors = structlog.get_config()["processors"]
+    return not (isinstance(processors, Chain) and processors.is_whole)
+
+
+class Program:
+    """The program's own configuration of structlog, as it is at the moment.
+
+    Args:
+        own: Where its lines go that are not for `logging`; None is where its logger factory leads.
+    """
+
+    def __init__(self, own: LineLogger | None) -> None:
+        self._own = own
+
+    def tell(
+        self, name: str, level: str, event: str, fields: dict[str, Any], processors: Sequence[Processor] = ()
+    ) -> None:
+        """Have it tell of an event.
+
+        Args:
+            name: Of the logger.
+            level: Of the event.
+            event: The event.
+            fields: What is told of it.
+            processors: What has them before the program's.
+        """
+        logger = _program_logger(name)
+        if self._own is not None and not isinstance(logger, logging.Logger):
+            logger = self._own
+        chain = [*processors, *structlog.get_config()["processors"]]
+        getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
+
+
+def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool) -> ExitStack:
+    """Have all loggers lead here that nobody has set up.
+
+    Args:
+        steps: How a line is made.
+        put: Where it goes.
+        level: The least severe level that is written.
+        program: Tells of what `logging` has, where structlog is the program's.
+        threads: Whether a thread that ends by an exception is told of as well.
+
+    Returns:
+        What gives everything back at its end.
+    """
+    undo = ExitStack()
+    if not is_the_programs():
+        _lead_structlog(undo, steps, put, level)
+    elif isinstance(_program_logger("socketscope"), logging.Logger):
+        return undo  # what `logging` does is the program's as well
+    _lead_logging(undo, RecordHandler(steps, put, program), level)
+    if threads and threading.excepthook is threading.__excepthook__:
+        _tell_of_threads(undo)
+    return undo
+
+
+class RecordHandler(logging.Handler):
+    """Makes lines of records of `logging`."""
+
+    def __init__(self, steps: Steps, put: Put, program: Program) -> None:
+        super().__init__()
+        self.setFormatter(steps.formatter())
+        self._put = put
+        self._program = program
+        self._add_extra = structlog.stdlib.ExtraAdder()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record's line."""
+        try:
+            if not is_the_programs():
+                self._put(self.format(record).encode())
+            elif not isinstance(_program_logger(record.name), logging.Logger):
+                self._tell_program(record)
+            elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
+                # Its loggers lead to `logging`, where nobody else handles anything.
+                logging.lastResort.handle(record)
+        except structlog.DropEvent:
+            pass
+        except Exception as error:  # noqa: BLE001 - what a record holds may be whatever fails to be shown
+            self._put(unprintable(error))
+
+    def _tell_program(self, record: logging.LogRecord) -> None:
+        fields: Any = self._add_extra(None, "", {"_record": record, "logger": record.name})  # type: ignore[arg-type]
+        del fields["_record"]
+        fields.pop("event", None)
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        level = _LEVELS[min(max(record.levelno // 10 - 1, 0), len(_LEVELS) - 1)]
+        self._program.tell(record.name, level, record.getMessage(), fields)
+
+
+def _program_logger(name: str) -> Any:
+    return structlog.get_config()["logger_factory"](name)
+
+
+def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None:
+    unnamed, chain = LineLogger(put), steps.structlog_chain()
+
+    def make(name: str | None = None, *_: Any) -> LineLogger:
+        return unnamed if name is None else LineLogger(put, name)
+
+    structlog.configure(
+        processors=chain,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        context_class=dict,
+        logger_factory=make,
+        # One that is cached would outlive this.
+        cache_logger_on_first_use=False,
+    )
+
+    def give_back() -> None:
+        if structlog.get_config()["processors"] is chain:
+            structlog.reset_defaults()
+        elif structlog.get_config()["logger_factory"] is make:  # the program has configured the rest
+            structlog.configure(logger_factory=structlog.PrintLoggerFactory())
+
+    undo.callback(give_back)
+
+
+def _lead_logging(undo: ExitStack, handler: RecordHandler, level: str) -> None:
+    root = logging.getLogger()
+    for earlier in root.handlers[:]:
+        if isinstance(earlier, RecordHandler):  # it came along into a forked process
+            root.removeHandler(earlier)
+    if root.handlers:
+        return
+    root.addHandler(handler)
+    undo.callback(root.removeHandler, handler)
+    before, own = root.level, logging.getLevelNamesMapping()[level.upper()]
+    if before == logging.WARNING:  # as it is unless somebody sets it
+        root.setLevel(own)
+        undo.callback(lambda: root.setLevel(before) if root.level == own else None)
+    show = warnings.showwarning
+    logging.captureWarnings(capture=True)
+    if warnings.showwarning is not show:
+        undo.callback(logging.captureWarnings, capture=False)
+
+
+def _tell_of_threads(undo: ExitStack) -> None:
+    logger = structlog.get_logger()
+
+    def tell(ended: Any) -> None:
+        if ended.exc_type is not SystemExit:
+            name = None if ended.thread is None else ended.thread.name
+            logger.error("uncaught_exception", thread=name, exc_info=ended.exc_value)
+
+    threading.excepthook = tell
+
+    def give_back() -> None:
+        if threading.excepthook is tell:
+            threading.excepthook = threading.__excepthook__
+
+    undo.callback(give_back)

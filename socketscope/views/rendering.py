@@ -1,0 +1,122 @@
+"""From a line's fields to its bytes: bounded, and nothing in it that begins a line or moves a terminal."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+from socketscope.excerpt import excerpt, excerpts
+
+Form = Literal["json", "console"]
+Render = Callable[[Any], bytes]
+
+MOST_BYTES = 16 * 1024
+"""Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
+
+_INTEGERS = range(-(1 << 63), 1 << 64)  # that orjson has
+
+_json_renderer: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=orjson.OPT_UTC_Z)
+
+
+def renderer(form: Form, descriptor: int) -> Render:
+    """Return what makes a line of fields, or of the text that a renderer has made of them.
+
+    Args:
+        form: JSON for machines or coloured text for people.
+        descriptor: Where lines go; a terminal gets colours.
+    """
+    make = _json if form == "json" else _console(colors=os.isatty(descriptor))
+
+    def render(fields: Any) -> bytes:
+        try:
+            if isinstance(fields, (str, bytes, bytearray)):
+                return ended(fields)
+            if not isinstance(fields, dict):
+                raise TypeError  # noqa: TRY301 - of a processor that returns nothing, say
+            line = make(fields)
+            return line if len(line) <= MOST_BYTES else _shortened(make, fields)
+        except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
+            return unprintable(error)
+
+    return render
+
+
+def unprintable(error: Exception) -> bytes:
+    """Return the line in place of one that cannot be made; nothing of that is in it."""
+    told = {"timestamp": datetime.now(UTC), "level": "error", "event": "unprintable_line"}
+    return _json({**told, "error": type(error).__name__})
+
+
+def ended(text: str | bytes | bytearray) -> bytes:
+    """Return the line of a text that somebody else's renderer has made."""
+    line = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else bytes(text)
+    if len(line) >= MOST_BYTES:
+        # A character can take four bytes.
+        line = excerpt(line.decode("utf-8", "replace"), MOST_BYTES // 5).encode()
+    return line + b"\n"
+
+
+def _shortened(make: Render, fields: Mapping[str, Any]) -> bytes:
+    share = MOST_BYTES // (2 * len(fields))
+    long = {key for key, value in fields.items() if len(make({key: value})) > share}
+    most = MOST_BYTES
+    while most:
+        # A character can take several bytes.
+        most //= 2
+        line = make({key: excerpts(value, most) if key in long else value for key, value in fields.items()})
+        if len(line) <= MOST_BYTES:
+            return line
+    return _shortened(make, excerpts(fields, len(fields) // 2))  # there are too many
+
+
+def _json(fields: Any) -> bytes:
+    try:
+        line: bytes = _json_renderer(None, "", fields)
+    except TypeError:
+        # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large.
+        line = _json_renderer(None, "", _plain(fields))
+    # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
+    return line + b"\n"
+
+
+def _console(*, colors: bool) -> Render:
+    console: Any = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
+
+    def render(fields: Any) -> bytes:
+        plain = _plain(fields)
+        plain.pop("exception", None)
+        # A traceback is for people, line by line; none of them can be taken for one of the log's.
+        trace = str(fields.get("exception") or "").splitlines()
+        lines = [str(console(None, "", {"event": "", **plain})), *(f"    {_escaped(line)}" for line in trace)]
+        return "\n".join(lines).encode() + b"\n"
+
+    return render
+
+
+def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Return a value that JSON can have, with what is not printable escaped, so that no terminal obeys it."""
+    match value:
+        case str():
+            return _escaped(value)
+        case None | bool() | float() | datetime():
+            return value
+        case int() if value in _INTEGERS:
+            return value
+        case dict() if id(value) not in above:
+            inner = (*above, id(value))
+            return {_escaped(str(key)): _plain(each, inner) for key, each in value.items()}
+        case list() | tuple() if id(value) not in above:
+            return [_plain(each, (*above, id(value))) for each in value]
+    return _escaped(repr(value))
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

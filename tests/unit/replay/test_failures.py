@@ -1,0 +1,33 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from socketscope.replay.measure.failures import Failure, Failures, around_difference
+
+WRONG = Failure("x.talk", 3, "hello", "hallo")
+ALSO_WRONG = Failure("x.talk", 3, "hello", "hullo")
+LATE = Failure("x.talk", 3, "'hello'", "nothing in 1 s", is_text=False)
+
+
+def test_failures_of_one_place_and_kind_are_one_with_a_count():
+    failures = Failures()
+    failures.add([(101.0, "mismatch", WRONG)], 100.0)
+    failures.add([(103.0, "mismatch", ALSO_WRONG), (104.0, "timeout", LATE)], 100.0)
+    assert [(kind.first, kind.outcome, kind.at, kind.count) for kind in failures.kinds] == [
+        (WRONG, "mismatch", 1.0, 2),
+        (LATE, "timeout", 4.0, 1),
+    ]
+
+
+def test_short_texts_are_kept_whole():
+    assert around_difference(b"a" * 2000, b"b") == (b"a" * 2000, b"b")
+
+
+@given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 5000))
+def test_of_long_texts_both_sides_of_the_difference_are_kept(alike, expected_more, got_more):
+    expected, got = b"=" * alike + b"e" * expected_more, b"=" * alike + b"g" * got_more
+    kept = around_difference(expected, got)
+    parting = next((n for n, (a, b) in enumerate(zip(*kept, strict=False)) if a != b), min(map(len, kept)))
+    for whole, part, letter in zip((expected, got), kept, (b"e", b"g"), strict=True):
+        assert len(part) <= 2006
+        assert part[parting:].startswith(whole[alike : alike + 900].rstrip("…".encode())), letter
+        assert part[:parting].endswith(b"=" * min(alike, 900))

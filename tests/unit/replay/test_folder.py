@@ -1,0 +1,43 @@
+"""A folder of recorded conversations."""
+
+from socketscope.replay.record.folder import Folder
+from tests.unit.replay.tapes import CLOSED, LEFT, conversation
+
+
+def add(folder: Folder, *said) -> str | None:
+    path = folder.add(conversation(*said))
+    return None if path is None else path.name
+
+
+def test_a_folder_has_a_script_for_each_distinct_conversation(tmp_path):
+    (tmp_path / "001.talk").write_text("> mine\n")
+    folder = Folder(tmp_path, "recorded")
+    assert add(folder, (">", b"incr a\r\n"), ("<", b":1\r\n")) == "002.talk"
+    assert add(folder, (">", b"incr b\r\n"), ("<", b":1\r\n")) == "003.talk"
+    assert add(folder, (">", b"incr a\r\n"), ("<", b":2\r\n")) is None
+    assert add(folder, (">", b"incr a\r\n"), ("<", b"-ERR\r\n"), CLOSED) == "004.talk"
+    assert folder.written == 3
+    begin = "# recorded\n@connect pass\n== incr\n"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "001.talk": "> mine\n",
+        "002.talk": f"{begin}> incr a\n<~ ^:\\d+$\n",
+        "003.talk": f"{begin}> incr b\n< :1\n",
+        "004.talk": f"{begin}> incr a\n< -ERR\n<$\n",
+    }
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("00[2-4].talk")} == {0o600}
+
+
+def test_what_varies_in_a_greeting_is_learned_from_all_scripts(tmp_path):
+    folder = Folder(tmp_path, "recorded")
+    add(folder, (">", b"eager\n"), ("<", b"220 hi 1\nok\n"), LEFT)
+    for number, word in enumerate((b"a\n", b"b\n", b"c\n"), 2):
+        add(folder, ("<", b"220 hi %d\n" % number), (">", word), ("<", b"ok %d\n" % number), LEFT)
+    add(folder, ("<", b"421 busy\n"), CLOSED)
+    begin = "# recorded\n@connect pass\n== greeting\n"
+    told = [path.read_text().removeprefix(begin) for path in sorted(tmp_path.iterdir())]
+    greeting = "<~ ^220 hi \\d+$\n"
+    assert told == [
+        f"{greeting}== eager\n@eol lf\n> eager\n< ok\n",
+        *(f"{greeting}== message\n@eol lf\n> {word}\n< ok {n}\n" for n, word in enumerate("abc", 2)),
+        "< 421 busy\n<$\n",
+    ]

@@ -1,0 +1,206 @@
+"""What a script says, against servers that do it or fall short of it."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from socketscope.replay.measure.failures import Failure
+from tests.unit.replay.test_player import outcomes, play, serving
+
+NONE = Failure("", 0, "", "")
+
+
+def saying(*pieces: bytes) -> Callable[[Any], None]:
+    """Return what answers the first line with pieces, and then reads on."""
+
+    def handle(file):
+        file.readline()
+        for piece in pieces:
+            file.write(piece)
+        file.read()
+
+    return handle
+
+
+def closing(*pieces: bytes) -> Callable[[Any], None]:
+    def handle(file):
+        file.readline()
+        for piece in pieces:
+            file.write(piece)
+
+    return handle
+
+
+def result(folder, handle, script, connect="pass", **more) -> tuple[dict[str, int], Failure]:
+    with serving(handle) as target:
+        ledger = play(folder, target, script, connect, **more)
+    return outcomes(ledger), ledger.first_failure or NONE
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b"login: ", "<| login: "),
+        (b"220 x\r\nlogin: ", "< 220 x\n<| login: "),
+        (b"login: ", "<| log\n<| in: "),
+        (b"\x20\x02\0\0", r"<| \x20\x02\0\0"),
+        (b"R\0\0\0\x08", r"<|~ ^R.{3}(?P<size>.)"),
+        (b"a=1;b=2;", "<|~ a=(?P<a>[0-9]);\n<| b=2;"),
+        (b"{26}\r\n" + b"\n" * 26 + b")\r\n", "< {26}\n< 26B\n< )"),
+        (b"26\r\n" + b"x" * 26, "<~ (?P<n>[0-9]+)\n< ${n}B"),
+        (b"0\r\n", "<~ (?P<n>[0-9]+)\n< ${n}B"),
+        (b"26B\r\n", r"< 26\x42"),
+        (b"a\r\nNOISE 1\r\nNOISE 2\r\nb\r\n", "@ignore ^NOISE\n< a\n< b"),
+        (b"NOISE\r\n> ", "@ignore ^NOISE\n<| > "),
+        (b"a\r\nNOISE\r\n", "@ignore ^NOISE\n< a"),
+    ],
+)
+def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
+    # @ignore stands before the message, as all that holds from where it stands on.
+    ignored, _, rest = expected.rpartition("@ignore ^NOISE\n")
+    before = "@ignore ^NOISE\n" if ignored or expected.startswith("@ignore") else ""
+    assert result(tmp_path, saying(said), f"{before}> go\n{rest}\n") == ({"ok": 1}, NONE)
+    # The same in as many pieces as it has bytes.
+    pieces = [said[n : n + 1] for n in range(len(said))]
+    assert result(tmp_path, saying(*pieces), f"{before}> go\n{rest}\n") == ({"ok": 1}, NONE)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "outcome", "got"),
+    [
+        (b"Login: ", "<| login: ", "mismatch", "'Login: '"),
+        (b"log", "<| login: ", "timeout", "'log' in 0.1 s"),
+        (b"log", "<|~ in: ", "timeout", "'log' in 0.1 s"),
+        (b"x" * 25, "< 26B", "timeout", "25 of 26 bytes in 0.1 s"),
+        (b"many\r\nx", "<~ (?P<n>.*)\n< ${n}B", "mismatch", "'many'"),
+        (b"NOISY", "<| > ", "mismatch", "'NOISY'"),
+        (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
+    ],
+)
+def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
+    counted, failure = result(tmp_path, saying(said), f"@timeout 100ms\n> go\n{expected}\n")
+    assert (counted, failure.got) == ({outcome: 1}, got)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "outcome", "got"),
+    [
+        (b"log", "<| login: ", "short_reply", "'log' and the end"),
+        (b"x" * 25, "< 26B", "short_reply", "25 of 26 bytes"),
+        (b"", "< 26B", "closed", "0 of 26 bytes"),
+        (b"any\nthing", "<...$", "ok", ""),
+        (b"", "<...$", "ok", ""),
+        (b"a\nthing", "< a\n<...$", "ok", ""),
+        (b"NOISE\n", "<$", "ok", ""),
+        (b"else\n", "<$", "unexpected_data", r"'else\n'"),
+    ],
+)
+def test_what_a_close_cuts_off(tmp_path, said, expected, outcome, got):
+    counted, failure = result(tmp_path, closing(said), f"@ignore ^NOISE\n> go\n{expected}\n")
+    assert (counted, failure.got) == ({outcome: 1}, got)
+
+
+def test_the_rest_up_to_the_close_has_to_end_in_time(tmp_path):
+    counted, failure = result(tmp_path, saying(b"x\n"), "@timeout 50ms\n> go\n<...$\n")
+    assert (counted, failure.expected) == ({"timeout": 1}, "anything, and the end of the connection")
+
+
+def flowing(stop: threading.Event) -> Callable[[Any], None]:
+    def handle(file):
+        file.readline()
+        while not stop.wait(0.01):
+            file.write(b"another\r\n")
+
+    return handle
+
+
+@pytest.mark.parametrize("wait", ["<... never", "<...~ never", "@ignore another\n> b\n< never", "<...$"])
+def test_the_timeout_holds_while_lines_flow(tmp_path, wait):
+    stop = threading.Event()
+    began = time.monotonic()
+    counted, _ = result(tmp_path, flowing(stop), f"@timeout 100ms\n@reply none\n> a\n{wait}\n")
+    stop.set()
+    assert counted.get("timeout") == 1
+    assert time.monotonic() - began < 2
+
+
+def test_a_send_that_nobody_reads_has_the_timeout_of_the_script(tmp_path):
+    stop = threading.Event()
+    with serving(lambda _: stop.wait(10)) as target:
+        ledger = play(tmp_path, target, "@timeout 100ms\n!flood 64MiB\n> b\n< never\n")
+        stop.set()
+    assert outcomes(ledger) == {"send_error": 1}
+    assert (ledger.first_failure or NONE).got.endswith("of 67108864 bytes were taken in 0.1 s")
+
+
+def late(delay: float) -> Callable[[Any], None]:
+    def handle(file):
+        for line in file:
+            file.write(line)
+            time.sleep(delay)
+            file.write(b"and one too many\r\n")
+
+    return handle
+
+
+@pytest.mark.parametrize("connect", ["message", "pass", "user"])
+def test_what_comes_in_the_quiet_moment_after_the_last_line_is_unexpected(tmp_path, connect):
+    counted, failure = result(tmp_path, late(0.005), "> a\n< a\n", connect)
+    assert counted.get("unexpected_data") == 1, counted
+    assert failure.got == r"'and one too many\r\n'"
+
+
+def test_a_server_that_closes_needs_no_quiet_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 60.0)
+    assert result(tmp_path, closing(b"a\n"), "> a\n< a\n") == ({"ok": 1}, NONE)
+
+
+def test_a_line_is_answered_also_while_nothing_is_waited_for(tmp_path):
+    answered = threading.Event()
+
+    def handle(file):
+        file.write(b"hello\r\nPING 7\r\n")
+        if file.readline() == b"PONG 7\n":
+            answered.set()
+        file.write(file.readline())
+
+    script = "@eol lf\n@on ^PING (?P<n>.) > PONG ${n}\n< hello\n!hold 50ms\n> ${n}\n< 7\n"
+    assert result(tmp_path, handle, script) == ({"ok": 2}, NONE)
+    assert answered.is_set()
+
+
+@pytest.mark.parametrize(
+    ("connect", "option", "connections"),
+    [("message", None, 4), ("pass", None, 2), ("user", None, 1), ("user", "message", 4)],
+)
+def test_a_script_says_what_a_connection_is_for_and_the_option_overrides_it(
+    tmp_path, connect, option, connections
+):
+    def echo(file):
+        for line in file:
+            file.write(line)
+
+    with serving(echo) as target:
+        ledger = play(tmp_path, target, f"@connect {connect}\n> a\n> b\n", option, passes=2)
+    assert (ledger.connections["ok"], outcomes(ledger)) == (connections, {"ok": 4})
+
+
+def test_what_stands_in_the_environment_is_shown_as_what_stands_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PASSWORD", "open\\ses ame")
+
+    def echo(file):
+        for line in file:
+            file.write(b"no: " + line)
+
+    script = (
+        "@connect user\n@set both ${user}:${env:PASSWORD}\n> AUTH ${both}\n"
+        "> ${base64:\\0${both}} ${len:${both}} ${hex:${env:PASSWORD}}\n< ok ${both}\n"
+    )
+    _, failure = result(tmp_path, echo, script, None)
+    hidden = "${base64:\\0${both}} 14 ${hex:${env:PASSWORD}}"
+    assert failure.expected == "ok 1:${env:PASSWORD}"
+    assert failure.got == f"no: {hidden}"
+    assert failure.said == ("> AUTH 1:${env:PASSWORD}", "< no: AUTH 1:${env:PASSWORD}", f"> {hidden}")

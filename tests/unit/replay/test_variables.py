@@ -1,0 +1,139 @@
+"""What a recording writes as variables: what a server hands out and gets back, and secrets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from socketscope.replay.record.secrets import Secrets
+from socketscope.replay.script.compiler import compile_script
+from socketscope.replay.script.parser import parse_transcript, split_lines
+from tests.unit.replay.tapes import script
+
+TOKENS = {
+    "a job": (
+        [(">", b"put 0 0 60 5\r\nhello\r\n"), ("<", b"INSERTED 7\r\n"), (">", b"reserve\r\n"),
+         ("<", b"RESERVED 7 7\r\n"), (">", b"delete 7\r\n"), ("<", b"DELETED\r\n")],
+        "> put 0 0 60 5\\r\\nhello\n<~ ^INSERTED (?P<inserted>\\d+)$\n"  # noqa: ISC004 - one script
+        "> reserve\n< RESERVED ${inserted} 7\n> delete ${inserted}\n< DELETED\n",
+    ),
+    "a session": (
+        [("<", b'{"id":3,"nonce":"bd1f-90ae-4411"}\n'), (">", b"hi bd1f-90ae-4411 x\n"),
+         ("<", b"OK $bd1f-90ae-4411 1\n")],
+        '<~ ^\\{"id":3,"nonce":"(?P<nonce>[\\w-]+)"\\}$\n@eol lf\n> hi ${nonce} x\n< OK \\x24${nonce} 1\n',
+    ),
+    "what the client said first is its own": (
+        [(">", b"SET a1b2c3d4e5\n"), ("<", b"a1b2c3d4e5\n"), (">", b"GET a1b2c3d4e5\n"), ("<", b"1\n")],
+        "@eol lf\n> SET a1b2c3d4e5\n< a1b2c3d4e5\n> GET a1b2c3d4e5\n< 1\n",
+    ),
+    "lengths are no tokens": (
+        [(">", b"*1\r\n$4\r\nPING\r\n"), ("<", b"$3\r\n"), (">", b"*3\r\n$3\r\nSET\r\n"), ("<", b"+OK\r\n")],
+        "> *1\\r\\n$4\\r\\nPING\n< $3\n> *3\\r\\n$3\\r\\nSET\n< +OK\n",
+    ),
+    "a job with a number that was said": (
+        [(">", b"put 5\n"), ("<", b"INSERTED 5\n"), (">", b"delete 5\n"), ("<", b"DELETED\n")],
+        "@eol lf\n> put 5\n<~ ^INSERTED (?P<inserted>\\d+)$\n> delete ${inserted}\n< DELETED\n",
+    ),
+    "an echo is no token": (
+        [(">", b"one 5\n"), ("<", b"one 5\n"), (">", b"two 5\n"), ("<", b"two 5\n")],
+        "@eol lf\n> one 5\n< one 5\n> two 5\n< two 5\n",
+    ),
+    "counts are no tokens": (
+        [("<", b"+OK 2 68\n"), (">", b"RETR 2\n"), ("<", b"* SEARCH 1\n"), (">", b"FETCH 1\n")],
+        "< +OK 2 68\n@eol lf\n> RETR 2\n< * SEARCH 1\n@reply none\n> FETCH 1\n",
+    ),
+    "words of a protocol are no tokens": (
+        [("<", b"250 8BITMIME\n"), (">", b"MAIL BODY=8BITMIME\n"), ("<", b"250 ok\n")],
+        "< 250 8BITMIME\n@eol lf\n> MAIL BODY=8BITMIME\n< 250 ok\n",
+    ),
+    "a day is no token": (
+        [("<", b"Thu, 26 Nov 2026 05:45:54\n"), (">", b"year 2026\n"), ("<", b"ok\n")],
+        "<~ ^\\w{3}, [ \\d]?\\d \\w{3} \\d{4} \\d\\d:\\d\\d:\\d\\d$\n@eol lf\n> year 2026\n< ok\n",
+    ),
+    "names that are another's already": (
+        [("<", b"seq 12345 seq 67890\n"), (">", b"12345 67890\n"), ("<", b"ok\n")],
+        "<~ ^seq (?P<seq_2>\\d+) seq (?P<seq_3>\\d+)$\n@eol lf\n> ${seq_2} ${seq_3}\n< ok\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "expected"), TOKENS.values(), ids=TOKENS)
+def test_what_a_server_hands_out_and_gets_back_is_a_variable(said, expected):
+    assert script(*said) == expected
+    compile_text(script(*said))
+
+
+def compile_text(text: str) -> None:
+    compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
+
+
+SECRETS = {
+    "PASS": ([(">", b"USER ada\r\n"), ("<", b"+OK\r\n"), (">", b"PASS open sesame\r\n"), ("<", b"+OK\r\n")],
+             "> USER ada\n< +OK\n> PASS ${env:SECRET_1}\n< +OK\n"),
+    "IMAP": (
+        [(">", b'a1 login ada "lo ve"\r\n'), ("<", b"a1 OK\r\n")],
+        "> a1 login ada ${env:SECRET_1}\n< a1 OK\n",
+    ),
+    "a literal of IMAP's": (
+        [(">", b"a1 LOGIN {3}\r\n"), ("<", b"+ OK\r\n"), (">", b"ada {4}\r\n"), ("<", b"+ OK\r\n"),
+         (">", b"love\r\n"), ("<", b"a1 OK\r\n"), (">", b"a2 NOOP\r\n"), ("<", b"a2 OK\r\n")],
+        "> a1 LOGIN {3}\n< + OK\n> ${env:SECRET_1}\n< + OK\n> ${env:SECRET_2}\n< a1 OK\n> a2 NOOP\n< a2 OK\n",
+    ),
+    "SMTP": (
+        [(">", b"AUTH PLAIN AGFkYQBsb3Zl\r\n"), ("<", b"235 ok\r\n"), (">", b"DATA\r\n"),
+         ("<", b"354 go\r\n")],
+        "> AUTH PLAIN ${env:SECRET_1}\n< 235 ok\n> DATA\n< 354 go\n",
+    ),
+    "SMTP in steps": (
+        [(">", b"AUTH LOGIN\r\n"), ("<", b"334 VXNlcm5hbWU6\r\n"), (">", b"YWRh\r\n"),
+         ("<", b"334 UGFzcw==\r\n"), (">", b"bG92ZQ==\r\n"), ("<", b"235 ok\r\n")],
+        "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> ${env:SECRET_1}\n< 334 UGFzcw==\n> ${env:SECRET_2}\n< 235 ok\n",
+    ),
+    "redis": ([(">", b"AUTH default foobared\r\n"), ("<", b"+OK\r\n")],
+              "> AUTH default ${env:SECRET_1}\n< +OK\n"),
+    "redis' protocol": (
+        [(">", b"*2\r\n$4\r\nAUTH\r\n$8\r\nfoobared\r\n"), ("<", b"-ERR foobared?\r\n")],
+        "> *2\\r\\n$4\\r\\nAUTH\\r\\n$8\\r\\n${env:SECRET_1}\n< -ERR ${env:SECRET_1}?\n",
+    ),
+    "HTTP": (
+        [(">", b"GET / HTTP/1.0\r\nAuthorization: Basic YTpi\r\n\r\n"), ("<", b"HTTP/1.0 200 OK\r\n")],
+        "> GET / HTTP/1.0\\r\\nAuthorization: Basic ${env:SECRET_1}\\r\\n\n< HTTP/1.0 200 OK\n",
+    ),
+    "NATS": (
+        [(">", b'CONNECT {"user":"a","pass":"s3"}\r\n'), ("<", b"+OK\r\n")],
+        '> CONNECT {"user":"a","pass":"${env:SECRET_1}"}\n< +OK\n',
+    ),
+    "no secret": ([(">", b"SET PASS x\r\n"), ("<", b"+OK\r\n"), (">", b"SET login me\r\n"), ("<", b"x\r\n")],
+                  "> SET PASS x\n< +OK\n> SET login me\n< x\n"),
+    "said again": ([(">", b"PASS sesame\r\n"), ("<", b"+OK\r\n"), (">", b"SET pw sesame1\r\n"),
+                    ("<", b"x\r\n")], "> PASS ${env:SECRET_1}\n< +OK\n> SET pw ${env:SECRET_1}1\n< x\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "expected"), SECRETS.values(), ids=SECRETS)
+def test_secrets_are_variables_of_the_environment(said, expected, monkeypatch):
+    assert script(*said) == expected
+    monkeypatch.setenv("SECRET_1", "x")
+    monkeypatch.setenv("SECRET_2", "y")
+    compile_text(script(*said))
+
+
+def test_what_a_user_says_is_secret_is_written_nowhere():
+    secrets = Secrets((re.compile(rb"card (\d+)"), re.compile(rb"token=\w+")))
+    said = [
+        (">", b"pay card 4111 now\n"),
+        ("<", b"paid card 4111, card 17, token=xyz\n"),
+        (">", b"pay card 4111\n"),
+    ]
+    assert script(*said, secrets=secrets) == (
+        "@eol lf\n> pay card ${env:SECRET_1} now\n<~ ^paid card ${env:SECRET_1}, card .*, .*$\n"
+        "@reply none\n> pay card ${env:SECRET_1}\n"
+    )
+    assert secrets.names == ("SECRET_1",)
+
+
+def test_a_secret_that_goes_back_is_taken_from_the_reply():
+    said = [("<", b"hi token=abc12345 x\n"), (">", b"use abc12345\n"), ("<", b"ok\n")]
+    text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
+    assert text == "<~ ^hi token=(?P<token>\\w+) x$\n@eol lf\n> use ${token}\n< ok\n"
+    compile_text(text)

@@ -1,0 +1,377 @@
+"""The short way of a canonical line against structlog's chain, and what is bound while a client is served."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
+
+from socketscope.observe.datagrams import Datagram
+from socketscope.observe.record import Record, current
+from socketscope.serve.options import Options
+from socketscope.views import context, loggers, rendering
+from socketscope.views.context import enter, leave, nothing_else_bound
+from socketscope.views.events import COMMON, EVENTS
+from socketscope.views.log import Log
+
+
+class Lines:
+    """A log, and what it has written so far."""
+
+    def __init__(self, log: Log, taken: list[bytes]) -> None:
+        self.log = log
+        self._taken = taken
+
+    def take(self) -> list[bytes]:
+        taken = self._taken[:]
+        self._taken.clear()
+        return taken
+
+
+@dataclass
+class Kept:
+    """A writer that keeps its lines."""
+
+    put: Callable[[bytes], None]
+
+    def wake(self) -> None:
+        pass
+
+
+@contextmanager
+def lines(**options: Any) -> Iterator[Lines]:
+    null = os.open(os.devnull, os.O_WRONLY)
+    log = Log(descriptor=null, **options)
+    os.close(null)
+    taken: list[bytes] = []
+    log.close()
+    log.writer = Kept(taken.append)  # type: ignore[assignment]  # it has tests of its own
+    yield Lines(log, taken)
+
+
+def listener(*processors: Callable[..., Any]) -> Any:
+    return SimpleNamespace(name="tcp", processors=processors)
+
+
+def record(**fields: Any) -> Record:
+    made = Record(SimpleNamespace(), ("127.0.0.1", 5), 0.0)
+    made.listener = listener()
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+ODD = {
+    "plain": {"received": 3, "sent": 4, "exchanges": 1},
+    "an error": {"error": 'ValueError: "no" \\ \t\n\x00\x1b[2J\x7f\x9b \U0001f600 (/x.py:3 in y)'},
+    "an error that is no UTF-8": {"error": "OSError: '\udcff\n'"},
+    "an error that is long": {"error": "\x01" * 30_000},
+    "many bytes": {"received": 1 << 62, "sent": (1 << 64) - 1},
+    "more than JSON has": {"sent": 1 << 64},
+    "IPv6": {"peer": ("::1", 5, 0, 0)},
+    "IPv4 as IPv6": {"peer": ("::ffff:127.0.0.1", 5, 0, 0)},
+    "a path": {"peer": "/tmp/a \udcff\n\x1b"},
+    "no path": {"peer": ""},
+    "no peer": {"peer": None},
+    "an abstract name": {"peer": b"\0name\xff"},
+    "another family": {"peer": (3, 1024)},
+    "a name of a listener": {"listener": SimpleNamespace(name='we"b\n\u2028', processors=())},
+}
+SECONDS = [0.0, 1e-7, 0.1234567, 1.0, 86400.5, 1e9]
+
+
+def line(of: Lines, served: Any, outcome: str, seconds: float) -> dict[str, Any]:
+    return Context().run(_line, of, served, outcome, seconds)
+
+
+def _line(of: Lines, served: Any, outcome: str, seconds: float) -> Any:
+    enter(served)
+    of.log.served("connection", served.listener.name, served, outcome, seconds)
+    (text,) = of.take()
+    return text
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("outcome", ["ok", "handler_error"])
+def test_the_short_way_and_the_chain_make_the_same_line(odd, outcome, monkeypatch):
+    served = record(**ODD[odd])
+    with lines() as of:
+        ways: list[Any] = []
+
+        def by_chain(*args: Any) -> bytes | None:
+            ways.append(args)
+            return Log._line(of.log, *args)
+
+        monkeypatch.setattr(of.log, "_line", by_chain)
+        for seconds in SECONDS:
+            short = line(of, served, outcome, seconds)
+            assert not ways
+            with monkeypatch.context() as patch:
+                patch.setattr(of.log, "_is_short", lambda *_: False)
+                long = line(of, served, outcome, seconds)
+            assert ways.pop()
+            assert without_time(short) == without_time(long)
+    fields = next(event.fields for event in EVENTS if event.name == "connection")
+    names = [field.name for field in (*COMMON[:3], *fields)]
+    assert list(json.loads(short)) == list(json.loads(long)) == names
+
+
+def without_time(text: bytes) -> bytes:
+    """Return a line without its time, which it begins with."""
+    head, time, rest = text.partition(b'Z",')
+    assert head.startswith(b'{"timestamp":"20')
+    return time + rest
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 120, 999_999])
+def test_both_write_the_time_alike(microsecond):
+    moment = datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=UTC)
+    stamped = moment.isoformat().replace("+00:00", "Z")
+    assert rendering._json({"timestamp": moment}) == rendering._json({"timestamp": stamped})
+    by_structlog = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", {})["timestamp"]
+    assert by_structlog.endswith("Z")
+    assert orjson.loads(orjson.dumps(datetime.now(UTC), option=orjson.OPT_UTC_Z))[:11] == by_structlog[:11]
+
+
+def test_what_a_handler_binds_is_in_its_canonical_line():
+    with lines() as of:
+
+        def serve() -> Any:
+            enter(served)
+            bind_contextvars(user="u", peer="not this one")
+            of.log.served("connection", "tcp", served, "ok", 0.5)
+            return of.take()
+
+        served = record()
+        (text,) = Context().run(serve)
+    told = json.loads(text)
+    assert (told["user"], told["peer"]) == ("u", "127.0.0.1:5")
+
+
+@pytest.mark.parametrize("processors", [[], [lambda *args: args[2]]], ids=["short", "by the chain"])
+def test_a_line_that_is_written_elsewhere_has_nothing_of_whom_it_meets_there(processors):
+    with lines(processors=processors) as of:
+        served = record(error="its own")
+
+        def serve_another() -> None:
+            enter(record())
+            bind_contextvars(user="another's")
+            of.log.served("connection", "tcp", served, "forced", 0.5)
+
+        Context().run(serve_another)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert (told["connection_id"], told["error"]) == (served.connection_id, "its own")
+    assert "user" not in told
+
+
+def test_what_tells_of_a_client_is_bound_while_it_is_served_and_gone_after_it():
+    served = record()
+    expected = {"connection_id": served.connection_id, "listener": "tcp", "peer": "127.0.0.1:5"}
+
+    def serve() -> None:
+        assert get_contextvars() == {}
+        entered = enter(served)
+        assert get_contextvars() == expected
+        assert asyncio.run(inside()) == expected
+        assert copy_context().run(get_contextvars) == expected
+        assert nothing_else_bound(served)
+        leave(entered)
+        assert get_contextvars() == {}
+        assert current.get() is None
+
+    async def inside() -> dict[str, Any]:
+        return await asyncio.to_thread(get_contextvars)
+
+    Context().run(serve)
+    assert get_contextvars() == {}
+
+
+def test_leaving_gives_back_what_the_program_had_bound_by_the_same_names():
+    def serve() -> None:
+        bind_contextvars(peer="mine")
+        entered = enter(record())
+        assert get_contextvars()["peer"] == "127.0.0.1:5"
+        leave(entered)
+        assert get_contextvars() == {"peer": "mine"}
+
+    Context().run(serve)
+
+
+def test_they_are_structlogs_own_variables():
+    def serve() -> None:
+        enter(record())
+        bind_contextvars(peer="mine")
+        assert get_contextvars()["peer"] == "mine"
+        clear_contextvars()
+        assert get_contextvars() == {}
+
+    Context().run(serve)
+
+
+@pytest.mark.parametrize("other", ["structlog's", "the program's"])
+def test_whatever_else_is_set_takes_the_line_through_structlog(other):
+    def serve() -> None:
+        enter(served)
+        if other == "structlog's":
+            bind_contextvars(user="u")
+        else:
+            unrelated.set(1)
+        assert not nothing_else_bound(served)
+
+    unrelated: ContextVar[int] = ContextVar("unrelated")
+    served = record()
+    Context().run(serve)
+
+
+def drop_ok(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("outcome") == "ok":
+        raise structlog.DropEvent
+    return fields
+
+
+def hide(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
+    fields.pop("peer", None)
+    return fields
+
+
+def count(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"fields": len(fields), **fields}
+
+
+def test_processors_have_a_canonical_line_as_it_would_be_written():
+    with lines(processors=[count]) as of:
+        served = record(listener=listener(hide))
+        of.log.served("connection", "tcp", served, "ok", 0.5)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert told["fields"] == 11
+    assert "peer" not in told
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda *_: None, lambda *_: 7, lambda *_: 1 / 0], ids=["None", "7", "raises"]
+)
+def test_of_a_line_that_a_processor_has_spoiled_nothing_is_told(wrong):
+    with lines(processors=[wrong]) as of:
+        of.log.served("connection", "tcp", record(error="a secret"), "ok", 0.5)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert list(told) == ["timestamp", "level", "event", "error"]
+    assert (told["level"], told["event"]) == ("error", "unprintable_line")
+
+
+def test_processors_may_be_any_iterable():
+    options = Options(processors=(each for each in [hide, count]))
+    assert options.processors == (hide, count)
+
+
+def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
+    with lines() as of:
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        with leading:
+            structlog.get_logger().info("mine")
+            with structlog.testing.capture_logs() as captured:
+                structlog.get_logger().info("captured")
+                of.log.served("connection", "tcp", record(), "ok", 0.5)
+            structlog.get_logger().info("mine again")
+        assert not structlog.is_configured()
+        assert [json.loads(text)["event"] for text in of.take()] == ["mine", "mine again"]
+    assert [fields["event"] for fields in captured] == ["captured", "connection"]
+
+
+def test_a_line_that_a_processor_drops_is_not_written():
+    with lines(processors=[drop_ok]) as of:
+        of.log.served("connection", "tcp", record(), "ok", 0.5)
+        of.log.served("connection", "tcp", record(), "reset", 0.5)
+        (text,) = of.take()
+    assert json.loads(text)["outcome"] == "reset"
+
+
+def test_processors_have_what_is_told_at_intervals_too():
+    with lines() as of:
+        of.log.repeated("connection_rejected", processors=[hide, count], listener="tcp", reason="capacity")
+        (text,) = of.log._digest(0)
+    told = json.loads(text)
+    assert (told["event"], told["reason"], told["count"], told["fields"]) == (
+        "connection_rejected", "capacity", 1, 6,
+    )  # fmt: skip
+
+
+def test_an_exception_is_told_whole_at_the_debug_level_alone():
+    try:
+        raise ValueError("as asked")
+    except ValueError as error:
+        raised = error
+    for level in ("info", "debug"):
+        with lines(level=level) as of:
+            of.log.served(
+                "connection", "tcp", record(error="ValueError", raised=raised), "handler_error", 0.5
+            )
+            (text,) = of.take()
+        told = json.loads(text)
+        assert told["error"] == "ValueError"
+        assert ("exception" in told) == (level == "debug")
+    assert told["exception"][0]["exc_value"] == "as asked"
+
+
+def test_of_a_long_traceback_the_line_is_bounded_and_its_other_fields_are_whole():
+    def fail(depth: int) -> None:
+        if depth:
+            try:
+                fail(depth - 1)
+            except ValueError as error:
+                raise ValueError("x" * 500) from error
+        raise ValueError("first")
+
+    try:
+        fail(30)
+    except ValueError as error:
+        raised = error
+    with lines(level="debug") as of:
+        served = record(error="ValueError: " + "e" * 300, raised=raised)
+        of.log.served("connection", "tcp", served, "handler_error", 0.5)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert len(text) <= rendering.MOST_BYTES
+    assert told["error"] == served.error
+    assert told["connection_id"] == served.connection_id
+    assert "more" in str(told["exception"])
+
+
+def test_too_many_fields_are_cut_and_that_is_told():
+    with lines() as of:
+        of.log.event("told", **{f"field-{number}": number for number in range(5000)})
+        (text,) = of.take()
+    assert len(text) <= rendering.MOST_BYTES
+    assert json.loads(text)["..."].endswith(" more")
+
+
+def test_events_of_datagrams_are_told_alike():
+    datagram = Datagram(("127.0.0.1", 5), 3)
+    with lines() as of:
+        of.log.served("datagram", "udp", datagram, "no_reply", 0.5)
+        (text,) = of.take()
+    fields = next(event.fields for event in EVENTS if event.name == "datagram")
+    assert list(json.loads(text)) == [field.name for field in (*COMMON[:3], *fields)]
+
+
+def test_without_structlog_nothing_is_bound_and_nobody_pays(monkeypatch):
+    monkeypatch.setattr(context, "_variables", ())
+    monkeypatch.setattr(context, "sys", SimpleNamespace(modules={}))
+
+    def serve() -> int:
+        enter(record())
+        return len(copy_context())
+
+    assert Context().run(serve) == 1
