@@ -14,7 +14,7 @@ import click
 
 from benchmarks import machine
 from benchmarks.generator import in_turns
-from benchmarks.programs import ROOT, Process, Workshop, cpu_seconds
+from benchmarks.programs import ROOT, Process, Workshop, cpu_seconds, wait_until_it_answers
 from benchmarks.ratios import Spread, ratio, spread
 
 CLIENTS = 64
@@ -59,13 +59,11 @@ def _measure(
         *(["--keep-alive"] if "user" in connect else []),
     ]  # fmt: skip
     found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
-    with workshop.running(command, stdout=subprocess.PIPE) as server:
-        if server.stdout is None or not server.stdout.readline():
-            raise RuntimeError("the server did not start")
-        with subprocess.Popen(["cat"], stdin=server.stdout, stdout=subprocess.DEVNULL):
-            load = ["--ca", certificate, *connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
-            for url in in_turns(urls, rounds):
-                found[url[:3]].append(_turn(server, [str(script), "--target", url, *load]))
+    load = ["--ca", certificate, *connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
+    with workshop.running(command) as server:
+        wait_until_it_answers("the server", urls[0], server)
+        for url in in_turns(urls, rounds):
+            found[url[:3]].append(_turn(server, [str(script), "--target", url, *load]))
     return found
 
 
