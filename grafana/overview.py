@@ -92,14 +92,15 @@ WELL = [
 
 CLIENTS = [
     curves(Panel(
-        title="Failed exchanges by outcome", unit="suffix:/s", top=1, runbook="clientsfail",
+        title="Failed exchanges by outcome", unit="suffix:/s", width=10, top=1, runbook="clientsfail",
         meaning="What clients did not get. refused, reset, closed: no server, or one that restarts; timeout: a slow one; "
         "mismatch: a wrong reply.",
         outcomes=client.OUTCOMES,
         queries={"{{outcome}}": rate(client.EXCHANGES, NOT_OK, by="outcome") + " > 0"},
     )),
     curves(Panel(
-        title="How long clients wait", unit="s", logarithmic=True, top=0.2, line=CLIENT_OBJECTIVE, runbook="durations",
+        title="How long clients wait", unit="s", width=7, logarithmic=True, top=0.2, line=CLIENT_OBJECTIVE,
+        runbook="durations",
         nothing="no traffic",
         meaning="Connect, queue, network and the wait for their turn included. The line is the objective.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
@@ -109,7 +110,7 @@ CLIENTS = [
         },
     )),
     curves(Panel(
-        title="What clients ask for", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        title="What clients ask for", unit="suffix:/s", width=7, nothing="no traffic", runbook="traffic",
         meaning="Exchanges tried, by how many users. Fewer of both is less load; fewer exchanges of the same users is a "
         "slower server, as each waits for its reply.",
         colours={"exchanges": TRAFFIC, "users": LINE},

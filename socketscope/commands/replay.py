@@ -20,7 +20,7 @@ from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
-from socketscope.replay.play.targets import DATAGRAMS
+from socketscope.replay.play.targets import misfit
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView, stands_on_a_terminal
@@ -192,15 +192,8 @@ def _allow_connections(users: int) -> None:
 def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -> list[Program]:
     programs = [program for path in scripts for program in load(path)]
     for program in programs:
-        if (connect or program.connect or "message") == "message" and program.is_greeted:
-            raise click.UsageError(
-                f"{program.file} expects the server to speak first: that needs --connect pass or user, "
-                "or @connect in the script"
-            )
-        if target.scheme in DATAGRAMS and program.needs_connection:
-            raise click.UsageError(f"{program.file} ends a connection, and {target} has none")
-        if target.scheme == "tls" and program.half_closes:
-            raise click.UsageError(f"{program.file} has !half-close: TLS closes both directions at once")
+        if problem := misfit(program, connect, target):
+            raise click.UsageError(problem)
     return told_apart(programs)
 
 

@@ -123,7 +123,8 @@ class StreamService(Service):
             self.totals.accept(record)
         if not self.hooks.processes:
             return request, client_address
-        if (handed := self.hooks.process(server, request, client_address)) is None:
+        handed = self.hooks.process(server, request, client_address)
+        if handed is None and not record.closed:
             self._elsewhere.let_go(record, request, self.end, self.note_dropped)
         return handed
 
@@ -174,10 +175,10 @@ class StreamService(Service):
             return
         if record.socket is not request:
             adopt(request, record)
-        if record.left is None:
+        if record.left is None and current.get() is record:
             run()
             return
-        record.left = None
+        record.left = None  # it was handed on; the hook that did may not have returned yet
         entered = enter(record)
         try:
             run()

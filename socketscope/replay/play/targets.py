@@ -11,6 +11,7 @@ from typing import Any
 from socketscope.addresses import Address
 from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.loop import Loop, Wait
+from socketscope.replay.script.program import Program
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
 DATAGRAMS = frozenset({"udp", "unixgram"})
@@ -110,3 +111,23 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[Place]:
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
     return [(family, where) for family, _, _, _, where in found]
+
+
+def misfit(program: Program, connect: str | None, address: Address) -> str | None:
+    """Return why a script cannot be played with an address, for a person; None if it can.
+
+    Args:
+        program: The script.
+        connect: What a connection is for, if that is not the script's to say.
+        address: Of the target.
+    """
+    if (connect or program.connect or "message") == "message" and program.is_greeted:
+        return (
+            f"{program.file} expects the server to speak first: that needs --connect pass or user, "
+            "or @connect in the script"
+        )
+    if address.scheme in DATAGRAMS and program.needs_connection:
+        return f"{program.file} ends a connection, and {address} has none"
+    if address.scheme == "tls" and program.half_closes:
+        return f"{program.file} has !half-close: TLS closes both directions at once"
+    return None

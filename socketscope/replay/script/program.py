@@ -94,7 +94,7 @@ class Expectation:
         """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
         match self.kind:
             case "any":
-                return "a line"
+                return "a line, as no < follows; see @reply"
             case "close":
                 return "the end of the connection"
             case "rest":

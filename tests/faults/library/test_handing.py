@@ -141,6 +141,23 @@ def test_a_connection_ends_however_it_was_handed_on(base):
             assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == MANY
 
 
+def test_a_connection_ends_before_the_hook_returns_that_handed_it_on():
+    returns = threading.Event()
+
+    class ReturningLate(StepByStep):
+        def process_request(self, request, client_address):
+            super().process_request(request, client_address)
+            returns.wait(PATIENCE)
+
+    with serving(Echo, ReturningLate, max_connections=3) as server:
+        try:
+            assert ask(server) == b"x"
+            wait_for(lambda: service_of(server).capacity.taken == 0, "its place is free")
+        finally:
+            returns.set()
+        ended(server, "ok", 1)
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.4])
 def test_another_class_of_socket_waits_as_long_as_its_client_likes(pause):
     with serving(Echo, OfAnotherClass) as server, connect(server) as client:

@@ -1,0 +1,153 @@
+"""A plug-in of pytest: a `.talk` is a test.
+
+Its server is what ``--talk-target`` names, or what a fixture ``talk_target`` returns. Where there is neither,
+no script is collected. pytest imports this module at each of its starts, whatever it then runs: hence it
+stands beside the package, and imports that only when there is a script to play.
+"""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from socketscope.replay.play.targets import Target
+    from socketscope.replay.script.program import Program
+
+FIXTURE = "talk_target"
+OPTION = "--talk-target"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option."""
+    parser.getgroup("socketscope").addoption(
+        OPTION,
+        metavar="URL",
+        help="Play each .talk script that is found as a test, against this server: tcp://, tls://, unix://, "
+        f"udp:// or unixgram://. Without it they are tests where a fixture {FIXTURE} returns such a URL.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell a wrong URL before anything is collected."""
+    if (url := config.getoption(OPTION)) is not None:
+        try:
+            _target(url)
+        except (ValueError, ModuleNotFoundError) as error:
+            raise pytest.UsageError(f"{OPTION}: {_told(error)}") from error
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Script | None":
+    """Take what ends in ``.talk`` for a script."""
+    if file_path.suffix != ".talk":
+        return None
+    script: Script = Script.from_parent(parent, path=file_path)
+    return script
+
+
+class Script(pytest.Module):
+    """A `.talk`: to pytest a module, as its text files of doctests are, so that fixtures of any scope fit."""
+
+    obj: Any = None
+
+    def collect(self) -> list[pytest.Item]:
+        """Return its test, or as many as the fixture has parameters.
+
+        Without a server there is none, unless the script was named on the command line.
+
+        Raises:
+            Script.CollectError: The script is wrong, or its server unknown.
+        """
+        url = self.config.getoption(OPTION)
+
+        def asked_for() -> None:
+            _play(program, url)
+
+        def by_fixture(talk_target: Any) -> None:
+            _play(program, talk_target)
+
+        test: Any = by_fixture if url is None else asked_for
+        # pytest says that a test stands where its code does.
+        test.__code__ = test.__code__.replace(co_filename=str(self.path), co_firstlineno=1)
+        self.obj = SimpleNamespace(**{self.path.stem: test})
+        tests = list(self._genfunctions(self.path.stem, test))
+        if url is None and FIXTURE not in tests[0]._fixtureinfo.name2fixturedefs:  # noqa: SLF001 - no other way to ask
+            if self.session.isinitpath(self.path):
+                raise self.CollectError(
+                    f"{self.path.name} needs a server: {OPTION} URL, or a fixture {FIXTURE}"
+                )
+            return []
+        program = self._program()
+        return [*tests]
+
+    def _program(self) -> "Program":
+        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir))
+        try:
+            from socketscope.replay.script.compiler import load_script  # noqa: PLC0415 - see above
+        except ModuleNotFoundError as error:
+            raise self.CollectError(_told(error)) from error
+        from socketscope.replay.script.constructs import ScriptError  # noqa: PLC0415
+
+        try:
+            return load_script(path)
+        except ScriptError as error:
+            raise self.CollectError(str(error)) from error
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: pip install 'socketscope[client]' brings it"
+    return str(error)
+
+
+def _play(program: "Program", server: Any) -> None:
+    """Play a script once, and fail with what `replay` shows of it."""
+    __tracebackhide__ = True
+    from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
+    from socketscope.replay.measure.thresholds import with_default  # noqa: PLC0415
+    from socketscope.replay.play.pacing import parse_shape  # noqa: PLC0415
+    from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
+    from socketscope.replay.play.targets import misfit  # noqa: PLC0415
+    from socketscope.replay.show.printout import failures  # noqa: PLC0415
+
+    plan = Plan(
+        users=1, connect=None, loops=1, duration=None, rate=None, poisson=False,
+        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=time.time_ns(),
+    )  # fmt: skip
+    try:
+        target = _target(server)
+    except ValueError as error:
+        raise pytest.fail.Exception(f"{FIXTURE}: {error}", pytrace=False) from None
+    if problem := misfit(program, None, target.address):
+        pytest.fail(problem, pytrace=False)
+    run = Run([program], target, plan)
+    run.play()
+    summary = summarize(
+        run.ledger, target="", mode="", seed=plan.seed, seconds=run.seconds, target_rate=None,
+        thresholds=with_default(()), with_connect=False, scripts={program.file: program.steps},
+    )  # fmt: skip
+    if summary.verdict != "pass":
+        pytest.fail(failures(summary), pytrace=False)
+
+
+def _target(server: Any) -> "Target":
+    """Return whom a URL names, or a URL and a context of TLS.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    from socketscope.commands.options import parse_target  # noqa: PLC0415
+    from socketscope.replay.play.targets import Target  # noqa: PLC0415
+
+    url, tls = server if isinstance(server, tuple) else (server, None)
+    if not isinstance(url, str):
+        raise ValueError(f"{url!r} is no URL")  # noqa: TRY004 - as any other text that is none
+    address = parse_target(url)
+    if address.scheme == "tls" and tls is None:
+        import ssl  # noqa: PLC0415
+
+        tls = ssl.create_default_context()
+    return Target(address, tls)
