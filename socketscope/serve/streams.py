@@ -205,13 +205,15 @@ class StreamService(Service):
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        more = False
         if isinstance(request, ssl.SSLSocket):
+            more = request.pending() > 0  # the kernel has it no more, and its sender may have more to come
             say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if unread(request, charged=self.kind == "tcp"):
+        if more or unread(request, charged=self.kind == "tcp"):
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, self._close_by, server.close_request, request)
             self._linger.add(request, close)
