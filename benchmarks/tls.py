@@ -59,11 +59,12 @@ def _measure(
         *(["--keep-alive"] if "user" in connect else []),
     ]  # fmt: skip
     found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
-    load = ["--ca", certificate, *connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
+    load = [*connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
     with workshop.running(command) as server:
         wait_until_it_answers("the server", urls[0], server)
         for url in in_turns(urls, rounds):
-            found[url[:3]].append(_turn(server, [str(script), "--target", url, *load]))
+            trust = ["--ca", certificate] if url.startswith("tls") else []
+            found[url[:3]].append(_turn(server, [str(script), "--target", url, *trust, *load]))
     return found
 
 
