@@ -44,6 +44,12 @@ class TLS:
         Raises:
             ValueError: One of them cannot be read, or be used.
         """
+        try:
+            return self._read()
+        except OSError as error:  # one was there a moment ago
+            raise ValueError(f"cannot read {self.cert} and its key: {error.strerror or error}") from error
+
+    def _read(self) -> Identity:
         key = self.cert if self.key is None else self.key
         for file in (self.cert, key, self.client_ca or key):
             try:

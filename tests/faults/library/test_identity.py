@@ -65,6 +65,15 @@ def test_files_of_each_way_are_read(folder):
     assert context.verify_mode == ssl.CERT_REQUIRED
 
 
+def test_a_file_that_is_taken_away_while_it_is_read_is_told_too(folder, monkeypatch):
+    def load(*_, **__):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    with pytest.raises(ValueError, match=r"^cannot read .*both.pem and its key: No such file or directory$"):
+        TLS(folder / "both.pem").read()
+
+
 def test_what_is_no_tls_of_the_librarys_is_refused():
     with pytest.raises(TypeError, match=r"tls is 'x.pem', it must be socketscope.TLS\(...\)"):
 
