@@ -103,7 +103,7 @@ def run(
                 with _serving(servers, services, stop) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
-                    while not stop.asked and all(thread.is_alive() for thread in threads):
+                    while not (stop.asked or stop.ended):
                         stop.wait(_REST)
                         _renew(renewable, stop, output)
                     forced = _drain(servers, services, threads, stop, output)
@@ -195,6 +195,8 @@ def _serving(
             failures.append(error)
         finally:
             server.server_close()
+            # Who is woken by this may look while this thread is still alive.
+            stop.ended = True
             stop.wake()
 
     # What a second signal has forced does not keep the process alive; all others are waited for.

@@ -26,11 +26,12 @@ class Stop:
         asked: A signal has come.
         insists: A second one has come.
         renew: Files are to be read again.
+        ended: One of those that were to serve does so no more.
         before: What handled each of the signals before.
     """
 
     def __init__(self, *, renews: bool) -> None:
-        self.asked = self.insists = self.renew = False
+        self.asked = self.insists = self.renew = self.ended = False
         self._renews = renews
         self.before: dict[signal.Signals, Any] = {}
         self._process = os.getpid()
