@@ -11,6 +11,8 @@ MEMORY = 256 * 2**20
 """What the stack lets a container have."""
 NEAR = 0.8
 """Of a limit: where an alert says so."""
+RENEWAL = 14
+"""Days: who holds for less should have been renewed, and an alert says so."""
 
 TRAFFIC_ROW = [
     curves(Panel(
@@ -181,6 +183,19 @@ DATAGRAM_ROW = [
     )),
 ]  # fmt: skip
 
+TLS_ROW = [
+    curves(Panel(
+        title="Days for which certificates still hold", unit="d", width=24, height=6, top=30, line=RENEWAL,
+        nothing="no TLS listener", runbook="certificateends",
+        meaning="Of each listener, the certificate that its clients are shown. Below the line it should have been renewed: put "
+        "the new one in its place and send SIGHUP.",
+        queries={
+            "{{instance}} {{listener}}":
+                f"min by (instance, listener) ({series(server.CERTIFICATE_EXPIRY)} - time()) / 86400",
+        },
+    )),
+]  # fmt: skip
+
 PAGE = Page(
     name="server",
     description="Rate, errors, duration and saturation of the socket servers, by listener and replica.",
@@ -192,5 +207,6 @@ PAGE = Page(
         Row("Saturation", SATURATION_ROW),
         Row("Processes", PROCESS_ROW),
         Row("Datagrams", DATAGRAM_ROW, folded=True),
+        Row("TLS", TLS_ROW, folded=True),
     ],
 )

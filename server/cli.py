@@ -15,7 +15,7 @@ import click
 
 from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
-from socketscope import Limits, __version__, run
+from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
@@ -101,8 +101,17 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=_Parsed("[NAME=]URL", parse_listen),
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
-    help="Where to listen: tcp:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a free one, "
-    "an empty host all addresses, a name each of its own. Repeats.",
+    help="Where to listen: tcp://, tls:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a "
+    "free one, an empty host all addresses, a name each of its own. Repeats.",
+)
+@click.option(
+    "--tls-cert", metavar="FILE", help="The certificate of tls:// listeners and its chain, in PEM form."
+)
+@click.option("--tls-key", metavar="FILE", help="Its private key. SIGHUP has both read again.")
+@click.option(
+    "--tls-client-ca",
+    metavar="FILE",
+    help="Ask every client for a certificate by one of these authorities.",
 )
 @click.option(
     "--metrics",
@@ -154,6 +163,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
     /,
     listeners: list[tuple[str | None, Address]],
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_client_ca: str | None,
     metrics: str | None,
     handler: type[socketserver.BaseRequestHandler] | None,
     one_shot: bool,
@@ -171,6 +183,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         checked = Limits(**limits)
     except ValueError as error:
         raise click.UsageError(in_flags(str(error))) from error
+    tls = _tls(listeners, tls_cert, tls_key, tls_client_ca)
     checked = replace(checked, max_connections=_within_descriptors(context, checked.max_connections))
     if sys.stdout is None:
         _fail("cannot write the log: standard output is closed")
@@ -189,7 +202,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     for name, address in listeners:
         try:
             kind = handlers[address.scheme in STREAMS]
-            servers += bind(name, address, kind, backlog, threads, one_reply=one_shot and handler is None)
+            servers += bind(
+                name, address, kind, backlog, threads, tls, one_reply=one_shot and handler is None
+            )
         except OSError as error:
             _fail(f"cannot listen on {address}: {error.strerror or error}")
         except ValueError as error:
@@ -201,6 +216,17 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
+
+
+def _tls(
+    listeners: list[tuple[str | None, Address]], cert: str | None, key: str | None, client_ca: str | None
+) -> TLS | None:
+    wanted = any(address.scheme == "tls" for _, address in listeners)
+    if wanted and (cert is None or key is None):
+        raise click.UsageError("a tls:// listener needs --tls-cert and --tls-key")
+    if not wanted and (cert or key or client_ca):
+        raise click.UsageError("--tls-cert, --tls-key and --tls-client-ca need a --listen with tls://")
+    return None if cert is None else TLS(cert, key, client_ca)
 
 
 def _leave_stops_to_run() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from server import framing
 from socketscope import (
+    TLS,
     ThreadingTCPServer,
     ThreadingUDPServer,
     ThreadingUnixDatagramServer,
@@ -18,8 +19,8 @@ from socketscope.serve.mixin import service_of
 from socketscope.serve.options import Threads
 from socketscope.serve.streams import StreamService
 
-SCHEMES = ("tcp", "udp", "unix", "unixgram")
-STREAMS = frozenset({"tcp", "unix"})
+SCHEMES = ("tcp", "tls", "udp", "unix", "unixgram")
+STREAMS = frozenset({"tcp", "tls", "unix"})
 
 LARGEST_DATAGRAM = 65_535
 """Bytes; what UDP's length field allows."""
@@ -28,6 +29,7 @@ Handler = type[socketserver.BaseRequestHandler]
 
 _CLASSES: dict[str, type[socketserver.BaseServer]] = {
     "tcp": ThreadingTCPServer,
+    "tls": ThreadingTCPServer,
     "udp": ThreadingUDPServer,
     "unix": ThreadingUnixStreamServer,
     "unixgram": ThreadingUnixDatagramServer,
@@ -49,7 +51,14 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
 
 
 def bind(
-    name: str | None, address: Address, handler: Handler, backlog: int, threads: Threads, *, one_reply: bool
+    name: str | None,
+    address: Address,
+    handler: Handler,
+    backlog: int,
+    threads: Threads,
+    tls: TLS | None,
+    *,
+    one_reply: bool,
 ) -> list[socketserver.BaseServer]:
     """Return servers that listen, one for each socket: a name may have several addresses.
 
@@ -59,16 +68,17 @@ def bind(
         handler: What serves a client.
         backlog: Connections that may wait in the kernel.
         threads: Pooled ones, or a new one for each connection.
+        tls: The files of listeners whose scheme is ``tls``.
         one_reply: Whether a connection ends right after its only reply: then both leave in one segment.
 
     Raises:
         OSError: The address cannot be bound.
-        ValueError: The metrics have no room in the registry.
+        ValueError: The metrics have no room in the registry, or a file of `tls` cannot be used.
     """
     streams = address.scheme in STREAMS
     settings: dict[str, Any] = {"daemon_threads": True}  # what a stop has forced does not keep the process
     settings |= {"request_queue_size": backlog} if streams else {"max_packet_size": LARGEST_DATAGRAM}
-    options = {"listener": name, "threads": threads}
+    options = {"listener": name, "threads": threads, "tls": tls if address.scheme == "tls" else None}
     base = _CLASSES[address.scheme]
     listener: Any = types.new_class("Listener", (base,), options, lambda body: body.update(settings))
     if address.path:
@@ -82,7 +92,8 @@ def bind(
         if isinstance(service := service_of(server), StreamService):
             service.refusal = framing.FULL
         if one_reply and address.scheme == "tcp":
-            # Accepted sockets inherit it. tcp(7): what is no full segment waits for the end, at most 200 ms.
+            # Accepted sockets inherit it, where it would hold up a handshake. tcp(7): what is no full segment
+            # waits for the end, at most 200 ms.
             server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     return servers
 

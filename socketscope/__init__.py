@@ -5,6 +5,7 @@ object observed by `observe`; its connections are counted, timed, limited and dr
 they are. `run` adds the endpoint, the log and the signals of a program.
 """
 
+from socketscope.identity import TLS
 from socketscope.limits import Limits
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.running import run
@@ -20,6 +21,7 @@ from socketscope.serve.observing import is_draining, observe
 from socketscope.version import __version__
 
 __all__ = [
+    "TLS",
     "Limits",
     "LineTooLongError",
     "ThreadingHTTPServer",

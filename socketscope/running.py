@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from socketserver import BaseServer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,10 +48,10 @@ def run(
 ) -> int:
     """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
-    A second signal, more than half a second after the first, forces it. SIGHUP is left alone where it is
-    ignored. Call it from the main thread. A stop signal that the thread has blocked
-    (`signal.pthread_sigmask`) is taken once the handlers are in place, so none that came while the servers
-    were bound is lost.
+    A second signal, more than half a second after the first, forces it. Where a server has `TLS`, SIGHUP has
+    its files read again and stops nothing; else it is left alone where it is ignored. Call it from the main
+    thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is taken once the handlers
+    are in place, so none that came while the servers were bound is lost.
 
     Args:
         servers: Bound and not yet serving. They share one connection limit, the lowest that one of them has.
@@ -80,7 +81,11 @@ def run(
     registry, *others = {id(each): each for each in map(_registry, services)}.values()
     if others:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")
-    with stop_signals() as stop, _output(log, log_level, processors, view_of(registry)) as output:
+    renewable = [service for service in services if service.options.tls]
+    with (
+        stop_signals(renews=bool(renewable)) as stop,
+        _output(log, log_level, processors, view_of(registry)) as output,
+    ):
         if limits is not None:
             for service in services:
                 service.options = replace(service.options, limits=limits)
@@ -98,8 +103,9 @@ def run(
                 with _serving(servers, services, stop) as threads:
                     if output is not None:
                         output.event("server_started", always=True, listeners=urls, metrics=url)
-                    while not stop.asked and all(thread.is_alive() for thread in threads):
+                    while not (stop.asked or stop.ended):
                         stop.wait(_REST)
+                        _renew(renewable, stop, output)
                     forced = _drain(servers, services, threads, stop, output)
         finally:
             for server in servers:
@@ -107,11 +113,31 @@ def run(
     return FORCED if forced else 0
 
 
+def _renew(services: Sequence[Service], stop: Stop, output: "Log | None") -> None:
+    """Read certificates again if that was asked for; one that is bad leaves the one before."""
+    if not stop.renew:
+        return
+    stop.renew = False
+    for service in services:
+        try:
+            service.encryption.read()
+        except ValueError as error:
+            if output is not None:
+                output.event("certificate_kept", "warning", listener=service.name, error=str(error))
+        else:
+            if output is not None:
+                output.event("certificate_read", listener=service.name, expiry=_date(service.expiry))
+
+
+def _date(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
 def listening_on(server: BaseServer, service: Service) -> str:
     """Return the URL that a server is bound to."""
     address = server.server_address
     if isinstance(address, tuple):
-        return f"{service.kind}://{format_host_port(str(address[0]), int(address[1]))}"
+        return f"{service.scheme}://{format_host_port(str(address[0]), int(address[1]))}"
     return str(Address(service.kind, path=str(address)))
 
 
@@ -169,6 +195,8 @@ def _serving(
             failures.append(error)
         finally:
             server.server_close()
+            # Who is woken by this may look while this thread is still alive.
+            stop.ended = True
             stop.wake()
 
     # What a second signal has forced does not keep the process alive; all others are waited for.

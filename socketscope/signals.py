@@ -25,11 +25,14 @@ class Stop:
     Attributes:
         asked: A signal has come.
         insists: A second one has come.
+        renew: Files are to be read again.
+        ended: One of those that were to serve does so no more.
         before: What handled each of the signals before.
     """
 
-    def __init__(self) -> None:
-        self.asked = self.insists = False
+    def __init__(self, *, renews: bool) -> None:
+        self.asked = self.insists = self.renew = self.ended = False
+        self._renews = renews
         self.before: dict[signal.Signals, Any] = {}
         self._process = os.getpid()
         self._first = 0.0
@@ -42,6 +45,10 @@ class Stop:
             # A child that was forked while this was in place has not been told by it to stop.
             signal.signal(number, self.before[signal.Signals(number)])
             signal.raise_signal(number)
+            return
+        if self._renews and number == signal.SIGHUP:
+            self.renew = True
+            self.wake()
             return
         # In a handler nothing may take a lock that the interrupted code could hold.
         now = monotonic()
@@ -72,19 +79,22 @@ class Stop:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Stop]:
+def stop_signals(*, renews: bool = False) -> Iterator[Stop]:
     """Have `STOP_SIGNALS` noted, those too that came while they were blocked.
+
+    Args:
+        renews: SIGHUP is no stop: it asks for files to be read again.
 
     Raises:
         ValueError: This is not the main thread, and signals are handled there alone.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("signals are handled in the main thread: call run() there")
-    stop = Stop()
+    stop = Stop(renews=renews)
     # A handler runs between two instructions of the main thread: so not while that waits, where another
     # thread took the signal or it came right before the wait.
     woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
-    taken = [number for number in STOP_SIGNALS if not _detached(number)]
+    taken = [number for number in STOP_SIGNALS if renews or not _detached(number)]
     stop.before = {number: signal.getsignal(number) for number in taken}
     for number in taken:
         signal.signal(number, stop.note)

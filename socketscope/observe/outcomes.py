@@ -2,7 +2,14 @@
 
 from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
 from pathlib import Path
-from ssl import SSLEOFError
+from ssl import (
+    SSLEOFError,
+    SSLError,
+    SSLSyscallError,
+    SSLWantReadError,
+    SSLWantWriteError,
+    SSLZeroReturnError,
+)
 
 from socketscope.excerpt import excerpt
 
@@ -12,6 +19,7 @@ OUTCOMES = (
     "line_too_long",
     "read_timeout",
     "write_timeout",
+    "tls_error",
     "reset",
     "idle_timeout",
     "empty",
@@ -33,6 +41,7 @@ MOST_TEXT = 2000
 
 _OWN_FILES = str(Path(__file__).parent)
 
+_NO_FAULTS = (SSLEOFError, SSLSyscallError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError)
 _GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
 
 
@@ -43,6 +52,11 @@ class LineTooLongError(Exception):
 def is_gone(error: OSError) -> bool:
     """Return whether a socket's error says that its peer is no longer there."""
     return error.errno in _GONE or isinstance(error, SSLEOFError)
+
+
+def is_tls_fault(error: OSError) -> bool:
+    """Return whether a socket's error says that what its peer sent is no TLS, or none that is wanted here."""
+    return isinstance(error, SSLError) and not isinstance(error, _NO_FAULTS)
 
 
 def describe(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from socketscope.limits import Limits
-from socketscope.observe.outcomes import OUTCOMES, describe, is_gone
+from socketscope.observe.outcomes import OUTCOMES, describe, is_gone, is_tls_fault
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
@@ -270,10 +270,12 @@ class Record(Served):
             error: What was raised.
             replying: Whether that was while a reply was sent.
         """
-        gone = is_gone(error)
-        if gone and (self.pending or (replying and self.received)):
+        gone, spoiled = is_gone(error), is_tls_fault(error)
+        if spoiled:
+            self.fail("tls_error", error)
+        elif gone and (self.pending or (replying and self.received)):
             self.fail("reset", error)
-        if gone or isinstance(error, TimeoutError):
+        if gone or spoiled or isinstance(error, TimeoutError):
             self.fault = error
 
     @property

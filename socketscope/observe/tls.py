@@ -26,20 +26,23 @@ class NotingTLS(Noting, _TLSSocket):
     def do_handshake(self, *args: Any) -> None:
         """Do the handshake, as the base class does.
 
-        A peer that leaves during it has sent nothing, and one that speaks no TLS counts as a reset.
+        A peer that leaves, or is silent, before it has begun has sent nothing, as under plain TCP.
         """
         handshake: Callable[..., None] = super().do_handshake
         if (record := self._socketscope) is None:
             handshake(*args)
             return
         record.wait(monotonic())
+        begun = False
         try:
+            begun = _has_begun(self)
             handshake(*args)
         except OSError as error:
+            if begun and record.late:
+                record.fail("tls_error")
+            elif begun and is_gone(error) and not record.cut:  # by a stop
+                record.fail("tls_error", error)
             self._note_missed(error)
-            if not is_gone(error) and not isinstance(error, TimeoutError):
-                record.fail("reset", error)
-                record.fault = error
             raise
         record.missed(monotonic())
 
@@ -62,6 +65,15 @@ class NotingTLS(Noting, _TLSSocket):
     def write(self, data: Any) -> int:
         """Send plain bytes, as the base class does."""
         return self._send(super().write, data)
+
+
+def _has_begun(sock: ssl.SSLSocket) -> bool:
+    """Wait for the first byte of a handshake; return whether there is one, or nobody waits for any.
+
+    Raises:
+        OSError: As the handshake would.
+    """
+    return sock.gettimeout() == 0 or bool(socket.socket.recv(sock, 1, _MSG_PEEK))
 
 
 def _size(received: bytes | int) -> int:

@@ -90,8 +90,8 @@ class Closing:
 class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
     """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
 
-    Its options are keywords of the class statement: `limits`, `listener`, `registry`, `threads` and
-    `processors`, as `Options` has them.
+    Its options are keywords of the class statement: `limits`, `listener`, `registry`, `threads`,
+    `processors` and `tls`, as `Options` has them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry
 
+from socketscope.identity import TLS
 from socketscope.limits import Limits
 
 Threads = Literal["elastic", "per-connection"]
@@ -23,6 +24,7 @@ class Options:
         registry: Where the metrics are shown; None is prometheus-client's default registry.
         threads: Pooled ones, or a new one for each connection.
         processors: structlog's, in their order; they have each log line of its clients before it is rendered.
+        tls: What connections are wrapped by, in the thread that serves; None leaves them as they come.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -30,18 +32,21 @@ class Options:
     registry: CollectorRegistry | None = None
     threads: Threads = "elastic"
     processors: Sequence[Callable[..., Any]] = ()
+    tls: TLS | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant.
 
         Raises:
             ValueError: There is no such choice of threads.
-            TypeError: The limits are no `Limits`, or a processor cannot be called.
+            TypeError: The limits are no `Limits`, a processor cannot be called, or `tls` is no `TLS`.
         """
         if self.threads not in get_args(Threads):
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
+        if not isinstance(self.tls, TLS | None):
+            raise TypeError(f"tls is {self.tls!r}, it must be socketscope.TLS(...)")
         object.__setattr__(self, "processors", checked(self.processors))
 
 

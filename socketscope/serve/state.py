@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served, current
 from socketscope.observe.totals import Capacity, Totals
+from socketscope.serve.encryption import Encryption
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.loop import Loop
 from socketscope.serve.options import Options
@@ -30,6 +31,7 @@ class State(ABC):
 
     Attributes:
         options: What its author chose.
+        encryption: TLS, if its connections have that.
         kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
@@ -48,6 +50,7 @@ class State(ABC):
 
     def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
         self.options = options
+        self.encryption = Encryption(options.tls)
         self.kind = kind
         self.name = ""
         self.listener: Any = None
@@ -86,8 +89,13 @@ class State(ABC):
     # What its metrics are
 
     def show(self, server: Any) -> None:
-        """Show the listener's metrics."""
+        """Show the listener's metrics.
+
+        Raises:
+            ValueError: It cannot have TLS as it is to have it, or the registry has no room.
+        """
         self.listener = getattr(server, "socket", None)
+        self.encryption.prepare(self.listener)
         prepare(self.listener)
         view_of(self.options.registry).add(self)
 
@@ -102,7 +110,17 @@ class State(ABC):
     @property
     def wanted(self) -> str:
         """The listener's name if it were alone."""
-        return self.options.listener or self.kind
+        return self.options.listener or self.scheme
+
+    @property
+    def scheme(self) -> str:
+        """What its address begins with."""
+        return "tls" if self.options.tls is not None and self.kind == "tcp" else self.kind
+
+    @property
+    def expiry(self) -> float | None:
+        """When the certificate ends that it shows, seconds since 1970, where that is known."""
+        return self.encryption.expiry
 
     @property
     def processors(self) -> Sequence[Callable[..., Any]]:

@@ -43,7 +43,6 @@ class StreamService(Service):
 
     def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
         self.refusal = b""
-        self.greets = False  # a TLS listener, whose connections need a handshake
         super().__init__(server, options, kind)
 
     def begin(self) -> None:
@@ -53,14 +52,6 @@ class StreamService(Service):
         self._deadlines = Deadlines(self.totals)
         self._linger = Linger()
         self._elsewhere = Elsewhere()
-
-    def show(self, server: Any) -> None:
-        """Show the listener's metrics; a TLS listener leaves the handshake to the thread that serves."""
-        super().show(server)
-        listener: Any = getattr(server, "socket", None)
-        if isinstance(listener, ssl.SSLSocket) and getattr(listener, "do_handshake_on_connect", False):
-            listener.do_handshake_on_connect = False  # type: ignore[attr-defined]  # not in typeshed
-            self.greets = True
 
     # From the listener to the handler
 
@@ -91,16 +82,16 @@ class StreamService(Service):
         adopt(request, record)
         if not self._deadlines.watching:
             self._deadlines.watch()
-        handed: tuple[Any, Any] | None = (request, client_address)
         try:
-            if self.greets and isinstance(request, ssl.SSLSocket):
+            if self.encryption.on:
                 try:
-                    request.do_handshake()
+                    request = self.encryption.greet(request, record)
                 except OSError as error:
                     # As ever, no hook is told: no handler has seen it.
                     self._fail(record, error)
-                    self._end(server, record, request)
+                    self._end(server, record, record.socket)
                     return
+            handed: tuple[Any, Any] | None = (request, client_address)
             if self.hooks.verifies or self.hooks.processes:
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
@@ -214,13 +205,15 @@ class StreamService(Service):
 
     def shut_down(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        more = False
         if isinstance(request, ssl.SSLSocket):
+            more = request.pending() > 0  # the kernel has it no more, and its sender may have more to come
             say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if unread(request, charged=self.kind == "tcp"):
+        if more or unread(request, charged=self.kind == "tcp"):
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, self._close_by, server.close_request, request)
             self._linger.add(request, close)
@@ -274,7 +267,7 @@ class StreamService(Service):
         # Whatever a request of the user's own class raises would end the server's loop.
         with suppress(Exception):
             # Under TLS there is nobody to tell before the handshake.
-            if self.refusal and not isinstance(request, ssl.SSLSocket):
+            if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
                 request.setblocking(False)
                 request.send(self.refusal)
         with suppress(Exception):

@@ -108,6 +108,18 @@ EVENTS = (
         ),
     ),
     Event(
+        "certificate_read",
+        "info",
+        "The files of a TLS listener were read again, as SIGHUP asks for.",
+        (LISTENER, Field("expiry", "string", "When the certificate ends, RFC 3339 in UTC.")),
+    ),
+    Event(
+        "certificate_kept",
+        "warning",
+        "One of them cannot be used, and what was read before still is.",
+        (LISTENER, Field("error", "string", "Which, and why.")),
+    ),
+    Event(
         "connection_rejected",
         "warning",
         "Connections were refused.",

@@ -25,7 +25,7 @@ class Instrument:
     help: str
     use: str
     labels: tuple[str, ...] = ()
-    scope: Literal["stream", "datagram", "tcp", "udp", "all", "process"] = "process"
+    scope: Literal["stream", "datagram", "tcp", "tls", "udp", "all", "process"] = "process"
 
     @property
     def family(self) -> str:
@@ -128,6 +128,14 @@ QUEUE_LIMIT = Instrument(
     "Saturation: what the queue's length is measured against.",
     ("listener",),
     "tcp",
+)
+CERTIFICATE_EXPIRY = Instrument(
+    "socketserver_tls_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate ends that clients are shown, since 1970, where the library has read it.",
+    "Whether it is renewed in time: less time() it is the time that is left.",
+    ("listener",),
+    "tls",
 )
 DATAGRAMS = Instrument(
     "socketserver_datagrams_total",

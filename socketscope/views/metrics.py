@@ -53,6 +53,10 @@ class Listener(Protocol):
     draining: bool
 
     @property
+    def expiry(self) -> float | None:
+        """When its certificate ends, seconds since 1970, if it has one that is known."""
+
+    @property
     def wanted(self) -> str:
         """The name that it would have if it were alone."""
 
@@ -126,6 +130,8 @@ class MetricsView(Collector):
         yield counter(instruments.DATAGRAMS_LOST, lost)
         yield gauge(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
         yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
+        expiries = [((each.name,), end) for each in live if (end := each.expiry) is not None]
+        yield gauge(instruments.CERTIFICATE_EXPIRY, expiries)
         yield from self._process_families(live)
 
     def describe(self) -> Iterable[Metric]:

@@ -148,6 +148,7 @@ NOTHING = {
     "server: Log lines: dropped",
     "server: Datagrams by outcome: {{outcome}}",
     "server: Datagrams lost by the kernel: {{instance}}",
+    "server: Days for which certificates still hold: {{instance}} {{listener}}",
     "client: Failures by step and outcome: {{step}}: {{outcome}}",
     "client: Passes played, asked for and dropped: dropped",
 }

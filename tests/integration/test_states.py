@@ -27,6 +27,7 @@ EMPTY_AT_WORK = {
     "Errors of accept",
     "Datagrams by outcome",
     "Datagrams lost by the kernel",
+    "Days for which certificates still hold",
     "Log lines: dropped",
     "Passes played, asked for and dropped: asked for",
     "Passes played, asked for and dropped: dropped",

@@ -22,11 +22,11 @@ class Wrapping(ThreadingTCPServer):
 
 def test_they_are_served_and_refused_as_sockets_are(capfd):
     with running(make(Echo, Wrapping, max_connections=1)) as server:
-        for _ in range(2):
+        for number in (1, 2):
             with connect(server) as client:
                 client.sendall(b"x")
                 assert client.recv(10) == b"x"
                 with connect(server) as other:
                     assert other.recv(10) == b""
-        ended(server, "empty", 2)
+            ended(server, "empty", number)  # so that there is room again
     assert capfd.readouterr().err == ""

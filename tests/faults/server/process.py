@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,34 @@ from socketscope.views.events import COMMON, EVENTS
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a server and its clients speak below their lines, where a test does not say."""
+
+    listen: str = "tcp://127.0.0.1:0"
+    options: tuple[str, ...] = ()
+    context: ssl.SSLContext | None = None
+
+
+spoken = Spoken()
+
+
+@contextlib.contextmanager
+def speaking(kind: str, certificate: Path) -> Iterator[None]:
+    """Have servers that are started in the block, and their clients, speak this: tcp or tls."""
+    global spoken  # noqa: PLW0603 - every test of a module and all that it calls
+    before = spoken
+    if kind == "tls":
+        options = ("--tls-cert", str(certificate), "--tls-key", str(certificate))
+        # Of the name that a plain listener has, so that tests find it in either case.
+        context = ssl.create_default_context(cafile=certificate)
+        spoken = Spoken("tcp=tls://127.0.0.1:0", options, context)
+    try:
+        yield
+    finally:
+        spoken = before
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -37,13 +67,15 @@ class ServerProcess:
     def __init__(
         self,
         *options: str,
-        listen: tuple[str, ...] = ("tcp://127.0.0.1:0",),
+        listen: tuple[str, ...] | None = None,
         metrics: str = "127.0.0.1:0",
         prefix: tuple[str, ...] = (),
         log: Path | None = None,
         **popen: Any,
     ) -> None:
         """Start it; with a file for the log only the first line of that is read here."""
+        if listen is None:
+            listen, options = (spoken.listen,), (*options, *spoken.options)
         listeners = [word for url in listen for word in ("--listen", url)]
         command = [*prefix, sys.executable, "-m", "server", *listeners, "--metrics", metrics, *options]
         with contextlib.nullcontext(subprocess.PIPE) if log is None else log.open("wb") as output:
@@ -87,6 +119,8 @@ class ServerProcess:
 
     def connect(self, data: bytes = b"", listener: str = "tcp") -> socket.socket:
         client = socket.create_connection(self.address(listener), timeout=PATIENCE)
+        if spoken.context is not None:
+            client = spoken.context.wrap_socket(client, server_hostname="localhost")
         self.clients.append(client)
         if data:
             client.sendall(data)
@@ -190,9 +224,34 @@ def assert_declared(line: dict[str, Any]) -> None:
 
 def read_all(client: socket.socket) -> bytes:
     received = b""
-    while data := client.recv(65536):
-        received += data
+    # As the end is told under TLS to who has said its own.
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        while data := client.recv(65536):
+            received += data
     return received
+
+
+def hears_nothing(client: socket.socket) -> bool:
+    """Return whether nothing has come, and no end; under TLS what is TLS' own is nothing."""
+    client.settimeout(0)
+    try:
+        client.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    finally:
+        client.settimeout(PATIENCE)
+    return False
+
+
+def half_close(client: socket.socket) -> None:
+    """End what is sent, and go on receiving; under TLS by its own word for that."""
+    if not isinstance(client, ssl.SSLSocket):
+        client.shutdown(socket.SHUT_WR)
+        return
+    client.settimeout(0)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.unwrap()  # says so, and would wait for the other side to say it too
+    client.settimeout(PATIENCE)
 
 
 def reset(client: socket.socket) -> None:

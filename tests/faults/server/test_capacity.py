@@ -16,6 +16,8 @@ from .process import PATIENCE, ROOT, read_all, serving, wait_for
 LEAST = 4 + endpoint.LIMITS["threads"]
 """Threads, the main one among them, that are no use without one more: it takes connections."""
 
+each_stream = pytest.mark.usefixtures("each_stream")
+
 
 def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room_is_used_again():
     with serving("--max-connections", "20", "--read-timeout", "5m") as server:
@@ -62,6 +64,7 @@ def test_queued_connections_wait_for_room():
         assert server.metric("socketserver_connections_rejected_total") == 0
 
 
+@each_stream
 def test_slow_handlers_get_as_many_threads_as_there_are_clients():
     with serving("--handler", "tests.faults.server.handlers:Meeting", "--read-timeout", "5m") as server:
         clients = [server.connect(b"x\n") for _ in range(MEETING)]

@@ -6,6 +6,8 @@ import pytest
 
 from .process import PATIENCE, reset, serving, wait_for
 
+each_stream = pytest.mark.usefixtures("each_stream")
+
 
 def test_case_9_resets_before_accept_in_a_read_and_in_a_write_are_counted_and_cost_nothing_else():
     with serving("--handler", "tests.faults.server.handlers:Large") as server:
@@ -27,6 +29,7 @@ def test_case_9_resets_before_accept_in_a_read_and_in_a_write_are_counted_and_co
         assert server.errors == b""
 
 
+@each_stream
 def test_a_reset_after_the_reply_is_no_failure():
     with serving("--keep-alive") as server:
         client = server.connect(b"line\n")
@@ -45,6 +48,7 @@ def test_a_client_that_says_nothing_and_leaves_is_empty_as_a_health_check_is(lea
         assert (line["outcome"], line["level"], line["error"]) == ("empty", "info", None)
 
 
+@each_stream
 def test_a_socket_whose_handler_failed_in_setup_is_closed():
     with serving("--handler", "tests.faults.server.handlers:BrokenSetup") as server:
         server.ask(b"")
@@ -57,6 +61,7 @@ def test_a_socket_whose_handler_failed_in_setup_is_closed():
         wait_for(lambda: server.descriptors() <= before + 2, "all are closed")
 
 
+@each_stream
 def test_case_22_a_burst_of_200_connections_is_accepted_at_once():
     with serving() as server:
         clients = [server.connect() for _ in range(200)]
@@ -97,6 +102,7 @@ def test_the_only_reply_leaves_together_with_the_end():
     assert together > 40
 
 
+@each_stream
 @pytest.mark.parametrize("options", [("--keep-alive",), ("--handler", "tests.faults.server.handlers:Echo")])
 def test_a_reply_that_may_not_be_the_only_one_leaves_at_once(options):
     with serving(*options) as server:

@@ -1,9 +1,14 @@
 import socket
 import time
 
+import pytest
+
 from .process import PATIENCE, read_all, serving, wait_for
 
+each_stream = pytest.mark.usefixtures("each_stream")
 
+
+@each_stream
 def test_case_1_a_silent_client_is_closed_at_the_deadline_and_its_thread_freed():
     with serving("--read-timeout", "300ms") as server:
         began = time.monotonic()
@@ -16,6 +21,7 @@ def test_case_1_a_silent_client_is_closed_at_the_deadline_and_its_thread_freed()
         wait_for(lambda: server.metric("socketserver_threads", state="busy") == 0, "its thread is free")
 
 
+@each_stream
 def test_case_2_a_dribbling_client_meets_the_same_absolute_deadline():
     with serving("--read-timeout", "500ms") as server:
         began = time.monotonic()
@@ -35,6 +41,7 @@ def test_case_2_a_dribbling_client_meets_the_same_absolute_deadline():
         assert server.closed("read_timeout") == 1
 
 
+@each_stream
 def test_case_10_a_reader_that_takes_nothing_meets_the_write_deadline():
     with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "500ms") as server:
         with server.connect(b"go\n"):
@@ -44,6 +51,7 @@ def test_case_10_a_reader_that_takes_nothing_meets_the_write_deadline():
         assert line["sent_bytes"] == server.metric("socketserver_sent_bytes_total")
 
 
+@each_stream
 def test_an_idle_connection_is_closed_after_the_idle_timeout():
     with serving("--keep-alive", "--idle-timeout", "300ms", "--read-timeout", "10s") as server:
         with server.connect(b"one\n") as client:
@@ -53,6 +61,7 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout():
         assert (line["outcome"], line["level"], line["exchanges"]) == ("idle_timeout", "info", 1)
 
 
+@each_stream
 def test_each_request_of_a_kept_connection_has_a_read_deadline_of_its_own():
     with serving("--keep-alive", "--read-timeout", "2s") as server, server.connect() as client:
         for _ in range(6):
@@ -63,6 +72,7 @@ def test_each_request_of_a_kept_connection_has_a_read_deadline_of_its_own():
     # All requests together took longer than the deadline of one.
 
 
+@each_stream
 def test_case_28_deadlines_do_not_follow_the_wall_clock():
     # The service reads time.time for its log alone; a wall clock that stands still must not stop deadlines.
     with serving("--handler", "tests.faults.server.frozen:Frozen", "--read-timeout", "300ms") as server:
@@ -73,6 +83,7 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
         assert server.connections(1)[0]["outcome"] == "empty"
 
 
+@each_stream
 def test_the_handlers_own_work_is_not_counted_against_its_client():
     with serving("--handler", "tests.faults.server.handlers:Working", "--read-timeout", "700ms") as server:
         with server.connect(b"one\n") as client:
@@ -101,6 +112,7 @@ def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_sto
         assert line["error"].startswith("TimeoutError: the client did not take the reply in time")
 
 
+@each_stream
 def test_a_stream_that_is_never_answered_is_cut_by_silence_and_by_nothing_else():
     options = ("--read-timeout", "none", "--idle-timeout", "700ms")
     with serving("--handler", "tests.faults.server.handlers:Sink", *options) as server:
@@ -116,6 +128,7 @@ def test_a_stream_that_is_never_answered_is_cut_by_silence_and_by_nothing_else()
     assert (line["outcome"], line["received_bytes"], line["exchanges"]) == ("read_timeout", 10, 0)
 
 
+@each_stream
 def test_where_there_is_no_deadline_nobody_is_cut():
     options = ("--read-timeout", "none", "--idle-timeout", "none", "--write-timeout", "none")
     with serving("--keep-alive", *options) as server, server.connect(b"one\n") as client:

@@ -3,14 +3,17 @@ import time
 
 import pytest
 
-from .process import read_all, serving, wait_for
+from .process import half_close, read_all, serving, speaking, wait_for
 
 STAMP = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] "
 
 
-@pytest.fixture(scope="module")
-def server():
-    with serving("--max-line", "100") as running:
+each_stream = pytest.mark.usefixtures("each_stream")
+
+
+@pytest.fixture(scope="module", params=["tcp", "tls"])
+def server(request, certificate):
+    with speaking(request.param, certificate), serving("--max-line", "100") as running:
         yield running
 
 
@@ -25,6 +28,7 @@ def test_case_3_a_line_of_the_limit_is_answered_and_a_longer_one_refused(server,
         assert answer == b"ERR line too long\r\n"
 
 
+@each_stream
 def test_case_4_a_flood_without_a_newline_is_cut_off_at_the_limit():
     with serving() as server:
         before = server.memory()
@@ -45,13 +49,13 @@ def test_case_4_a_flood_without_a_newline_is_cut_off_at_the_limit():
 
 def test_case_5_a_line_that_ends_with_the_data_is_answered_without_an_ending(server):
     with server.connect(b"no ending") as client:
-        client.shutdown(1)
+        half_close(client)
         assert re.fullmatch(STAMP + b"no ending", read_all(client))
 
 
 def test_case_6_a_client_that_half_closes_gets_its_reply(server):
     with server.connect(b"line\n") as client:
-        client.shutdown(1)
+        half_close(client)
         assert re.fullmatch(STAMP + b"line\n", read_all(client))
 
 
@@ -66,6 +70,7 @@ def test_case_7_any_bytes_come_back_exactly(server, line):
     assert re.fullmatch(STAMP + re.escape(line), server.ask(line))
 
 
+@each_stream
 def test_case_8_what_follows_the_line_does_not_cost_the_reply():
     with serving() as server:
         for _ in range(50):
@@ -74,6 +79,7 @@ def test_case_8_what_follows_the_line_does_not_cost_the_reply():
         assert {line["outcome"] for line in server.connections(50)} == {"ok"}
 
 
+@each_stream
 def test_case_8_a_client_that_goes_on_sending_is_heard_out():
     with serving() as server, server.connect(b"line\n" + b"x" * 100_000) as client:
         # A reset would end this with an error before the reply is looked for.
@@ -83,17 +89,19 @@ def test_case_8_a_client_that_goes_on_sending_is_heard_out():
         assert read_all(client).endswith(b"line\n")
 
 
+@each_stream
 def test_any_number_of_lines_is_answered_when_asked_for():
     with serving("--keep-alive") as server, server.connect() as client:
         for number in range(20):
             client.sendall(b"%d\n" % number)
             assert client.recv(100).endswith(b"] %d\n" % number)
-        client.shutdown(1)
+        half_close(client)
         assert read_all(client) == b""
         (line,) = server.connections(1)
         assert (line["exchanges"], line["outcome"]) == (20, "ok")
 
 
+@each_stream
 def test_a_long_connection_is_counted_while_it_lives():
     with serving("--keep-alive") as server, server.connect() as client:
         for _ in range(3):

@@ -11,6 +11,7 @@ import pytest
 from .process import PATIENCE, ROOT, ServerProcess, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
+SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
 CLASHING = """
 from prometheus_client import Gauge
 from socketserver import BaseRequestHandler as X
@@ -36,7 +37,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         (["--listen", "unix:///nowhere/x"], 1, "on unix:///nowhere/x: No such file or directory"),
         (["--listen", "unix:///" + "a" * 200], 1, "AF_UNIX path too long"),
         (["--listen", "tcp://127.0.0.1:x"], 2, "'127.0.0.1:x' is not HOST:PORT"),
-        (["--listen", "http://127.0.0.1:1"], 2, "it must start with one of tcp://, udp://"),
+        (["--listen", "http://127.0.0.1:1"], 2, "it must start with one of tcp://, tls://"),
         (["--listen", "a b=tcp://127.0.0.1:1"], 2, "'a b' is no name for a listener"),
         ([*FREE, "--metrics", f"{LONG_NAME}:1"], 1, f"cannot serve metrics on {LONG_NAME}:1: "),
         ([*FREE, "--handler", "os"], 2, "'os' is not MODULE:CLASS"),
@@ -54,6 +55,12 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--threads", "none"], 2, "'none' is not one of 'elastic', 'per-connection'"),
         ([*FREE, "--drain-grace", "none"], 2, "--drain-grace"),
         ([*FREE, "--max-connections", "99999999"], 2, "--max-connections 99999999 needs 100000031 file"),
+        ([*SECURE], 2, "a tls:// listener needs --tls-cert and --tls-key"),
+        ([*SECURE, "--tls-cert", "x"], 2, "a tls:// listener needs --tls-cert and --tls-key"),
+        ([*FREE, "--tls-cert", "x", "--tls-key", "x"], 2, "--tls-client-ca need a --listen with tls://"),
+        ([*SECURE, "--tls-cert", "none", "--tls-key", "x"], 1, "cannot start: cannot read none: No such"),
+        ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "x"], 1, "cannot start: cannot read x: No such"),
+        ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "LICENSE"], 1, "cannot start: no certificate in"),
         ([*FREE, "more"], 2, "unexpected extra argument (more)"),
         ([*FREE, "--colour"], 2, "No such option"),
     ],

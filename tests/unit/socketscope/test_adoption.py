@@ -133,7 +133,7 @@ def test_a_tls_socket_counts_plain_bytes(record):
         far.sendall(b"GET / HTTP/1.0\r\n\r\n")
         with pytest.raises(ssl.SSLError):
             tls.do_handshake()
-        assert (record.received, record.outcome) == (0, "reset")
+        assert (record.received, record.outcome) == (0, "tls_error")
 
 
 @pytest.mark.parametrize("request_", [Refusing(None), None, 5, object()])

@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from socketscope.observe.outcomes import MOST_TEXT, describe, is_gone
+from socketscope.observe.outcomes import MOST_TEXT, describe, is_gone, is_tls_fault
 
 
 def test_an_error_is_described_with_its_place():
@@ -44,3 +44,20 @@ def test_what_a_client_chose_is_cut():
 )
 def test_whether_the_peer_is_gone_is_told_by_the_socket(error, gone):
     assert is_gone(error) is gone
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ssl.SSLError(1, "wrong version number"), True),
+        (ssl.SSLCertVerificationError(1, "unknown authority"), True),
+        (ssl.SSLEOFError(8, "cut"), False),
+        (ssl.SSLWantReadError(2, "nothing yet"), False),
+        (ssl.SSLWantWriteError(3, "no room yet"), False),
+        (ssl.SSLZeroReturnError(6, "the end"), False),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), False),
+        (TimeoutError("timed out"), False),
+    ],
+)
+def test_whether_what_came_is_no_tls_is_told_by_openssl(error, fault):
+    assert is_tls_fault(error) is fault

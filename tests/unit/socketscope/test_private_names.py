@@ -136,3 +136,7 @@ def test_who_wraps_a_socket_has_both_under_these_names_when_it_detaches_the_plai
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with far, context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as wrapped:
         assert held == [(ssl.SSLSocket._create.__code__, plain, wrapped)]  # type: ignore[attr-defined]
+
+
+def test_openssl_reads_a_certificate_to_tell_when_it_ends():
+    assert callable(ssl._ssl._test_decode_cert)  # type: ignore[attr-defined]

@@ -51,6 +51,23 @@ def test_a_hangup_that_is_ignored_stays_so_and_another_is_noted():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_hangup_that_asks_for_files_is_no_stop_whether_it_is_ignored_otherwise_or_not():
+    for usual in (signal.SIG_IGN, signal.SIG_DFL):
+        before = signal.signal(signal.SIGHUP, usual)
+        try:
+            with stop_signals(renews=True) as stop:
+                assert not stop.renew
+                signal.raise_signal(signal.SIGHUP)
+                signal.raise_signal(signal.SIGHUP)
+                assert (stop.renew, stop.asked, stop.insists) == (True, False, False)
+                stop.wait(PATIENCE)  # it was woken
+                signal.raise_signal(signal.SIGTERM)
+                assert (stop.asked, stop.insists) == (True, False)
+            assert signal.getsignal(signal.SIGHUP) is usual
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+
 def test_signals_are_handled_afterwards_as_they_were_before():
     handlers = [lambda *_: None for _ in STOP_SIGNALS]
     before = [signal.signal(*each) for each in zip(STOP_SIGNALS, handlers, strict=True)]

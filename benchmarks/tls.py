@@ -1,0 +1,94 @@
+"""What TLS costs: the same server by tcp:// and tls:// in turns, `python -m benchmarks.tls`.
+
+The load is that of `replay`, which does the other half of each handshake on the same cores; what the server
+alone spends is its CPU time.
+"""
+
+import json
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from benchmarks import machine
+from benchmarks.generator import in_turns
+from benchmarks.programs import ROOT, Process, Workshop, cpu_seconds, wait_until_it_answers
+from benchmarks.ratios import Spread, ratio, spread
+
+CLIENTS = 64
+KINDS = ("tcp", "tls")
+MODES = {"a connection a message": ("--connect", "message"), "persistent connections": ("--connect", "user")}
+SCRIPT = "@eol lf\n> hello world\n<~ hello world$\n"
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=click.IntRange(min=1), default=5, show_default=True, help="Length of a turn.")
+def main(rounds: int, seconds: int) -> None:
+    """Measure, and print of each mode the plain figure, that under TLS, and their ratio."""
+    described = machine.describe()
+    versions = ", ".join((f"Python {described['versions']['Python']}", ssl.OPENSSL_VERSION))
+    print(f"{described['date']}; {described['cores']} cores of {described['cpu']}; {versions}")
+    with Workshop() as workshop:
+        for mode, connect in MODES.items():
+            found = _measure(workshop, connect, rounds, seconds)
+            rate, cpu = ({kind: [turn[at] for turn in found[kind]] for kind in KINDS} for at in (0, 1))
+            print(f"{mode}: exchanges/s {_row(rate, 0)}; server CPU µs {_row(cpu, 1)}")
+
+
+def _row(figures: dict[str, list[float]], digits: int) -> str:
+    plain, tls = (spread(figures[kind]).median for kind in KINDS)
+    times: Spread = ratio(figures["tls"], figures["tcp"])
+    return f"{plain:.{digits}f}, {tls:.{digits}f}, {times.median:.2f} ({times.low:.2f} to {times.high:.2f})"
+
+
+def _measure(
+    workshop: Workshop, connect: tuple[str, ...], rounds: int, seconds: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return exchanges a second and the server's CPU µs for one, by kind and round."""
+    certificate = _certificate(workshop.folder)
+    script = workshop.folder / "hello.talk"
+    script.write_text(SCRIPT, encoding="utf-8")
+    urls = [workshop.url("tcp"), workshop.url("tcp").replace("tcp", "tls", 1)]
+    command = [
+        sys.executable, "-m", "server", "--metrics", "none",
+        "--tls-cert", certificate, "--tls-key", certificate,
+        *(word for url in urls for word in ("--listen", url)),
+        *(["--keep-alive"] if "user" in connect else []),
+    ]  # fmt: skip
+    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    load = [*connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
+    with workshop.running(command) as server:
+        wait_until_it_answers("the server", urls[0], server)
+        for url in in_turns(urls, rounds):
+            trust = ["--ca", certificate] if url.startswith("tls") else []
+            found[url[:3]].append(_turn(server, [str(script), "--target", url, *trust, *load]))
+    return found
+
+
+def _turn(server: Process, arguments: list[str]) -> tuple[float, float]:
+    before = cpu_seconds(server)
+    told = subprocess.run(
+        [sys.executable, "-m", "client", "replay", *arguments, "--summary", "json"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
+    ).stdout  # fmt: skip
+    summary = json.loads(told)
+    return summary["rate"]["achieved"], (cpu_seconds(server) - before) / summary["attempted"] * 1e6
+
+
+def _certificate(folder: Path) -> str:
+    path = folder / "localhost.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", path, "-out", f"{path}.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    return str(path)
+
+
+if __name__ == "__main__":
+    main()

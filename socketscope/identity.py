@@ -1,0 +1,90 @@
+"""Who a TLS listener says it is, and whom it asks the same: files, that can be read again at any time."""
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+_MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+"""What OpenSSL says of a key that is not the certificate's."""
+
+File = str | os.PathLike[str]
+
+
+class Identity(NamedTuple):
+    """What the files of a `TLS` held when they were read.
+
+    Attributes:
+        context: What connections are wrapped by.
+        expiry: When the certificate ends, in seconds since 1970.
+    """
+
+    context: ssl.SSLContext
+    expiry: float
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """Files in PEM form that a listener serves TLS by; all else is as `ssl.create_default_context` has it.
+
+    Attributes:
+        cert: The server's certificate and, after it, those between it and its authority's.
+        key: The certificate's private key, not encrypted; None is the same file.
+        client_ca: Certificates of the authorities of which every client must have one; None asks for none.
+    """
+
+    cert: File
+    key: File | None = None
+    client_ca: File | None = None
+
+    def read(self) -> Identity:
+        """Read the files.
+
+        Raises:
+            ValueError: One of them cannot be read, or be used.
+        """
+        try:
+            return self._read()
+        except OSError as error:  # one was there a moment ago
+            raise ValueError(f"cannot read {self.cert} and its key: {error.strerror or error}") from error
+
+    def _read(self) -> Identity:
+        key = self.cert if self.key is None else self.key
+        for file in (self.cert, key, self.client_ca or key):
+            try:
+                Path(file).read_bytes()
+            except OSError as error:
+                raise ValueError(f"cannot read {file}: {error.strerror}") from error
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could have the server compute without end
+
+        def refuse() -> NoReturn:
+            # Else OpenSSL would ask the terminal, now or at a SIGHUP.
+            raise ValueError(f"the private key in {key} is encrypted: decrypt it, by openssl pkey")
+
+        expiry = _expiry(self.cert)
+        try:
+            context.load_cert_chain(self.cert, key, password=refuse)
+        except ssl.SSLError as error:
+            if error.reason in _MISMATCHES:
+                raise ValueError(f"the private key in {key} is not that of {self.cert}") from error
+            if error.reason is None:
+                raise ValueError(f"no private key in PEM form is in {key}") from error
+            raise ValueError(f"cannot use {self.cert} with {key}: {error.reason}") from error
+        if self.client_ca is not None:
+            try:
+                context.load_verify_locations(self.client_ca)
+            except ssl.SSLError as error:
+                raise ValueError(f"no certificate in PEM form is in {self.client_ca}") from error
+            context.verify_mode = ssl.CERT_REQUIRED
+        return Identity(context, expiry)
+
+
+def _expiry(cert: File) -> float:
+    try:
+        # The interpreter has it read by OpenSSL, and has no public name for that.
+        decoded = ssl._ssl._test_decode_cert(cert)  # type: ignore[attr-defined]  # noqa: SLF001
+    except ssl.SSLError as error:
+        raise ValueError(f"no certificate in PEM form is in {cert}") from error
+    return float(ssl.cert_time_to_seconds(decoded["notAfter"]))
