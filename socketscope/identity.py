@@ -57,6 +57,8 @@ class TLS:
             except OSError as error:
                 raise ValueError(f"cannot read {file}: {error.strerror}") from error
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        # Some builds of Python leave it to the system's OpenSSL, which may allow what RFC 8996 has ended.
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
         context.options |= ssl.OP_NO_RENEGOTIATION  # a client could have the server compute without end
 
         def refuse() -> NoReturn:

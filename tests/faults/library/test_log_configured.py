@@ -408,7 +408,9 @@ def test_the_log_of_a_launched_program_with_a_configuration_of_its_own_is_of_its
 
 
 FORKED = """
-import os, socket, threading
+import os, socket, threading, warnings
+
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # 3.12, of threads and forks
 
 def ask(server):
     with socket.create_connection(server.server_address) as client:
