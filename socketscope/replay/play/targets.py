@@ -65,13 +65,16 @@ class Target:
             its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
             conversation = Conversation(socket.socket(family, kind), loop)
+            answered = False
             try:
                 yield from conversation.open(where, its_end)
+                answered = True
                 if self.tls is not None:
                     yield from conversation.secure(self.tls, self.server_name or self.address.host, its_end)
             except OSError as error:
                 conversation.close()
-                refusals.append(_explained(error, family, where))
+                # What one that answers says is more to the point than that another was not there.
+                refusals.insert(0 if answered else len(refusals), _explained(error, family, where))
             except BaseException:
                 conversation.close()
                 raise

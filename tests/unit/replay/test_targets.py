@@ -1,6 +1,9 @@
 """Names and their addresses; what is spoken over them is in the fault tests."""
 
 import socket
+import ssl
+import threading
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -69,6 +72,25 @@ def test_an_address_that_refuses_is_passed_over_for_one_that_answers(replicas):
     second.close()
     with pytest.raises(ConnectionRefusedError):
         connect(target)
+
+
+def test_what_one_that_answers_says_is_told_and_not_that_another_refuses(replicas):
+    target, (first, second), _ = replicas
+    first.close()
+    tries = 10
+
+    def speak_no_tls():
+        for _ in range(tries):
+            with second.accept()[0] as client:
+                client.sendall(b"220 no TLS here\r\n")
+                client.recv(1000)
+
+    answering = threading.Thread(target=speak_no_tls)
+    answering.start()
+    for _ in range(tries):
+        with pytest.raises(ssl.SSLError):
+            connect(replace(target, tls=ssl.create_default_context()))
+    answering.join()
 
 
 def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
