@@ -14,8 +14,6 @@ OBJECTIVE = 0.01
 CLIENT_OBJECTIVE = 0.1
 """Seconds within which a client is to have its reply; docs/slo.md."""
 
-SILENT = float("nan")
-"""What a tile has where there is no traffic to tell of."""
 NOBODY = -1
 """What a tile has where clients ask and nobody answers, or no server is there."""
 

@@ -17,6 +17,7 @@ from server.listeners import STREAMS, bind, parse_listen
 from server.service import datagram_handler_with, handler_with
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
+from socketscope.commands.parsed import Parsed
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
@@ -39,22 +40,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(CANNOT_START)
-
-
-class _Parsed(click.ParamType[Any]):
-    """An option's type made of a function that parses its text or raises ValueError."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
@@ -86,7 +71,7 @@ def _switch_interval(text: str) -> float:
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
     for setting in reversed(limit_settings(program=True)):
-        form = _Parsed(setting.form, setting.parse)
+        form = Parsed(setting.form, setting.parse)
         command = click.option(setting.flag, type=form, default=setting.default, help=setting.help)(command)
     return command
 
@@ -98,7 +83,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--listen",
     "listeners",
     envvar="SERVER_LISTEN",
-    type=_Parsed("[NAME=]URL", parse_listen),
+    type=Parsed("[NAME=]URL", parse_listen),
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
     help="Where to listen: tcp://, tls:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a "
@@ -115,13 +100,13 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--metrics",
-    type=_Parsed("HOST:PORT", parse_metrics),
+    type=Parsed("HOST:PORT", parse_metrics),
     default="127.0.0.1:9464",
     help="Where /metrics, /healthz and /readyz are; none for nowhere.",
 )
 @click.option(
     "--handler",
-    type=_Parsed("MODULE:CLASS", _load_handler),
+    type=Parsed("MODULE:CLASS", _load_handler),
     show_default="the timestamp service",
     help="Serve this request handler.",
 )
@@ -132,7 +117,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--max-line",
-    type=_Parsed("bytes", _line_size),
+    type=Parsed("bytes", _line_size),
     default=8192,
     help="Most bytes of a line, its ending not counted.",
 )
@@ -144,7 +129,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--switch-interval",
-    type=_Parsed("duration", _switch_interval),
+    type=Parsed("duration", _switch_interval),
     default=0.01,
     show_default="10ms",
     help="After how long the interpreter goes to another thread that waits for it; at most 10ms.",

@@ -10,26 +10,10 @@ from typing import Any
 import click
 
 from socketscope.addresses import Address, parse_host_port, parse_url
+from socketscope.commands.parsed import Parsed
 from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.play.targets import SCHEMES, Target
 from socketscope.units import parse_duration
-
-
-class Parsed(click.ParamType[Any]):
-    """An option's type made of a function that parses its text or raises ValueError."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the parsed value."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def program() -> str:
@@ -52,15 +36,6 @@ def parse_target(text: str) -> Address:
     if not address.path and not (address.host and address.port):
         raise ValueError(f"{text!r} needs a host and a port")
     return address
-
-
-def parse_endpoint(text: str) -> tuple[str, int]:
-    """Return host and port.
-
-    Raises:
-        ValueError: It is no ``HOST:PORT``.
-    """
-    return parse_host_port(text)
 
 
 def positive_rate(text: str) -> float:
@@ -168,5 +143,5 @@ _TLS_OPTIONS = (
 
 DURATION = Parsed("duration", parse_duration)
 TARGET = Parsed("url", parse_target)
-ENDPOINT = Parsed("host:port", parse_endpoint)
+ENDPOINT = Parsed("host:port", parse_host_port)
 RATE = Parsed("rate", positive_rate)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import Parsed, parse_target, program, tls_context
+from socketscope.commands.options import parse_target, program, tls_context
+from socketscope.commands.parsed import Parsed
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove

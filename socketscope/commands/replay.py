@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Parsed, Tls, tls_options, warn
+from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Tls, tls_options, warn
+from socketscope.commands.parsed import Parsed
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape

@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from socketscope.commands.options import DURATION, Parsed
+from socketscope.commands.options import DURATION
+from socketscope.commands.parsed import Parsed
 from socketscope.replay.signals import Stopped, stop_signals
 from socketscope.replay.watch import top as screen
 from socketscope.replay.watch.scrape import Unusable

@@ -1,0 +1,23 @@
+"""An option of click's whose value a function of ours parses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Parsed(click.ParamType[Any]):
+    """An option's type made of a function that parses its text or raises ValueError."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the parsed value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
