@@ -42,3 +42,11 @@ SERVED = {"ok": GOOD, "empty": "light-blue", "idle_timeout": "semi-dark-blue", "
 """Colours of what ended in order."""
 
 OF_OUTCOME = SERVED | FAILURES
+
+OF_OBJECTIVE = {
+    "client-availability": "blue",
+    "client-latency": "light-blue",
+    "server-availability": "purple",
+    "server-latency": "light-purple",
+}
+"""Colours of objectives, by their `slo`."""

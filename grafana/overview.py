@@ -1,21 +1,22 @@
 """The home page: is it well, and if not, where to look."""
 
-from grafana.colours import BAD, GOOD, LINE, PLAIN, TRAFFIC, WARNING
+from grafana.colours import BAD, GOOD, LINE, OF_OBJECTIVE, PLAIN, TRAFFIC, WARNING
 from grafana.page import BUILDS, Page, Row
 from grafana.panels import Panel, curves, figure, states
 from grafana.queries import (
     ASKED,
     CHOSEN,
     CLIENT_OBJECTIVE,
+    CLOSED_BY_OUTCOME,
     NOBODY,
     NOBODY_SERVED,
     NOT_OK,
-    NOT_SERVED,
     OBJECTIVE,
     SERVED,
     SERVED_IN_RANGE,
     SERVERS_UP,
     STATES,
+    UNSERVED_BY_REASON,
     first,
     quantile,
     rate,
@@ -124,16 +125,14 @@ OBJECTIVES = [
         nothing="not known yet", top=1,
         meaning="Of what may fail, or be late, in 30 days. A budget that is spent before its time is a reason to stop "
         "changing things.",
-        colours={"client-availability": "blue", "client-latency": "light-blue",
-                 "server-availability": "purple", "server-latency": "light-purple"},
+        colours=OF_OBJECTIVE,
         queries={"{{slo}}": f"min by (slo) (job_slo:error_budget:left30d{JOBS})"},
     )),
     curves(Panel(
         title="How fast each error budget is spent", unit="suffix:x", width=12, height=7, line=14.4, top=15,
         runbook="budgetburnsfast", nothing="not known yet",
         meaning="Over the last hour, as a multiple of what would just last 30 days. At the line somebody is paged.",
-        colours={"client-availability": "blue", "client-latency": "light-blue",
-                 "server-availability": "purple", "server-latency": "light-purple"},
+        colours=OF_OBJECTIVE,
         queries={"{{slo}}": f"max by (slo) (job_slo:error_budget:burn1h{JOBS})"},
     )),
 ]  # fmt: skip
@@ -143,16 +142,13 @@ SERVER = [
         title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
         meaning="How connections end. What is not ok is small here; see beside it.",
         outcomes=OUTCOMES,
-        queries={"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"},
+        queries=CLOSED_BY_OUTCOME,
     )),
     curves(Panel(
         title="Connections that were not served", unit="suffix:/s", top=1, runbook="connectionsfail",
         meaning="By how they ended, and refused ones. The dashboard of the server has more.",
         outcomes=(*OUTCOMES, *REJECT_REASONS),
-        queries={
-            "{{outcome}}": rate(server.CLOSED, NOT_SERVED, by="outcome") + " > 0",
-            "refused: {{reason}}": rate(server.REJECTED, by="reason") + " > 0",
-        },
+        queries=UNSERVED_BY_REASON,
     )),
     curves(Panel(
         title="How long the server takes to reply", unit="s", logarithmic=True, top=0.02, line=OBJECTIVE,

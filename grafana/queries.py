@@ -86,3 +86,12 @@ STATES = first(
     f"sum by (job, instance) ({SERVERS})",
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""
+
+
+CLOSED_BY_OUTCOME = {"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"}
+"""Legend to expression: how connections end."""
+UNSERVED_BY_REASON = {
+    "{{outcome}}": rate(server.CLOSED, NOT_SERVED, by="outcome") + " > 0",
+    "refused: {{reason}}": rate(server.REJECTED, by="reason") + " > 0",
+}
+"""Legend to expression: connections whose client was not served, and refused ones."""

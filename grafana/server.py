@@ -3,7 +3,18 @@
 from grafana.colours import BAD, GOOD, PLAIN, TRAFFIC
 from grafana.page import Page, Row
 from grafana.panels import Panel, curves, durations, figure, states
-from grafana.queries import NOT_SERVED, OBJECTIVE, STATES, buckets, chosen, of, quantile, rate, series
+from grafana.queries import (
+    CLOSED_BY_OUTCOME,
+    OBJECTIVE,
+    STATES,
+    UNSERVED_BY_REASON,
+    buckets,
+    chosen,
+    of,
+    quantile,
+    rate,
+    series,
+)
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
 from socketscope.views import instruments as server
 
@@ -20,16 +31,13 @@ TRAFFIC_ROW = [
         meaning="How connections end. What is not ok is small here; see Failures and refusals. The first seconds of a new "
         "replica are missing, as of any rate.",
         outcomes=OUTCOMES,
-        queries={"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"},
+        queries=CLOSED_BY_OUTCOME,
     )),
     curves(Panel(
         title="Failures and refusals", unit="suffix:/s", top=1, runbook="connectionsfail",
         meaning="Connections whose client was not served, by reason, and refused ones. The runbook says what each means.",
         outcomes=(*OUTCOMES, *REJECT_REASONS),
-        queries={
-            "{{outcome}}": rate(server.CLOSED, NOT_SERVED, by="outcome") + " > 0",
-            "refused: {{reason}}": rate(server.REJECTED, by="reason") + " > 0",
-        },
+        queries=UNSERVED_BY_REASON,
     )),
     curves(Panel(
         title="Connections accepted by replica", unit="suffix:/s", nothing="no traffic", runbook="traffic",
