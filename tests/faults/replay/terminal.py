@@ -63,12 +63,17 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def sees(self, condition: str | Callable[[str], Any], seconds: float = PATIENCE) -> str:
-        """Wait until the screen holds a text, or fulfils a condition, and return what it shows."""
+        """Wait until the screen holds a text, or fulfils a condition, and return what it shows.
+
+        A picture arrives in pieces: only one that was the same a look before is taken for a whole one.
+        """
         deadline = time.monotonic() + seconds
         holds = (lambda text: condition in text) if isinstance(condition, str) else condition
-        while not holds(text := self.text):
+        before, text = None, self.text
+        while text != before or not holds(text):
             assert time.monotonic() < deadline, f"{condition!r} did not come:\n{text}"
             time.sleep(0.05)
+            before, text = text, self.text
         return text
 
     def wait(self) -> int:
