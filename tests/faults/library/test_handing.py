@@ -135,6 +135,7 @@ def ask_to_the_end(server):
     """Return all that comes back, when the server has closed: then nobody has more than one connection."""
     with connect(server) as client, client.makefile("rb") as replies:
         client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
         return replies.read()
 
 
