@@ -38,13 +38,18 @@ def test_the_cluster_takes_it_without_a_warning(empty: Namespace, folder: Path):
 
 
 @pytest.mark.parametrize(
-    "field", ["runAsNonRoot: true", "allowPrivilegeEscalation: false", "drop:", "type: RuntimeDefault"]
+    ("kept", "broken"),
+    [
+        ("runAsNonRoot: true", "runAsNonRoot: false"),
+        ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
+        ("- ALL", "- NET_RAW"),
+        ("type: RuntimeDefault", "type: Unconfined"),
+    ],
 )
-def test_without_one_of_its_fields_a_pod_is_warned_of(empty: Namespace, field: str):
+def test_of_what_breaks_the_profile_it_warns(empty: Namespace, kept: str, broken: str):
     made = empty.make(MANIFESTS / "job")
-    assert field in made
-    without = made.replace(field, "add:" if field == "drop:" else "{}")
-    assert "would violate PodSecurity" in empty.apply(without, "--dry-run=server", "--validate=ignore")
+    assert kept in made
+    assert "would violate PodSecurity" in empty.apply(made.replace(kept, broken), "--dry-run=server")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
