@@ -119,6 +119,13 @@ def test_images_are_of_this_version_or_pinned(folder):
         assert image["newTag"] == pinned.get(image["name"], __version__)
 
 
+def test_the_page_names_images_of_this_version():
+    page = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+    named = re.findall(r"socketscope-(?:server|client)(?::|, newTag: )([\d.]+\d)", page)
+    assert len(named) == 8
+    assert set(named) == {__version__}
+
+
 def test_the_load_is_the_stacks():
     (client,) = PODS["Deployment", "client"]["spec"]["containers"]
     assert client["args"] == COMPOSE["services"]["client"]["command"]
