@@ -1,0 +1,1 @@
+"""What deploy/kubernetes promises, on a cluster that KUBECTL leads to."""
