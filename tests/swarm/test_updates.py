@@ -1,0 +1,101 @@
+"""Updates of a stack whose clients go on playing: nothing is lost of what they ask, and nobody is told."""
+
+import itertools
+import logging
+import os
+import time
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import wait_for
+
+from .conftest import OURS
+from .stack import Stack, commands, docker
+
+log = logging.getLogger(__name__)
+
+ROUNDS = int(os.environ.get("SWARM_ROUNDS", "10"))
+LINGERS = 30
+"""Seconds for which Prometheus may still ask at the address of a server that stopped, and longer."""
+
+TCP, TLS = "tcp://server:21567", "tls://server:21568"
+BROKEN = {
+    "ends at once": """ENTRYPOINT ["python", "-c", "raise SystemExit('broken')"]""",
+    "is never healthy": "ENV SERVER_METRICS=none",
+}
+
+
+def nothing_is_lost(*summaries: dict[str, Any]) -> None:
+    for summary in summaries:
+        outcomes = {outcome: count for outcome, count in summary["outcomes"].items() if count}
+        log.info(
+            "%s: attempted %d, %s, in flight at the end %d",
+            summary["target"],
+            summary["attempted"],
+            outcomes,
+            summary["in_flight"],
+        )
+        assert summary["ok"] > 500
+        assert summary["failed"] == 0
+        assert set(outcomes) == {"ok"}
+
+
+def told(stack: Stack, began: float) -> list[str]:
+    """Return which alerts about servers have fired since then, when all has been seen."""
+    time.sleep(LINGERS)
+    since = time.monotonic() - began
+    about = 'alertname=~"Replica.*|NoServer|RestartLoop|ClientsFail"'
+    found = stack.query(f'count_over_time(ALERTS{{alertstate="firing", {about}}}[{since:.0f}s])')
+    return [alert["metric"]["alertname"] for alert in found]
+
+
+def test_updates_of_the_page_lose_nothing(stack: Stack):
+    build, update, ask, back, *another = commands("Updates")
+    stack.type(build)
+    with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
+        stack.type(update)
+        assert stack.updated() == "completed"
+        assert stack.type(ask).strip() == "completed"
+        assert {image.rpartition(":")[2] for image in stack.images()} == {"2"}
+        stack.type(back)
+        assert stack.updated() == "rollback_completed"
+        for command in another:
+            stack.type(command)
+        assert stack.updated() == "completed"
+    nothing_is_lost(plain, tls)
+
+
+def test_rolling_updates_lose_nothing_and_are_told_to_nobody(stack: Stack):
+    server = stack.variables["SERVER_IMAGE"]
+    wait_for(lambda: stack.query('count(up{job="server"} == 1) == 3'), "three targets are up")
+    began = time.monotonic()
+    with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
+        for number, image in zip(range(ROUNDS), itertools.cycle([f"{server}:2", server])):
+            started = time.monotonic()
+            assert stack.deploy(SERVER_IMAGE=image) == "completed"
+            log.info("update %d: %.1f s", number + 1, time.monotonic() - started)
+            assert stack.images() >= {image}
+            assert stack.ends() <= {"0"}
+        wait_for(lambda: len(stack.containers("server")) == 3, "those that were replaced have drained")
+        assert stack.ends() == {"0"}
+        fired = told(stack, began)
+    nothing_is_lost(plain, tls)
+    assert fired == []
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_an_image_that_is_broken_is_taken_back_and_clients_do_not_notice(stack: Stack, how: str):
+    server = stack.variables["SERVER_IMAGE"]
+    docker("build", "--quiet", "--tag", f"{OURS}-broken", "-", text=f"FROM {server}\n{BROKEN[how]}\n")
+    wait_for(lambda: stack.query('count(up{job="server"} == 1) == 3'), "three targets are up")
+    began = time.monotonic()
+    with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
+        assert stack.deploy(SERVER_IMAGE=f"{OURS}-broken") == "rollback_completed"
+        log.info("%s: taken back after %.1f s", how, time.monotonic() - began)
+        fired = told(stack, began)
+        fewest = stack.query(f"min_over_time(job:server_up:count[{time.monotonic() - began:.0f}s])")
+    nothing_is_lost(plain, tls)
+    assert stack.images() == {server}
+    assert int(fewest[0]["value"][1]) >= 3
+    assert fired == []
