@@ -20,6 +20,9 @@ NAMES = {
 }
 """Images of the page, and what they are called here, so that others of these names stay."""
 
+UPDATING = 300.0
+"""Seconds that an update may take: three servers, and a machine that has other work too."""
+
 SETTLED = ("completed", "paused", "rollback_completed", "rollback_paused")
 
 
@@ -80,7 +83,7 @@ class Stack:
             )
             return status["State"] if status and status["State"] in SETTLED else None
 
-        ended: str = wait_for(state, "the update ends", 180)
+        ended: str = wait_for(state, "the update ends", UPDATING)
         return ended
 
     def runs(self) -> bool:
