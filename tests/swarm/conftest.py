@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ def _asked(*command: str) -> str | None:
         return None
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     return None if ended.returncode else ended.stdout.strip()
+
+
+def _succeeds(command: str) -> bool:
+    return _asked("bash", "-c", command) is not None
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +83,8 @@ def stack(
         docker("build", "--quiet", "--tag", variables["GRAFANA_IMAGE"], "-", text=STAND_IN)
     made = Stack(folder, variables, without_grafana)
     first, *rest = commands("From nothing")
+    made.type(first)
     try:
-        made.type(first)
         node_id = docker("info", "--format", "{{.Swarm.NodeID}}").strip()
         docker("node", "update", "--label-add", f"{OURS}=yes", node_id)
         for command in rest:
@@ -88,6 +93,6 @@ def stack(
         yield made
     finally:
         for command in commands("The end"):
-            subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+            wait_for(partial(_succeeds, command), command)
         used = [*NAMES.values(), f"{server}:2", f"{OURS}-grafana", f"{OURS}-broken"]
         subprocess.run(["docker", "image", "rm", *used], capture_output=True, check=False)

@@ -23,7 +23,6 @@ def test_three_servers_are_all_scraped_and_all_get_traffic(stack: Stack):
     wait_for(lambda: value(stack, busy) == 3, "each has traffic")
     assert value(stack, "job:server_wanted:count") == 3
     assert value(stack, 'count(up{job="client"} == 1)') == 1
-    assert value(stack, 'sum(replay_exchanges_total{outcome!="ok"})') == 0
 
 
 def test_promtool_is_content_with_what_the_configs_made(stack: Stack):
