@@ -76,7 +76,7 @@ def stack(
     folder = tmp_path_factory.mktemp("swarm") / "socketscope"
     clone(folder)
     server, client = NAMES.values()
-    variables = {"SERVER_IMAGE": server, "CLIENT_IMAGE": client, "GRAFANA_IMAGE": GRAFANA_IMAGE}
+    variables = {"SERVER_IMAGE": f"{server}:1", "CLIENT_IMAGE": client, "GRAFANA_IMAGE": GRAFANA_IMAGE}
     if without_grafana:
         log.info("no Grafana, another image stands in: %s", without_grafana)
         variables["GRAFANA_IMAGE"] = f"{OURS}-grafana"
@@ -94,5 +94,5 @@ def stack(
     finally:
         for command in commands("The end"):
             wait_for(partial(_succeeds, command), command)
-        used = [*NAMES.values(), f"{server}:2", f"{OURS}-grafana", f"{OURS}-broken"]
+        used = [f"{server}:1", f"{server}:2", client, f"{OURS}-grafana", f"{OURS}-broken"]
         subprocess.run(["docker", "image", "rm", *used], capture_output=True, check=False)

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.conftest import wait_for
 
 from .conftest import OURS
-from .stack import Stack, commands, docker
+from .stack import NAMES, Stack, commands, docker
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +56,20 @@ def told(stack: Stack, began: float) -> list[str]:
     return [alert["metric"]["alertname"] for alert in found]
 
 
-def test_updates_of_the_page_lose_nothing(stack: Stack):
-    build, update, ask, back, *another = commands("Updates")
-    stack.type(build)
+@pytest.fixture(scope="module")
+def second(stack: Stack) -> str:
+    """The image that the page has built for its update."""
+    stack.type(commands("Updates")[0])
+    return f"{NAMES['socketscope-server']}:2"
+
+
+def test_updates_of_the_page_lose_nothing(stack: Stack, second: str):
+    _, update, ask, back, *another = commands("Updates")
     with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
         stack.type(update)
         assert stack.updated() == "completed"
         assert stack.type(ask).strip() == "completed"
-        only_runs(stack, f"{stack.variables['SERVER_IMAGE']}:2")
+        only_runs(stack, second)
         stack.type(back)
         assert stack.updated() == "rollback_completed"
         for command in another:
@@ -72,12 +78,12 @@ def test_updates_of_the_page_lose_nothing(stack: Stack):
     nothing_is_lost(plain, tls)
 
 
-def test_rolling_updates_lose_nothing_and_are_told_to_nobody(stack: Stack):
-    server = stack.variables["SERVER_IMAGE"]
+def test_rolling_updates_lose_nothing_and_are_told_to_nobody(stack: Stack, second: str):
+    first = stack.variables["SERVER_IMAGE"]
     wait_for(lambda: stack.query('count(up{job="server"} == 1) == 3'), "three targets are up", 120)
     began = time.monotonic()
     with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
-        for number, image in zip(range(ROUNDS), itertools.cycle([f"{server}:2", server])):
+        for number, image in zip(range(ROUNDS), itertools.cycle([second, first])):
             started = time.monotonic()
             assert stack.deploy(SERVER_IMAGE=image) == "completed"
             log.info("update %d: %.1f s", number + 1, time.monotonic() - started)
