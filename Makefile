@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo drill test soak programs swarm check bench lock
+.PHONY: help up down demo drill test soak programs check bench lock
 
 # `make drill NAME`: what follows it is its argument, and no target of this file.
 ifeq (drill,$(firstword $(MAKECMDGOALS)))
@@ -38,9 +38,6 @@ soak: .venv/.ready ## run the tests that take minutes; best on a machine that do
 programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about five minutes
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
 
-swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
-	$(VENV)/pytest tests/swarm --log-cli-level=INFO
-
 check: .venv/.ready ## lint, format, types, who imports whom
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
@@ -49,6 +46,10 @@ check: .venv/.ready ## lint, format, types, who imports whom
 
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
+
+.PHONY: swarm
+swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
+	$(VENV)/pytest tests/swarm --log-cli-level=INFO
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
