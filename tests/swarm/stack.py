@@ -68,10 +68,14 @@ class Stack:
         assert ended.returncode == 0, f"{command}: {ended.stderr}"
         return ended.stdout
 
-    def deploy(self, **variables: str) -> str:
-        """Deploy the stack anew; return how the update of the server ended."""
+    def deploy(self, **variables: str) -> None:
+        """Deploy the stack anew."""
         (command,) = [line for line in commands("From nothing") if line.startswith("docker stack deploy")]
         self.type(command, **variables)
+
+    def update(self, image: str) -> str:
+        """Deploy another image of the server; return how that ended."""
+        self.deploy(SERVER_IMAGE=image)
         return self.updated()
 
     def updated(self) -> str:

@@ -47,6 +47,14 @@ def only_runs(stack: Stack, image: str) -> None:
     assert stack.images() == {image}
 
 
+def wants(stack: Stack, servers: int) -> bool:
+    """Whether the Prometheus that runs was started to want so many servers."""
+    running = stack.containers("prometheus", "--filter", "health=healthy")
+    return bool(running) and f"REPLICAS={servers}" in docker(
+        "inspect", "--format", "{{.Config.Env}}", *running
+    )
+
+
 def told(stack: Stack, began: float) -> list[str]:
     """Return which alerts about servers have fired since then, when all has been seen."""
     time.sleep(LINGERS)
@@ -85,7 +93,7 @@ def test_rolling_updates_lose_nothing_and_are_told_to_nobody(stack: Stack, secon
     with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
         for number, image in zip(range(ROUNDS), itertools.cycle([second, first])):
             started = time.monotonic()
-            assert stack.deploy(SERVER_IMAGE=image) == "completed"
+            assert stack.update(image) == "completed"
             log.info("update %d: %.1f s", number + 1, time.monotonic() - started)
             assert stack.images() >= {image}
             assert stack.ends() <= {"0"}
@@ -103,7 +111,7 @@ def test_an_image_that_is_broken_is_taken_back_and_clients_do_not_notice(stack: 
     wait_for(lambda: stack.query('count(up{job="server"} == 1) == 3'), "three targets are up", 120)
     began = time.monotonic()
     with stack.playing(TCP) as plain, stack.playing(TLS) as tls:
-        assert stack.deploy(SERVER_IMAGE=f"{OURS}-broken") == "rollback_completed"
+        assert stack.update(f"{OURS}-broken") == "rollback_completed"
         only_runs(stack, server)
         log.info("%s: taken back after %.1f s", how, time.monotonic() - began)
         fired = told(stack, began)
@@ -111,3 +119,13 @@ def test_an_image_that_is_broken_is_taken_back_and_clients_do_not_notice(stack: 
     nothing_is_lost(plain, tls)
     assert int(fewest[0]["value"][1]) >= 3
     assert fired == []
+
+
+def test_fewer_servers_where_the_stack_says_so_are_told_to_nobody(stack: Stack):
+    wait_for(lambda: stack.query('count(up{job="server"} == 1) == 3'), "three targets are up", 120)
+    began = time.monotonic()
+    stack.deploy(REPLICAS="2")
+    wait_for(lambda: len(stack.containers("server")) == 2, "one has drained")
+    wait_for(lambda: wants(stack, 2), "Prometheus knows that two are enough")
+    assert told(stack, began) == []
+    assert stack.query("job:server_up:count == 2 and job:server_wanted:count == 2")
