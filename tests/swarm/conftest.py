@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -60,6 +61,10 @@ def node() -> Iterator[None]:
         if _asked("docker", "node", "inspect", "self", "--format", label) != "yes":
             pytest.skip(f"this Docker is in a swarm already ({state}), which is not these tests' own")
         docker("swarm", "leave", "--force")
+    try:
+        socket.create_server(("", 3000)).close()
+    except OSError as error:
+        pytest.skip(f"port 3000 of Grafana cannot be had: {error.strerror}")
     bridge = _asked("docker", "network", "inspect", "docker_gwbridge")
     yield
     subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False)
