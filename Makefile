@@ -50,6 +50,10 @@ check: .venv/.ready ## lint, format, types, who imports whom
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
 
+.PHONY: swarm
+swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
+	$(VENV)/pytest tests/swarm --log-cli-level=INFO
+
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade pyproject.toml --extra client --output-file requirements/runtime.txt
