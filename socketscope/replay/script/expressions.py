@@ -71,6 +71,8 @@ def _groups(probe: str) -> tuple[str, ...]:
         raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
     except (OverflowError, RecursionError) as error:
         raise TextError(f"no regular expression: {error}") from error
+    except ValueError as error:  # of the interpreter's bound on numbers
+        raise TextError("no regular expression: a number in it has too many digits") from error
 
 
 def as_bytes(text: str) -> bytes:

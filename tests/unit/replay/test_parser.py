@@ -175,6 +175,7 @@ BAD = [
     Bad("<~ a(", 5, "no regular expression: missing ), unterminated subpattern"),
     Bad("<...~ ${seq}(", 13, "no regular expression: missing ), unterminated subpattern"),
     Bad("<~ [[a]", 5, "no clear regular expression: possible nested set"),
+    Bad("<~ a{" + "9" * 5000 + "}", 4, "no regular expression: a number in it has too many digits"),
     Bad(r"<~ \${seq}", 4, r"a backslash escapes no variable; a literal ${ is written \$\{"),
     Bad("<~ é[aé]", 7, "é is 2 bytes, and a class has single ones"),
     Bad("<~ ${len:(}(", 12, "no regular expression: missing ), unterminated subpattern"),
