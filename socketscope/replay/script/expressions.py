@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from socketscope.replay.script.text import Template, TextError, Variable, encode, parse_text
 
-# A character, an escaped one, or a class as a whole; one that is never closed is all the rest, as each bracket
-# in it would else have the whole searched again.
+# A character, an escaped one, or a class as a whole; one that is never closed is all the rest, as each
+# bracket in it would else have the whole searched again.
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\[.*|.", re.DOTALL)
 
 

@@ -15,7 +15,7 @@ _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
 _DEEPEST = 16
-"""Functions of functions; each level takes some of the interpreter's stack, whenever the text is filled in."""
+"""Functions of functions; each level takes some of the interpreter's stack when the text is filled in."""
 
 _SHOWN = 1000
 """Bytes of a text that are shown."""
