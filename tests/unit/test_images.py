@@ -22,7 +22,7 @@ SECRET = re.compile(r"pass(word|wd)?|secret|token|credential|(api|private|tls)_?
 def stages():
     """Return the instructions of each stage, after those of the stage that it begins with."""
     text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
-    found = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "FROM":

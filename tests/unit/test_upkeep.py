@@ -71,7 +71,8 @@ def test_a_merge_is_held_to_the_same_script_on_each_python_that_is_told_of():
 def test_the_workflow_may_read_and_no_more():
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in WORKFLOW["jobs"].values())
-    checkouts = [step.values[0] for step in STEPS if "checkout" in step.values[0].get("uses", "")]
+    steps = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+    checkouts = [step for step in steps if "checkout" in step.get("uses", "")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
@@ -90,7 +91,8 @@ def test_each_lock_file_is_kept_up_and_made_anew_by_make_lock():
 
 
 def test_what_is_left_to_people_is_there():
-    left = {name for rule in RENOVATE["packageRules"] for name in rule.get("matchPackageNames", ())}
+    keys = ("matchPackageNames", "matchDepNames")
+    left = {name for rule in RENOVATE["packageRules"] for key in keys for name in rule.get(key, ())}
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     packages = [
         line for group in PROJECT["dependency-groups"].values() for line in group if isinstance(line, str)
