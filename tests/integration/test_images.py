@@ -1,4 +1,4 @@
-"""What is built and runs gives who breaks into it little; tests/unit/test_images.py reads the files for that."""
+"""What is built and runs gives who breaks into it little; the files for that are read in tests/unit."""
 
 import json
 import re
