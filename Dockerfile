@@ -11,14 +11,13 @@ COPY . /source
 RUN chmod -R u=rwX,go=rX /source
 
 FROM ${PYTHON_IMAGE} AS build
-RUN pip install --no-cache-dir --root-user-action=ignore uv
 WORKDIR /app
 COPY requirements requirements
 RUN python -m venv --without-pip /venv \
-    && uv pip install --no-cache --python /venv/bin/python --require-hashes -r requirements/runtime.txt
+    && pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
 
 FROM build AS build-test
-RUN uv pip install --no-cache --python /venv/bin/python --require-hashes -r requirements/dev.txt
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements/dev.txt
 
 FROM ${PYTHON_IMAGE} AS base
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -4,7 +4,7 @@ VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
 
-.PHONY: help up down demo drill test soak programs kubernetes check bench lock
+.PHONY: help up down demo drill test soak fuzz programs swarm kubernetes check bench lock release-check
 
 # `make drill NAME`: what follows it is its argument, and no target of this file.
 ifeq (drill,$(firstword $(MAKECMDGOALS)))
@@ -14,7 +14,7 @@ $(DRILL): drill ; @:
 endif
 
 help: ## list these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 up: ## build and start the stack, wait until it is healthy
 	docker compose up --build --wait $(SERVICES)
@@ -35,6 +35,9 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
+fuzz: .venv/.ready ## bent inputs, a million of each kind, an hour; ARGS="tcp --inputs 10000" for a part
+	$(VENV)/python -m tests.fuzz $(ARGS)
+
 programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about five minutes
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
 
@@ -50,9 +53,11 @@ check: .venv/.ready ## lint, format, types, who imports whom
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
 
-.PHONY: swarm
 swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
 	$(VENV)/pytest tests/swarm --log-cli-level=INFO
+
+release-check: ## see whether what is committed could be released; minutes, and needs the package index
+	@PYTHON=$(PYTHON) .ci/release-check
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -64,6 +69,8 @@ lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --extra client --group programs-under-test --constraint requirements/dev.txt \
 		--output-file requirements/programs-under-test.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group release --output-file requirements/release.txt
 
 .venv/.ready: requirements/dev.txt
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""A network namespace of its own for a test: `python -m tests.soak.alone MODULE`.
+"""A network namespace of its own for a test: `python -m tests.soak.alone MODULE [ARGUMENTS...]`.
 
 A connection a message fills the table of a packet filter's connection tracking, which Docker loads on a
 host, in half a minute; then handshakes are dropped. A namespace of its own has neither filter nor table.
@@ -15,9 +15,9 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 
 
-def command(module: str) -> tuple[list[str], str]:
+def command(module: str, *arguments: str) -> tuple[list[str], str]:
     """Return how to run a module in a namespace of its own, or as it is with why."""
-    plain = [sys.executable, "-m", module]
+    plain = [sys.executable, "-m", module, *arguments]
     said = ""
     for unshare in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
         try:
@@ -25,7 +25,7 @@ def command(module: str) -> tuple[list[str], str]:
         except FileNotFoundError as error:
             return plain, f"no network namespace of its own: {error}"
         if ended.returncode == 0:
-            return [*unshare, sys.executable, "-m", "tests.soak.alone", module], ""
+            return [*unshare, sys.executable, "-m", "tests.soak.alone", module, *arguments], ""
         said = ended.stderr.strip()
     return plain, f"no network namespace of its own: {said}"
 
@@ -33,4 +33,5 @@ def command(module: str) -> tuple[list[str], str]:
 if __name__ == "__main__":
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anything:
         fcntl.ioctl(anything, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", _IFF_UP))
-    runpy.run_module(sys.argv[1], run_name="__main__")
+    del sys.argv[0]  # the module has it for its own
+    runpy.run_module(sys.argv[0], run_name="__main__")

@@ -10,7 +10,12 @@ TESTS = ROOT / "tests"
 FOLDERS = "|".join(each.name for each in sorted(TESTS.iterdir()) if (each / "__init__.py").exists())
 PATHS = re.compile(rf"`(?:tests/)?((?:{FOLDERS})(?:/[\w/]+(?:\.py)?)?)`")
 
-PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [
+    *sorted(ROOT.glob("docs/**/*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+]
 NAMED = [
     pytest.param(path, id=f"{page.name}:{path}")
     for page in PAGES

@@ -223,7 +223,7 @@ class _Compiler:
         try:
             with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
                 rows = tuple(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
         if not rows:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from socketscope.replay.script.text import Template, TextError, Variable, encode, parse_text
 
-# A character, an escaped one, or a class as a whole.
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+# A character, an escaped one, or a class as a whole; one that is never closed is all the rest, as each
+# bracket in it would else have the whole searched again.
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\[.*|.", re.DOTALL)
 
 
 def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
@@ -70,6 +71,8 @@ def _groups(probe: str) -> tuple[str, ...]:
         raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
     except (OverflowError, RecursionError) as error:
         raise TextError(f"no regular expression: {error}") from error
+    except ValueError as error:  # of the interpreter's bound on numbers
+        raise TextError("no regular expression: a number in it has too many digits") from error
 
 
 def as_bytes(text: str) -> bytes:

@@ -14,6 +14,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
+_DEEPEST = 16
+"""Functions of functions; each level takes some of the interpreter's stack when the text is filled in."""
+
 _SHOWN = 1000
 """Bytes of a text that are shown."""
 
@@ -172,9 +175,10 @@ def parse_text(text: str, *, escapes: bool = True) -> Template:
 
 
 class _Parser:
-    def __init__(self, text: str, *, escapes: bool = True) -> None:
+    def __init__(self, text: str, *, escapes: bool = True, depth: int = 0) -> None:
         self._text = text
         self._escapes = escapes
+        self.depth = depth  # of the functions that it stands in
 
     def parse(self, position: int, ends: str = "") -> tuple[tuple[bytes | Variable, ...], int]:
         """Return the parts from a position on, and where they end.
@@ -238,7 +242,9 @@ class _Parser:
     def _call(self, begin: int, name: str) -> tuple[Variable, int]:
         number, function = OF_TEXTS[name]
         # What is handed to a function is a text wherever it stands.
-        inner = self if self._escapes else _Parser(self._text)
+        inner = _Parser(self._text, depth=self.depth + 1)
+        if inner.depth > _DEEPEST:
+            raise TextError(f"functions stand more than {_DEEPEST} deep in each other", begin)
         position = begin + len(f"${{{name}:")
         templates = []
         for left in range(number, 0, -1):

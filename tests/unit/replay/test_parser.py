@@ -175,6 +175,7 @@ BAD = [
     Bad("<~ a(", 5, "no regular expression: missing ), unterminated subpattern"),
     Bad("<...~ ${seq}(", 13, "no regular expression: missing ), unterminated subpattern"),
     Bad("<~ [[a]", 5, "no clear regular expression: possible nested set"),
+    Bad("<~ a{" + "9" * 5000 + "}", 4, "no regular expression: a number in it has too many digits"),
     Bad(r"<~ \${seq}", 4, r"a backslash escapes no variable; a literal ${ is written \$\{"),
     Bad("<~ é[aé]", 7, "é is 2 bytes, and a class has single ones"),
     Bad("<~ ${len:(}(", 12, "no regular expression: missing ), unterminated subpattern"),
@@ -183,6 +184,8 @@ BAD = [
     Bad(r"> a${len:b\q}", 11, NO_ESCAPE),
     Bad("> ${sha256:${1}}", 12, "'1' is no name of a variable"),
     Bad("> ${hmac-sha256:key}", 3, f"${{hmac-sha256:key}} is none of {CALLS}"),
+    Bad("> " + "${len:" * 1000 + "}" * 1000, 3 + 16 * 6, "functions stand more than 16 deep in each other"),
+    Bad("<~ " + "${len:" * 1000 + "}" * 1000, 4 + 16 * 6, "functions stand more than 16 deep in each other"),
     Bad("> ${now:%Q}", 3, f"${{now:%Q}} is none of {CALLS}"),
     Bad("> ${uuid:4}", 3, f"${{uuid:4}} is none of {CALLS}"),
     Bad("<|", 3, "nothing is no bytes to wait for"),
@@ -213,12 +216,13 @@ BAD = [
     Bad("!dribble 1B/x x", 13, f"'x' {NO_DURATION}"),
     Bad(r"!dribble 1B/1s a\q", 17, NO_ESCAPE),
     Bad("!flood 1kB", 8, f"'1kB' {NO_SIZE}"),
+    Bad("!flood 1" + "0" * 5000, 8, f"'1{'0' * 5000}' {NO_SIZE}"),
     Bad("!garbage 1GiB", 10, "1GiB is not between 1B and 64MiB"),
     Bad("> 二 ${x", 5, "${ is never closed; a literal one is written $${"),
 ]
 
 
-@pytest.mark.parametrize("bad", BAD, ids=[bad.line for bad in BAD])
+@pytest.mark.parametrize("bad", BAD, ids=[bad.line[:40] for bad in BAD])
 def test_a_bad_line_is_told_with_its_place(bad):
     with pytest.raises(ScriptError) as caught:
         parse_transcript(f"# a comment\n\n> fine\n{bad.line}\n", "x.talk")

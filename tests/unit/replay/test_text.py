@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.replay.script.expressions import parse_expression
-from socketscope.replay.script.text import decode, encode, escape, excerpt, parse_text
+from socketscope.replay.script.text import TextError, decode, encode, escape, excerpt, parse_text
 
 RANDOM = Random(7)
 
@@ -112,6 +112,31 @@ def test_a_uuid_is_another_each_time_and_follows_from_the_seed():
 def test_an_expression_meets_bytes(expression, data, found):
     pattern = parse_expression(expression)[0].fill({"x": "a.b"}, RANDOM, re.escape)
     assert bool(re.search(pattern, data)) is found
+
+
+@pytest.mark.timeout(10)
+def test_a_long_expression_takes_no_longer_than_its_length():
+    for expression in ("[" * 500_000, "[]" * 100_000 + "[^", "a[" + "\\]" * 100_000):
+        with pytest.raises(TextError, match="no (clear )?regular expression"):
+            parse_expression(expression)
+
+
+def test_deep_functions_are_filled_in():
+    assert parse_text("${len:" * 16 + "}" * 16).fill({}, RANDOM) == b"1"
+
+
+@pytest.mark.parametrize(
+    ("expression", "filled"),
+    [
+        ("[a${x}]é", r"[aa\.b](?:é)"),
+        ("[a${x}[]é", r"[aa\.b[](?:é)"),
+        ("[^]${x}]é", r"[^]a\.b](?:é)"),
+        (r"\[é]", r"\[(?:é)]"),
+    ],
+)
+def test_a_class_ends_where_it_ends_whatever_stands_in_it(expression, filled):
+    template, _ = parse_expression(expression)
+    assert template.fill({"x": "a.b"}, RANDOM, re.escape).decode() == filled
 
 
 @given(st.binary(max_size=40), st.dictionaries(st.sampled_from("abc"), st.text(min_size=1, max_size=3)))

@@ -1,0 +1,123 @@
+"""Images and services give who breaks into one little: no root, nothing to write, no secret."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STACK = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES = STACK["services"]
+OURS = ("server", "client", "receiver")
+"""Images that are made here, and not only given their configuration."""
+
+WRITES = {"grafana"}
+"""Services that cannot do without files to write: Grafana has its database beside its program."""
+
+SECRET = re.compile(r"pass(word|wd)?|secret|token|credential|(api|private|tls)_?key", re.IGNORECASE)
+
+
+def stages():
+    """Return the instructions of each stage, after those of the stage that it begins with."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            base, _, name = rest.partition(" AS ")
+            instructions = found[name] = list(found.get(base, ()))
+        elif word.isupper() and found:
+            instructions.append((word, rest.strip()))
+    return found
+
+
+STAGES = stages()
+PLACES = [pytest.param(*each, id=each[0]) for each in SERVICES.items()]
+
+
+def last(stage, word):
+    return [rest for found, rest in STAGES[stage] if found == word][-1]
+
+
+def test_each_service_has_its_stage():
+    assert set(STAGES) > {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    assert set(OURS) < set(STAGES)
+
+
+@pytest.mark.parametrize("stage", OURS)
+def test_an_image_runs_as_a_user_with_a_number_that_is_not_0(stage):
+    # A name could not be told from root by who only admits other users.
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", last(stage, "USER"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_command_of_an_image_needs_a_shell(stage):
+    for word, rest in STAGES[stage]:
+        if word in {"ENTRYPOINT", "CMD"}:
+            assert json.loads(rest)[0] not in {"sh", "bash", "/bin/sh", "/bin/bash"}
+        assert word not in {"HEALTHCHECK", "SHELL"}  # a service's health is Compose's
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_layer_is_made_with_a_secret(stage):
+    for word, rest in STAGES[stage]:
+        assert not (word in {"ENV", "ARG"} and SECRET.search(rest)), rest
+        assert word != "ADD", "an address is no source that is checked"
+
+
+@pytest.mark.parametrize("stage", OURS)
+def test_an_image_has_what_it_runs_and_no_more(stage):
+    copied = [rest.split() for word, rest in STAGES[stage] if word == "COPY"]
+    assert copied
+    for source, path, *_ in copied:
+        assert source in {"--from=build", "--from=source"}
+        assert path in {
+            "/venv",
+            "/source/socketscope",
+            *(f"/source/{name}" for name in ("server", "client", "alertmanager")),
+        }
+
+
+def test_nothing_goes_into_a_build_that_is_not_named():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    for rule in rules[1:]:
+        assert rule == "**/__pycache__" or (ROOT / rule.removeprefix("!")).exists()
+
+
+@pytest.mark.parametrize("stage", ["build", "build-test"])
+def test_packages_are_those_of_the_lock_file(stage):
+    installs = [rest for word, rest in STAGES[stage] if word == "RUN" and "install" in rest]
+    assert installs
+    assert all("--require-hashes" in each for rest in installs for each in re.findall(r"install.*", rest))
+
+
+@pytest.mark.parametrize(("name", "service"), PLACES)
+def test_a_service_has_no_rights_and_little_room(name, service):
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "pid", "ipc", "network_mode", "devices", "user"} & set(service)
+    assert service.get("read_only", False) is (name not in WRITES)
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
+@pytest.mark.parametrize(("name", "service"), PLACES)
+def test_a_service_sees_no_file_of_the_host_and_is_published_on_loopback_alone(name, service):
+    assert "volumes" not in service
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+@pytest.mark.parametrize(("name", "service"), PLACES)
+def test_a_service_is_given_no_secret_that_stands_in_a_file(name, service):
+    for variable, value in service.get("environment", {}).items():
+        assert not SECRET.search(variable) or re.fullmatch(r"\$\{\w+(:-admin)?\}", value), (name, variable)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_health_of_our_services_needs_no_shell(name):
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
