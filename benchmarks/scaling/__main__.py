@@ -1,7 +1,7 @@
 """Measures what the model of docs/scaling.md is made of: `python -m benchmarks.scaling`.
 
 Writes docs/scaling.json and the measured part of docs/scaling.md. Best in a network namespace of its own:
-`unshare -rn sh -c 'ip link set lo up && python -m benchmarks.scaling --prometheus /bin/prometheus'`.
+`unshare -rn sh -c 'ip link set lo up && python -m benchmarks.scaling'`.
 """
 
 import json
@@ -24,42 +24,49 @@ DOCS = ROOT / "docs"
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option(
-    "--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="Length of a turn."
-)
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=3.0, show_default=True, help="Of a turn.")
 @click.option(
     "--prometheus",
     "program",
     type=click.Path(exists=True, dir_okay=False),
-    help="Its program; without it what the page has of Prometheus stays as it is.",
+    help="Measure this Prometheus, and not the server.",
 )
 def main(rounds: int, seconds: float, program: str | None) -> None:
-    """Measure, and write the page."""
+    """Measure, and write the page; what is not measured stays as it was."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     stored = DOCS / "scaling.json"
+    measured: Measured = json.loads(stored.read_text(encoding="utf-8"))
     with Workshop() as workshop:
-        lines, sizes = points.series(workshop)
-        measured: Measured = {
-            "machine": machine.describe(),
-            "start": statistics.median(points.start(workshop, rounds)),
-            "series": medians(lines),
-            "scrape": medians(sizes),
-            "log": medians(points.log(workshop)),
-            "message": medians(points.cores(workshop, points.MESSAGES, rounds, seconds, keep=False)),
-            "exchange": medians(points.cores(workshop, points.EXCHANGES, rounds, seconds, keep=True)),
-            "memory": medians(points.memory(workshop, rounds)),
-        }
-        if program is not None:
-            told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-            measured["prometheus"] = told.split()[2]
-            measured["scraped"] = medians(prometheus.memory(workshop, program))
-            measured["sample"] = prometheus.sample(workshop, program)
+        if program is None:
+            measured |= _server(workshop, rounds, seconds)
         else:
-            earlier = json.loads(stored.read_text(encoding="utf-8"))
-            measured |= {name: earlier[name] for name in ("prometheus", "scraped", "sample")}
+            measured |= _prometheus(workshop, program)
     stored.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     _write(DOCS / "scaling.md", measured)
+
+
+def _server(workshop: Workshop, rounds: int, seconds: float) -> Measured:
+    lines, sizes = points.series(workshop)
+    return {
+        "machine": machine.describe(),
+        "start": statistics.median(points.start(workshop, rounds)),
+        "series": medians(lines),
+        "scrape": medians(sizes),
+        "log": medians(points.log(workshop)),
+        "message": medians(points.cores(workshop, points.MESSAGES, rounds, seconds, keep=False)),
+        "exchange": medians(points.cores(workshop, points.EXCHANGES, rounds, seconds, keep=True)),
+        "memory": medians(points.memory(workshop, rounds)),
+    }
+
+
+def _prometheus(workshop: Workshop, program: str) -> Measured:
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return {
+        "prometheus": told.split()[2],
+        "scraped": medians(prometheus.memory(workshop, program)),
+        "sample": prometheus.sample(workshop, program),
+    }
 
 
 def _write(page: Path, measured: Measured) -> None:

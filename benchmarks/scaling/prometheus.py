@@ -16,16 +16,24 @@ from benchmarks.scaling.points import Rounds, scrape
 TARGETS = (50, 100, 200, 400, 800)
 """Replicas that are scraped, the last number held back; each shows what one real server under load does."""
 
-INTERVAL = 2
+INTERVAL = 5
 """Seconds between two scrapes of one."""
 
-WARM = 60.0
-"""Seconds until memory is read: 30 samples of each series, and some collections of garbage."""
+WARM = 75.0
+"""Seconds until memory is read: 15 samples of each series, and some collections of garbage."""
 
 BLOCK = 60
 """Seconds of a block where a sample's size on disk is told: it is written at one and a half."""
 
 START = 20.0
+
+
+class _Replicas(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of a Prometheus that was ended."""
 
 
 class _Shown(BaseHTTPRequestHandler):
@@ -78,8 +86,7 @@ def sample(workshop: Workshop, program: str) -> float:
 def _shown(workshop: Workshop) -> Iterator[int]:
     """Have a server under a load that comes and goes shown at a port, at whatever address of 127/8."""
     ended = threading.Event()
-    shown = ThreadingHTTPServer(("0.0.0.0", 0), _Shown)
-    shown.daemon_threads = True
+    shown = _Replicas(("0.0.0.0", 0), _Shown)
     with workshop.serving(OURS, keep=False) as server:
         _Shown.text = scrape(server)
         load = workshop.running([workshop.generator, *Load(8, False, 3_600, rate=200).arguments(server.url)])
