@@ -32,24 +32,26 @@ def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
 
 
 def _plain(value: Any, default: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Enum):
-        return _plain(value.value, default)
     match value:
-        case str() | None | bool():
-            return value
-        case int() if value not in _INTEGERS:
-            raise TypeError("an integer has more than 64 bits")
-        case float() if not isfinite(value):
-            return None
-        case int() | float():
-            return value
+        case Enum():
+            value = value.value
+        case str() | None | bool() | int() | float():
+            return _scalar(value)
         case dict():
             if not all(isinstance(key, str) for key in value):
                 raise TypeError("a key is no text")
             return {key: _plain(each, default) for key, each in value.items()}
         case list() | tuple():
             return [_plain(each, default) for each in value]
-    return _plain(_known(value, default), default)
+        case _:
+            value = _known(value, default)
+    return _plain(value, default)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, int) and value not in _INTEGERS:
+        raise TypeError("an integer has more than 64 bits")
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _known(value: Any, default: Callable[[Any], Any]) -> Any:

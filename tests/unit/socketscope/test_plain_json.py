@@ -42,7 +42,7 @@ VALUES = [
     -(1 << 63),
     -(1 << 63) - 1,
     datetime(2020, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
-    datetime(2020, 1, 2),
+    datetime(2020, 1, 2),  # noqa: DTZ001 - as a handler may log it
     datetime(2020, 1, 2, tzinfo=timezone(timedelta(hours=2))),
     date(2020, 1, 2),
     time(1, 2),
