@@ -122,11 +122,11 @@ def test_what_clients_have_seen_is_what_is_counted_and_logged(tmp_path: Path):
 
 
 def test_what_threads_send_to_one_client_at_once_is_counted_whole():
-    size = 7
+    size, times = 7, 20 * TURNS
 
     class Chat(socketserver.BaseRequestHandler):
         def handle(self):
-            together(lambda _: [self.request.sendall(bytes(size)) for _ in range(TURNS)])
+            together(lambda _: [self.request.sendall(bytes(size)) for _ in range(times)])
 
     with serving(Chat) as server:
         with connect(server) as client:
@@ -134,7 +134,7 @@ def test_what_threads_send_to_one_client_at_once_is_counted_whole():
             while data := client.recv(1 << 16):
                 came += len(data)
         at_rest(server)
-        assert figures(server).sent == came == THREADS * TURNS * size
+        assert figures(server).sent == came == THREADS * times * size
 
 
 def test_what_threads_send_for_one_datagram_at_once_is_counted_whole():
