@@ -22,8 +22,9 @@ INTERVAL = 5
 WARM = 75.0
 """Seconds until memory is read: 15 samples of each series, and some collections of garbage."""
 
-BLOCK = 60
-"""Seconds of a block where a sample's size on disk is told: it is written at one and a half."""
+BLOCK = 120
+"""Seconds of a block where a sample's size on disk is told. It is written at one and a half, and a chunk of it
+has 120 samples, as any other, of a series that is scraped each second."""
 
 START = 20.0
 
@@ -56,9 +57,9 @@ class _Shown(BaseHTTPRequestHandler):
 def memory(workshop: Workshop, program: str) -> Rounds:
     """Return the resident bytes of a Prometheus that scrapes so many series."""
     found: Rounds = {}
-    with _shown(workshop) as port:
+    with _shown(workshop, INTERVAL) as port:
         for count in TARGETS:
-            with _prometheus(workshop, program, port, count) as (process, url):
+            with _prometheus(workshop, program, port, count, INTERVAL) as (process, url):
                 time.sleep(WARM)
                 resident = resident_bytes(process)
                 found[count] = [(_value(url, "prometheus_tsdb_head_series"), resident)]
@@ -75,7 +76,10 @@ def sample(workshop: Workshop, program: str) -> float:
         "prometheus_tsdb_compaction_chunk_size_bytes_sum",
         "prometheus_tsdb_compaction_chunk_samples_sum",
     )
-    with _shown(workshop) as port, _prometheus(workshop, program, port, TARGETS[0], *options) as (_, url):
+    with (
+        _shown(workshop, 1) as port,
+        _prometheus(workshop, program, port, TARGETS[0], 1, *options) as (_, url),
+    ):
         until = time.monotonic() + 4 * BLOCK
         while not _value(url, samples) and time.monotonic() < until:
             time.sleep(1)
@@ -83,8 +87,8 @@ def sample(workshop: Workshop, program: str) -> float:
 
 
 @contextmanager
-def _shown(workshop: Workshop) -> Iterator[int]:
-    """Have a server under a load that comes and goes shown at a port, at whatever address of 127/8."""
+def _shown(workshop: Workshop, interval: int) -> Iterator[int]:
+    """Have a server under load shown at a port of all of 127/8, anew for each scrape at such an interval."""
     ended = threading.Event()
     shown = _Replicas(("0.0.0.0", 0), _Shown)
     with workshop.serving(OURS, keep=False) as server:
@@ -92,7 +96,7 @@ def _shown(workshop: Workshop) -> Iterator[int]:
         load = workshop.running([workshop.generator, *Load(8, False, 3_600, rate=200).arguments(server.url)])
         threads = [
             threading.Thread(target=shown.serve_forever),
-            threading.Thread(target=_look, args=(server, ended)),
+            threading.Thread(target=_look, args=(server, interval, ended)),
         ]
         with load:
             for thread in threads:
@@ -107,23 +111,23 @@ def _shown(workshop: Workshop) -> Iterator[int]:
                 shown.server_close()
 
 
-def _look(server: Server, ended: threading.Event) -> None:
-    while not ended.wait(INTERVAL / 2):
+def _look(server: Server, interval: int, ended: threading.Event) -> None:
+    while not ended.wait(interval / 2):
         _Shown.text = scrape(server)
 
 
 @contextmanager
 def _prometheus(
-    workshop: Workshop, program: str, port: int, targets: int, *options: str
+    workshop: Workshop, program: str, port: int, targets: int, interval: int, *options: str
 ) -> Iterator[tuple[Process, str]]:
-    folder = workshop.folder / f"prometheus-{targets}-{len(options)}"
+    folder = workshop.folder / f"prometheus-{targets}-{interval}"
     folder.mkdir()
     listen = workshop.url("tcp").removeprefix("tcp://")
     addresses = [f"127.1.{number // 250}.{number % 250 + 1}:{port}" for number in range(targets)]
     (folder / "prometheus.yml").write_text(
         json.dumps(
             {
-                "global": {"scrape_interval": f"{INTERVAL}s", "scrape_timeout": f"{INTERVAL}s"},
+                "global": {"scrape_interval": f"{interval}s", "scrape_timeout": f"{interval}s"},
                 "scrape_configs": [{"job_name": "server", "static_configs": [{"targets": addresses}]}],
             }
         ),
