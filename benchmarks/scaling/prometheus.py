@@ -23,8 +23,8 @@ WARM = 75.0
 """Seconds until memory is read: 15 samples of each series, and some collections of garbage."""
 
 BLOCK = 120
-"""Seconds of a block where a sample's size on disk is told. It is written at one and a half, and a chunk of it
-has 120 samples, as any other, of a series that is scraped each second."""
+"""Seconds of a block where a sample's size on disk is told. It is written at one and a half, and its chunks
+have 120 samples, as any others, of series that are scraped each second."""
 
 START = 20.0
 
