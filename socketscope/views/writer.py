@@ -122,8 +122,10 @@ class LineWriter:
     def _rest(self) -> None:
         self._woken.clear()
         self._rests = True
-        # Who came before it saw the flag is seen here: to copy a queue takes its own lock, its length none.
-        if not self._queue.copy() and not self._closing.is_set():
+        # Who came before it saw the flag is seen here. Without an interpreter's lock that needs the queue's own
+        # between the two, which its length does not take.
+        self._queue.rotate(0)
+        if not self._queue and not self._closing.is_set():
             self._woken.wait(REST)
         self._rests = False
 
