@@ -122,8 +122,8 @@ class LineWriter:
     def _rest(self) -> None:
         self._woken.clear()
         self._rests = True
-        # Who came before it saw the flag is seen here. Without an interpreter's lock that needs the queue's own
-        # between the two, which its length does not take.
+        # Who came before it saw the flag is seen here. Without an interpreter's lock that takes the queue's
+        # own in between, which asking for its length does not.
         self._queue.rotate(0)
         if not self._queue and not self._closing.is_set():
             self._woken.wait(REST)
