@@ -38,15 +38,16 @@ def _hash(seconds: float) -> Callable[[], None]:
     return work
 
 
-def _compute(seconds: float) -> Callable[[], None]:
-    def count(to: int) -> None:
-        while to:
-            to -= 1
+def _count(to: int) -> None:
+    while to:
+        to -= 1
 
+
+def _compute(seconds: float) -> Callable[[], None]:
     began = time.perf_counter()
-    count(1_000_000)
+    _count(1_000_000)
     wanted = max(1, int(1_000_000 * seconds / (time.perf_counter() - began)))
-    return partial(count, wanted)
+    return partial(_count, wanted)
 
 
 def _mix() -> Callable[[], None]:
@@ -75,6 +76,7 @@ WORK: dict[str, Callable[[], Callable[[], None]]] = {
     "pbkdf2-1ms": lambda: _hash(0.001),
     "pbkdf2-10ms": lambda: _hash(0.01),
     "python-5ms": lambda: _compute(0.005),
+    "python-10000": lambda: partial(_count, 10_000),  # the same work on every interpreter
     "mix": _mix,
 }
 """What a handler does, by name; made once, and done for each request."""

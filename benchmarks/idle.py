@@ -36,9 +36,9 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
             for idle in counts:
                 options = LIMITS if name == OURS else ()
                 server = stack.enter_context(workshop.serving(name, keep=True, options=options))
-                kernel = _kernel_stacks()
+                kernel = kernel_stacks()
                 stack.enter_context(generator.holding(workshop, server, idle))
-                kernel = _kernel_stacks() - kernel
+                kernel = kernel_stacks() - kernel
                 competitors += [(server, idle, mode, kernel) for mode in (MESSAGE, PERSISTENT)]
         # What a goal compares takes turns next to each other, and more often: what disturbs one disturbs all.
         of_goal = [one for one in competitors if one[0].name == OURS and one[1] in OF_GOAL]
@@ -51,7 +51,7 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
     return results
 
 
-def _kernel_stacks() -> int:
+def kernel_stacks() -> int:
     """Return the bytes of all threads' stacks in the kernel, which no process is charged for."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024

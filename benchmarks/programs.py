@@ -179,8 +179,7 @@ class Server:
     @property
     def resident(self) -> int:
         """Bytes of memory that are its own."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) * 1024
+        return resident_bytes(self.process)
 
 
 @contextlib.contextmanager
@@ -200,6 +199,12 @@ def cpu_seconds(process: Process) -> float:
     """Return the CPU time that all threads of a process have used."""
     # What clock_getcpuclockid(3) makes of a process id; Python has that for threads alone.
     return time.clock_gettime((~process.pid << 3) | 2)
+
+
+def resident_bytes(process: Process) -> int:
+    """Return the bytes of memory that a process has."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) * 1024
 
 
 def wait_until_it_answers(name: str, url: str, process: Process) -> None:

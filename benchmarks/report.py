@@ -10,21 +10,21 @@ from benchmarks.measures import THROUGHPUT
 from benchmarks.programs import OURS, SERVERS
 from benchmarks.ratios import Spread, ratio, spread
 
-BEGIN = "<!-- measured: make bench writes from here -->"
-END = "<!-- measured: to here -->"
+MARKS = ("<!-- measured: make bench writes from here -->", "<!-- measured: to here -->")
+"""What the measured part of docs/performance.md stands between."""
 
 
-def into_page(page: str, measured: str) -> str:
+def into_page(page: str, measured: str, marks: tuple[str, str] = MARKS) -> str:
     """Return a page with its measured part replaced; what stands around it is its author's.
 
     Raises:
         ValueError: It has no such part.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not (begin and end):
-        raise ValueError(f"there is no {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{measured}\n{END}{after}"
+        raise ValueError(f"there is no {' and '.join(marks)}")
+    return f"{before}{begin}\n\n{measured}\n{end}{after}"
 
 
 def render(results: Results, machine: dict[str, Any]) -> str:

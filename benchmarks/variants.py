@@ -79,10 +79,10 @@ class _Uncounting(StreamTotals):
     def add(self, record: Record) -> None:
         record.responses.clear()
 
-    def close(self, record: Record, now: float) -> bool:  # noqa: ARG002 - the base's signature
+    def close(self, record: Record, now: float) -> str:  # noqa: ARG002 - the base's signature
         record.closed = True
         self.records.pop(record, None)
-        return True
+        return record.outcome
 
 
 class UnobservedDatagrams(DatagramService):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from socketserver import BaseServer
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from prometheus_client import REGISTRY
 
@@ -69,7 +69,7 @@ class _Process:
     def __init__(self, *, metrics: str | None, log: Any, threads: str, **limits: Any) -> None:
         self._options = {"limits": Limits(**limits), "threads": threads}
         self._capacity = Capacity(limits["max_connections"])
-        self._services: WeakSet[Service] = WeakSet()
+        self._services: WeakValueDictionary[int, Service] = WeakValueDictionary()
         self._view = view_of(None)
         self._log: Log | None = None
         self._endpoint: Endpoint | None = None
@@ -88,8 +88,8 @@ class _Process:
             observe(server, **self._options)
             service_of(server).share(self._capacity)
         service = service_of(server)
-        if service not in self._services:
-            self._services.add(service)
+        if id(service) not in self._services:
+            self._services[id(service)] = service
             service.log = self._log
 
     def leave_behind(self) -> None:
@@ -123,8 +123,9 @@ class _Process:
             _say(f"metrics of process {os.getpid()}: {self._endpoint.url}")
 
     def _is_ready(self) -> bool:
-        with _lock:  # others may come meanwhile
-            return any(not service.draining for service in self._services)
+        # As many as there are at once: others may come and go meanwhile.
+        services = [reference() for reference in self._services.valuerefs()]
+        return any(service is not None and not service.draining for service in services)
 
 
 def _say(text: str) -> None:

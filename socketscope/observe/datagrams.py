@@ -39,6 +39,15 @@ class Datagram(Served):
         self.failure: str | None = None
         self.began = 0.0
 
+    def took(self, size: int) -> None:
+        """Note a receive, beside its own."""
+        self.received += size
+
+    def gave(self, size: int) -> None:
+        """Note a send."""
+        self.sent += size
+        self.exchanges = 1
+
     @property
     def outcome(self) -> str:
         """What became of it, or would if its handler left now."""
@@ -110,7 +119,7 @@ class DatagramSocket(NotingDatagrams, socket.socket):
 
 def _took(size: int) -> None:
     if isinstance(datagram := current.get(), Datagram):
-        datagram.received += size
+        datagram.took(size)
 
 
 def _send(
@@ -131,8 +140,7 @@ def _send(
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
             datagram.fault = error
         raise
-    datagram.sent += size
-    datagram.exchanges = 1
+    datagram.gave(size)
     return size
 
 

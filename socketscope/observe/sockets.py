@@ -115,8 +115,9 @@ class Leaving(_Socket):
 
     def _note_left(self) -> None:
         record = self._socketscope
-        if record is not None and record.left is not None:
-            record.left()
+        # Asked for once: another thread may end it meanwhile.
+        if record is not None and (left := record.left) is not None:
+            left()
 
 
 class NotingStream(Noting):

@@ -113,11 +113,11 @@ class StreamTotals:
             if not record.closed:
                 self._add([record])
 
-    def close(self, record: Record, now: float) -> bool:
-        """Add the rest of a connection and count its outcome; return False where that was done before."""
+    def close(self, record: Record, now: float) -> str | None:
+        """Add the rest of a connection; return the outcome that is counted, or None where that was before."""
         with self.capacity.lock:
             if record.closed:
-                return False
+                return None
             if not record.accepted:
                 self._count(record)
             record.closed = True
@@ -128,12 +128,13 @@ class StreamTotals:
             figures.sent += record.sent - record.recorded_sent
             if record.replying:
                 figures.response.observe(record.replied_at - record.requested_at)
-            figures.closed[record.outcome] += 1
+            outcome = record.outcome
+            figures.closed[outcome] += 1
             figures.handle.observe(now - record.accepted_at)
             figures.open -= 1
             self.records.pop(record, None)
             self.capacity.free()
-        return True
+        return outcome
 
     def resume(self, earlier: "StreamTotals") -> None:
         """Go on from the figures of a listener that has closed."""
@@ -215,6 +216,11 @@ class DatagramTotals:
                 return False
             self.records.add(datagram)
             return True
+
+    def note_lost(self, datagrams: int) -> None:
+        """Note how many the kernel has dropped; who asked it before another may tell of it after."""
+        with self.capacity.lock:
+            self.lost = max(self.lost, datagrams)
 
     def drop(self, outcome: str) -> None:
         """Count a datagram that no handler saw."""

@@ -10,6 +10,7 @@ from typing import Any
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
+from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
 from socketscope.serve.hooks import guard
@@ -37,7 +38,7 @@ class DatagramService(Service):
             self.note_not_taken(error)
             return None
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
-        datagram = Datagram(client_address, len(request[0]), patience)
+        datagram = new_datagram(client_address, len(request[0]), patience)
         datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
@@ -139,7 +140,7 @@ class DatagramService(Service):
 
     def look(self) -> None:
         """Ask the kernel how many datagrams it dropped."""
-        self.totals.lost = max(self.totals.lost, queue.lost(self.listener))
+        self.totals.note_lost(queue.lost(self.listener))
 
     def release_idle(self, since: float) -> None:
         """Do nothing: a datagram that is served is not idle."""

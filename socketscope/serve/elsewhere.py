@@ -60,5 +60,6 @@ class Elsewhere:
 
     def note_closed(self, request: Any) -> None:
         """Note that a request was closed."""
-        if (record := self.records.get(id(request))) is not None and record.left:
-            record.left()
+        # Asked for once: another thread may end it meanwhile.
+        if (record := self.records.get(id(request))) is not None and (left := record.left):
+            left()

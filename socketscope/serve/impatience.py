@@ -1,5 +1,6 @@
-"""Whether a thread that serves alone keeps others waiting, judged from looks at it."""
+"""Whether who takes and serves keeps others waiting, judged from looks at it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import get_native_id
 from time import clock_gettime, monotonic
@@ -20,44 +21,45 @@ of <linux>/include/linux/posix-timers.h."""
 
 
 class Impatience:
-    """What is remembered from look to look at a thread that serves alone, while others wait."""
+    """What is remembered from look to look at threads that take and serve, while others wait."""
 
     def __init__(self) -> None:
         # Of the window: time, clients served, and for how long there had been waits for a core.
         self._began: tuple[float, int, float] | None = None
         self._served = -1  # at the last look
-        self._seen: Seen | None = None  # of the thread, when one client was seen again
+        self._seen: list[Seen] | None = None  # of each thread, when its client was seen again
 
-    def grows(self, thread: int, served: int, *, waiting: bool) -> bool:
+    def grows(self, threads: Sequence[int], served: int, *, waiting: bool) -> bool:
         """Return whether others have waited too long: for one client, or for each on average.
 
         Args:
-            thread: The kernel's number of the one that serves.
-            served: How many clients it has served.
-            waiting: Whether it is with a client while another waits.
+            threads: The kernel's numbers of those who serve.
+            served: How many clients they have served.
+            waiting: Whether all are with a client while another waits.
         """
         if not waiting:
             self._began, self._served, self._seen = None, -1, None
             return False
         again, self._served = served == self._served, served
-        return self._for_one(thread) if again else self._for_each(thread, served)
+        return self._for_one(threads) if again else self._for_each(threads, served)
 
-    def _for_one(self, thread: int) -> bool:
-        seen, before = _look_at(thread), self._seen
+    def _for_one(self, threads: Sequence[int]) -> bool:
+        seen, before = [_look_at(thread) for thread in threads], self._seen
         self._seen = seen
-        return before is not None and not seen.wanted_for_a_core(before)
+        return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
 
-    def _for_each(self, thread: int, served: int) -> bool:
+    def _for_each(self, threads: Sequence[int], served: int) -> bool:
         self._seen = None
         now, began = monotonic(), self._began
         if began is not None and now - began[0] < WINDOW:
             return False
         # Who looks has the interpreter meanwhile, and may be kept from its core with it.
-        delay = _look_at(thread).delay + _look_at(get_native_id()).delay
+        delay = _mean_delay(threads) + _mean_delay([get_native_id()])
         self._began = now, served, delay
         if began is None:
             return False
-        return now - began[0] - (delay - began[2]) > SHORT * (served - began[1])
+        lasted = now - began[0] - (delay - began[2])
+        return len(threads) * lasted > SHORT * (served - began[1])
 
 
 class Seen(NamedTuple):
@@ -87,3 +89,7 @@ def _look_at(thread: int) -> Seen:
     except (OSError, ValueError, IndexError):
         return Seen(0.0, 0.0, ready=False)
     return Seen(ran, delay, ready)
+
+
+def _mean_delay(threads: Sequence[int]) -> float:
+    return sum(_look_at(thread).delay for thread in threads) / len(threads)

@@ -2,26 +2,27 @@
 
 One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
 faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client
-does. Whether clients are quick shows while others wait: where the thread is with one of them for three
-looks, or with each for more than `SHORT` on average, they are not. Then each client is handed to a thread
-of its own, as the standard library does it, and after a pause a thread tries to serve alone again. A try
-that fails soon makes the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does
-not matter, be it that its handler sleeps, waits for somebody, computes, or does not get the interpreter;
-only what the thread has waited for a core is not counted, as more threads would wait for it, too. So the
-judgement costs a server of slow clients some milliseconds each `LONGEST`, and a server of quick ones
-nothing.
+does. Where they do not take turns, as many threads as there are cores take and serve in this way.
+
+Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or
+with each for more than `SHORT` on average, they are not. Then each client is handed to a thread of its own,
+as the standard library does it, and after a pause a thread tries to serve alone again. A try that fails soon
+makes the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does not matter, be it
+that its handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread
+has waited for a core is not counted, as more threads would wait for it, too. So the judgement costs a server
+of slow clients some milliseconds each `LONGEST`, and a server of quick ones nothing.
 """
 
 import errno
-import os
 import select
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
 
+from socketscope.interpreter import AT_ONCE
+from socketscope.serve.call import Call
 from socketscope.serve.impatience import LOOK, Impatience
 from socketscope.serve.threads import Job
 
@@ -50,34 +51,6 @@ class Executor(Protocol):
         """Have a job done, which raises nothing; return whether at once."""
 
 
-class Call:
-    """What another thread, or a signal's handler, can wake a waiting one with."""
-
-    def __init__(self) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        # Closed when nobody can wake it any more: its number may be a client's right after.
-        weakref.finalize(self, os.close, self.descriptor).atexit = False
-        self._poll = select.poll()
-        self._poll.register(self.descriptor, select.POLLIN)
-
-    def wake(self) -> None:
-        """Wake who waits, or will wait next."""
-        with suppress(OSError):
-            os.eventfd_write(self.descriptor, 1)
-
-    def clear(self) -> None:
-        """Forget that it was called."""
-        with suppress(BlockingIOError):
-            os.eventfd_read(self.descriptor)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until called, at most so many seconds; return whether it was."""
-        called = bool(self._poll.poll(max(seconds, 0) * 1000))
-        if called:
-            self.clear()
-        return called
-
-
 class Loop:
     """Takes clients until stopped.
 
@@ -98,7 +71,7 @@ class Loop:
             listener: What has a descriptor that is readable while a client waits.
             receive: Takes a client who waits and returns what serves it, or None where there is nothing to
                 serve.
-            executor: Whose thread takes and serves while clients are quick.
+            executor: Whose threads take and serve while clients are quick.
             hand: Has a client served by another thread.
         """
         self.stopping = False
@@ -120,10 +93,10 @@ class Loop:
         self._alarm.wake()
 
     @property
-    def waits(self) -> bool:
-        """Whether a thread of the executor waits for a client."""
+    def waiting(self) -> int:
+        """How many threads of the executor wait for a client."""
         stint = self._stint
-        return stint is not None and not stint.busy and not stint.ended
+        return 0 if stint is None or stint.ended else sum(not turn.busy for turn in stint.turns)
 
     def run(self, interval: float, tick: Callable[[], None], *, alone: bool) -> None:
         """Take clients until `stopping`.
@@ -158,7 +131,7 @@ class Loop:
                     self._hand(job)
 
     def abandon(self) -> None:
-        """Have the thread that takes and serves come to an end: it was copied into a child."""
+        """Have the threads that take and serve come to an end: one of them was copied into a child."""
         if self._stint is not None:
             self._stint.ended = True
 
@@ -178,11 +151,11 @@ class Loop:
             return self._receive()
 
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
-        """Have a thread take and serve, until this is to stop or others wait for slow clients."""
+        """Have threads take and serve, until this is to stop or others wait for slow clients."""
         self._stint = stint = _Stint(self)
         impatience, calm_looks = Impatience(), 0
         try:
-            self._executor.run(stint.run)
+            stint.begin(self._executor)
             while not self.stopping and not stint.ended:
                 ticker.tick_if_due()
                 if calm_looks >= CALM:
@@ -192,7 +165,7 @@ class Loop:
                 self._alarm.wait(min(LOOK, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
                 waiting = stint.busy and bool(self._look.poll(0))
-                if impatience.grows(stint.thread, stint.served, waiting=waiting):
+                if impatience.grows(stint.threads, stint.served, waiting=waiting):
                     break
         finally:
             stint.ended = True
@@ -214,32 +187,78 @@ class Loop:
 
 
 class _Stint:
-    """A thread's time of taking and serving."""
+    """A time in which threads take and serve: one, or as many as can run at the same time.
+
+    Attributes:
+        ended: They are to take no more.
+        wakes_when_busy: The supervisor sleeps until they are busy.
+        turns: What each of them does.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self.ended = self.busy = self.wakes_when_busy = False
+        self.ended = self.wakes_when_busy = False
+        self.turns: list[_Turn] = [_Turn(loop, self)]
+
+    def begin(self, executor: Executor) -> None:
+        """Have it done by threads of an executor.
+
+        Raises:
+            RuntimeError: Not one can be started.
+            MemoryError: The same.
+        """
+        executor.run(self.turns[0].run)
+        with suppress(RuntimeError, MemoryError):  # then there are fewer
+            while len(self.turns) < AT_ONCE:
+                turn = _Turn(self._loop, self)
+                if not executor.run(turn.run):
+                    break
+                self.turns.append(turn)
+
+    @property
+    def busy(self) -> bool:
+        """Whether nobody is left to take a client."""
+        return all(turn.busy for turn in self.turns)
+
+    @property
+    def served(self) -> int:
+        """How many clients were served."""
+        return sum(turn.served for turn in self.turns)
+
+    @property
+    def threads(self) -> list[int]:
+        """The kernel's numbers of those who do it."""
+        return [turn.thread for turn in self.turns]
+
+
+class _Turn:
+    """What one thread does in a stint."""
+
+    def __init__(self, loop: Loop, stint: _Stint) -> None:
+        self._loop = loop
+        self._stint = stint
+        self.busy = False
         self.served = self.thread = 0
 
     def run(self) -> None:
-        """Take and serve until ended."""
+        """Take and serve until the stint has ended."""
         self.thread = threading.get_native_id()
-        loop = self._loop
+        loop, stint = self._loop, self._stint
         take, alarm = loop._take, loop._alarm  # noqa: SLF001 - a part of it
         try:
-            while not self.ended:
+            while not stint.ended:
                 self.busy = False
-                if (job := take(None, self)) is None:
+                if (job := take(None, stint)) is None:
                     continue
                 self.busy = True
-                if self.wakes_when_busy:
+                if stint.wakes_when_busy:
                     alarm.wake()
                 job()
                 self.served += 1
         except OSError:
             pass  # of the listener; the supervisor will meet it, too
         finally:
-            self.ended = True
+            stint.ended = True
             alarm.wake()
 
 

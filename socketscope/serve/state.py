@@ -133,8 +133,8 @@ class State(ABC):
         if self.threads is None:
             return 0, 0
         idle, busy = self.threads.counts
-        waits = (loop := self._loop) is not None and loop.waits
-        return idle + waits, max(busy - waits, 0)
+        waiting = 0 if (loop := self._loop) is None else loop.waiting
+        return idle + waiting, max(busy - waiting, 0)
 
     @abstractmethod
     def look(self) -> tuple[int, int] | None:

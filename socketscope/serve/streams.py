@@ -14,6 +14,7 @@ from typing import Any
 from socketscope.observe.adoption import adopt
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
+from socketscope.observe.shared import new_record
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve import queue
 from socketscope.serve.deadlines import Deadlines, hang_up
@@ -65,7 +66,7 @@ class StreamService(Service):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        record = Record(self.totals, client_address, monotonic(), limits)
+        record = new_record(self.totals, client_address, monotonic(), limits)
         record.listener = self
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
@@ -150,7 +151,7 @@ class StreamService(Service):
         record = current.get()
         if not (isinstance(record, Record) and record.socket is request):
             record = self._find(request, client_address)
-        seconds = None
+        closed = None
         try:
             server.finish_request(request, client_address)
         except BaseException as error:  # SystemExit too must not end a thread of the pool
@@ -160,12 +161,12 @@ class StreamService(Service):
             self._note_failure(server, record, request, client_address, error)
         finally:
             if record is not None:
-                seconds = self._close_record(record)
+                closed = self._close_record(record)
             if self.threads is not None:
                 self._close_by(server.shutdown_request, request)
             # A client may wait for this end, and no client waits for the log.
             if record is not None:
-                self._tell(record, seconds)
+                self._tell(record, closed)
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:
         """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
@@ -296,9 +297,9 @@ class StreamService(Service):
         self._tell(served, self._close_record(served))
 
     def _end(self, server: Any, record: Record, request: Any) -> None:
-        seconds = self._close_record(record)
+        closed = self._close_record(record)
         self._close_by(server.shutdown_request, request)
-        self._tell(record, seconds)
+        self._tell(record, closed)
 
     @staticmethod
     def _close_by(hook: Callable[[Any], None], request: Any) -> None:
@@ -309,20 +310,20 @@ class StreamService(Service):
             with suppress(Exception):
                 request.close()
 
-    def _close_record(self, record: Record) -> float | None:
-        """Complete a record; return how long it was open, seconds, or None where that was done before."""
+    def _close_record(self, record: Record) -> tuple[str, float] | None:
+        """Complete a record; return outcome and seconds that it was open, or None where it was complete."""
         now = monotonic()
         if self.log is not None:
             self.untold.add(record)
-        closed = self.totals.close(record, now)
+        outcome = self.totals.close(record, now)
         record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
         record.socket = None
-        return now - record.accepted_at if closed else None
+        return None if outcome is None else (outcome, now - record.accepted_at)
 
-    def _tell(self, record: Record, seconds: float | None) -> None:
+    def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
         try:
-            if self.log is not None and seconds is not None:
-                self.log.served("connection", self.name, record, record.outcome, seconds)
+            if self.log is not None and closed is not None:
+                self.log.served("connection", self.name, record, *closed)
         finally:
             record.raised = None  # its traceback would keep the frames alive, and they the record
             self.untold.discard(record)

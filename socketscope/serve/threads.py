@@ -80,8 +80,9 @@ class Elastic:
     @property
     def counts(self) -> tuple[int, int]:
         """How many threads are idle and busy."""
-        idle = len(self._idle)
-        return idle, max(self._alive - idle, 0)
+        with self._lock:
+            idle = len(self._idle)
+            return idle, self._alive - idle
 
     def run(self, job: Job) -> bool:
         """Have a job done, which raises nothing; return whether at once, or by the next thread that is free.

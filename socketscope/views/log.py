@@ -13,13 +13,12 @@ from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import orjson
 import structlog
 
 from socketscope.addresses import format_peer
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.observe.record import Listener, current
-from socketscope.views import loggers
+from socketscope.views import encoding, loggers
 from socketscope.views.chain import LineLogger, Steps
 from socketscope.views.context import nothing_else_bound
 from socketscope.views.rendering import Form, renderer, unprintable
@@ -217,6 +216,6 @@ class Log:
 
 def _is_object(line: bytes) -> bool:
     try:
-        return line.startswith(b"{") and isinstance(orjson.loads(line), dict)
+        return line.startswith(b"{") and isinstance(encoding.loads(line), dict)
     except ValueError:
         return False

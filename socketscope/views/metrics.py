@@ -118,7 +118,9 @@ class MetricsView(Collector):
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
         with self._lock:
-            listeners = dict(self._listeners)
+            # At once: a server that is dropped meanwhile changes what is walked through.
+            references = self._listeners.valuerefs()
+            listeners = {each.name: each for reference in references if (each := reference()) is not None}
             live = [listener for name, listener in listeners.items() if name not in self._closed]
         queues = {listener.name: queue for listener in live if (queue := listener.look()) is not None}
         figures = {name: listener.totals.snapshot() for name, listener in listeners.items()}

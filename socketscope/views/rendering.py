@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import orjson
 import structlog
 
 from socketscope.excerpt import excerpt, excerpts
+from socketscope.views import encoding
 
 Form = Literal["json", "console"]
 Render = Callable[[Any], bytes]
@@ -16,9 +16,7 @@ Render = Callable[[Any], bytes]
 MOST_BYTES = 16 * 1024
 """Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
 
-_INTEGERS = range(-(1 << 63), 1 << 64)  # that orjson has
-
-_json_renderer: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps, option=orjson.OPT_UTC_Z)
+_json_renderer: Any = structlog.processors.JSONRenderer(serializer=encoding.dumps, **encoding.OPTIONS)
 
 
 def renderer(form: Form, descriptor: int) -> Render:
@@ -103,7 +101,7 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
             return _escaped(value)
         case None | bool() | float() | datetime():
             return value
-        case int() if value in _INTEGERS:
+        case int() if value in encoding.INTEGERS:
             return value
         case dict() if id(value) not in above:
             inner = (*above, id(value))

@@ -57,7 +57,7 @@ class LineWriter:
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
-        self._long_lock = threading.Lock()
+        self._lock = threading.Lock()  # of what many threads count
         self._is_copy = False  # in a process forked from the writer's, where there is no thread
         self._torn = False  # what was written last does not end a line
         self._closing = threading.Event()
@@ -74,7 +74,7 @@ class LineWriter:
         elif len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
             self._queue.append(line)
         else:
-            self.dropped += 1
+            self._drop(1)
         if self._rests:
             self.wake()
 
@@ -94,13 +94,17 @@ class LineWriter:
         self._is_copy = True
         self._queue.clear()
 
+    def _drop(self, lines: int) -> None:
+        with self._lock:
+            self.dropped += lines
+
     def _write_at_once(self, line: bytes) -> None:
         # Not to the writer's own descriptor, in between its lines.
         with suppress(OSError):
             os.write(self._given, line)
 
     def _has_room_for(self, line: bytes) -> bool:
-        with self._long_lock:
+        with self._lock:
             if self._long + len(line) > ROOM_OF_LONG:
                 return False
             self._long += len(line)
@@ -118,7 +122,9 @@ class LineWriter:
     def _rest(self) -> None:
         self._woken.clear()
         self._rests = True
-        # Who came before it saw the flag is seen here.
+        # Who came before it saw the flag is seen here. Without an interpreter's lock that takes the queue's
+        # own in between, which asking for its length does not.
+        self._queue.rotate(0)
         if not self._queue and not self._closing.is_set():
             self._woken.wait(REST)
         self._rests = False
@@ -131,7 +137,7 @@ class LineWriter:
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
             if taken := sum(len(line) for line in lines if len(line) > SHORT):
-                with self._long_lock:
+                with self._lock:
                     self._long -= taken
             self._write(b"".join(lines), len(lines))
         return any_waited
@@ -148,7 +154,7 @@ class LineWriter:
             except OSError:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
                 lost = min(bytes(rest).count(b"\n"), lines)
-                self.dropped += lost
+                self._drop(lost)
                 self.written += lines - lost
                 time.sleep(TICK)
                 return

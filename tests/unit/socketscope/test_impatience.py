@@ -17,17 +17,17 @@ class Thread:
         self.impatience = Impatience()
         self.now = self.ran = self.delay = 0.0
         self.served = 0
+        self.ready = False
 
     def grows(self, *, waiting=True):
         self.now += LOOK
-        return self.impatience.grows(1, self.served, waiting=waiting)
+        return self.impatience.grows([1], self.served, waiting=waiting)
 
 
 @pytest.fixture
 def thread(monkeypatch):
     """A thread that sleeps, until told what else."""
     thread = Thread()
-    thread.ready = False
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
     return thread

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import orjson
 import pytest
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
@@ -19,7 +18,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import Record, current
 from socketscope.serve.options import Options
-from socketscope.views import context, loggers, rendering
+from socketscope.views import context, encoding, loggers, rendering
 from socketscope.views.context import enter, leave, nothing_else_bound
 from socketscope.views.events import COMMON, EVENTS
 from socketscope.views.log import Log
@@ -140,7 +139,8 @@ def test_both_write_the_time_alike(microsecond):
     assert rendering._json({"timestamp": moment}) == rendering._json({"timestamp": stamped})
     by_structlog = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", {})["timestamp"]
     assert by_structlog.endswith("Z")
-    assert orjson.loads(orjson.dumps(datetime.now(UTC), option=orjson.OPT_UTC_Z))[:11] == by_structlog[:11]
+    now = encoding.dumps(datetime.now(UTC), repr, **encoding.OPTIONS)
+    assert encoding.loads(now)[:11] == by_structlog[:11]
 
 
 def test_what_a_handler_binds_is_in_its_canonical_line():

@@ -91,7 +91,8 @@ def service():
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch):
-    """Threads that never want for a core, whatever else this machine does."""
+    """Threads that take turns and never want for a core, whatever interpreter and machine this is."""
+    monkeypatch.setattr(loops, "AT_ONCE", 1)
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(0.0, 0.0, ready=False))
 
 
@@ -154,7 +155,7 @@ def test_a_thread_that_wants_for_a_core_gets_no_company(service, monkeypatch):
     def look_at(_):
         if (look := next(looks)) == 20:
             service.held[b"s"].set()
-        return Seen(0.0, look * loops.LOOK, ready=False)
+        return Seen(0.0, look * impatience.LOOK, ready=False)
 
     monkeypatch.setattr(impatience, "_look_at", look_at)
     service.run()
@@ -162,6 +163,58 @@ def test_a_thread_that_wants_for_a_core_gets_no_company(service, monkeypatch):
     waiting = service.come(b"w")
     assert waiting.result(PATIENCE) is slow.result(PATIENCE)
     assert len(service.threads.started) == 1
+
+
+@pytest.fixture
+def two_at_once(monkeypatch):
+    """An interpreter without a lock, on two cores."""
+    monkeypatch.setattr(loops, "AT_ONCE", 2)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_where_threads_take_no_turns_two_are_served_at_once_and_nobody_is_handed_over(service):
+    service.run()
+    first = service.come(b"1", slow=True).result(PATIENCE)
+    second = service.come(b"2", slow=True).result(PATIENCE)
+    assert {first, second} == set(service.threads.started)
+    assert service.loop.waiting == 0
+    service.held[b"1"].set()
+    assert service.come(b"3").result(PATIENCE) is first
+    until(lambda: service.loop.waiting == 1)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_who_waits_beside_two_slow_ones_has_a_thread_of_its_own(service):
+    service.run()
+    slow = [service.come(name, slow=True).result(PATIENCE) for name in (b"1", b"2")]
+    assert service.come(b"w").result(PATIENCE) not in slow
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_both_end_when_it_stops_also_the_one_beside_a_slow_client(service):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    service.stop()
+    (other,) = set(service.threads.started) - {slow}
+    other.join(PATIENCE)
+    assert not other.is_alive()
+    service.held[b"s"].set()
+    slow.join(PATIENCE)
+    assert not slow.is_alive()
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_one_serves_where_no_second_thread_can_be_started(service):
+    run = service.threads.run
+
+    def run_one(job):
+        service.threads.exhausted = bool(service.threads.started)
+        return run(job)
+
+    service.threads.run = run_one
+    service.run()
+    threads = {service.come(name).result(PATIENCE) for name in names()[:3]}
+    assert threads == set(service.threads.started)
 
 
 def test_a_client_that_was_gone_before_it_was_taken_is_no_client(service):

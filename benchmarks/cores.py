@@ -1,0 +1,143 @@
+"""One process on several cores: an interpreter without a lock, beside one with a lock and beside replicas.
+
+`python -m benchmarks.cores FREE_PYTHON ORDINARY_PYTHON`, each with the library's dependencies and click
+installed. Replicas are two processes of the ordinary one at a port each, loaded by a generator each with half
+of the clients.
+"""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import click
+
+from benchmarks import machine
+from benchmarks.generator import Load, in_turns
+from benchmarks.programs import Server, Workshop, cpu_seconds, wait_until_it_answers
+from benchmarks.ratios import ratio, spread
+
+CLIENTS = 64
+BASE = "socketscope, ordinary"
+"""What the others are compared with."""
+
+WORKLOADS = {
+    "a connection a message": Load(CLIENTS, keep=False, seconds=0),
+    "persistent connections": Load(CLIENTS, keep=True, seconds=0),
+    "a connection a message, 0.5 ms of Python": Load(CLIENTS, keep=False, seconds=0, echo=True),
+}
+
+Rounds = dict[str, list[tuple[float, float, float]]]
+"""Of each competitor: exchanges a second, the worst p99 in seconds, and CPU seconds an exchange."""
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """One or more processes that share the load.
+
+    Attributes:
+        name: For people.
+        servers: Its processes.
+    """
+
+    name: str
+    servers: Sequence[Server]
+
+
+@click.command()
+@click.argument("free")
+@click.argument("ordinary")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Of a turn.")
+def main(free: str, ordinary: str, rounds: int, seconds: float) -> None:
+    """Measure, and print a table for each kind of load."""
+    described = machine.describe()
+    print(
+        f"{described['date']}; {described['cores']} cores of {described['cpu']}; {_version(free)};", end=" "
+    )
+    print(_version(ordinary))
+    with Workshop() as workshop:
+        for title, load in WORKLOADS.items():
+            print(f"\n| {title} | /s | p99 | CPU µs | times {BASE} |\n|---|---|---|---|---|")
+            found = _measure(workshop, {"free": free, "ordinary": ordinary}, load, rounds, seconds)
+            for name, turns in found.items():
+                rate, p99, cpu = (spread([turn[at] for turn in turns]).median for at in range(3))
+                times = ratio([turn[0] for turn in turns], [turn[0] for turn in found[BASE]])
+                print(
+                    f"| {name} | {rate:,.0f} | {p99 * 1e3:.1f} ms | {cpu * 1e6:.0f} | {times.median:.2f}"
+                    f" ({times.low:.2f} to {times.high:.2f}) |",
+                    flush=True,
+                )
+
+
+def _version(python: str) -> str:
+    told = subprocess.run([python, "-c", "import sys; print(sys.version)"], capture_output=True, check=True)
+    return f"Python {told.stdout.decode().partition(' (')[0]}"
+
+
+def _measure(workshop: Workshop, pythons: dict[str, str], load: Load, rounds: int, seconds: float) -> Rounds:
+    found: Rounds = {}
+    with contextlib.ExitStack() as stack:
+        names = ["socketscope", "socketserver", *([] if load.echo else ["asyncio"])]
+        competitors = [
+            Competitor(f"{name}, {build}", [stack.enter_context(_serving(workshop, name, python, load))])
+            for name in names
+            for build, python in pythons.items()
+        ]
+        for name in names[::2]:
+            twins = [_serving(workshop, name, pythons["ordinary"], load) for _ in range(2)]
+            competitors.append(
+                Competitor(f"{name}, two ordinary replicas", [stack.enter_context(twin) for twin in twins])
+            )
+        for competitor in in_turns(competitors, rounds):
+            found.setdefault(competitor.name, []).append(_turn(workshop, competitor, load, seconds))
+    return found
+
+
+@contextlib.contextmanager
+def _serving(workshop: Workshop, name: str, python: str, load: Load) -> Iterator[Server]:
+    url = workshop.url("tcp")
+    keep = ["keep"] if load.keep else []
+    if load.echo:
+        command = [python, "-m", "benchmarks.handler", name, url, "python-10000"]
+    elif name == "socketscope":
+        options = ["--keep-alive"] if load.keep else []
+        command = [python, "-m", "server", "--metrics", "none", "--listen", url, *options]
+    else:
+        command = [python, "-m", "benchmarks.peers", name, url, *keep]
+    with workshop.running(command) as process:
+        wait_until_it_answers(name, url, process)
+        yield Server(name, url, None, process, 0.0)
+
+
+def _turn(
+    workshop: Workshop, competitor: Competitor, load: Load, seconds: float
+) -> tuple[float, float, float]:
+    servers = competitor.servers
+    each = Load(load.clients // len(servers), load.keep, seconds, warmup=0.5, echo=load.echo)
+    before = sum(cpu_seconds(server.process) for server in servers)
+
+    def run(server: Server) -> dict[str, float]:
+        command = [workshop.generator, *each.arguments(server.url)]
+        figures: dict[str, float] = json.loads(
+            subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60).stdout
+        )
+        return figures
+
+    with ThreadPoolExecutor(len(servers)) as pool:
+        all_figures = list(pool.map(run, servers))
+    cpu = sum(cpu_seconds(server.process) for server in servers) - before
+    if failed := sum(figures["failed"] for figures in all_figures):
+        raise RuntimeError(f"{competitor.name}: {failed:.0f} exchanges failed")
+    exchanges = sum(figures["exchanges"] for figures in all_figures)
+    return (
+        sum(figures["exchanges"] / figures["seconds"] for figures in all_figures),
+        max(figures["p99"] for figures in all_figures),
+        cpu * seconds / (each.warmup + seconds) / max(exchanges, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""JSON of the log: by orjson, unless that would turn on the lock that this interpreter is without."""
+
+from collections.abc import Callable
+from typing import Any
+
+from socketscope.interpreter import FREE_THREADED
+
+INTEGERS = range(-(1 << 63), 1 << 64)
+"""Those that it has."""
+
+dumps: Callable[..., bytes]
+loads: Callable[[bytes], Any]
+OPTIONS: dict[str, Any]
+"""Of `dumps`."""
+
+if FREE_THREADED:
+    from socketscope.views import plain_json
+
+    dumps, loads, OPTIONS = plain_json.dumps, plain_json.loads, {}
+else:
+    import orjson
+
+    dumps, loads, OPTIONS = orjson.dumps, orjson.loads, {"option": orjson.OPT_UTC_Z}
