@@ -29,16 +29,11 @@ BROKEN = {
 def nothing_is_lost(*summaries: dict[str, Any]) -> None:
     for summary in summaries:
         outcomes = {outcome: count for outcome, count in summary["outcomes"].items() if count}
-        log.info(
-            "%s: attempted %d, %s, in flight at the end %d",
-            summary["target"],
-            summary["attempted"],
-            outcomes,
-            summary["in_flight"],
-        )
-        assert summary["ok"] > 500
-        assert summary["failed"] == 0
-        assert set(outcomes) == {"ok"}
+        told = f"attempted {summary['attempted']}, {outcomes}, in flight at the end {summary['in_flight']}"
+        # A client that the machine keeps waiting is late with what has a time limit.
+        log.info("%s: %s; the client's lag %s", summary["target"], told, summary["lag_seconds"])
+    assert [summary["failed"] for summary in summaries] == [0 for _ in summaries]
+    assert all(summary["ok"] > 500 for summary in summaries)
 
 
 def only_runs(stack: Stack, image: str) -> None:
