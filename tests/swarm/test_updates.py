@@ -123,4 +123,5 @@ def test_fewer_servers_where_the_stack_says_so_are_told_to_nobody(stack: Stack):
     wait_for(lambda: len(stack.containers("server")) == 2, "one has drained")
     wait_for(lambda: wants(stack, 2), "Prometheus knows that two are enough")
     assert told(stack, began) == []
-    assert stack.query("job:server_up:count == 2 and job:server_wanted:count == 2")
+    both = "job:server_up:count == 2 and job:server_wanted:count == 2"
+    wait_for(lambda: stack.query(both), "as many are there as there should be")
