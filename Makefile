@@ -23,6 +23,10 @@ up: ## build and start the stack, wait until it is healthy
 down: ## stop the stack and remove all that it made
 	docker compose --profile alerts down --volumes --remove-orphans
 
+.PHONY: swarm
+swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
+	$(VENV)/pytest tests/swarm --log-cli-level=INFO
+
 demo: .venv/.ready ## server, client and dashboard in one terminal, without Docker; Ctrl-C ends them
 	@$(VENV)/python -m client demo
 
@@ -46,10 +50,6 @@ check: .venv/.ready ## lint, format, types, who imports whom
 
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
-
-.PHONY: swarm
-swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
-	$(VENV)/pytest tests/swarm --log-cli-level=INFO
 
 lock: ## pin all dependencies anew, with hashes
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
