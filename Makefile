@@ -23,6 +23,10 @@ up: ## build and start the stack, wait until it is healthy
 down: ## stop the stack and remove all that it made
 	docker compose --profile alerts down --volumes --remove-orphans
 
+.PHONY: swarm
+swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
+	$(VENV)/pytest tests/swarm --log-cli-level=INFO
+
 demo: .venv/.ready ## server, client and dashboard in one terminal, without Docker; Ctrl-C ends them
 	@$(VENV)/python -m client demo
 
@@ -52,9 +56,6 @@ check: .venv/.ready ## lint, format, types, who imports whom
 
 bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
-
-swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
-	$(VENV)/pytest tests/swarm --log-cli-level=INFO
 
 release-check: ## see whether what is committed could be released; minutes, and needs the package index
 	@PYTHON=$(PYTHON) .ci/release-check

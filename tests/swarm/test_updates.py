@@ -29,16 +29,11 @@ BROKEN = {
 def nothing_is_lost(*summaries: dict[str, Any]) -> None:
     for summary in summaries:
         outcomes = {outcome: count for outcome, count in summary["outcomes"].items() if count}
-        log.info(
-            "%s: attempted %d, %s, in flight at the end %d",
-            summary["target"],
-            summary["attempted"],
-            outcomes,
-            summary["in_flight"],
-        )
-        assert summary["ok"] > 500
-        assert summary["failed"] == 0
-        assert set(outcomes) == {"ok"}
+        told = f"attempted {summary['attempted']}, {outcomes}, in flight at the end {summary['in_flight']}"
+        # A client that the machine keeps waiting is late with what has a time limit.
+        log.info("%s: %s; the client's lag %s", summary["target"], told, summary["lag_seconds"])
+    assert [summary["failed"] for summary in summaries] == [0 for _ in summaries]
+    assert all(summary["ok"] > 500 for summary in summaries)
 
 
 def only_runs(stack: Stack, image: str) -> None:
@@ -128,4 +123,5 @@ def test_fewer_servers_where_the_stack_says_so_are_told_to_nobody(stack: Stack):
     wait_for(lambda: len(stack.containers("server")) == 2, "one has drained")
     wait_for(lambda: wants(stack, 2), "Prometheus knows that two are enough")
     assert told(stack, began) == []
-    assert stack.query("job:server_up:count == 2 and job:server_wanted:count == 2")
+    both = "job:server_up:count == 2 and job:server_wanted:count == 2"
+    wait_for(lambda: stack.query(both), "as many are there as there should be")
