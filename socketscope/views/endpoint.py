@@ -8,7 +8,10 @@ from typing import Any
 
 import waitress
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer
+from waitress.utilities import BadRequest
 
 from socketscope import binding
 from socketscope.addresses import format_host_port
@@ -65,6 +68,8 @@ class Endpoint:
         self._watched: dict[int, Any] = {}
         server = waitress.create_server(self._respond, self._watched, sockets=listeners, ident=None, **LIMITS)
         self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
+        for each in self._servers:
+            each.channel_class = _Channel
         self._dispatcher = server.task_dispatcher
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
@@ -134,6 +139,24 @@ class Endpoint:
             self._room.release()
         status, headers = head
         return status, headers, b"".join(parts)
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
+    """Refuses what waitress' parser stumbles over, where that hangs up and logs an error."""
+
+    def received(self, data: bytes) -> int:
+        try:
+            consumed: int = super().received(data)
+        except (ParsingError, ValueError) as error:
+            self.headers.clear()
+            self.parse_header(b"GET / HTTP/1.0\r\n")  # as it does itself where it cannot read a head
+            self.error, self.completed = BadRequest(str(error)), True
+            return len(data)
+        return consumed
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
 
 
 def _plain(status: str, text: str, *headers: tuple[str, str]) -> Reply:

@@ -1,6 +1,7 @@
 """Gives targets many inputs, and tells what is wrong: `python -m tests.fuzz.run`."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ INPUTS = 1_000_000
 def main() -> int:
     """Run the command line; return its exit status, 1 where a fault was found."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and the server ends, too
     print(f"seed {options.seed}", flush=True)
     found = False
     for name in options.targets:

@@ -46,7 +46,7 @@ def fetch(url: str) -> Samples:
             text = answer.read(_LONGEST).decode("utf-8")
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
-            raise Unusable(f"answers {error.code} {error.reason}") from error
+            raise Unusable(f"answers {error.code} {_shown(error.reason)}") from error
     except TimeoutError as error:
         raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
     except urllib.error.URLError as error:
@@ -69,12 +69,22 @@ def parse(text: str) -> Samples:
     """
     try:
         return {
-            (sample.name, frozenset(sample.labels.items())): sample.value
+            (
+                sample.name,
+                frozenset((name, _shown(value)) for name, value in sample.labels.items()),
+            ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise Unusable("is no page of metrics") from error
+
+
+def _shown(text: str) -> str:
+    """Return a text of which a terminal obeys nothing, whoever has said it."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def kind(samples: Samples) -> str:

@@ -65,6 +65,11 @@ def test_the_share_within_an_edge():
     assert scrape.within(0.2, {}, "t") is None
 
 
+def test_what_a_terminal_would_obey_is_taken_out_of_labels():
+    page = scrape.parse('a{x="o\x1b]0;title\x07k\\n\u202e"} 1\n')
+    assert scrape.by_label(page, "a", "x") == {"o\ufffd]0;title\ufffdk\ufffd\ufffd": 1}
+
+
 def test_a_page_is_known_by_its_build():
     assert scrape.kind(pages.of_server()) == "server"
     assert scrape.kind(pages.of_replay()) == "replay"
@@ -72,7 +77,9 @@ def test_a_page_is_known_by_its_build():
         scrape.kind(scrape.parse("process_cpu_seconds_total 1\n"))
 
 
-@pytest.mark.parametrize("text", ["<html>hello</html>\n", "a{b 1\n", 'a{x="1"} one\n', "ok\n"])
+@pytest.mark.parametrize(
+    "text", ["<html>hello</html>\n", "a{b 1\n", f"a 1 1{'0' * 400}\n", 'a{x="1"} one\n', "ok\n"]
+)
 def test_what_is_no_page_is_told(text):
     with pytest.raises(Unusable, match="is no page of metrics"):
         scrape.parse(text)

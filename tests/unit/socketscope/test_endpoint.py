@@ -187,3 +187,16 @@ def test_it_answers_beside_more_descriptors_than_select_can_watch():
         assert get(endpoint.url, "/metrics") == 200
         endpoint.close()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("head", [b"GET http://[ HTTP/1.1", b"GET / HTTP/1.1\r\nContent-Length: x"])
+def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(head, caplog):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    try:
+        parts = urlsplit(endpoint.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as client:
+            client.sendall(head + b"\r\n\r\n")
+            assert client.recv(1000).partition(b" ")[2].startswith(b"400 Bad Request\r\n")
+    finally:
+        endpoint.close()
+    assert not caplog.records
