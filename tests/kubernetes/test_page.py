@@ -1,9 +1,11 @@
 """What docs/kubernetes.md tells its reader to do works as it stands there, from the beginning to the end."""
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +24,22 @@ def typed(commands: str, folder: Path) -> str:
     """Type commands into one shell, each of which must succeed; return what they print."""
     (folder / "kubectl").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     (folder / "kubectl").chmod(0o755)
-    ended = subprocess.run(
-        ["bash", "-emc", commands],
-        cwd=ROOT, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    with (folder / "printed").open("w+") as printed:
+        shell = subprocess.Popen(
+            ["bash", "-ec", commands],
+            cwd=ROOT, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+            stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            status = shell.wait(600)
+        finally:
+            # A kubectl that is a script leaves behind what it has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+        printed.seek(0)
+        text = printed.read()
+    assert status == 0, text
+    return text
 
 
 @pytest.fixture

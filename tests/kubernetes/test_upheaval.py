@@ -29,7 +29,6 @@ def test_without_a_drain_delay_they_do(server: Namespace):
         for _ in range(UPDATES):
             server.roll()
     print(f"{UPDATES} updates, drain delay 0: {played}")
-    assert played.lost.keys() <= {"refused", "connect_timeout"}
     assert sum(played.lost.values()) > 0
 
 

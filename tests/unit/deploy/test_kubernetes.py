@@ -162,8 +162,9 @@ def test_ports_are_those_of_the_image(template):
 
 def test_a_server_is_asked_whether_it_is_ready_and_whether_it_lives():
     container = server()["containers"][0]
-    paths = [container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")]
-    assert paths == ["/readyz", "/healthz"]
+    probes = ("startupProbe", "readinessProbe", "livenessProbe")
+    paths = [container[probe]["httpGet"]["path"] for probe in probes]
+    assert paths == ["/healthz", "/readyz", "/healthz"]
 
 
 def test_what_selects_pods_finds_some_and_no_controller_those_of_another():
