@@ -366,7 +366,7 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
     take, about_to, may, over = Loop._take, threading.Event(), threading.Event(), threading.Event()
 
     def interrupted(loop, seconds, *stint):
-        if seconds is None:
+        if stint:
             turn = over if about_to.is_set() else may  # who tries next would wait with the lock held
             about_to.set()
             turn.wait(PATIENCE)
