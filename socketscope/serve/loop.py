@@ -55,8 +55,8 @@ shares the listener, took the client that it was told of."""
 
 
 TURN = 1.0 if FREE_THREADED else None
-"""Seconds after which a thread that waits for a client wakes. Without an interpreter's lock what another drops
-of what it has made, a client that a hook has handed on, say, goes when the thread that made it runs again."""
+"""Seconds after which a thread that waits for a client wakes. What it has made and another drops, as a client
+that a hook has handed on, goes without an interpreter's lock when the thread that made it runs again."""
 
 
 class Executor(Protocol):
