@@ -2,6 +2,8 @@ import socket
 
 import pytest
 
+from socketscope.observe import reader
+
 from .observed import observed_pair
 
 
@@ -75,3 +77,19 @@ def test_what_a_file_reads_is_counted_also_once_others_had_the_descriptor():
         far.sendall(b"two\n")
         assert file.readline() == b"two\n"
         assert record.received == 8
+
+
+def test_what_is_quickly_closed_is_closed_as_its_base_class_is():
+    near, far, _ = observed_pair()
+    with near, far:
+        far.sendall(b"one\ntwo\n")
+        file = reader._QuicklyClosed(reader.Reader(near, "r"))
+        assert file.readline() == b"one\n"
+        file.close()
+        file.close()
+        assert file.closed
+        assert file.raw.closed
+        with pytest.raises(ValueError, match="closed file"):
+            file.readline()
+        near.close()
+        assert near.fileno() == -1
