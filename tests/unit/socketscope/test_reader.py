@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from socketscope.observe import reader
+from socketscope.observe import adoption, reader
 
 from .observed import observed_pair
 
@@ -79,17 +79,17 @@ def test_what_a_file_reads_is_counted_also_once_others_had_the_descriptor():
         assert record.received == 8
 
 
-def test_what_is_quickly_closed_is_closed_as_its_base_class_is():
+def test_what_is_quickly_closed_is_closed_as_its_base_class_is(monkeypatch):
+    monkeypatch.setattr(adoption, "buffered", reader._QuicklyClosed)
     near, far, _ = observed_pair()
     with near, far:
         far.sendall(b"one\ntwo\n")
-        file = reader._QuicklyClosed(reader.Reader(near, "r"))
+        file = near.makefile("rb")
+        near.close()
         assert file.readline() == b"one\n"
         file.close()
         file.close()
         assert file.closed
-        assert file.raw.closed
+        assert near.fileno() == -1
         with pytest.raises(ValueError, match="closed file"):
             file.readline()
-        near.close()
-        assert near.fileno() == -1
