@@ -35,15 +35,15 @@ class Reader(socket.SocketIO):
 
 
 class _QuicklyClosed(BufferedReader):
-    """Closes what it reads through, and as a reader has nothing to flush.
+    """Flushes, as its base class does, without the lock of the object.
 
-    Its base class does flush, and without an interpreter's lock asks for its own lock twice: it yields the
-    core forty times before it lets go of the first one.
+    That is held while the base class closes it, and flushes: without an interpreter's lock it would be waited
+    for by who has it, which yields the core forty times before it lets go.
     """
 
-    def close(self) -> None:
-        """Close, as the base class does."""
-        self.raw.close()
+    def flush(self) -> None:
+        """Flush what it reads through."""
+        self.raw.flush()
 
 
 buffered: type[BufferedReader] = _QuicklyClosed if FREE_THREADED else BufferedReader
