@@ -19,22 +19,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
 from socketscope.interpreter import AT_ONCE, FREE_THREADED
 from socketscope.serve.call import Call
+from socketscope.serve.impatience import LOOK, Impatience
 from socketscope.serve.threads import Job
-
-LOOK = 0.002
-"""Seconds between looks at a thread that serves alone; one client that three of them see is a slow one."""
-
-SHORT = 0.0005
-"""Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
-
-WINDOW = 0.02
-"""Seconds over which that average is taken."""
 
 SHORTEST = 0.05
 LONGEST = 2.0
@@ -168,7 +159,7 @@ class Loop:
     def _watch_one_serve(self, ticker: "_Ticker") -> None:
         """Have threads take and serve, until this is to stop or others wait for slow clients."""
         self._stint = stint = _Stint(self)
-        impatience, calm_looks = _Impatience(stint), 0
+        impatience, calm_looks = Impatience(), 0
         try:
             stint.begin(self._executor)
             while not self.stopping and not stint.ended:
@@ -179,7 +170,8 @@ class Loop:
                     calm_looks = 0
                 self._alarm.wait(min(LOOK, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
-                if impatience.grows(waiting=stint.busy and bool(self._look.poll(0))):
+                waiting = stint.busy and bool(self._look.poll(0))
+                if impatience.grows(stint.threads, stint.served, waiting=waiting):
                     break
         finally:
             stint.ended = True
@@ -240,9 +232,9 @@ class _Stint:
         return sum(turn.served for turn in self.turns)
 
     @property
-    def delay(self) -> float:
-        """For how long a thread was ready to run and had no core, seconds, on average."""
-        return sum(_delay(turn.thread) for turn in self.turns) / len(self.turns)
+    def threads(self) -> list[int]:
+        """The kernel's numbers of those who serve."""
+        return [turn.thread for turn in self.turns]
 
 
 class _Turn:
@@ -273,43 +265,6 @@ class _Turn:
             alarm.wake()
 
 
-class _Impatience:
-    """What is remembered from look to look at threads that take and serve, while others wait."""
-
-    def __init__(self, stint: _Stint) -> None:
-        self._stint = stint
-        # Of the window: time, clients served, and for how long a thread had waited for a core.
-        self._began: tuple[float, int, float] | None = None
-        self._served = -1  # at the last look
-        self._delay: float | None = None  # the thread's wait for a core when one client was seen again
-
-    def grows(self, *, waiting: bool) -> bool:
-        """Return whether others have waited too long: for one client, or for each on average."""
-        if not waiting:
-            self._began, self._served, self._delay = None, -1, None
-            return False
-        served = self._stint.served
-        again, self._served = served == self._served, served
-        return self._for_one() if again else self._for_each(served)
-
-    def _for_one(self) -> bool:
-        delay, before = self._stint.delay, self._delay
-        self._delay = delay
-        return before is not None and delay - before < LOOK / 2
-
-    def _for_each(self, served: int) -> bool:
-        self._delay = None
-        now, began = monotonic(), self._began
-        if began is not None and now - began[0] < WINDOW:
-            return False
-        delay = self._stint.delay
-        self._began = now, served, delay
-        if began is None:
-            return False
-        lasted = now - began[0] - (delay - began[2])
-        return len(self._stint.turns) * lasted > SHORT * (served - began[1])
-
-
 class _Ticker:
     """Calls something at intervals."""
 
@@ -323,12 +278,3 @@ class _Ticker:
         if (now := monotonic()) >= self.next:
             self._tick()
             self.next = now + self._interval
-
-
-def _delay(thread: int) -> float:
-    """Return for how long a thread was ready to run and had no core, seconds; 0 where that is not told."""
-    try:
-        # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
-        return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0

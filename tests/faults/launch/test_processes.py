@@ -57,7 +57,7 @@ def test_the_first_has_the_address_that_was_asked_for_and_whoever_follows_it(pro
 def serve():
     make().serve_forever()
 
-while True:
+for _ in range(2):
     children = [multiprocessing.get_context("fork").Process(target=serve) for _ in range(2)]
     for number, child in enumerate(children):
         child.start()
@@ -76,6 +76,7 @@ while True:
         running.endpoints(2)
         assert serves_metrics(address)
         running.tell()
+        assert running.wait() == 0
 
 
 def serves_metrics(address: str) -> bool:

@@ -33,11 +33,13 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        # Of another terminal, these would go before the size of this one.
+        environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         # Whoever started the tests in the background had them ignore Ctrl-C, and this would inherit it.
         self.process = subprocess.Popen(
             ["setsid", "--ctty", "env", "--default-signal=INT", *command],
             cwd=folder, stdin=self._slave, stdout=self._slave, stderr=self._slave,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env=environment | {"TERM": "xterm-256color"},
         )  # fmt: skip
 
     def _read(self) -> None:

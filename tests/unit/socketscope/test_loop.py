@@ -7,7 +7,9 @@ from concurrent.futures import Future
 
 import pytest
 
+from socketscope.serve import impatience
 from socketscope.serve import loop as loops
+from socketscope.serve.impatience import Seen
 from socketscope.serve.loop import GROWTH, LONGEST, SHORTEST, Loop
 
 from .patience import PATIENCE, until
@@ -91,7 +93,7 @@ def service():
 def no_delay(monkeypatch):
     """Threads that take turns and never want for a core, whatever interpreter and machine this is."""
     monkeypatch.setattr(loops, "AT_ONCE", 1)
-    monkeypatch.setattr(loops, "_delay", lambda _: 0.0)
+    monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(0.0, 0.0, ready=False))
 
 
 def names():
@@ -150,12 +152,12 @@ def test_many_slow_ones_have_a_thread_each(service):
 def test_a_thread_that_wants_for_a_core_gets_no_company(service, monkeypatch):
     looks = itertools.count()
 
-    def delay(_):
+    def look_at(_):
         if (look := next(looks)) == 20:
             service.held[b"s"].set()
-        return look * loops.LOOK
+        return Seen(0.0, look * impatience.LOOK, ready=False)
 
-    monkeypatch.setattr(loops, "_delay", delay)
+    monkeypatch.setattr(impatience, "_look_at", look_at)
     service.run()
     slow = service.come(b"s", slow=True)
     waiting = service.come(b"w")

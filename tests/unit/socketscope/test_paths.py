@@ -152,7 +152,9 @@ def test_a_path_may_be_bytes(make, path):
     held.release(remove=True)
 
 
-@pytest.mark.parametrize("address", ["", b"", f"\0socketscope-{os.getpid()}"], ids=repr)
+@pytest.mark.parametrize(
+    "address", ["", b"", f"\0socketscope-{os.getpid()}"], ids=["str", "bytes", "abstract"]
+)
 def test_an_address_without_a_file_needs_none(make, address):
     assert make(address).bind() is None
 

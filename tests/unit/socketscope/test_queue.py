@@ -83,7 +83,9 @@ def test_a_listener_is_shared_while_another_process_has_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("process", "shared"), [(None, True), (str(os.getpid()), True), (str(os.getppid()), False)]
+    ("process", "shared"),
+    [(None, True), (str(os.getpid()), True), (str(os.getppid()), False)],
+    ids=["nobody's", "its own", "another's"],
 )
 def test_what_a_service_manager_has_passed_on_it_keeps(monkeypatch, process, shared):
     monkeypatch.setenv("LISTEN_FDS", "1")

@@ -1,0 +1,92 @@
+"""Whether threads that take and serve, mostly one, keep others waiting, judged from looks at them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import get_native_id
+from time import clock_gettime, monotonic
+from typing import NamedTuple
+
+LOOK = 0.002
+"""Seconds between looks; one client that three of them see is a slow one."""
+
+SHORT = 0.0005
+"""Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
+
+WINDOW = 0.02
+"""Seconds over which that average is taken."""
+
+_OF_A_THREAD = 0b110
+"""What marks a clock's number as that of a thread's time on cores: CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED
+of <linux>/include/linux/posix-timers.h."""
+
+
+class Impatience:
+    """What is remembered from look to look at those who take and serve, while others wait."""
+
+    def __init__(self) -> None:
+        # Of the window: time, clients served, and for how long there had been waits for a core.
+        self._began: tuple[float, int, float] | None = None
+        self._served = -1  # at the last look
+        self._seen: list[Seen] | None = None  # of the threads, when nobody was served since a look
+
+    def grows(self, threads: Sequence[int], served: int, *, waiting: bool) -> bool:
+        """Return whether others have waited too long: for one client, or for each on average.
+
+        Args:
+            threads: The kernel's numbers of those who serve.
+            served: How many clients they have served.
+            waiting: Whether all are with a client while another waits.
+        """
+        if not waiting:
+            self._began, self._served, self._seen = None, -1, None
+            return False
+        again, self._served = served == self._served, served
+        return self._for_one(threads) if again else self._for_each(threads, served)
+
+    def _for_one(self, threads: Sequence[int]) -> bool:
+        seen, before = [_look_at(thread) for thread in threads], self._seen
+        self._seen = seen
+        return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
+
+    def _for_each(self, threads: Sequence[int], served: int) -> bool:
+        self._seen = None
+        now, began = monotonic(), self._began
+        if began is not None and now - began[0] < WINDOW:
+            return False
+        # Who looks has the interpreter meanwhile, and may be kept from its core with it.
+        delay = sum(_look_at(thread).delay for thread in threads) / len(threads)
+        delay += _look_at(get_native_id()).delay
+        self._began = now, served, delay
+        if began is None:
+            return False
+        lasted = now - began[0] - (delay - began[2])
+        return len(threads) * lasted > SHORT * (served - began[1])
+
+
+class Seen(NamedTuple):
+    """What a look at a thread tells: seconds that it ran, and was ready but had no core; zeros if unknown.
+
+    The second holds waits that have ended; of one that goes on it is only told that the thread is ready.
+    """
+
+    ran: float
+    delay: float
+    ready: bool
+
+    def wanted_for_a_core(self, before: "Seen") -> bool:
+        """Return whether since an earlier look it has lacked a core rather than anything else."""
+        return self.delay - before.delay >= LOOK / 2 or (self.ready and self.ran - before.ran < LOOK / 4)
+
+
+def _look_at(thread: int) -> Seen:
+    folder = Path(f"/proc/self/task/{thread}")
+    try:
+        # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
+        delay = int((folder / "schedstat").read_bytes().split()[1]) / 1e9
+        # Its own clock, as that of schedstat stands still from one tick of the kernel to the next.
+        ran = clock_gettime(~thread << 3 | _OF_A_THREAD)
+        # proc_pid_stat(5): the state comes after the name, which is in parentheses.
+        ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
+    except (OSError, ValueError, IndexError):
+        return Seen(0.0, 0.0, ready=False)
+    return Seen(ran, delay, ready)

@@ -1,0 +1,124 @@
+"""When others have waited too long for a thread that serves alone, by what looks at it tell."""
+
+import threading
+
+import pytest
+
+from socketscope.serve import impatience
+from socketscope.serve.impatience import LOOK, SHORT, WINDOW, Impatience, Seen, _look_at
+
+from .patience import PATIENCE, until
+
+
+class Thread:
+    """One that is looked at each `LOOK`, while others wait."""
+
+    def __init__(self):
+        self.impatience = Impatience()
+        self.now = self.ran = self.delay = 0.0
+        self.served = 0
+        self.ready = False
+
+    def grows(self, *, waiting=True):
+        self.now += LOOK
+        return self.impatience.grows([1], self.served, waiting=waiting)
+
+
+@pytest.fixture
+def thread(monkeypatch):
+    """A thread that sleeps, until told what else."""
+    thread = Thread()
+    monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
+    monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
+    return thread
+
+
+def looks_until_it_grows(thread, does, most=100):
+    for look in range(1, most + 1):
+        does(thread)
+        if thread.grows():
+            return look
+    return None
+
+
+def sleeps(_):
+    pass
+
+
+def computes(thread):
+    thread.ready = True
+    thread.ran += LOOK
+
+
+def waits_for_a_core(thread):
+    thread.ready = True
+
+
+def had_to_wait_for_a_core(thread):
+    thread.ready = False
+    thread.delay += LOOK * 0.75
+
+
+@pytest.mark.parametrize("does", [sleeps, computes])
+def test_one_client_that_three_looks_see_is_slow(thread, does):
+    assert looks_until_it_grows(thread, does) == 3
+
+
+@pytest.mark.parametrize("does", [waits_for_a_core, had_to_wait_for_a_core])
+def test_who_wants_for_a_core_is_not(thread, does):
+    assert looks_until_it_grows(thread, does) is None
+
+
+def test_what_a_thread_does_once_it_has_its_core_again_counts_from_then(thread):
+    assert looks_until_it_grows(thread, waits_for_a_core, most=5) is None
+    assert looks_until_it_grows(thread, computes) == 1
+
+
+@pytest.mark.parametrize(("each", "slow"), [(SHORT * 2, True), (SHORT / 2, False)])
+def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow):
+    def serves(thread):
+        thread.served += LOOK / each
+
+    looks = looks_until_it_grows(thread, serves)
+    assert looks == (pytest.approx(WINDOW / LOOK, abs=2) if slow else None)
+
+
+def test_what_it_waited_for_a_core_is_no_time_of_its_clients(thread):
+    def serves(thread):
+        thread.served += 1
+        thread.delay += LOOK - SHORT / 2
+
+    assert looks_until_it_grows(thread, serves) is None
+
+
+def test_while_nobody_waits_nothing_is_remembered(thread):
+    for _ in range(10):
+        assert not thread.grows()
+        assert not thread.grows()
+        assert not thread.grows(waiting=False)
+
+
+def test_a_thread_that_computes_is_seen_to_run():
+    number = threading.get_native_id()
+    before = _look_at(number).ran
+    until(lambda: _look_at(number).ran > before + LOOK)
+    assert _look_at(number).ready
+
+
+def test_a_thread_that_sleeps_is_seen_to_do_nothing():
+    going = threading.Event()
+    thread = threading.Thread(target=going.wait, args=(PATIENCE,))
+    thread.start()
+    until(lambda: not _look_at(thread.native_id).ready)
+    before = _look_at(thread.native_id)
+    until(lambda: _look_at(threading.get_native_id()).ran > LOOK)
+    assert not _look_at(thread.native_id).wanted_for_a_core(before)
+    going.set()
+    thread.join(PATIENCE)
+
+
+def test_of_a_thread_that_is_gone_nothing_is_told():
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join(PATIENCE)
+    until(lambda: _look_at(thread.native_id) == Seen(0.0, 0.0, ready=False))
