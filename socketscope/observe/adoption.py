@@ -5,13 +5,12 @@ import ssl
 import sys
 import weakref
 from collections.abc import Callable
-from io import BufferedReader
 from multiprocessing import reduction
 from types import FrameType
 from typing import Any
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
-from socketscope.observe.reader import Reader
+from socketscope.observe.reader import Reader, buffered
 from socketscope.observe.record import Record
 from socketscope.observe.sockets import Leaving, Noting, NotingStream
 from socketscope.observe.tls import NotingTLS
@@ -58,7 +57,7 @@ class ObservedSocket(Upgradable, socket.socket):
         if mode != "rb" or buffering not in {None, -1}:
             return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
         self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
-        return BufferedReader(Reader(self, "r"))
+        return buffered(Reader(self, "r"))
 
 
 class AdoptedSocket(Upgradable, socket.socket):

@@ -41,6 +41,7 @@ class Deadlines:
         self._lock = threading.Lock()
         self.watching = False
         self._calm = 0
+        self._rests = False
         self._progress: dict[Record, tuple[Any, float]] = {}
 
     def watch(self) -> None:
@@ -50,7 +51,7 @@ class Deadlines:
         with self._lock:
             if self.watching:
                 return
-            self.watching = True
+            self.watching, self._calm, self._rests = True, 0, False
             try:
                 threading.Thread(target=self._run, name="deadlines", daemon=True).start()
             except (RuntimeError, MemoryError):
@@ -58,11 +59,10 @@ class Deadlines:
 
     def rest(self) -> None:
         """Have who watches leave after the next look, as there will be no more connections."""
-        self._calm = _CALM
+        self._rests = True
 
     def _run(self) -> None:
-        self._calm = 0
-        while self._calm < _CALM or not self._leave():
+        while not (self._rests or self._calm >= _CALM) or not self._leave():
             time.sleep(LOOK)
             self._calm = 0 if self._look() else self._calm + 1
 

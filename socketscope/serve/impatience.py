@@ -1,4 +1,4 @@
-"""Whether who takes and serves keeps others waiting, judged from looks at it."""
+"""Whether threads that take and serve, mostly one, keep others waiting, judged from looks at them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +21,13 @@ of <linux>/include/linux/posix-timers.h."""
 
 
 class Impatience:
-    """What is remembered from look to look at threads that take and serve, while others wait."""
+    """What is remembered from look to look at those who take and serve, while others wait."""
 
     def __init__(self) -> None:
         # Of the window: time, clients served, and for how long there had been waits for a core.
         self._began: tuple[float, int, float] | None = None
         self._served = -1  # at the last look
-        self._seen: list[Seen] | None = None  # of each thread, when its client was seen again
+        self._seen: list[Seen] | None = None  # of the threads, when nobody was served since a look
 
     def grows(self, threads: Sequence[int], served: int, *, waiting: bool) -> bool:
         """Return whether others have waited too long: for one client, or for each on average.
@@ -54,7 +54,8 @@ class Impatience:
         if began is not None and now - began[0] < WINDOW:
             return False
         # Who looks has the interpreter meanwhile, and may be kept from its core with it.
-        delay = _mean_delay(threads) + _mean_delay([get_native_id()])
+        delay = sum(_look_at(thread).delay for thread in threads) / len(threads)
+        delay += _look_at(get_native_id()).delay
         self._began = now, served, delay
         if began is None:
             return False
@@ -89,7 +90,3 @@ def _look_at(thread: int) -> Seen:
     except (OSError, ValueError, IndexError):
         return Seen(0.0, 0.0, ready=False)
     return Seen(ran, delay, ready)
-
-
-def _mean_delay(threads: Sequence[int]) -> float:
-    return sum(_look_at(thread).delay for thread in threads) / len(threads)

@@ -18,10 +18,11 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-from socketscope.interpreter import AT_ONCE
+from socketscope.interpreter import AT_ONCE, FREE_THREADED
 from socketscope.serve.call import Call
 from socketscope.serve.impatience import LOOK, Impatience
 from socketscope.serve.threads import Job
@@ -42,6 +43,11 @@ CALM = 50
 STUCK = 0.5
 """Seconds after which a thread is given up that does not come back from accepting: another process, which
 shares the listener, took the client that it was told of."""
+
+
+TURN = 1.0 if FREE_THREADED else None
+"""Seconds after which a thread that waits for a client wakes. What it has made and another drops, as a client
+that a hook has handed on, goes without an interpreter's lock when the thread that made it runs again."""
 
 
 class Executor(Protocol):
@@ -198,7 +204,7 @@ class _Stint:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.ended = self.wakes_when_busy = False
-        self.turns: list[_Turn] = [_Turn(loop, self)]
+        self.turns = [_Turn()]
 
     def begin(self, executor: Executor) -> None:
         """Have it done by threads of an executor.
@@ -207,11 +213,11 @@ class _Stint:
             RuntimeError: Not one can be started.
             MemoryError: The same.
         """
-        executor.run(self.turns[0].run)
+        executor.run(partial(self.turns[0].run, self._loop, self))
         with suppress(RuntimeError, MemoryError):  # then there are fewer
             while len(self.turns) < AT_ONCE:
-                turn = _Turn(self._loop, self)
-                if not executor.run(turn.run):
+                turn = _Turn()
+                if not executor.run(partial(turn.run, self._loop, self)):
                     break
                 self.turns.append(turn)
 
@@ -227,28 +233,25 @@ class _Stint:
 
     @property
     def threads(self) -> list[int]:
-        """The kernel's numbers of those who do it."""
+        """The kernel's numbers of those who serve."""
         return [turn.thread for turn in self.turns]
 
 
 class _Turn:
     """What one thread does in a stint."""
 
-    def __init__(self, loop: Loop, stint: _Stint) -> None:
-        self._loop = loop
-        self._stint = stint
+    def __init__(self) -> None:
         self.busy = False
         self.served = self.thread = 0
 
-    def run(self) -> None:
+    def run(self, loop: Loop, stint: _Stint) -> None:
         """Take and serve until the stint has ended."""
         self.thread = threading.get_native_id()
-        loop, stint = self._loop, self._stint
         take, alarm = loop._take, loop._alarm  # noqa: SLF001 - a part of it
         try:
             while not stint.ended:
                 self.busy = False
-                if (job := take(None, stint)) is None:
+                if (job := take(TURN, stint)) is None:
                     continue
                 self.busy = True
                 if stint.wakes_when_busy:

@@ -172,7 +172,8 @@ def two_at_once(monkeypatch):
 
 
 @pytest.mark.usefixtures("two_at_once")
-def test_where_threads_take_no_turns_two_are_served_at_once_and_nobody_is_handed_over(service):
+def test_where_threads_take_no_turns_two_are_served_at_once_and_nobody_is_handed_over(service, monkeypatch):
+    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
     service.run()
     first = service.come(b"1", slow=True).result(PATIENCE)
     second = service.come(b"2", slow=True).result(PATIENCE)
@@ -204,7 +205,8 @@ def test_both_end_when_it_stops_also_the_one_beside_a_slow_client(service):
 
 
 @pytest.mark.usefixtures("two_at_once")
-def test_one_serves_where_no_second_thread_can_be_started(service):
+def test_one_serves_where_no_second_thread_can_be_started(service, monkeypatch):
+    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # the same
     run = service.threads.run
 
     def run_one(job):
@@ -368,7 +370,7 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
     take, about_to, may, over = Loop._take, threading.Event(), threading.Event(), threading.Event()
 
     def interrupted(loop, seconds, *stint):
-        if seconds is None:
+        if stint:
             turn = over if about_to.is_set() else may  # who tries next would wait with the lock held
             about_to.set()
             turn.wait(PATIENCE)

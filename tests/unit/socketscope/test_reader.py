@@ -2,6 +2,8 @@ import socket
 
 import pytest
 
+from socketscope.observe import adoption, reader
+
 from .observed import observed_pair
 
 
@@ -75,3 +77,19 @@ def test_what_a_file_reads_is_counted_also_once_others_had_the_descriptor():
         far.sendall(b"two\n")
         assert file.readline() == b"two\n"
         assert record.received == 8
+
+
+def test_what_is_quickly_closed_is_closed_as_its_base_class_is(monkeypatch):
+    monkeypatch.setattr(adoption, "buffered", reader._QuicklyClosed)
+    near, far, _ = observed_pair()
+    with near, far:
+        far.sendall(b"one\ntwo\n")
+        file = near.makefile("rb")
+        near.close()
+        assert file.readline() == b"one\n"
+        file.close()
+        file.close()
+        assert file.closed
+        assert near.fileno() == -1
+        with pytest.raises(ValueError, match="closed file"):
+            file.readline()
