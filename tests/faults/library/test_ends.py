@@ -257,15 +257,6 @@ def test_datagrams_that_are_being_served_are_answered():
         assert client.recv(10) == b"x"
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C, also where whoever started the tests in the background has had it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("interrupts", [1, 2])
 def test_after_an_interrupt_nothing_goes_on(interrupts):
     server = make(drain_timeout=SHORT)

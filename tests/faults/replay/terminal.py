@@ -35,9 +35,8 @@ class Terminal:
         self._reader.start()
         # Of another terminal, these would go before the size of this one.
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
-        # Whoever started the tests in the background had them ignore Ctrl-C, and this would inherit it.
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", "env", "--default-signal=INT", *command],
+            ["setsid", "--ctty", *command],
             cwd=folder, stdin=self._slave, stdout=self._slave, stderr=self._slave,
             env=environment | {"TERM": "xterm-256color"},
         )  # fmt: skip

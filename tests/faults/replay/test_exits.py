@@ -217,9 +217,9 @@ def test_ctrl_c_that_is_sent_twice_at_once_leaves_the_prompt_in_order():
 
 
 def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a command that obeys Ctrl-C, also where the tests were started in the background and do not."""
+    """Start a command that obeys Ctrl-C."""
     return subprocess.Popen(
-        ["env", "--default-signal=INT", *COMMAND, *arguments], cwd=ROOT, text=True,
+        [*COMMAND, *arguments], cwd=ROOT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def played(arguments: list[str], number: int | None) -> subprocess.CompletedProc
     if number is None:
         return run(*arguments, "--duration", "1200ms", "--grace", "100ms")
     with subprocess.Popen(
-        ["env", "--default-signal=INT", *COMMAND, *arguments, "--forever", "-v"], cwd=ROOT, text=True,
+        [*COMMAND, *arguments, "--forever", "-v"], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stderr is not None
