@@ -83,7 +83,7 @@ def _line(title: str, line: Line, slope: float, of_slope: str, base: float, of_b
         f"{line.last:,.0f}",
         f"{x:,.0f}",
         f"{y * base:,.1f} {of_base}".strip(),
-        f"{line.error:+.1%}",
+        f"{round(line.error, 3) or 0.0:+.1%}",  # none has no sign, whatever the last digits are
     )
 
 
