@@ -23,7 +23,6 @@ up: ## build and start the stack, wait until it is healthy
 down: ## stop the stack and remove all that it made
 	docker compose --profile alerts down --volumes --remove-orphans
 
-.PHONY: swarm
 swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
 	$(VENV)/pytest tests/swarm --log-cli-level=INFO
 

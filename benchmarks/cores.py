@@ -6,17 +6,16 @@ of the clients.
 """
 
 import contextlib
-import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
-from benchmarks import machine
+from benchmarks import generator, machine
 from benchmarks.generator import Load, in_turns
-from benchmarks.programs import Server, Workshop, cpu_seconds, wait_until_it_answers
+from benchmarks.programs import Server, Workshop, wait_until_it_answers
 from benchmarks.ratios import ratio, spread
 
 CLIENTS = 64
@@ -116,27 +115,14 @@ def _turn(
     workshop: Workshop, competitor: Competitor, load: Load, seconds: float
 ) -> tuple[float, float, float]:
     servers = competitor.servers
-    each = Load(load.clients // len(servers), load.keep, seconds, warmup=0.5, echo=load.echo)
-    before = sum(cpu_seconds(server.process) for server in servers)
-
-    def run(server: Server) -> dict[str, float]:
-        command = [workshop.generator, *each.arguments(server.url)]
-        figures: dict[str, float] = json.loads(
-            subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60).stdout
-        )
-        return figures
-
+    each = replace(load, clients=load.clients // len(servers), seconds=seconds, warmup=0.5)
     with ThreadPoolExecutor(len(servers)) as pool:
-        all_figures = list(pool.map(run, servers))
-    cpu = sum(cpu_seconds(server.process) for server in servers) - before
-    if failed := sum(figures["failed"] for figures in all_figures):
+        turns = list(pool.map(lambda server: generator.run(workshop, server, each), servers))
+    if failed := sum(turn["failed"] for turn in turns):
         raise RuntimeError(f"{competitor.name}: {failed:.0f} exchanges failed")
-    exchanges = sum(figures["exchanges"] for figures in all_figures)
-    return (
-        sum(figures["exchanges"] / figures["seconds"] for figures in all_figures),
-        max(figures["p99"] for figures in all_figures),
-        cpu * seconds / (each.warmup + seconds) / max(exchanges, 1),
-    )
+    rate = sum(turn["rate"] for turn in turns)
+    cpu = sum(turn["server_cpu"] * turn["rate"] for turn in turns)
+    return rate, max(turn["p99"] for turn in turns), cpu / rate
 
 
 if __name__ == "__main__":

@@ -72,8 +72,12 @@ def render(results: Results, machine: dict[str, Any]) -> str:
 
 
 def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [*([f"## {title}", ""] if title else []), *table(head, rows)]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table's lines, and an empty one."""
     return [
-        *([f"## {title}", ""] if title else []),
         f"| {' | '.join(head)} |",
         f"|{'---|' * len(head)}",
         *(f"| {' | '.join(row)} |" for row in rows),

@@ -112,7 +112,6 @@ class Plan:
         disk: Bytes that it keeps.
         samples: A second.
         log: Bytes a day.
-        descriptors: Open at once in a replica that has its share.
     """
 
     messages: float
@@ -124,7 +123,6 @@ class Plan:
     disk: float
     samples: float
     log: float
-    descriptors: float
 
 
 @dataclass(frozen=True)
@@ -182,5 +180,4 @@ class Model:
             disk=samples * choice.retention * DAY * self.sample,
             samples=samples,
             log=opened * DAY * self.log.slope,
-            descriptors=at_once / replicas,
         )

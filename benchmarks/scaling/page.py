@@ -1,8 +1,8 @@
 """docs/scaling.md's measured part, from docs/scaling.json. No I/O."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmarks.report import table
 from benchmarks.scaling.model import Behaviour, Choice, Line, Model, Plan, fit
 
 MARKS = ("<!-- measured: python -m benchmarks.scaling writes from here -->", "<!-- measured: to here -->")
@@ -49,11 +49,11 @@ def render(measured: Measured) -> str:
             f"Linux {machine['kernel']}, Python {machine['versions']['Python']},",
             f"Prometheus {measured['prometheus']}.",
             "",
-            *_table(_OF_LINES, (_line(*row) for row in rows)),
+            *table(_OF_LINES, (_line(*row) for row in rows)),
             f"A sample takes {measured['sample']:.2f} bytes of chunks on disk;",
             f"a start takes {measured['start']:.2f} s of CPU time.",
             "",
-            *_table(
+            *table(
                 _OF_PLANS,
                 (
                     _plan(count, behaviour, model.plan(count, behaviour, CHOICE))
@@ -63,15 +63,6 @@ def render(measured: Measured) -> str:
             ),
         ]
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
-    ]
 
 
 def _line(title: str, line: Line, slope: float, of_slope: str, base: float, of_base: str) -> tuple[str, ...]:

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
-
-INTEGERS = range(-(1 << 63), 1 << 64)
-"""Those that it has."""
+from socketscope.views import plain_json
 
 dumps: Callable[..., bytes]
 loads: Callable[[bytes], Any]
@@ -14,8 +12,6 @@ OPTIONS: dict[str, Any]
 """Of `dumps`."""
 
 if FREE_THREADED:
-    from socketscope.views import plain_json
-
     dumps, loads, OPTIONS = plain_json.dumps, plain_json.loads, {}
 else:
     import orjson

@@ -9,7 +9,8 @@ from math import isfinite
 from typing import Any
 from uuid import UUID
 
-_INTEGERS = range(-(1 << 63), 1 << 64)
+INTEGERS = range(-(1 << 63), 1 << 64)
+"""Those that it has."""
 
 loads = json.loads
 
@@ -49,7 +50,7 @@ def _plain(value: Any, default: Callable[[Any], Any]) -> Any:
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, int) and value not in _INTEGERS:
+    if isinstance(value, int) and value not in INTEGERS:
         raise TypeError("an integer has more than 64 bits")
     return None if isinstance(value, float) and not isfinite(value) else value
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import structlog
 
 from socketscope.excerpt import excerpt, excerpts
-from socketscope.views import encoding
+from socketscope.views import encoding, plain_json
 
 Form = Literal["json", "console"]
 Render = Callable[[Any], bytes]
@@ -101,7 +101,7 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
             return _escaped(value)
         case None | bool() | float() | datetime():
             return value
-        case int() if value in encoding.INTEGERS:
+        case int() if value in plain_json.INTEGERS:
             return value
         case dict() if id(value) not in above:
             inner = (*above, id(value))
