@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -12,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import blocks
+
 from .cluster import COMMAND, kubectl
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-BUILD, *REST = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-(OWN,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BUILD, *REST = blocks(PAGE)
+(OWN,) = blocks(PAGE, "yaml")
 
 
 def typed(commands: str, folder: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.integration.clone import ROOT
 from tests.integration.conftest import wait_for
+from tests.pages import shell_lines
 
 PAGE = (ROOT / "docs" / "swarm.md").read_text(encoding="utf-8")
 NAMES = {
@@ -29,8 +30,7 @@ SETTLED = ("completed", "paused", "rollback_completed", "rollback_paused")
 def commands(section: str) -> list[str]:
     """Return what a section of the page has typed."""
     (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    blocks = "".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    return blocks.replace("\\\n", " ").splitlines()
+    return shell_lines(text)
 
 
 def docker(*arguments: str, text: str | None = None) -> str:

@@ -6,6 +6,7 @@ import urllib.request
 import pytest
 
 from tests.integration.conftest import wait_for
+from tests.pages import shell_lines
 
 from .stack import PAGE, Stack, commands
 
@@ -88,5 +89,4 @@ def test_the_page_has_no_command_in_a_section_that_is_not_done():
     done = [
         line for section in ("From nothing", "Clients", "Updates", "The end") for line in commands(section)
     ]
-    all_of_it = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-    assert all_of_it.replace("\\\n", " ").splitlines() == done
+    assert shell_lines(PAGE) == done

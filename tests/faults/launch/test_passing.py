@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import sys
@@ -11,6 +10,7 @@ import zipfile
 import pytest
 
 from tests.faults.launch.launched import RUN, ended, launched, wait_for
+from tests.faults.server.process import few_descriptors
 
 ENDS = [
     "pass",
@@ -58,7 +58,7 @@ def test_launched_twice_it_sees_what_it_sees_launched_once(program):
 
 def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
     path = program("import os; print(os.environ['SOCKETSCOPE_MAX_CONNECTIONS'])")
-    scarce = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))}
+    scarce = {"preexec_fn": few_descriptors(100)}
     told = "socketscope: --max-connections is 68 and not 1000: file descriptors are limited (ulimit -n)\n"
     assert ended(*RUN, path, **scarce) == (0, "68\n", told)
     assert ended(*RUN, "--max-connections", "68", path, **scarce) == (0, "68\n", "")

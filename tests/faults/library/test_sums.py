@@ -18,7 +18,8 @@ import pytest
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
 from socketscope.serve.mixin import service_of
 from socketscope.views.log import Log
-from socketscope.views.writer import ROOM, LineWriter
+from socketscope.views.writer import ROOM
+from tests.unit.socketscope.stalled import stalled_writer
 
 from .running import Echo, connect, figures, logged, make, running, serving, udp_client, wait_for
 
@@ -161,23 +162,14 @@ def test_what_threads_send_for_one_datagram_at_once_is_counted_whole():
 
 
 def test_each_line_is_written_or_counted_as_dropped():
-    may_go_on = threading.Event()
-
-    def digest(_: int) -> list[bytes]:
-        may_go_on.wait()
-        return []
-
-    null = os.open(os.devnull, os.O_WRONLY)
-    writer = LineWriter(null, digest)
-    os.close(null)
     lines = ROOM // THREADS + 20 * TURNS
 
-    def put(_: int) -> None:
-        for _ in range(lines):
-            writer.put(b"x\n")
+    with stalled_writer() as writer:
 
-    together(put)
-    may_go_on.set()
-    writer.close()
+        def put(_: int) -> None:
+            for _ in range(lines):
+                writer.put(b"x\n")
+
+        together(put)
     assert writer.dropped > 0
     assert writer.written + writer.dropped == THREADS * lines

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,11 @@ def half_close(client: socket.socket) -> None:
     except ssl.SSLError as error:  # the reply was there first; it can still be read
         assert error.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
     client.settimeout(PATIENCE)
+
+
+def few_descriptors(most: int) -> Callable[[], None]:
+    """Return what a process does before it starts to have no more descriptors than these."""
+    return partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most))
 
 
 def reset(client: socket.socket) -> None:

@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 from socketscope.views import endpoint
 
 from .handlers import MEETING
-from .process import PATIENCE, ROOT, read_all, serving, wait_for
+from .process import PATIENCE, ROOT, few_descriptors, read_all, serving, wait_for
 
 LEAST = 4 + endpoint.LIMITS["threads"]
 """Threads, the main one among them, that are no use without one more: it takes connections."""
@@ -72,10 +71,7 @@ def test_slow_handlers_get_as_many_threads_as_there_are_clients():
 
 
 def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
-    def few_descriptors() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
-
-    with serving("--read-timeout", "60s", preexec_fn=few_descriptors) as server:
+    with serving("--read-timeout", "60s", preexec_fn=few_descriptors(60)) as server:
         clients = [server.connect() for _ in range(100)]
         wait_for(lambda: "accept_error" in {line["event"] for line in server.lines}, "accept fails")
         before = server.cpu_seconds()
@@ -90,11 +86,8 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
 
 
 def test_case_13_handlers_that_use_up_the_descriptors_start_no_flood_of_threads():
-    def few_descriptors() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
-
     options = ("--handler", "tests.faults.server.handlers:Hoarder", "--read-timeout", "5m")
-    with serving(*options, preexec_fn=few_descriptors) as server:
+    with serving(*options, preexec_fn=few_descriptors(300)) as server:
         hoarder = server.connect(b"200\n")
         assert hoarder.recv(100) == b"200\n"
         clients = [server.connect() for _ in range(200)]

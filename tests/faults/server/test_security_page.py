@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import blocks
+
 from .process import PATIENCE, ROOT
 
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-COMMANDS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+COMMANDS = "".join(blocks(PAGE))
 
 
 @pytest.mark.usefixtures("authority")  # it needs openssl, as TLS does here

@@ -1,14 +1,13 @@
 """What a user can do wrong at the start: one line that says what, and an exit status."""
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from .process import PATIENCE, ROOT, ServerProcess, serving
+from .process import PATIENCE, ROOT, ServerProcess, few_descriptors, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
 SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
@@ -94,7 +93,7 @@ def test_a_closed_standard_output_is_told_in_one_line():
 
 
 def test_too_few_descriptors_for_anything_are_told_in_one_line():
-    status, said = start(*FREE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30)))
+    status, said = start(*FREE, preexec_fn=few_descriptors(30))
     assert (status, said.count("\n")) == (1, 1)
     assert "this process may have 30 file descriptors and needs more than 32" in said
 

@@ -1,6 +1,5 @@
 """Handshakes: those that fail have an outcome and a reason, and cost nobody else anything."""
 
-import resource
 import socket
 import ssl
 import threading
@@ -9,7 +8,7 @@ import time
 import pytest
 
 from .authority import Authority
-from .process import PATIENCE, ServerProcess, half_close, read_all, reset, wait_for
+from .process import PATIENCE, ServerProcess, few_descriptors, half_close, read_all, reset, wait_for
 from .tls import asked, over_tls, secured
 
 HELLO = bytes.fromhex("160301020001")
@@ -198,10 +197,7 @@ def test_who_waits_in_the_queue_has_its_handshake_when_there_is_room(authority, 
 
 
 def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes(authority, files):
-    def few_descriptors() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
-
-    with over_tls(files, "--read-timeout", "60s", preexec_fn=few_descriptors) as server:
+    with over_tls(files, "--read-timeout", "60s", preexec_fn=few_descriptors(60)) as server:
         clients = [bare(server) for _ in range(100)]
         wait_for(lambda: "accept_error" in {line["event"] for line in server.lines}, "accept fails")
         before = server.cpu_seconds()

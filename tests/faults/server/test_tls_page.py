@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import blocks, shell_lines
+
 from .process import PATIENCE, ROOT
 
 PAGE = (ROOT / "docs" / "tls.md").read_text(encoding="utf-8")
-COMMANDS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-PROGRAM = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+COMMANDS = shell_lines(PAGE)
+PROGRAM = blocks(PAGE, "python")
 ECHO = """
 import socketserver
 class Echo(socketserver.StreamRequestHandler):
@@ -36,7 +38,7 @@ def typed(folder: Path) -> list[str]:
     """
     port = str(free_port())
     lines = []
-    for line in COMMANDS.replace("21567", port).splitlines():
+    for line in (command.replace("21567", port) for command in COMMANDS):
         if line.endswith("&"):
             lines += [f"{line[:-1]} > log &", "until [ -s log ]; do sleep 0.05; done"]
         elif line.startswith("kill -HUP"):

@@ -3,31 +3,21 @@
 import errno
 import os
 import select
-import threading
 import time
 
 from socketscope.views import writer as module
 from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
 
 from .patience import until
+from .stalled import stalled_writer
 
 
 def dropped(line: bytes, times: int) -> int:
     """Return how many of so many lines are dropped while none is written."""
-    may_go_on = threading.Event()
-
-    def digest(_: int) -> list[bytes]:
-        may_go_on.wait()
-        return []
-
-    null = os.open(os.devnull, os.O_WRONLY)
-    writer = LineWriter(null, digest)
-    os.close(null)
-    for _ in range(times):
-        writer.put(line)
-    lost = writer.dropped
-    may_go_on.set()
-    writer.close()
+    with stalled_writer() as writer:
+        for _ in range(times):
+            writer.put(line)
+        lost = writer.dropped
     assert writer.written == times - lost
     assert writer.dropped == lost
     return lost
