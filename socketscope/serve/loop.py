@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from socketscope.interpreter import AT_ONCE, FREE_THREADED
 from socketscope.serve.call import Call
-from socketscope.serve.impatience import LOOK, Impatience
+from socketscope.serve.impatience import Impatience
 from socketscope.serve.threads import Job
 
 SHORTEST = 0.05
@@ -168,10 +168,9 @@ class Loop:
                     if not self._sleep(stint, ticker):
                         continue
                     calm_looks = 0
-                self._alarm.wait(min(LOOK, ticker.next - monotonic()))
+                self._alarm.wait(min(impatience.pause, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
-                waiting = stint.busy and bool(self._look.poll(0))
-                if impatience.grows(stint.threads, stint.served, waiting=waiting):
+                if impatience.grows(stint.threads, stint.served, self._others_wait):
                     break
         finally:
             stint.ended = True
@@ -182,6 +181,11 @@ class Loop:
                     self._taking.release()
             self._call.clear()
             self._stint = None  # it holds the loop, and the loop the server
+
+    def _others_wait(self) -> bool:
+        """Return whether a client waits whom nobody is left to take."""
+        stint = self._stint
+        return stint is not None and stint.busy and bool(self._look.poll(0))
 
     def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> bool:
         """Wait until the thread has a client, or for the next tick; return whether it has."""

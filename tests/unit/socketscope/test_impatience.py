@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from socketscope.serve import impatience
-from socketscope.serve.impatience import LOOK, SHORT, WINDOW, Impatience, Seen, _look_at
+from socketscope.serve.impatience import LOOK, LOOK_AT_QUICK, OWN, SHORT, WINDOW, Impatience, Seen, _look_at
 
 from .patience import PATIENCE, until
 
@@ -14,14 +14,18 @@ class Thread:
     """One that is looked at each `LOOK`, while others wait."""
 
     def __init__(self):
-        self.impatience = Impatience()
-        self.now = self.ran = self.delay = 0.0
+        self.now = self.ran = self.delay = self.process_ran = 0.0
         self.served = 0
         self.ready = False
 
     def grows(self, *, waiting=True):
         self.now += LOOK
-        return self.impatience.grows([1], self.served, waiting=waiting)
+        return self.impatience.grows([1], self.served, lambda: self.told(waiting))
+
+    @staticmethod
+    def told(waiting):
+        assert waiting is not None, "asked whether others wait"
+        return waiting
 
 
 @pytest.fixture
@@ -29,7 +33,10 @@ def thread(monkeypatch):
     """A thread that sleeps, until told what else."""
     thread = Thread()
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
+    monkeypatch.setattr(impatience, "process_time", lambda: thread.process_ran)
+    monkeypatch.setattr(impatience.os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
+    thread.impatience = Impatience()
     return thread
 
 
@@ -69,6 +76,16 @@ def test_who_wants_for_a_core_is_not(thread, does):
     assert looks_until_it_grows(thread, does) is None
 
 
+@pytest.mark.parametrize(("own", "slow"), [(OWN * 1.05, True), (OWN * 0.95, False)])
+def test_who_wants_for_a_core_that_the_process_itself_has_is_slow_after_a_window(thread, own, slow):
+    def waits(thread):
+        waits_for_a_core(thread)
+        thread.process_ran += own * 2 * LOOK  # of two cores
+
+    looks = looks_until_it_grows(thread, waits)
+    assert looks == (pytest.approx(WINDOW / LOOK, abs=3) if slow else None)
+
+
 def test_what_a_thread_does_once_it_has_its_core_again_counts_from_then(thread):
     assert looks_until_it_grows(thread, waits_for_a_core, most=5) is None
     assert looks_until_it_grows(thread, computes) == 1
@@ -96,6 +113,19 @@ def test_while_nobody_waits_nothing_is_remembered(thread):
         assert not thread.grows()
         assert not thread.grows()
         assert not thread.grows(waiting=False)
+
+
+def test_who_serves_quick_clients_is_asked_nothing_and_looked_at_less(thread):
+    thread.served += 2 * LOOK / SHORT
+    assert not thread.grows(waiting=None)  # which nobody may ask for
+    assert thread.impatience.pause == LOOK_AT_QUICK
+
+
+def test_a_slow_client_after_quick_ones_is_seen_as_soon_as_any(thread):
+    thread.served += 2 * LOOK / SHORT
+    assert not thread.grows()
+    assert looks_until_it_grows(thread, sleeps) == 2
+    assert thread.impatience.pause == LOOK
 
 
 def test_a_thread_that_computes_is_seen_to_run():

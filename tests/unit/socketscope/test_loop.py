@@ -101,7 +101,7 @@ def names():
 
 
 def test_while_clients_are_quick_one_thread_takes_and_serves_them(service, monkeypatch):
-    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
+    monkeypatch.setattr(impatience, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
     service.run()
     threads = {service.come(name).result(PATIENCE) for name in names()}
     assert threads == set(service.threads.started)
@@ -173,7 +173,7 @@ def two_at_once(monkeypatch):
 
 @pytest.mark.usefixtures("two_at_once")
 def test_where_threads_take_no_turns_two_are_served_at_once_and_nobody_is_handed_over(service, monkeypatch):
-    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
+    monkeypatch.setattr(impatience, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
     service.run()
     first = service.come(b"1", slow=True).result(PATIENCE)
     second = service.come(b"2", slow=True).result(PATIENCE)
@@ -206,7 +206,7 @@ def test_both_end_when_it_stops_also_the_one_beside_a_slow_client(service):
 
 @pytest.mark.usefixtures("two_at_once")
 def test_one_serves_where_no_second_thread_can_be_started(service, monkeypatch):
-    monkeypatch.setattr(loops, "LOOK", PATIENCE)  # the same
+    monkeypatch.setattr(impatience, "LOOK", PATIENCE)  # the same
     run = service.threads.run
 
     def run_one(job):
