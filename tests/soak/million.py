@@ -44,9 +44,9 @@ def compiled(folder: str) -> Path:
 
 
 def samples(server: ServerProcess) -> dict[str, float]:
-    """Return one scrape, without what its histograms hold."""
+    """Return one scrape."""
     page = server.get("/metrics").decode().splitlines()
-    lines = (line.rsplit(" ", 1) for line in page if line[0] != "#" and "_bucket" not in line)
+    lines = (line.rsplit(" ", 1) for line in page if line[0] != "#")
     return {name: float(value) for name, value in lines}
 
 
@@ -70,6 +70,7 @@ def usage(server: ServerProcess) -> dict[str, int]:
         "descriptors": server.descriptors(),
         "threads": server.threads(),
         "memory": server.memory(),
+        "series": len(samples(server)),
     }
 
 
@@ -142,6 +143,7 @@ def main() -> None:
     assert dropped or logged == expected
     assert last["descriptors"] <= first["descriptors"] + DESCRIPTORS
     assert last["threads"] <= first["threads"] + THREADS
+    assert last["series"] == first["series"]
     assert last["memory"] <= first["memory"] + MEMORY
 
 
