@@ -56,8 +56,10 @@ class StepFigures:
         service: How long those took that ended ok.
         intended: The same with the lateness of their passes.
         counted: As `outcomes`, of those that the summary counts.
-        durations: Of those, how long the ok ones took, and how long the others waited that were not answered.
-        intended_durations: The same with the lateness of their passes.
+        on_time: Of those, how long the ok ones took, and how long the others waited that were not answered,
+            where their passes were not late.
+        late: The same where they were.
+        late_intended: The same as `late`, with the lateness.
         longest_ok: The longest of the ok ones, in seconds.
     """
 
@@ -65,9 +67,20 @@ class StepFigures:
     service: Distribution = field(default_factory=Distribution)
     intended: Distribution = field(default_factory=Distribution)
     counted: dict[str, int] = field(default_factory=_no_outcomes)
-    durations: Durations = field(default_factory=Durations)
-    intended_durations: Durations = field(default_factory=Durations)
+    on_time: Durations = field(default_factory=Durations)
+    late: Durations = field(default_factory=Durations)
+    late_intended: Durations = field(default_factory=Durations)
     longest_ok: float = 0.0
+
+    @property
+    def durations(self) -> Durations:
+        """How long those took that the summary counts, and those waited in vain."""
+        return merged((self.on_time, self.late))
+
+    @property
+    def intended_durations(self) -> Durations:
+        """The same with the lateness of their passes."""
+        return merged((self.on_time, self.late_intended))
 
     def add(self, entries: list[Entry]) -> None:
         """Enter exchanges of this step."""
@@ -75,26 +88,38 @@ class StepFigures:
             self.outcomes[outcome] += number
             self.counted[outcome] += number
         service = sorted([entry[2] for entry in entries if entry[1] == "ok"])
-        intended = service
-        if _are_late(entries):
-            intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+        late = _are_late(entries)
+        intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"]) if late else service
         self.service.observe_sorted(service)
         self.intended.observe_sorted(intended)
-        self.durations.add(service)
-        self.intended_durations.add(intended)
         if service:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
             # Who gave up had waited so long at least: without it the slowest would make the figures fast.
             given_up = [entry for entry in entries if entry[1] in UNANSWERED]
-            self.durations.add(entry[2] for entry in given_up)
-            self.intended_durations.add(entry[2] + entry[3] for entry in given_up)
+            service = service + [entry[2] for entry in given_up]
+            intended = intended + [entry[2] + entry[3] for entry in given_up]
+        self.took(service, intended if late else None)
+
+    def took(self, service: list[float], intended: list[float] | None) -> None:
+        """Note durations that the summary counts.
+
+        Args:
+            service: From the beginning of each exchange, seconds.
+            intended: The same with the lateness of their passes; None where none was late.
+        """
+        if intended is None:
+            self.on_time.add(service)
+        else:
+            self.late.add(service)
+            self.late_intended.add(intended)
 
     def count_from_now(self) -> None:
         """Forget what the summary would have counted."""
         self.counted = _no_outcomes()
-        self.durations = Durations()
-        self.intended_durations = Durations()
+        self.on_time = Durations()
+        self.late = Durations()
+        self.late_intended = Durations()
         self.longest_ok = 0.0
 
 
@@ -238,8 +263,7 @@ class Ledger:
             self.in_flight += 1
             if waited is not None:
                 self.unanswered.append((step, waited))
-                self.steps[step].durations.add([waited])
-                self.steps[step].intended_durations.add([waited + lateness])
+                self.steps[step].took([waited], [waited + lateness] if lateness else None)
 
     def lagged(self, seconds: float) -> None:
         """Note how much later than meant a pass began although its user was free."""

@@ -188,21 +188,20 @@ class Conversation:
         self._sent = self._received = 0
         return counts
 
-    @property
-    def just_received(self) -> bool:
-        """Whether the loop has not gone round since all that had come was taken."""
-        return self._drained and self._received_in == self._loop.turns
-
-    def unread(self, *, look: bool = True) -> bytes:
+    def unread(self, *, again: bool = True) -> bytes:
         """Return what has come and nobody read.
 
         Args:
-            look: Whether to look for more, at the cost of a system call.
+            again: Whether to look for more, at the cost of a system call, where the loop has not gone round
+                since all that had come was taken.
         """
-        if look and not self.inbox.data and not (self._drained and self._has_nothing()):
-            with suppress(OSError):
-                self._receive()
-        return self.inbox.unread() if self.inbox.data else b""
+        if self.inbox.data:
+            return self.inbox.unread()
+        if self._drained and ((not again and self._received_in == self._loop.turns) or self._has_nothing()):
+            return b""
+        with suppress(OSError):
+            self._receive()
+        return self.inbox.unread()
 
     def half_close(self) -> None:
         """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""

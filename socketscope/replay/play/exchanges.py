@@ -110,7 +110,8 @@ class Exchanges:
                     raise differs(action, context, random, reply)
                 others += 1
                 note(reply)
-            context.update(found)
+            if found:
+                context.update(found)
             note(reply)
         except Ended as ended:
             context.update(last_line(ended.partial, action, conversation, context, random, take))
@@ -146,7 +147,7 @@ class Exchanges:
             Failed: It has.
         """
         conversation = self.link.conversation
-        if conversation is None or not conversation.unread(look=not conversation.just_received):
+        if conversation is None or not conversation.unread(again=False):
             return
         if extra := self.asides.others(conversation):
             self._begin(action)
@@ -163,8 +164,7 @@ class Exchanges:
             return
         conversation = self.link.conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
-        look = self._connect_for != "user" or conversation is None or not conversation.just_received
-        if conversation is not None and conversation.unread(look=look):
+        if conversation is not None and conversation.unread(again=self._connect_for != "user"):
             self._expect_no_others(conversation, exchange)
         self._enter(exchange, "ok", exchange.ended, None)
 

@@ -31,7 +31,6 @@ class FakeConversation:
 
     first_byte_at: float | None = None
     last_byte_at = 0.0
-    just_received = False
 
     def __init__(self, server: "FakeServer") -> None:
         self._server = server

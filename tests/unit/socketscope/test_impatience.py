@@ -1,5 +1,6 @@
 """When others have waited too long for a thread that serves alone, by what looks at it tell."""
 
+import os
 import threading
 
 import pytest
@@ -12,6 +13,8 @@ from .patience import PATIENCE, until
 
 class Thread:
     """One that is looked at each `LOOK`, while others wait."""
+
+    impatience: Impatience
 
     def __init__(self):
         self.now = self.ran = self.delay = self.process_ran = 0.0
@@ -34,7 +37,7 @@ def thread(monkeypatch):
     thread = Thread()
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
     monkeypatch.setattr(impatience, "process_time", lambda: thread.process_ran)
-    monkeypatch.setattr(impatience.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
     thread.impatience = Impatience()
     return thread
