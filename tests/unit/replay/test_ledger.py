@@ -1,5 +1,6 @@
 """The ledger: what is read of it at any time, and how much it keeps."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
@@ -44,6 +45,26 @@ def test_what_it_keeps_does_not_grow_with_what_it_counts():
     assert len(ledger.take_ended()) <= 10_000 / 200
     assert ledger.take_ended() == []
     assert len(ledger._lags) <= 200
+
+
+@pytest.mark.parametrize("lateness", [0.0, 3.0])
+def test_who_was_late_is_late_in_the_intended_durations_alone(lateness):
+    ledger = Ledger(["main"])
+    ledger.exchange("main", "ok", 1.0, lateness)
+    ledger.interrupted("main", 1.0, lateness)
+    with ledger.settled():
+        assert ledger.service.quantile(0.1) == ledger.service.longest == pytest.approx(1.0, rel=0.001)
+        intended = pytest.approx(1.0 + lateness, rel=0.001)
+        assert ledger.intended.quantile(0.1) == ledger.intended.longest == intended
+
+
+@pytest.mark.parametrize("lateness", [0.0, 3.0])
+def test_the_summary_counts_nothing_of_the_warm_up(lateness):
+    ledger = Ledger(["main"], counting=False)
+    ledger.exchange("main", "ok", 1.0, lateness)
+    ledger.count_from_now()
+    with ledger.settled():
+        assert ledger.service.longest is ledger.intended.longest is None
 
 
 def test_what_has_ended_can_be_followed_by_when_and_how_it_did():
