@@ -1,26 +1,23 @@
 """Whether threads that take and serve, mostly one, keep others waiting, judged from looks at them."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import get_native_id
-from time import clock_gettime, monotonic, process_time
+from time import clock_gettime, monotonic
 from typing import NamedTuple
 
 LOOK = 0.002
 """Seconds between looks; one client that three of them see is a slow one."""
 
-LOOK_AT_QUICK = 0.01
-"""Seconds to the next look where clients were quick: a look takes the interpreter from who serves."""
+LOOK_AT_QUICK = 0.005
+"""Seconds to the next look after one that found more clients served than slow ones could have been: a look
+takes the interpreter from who serves. A slow client who comes right after it is found that much later."""
 
 SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
 
 WINDOW = 0.02
 """Seconds over which that average is taken."""
-
-OWN = 0.75
-"""Of all cores' time, what this process has itself where a thread of it lacks a core for its own sake."""
 
 _OF_A_THREAD = 0b110
 """What marks a clock's number as that of a thread's time on cores: CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED
@@ -38,12 +35,9 @@ class Impatience:
         self.pause = LOOK
         # Of the window: time, clients served, and for how long there had been waits for a core.
         self._began: tuple[float, int, float] | None = None
-        # At the last look.
+        # At the last look: when it was, how many had been served, and whether others were seen to wait.
         self._looked_at, self._served, self._waiting = monotonic(), 0, False
-        # When nobody was served since a look: of the threads at the last one, and from when on what was used.
-        self._seen: list[Seen] | None = None
-        self._unserved_from = 0.0, 0.0
-        self._cores = len(os.sched_getaffinity(0))
+        self._seen: list[Seen] | None = None  # of the threads, when nobody was served since a look
 
     def grows(self, threads: Sequence[int], served: int, others_wait: Callable[[], bool]) -> bool:
         """Return whether others have waited too long: for one client, or for each on average.
@@ -51,34 +45,25 @@ class Impatience:
         Args:
             threads: The kernel's numbers of those who serve.
             served: How many clients they have served.
-            others_wait: Tells whether all are with a client while another waits. Not asked while clients are
-                quick: each question that takes a system call takes the interpreter from who serves.
+            others_wait: Tells whether all are with a client while another waits; asked only where too few
+                were served for all to have been quick, as asking lets go of the interpreter.
         """
         now = monotonic()
         lasted, self._looked_at = now - self._looked_at, now
         before, self._served = self._served, served
         quick = len(threads) * lasted <= SHORT * (served - before)
         self.pause = LOOK_AT_QUICK if quick else LOOK
-        waited, self._waiting = self._waiting, quick or others_wait()
-        if quick or not self._waiting:
-            self._began = self._seen = None
+        waited, self._waiting = self._waiting, not quick and others_wait()
+        if not self._waiting:
+            if not quick:
+                self._began = None
             return False
         return self._for_one(threads) if waited and served == before else self._for_each(threads, served)
 
     def _for_one(self, threads: Sequence[int]) -> bool:
         seen, before = [_look_at(thread) for thread in threads], self._seen
         self._seen = seen
-        if before is None:
-            self._unserved_from = self._looked_at, process_time()
-            return False
-        return not any(map(Seen.wanted_for_a_core, seen, before)) or self._has_all_cores()
-
-    def _has_all_cores(self) -> bool:
-        """Return whether a core is lacked as clients handed over before have them: this one is to be, too."""
-        since, used = self._unserved_from
-        lasted = self._looked_at - since
-        # The kernel adds up what runs on other cores at its ticks, every 10 ms at the latest.
-        return lasted >= WINDOW and process_time() - used >= OWN * self._cores * lasted
+        return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
 
     def _for_each(self, threads: Sequence[int], served: int) -> bool:
         self._seen = None

@@ -10,7 +10,7 @@ as the standard library does it, and after a pause a thread tries to serve alone
 makes the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does not matter, be it
 that its handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread
 has waited for a core is not counted, as more threads would wait for it, too. So the judgement costs a server
-of slow clients some milliseconds each `LONGEST`, and a server of quick ones nothing.
+of slow clients some milliseconds each `LONGEST`, and a server of quick ones 200 looks a second.
 """
 
 import errno
@@ -170,7 +170,7 @@ class Loop:
                     calm_looks = 0
                 self._alarm.wait(min(impatience.pause, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
-                if impatience.grows(stint.threads, stint.served, self._others_wait):
+                if impatience.grows(stint.threads, stint.served, partial(self._others_wait, stint)):
                     break
         finally:
             stint.ended = True
@@ -182,10 +182,9 @@ class Loop:
             self._call.clear()
             self._stint = None  # it holds the loop, and the loop the server
 
-    def _others_wait(self) -> bool:
+    def _others_wait(self, stint: "_Stint") -> bool:
         """Return whether a client waits whom nobody is left to take."""
-        stint = self._stint
-        return stint is not None and stint.busy and bool(self._look.poll(0))
+        return stint.busy and bool(self._look.poll(0))
 
     def _sleep(self, stint: "_Stint", ticker: "_Ticker") -> bool:
         """Wait until the thread has a client, or for the next tick; return whether it has."""

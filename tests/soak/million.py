@@ -44,7 +44,7 @@ def compiled(folder: str) -> Path:
 
 
 def samples(server: ServerProcess) -> dict[str, float]:
-    """Return one scrape."""
+    """Return one scrape: the value of each series."""
     page = server.get("/metrics").decode().splitlines()
     lines = (line.rsplit(" ", 1) for line in page if line[0] != "#")
     return {name: float(value) for name, value in lines}

@@ -57,8 +57,8 @@ class StepFigures:
         intended: The same with the lateness of their passes.
         counted: As `outcomes`, of those that the summary counts.
         on_time: Of those, how long the ok ones took, and how long the others waited that were not answered,
-            where their passes were not late.
-        late: The same where they were.
+            where they were entered with none whose pass was late.
+        late: The same of the others.
         late_intended: The same as `late`, with the lateness.
         longest_ok: The longest of the ok ones, in seconds.
     """
@@ -97,11 +97,11 @@ class StepFigures:
         if len(service) < len(entries):
             # Who gave up had waited so long at least: without it the slowest would make the figures fast.
             given_up = [entry for entry in entries if entry[1] in UNANSWERED]
-            service = service + [entry[2] for entry in given_up]
-            intended = intended + [entry[2] + entry[3] for entry in given_up]
-        self.took(service, intended if late else None)
+            service = [*service, *(entry[2] for entry in given_up)]
+            intended = [*intended, *(entry[2] + entry[3] for entry in given_up)]
+        self.enter(service, intended if late else None)
 
-    def took(self, service: list[float], intended: list[float] | None) -> None:
+    def enter(self, service: list[float], intended: list[float] | None) -> None:
         """Note durations that the summary counts.
 
         Args:
@@ -263,7 +263,7 @@ class Ledger:
             self.in_flight += 1
             if waited is not None:
                 self.unanswered.append((step, waited))
-                self.steps[step].took([waited], [waited + lateness] if lateness else None)
+                self.steps[step].enter([waited], [waited + lateness] if lateness else None)
 
     def lagged(self, seconds: float) -> None:
         """Note how much later than meant a pass began although its user was free."""

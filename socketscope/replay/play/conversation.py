@@ -192,7 +192,7 @@ class Conversation:
         """Return what has come and nobody read.
 
         Args:
-            again: Whether to look for more, at the cost of a system call, where the loop has not gone round
+            again: Whether to look for more, at the cost of a system call, though the loop has not gone round
                 since all that had come was taken.
         """
         if self.inbox.data:

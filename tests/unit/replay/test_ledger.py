@@ -50,12 +50,17 @@ def test_what_it_keeps_does_not_grow_with_what_it_counts():
 @pytest.mark.parametrize("lateness", [0.0, 3.0])
 def test_who_was_late_is_late_in_the_intended_durations_alone(lateness):
     ledger = Ledger(["main"])
-    ledger.exchange("main", "ok", 1.0, lateness)
-    ledger.interrupted("main", 1.0, lateness)
+    ledger.exchange("main", "ok", 1.0, 0.0)
+    ledger.exchange("main", "ok", 2.0, lateness)
+    ledger.exchange("main", "timeout", 4.0, lateness, WRONG)
+    ledger.interrupted("main", 8.0, lateness)
     with ledger.settled():
-        assert ledger.service.quantile(0.1) == ledger.service.longest == pytest.approx(1.0, rel=0.001)
-        intended = pytest.approx(1.0 + lateness, rel=0.001)
-        assert ledger.intended.quantile(0.1) == ledger.intended.longest == intended
+        service, intended = ledger.service, ledger.intended
+    for number, seconds in enumerate([1.0, 2.0, 4.0, 8.0]):
+        share = (number + 0.5) / 4
+        late = lateness if number else 0.0
+        assert service.quantile(share) == pytest.approx(seconds, rel=0.001)
+        assert intended.quantile(share) == pytest.approx(seconds + late, rel=0.001)
 
 
 @pytest.mark.parametrize("lateness", [0.0, 3.0])

@@ -1,29 +1,30 @@
 """When others have waited too long for a thread that serves alone, by what looks at it tell."""
 
-import os
+import itertools
 import threading
 
 import pytest
 
 from socketscope.serve import impatience
-from socketscope.serve.impatience import LOOK, LOOK_AT_QUICK, OWN, SHORT, WINDOW, Impatience, Seen, _look_at
+from socketscope.serve.impatience import LOOK, LOOK_AT_QUICK, SHORT, WINDOW, Impatience, Seen, _look_at
 
 from .patience import PATIENCE, until
 
 
 class Thread:
-    """One that is looked at each `LOOK`, while others wait."""
+    """One that is looked at as often as it should be, while others wait."""
 
     impatience: Impatience
 
     def __init__(self):
-        self.now = self.ran = self.delay = self.process_ran = 0.0
-        self.served = 0
+        self.now = self.ran = self.delay = 0.0
+        self.served = 0.0
+        self.threads = 1
         self.ready = False
 
     def grows(self, *, waiting=True):
-        self.now += LOOK
-        return self.impatience.grows([1], self.served, lambda: self.told(waiting))
+        self.now += self.impatience.pause
+        return self.impatience.grows([1] * self.threads, self.served, lambda: self.told(waiting))
 
     @staticmethod
     def told(waiting):
@@ -36,8 +37,6 @@ def thread(monkeypatch):
     """A thread that sleeps, until told what else."""
     thread = Thread()
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
-    monkeypatch.setattr(impatience, "process_time", lambda: thread.process_ran)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
     thread.impatience = Impatience()
     return thread
@@ -79,28 +78,42 @@ def test_who_wants_for_a_core_is_not(thread, does):
     assert looks_until_it_grows(thread, does) is None
 
 
-@pytest.mark.parametrize(("own", "slow"), [(OWN * 1.05, True), (OWN * 0.95, False)])
-def test_who_wants_for_a_core_that_the_process_itself_has_is_slow_after_a_window(thread, own, slow):
-    def waits(thread):
-        waits_for_a_core(thread)
-        thread.process_ran += own * 2 * LOOK  # of two cores
-
-    looks = looks_until_it_grows(thread, waits)
-    assert looks == (pytest.approx(WINDOW / LOOK, abs=3) if slow else None)
-
-
 def test_what_a_thread_does_once_it_has_its_core_again_counts_from_then(thread):
     assert looks_until_it_grows(thread, waits_for_a_core, most=5) is None
     assert looks_until_it_grows(thread, computes) == 1
 
 
-@pytest.mark.parametrize(("each", "slow"), [(SHORT * 2, True), (SHORT / 2, False)])
-def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow):
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("each", "slow"), [(SHORT * 1.1, True), (SHORT * 0.9, False)])
+def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow, threads):
+    thread.threads = threads
+
     def serves(thread):
-        thread.served += LOOK / each
+        thread.served += threads * thread.impatience.pause / each
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK, abs=2) if slow else None)
+
+
+def test_a_look_that_finds_them_quick_ends_no_window(thread):
+    served = itertools.cycle([0.5, 0.5, 0.5, 1.1])  # as many as are just quick, in a look
+
+    def serves(thread):
+        thread.served += next(served) * thread.impatience.pause / SHORT
+
+    assert looks_until_it_grows(thread, serves) is not None
+    assert thread.now < 2 * WINDOW
+
+
+def test_a_window_of_quick_clients_is_over_in_its_time(thread):
+    def serves(thread):
+        thread.served += 2 * thread.impatience.pause / SHORT
+
+    assert not thread.grows()
+    assert looks_until_it_grows(thread, serves) is None
+    began = thread.now
+    assert looks_until_it_grows(thread, lambda _: setattr(thread, "served", thread.served + 1)) is not None
+    assert thread.now - began < 2 * WINDOW
 
 
 def test_what_it_waited_for_a_core_is_no_time_of_its_clients(thread):
@@ -124,11 +137,13 @@ def test_who_serves_quick_clients_is_asked_nothing_and_looked_at_less(thread):
     assert thread.impatience.pause == LOOK_AT_QUICK
 
 
-def test_a_slow_client_after_quick_ones_is_seen_as_soon_as_any(thread):
+def test_a_slow_client_after_quick_ones_is_seen_by_three_looks_as_well(thread):
     thread.served += 2 * LOOK / SHORT
     assert not thread.grows()
-    assert looks_until_it_grows(thread, sleeps) == 2
-    assert thread.impatience.pause == LOOK
+    began = thread.now
+    assert looks_until_it_grows(thread, sleeps) == 3
+    assert thread.now - began == pytest.approx(LOOK_AT_QUICK + 2 * LOOK)
+    assert thread.now - began <= 0.01
 
 
 def test_a_thread_that_computes_is_seen_to_run():
