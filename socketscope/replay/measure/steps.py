@@ -1,0 +1,100 @@
+"""What the exchanges of one step did: their outcomes, and their durations in bounded memory."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from socketscope.observe.distribution import Distribution
+from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.instruments import OUTCOMES
+
+UNANSWERED = ("timeout", "connect_timeout")
+"""Outcomes of exchanges that somebody had waited for in vain."""
+
+Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
+"""An exchange that has ended: the arguments of `ledger.Ledger.exchange`."""
+
+
+def _no_outcomes() -> dict[str, int]:
+    return dict.fromkeys(OUTCOMES, 0)
+
+
+@dataclass(slots=True)
+class StepFigures:
+    """The exchanges of a step: all of them, and those that the summary counts.
+
+    Attributes:
+        outcomes: How many there were, by how they ended.
+        service: How long those took that ended ok.
+        intended: The same with the lateness of their passes.
+        counted: As `outcomes`, of those that the summary counts.
+        on_time: Of those, how long the ok ones took, and how long the others waited that were not answered,
+            where they were entered with none whose pass was late.
+        late: The same of the others.
+        late_intended: The same as `late`, with the lateness.
+        longest_ok: The longest of the ok ones, in seconds.
+    """
+
+    outcomes: dict[str, int] = field(default_factory=_no_outcomes)
+    service: Distribution = field(default_factory=Distribution)
+    intended: Distribution = field(default_factory=Distribution)
+    counted: dict[str, int] = field(default_factory=_no_outcomes)
+    on_time: Durations = field(default_factory=Durations)
+    late: Durations = field(default_factory=Durations)
+    late_intended: Durations = field(default_factory=Durations)
+    longest_ok: float = 0.0
+
+    @property
+    def durations(self) -> Durations:
+        """How long those took that the summary counts, and those waited in vain."""
+        return merged((self.on_time, self.late))
+
+    @property
+    def intended_durations(self) -> Durations:
+        """The same with the lateness of their passes."""
+        return merged((self.on_time, self.late_intended))
+
+    def add(self, entries: list[Entry]) -> None:
+        """Enter exchanges of this step."""
+        for outcome, number in Counter([entry[1] for entry in entries]).items():
+            self.outcomes[outcome] += number
+            self.counted[outcome] += number
+        service = sorted([entry[2] for entry in entries if entry[1] == "ok"])
+        late = are_late(entries)
+        intended = sorted([entry[2] + entry[3] for entry in entries if entry[1] == "ok"]) if late else service
+        self.service.observe_sorted(service)
+        self.intended.observe_sorted(intended)
+        if service:
+            self.longest_ok = max(self.longest_ok, service[-1])
+        if len(service) < len(entries):
+            # Who gave up had waited so long at least: without it the slowest would make the figures fast.
+            given_up = [entry for entry in entries if entry[1] in UNANSWERED]
+            service = [*service, *(entry[2] for entry in given_up)]
+            intended = [*intended, *(entry[2] + entry[3] for entry in given_up)]
+        self.enter(service, intended if late else None)
+
+    def enter(self, service: list[float], intended: list[float] | None) -> None:
+        """Note durations that the summary counts.
+
+        Args:
+            service: From the beginning of each exchange, seconds.
+            intended: The same with the lateness of their passes; None where none was late.
+        """
+        if intended is None:
+            self.on_time.add(service)
+        else:
+            self.late.add(service)
+            self.late_intended.add(intended)
+
+    def count_from_now(self) -> None:
+        """Forget what the summary would have counted."""
+        self.counted = _no_outcomes()
+        self.on_time = Durations()
+        self.late = Durations()
+        self.late_intended = Durations()
+        self.longest_ok = 0.0
+
+
+def are_late(entries: list[Entry]) -> bool:
+    """Return whether a pass of theirs began late; where none did, both durations are the same."""
+    return any([entry[3] for entry in entries])  # noqa: C419 - a list is quicker than a generator
