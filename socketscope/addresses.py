@@ -80,10 +80,10 @@ def format_peer(address: Any) -> str:
     """Return a peer as ``host:port``, ``[v6]:port``, a Unix path, or empty for an unbound Unix peer.
 
     An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name. An address of
-    another family is written as Python shows it.
+    another family is written as Python shows it, what cannot be shown by its type.
     """
     if type(address) is tuple and len(address) == 2 and type(address[0]) is str:  # noqa: PLR2004 - host and port
-        # Of each IPv4 client, twice: the match below takes four times as long.
+        # Of each IPv4 client: the match below takes four times as long.
         return f"{address[0]}:{address[1]}"
     match address:
         case str(host), int(port), _, _:
@@ -91,4 +91,7 @@ def format_peer(address: Any) -> str:
         case bytes():
             # An abstract Unix address: a name that begins with NUL and is any bytes.
             return address.decode("utf-8", "backslashreplace").replace("\0", "@")
-    return str(address or "")
+    try:
+        return str(address or "")
+    except Exception:  # noqa: BLE001 - what a user's get_request has returned
+        return type(address).__name__

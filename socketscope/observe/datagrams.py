@@ -32,7 +32,7 @@ class Datagram(Served):
 
     __slots__ = ("began", "failure", "patience")
 
-    def __init__(self, peer: Any, received: int, patience: float | None = None) -> None:
+    def __init__(self, peer: str, received: int, patience: float | None = None) -> None:
         super().__init__(peer)
         self.received = received
         self.patience = patience

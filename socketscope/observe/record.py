@@ -58,7 +58,7 @@ class Served:
     Attributes:
         connection_id: Unique in all of a service's processes, over all kinds.
         listener: Where it came in; None until it is served.
-        peer: The address as the kernel gave it.
+        peer: Its address, as text; empty where it has none.
         received: Bytes.
         sent: Bytes.
         exchanges: Turns from receiving to sending.
@@ -81,7 +81,7 @@ class Served:
         "socket",
     )
 
-    def __init__(self, peer: Any) -> None:
+    def __init__(self, peer: str) -> None:
         self.connection_id = f"{_process}-{next(_numbers)}"
         self.listener: Listener | None = None
         self.peer = peer
@@ -135,7 +135,7 @@ class Record(Served):
         "waiting_since",
     )
 
-    def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
+    def __init__(self, totals: Sums, peer: str, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
         self.connection_id = f"{_process}-{next(_numbers)}"
         self.peer = peer

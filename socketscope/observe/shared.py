@@ -18,7 +18,7 @@ class SharedRecord(Record):
 
     __slots__ = ("_turn",)
 
-    def __init__(self, totals: Sums, peer: Any, now: float, limits: Limits = UNLIMITED) -> None:
+    def __init__(self, totals: Sums, peer: str, now: float, limits: Limits = UNLIMITED) -> None:
         super().__init__(totals, peer, now, limits)
         self._turn = threading.Lock()
 
@@ -53,7 +53,7 @@ class SharedDatagram(Datagram):
 
     __slots__ = ("_turn",)
 
-    def __init__(self, peer: Any, received: int, patience: float | None = None) -> None:
+    def __init__(self, peer: str, received: int, patience: float | None = None) -> None:
         super().__init__(peer, received, patience)
         self._turn = threading.Lock()
 

@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
+from socketscope.addresses import format_peer
 from socketscope.observe.adoption import adopt
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
@@ -63,10 +64,11 @@ class StreamService(Service):
             return None
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
+            peer = format_peer(client_address)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        record = new_record(self.totals, client_address, monotonic(), limits)
+        record = new_record(self.totals, peer, monotonic(), limits)
         record.listener = self
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
@@ -200,7 +202,8 @@ class StreamService(Service):
             return None if record.closed else record
         if not client_address:
             return None
-        return next((each for each in self.others() if each.peer == client_address), None)
+        peer = format_peer(client_address)
+        return next((each for each in self.others() if each.peer == peer), None)
 
     # The end
 

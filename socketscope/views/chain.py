@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-from socketscope.addresses import format_peer
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.views.events import COMMON
@@ -143,7 +142,7 @@ def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
     if served is not None and served.listener is not None and "connection_id" not in fields:
         fields["connection_id"] = served.connection_id
         fields.setdefault("listener", served.listener.name)
-        fields.setdefault("peer", format_peer(served.peer))
+        fields.setdefault("peer", served.peer)
     return fields
 
 

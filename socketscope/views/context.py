@@ -9,7 +9,6 @@ import threading
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
 
-from socketscope.addresses import format_peer
 from socketscope.observe.record import Served, current
 
 _variables: tuple[ContextVar[Any], ...] = ()
@@ -25,15 +24,16 @@ def enter(served: Served) -> list[Token[Any]]:
     Returns:
         What `leave` needs; where the context ends with the client, nothing is to be left.
     """
-    entered: list[Token[Any]] = [current.set(served)]
-    if (_variables or _find()) and (listener := served.listener) is not None:
-        connection_id, name, peer = _variables
-        entered += (
-            connection_id.set(served.connection_id),
-            name.set(listener.name),
-            peer.set(format_peer(served.peer)),
-        )
-    return entered
+    entered: Token[Any] = current.set(served)
+    if not (_variables or _find()) or (listener := served.listener) is None:
+        return [entered]
+    connection_id, name, peer = _variables
+    return [
+        entered,
+        connection_id.set(served.connection_id),
+        name.set(listener.name),
+        peer.set(served.peer),
+    ]
 
 
 def leave(entered: list[Token[Any]]) -> None:

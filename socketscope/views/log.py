@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import structlog
 
-from socketscope.addresses import format_peer
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.observe.record import Listener, current
 from socketscope.views import encoding, loggers
@@ -41,7 +40,7 @@ class Served(Protocol):
 
     connection_id: str
     listener: Listener | None
-    peer: Any
+    peer: str
     received: int
     sent: int
     exchanges: int
@@ -118,7 +117,7 @@ class Log:
             "level": level,
             "event": event,
             "listener": listener,
-            "peer": format_peer(record.peer),
+            "peer": record.peer,
             "connection_id": record.connection_id,
             "outcome": outcome,
             "received_bytes": record.received,

@@ -15,7 +15,7 @@ def observed_pair(limits: Limits = UNLIMITED, now: float = 0.0, totals: StreamTo
     plain, far = socket.socketpair()
     near = ObservedSocket(plain.family, plain.type, plain.proto, plain.detach())
     totals = totals or StreamTotals(Capacity(1))
-    record = Record(totals, None, now, limits)
+    record = Record(totals, "", now, limits)
     assert totals.accept(record)
     near._socketscope, record.socket = record, near
     return near, far, record

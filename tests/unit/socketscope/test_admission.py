@@ -13,7 +13,7 @@ def totals():
 
 @pytest.fixture
 def record(totals):
-    record = Record(totals, None, 0.0)
+    record = Record(totals, "", 0.0)
     assert totals.reserve(record)
     return record
 

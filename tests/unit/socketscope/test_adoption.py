@@ -58,7 +58,7 @@ class Refusing:
 
 @pytest.fixture
 def record():
-    return Record(StreamTotals(Capacity(1)), None, 0.0)
+    return Record(StreamTotals(Capacity(1)), "", 0.0)
 
 
 def talk(near, far):

@@ -44,6 +44,6 @@ def test_it_lingers_as_a_socket_does_and_costs_the_others_nothing():
 
 
 def test_whatever_its_shutdown_raises_the_others_are_still_watched():
-    record = Record(StreamTotals(Capacity(1)), None, 0.0)
+    record = Record(StreamTotals(Capacity(1)), "", 0.0)
     record.socket = SimpleNamespace(shutdown=lambda _: [].pop())
     hang_up(record, socket.SHUT_RD)

@@ -11,7 +11,7 @@ from socketscope.observe.record import current
 
 @pytest.fixture
 def datagram():
-    datagram = Datagram(("127.0.0.1", 1), 3)
+    datagram = Datagram("127.0.0.1:1", 3)
     token = current.set(datagram)
     yield datagram
     current.reset(token)
@@ -42,7 +42,7 @@ def test_so_is_what_is_received_into_a_buffer(datagram, pair):
 
 def test_to_have_no_address_is_no_failure_where_none_is_wanted(pair):
     near, _ = pair
-    datagram = Datagram(None, 3)
+    datagram = Datagram("", 3)
     token = current.set(datagram)
     near.send(b"reply")
     current.reset(token)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from socketscope.addresses import format_peer
 from socketscope.observe import datagrams
 from socketscope.observe.datagrams import Datagram, DatagramSocket
 from socketscope.observe.record import current
@@ -44,21 +45,21 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_reply_counts_for_the_datagram_being_served(server, client, way):
-    datagram = Datagram(client.getsockname(), 3)
+    datagram = Datagram(format_peer(client.getsockname()), 3)
     assert serving(datagram, WAYS[way], server, client.getsockname()) == 5
     assert client.recv(10) == b"reply"
     assert (datagram.sent, datagram.exchanges, datagram.outcome) == (5, 1, "ok")
 
 
 def test_an_empty_reply_is_sent_and_is_one(server, client):
-    datagram = Datagram(client.getsockname(), 3)
+    datagram = Datagram(format_peer(client.getsockname()), 3)
     assert serving(datagram, server.sendto, b"", client.getsockname()) == 0
     assert client.recv(10) == b""
     assert (datagram.sent, datagram.outcome) == (0, "ok")
 
 
 def test_several_replies_are_one_exchange(server, client):
-    datagram = Datagram(client.getsockname(), 3)
+    datagram = Datagram(format_peer(client.getsockname()), 3)
     for _ in range(3):
         serving(datagram, server.sendto, b"x", client.getsockname())
     assert (datagram.sent, datagram.exchanges) == (3, 1)
@@ -73,7 +74,7 @@ RECEIVES = {
 
 @pytest.mark.parametrize("way", RECEIVES)
 def test_what_a_handler_receives_counts_for_its_datagram(server, client, way):
-    datagram = Datagram(client.getsockname(), 3)
+    datagram = Datagram(format_peer(client.getsockname()), 3)
     client.sendto(b"more", server.getsockname())
     assert serving(datagram, RECEIVES[way], server) == b"more"
     assert (datagram.received, datagram.outcome) == (7, "no_reply")
@@ -90,7 +91,7 @@ def test_outside_of_a_handler_it_is_a_plain_socket(server, client, way):
 
 
 def test_two_who_serve_at_once_have_their_own(server, client):
-    one, two = (Datagram(client.getsockname(), 1) for _ in range(2))
+    one, two = (Datagram(format_peer(client.getsockname()), 1) for _ in range(2))
     serving(one, server.sendto, b"1", client.getsockname())
     serving(two, server.sendto, b"22", client.getsockname())
     assert (one.sent, two.sent) == (1, 2)
@@ -100,7 +101,7 @@ def test_two_who_serve_at_once_have_their_own(server, client):
 def test_who_has_no_address_cannot_be_answered(tmp_path, peer):
     with DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "socket"))
-        datagram = Datagram(peer, 3)
+        datagram = Datagram(format_peer(peer), 3)
         with pytest.raises((OSError, TypeError)) as wrong:
             serving(datagram, server.sendto, b"reply", peer)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as plain, pytest.raises(wrong.type) as same:
@@ -139,7 +140,7 @@ def test_a_peer_that_takes_nothing_is_waited_for_no_longer_than_it_may_be(full, 
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[-1], sleep=lambda seconds: now.append(now[-1] + seconds))
     monkeypatch.setattr(datagrams, "time", clock)
-    datagram = Datagram(peer.getsockname(), 3, patience=5.0)
+    datagram = Datagram(format_peer(peer.getsockname()), 3, patience=5.0)
     with pytest.raises(TimeoutError, match="the peer did not take the reply in time"):
         serving(datagram, server.sendto, b"reply", peer.getsockname())
     assert now[-1] == pytest.approx(5.0, abs=0.02)
@@ -150,7 +151,7 @@ def test_a_peer_that_takes_something_meanwhile_is_answered(full, monkeypatch):
     server, peer = full
     clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: peer.recv(10))
     monkeypatch.setattr(datagrams, "time", clock)
-    datagram = Datagram(peer.getsockname(), 3, patience=5.0)
+    datagram = Datagram(format_peer(peer.getsockname()), 3, patience=5.0)
     assert serving(datagram, server.sendto, b"reply", peer.getsockname()) == 5
     assert datagram.outcome == "ok"
 
@@ -159,11 +160,11 @@ def test_a_handlers_own_timeout_is_its_own(full):
     server, peer = full
     server.settimeout(0.0)
     with pytest.raises(BlockingIOError):
-        serving(Datagram(peer.getsockname(), 3, patience=5.0), server.sendto, b"x", peer.getsockname())
+        serving(Datagram(format_peer(peer.getsockname()), 3, patience=5.0), server.sendto, b"x", peer.getsockname())
 
 
 def test_a_failure_counts_for_more_than_a_reply():
-    datagram = Datagram(None, 1)
+    datagram = Datagram("", 1)
     datagram.exchanges = 1
     datagram.failure = "handler_error"
     assert datagram.outcome == "handler_error"

@@ -44,7 +44,7 @@ def tcp_pair():
 def watched(totals, request):
     """A connection's socket, its peer, its record, and who watches over it."""
     near, far = request.param()
-    record = Record(totals, None, 0.0, LIMITS)
+    record = Record(totals, "", 0.0, LIMITS)
     assert totals.accept(record)
     record.socket = near
     near.setblocking(False)
@@ -192,7 +192,7 @@ def test_the_socket_may_be_known_weakly_gone_closed_or_none_of_sockets_class(clo
     sockets = [None, closed, weakref.ref(gone), Wrapped(), object()]
     del gone
     for each in sockets:
-        record = Record(totals, None, 0.0, LIMITS)
+        record = Record(totals, "", 0.0, LIMITS)
         assert totals.accept(record)
         record.socket, record.blocked = each, each is not closed
         record.wait(0.0)

@@ -14,6 +14,6 @@ from socketscope.observe.totals import Capacity, StreamTotals
 def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
     near, far = socket.socketpair()
     with kind(near.family, near.type, near.proto, near.detach()) as request, far:
-        adopt(request, Record(StreamTotals(Capacity(1)), None, 0.0, UNLIMITED))
+        adopt(request, Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED))
         assert watch_end(request)
         assert ForkingPickler.dumps(request)

@@ -54,7 +54,7 @@ def served(level: str, outcome: str) -> list[dict[str, object]]:
     reader, writer = os.pipe()
     log = Log(level=level, descriptor=writer)
     os.close(writer)
-    log.served("connection", "tcp", Datagram(("127.0.0.1", 5), 3), outcome, 0.25)
+    log.served("connection", "tcp", Datagram("127.0.0.1:5", 3), outcome, 0.25)
     log.close()
     with os.fdopen(reader, "rb") as pipe:
         return [json.loads(line) for line in pipe]

@@ -63,7 +63,7 @@ def listener(*processors: Callable[..., Any]) -> Any:
 
 
 def record(**fields: Any) -> Record:
-    made = Record(SimpleNamespace(), ("127.0.0.1", 5), 0.0)
+    made = Record(SimpleNamespace(), "127.0.0.1:5", 0.0)
     made.listener = listener()
     for name, value in fields.items():
         setattr(made, name, value)
@@ -358,7 +358,7 @@ def test_too_many_fields_are_cut_and_that_is_told():
 
 
 def test_events_of_datagrams_are_told_alike():
-    datagram = Datagram(("127.0.0.1", 5), 3)
+    datagram = Datagram("127.0.0.1:5", 3)
     with lines() as of:
         of.log.served("datagram", "udp", datagram, "no_reply", 0.5)
         (text,) = of.take()

@@ -23,7 +23,7 @@ class Counter:
 
 @pytest.fixture
 def record():
-    return Record(Counter(), ("127.0.0.1", 1), 100.0, LIMITS)
+    return Record(Counter(), "127.0.0.1:1", 100.0, LIMITS)
 
 
 def receive(record, size, since, now):
@@ -100,7 +100,7 @@ def test_responses_that_nobody_looks_at_are_added_now_and_then(record):
 def test_numbers_are_unique_over_all_kinds():
     from socketscope.observe.datagrams import Datagram  # noqa: PLC0415 - the other kind
 
-    both = [Record(Counter(), None, 0.0), Datagram(None, 1), Record(Counter(), None, 0.0), Datagram(None, 1)]
+    both = [Record(Counter(), "", 0.0), Datagram("", 1), Record(Counter(), "", 0.0), Datagram("", 1)]
     process, first = both[0].connection_id.split("-")
     assert [each.connection_id for each in both] == [f"{process}-{int(first) + n}" for n in range(4)]
 
@@ -204,7 +204,7 @@ def test_silence_after_a_reply_is_idle_and_polling_does_not_hide_it(record):
 
 
 def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
-    record = Record(Counter(), None, 0.0, Limits(idle_timeout=5))
+    record = Record(Counter(), "", 0.0, Limits(idle_timeout=5))
     for number in range(100):
         receive(record, 1, 4.0 * number, 4.0 * number + 4)
     record.wait(400.0)
@@ -215,7 +215,7 @@ def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
 
 def test_who_never_sent_is_held_to_the_read_deadline_and_who_was_greeted_to_the_idle_one():
     for limits, before in ((Limits(read_timeout=5), None), (Limits(idle_timeout=5), greeted)):
-        record = Record(Counter(), None, 100.0, limits)
+        record = Record(Counter(), "", 100.0, limits)
         if before is not None:
             before(record)
         record.wait(100.1)
@@ -224,7 +224,7 @@ def test_who_never_sent_is_held_to_the_read_deadline_and_who_was_greeted_to_the_
 
 
 def test_without_limits_nobody_is_late():
-    record = Record(Counter(), None, 0.0)
+    record = Record(Counter(), "", 0.0)
     for before in (None, asked, answered):
         if before is not None:
             before(record)

@@ -76,6 +76,13 @@ def test_no_urls(text, told):
         parse_url(text, ("tcp", "unix"))
 
 
+class WithoutText:
+    """What a user's get_request may return as an address."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("address", "text"),
     [
@@ -88,6 +95,7 @@ def test_no_urls(text, told):
         (b"\0name\xff", "@name\\xff"),
         ((3, 1024), "(3, 1024)"),
         (("alone",), "('alone',)"),
+        (WithoutText(), "WithoutText"),
     ],
 )
 def test_a_client_has_one_name(address, text):

@@ -25,7 +25,7 @@ def totals(capacity):
 
 @pytest.fixture
 def record(totals):
-    record = Record(totals, None, 100.0)
+    record = Record(totals, "", 100.0)
     assert totals.accept(record)
     return record
 
@@ -50,7 +50,7 @@ def states(figures):
 
 
 def test_a_connection_is_accepted_then_open_then_closed(totals, capacity):
-    record = Record(totals, None, 100.0)
+    record = Record(totals, "", 100.0)
     assert states(totals.snapshot()) == (0, 0, 0)
     assert totals.accept(record)
     assert (states(totals.snapshot()), capacity.taken, list(totals.records)) == ((1, 1, 0), 1, [record])
@@ -60,7 +60,7 @@ def test_a_connection_is_accepted_then_open_then_closed(totals, capacity):
 
 
 def test_a_place_can_be_reserved_for_who_is_not_accepted_yet(totals, capacity):
-    record = Record(totals, None, 100.0)
+    record = Record(totals, "", 100.0)
     assert totals.reserve(record)
     assert (states(totals.snapshot()), capacity.taken) == ((0, 0, 0), 1)
     assert totals.accept(record)
@@ -68,7 +68,7 @@ def test_a_place_can_be_reserved_for_who_is_not_accepted_yet(totals, capacity):
 
 
 def test_who_had_a_place_and_is_rejected_gives_it_back(totals, capacity):
-    record = Record(totals, None, 100.0)
+    record = Record(totals, "", 100.0)
     assert totals.reserve(record)
     totals.reject("verify", record)
     assert (states(totals.snapshot()), capacity.taken) == ((0, 0, 0), 0)
@@ -78,7 +78,7 @@ def test_who_had_a_place_and_is_rejected_gives_it_back(totals, capacity):
 
 
 def test_what_passed_before_it_was_accepted_counts_once_it_is_and_never_if_it_is_not(totals):
-    accepted, rejected = (Record(totals, None, 100.0) for _ in range(2))
+    accepted, rejected = (Record(totals, "", 100.0) for _ in range(2))
     for record in (accepted, rejected):
         assert totals.reserve(record)
         record.took(5, 100.5)
@@ -89,14 +89,14 @@ def test_what_passed_before_it_was_accepted_counts_once_it_is_and_never_if_it_is
 
 
 def test_who_ends_before_it_was_accepted_was_accepted_all_the_same(totals, capacity):
-    record = Record(totals, None, 100.0)
+    record = Record(totals, "", 100.0)
     assert totals.reserve(record)
     assert totals.close(record, 101.0)
     assert (states(totals.snapshot()), capacity.taken) == ((1, 0, 1), 0)
 
 
 def test_no_more_than_the_limit_have_places(totals, capacity):
-    records = [Record(totals, None, 0.0) for _ in range(4)]
+    records = [Record(totals, "", 0.0) for _ in range(4)]
     assert [totals.accept(records[0]), totals.reserve(records[1])] == [True, True]
     assert [totals.accept(records[2]), totals.reserve(records[3])] == [False, False]
     totals.reject("capacity")
@@ -107,14 +107,14 @@ def test_no_more_than_the_limit_have_places(totals, capacity):
 
 def test_the_limit_is_for_all_who_share_it(totals, capacity):
     others = DatagramTotals(capacity)
-    assert others.accept(Datagram(None, 1))
-    assert totals.accept(Record(totals, None, 0.0))
-    assert not others.accept(Datagram(None, 1))
-    assert not totals.accept(Record(totals, None, 0.0))
+    assert others.accept(Datagram("", 1))
+    assert totals.accept(Record(totals, "", 0.0))
+    assert not others.accept(Datagram("", 1))
+    assert not totals.accept(Record(totals, "", 0.0))
 
 
 def test_who_waits_for_a_place_is_woken_when_there_is_one(totals, capacity):
-    records = [Record(totals, None, 0.0) for _ in range(2)]
+    records = [Record(totals, "", 0.0) for _ in range(2)]
     assert capacity.wait(0)
     assert all(map(totals.accept, records))
     assert not capacity.wait(0)
@@ -182,7 +182,7 @@ def test_who_takes_the_place_of_a_listener_that_closed_goes_on_from_its_figures(
     totals.close(record, 101.0)
     later = StreamTotals(capacity)
     later.resume(totals)
-    later.accept(Record(later, None, 102.0))
+    later.accept(Record(later, "", 102.0))
     assert states(later.snapshot()) == (2, 1, 1)
 
 
@@ -210,7 +210,7 @@ def test_each_snapshot_is_of_one_moment_while_connections_come_and_go():
 
     def come_and_go():
         for _ in range(number):
-            record = Record(totals, None, 0.0)
+            record = Record(totals, "", 0.0)
             assert totals.accept(record)
             exchange(record, 1.0, 2.0)
             assert totals.close(record, 3.0)
@@ -267,7 +267,7 @@ def test_a_snapshot_is_one_step_to_whoever_counts(totals, capacity, monkeypatch)
 
 def test_a_datagram_is_counted_by_what_became_of_it(capacity):
     totals = DatagramTotals(capacity)
-    answered, silent, failed = (Datagram(None, size) for size in (1, 10, 100))
+    answered, silent, failed = (Datagram("", size) for size in (1, 10, 100))
     answered.sent, answered.exchanges, failed.failure = 7, 1, "handler_error"
     for datagram in (answered, silent, failed):
         assert totals.accept(datagram)

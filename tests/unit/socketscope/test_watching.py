@@ -22,7 +22,7 @@ def test_a_connection_that_comes_while_the_thread_leaves_is_watched_over(monkeyp
         def __bool__(self):
             empty = not len(self)
             if empty:
-                self[Record(totals, None, 0.0, Limits())] = None
+                self[Record(totals, "", 0.0, Limits())] = None
                 self.coming = threading.Thread(target=deadlines.watch)
                 self.coming.start()
                 self.coming.join(0.1)
