@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks import generator
 from benchmarks.generator import Load, Rounds, in_turns
-from benchmarks.programs import Server, Workshop, awake, wait_until_it_answers
+from benchmarks.programs import Server, Workshop, awake, wait_until_done, wait_until_it_answers
 
 LIBRARIES = ("socketscope", "socketserver")
 
@@ -63,5 +63,6 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
             for server in in_turns(servers, rounds):
                 with awake(server, servers):
                     found = generator.run(workshop, server, load)
+                    wait_until_done(server.process)
                 results.setdefault(label(case, server.name), []).append(found)
     return results

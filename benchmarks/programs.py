@@ -32,6 +32,12 @@ C_THREADS = 16
 START_TIMEOUT = 20.0
 """Seconds that a program has to answer."""
 
+WORKED_OFF = 3.0
+"""Seconds for which a server's last clients are waited for."""
+
+CALM = 0.005
+"""Most seconds of CPU time in a tenth of one that a server takes which has nothing to do."""
+
 NOT_INSTALLED = 3
 """Exit status of a peer whose library is missing."""
 
@@ -193,6 +199,19 @@ def awake(one: Server, servers: Sequence[Server]) -> Iterator[None]:
     finally:
         for server in others:
             server.process.send_signal(signal.SIGCONT)
+
+
+def wait_until_done(process: Process) -> None:
+    """Return once a server has dealt with the clients that a load leaves behind, if it is ever done.
+
+    One that is stopped before would begin its next turn with them: 500 that it cannot answer any more took a
+    second, and whoever came then was late by that.
+    """
+    give_up_at = time.monotonic() + WORKED_OFF
+    used, before = cpu_seconds(process), -1.0
+    while used - before > CALM and time.monotonic() < give_up_at:
+        time.sleep(0.1)
+        before, used = used, cpu_seconds(process)
 
 
 def cpu_seconds(process: Process) -> float:
