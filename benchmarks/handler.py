@@ -11,10 +11,14 @@ import socketserver
 import sys
 import threading
 import time
+import timeit
 import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+TRIES = 30
+"""How often work is timed to size it: two servers must not have different work for a moment's noise."""
 
 _NOISE = random.Random(0).randbytes(1 << 22)
 
@@ -28,14 +32,10 @@ def _sleep(seconds: float) -> Callable[[], None]:
 
 
 def _hash(seconds: float) -> Callable[[], None]:
-    began, rounds = time.perf_counter(), 20_000
-    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
-    wanted = max(1, int(rounds * seconds / (time.perf_counter() - began)))
+    def work(rounds: int) -> None:
+        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
 
-    def work() -> None:
-        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", wanted)
-
-    return work
+    return partial(work, _sized(work, 20_000, seconds))
 
 
 def _count(to: int) -> None:
@@ -44,10 +44,13 @@ def _count(to: int) -> None:
 
 
 def _compute(seconds: float) -> Callable[[], None]:
-    began = time.perf_counter()
-    _count(1_000_000)
-    wanted = max(1, int(1_000_000 * seconds / (time.perf_counter() - began)))
-    return partial(_count, wanted)
+    return partial(_count, _sized(_count, 200_000, seconds))
+
+
+def _sized(work: Callable[[int], None], size: int, seconds: float) -> int:
+    """Return the size of work that takes so long where nothing else runs: by the fastest of many tries."""
+    fastest = min(timeit.repeat(partial(work, size), number=1, repeat=TRIES))
+    return max(1, int(size * seconds / fastest))
 
 
 def _mix() -> Callable[[], None]:
