@@ -102,6 +102,7 @@ class Record(Served):
     All times are seconds of one monotonic clock and come from the caller.
 
     Attributes:
+        address: The client's as `get_request` has returned it, by which what a hook hands on is found.
         accepted_at: When it was accepted, which is when its handler is entered.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
@@ -115,6 +116,7 @@ class Record(Served):
     __slots__ = (
         "accepted",
         "accepted_at",
+        "address",
         "blocked",
         "closed",
         "cut",
@@ -139,7 +141,7 @@ class Record(Served):
         # As the base class has it; a call for each connection would be felt.
         self.connection_id = f"{_process}-{next(_numbers)}"
         self.peer = peer
-        self.listener = self.socket = self.error = self.fault = self.raised = None
+        self.listener = self.socket = self.address = self.error = self.fault = self.raised = None
         self.received = self.sent = self.exchanges = 0
         self.totals = totals
         self.limits = limits

@@ -69,7 +69,7 @@ class StreamService(Service):
             self.note_not_taken(error)
             return None
         record = new_record(self.totals, peer, monotonic(), limits)
-        record.listener = self
+        record.listener, record.address = self, client_address
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
             if self.settle():
@@ -202,8 +202,7 @@ class StreamService(Service):
             return None if record.closed else record
         if not client_address:
             return None
-        peer = format_peer(client_address)
-        return next((each for each in self.others() if each.peer == peer), None)
+        return next((each for each in self.others() if each.address == client_address), None)
 
     # The end
 

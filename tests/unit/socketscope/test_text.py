@@ -96,6 +96,7 @@ class WithoutText:
         ((3, 1024), "(3, 1024)"),
         (("alone",), "('alone',)"),
         (WithoutText(), "WithoutText"),
+        (("host", WithoutText()), "tuple"),
     ],
 )
 def test_a_client_has_one_name(address, text):

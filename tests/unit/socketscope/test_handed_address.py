@@ -1,0 +1,31 @@
+"""A request that a hook has wrapped and handed on is found by its address, whatever that reads like."""
+
+import socketserver
+
+from prometheus_client import CollectorRegistry
+
+from socketscope import ThreadingTCPServer
+from socketscope.addresses import format_peer
+from socketscope.observe.record import Record
+from socketscope.serve.mixin import service_of
+
+
+class Listener(ThreadingTCPServer, registry=CollectorRegistry()):
+    pass
+
+
+def test_clients_whose_addresses_read_alike_are_told_apart():
+    addresses = [("fe80::1", 5, 0, scope) for scope in (2, 3)]
+    assert len({format_peer(address) for address in addresses}) == 1
+    with Listener(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        service = service_of(server)
+        records = []
+        for address in addresses:
+            record = Record(service.totals, format_peer(address), 0.0)
+            record.address = address
+            assert service.totals.accept(record)
+            records.append(record)
+        found = [service._find(object(), address) for address in addresses]
+        for record in records:
+            service.end(record)
+    assert found == records
