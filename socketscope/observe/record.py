@@ -141,7 +141,8 @@ class Record(Served):
         # As the base class has it; a call for each connection would be felt.
         self.connection_id = f"{_process}-{next(_numbers)}"
         self.peer = peer
-        self.listener = self.socket = self.address = self.error = self.fault = self.raised = None
+        self.listener = self.socket = self.error = self.fault = self.raised = None
+        self.address: Any = None
         self.received = self.sent = self.exchanges = 0
         self.totals = totals
         self.limits = limits

@@ -5,7 +5,6 @@ lock no two of them are in the same statement; without it a sum that two add to 
 """
 
 import threading
-from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
 from socketscope.limits import Limits

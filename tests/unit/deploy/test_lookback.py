@@ -29,7 +29,8 @@ def test_every_stack_has_the_same():
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_what_is_scraped_comes_twice_in_it(configuration: str):
-    intervals = re.findall(r"\b(?:scrape|evaluation)_interval: (\w+)", (ROOT / configuration).read_text("utf-8"))
+    text = (ROOT / configuration).read_text(encoding="utf-8")
+    intervals = re.findall(r"\b(?:scrape|evaluation)_interval: (\w+)", text)
     assert len(intervals) >= 2
     assert 2 * max(map(parse_duration, intervals)) <= lookback(STACKS[0])
 

@@ -159,8 +159,9 @@ def test_a_peer_that_takes_something_meanwhile_is_answered(full, monkeypatch):
 def test_a_handlers_own_timeout_is_its_own(full):
     server, peer = full
     server.settimeout(0.0)
+    datagram = Datagram(format_peer(peer.getsockname()), 3, patience=5.0)
     with pytest.raises(BlockingIOError):
-        serving(Datagram(format_peer(peer.getsockname()), 3, patience=5.0), server.sendto, b"x", peer.getsockname())
+        serving(datagram, server.sendto, b"x", peer.getsockname())
 
 
 def test_a_failure_counts_for_more_than_a_reply():

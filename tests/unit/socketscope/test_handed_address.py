@@ -8,6 +8,7 @@ from socketscope import ThreadingTCPServer
 from socketscope.addresses import format_peer
 from socketscope.observe.record import Record
 from socketscope.serve.mixin import service_of
+from socketscope.serve.streams import StreamService
 
 
 class Listener(ThreadingTCPServer, registry=CollectorRegistry()):
@@ -19,6 +20,7 @@ def test_clients_whose_addresses_read_alike_are_told_apart():
     assert len({format_peer(address) for address in addresses}) == 1
     with Listener(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         service = service_of(server)
+        assert isinstance(service, StreamService)
         records = []
         for address in addresses:
             record = Record(service.totals, format_peer(address), 0.0)
