@@ -245,19 +245,25 @@ def hears_nothing(client: socket.socket) -> bool:
     return False
 
 
-def half_close(client: socket.socket) -> None:
-    """End what is sent, and go on receiving; under TLS by its own word for that."""
+def half_close(client: socket.socket) -> bool:
+    """End what is sent, and go on receiving; under TLS by its own word for that.
+
+    Returns:
+        Whether what comes can be read. OpenSSL reads when it says its end, and drops a reply that it finds.
+    """
     if not isinstance(client, ssl.SSLSocket):
         client.shutdown(socket.SHUT_WR)
-        return
+        return True
     client.settimeout(0)
     try:
         client.unwrap()  # says so, and would wait for the other side to say it too
     except ssl.SSLWantReadError:
         pass
-    except ssl.SSLError as error:  # the reply was there first; it can still be read
+    except ssl.SSLError as error:
         assert error.reason == "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
+        return False
     client.settimeout(PATIENCE)
+    return True
 
 
 def few_descriptors(most: int) -> Callable[[], None]:
