@@ -35,12 +35,11 @@ class DatagramService(Service):
         """Receive a datagram that waits; return what serves it."""
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else _receive(server)
-            peer = format_peer(client_address)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
-        datagram = new_datagram(peer, len(request[0]), patience)
+        datagram = new_datagram(format_peer(client_address), len(request[0]), patience)
         datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")

@@ -64,11 +64,10 @@ class StreamService(Service):
             return None
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
-            peer = format_peer(client_address)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        record = new_record(self.totals, peer, monotonic(), limits)
+        record = new_record(self.totals, format_peer(client_address), monotonic(), limits)
         record.listener, record.address = self, client_address
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
