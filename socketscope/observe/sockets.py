@@ -180,12 +180,22 @@ class NotingStream(Noting):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it; the socket's timeout is for the whole."""
-        if self._socketscope is None:
+        if (record := self._socketscope) is None:
             super().sendall(data, flags)
             return
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
-        done = self._send(super().send, data, flags)
+        # As `_send` does it, in two calls less: every reply goes this way.
+        record.blocked = True
+        try:
+            done = super().send(data, flags)
+        except OSError as error:
+            self._note_unsent(error)
+            raise
+        finally:
+            record.blocked = False
+        if done:
+            record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as rest:
