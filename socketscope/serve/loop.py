@@ -88,6 +88,7 @@ class Loop:
         self._call, self._alarm = Call(), Call()
         self._arrivals = select.poll()
         self._arrivals.register(listener, select.POLLIN)
+        self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `poll` returns of a client alone
         self._stint: _Stint | None = None
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
@@ -148,6 +149,8 @@ class Loop:
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
             if not ready or self.stopping:
                 return None
+            if ready == self._one_waits:
+                return self._receive()
             for descriptor, events in ready:
                 if descriptor == self._call.descriptor:
                     self._call.clear()

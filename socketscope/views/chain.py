@@ -17,16 +17,15 @@ _FIRST = tuple(field.name for field in COMMON[:-2])
 
 
 class Chain(list[Processor]):
-    """structlog's processors as the library sets them up; by its class it is known for that."""
+    """structlog's processors as the library sets them up; by its class it is known for that.
+
+    Attributes:
+        size: How many there were; `structlog.testing.capture_logs`, for one, puts others in their place.
+    """
 
     def __init__(self, processors: Sequence[Processor]) -> None:
         super().__init__(processors)
-        self._size = len(processors)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nobody has changed it in its place, as `structlog.testing.capture_logs` does."""
-        return len(self) == self._size
+        self.size = len(processors)
 
 
 class LineLogger:

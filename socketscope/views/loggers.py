@@ -20,13 +20,16 @@ Put = Callable[[bytes], None]
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
+# What get_config() tells of: it is asked for each connection, and makes a dictionary for each answer.
+_configured: Any = structlog._config._CONFIG  # noqa: SLF001
+
 
 def is_the_programs() -> bool:
     """Return whether the program has configured structlog by itself."""
-    if not structlog.is_configured():
-        return False
-    processors = structlog.get_config()["processors"]
-    return not (isinstance(processors, Chain) and processors.is_whole)
+    processors = _configured.default_processors
+    if isinstance(processors, Chain):
+        return len(processors) != processors.size
+    return bool(_configured.is_configured)
 
 
 class Program:
