@@ -185,7 +185,7 @@ class NotingStream(Noting):
             return
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
-        # As `_send` does it, in two calls less: every reply goes this way.
+        # As `_send` does it, in one call less: every reply goes this way.
         record.blocked = True
         try:
             done = super().send(data, flags)
