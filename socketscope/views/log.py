@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import Context, copy_context
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -129,7 +128,7 @@ class Log:
         }
         processors = () if record.listener is None else record.listener.processors
         if self._is_short(record, processors):
-            self.writer.put_off(partial(self._render, fields))
+            self.writer.put(self._render(fields))
         else:
             for name in ("timestamp", "level", "event"):  # the chain's
                 del fields[name]

@@ -20,16 +20,13 @@ Put = Callable[[bytes], None]
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
-# What get_config() tells of: it is asked for each connection, and makes a dictionary for each answer.
-_configured: Any = structlog._config._CONFIG  # noqa: SLF001
-
 
 def is_the_programs() -> bool:
     """Return whether the program has configured structlog by itself."""
-    processors = _configured.default_processors
+    processors = structlog.get_config()["processors"]
     if isinstance(processors, Chain):
         return len(processors) != processors.size
-    return bool(_configured.is_configured)
+    return structlog.is_configured()
 
 
 class Program:

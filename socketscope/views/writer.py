@@ -31,9 +31,6 @@ REST = 10.0
 FLUSH = 2.0
 """Seconds that closing waits for the lines that are left."""
 
-TOGETHER = 32
-"""Lines that are made in a row: so each takes half as long as amid the serving of a client."""
-
 _BATCH = 256
 _LINE_END = ord("\n")
 
@@ -59,9 +56,6 @@ class LineWriter:
         self._descriptor = os.dup(descriptor)
         self._digest = digest
         self._queue: deque[bytes] = deque()
-        self._unmade: deque[Callable[[], bytes]] = deque()
-        # So that their order stays. A finalizer, or a signal's handler, may log amid it in the same thread.
-        self._making = threading.RLock()
         self._long = 0  # bytes of the long lines that wait
         self._lock = threading.Lock()  # of what many threads count
         self._is_copy = False  # in a process forked from the writer's, where there is no thread
@@ -77,19 +71,12 @@ class LineWriter:
         """Have a line, its ending included, written soon; never waits."""
         if self._is_copy:
             self._write_at_once(line)
-            return
-        if self._unmade:
-            self._make()
-        self._append(line)
-
-    def put_off(self, make: Callable[[], bytes]) -> None:
-        """Have a line made and written soon, by whatever thread; in its order, and it must raise nothing."""
-        if self._is_copy:
-            self._write_at_once(make())
-            return
-        self._unmade.append(make)
-        if len(self._unmade) >= TOGETHER or self._rests:
-            self._make()
+        elif len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
+            self._queue.append(line)
+        else:
+            self._drop(1)
+        if self._rests:
+            self.wake()
 
     def wake(self) -> None:
         """Have the queue, and what is told at intervals, looked at soon."""
@@ -106,20 +93,6 @@ class LineWriter:
         """Be of use in a forked process, too: what waits is written by the one that it was forked from."""
         self._is_copy = True
         self._queue.clear()
-        self._unmade.clear()
-
-    def _make(self) -> None:
-        with self._making:
-            while self._unmade:
-                self._append(self._unmade.popleft()())
-
-    def _append(self, line: bytes) -> None:
-        if len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
-            self._queue.append(line)
-        else:
-            self._drop(1)
-        if self._rests:
-            self.wake()
 
     def _drop(self, lines: int) -> None:
         with self._lock:
@@ -151,7 +124,6 @@ class LineWriter:
         self._rests = True
         # Who came before it saw the flag is seen here. Without an interpreter's lock that takes the queue's
         # own in between, which asking for its length does not.
-        self._make()
         self._queue.rotate(0)
         if not self._queue and not self._closing.is_set():
             self._woken.wait(REST)
@@ -159,7 +131,6 @@ class LineWriter:
 
     def _write_all(self) -> bool:
         """Write what waits; return whether anything did."""
-        self._make()
         for line in self._digest(self.dropped):
             self.put(line)
         any_waited = bool(self._queue)

@@ -9,19 +9,19 @@ from socketscope.views.writer import LineWriter
 
 
 @contextlib.contextmanager
-def stalled_writer(descriptor: int | None = None) -> Iterator[LineWriter]:
-    """Hold a writer in the block; at the end it writes what waits, and is closed, as the descriptor is."""
+def stalled_writer() -> Iterator[LineWriter]:
+    """Hold a writer in the block; at the end it writes what waits, and is closed."""
     may_go_on = threading.Event()
 
     def digest(_: int) -> list[bytes]:
         may_go_on.wait()
         return []
 
-    descriptor = os.open(os.devnull, os.O_WRONLY) if descriptor is None else descriptor
-    writer = LineWriter(descriptor, digest)
+    null = os.open(os.devnull, os.O_WRONLY)
+    writer = LineWriter(null, digest)
+    os.close(null)
     try:
         yield writer
     finally:
         may_go_on.set()
         writer.close()
-        os.close(descriptor)

@@ -43,9 +43,6 @@ class Kept:
 
     put: Callable[[bytes], None]
 
-    def put_off(self, make: Callable[[], bytes]) -> None:
-        self.put(make())
-
     def wake(self) -> None:
         pass
 

@@ -3,15 +3,10 @@
 import errno
 import os
 import select
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-
-import pytest
+import time
 
 from socketscope.views import writer as module
-from socketscope.views.writer import ROOM, ROOM_OF_LONG, TOGETHER, LineWriter
+from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
 
 from .patience import until
 from .stalled import stalled_writer
@@ -76,96 +71,17 @@ def test_what_waits_is_bounded_in_bytes():
     assert dropped(bytes(1 << 20), ROOM_OF_LONG // (1 << 20) + 7) == 7
 
 
-TELLING: dict[str, Callable[[LineWriter], None]] = {
-    "put": lambda writer: writer.put(b"x\n"),
-    "put_off": lambda writer: writer.put_off(lambda: b"x\n"),
-}
-
-
-@pytest.mark.parametrize("tell", TELLING.values(), ids=TELLING)
-def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch, tell):
-    with resting_writer(monkeypatch) as (writer, reader):
-        until(lambda: writer._rests)
-        tell(writer)
-        assert select.select([reader], [], [], 20)[0]
-        assert os.read(reader, 10) == b"x\n"
-
-
-def test_a_line_put_off_as_the_writer_goes_to_rest_is_written(monkeypatch):
-    class Last(threading.Event):
-        def clear(self):  # nobody could see yet that it rests
-            super().clear()
-            if not told:
-                told.append(True)
-                writer.put_off(lambda: b"x\n")
-
-    told: list[bool] = []
-    with resting_writer(monkeypatch, CALM=10) as (writer, reader):
-        writer._woken = Last()
-        assert select.select([reader], [], [], 20)[0]
-        assert os.read(reader, 10) == b"x\n"
-    assert told
-
-
-def test_lines_that_are_put_off_are_made_together_and_keep_their_order():
-    made: list[int] = []
-
-    def make(number: int) -> bytes:
-        made.append(number)
-        return b"%d\n" % number
-
-    reader, pipe = os.pipe()
-    with stalled_writer(pipe) as writer:
-        for number in range(TOGETHER - 1):
-            writer.put_off(partial(make, number))
-        assert made == []
-        writer.put_off(partial(make, TOGETHER - 1))
-        assert made == list(range(TOGETHER))
-        writer.put_off(partial(make, TOGETHER))
-        writer.put(b"%d\n" % (TOGETHER + 1))
-        writer.put_off(partial(make, TOGETHER + 2))
-    with os.fdopen(reader, "rb") as lines:
-        assert lines.read() == b"".join(b"%d\n" % number for number in range(TOGETHER + 3))
-
-
-def test_a_line_may_be_told_while_others_are_made():
-    reader, pipe = os.pipe()
-    with stalled_writer(pipe) as writer:
-
-        def make() -> bytes:
-            writer.put(b"amid\n")
-            return b"made\n"
-
-        writer.put_off(make)
-        writer.put_off(lambda: b"after\n")
-        telling = threading.Thread(target=writer.put, args=(b"last\n",), daemon=True)
-        telling.start()
-        telling.join(20)
-        assert not telling.is_alive()
-    with os.fdopen(reader, "rb") as lines:
-        assert sorted(lines) == [b"after\n", b"amid\n", b"last\n", b"made\n"]
-
-
-def test_what_is_put_off_is_the_parents_and_in_its_child_told_at_once():
-    reader, pipe = os.pipe()
-    with stalled_writer(pipe) as writer:
-        writer._given = pipe
-        writer.put_off(lambda: b"the parent's\n")
-        writer.be_copy()
-        writer.put_off(lambda: b"the child's\n")
-        assert os.read(reader, 100) == b"the child's\n"
-    with os.fdopen(reader, "rb") as lines:
-        assert lines.read() == b""
-
-
-@contextmanager
-def resting_writer(monkeypatch, **settings: float) -> Iterator[tuple[LineWriter, int]]:
-    """Run a writer that soon goes to rest, for long; and the end of a pipe that its lines come out of."""
-    for name, value in {"REST": 60.0, "CALM": 1, **settings}.items():
-        monkeypatch.setattr(module, name, value)
+def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch):
+    monkeypatch.setattr(module, "REST", 60.0)
+    monkeypatch.setattr(module, "CALM", 1)
     reader, descriptor = os.pipe()
     writer = LineWriter(descriptor, lambda _: [])
     os.close(descriptor)
-    yield writer, reader
+    deadline = time.monotonic() + 20
+    while not writer._rests:
+        assert time.monotonic() < deadline
+    writer.put(b"x\n")
+    assert select.select([reader], [], [], 20)[0]
+    assert os.read(reader, 10) == b"x\n"
     writer.close()
     os.close(reader)
