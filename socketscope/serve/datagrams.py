@@ -33,6 +33,7 @@ class DatagramService(Service):
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
+        self.hooks.keep_up(server)
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else _receive(server)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives

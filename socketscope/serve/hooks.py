@@ -36,11 +36,13 @@ class Hooks:
         self.lock = threading.Lock()
         self.verifies = self.processes = self.gets = self.acts = self.closes = False
         self._threaded = threaded
+        self._attributes = 0  # how many the server's object has
         self._handing = threading.local()
 
     def find(self, server: Any) -> None:
         """See which hooks are the user's, be it of the class or of the object."""
         kind, own = type(server), vars(server)
+        self._attributes = len(own)
         self.verifies = "verify_request" in own or (
             kind.verify_request is not socketserver.BaseServer.verify_request
         )
@@ -54,6 +56,11 @@ class Hooks:
             name in own or getattr(kind, name).__module__ not in _OWN_MODULES
             for name in ("shutdown_request", "close_request")
         )
+
+    def keep_up(self, server: Any) -> None:
+        """Do the same where the object has got or lost a hook since; called for each client."""
+        if len(vars(server)) != self._attributes:
+            self.find(server)
 
     def get(self, server: Any) -> tuple[Any, Any]:
         """Return what `get_request` does.

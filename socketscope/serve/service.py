@@ -119,6 +119,7 @@ class Service(State):
         if vars(server).get(_ASKED_TO_STOP):
             self.stop()
         self.settle()
+        self.hooks.find(server)
         self.hooks.act(server)
 
     def stop(self) -> None:

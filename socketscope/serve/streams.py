@@ -62,6 +62,7 @@ class StreamService(Service):
         limits = self.options.limits
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             return None
+        self.hooks.keep_up(server)
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
@@ -94,7 +95,7 @@ class StreamService(Service):
                     self._end(server, record, record.socket)
                     return
             handed: tuple[Any, Any] | None = (request, client_address)
-            if self.hooks.verifies or self.hooks.processes:
+            if self.hooks.processes or not record.accepted:
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
             if handed is not None:
@@ -116,7 +117,7 @@ class StreamService(Service):
         self, server: Any, request: Any, client_address: Any, record: Record
     ) -> tuple[Any, Any] | None:
         """Call the hooks that are the user's; return what is to be handled here."""
-        if self.hooks.verifies:
+        if not record.accepted:
             if not self.hooks.verified(server, request, client_address):
                 self.totals.reject("verify", record)
                 self._tell_rejected("verify")

@@ -5,6 +5,7 @@ import itertools
 import socketserver
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,7 @@ from .running import (
     logged,
     make,
     serving,
+    subclass,
     udp_client,
     wait_for,
 )
@@ -53,6 +55,60 @@ def test_a_connection_can_be_read_from_before_its_handler_is_entered():
         ended(server, "ok")
         # What a hook reads of the observed socket is in the counters, as it is in the log.
         assert count(server, "received_bytes_total") == 7
+
+
+def ask_datagram(server):
+    with udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        return client.recv(100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler", "ask_one"),
+    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
+    ids=["tcp", "udp"],
+)
+def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one):
+    Server = subclass(kind)  # noqa: N806 - a class
+    seen: list[str] = []
+
+    def process_request(server, request, client_address):
+        seen.append("process")
+        kind.process_request(server, request, client_address)
+
+    def verify_request(*_):
+        seen.append("verify")
+        return True
+
+    with serving(handler, Server) as server:
+        assert ask_one(server) == b"x"
+        server.verify_request = verify_request
+        assert ask_one(server) == b"x"
+        assert seen == ["verify"]
+        server.process_request = partial(process_request, server)
+        assert ask_one(server) == b"x"
+        assert seen == ["verify", "verify", "process"]
+        del server.verify_request, server.process_request
+        assert ask_one(server) == b"x"
+        assert len(seen) == 3
+        Server.process_request = process_request  # a class's is seen at the next `service_actions`
+        wait_for(lambda: ask_one(server) and len(seen) > 3, "the hook of the class")
+
+
+def test_a_client_who_was_admitted_before_there_was_a_hook_is_counted_once():
+    with serving() as server:
+        totals, hooks = service_of(server).totals, service_of(server).hooks
+        accept = totals.accept
+
+        def accept_then_find(record):
+            accepted = accept(record)
+            hooks.verifies = True
+            return accepted
+
+        totals.accept = accept_then_find  # type: ignore[method-assign]
+        assert ask(server) == b"x"
+        ended(server, "ok")
+        assert (figures(server).accepted, figures(server).open) == (1, 0)
 
 
 def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
