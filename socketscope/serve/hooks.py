@@ -58,7 +58,7 @@ class Hooks:
         )
 
     def keep_up(self, server: Any) -> None:
-        """Do the same where the object has got or lost a hook since; called for each client."""
+        """Do the same where the object has another number of attributes; called for each client."""
         if len(vars(server)) != self._attributes:
             self.find(server)
 

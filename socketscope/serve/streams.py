@@ -117,7 +117,7 @@ class StreamService(Service):
         self, server: Any, request: Any, client_address: Any, record: Record
     ) -> tuple[Any, Any] | None:
         """Call the hooks that are the user's; return what is to be handled here."""
-        if not record.accepted:
+        if not record.accepted:  # as was decided with its admission; the hook may have come or gone since
             if not self.hooks.verified(server, request, client_address):
                 self.totals.reject("verify", record)
                 self._tell_rejected("verify")
