@@ -6,11 +6,11 @@ does. Where they do not take turns, as many threads as there are cores take and 
 
 Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or
 with each for more than `SHORT` on average, they are not. Then each client is handed to a thread of its own,
-as the standard library does it, and after a pause a thread tries to serve alone again. A try that fails soon
-makes the next pause longer, from `SHORTEST` up to `LONGEST`. Why a client takes long does not matter, be it
-that its handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread
-has waited for a core is not counted, as more threads would wait for it, too. So the judgement costs a server
-of slow clients some milliseconds each `LONGEST`, and a server of quick ones 200 looks a second.
+as the standard library does it, until one who was handed over shows that they have become quick
+(`serve/tries.py`). Why a client takes long does not matter, be it that its handler sleeps, waits for
+somebody, computes, or does not get the interpreter; only what the thread has waited for a core is not
+counted, as more threads would wait for it, too. So the judgement costs a server of slow clients nothing but
+their beginning, and a server of quick ones 200 looks a second.
 """
 
 import errno
@@ -26,16 +26,7 @@ from socketscope.interpreter import AT_ONCE, FREE_THREADED
 from socketscope.serve.call import Call
 from socketscope.serve.impatience import Impatience
 from socketscope.serve.threads import Job
-
-SHORTEST = 0.05
-LONGEST = 2.0
-"""Seconds for which clients are handed over until a thread tries to serve alone again."""
-
-GROWTH = 4
-"""How many times as long as the pause before it one is, after a try that failed soon."""
-
-WORTH = 10
-"""How many times as long as the pause before it a try has to last to be no failure."""
+from socketscope.serve.tries import Tries
 
 CALM = 50
 """Looks at a thread that waits after which the supervisor sleeps until it is woken."""
@@ -116,26 +107,22 @@ class Loop:
         Raises:
             RuntimeError: Not one thread can be started.
         """
-        pause, alone_from = SHORTEST, 0.0
         has_served = False
+        tries = Tries()
         ticker = _Ticker(interval, tick)
         while not self.stopping:
-            began = monotonic()
-            if alone and began >= alone_from:
+            if alone and tries.due(began := monotonic()):
                 try:
                     self._watch_one_serve(ticker)
                 except (RuntimeError, MemoryError):  # no thread can be started
                     if not has_served:
                         raise
                 has_served = True
-                lasted = monotonic() - began
-                pause = SHORTEST if lasted >= WORTH * pause else min(GROWTH * pause, LONGEST)
-                alone_from = began + lasted + pause
+                tries.note(began, monotonic())
             else:
                 ticker.tick_if_due()
-                until = min(ticker.next, alone_from) if alone else ticker.next
-                if (job := self._take(until - monotonic())) is not None:
-                    self._hand(job)
+                if (job := self._take(ticker.next - monotonic())) is not None:
+                    self._hand(tries.seen(job, monotonic()) if alone else job)
 
     def abandon(self) -> None:
         """Have the threads that take and serve come to an end: one of them was copied into a child."""

@@ -13,6 +13,9 @@ STAY = 5.0
 RESERVE = 4
 """Threads without work beside which one more stays; above that only as many stay as are at work."""
 
+COMING = 2
+"""Threads that may have been given a job and not have begun with it, before another one is given one."""
+
 Job = Callable[[], Any]
 
 _numbers = itertools.count(1)
@@ -75,6 +78,7 @@ class Elastic:
         self._idle: list[_Worker] = []  # who became idle last has the next job
         self._alive = 0
         self._pending: deque[Job] = deque()
+        self._coming = threading.Semaphore(COMING)
         self._closed = False
 
     @property
@@ -95,7 +99,7 @@ class Elastic:
             if worker is None:
                 self._alive += 1
         if worker is not None:
-            worker.give(job)
+            self._give(worker, job)
             return True
         try:
             _Worker(self, self._name, job).start()
@@ -105,10 +109,24 @@ class Elastic:
                 if not self._alive:
                     raise
                 self._pending.append(job)
-                if self._idle:  # it became so meanwhile, and knows nothing of this job
-                    self._idle.pop().give(self._pending.popleft())
+                if not self._idle:
+                    return False
+                # It became so meanwhile, and knows nothing of this job.
+                worker, job = self._idle.pop(), self._pending.popleft()
+            self._give(worker, job)
             return False
         return True
+
+    def _give(self, worker: "_Worker", job: Job) -> None:
+        """Give a job to a thread, once most of those who were given one have begun.
+
+        Where many compute, all would be at work at once otherwise, and the first would wait for the last. A
+        new thread is waited for by `Thread.start`.
+        """
+        try:
+            self._coming.acquire()
+        finally:  # be it for an interrupt, after which one more may come
+            worker.give(job)
 
     def close(self) -> None:
         """Let threads without work leave; those that serve do so when they are done."""
@@ -139,7 +157,9 @@ class Elastic:
                 self._alive -= 1
                 return None
             self._idle.append(worker)
-        return worker.wait(STAY)
+        if (given := worker.wait(STAY)) is not None:
+            self._coming.release()
+        return given
 
     def leave(self, worker: "_Worker") -> bool:
         """Return whether a thread that has waited long may leave; else it was given a job just now."""

@@ -7,10 +7,10 @@ from concurrent.futures import Future
 
 import pytest
 
-from socketscope.serve import impatience
+from socketscope.serve import impatience, tries
 from socketscope.serve import loop as loops
 from socketscope.serve.impatience import Seen
-from socketscope.serve.loop import GROWTH, LONGEST, SHORTEST, Loop
+from socketscope.serve.loop import Loop
 
 from .patience import PATIENCE, until
 
@@ -226,45 +226,23 @@ def test_a_client_that_was_gone_before_it_was_taken_is_no_client(service):
     assert not service.served[b"-"].done()
 
 
-class Tries(Loop):
-    """A loop whose tries to serve alone last as long as they are told to, on a clock of its own."""
-
-    def __init__(self, *lasting: float):
-        self._near, self._far = socket.socketpair()
-        threads = Threads()
-        super().__init__(self._near, lambda: None, threads, threads.run)
-        self.now, self.lasting = 0.0, list(lasting)
-        self.began: list[float] = []
-        self.ended: list[float] = []
-
-    def _watch_one_serve(self, _ticker):
-        self.began.append(self.now)
-        self.now += self.lasting.pop(0)
-        self.ended.append(self.now)
-        self.stopping = not self.lasting
-
-    def _take(self, seconds, stint=None):  # noqa: ARG002
-        self.now += seconds
-
-    def pauses(self, monkeypatch) -> list[float]:
-        monkeypatch.setattr(loops, "monotonic", lambda: self.now)
-        self.run(1e9, lambda: None, alone=True)
-        self._near.close()
-        self._far.close()
-        return [began - ended for began, ended in zip(self.began[1:], self.ended, strict=False)]
+def test_when_who_is_handed_over_is_quick_one_thread_serves_again(service, monkeypatch):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    assert service.come(b"w").result(PATIENCE) is not slow
+    monkeypatch.setattr(impatience, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
+    until(lambda: service.come(b"q").result(PATIENCE) and service.loop._stint)
+    assert len({service.come(name).result(PATIENCE) for name in names()}) == 1
+    assert slow.is_alive()
 
 
-def test_each_try_to_serve_alone_that_fails_lengthens_the_time_to_the_next_up_to_a_bound(monkeypatch):
-    pauses = Tries(*[0.002] * 12).pauses(monkeypatch)
-    assert SHORTEST <= pauses[0] <= GROWTH * SHORTEST
-    for before, after in itertools.pairwise(pauses):
-        assert after == pytest.approx(min(GROWTH * before, LONGEST))
-    assert pauses[-1] == pytest.approx(LONGEST)
-
-
-def test_a_try_that_lasted_begins_anew(monkeypatch):
-    pauses = Tries(*[0.002] * 8, 100.0, 0.002).pauses(monkeypatch)
-    assert pauses[-1] == pytest.approx(SHORTEST)
+def test_while_who_is_handed_over_is_slow_nobody_tries_to_serve_alone(service, monkeypatch):
+    monkeypatch.setattr(tries, "LONGEST", 0.0)  # the next client is looked at, and the next
+    service.run()
+    service.come(b"s", slow=True).result(PATIENCE)
+    for name in names():
+        service.come(name, slow=True).result(PATIENCE)
+        assert service.loop._stint is None
 
 
 def test_the_tick_comes_at_intervals_beside_a_slow_client(service):
@@ -367,23 +345,20 @@ def test_one_client_can_be_taken_without_a_loop(service):
 
 
 def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, monkeypatch):
-    take, about_to, may, over = Loop._take, threading.Event(), threading.Event(), threading.Event()
+    take, about_to, may = Loop._take, threading.Event(), threading.Event()
 
     def interrupted(loop, seconds, *stint):
         if stint:
-            turn = over if about_to.is_set() else may  # who tries next would wait with the lock held
             about_to.set()
-            turn.wait(PATIENCE)
+            may.wait(PATIENCE)
         return take(loop, seconds, *stint)
 
     monkeypatch.setattr(Loop, "_take", interrupted)
-    monkeypatch.setattr(loops, "SHORTEST", 1.0 / GROWTH)  # for a second nobody else tries
-    service.run()
+    service.run(interval=0.001)  # after which who waits for a client lets go of the lock
     assert about_to.wait(PATIENCE)
     until(lambda: service.loop._stint)
     service.loop._stint.ended = True  # as the supervisor does, which then takes by itself
     until(service.loop._taking.locked)
     may.set()
     service.threads.started[0].join(PATIENCE)
-    over.set()
     assert not service.threads.started[0].is_alive()

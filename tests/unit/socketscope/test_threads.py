@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 
 from socketscope.serve import threads
-from socketscope.serve.threads import RESERVE, Elastic, PerClient
+from socketscope.serve.threads import COMING, RESERVE, Elastic, PerClient
 
 from .patience import PATIENCE, until
 
@@ -109,6 +109,51 @@ def test_a_job_that_comes_as_its_thread_wants_to_leave_is_done(pool, monkeypatch
         done = threading.Event()
         pool.run(done.set)
         assert done.wait(PATIENCE)
+
+
+def test_who_is_given_a_job_waits_until_most_of_the_threads_before_have_begun(pool, monkeypatch):
+    serve(pool, COMING + 1)
+    wait, may_begin = threads._Worker.wait, threading.Event()
+
+    def hold_back(worker, seconds):
+        job = wait(worker, seconds)
+        may_begin.wait(PATIENCE)
+        return job
+
+    monkeypatch.setattr(threads._Worker, "wait", hold_back)
+    serve(pool, COMING + 1)  # those that had been waiting before that
+    may_begin.clear()
+    asked, given, give = [], [], threads._Worker.give
+    acquire = pool._coming.acquire
+    monkeypatch.setattr(pool._coming, "acquire", lambda: asked.append(None) or acquire())
+    monkeypatch.setattr(threads._Worker, "give", lambda *job: given.append(None) or give(*job))
+    jobs = [Held() for _ in range(COMING + 1)]
+    for job in jobs[:-1]:
+        pool.run(job)
+    giver = threading.Thread(target=pool.run, args=(jobs[-1],))
+    giver.start()
+    until(lambda: len(asked) == COMING + 1)
+    assert len(given) == COMING
+    may_begin.set()
+    giver.join(PATIENCE)
+    assert not giver.is_alive()
+    for job in jobs:
+        job.end()
+
+
+def test_an_interrupt_while_threads_are_waited_for_costs_no_job(pool, monkeypatch):
+    serve(pool, 1)
+
+    class Interrupted(threading.Semaphore):
+        def acquire(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "_coming", Interrupted())
+    job = Held()
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(job)
+    job.begun()
+    job.end()
 
 
 def test_closing_sends_idle_threads_away_and_busy_ones_when_they_are_done(pool):

@@ -1,0 +1,83 @@
+"""When a thread is to try to serve clients alone, after a try in which others had to wait.
+
+Whoever is served alone keeps others waiting, so a try is made only where those who are handed to threads of
+their own have become quick: one of them is looked at after each pause.
+"""
+
+from math import inf
+from time import monotonic
+
+from socketscope.serve.threads import Job
+
+SHORTEST = 0.05
+LONGEST = 2.0
+"""Seconds from a try, or from a client that was not quick, to the next one who is looked at."""
+
+GROWTH = 4
+"""How many times as long as the pause before it one is, after a try that failed soon or a slow client."""
+
+WORTH = 10
+"""How many times as long as the pause before it a try has to last to be no failure."""
+
+LONG = 0.002
+"""Seconds after which a client who was handed over is not quick. Of quick ones a thousandth takes that, also
+beside seven busy processes on two cores, as who hands over waits until their thread has begun."""
+
+
+class Tries:
+    """What is remembered from try to try."""
+
+    def __init__(self) -> None:
+        self._pause = SHORTEST
+        self._from = 0.0  # when the next client is looked at
+        self._sample: _Sample | None = None
+        self._is_first = True
+
+    def due(self, now: float) -> bool:
+        """Return whether it is time for a try; the first needs no client to tell."""
+        if self._sample is None:
+            return self._is_first
+        if min(self._sample.ended, now) - self._sample.began >= LONG:
+            self._put_off(now)
+            return False
+        return self._sample.ended <= now
+
+    def note(self, began: float, ended: float) -> None:
+        """Note a try, in which others had to wait in the end."""
+        self._is_first = False
+        if ended - began < WORTH * self._pause:
+            self._put_off(ended)
+        else:
+            self._pause, self._from, self._sample = SHORTEST, ended + SHORTEST, None
+
+    def seen(self, job: Job, now: float) -> Job:
+        """Return a job that is to be handed over, such that it tells how long it took if that is asked."""
+        if self._sample is not None or now < self._from:
+            return job
+        self._sample = _Sample(job, now)
+        return self._sample
+
+    def _put_off(self, now: float) -> None:
+        self._pause = min(GROWTH * self._pause, LONGEST)
+        self._from, self._sample = now + self._pause, None
+
+
+class _Sample:
+    """A client who is looked at.
+
+    Attributes:
+        began: When it was handed over, on the monotonic clock.
+        ended: When its thread was done; infinite before.
+    """
+
+    def __init__(self, job: Job, now: float) -> None:
+        self._job: Job | None = job
+        self.began, self.ended = now, inf
+
+    def __call__(self) -> None:
+        job, self._job = self._job, None  # what it holds must not outlive it
+        try:
+            if job is not None:
+                job()
+        finally:
+            self.ended = monotonic()
