@@ -21,7 +21,7 @@ WORTH = 10
 
 LONG = 0.002
 """Seconds after which a client who was handed over is not quick. Of quick ones a thousandth takes that, also
-beside seven busy processes on two cores, as who hands over waits until their thread has begun."""
+beside seven busy processes on two cores, as few threads have a client and have not begun."""
 
 
 class Tries:
@@ -66,7 +66,7 @@ class _Sample:
     """A client who is looked at.
 
     Attributes:
-        began: When it was handed over, on the monotonic clock.
+        began: When it was about to be handed over, on the monotonic clock.
         ended: When its thread was done; infinite before.
     """
 

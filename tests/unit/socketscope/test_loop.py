@@ -3,6 +3,7 @@
 import itertools
 import socket
 import threading
+import weakref
 from concurrent.futures import Future
 
 import pytest
@@ -281,6 +282,26 @@ def test_it_stops_beside_a_slow_client_which_is_served_to_its_end(service):
     service.held[b"s"].set()
     slow.join(PATIENCE)
     assert not slow.is_alive()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_a_client_has_left_does_not_outlive_it_though_nobody_else_comes(service, alone):
+    class Left:
+        def __call__(self):
+            pass
+
+    left: list[weakref.ref[Left]] = []
+
+    def receive():
+        service.listener.recv(1)
+        job = Left()
+        left.append(weakref.ref(job))
+        return job
+
+    service.loop._receive = receive
+    service.run(alone=alone)
+    service.come(b"x")
+    until(lambda: left and left[0]() is None)
 
 
 def test_who_waits_in_the_queue_when_it_stops_stays_there(service):

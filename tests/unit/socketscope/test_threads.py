@@ -1,5 +1,6 @@
 """The threads that serve, with what starts and ends them; nothing is waited for but events."""
 
+import queue
 import threading
 import weakref
 from concurrent.futures import Future
@@ -7,9 +8,11 @@ from concurrent.futures import Future
 import pytest
 
 from socketscope.serve import threads
-from socketscope.serve.threads import COMING, RESERVE, Elastic, PerClient
+from socketscope.serve.threads import RESERVE, Elastic, PerClient
 
 from .patience import PATIENCE, until
+
+COMING = 2
 
 
 class Held:
@@ -33,6 +36,11 @@ class Held:
     def end(self):
         self._let_go.set()
         assert self._done.wait(PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def two_may_come(monkeypatch):
+    monkeypatch.setattr(threads, "COMING", COMING)
 
 
 @pytest.fixture
@@ -123,10 +131,25 @@ def test_who_is_given_a_job_waits_until_most_of_the_threads_before_have_begun(po
     monkeypatch.setattr(threads._Worker, "wait", hold_back)
     serve(pool, COMING + 1)  # those that had been waiting before that
     may_begin.clear()
-    asked, given, give = [], [], threads._Worker.give
-    acquire = pool._coming.acquire
-    monkeypatch.setattr(pool._coming, "acquire", lambda: asked.append(None) or acquire())
-    monkeypatch.setattr(threads._Worker, "give", lambda *job: given.append(None) or give(*job))
+    asked: list[float] = []
+    given: list[threads.Job | None] = []
+    give = threads._Worker.give
+    turns = pool._turns
+
+    class Turns:
+        put, qsize = turns.put, turns.qsize
+
+        def get(self, timeout):
+            asked.append(timeout)
+            turns.get(timeout=PATIENCE)
+
+    monkeypatch.setattr(pool, "_turns", Turns())
+
+    def note_and_give(worker, job):
+        given.append(job)
+        give(worker, job)
+
+    monkeypatch.setattr(threads._Worker, "give", note_and_give)
     jobs = [Held() for _ in range(COMING + 1)]
     for job in jobs[:-1]:
         pool.run(job)
@@ -141,19 +164,39 @@ def test_who_is_given_a_job_waits_until_most_of_the_threads_before_have_begun(po
         job.end()
 
 
+class Turns:
+    """What no turn can be had of."""
+
+    def __init__(self, error: BaseException):
+        self.error, self.left = error, 0
+
+    def get(self, timeout):  # noqa: ARG002
+        raise self.error
+
+    def put(self, _):
+        self.left += 1
+
+    def qsize(self):
+        return self.left
+
+
 def test_an_interrupt_while_threads_are_waited_for_costs_no_job(pool, monkeypatch):
     serve(pool, 1)
-
-    class Interrupted(threading.Semaphore):
-        def acquire(self):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(pool, "_coming", Interrupted())
+    monkeypatch.setattr(pool, "_turns", Turns(KeyboardInterrupt()))
     job = Held()
     with pytest.raises(KeyboardInterrupt):
         pool.run(job)
     job.begun()
     job.end()
+
+
+def test_a_thread_that_does_not_begin_is_not_waited_for_for_ever_and_turns_become_no_more(pool, monkeypatch):
+    serve(pool, 1)
+    turns = Turns(queue.Empty())
+    monkeypatch.setattr(pool, "_turns", turns)
+    for _ in range(2 * COMING):
+        serve(pool, 1)
+    assert turns.left == COMING
 
 
 def test_closing_sends_idle_threads_away_and_busy_ones_when_they_are_done(pool):
