@@ -100,6 +100,8 @@ class Elastic:
     def run(self, job: Job) -> bool:
         """Have a job done, which raises nothing; return whether at once, or by the next thread that is free.
 
+        May wait until threads that were given jobs have begun, as `Thread.start` does for one.
+
         Raises:
             RuntimeError: There is no thread, and none can be started.
         """
