@@ -437,7 +437,7 @@ def test_a_process_that_a_launched_program_has_forked_has_a_log_of_its_own(tmp_p
     path = tmp_path / "program.py"
     path.write_text(HEAD.replace("import socketscope\n", "") + FORKED)
     status, written, errors = ended(*RUN, "--metrics", "none", "--log", "json", path)
-    assert (status, written) == (0, "")
+    assert (status, written) == (0, ""), errors
     lines = [json.loads(line) for line in errors.splitlines()]
     assert sorted(line["event"] for line in lines) == [
         "before it serves", "connection", "connection", "order_placed", "order_placed",
