@@ -107,7 +107,6 @@ class Loop:
         Raises:
             RuntimeError: Not one thread can be started.
         """
-        has_served = False
         tries = Tries()
         ticker = _Ticker(interval, tick)
         while not self.stopping:
@@ -115,9 +114,8 @@ class Loop:
                 try:
                     self._watch_one_serve(ticker)
                 except (RuntimeError, MemoryError):  # no thread can be started
-                    if not has_served:
+                    if tries.is_first:
                         raise
-                has_served = True
                 tries.note(began, monotonic())
             else:
                 ticker.tick_if_due()
