@@ -346,6 +346,32 @@ def test_where_no_thread_can_be_started_at_the_start_that_is_an_error(service, a
         service.loop.run(PATIENCE, lambda: None, alone=alone)
 
 
+def test_that_is_an_error_though_nobody_comes(service):
+    service.threads.exhausted = True
+
+    def stop():
+        service.loop.stopping = True
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        service.loop.run(PATIENCE, stop, alone=True)
+
+
+def test_where_no_thread_can_be_started_for_another_try_clients_are_handed_over(service):
+    class Exhausted:
+        asked = 0
+
+        def run(self, _):
+            Exhausted.asked += 1
+            raise RuntimeError("can't start new thread")
+
+    service.run()
+    service.come(b"s", slow=True).result(PATIENCE)
+    service.come(b"w").result(PATIENCE)
+    service.loop._executor = Exhausted()
+    until(lambda: service.come(b"q").result(PATIENCE) and Exhausted.asked)
+    assert service.come(b"n").result(PATIENCE)
+
+
 def test_a_closed_listener_is_an_error():
     near, far = socket.socketpair()
     threads = Threads()
