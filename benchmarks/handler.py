@@ -74,6 +74,7 @@ def _beside_compression() -> Callable[[], None]:
 
 WORK: dict[str, Callable[[], Callable[[], None]]] = {
     "nothing": lambda: _nothing,
+    "sleep-200us": lambda: _sleep(0.0002),
     "sleep-50ms": lambda: _sleep(0.05),
     "sleep-50ms-beside-zlib": _beside_compression,
     "pbkdf2-1ms": lambda: _hash(0.001),

@@ -33,6 +33,7 @@ CASES = (
     Case("nothing", "tcp", 64),
     Case("nothing", "unix", 64),
     Case("nothing", "udp", 64),
+    Case("sleep-200us", "tcp", 64),
     *(Case("sleep-50ms", kind, clients) for kind in ("tcp", "unix", "udp") for clients in (200, 500)),
     Case("sleep-50ms-beside-zlib", "tcp", 64),
     Case("pbkdf2-1ms", "tcp", 64),

@@ -16,8 +16,13 @@ takes the interpreter from who serves. A slow client who comes right after it is
 SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
 
+ASLEEP = 0.00006
+"""Seconds of these that a thread may sleep for a client, on average. Where each has it wait for longer, for a
+line that is on its way or for its end, threads of their own serve more of them, though to hand a client over
+takes 0.04 to 0.08 ms."""
+
 WINDOW = 0.02
-"""Seconds over which that average is taken."""
+"""Seconds over which these averages are taken."""
 
 _OF_A_THREAD = 0b110
 """What marks a clock's number as that of a thread's time on cores: CPUCLOCK_PERTHREAD_MASK and CPUCLOCK_SCHED
@@ -33,10 +38,10 @@ class Impatience:
 
     def __init__(self) -> None:
         self.pause = LOOK
-        # Of the window: time, clients served, and for how long there had been waits for a core.
-        self._began: tuple[float, int, float] | None = None
-        # At the last look: when it was, how many had been served, and whether others were seen to wait.
-        self._looked_at, self._served, self._waiting = monotonic(), 0, False
+        self._began: _Moment | None = None  # of the window
+        # At the last look: when it was, how many had been served, for how long on a core, and whether others
+        # were seen to wait.
+        self._looked_at, self._served, self._ran, self._waiting = monotonic(), 0, 0.0, False
         self._seen: list[Seen] | None = None  # of the threads, when nobody was served since a look
 
     def grows(self, threads: Sequence[int], served: int, others_wait: Callable[[], bool]) -> bool:
@@ -51,8 +56,12 @@ class Impatience:
         now = monotonic()
         lasted, self._looked_at = now - self._looked_at, now
         before, self._served = self._served, served
-        quick = len(threads) * lasted <= SHORT * (served - before)
+        ran_before, self._ran = self._ran, sum(map(_ran, threads))
+        lasted *= len(threads)
+        quick = lasted <= SHORT * (served - before)
         self.pause = LOOK_AT_QUICK if quick else LOOK
+        # What they have waited for a core is in this as well; it is looked at only where that may matter.
+        quick = quick and lasted - (self._ran - ran_before) <= ASLEEP * (served - before)
         waited, self._waiting = self._waiting, not quick and others_wait()
         if not self._waiting:
             if not quick:
@@ -68,16 +77,30 @@ class Impatience:
     def _for_each(self, threads: Sequence[int], served: int) -> bool:
         self._seen = None
         now, began = monotonic(), self._began
-        if began is not None and now - began[0] < WINDOW:
+        if began is not None and now - began.time < WINDOW:
             return False
+        seen = [_look_at(thread) for thread in threads]
         # Who looks has the interpreter meanwhile, and may be kept from its core with it.
-        delay = sum(_look_at(thread).delay for thread in threads) / len(threads)
-        delay += _look_at(get_native_id()).delay
-        self._began = now, served, delay
+        delay = sum(each.delay for each in seen) / len(seen) + _look_at(get_native_id()).delay
+        self._began = moment = _Moment(now, served, delay, self._ran)
         if began is None:
             return False
-        lasted = now - began[0] - (delay - began[2])
-        return len(threads) * lasted > SHORT * (served - began[1])
+        clients = served - began.served
+        lasted = len(threads) * (now - began.time - (delay - began.delay))
+        if lasted > SHORT * clients:
+            return True
+        # Of a thread that is ready, what is taken for sleep may be a wait for a core that has not ended.
+        ready = any(each.ready for each in seen)
+        return not ready and lasted - (moment.ran - began.ran) > ASLEEP * clients
+
+
+class _Moment(NamedTuple):
+    """When a window begins: for how long threads had waited for a core by then, and for how long run."""
+
+    time: float
+    served: int
+    delay: float
+    ran: float
 
 
 class Seen(NamedTuple):
@@ -100,10 +123,17 @@ def _look_at(thread: int) -> Seen:
     try:
         # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
         delay = int((folder / "schedstat").read_bytes().split()[1]) / 1e9
-        # Its own clock, as that of schedstat stands still from one tick of the kernel to the next.
-        ran = clock_gettime(~thread << 3 | _OF_A_THREAD)
+        ran = _ran(thread)
         # proc_pid_stat(5): the state comes after the name, which is in parentheses.
         ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
     except (OSError, ValueError, IndexError):
         return Seen(0.0, 0.0, ready=False)
     return Seen(ran, delay, ready)
+
+
+def _ran(thread: int) -> float:
+    try:
+        # Its own clock, as that of schedstat stands still from one tick of the kernel to the next.
+        return clock_gettime(~thread << 3 | _OF_A_THREAD)
+    except OSError:
+        return 0.0

@@ -5,12 +5,13 @@ faster, as threads of one interpreter take turns anyway, and handing over costs 
 does. Where they do not take turns, as many threads as there are cores take and serve in this way.
 
 Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or
-with each for more than `SHORT` on average, they are not. Then each client is handed to a thread of its own,
-as the standard library does it, until one who was handed over shows that they have become quick
-(`serve/tries.py`). Why a client takes long does not matter, be it that its handler sleeps, waits for
-somebody, computes, or does not get the interpreter; only what the thread has waited for a core is not
-counted, as more threads would wait for it, too. So the judgement costs a server of slow clients their
-beginning, one of mixed clients some milliseconds each 2 s, and one of quick clients 200 looks a second.
+on average with each for more than `SHORT`, or asleep for each for more than `ASLEEP`, they are not. Then each
+client is handed to a thread of its own, as the standard library does it, until one who was handed over shows
+that they have become quick (`serve/tries.py`). Why a client takes long does not matter, be it that its
+handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread has waited
+for a core is not counted, as more threads would wait for it, too. So the judgement costs a server of slow
+clients their beginning, one of mixed clients some milliseconds each 2 s, and one of quick clients 200 looks a
+second.
 """
 
 import errno

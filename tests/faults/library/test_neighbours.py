@@ -1,4 +1,4 @@
-"""A server on a machine that has other things to do."""
+"""How clients are judged by what their threads do: wait for them, or for a core that others have."""
 
 import contextlib
 import os
@@ -6,7 +6,9 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 from .running import PATIENCE, serving
 
@@ -30,6 +32,19 @@ class Tells(socketserver.StreamRequestHandler):
         self.wfile.write(b"%d" % threading.get_native_id())
 
 
+class TellsHowManyWait(socketserver.StreamRequestHandler):
+    """Waits for a fifth of a millisecond, as for a client in the next room; tells how many do at once."""
+
+    waiting: ClassVar[set[int]] = set()
+
+    def handle(self):
+        self.waiting.add(thread := threading.get_ident())
+        at_once = len(self.waiting)
+        time.sleep(0.0002)
+        self.waiting.discard(thread)
+        self.wfile.write(b"%d" % at_once)
+
+
 @contextlib.contextmanager
 def shared_core(others: int) -> Iterator[None]:
     """Stay on one core, on which other processes compute."""
@@ -45,10 +60,22 @@ def shared_core(others: int) -> Iterator[None]:
             process.wait()
 
 
+def run_clients(server: socketserver.TCPServer) -> list[bytes]:
+    """Return what each of many, eight at once, was told."""
+    clients = [sys.executable, "-c", CLIENTS, str(server.server_address[1])]
+    return subprocess.run(clients, capture_output=True, check=True, timeout=PATIENCE).stdout.split()
+
+
 def test_who_wants_for_a_core_is_not_taken_for_slow():
     with shared_core(3), serving(handler=Tells) as server:
-        clients = [sys.executable, "-c", CLIENTS, str(server.server_address[1])]
-        served_by = subprocess.run(clients, capture_output=True, check=True, timeout=PATIENCE).stdout.split()
+        served_by = run_clients(server)
     # More threads would wait for the same core. One that is found to be slow has others beside it.
     assert served_by
     assert len(set(served_by)) <= 2
+
+
+def test_clients_who_are_quick_and_have_a_thread_wait_do_not_wait_for_each_other():
+    with serving(handler=TellsHowManyWait) as server:
+        at_once = [int(told) for told in run_clients(server)]
+    # One after the other they could have a third of the standard library's rate.
+    assert sum(number > 1 for number in at_once) > len(at_once) / 2

@@ -6,7 +6,16 @@ import threading
 import pytest
 
 from socketscope.serve import impatience
-from socketscope.serve.impatience import LOOK, LOOK_AT_QUICK, SHORT, WINDOW, Impatience, Seen, _look_at
+from socketscope.serve.impatience import (
+    ASLEEP,
+    LOOK,
+    LOOK_AT_QUICK,
+    SHORT,
+    WINDOW,
+    Impatience,
+    Seen,
+    _look_at,
+)
 
 from .patience import PATIENCE, until
 
@@ -21,6 +30,11 @@ class Thread:
         self.served = 0.0
         self.threads = 1
         self.ready = False
+
+    def serve(self, clients: float, *, off_core: float = 0.0):
+        """Serve so many until the next look, off the core for so many seconds for each."""
+        self.served += clients
+        self.ran += self.threads * self.impatience.pause - off_core * clients
 
     def grows(self, *, waiting=True):
         self.now += self.impatience.pause
@@ -38,6 +52,7 @@ def thread(monkeypatch):
     thread = Thread()
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
+    monkeypatch.setattr(impatience, "_ran", lambda _: thread.ran / thread.threads)
     thread.impatience = Impatience()
     return thread
 
@@ -89,17 +104,49 @@ def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow, t
     thread.threads = threads
 
     def serves(thread):
-        thread.served += threads * thread.impatience.pause / each
+        thread.serve(threads * thread.impatience.pause / each)
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK, abs=2) if slow else None)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("asleep", "slow"), [(ASLEEP * 1.1, True), (ASLEEP * 0.9, False)])
+def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asleep, slow, threads):
+    thread.threads = threads
+
+    def serves(thread):
+        thread.serve(threads * thread.impatience.pause / (4 * ASLEEP), off_core=asleep)
+
+    looks = looks_until_it_grows(thread, serves)
+    assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
+
+
+def test_what_a_thread_of_quick_clients_waited_for_a_core_is_no_sleep(thread):
+    def serves(thread):
+        clients = thread.impatience.pause / (4 * ASLEEP)
+        thread.serve(clients, off_core=2 * ASLEEP)
+        thread.delay += 2 * ASLEEP * clients
+
+    assert looks_until_it_grows(thread, serves) is None
+
+
+def test_a_wait_for_a_core_that_goes_on_is_no_sleep(thread):
+    thread.ready = True
+
+    def serves(thread):
+        thread.serve(thread.impatience.pause / (4 * ASLEEP), off_core=2 * ASLEEP)
+
+    assert looks_until_it_grows(thread, serves) is None
+    thread.ready = False
+    assert looks_until_it_grows(thread, serves) is not None
 
 
 def test_a_look_that_finds_them_quick_ends_no_window(thread):
     served = itertools.cycle([0.5, 0.5, 0.5, 1.1])  # as many as are just quick, in a look
 
     def serves(thread):
-        thread.served += next(served) * thread.impatience.pause / SHORT
+        thread.serve(next(served) * thread.impatience.pause / SHORT)
 
     assert looks_until_it_grows(thread, serves) is not None
     assert thread.now < 2 * WINDOW
@@ -107,7 +154,7 @@ def test_a_look_that_finds_them_quick_ends_no_window(thread):
 
 def test_a_window_of_quick_clients_is_over_in_its_time(thread):
     def serves(thread):
-        thread.served += 2 * thread.impatience.pause / SHORT
+        thread.serve(2 * thread.impatience.pause / SHORT)
 
     assert not thread.grows()
     assert looks_until_it_grows(thread, serves) is None
@@ -118,7 +165,7 @@ def test_a_window_of_quick_clients_is_over_in_its_time(thread):
 
 def test_what_it_waited_for_a_core_is_no_time_of_its_clients(thread):
     def serves(thread):
-        thread.served += 1
+        thread.serve(1, off_core=LOOK - SHORT / 2)
         thread.delay += LOOK - SHORT / 2
 
     assert looks_until_it_grows(thread, serves) is None
@@ -132,13 +179,13 @@ def test_while_nobody_waits_nothing_is_remembered(thread):
 
 
 def test_who_serves_quick_clients_is_asked_nothing_and_looked_at_less(thread):
-    thread.served += 2 * LOOK / SHORT
+    thread.serve(2 * LOOK / SHORT)
     assert not thread.grows(waiting=None)  # which nobody may ask for
     assert thread.impatience.pause == LOOK_AT_QUICK
 
 
 def test_a_slow_client_after_quick_ones_is_seen_by_three_looks_as_well(thread):
-    thread.served += 2 * LOOK / SHORT
+    thread.serve(2 * LOOK / SHORT)
     assert not thread.grows()
     began = thread.now
     assert looks_until_it_grows(thread, sleeps) == 3
