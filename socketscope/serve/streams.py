@@ -1,59 +1,39 @@
-"""Connections: taken, served, closed and drained."""
+"""Connections, from the listener to the handler."""
 
-import os
 import socket
 import socketserver
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from socketscope.addresses import format_peer
 from socketscope.observe.adoption import adopt
-from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
-from socketscope.observe.totals import StreamTotals
 from socketscope.serve import queue
-from socketscope.serve.deadlines import Deadlines, hang_up
-from socketscope.serve.elsewhere import Elsewhere
-from socketscope.serve.hooks import complain
-from socketscope.serve.linger import Linger, say_end, unread
+from socketscope.serve.endings import Endings
 from socketscope.serve.options import Options
-from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 from socketscope.views.context import enter, leave
-
-FORCE_GRACE = 0.5
-"""Seconds that a handler whose socket was shut down has to leave."""
 
 FULL_LOOK = 0.1
 """Seconds between looks whether the limit allows another connection, where clients queue."""
 
 
-class StreamService(Service):
+class StreamService(Endings):
     """The life of a server of connections.
 
     Attributes:
         refusal: What a connection above the limit is told.
     """
 
-    totals: StreamTotals
-
     def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
         self.refusal = b""
         super().__init__(server, options, kind)
-
-    def begin(self) -> None:
-        """Make what is of this process alone."""
-        super().begin()
-        self.totals = StreamTotals(self.capacity)
-        self._deadlines = Deadlines(self.totals)
-        self._linger = Linger()
-        self._elsewhere = Elsewhere()
 
     # From the listener to the handler
 
@@ -131,6 +111,38 @@ class StreamService(Service):
             self._elsewhere.let_go(record, request, self.end, self.note_dropped)
         return handed
 
+    def look(self) -> tuple[int, int] | None:
+        """Return length and limit of the accept queue, which TCP alone tells."""
+        try:
+            return queue.accept_queue(self.listener) if self.kind == "tcp" else None
+        except (AttributeError, OSError):
+            return None  # it is being closed
+
+    def _refuse(self, server: Any, request: Any) -> None:
+        self.totals.reject("capacity")
+        self._tell_rejected("capacity")
+        # It may not have sent its request yet, so there is always something to linger for.
+        # Whatever a request of the user's own class raises would end the server's loop.
+        with suppress(Exception):
+            # Under TLS there is nobody to tell before the handshake.
+            if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
+                request.setblocking(False)
+                request.send(self.refusal)
+        with suppress(Exception):
+            request.shutdown(socket.SHUT_WR)
+        self._linger.add(request, partial(self._close_by, server.close_request, request))
+
+    def _tell_rejected(self, reason: str) -> None:
+        if self.log is not None:
+            self.log.repeated(
+                "connection_rejected", processors=self.processors, listener=self.name, reason=reason
+            )
+
+    def note_accept_error(self, kind: str) -> None:
+        """Count and log a failed accept."""
+        self.totals.accept_error(kind)
+        super().note_accept_error(kind)
+
     # The handler
 
     def hand(self, server: Any, request: Any, client_address: Any) -> None:
@@ -203,140 +215,3 @@ class StreamService(Service):
         if not client_address:
             return None
         return next((each for each in self.others() if each.address == client_address), None)
-
-    # The end
-
-    def shut_down(self, server: Any, request: Any) -> None:
-        """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        more = False
-        if isinstance(request, ssl.SSLSocket):
-            more = request.pending() > 0  # the kernel has it no more, and its sender may have more to come
-            say_end(request)
-        try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
-            request.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        if more or unread(request, charged=self.kind == "tcp"):
-            # The hook is called for this client as well, though by another thread.
-            close = partial(copy_context().run, self._close_by, server.close_request, request)
-            self._linger.add(request, close)
-        else:
-            server.close_request(request)
-
-    def close_for_good(self, request: Any) -> None:
-        """Close a socket that a handler has left a file object of; know the end of one handed on."""
-        if self._elsewhere.records:
-            self._elsewhere.note_closed(request)
-        if isinstance(request, socket.socket) and request.fileno() >= 0:
-            os.close(request.detach())
-
-    def look(self) -> tuple[int, int] | None:
-        """Return length and limit of the accept queue, which TCP alone tells."""
-        try:
-            return queue.accept_queue(self.listener) if self.kind == "tcp" else None
-        except (AttributeError, OSError):
-            return None  # it is being closed
-
-    def drain(self) -> list[Record]:
-        """Return when no other connection is open, or those that had to be forced at `drain_by`."""
-        began = monotonic()
-        while self.others() and monotonic() < self.drain_by:
-            self.release_idle(began)
-            sleep(LOOK)
-        forced = self.others()
-        for record in forced:
-            record.fail("forced")
-            hang_up(record, socket.SHUT_RDWR)
-        give_up_at = monotonic() + FORCE_GRACE
-        while self.others() and monotonic() < give_up_at:
-            sleep(LOOK)
-        for record in self.others():
-            self.end(record)  # its handler does not look at its socket; it ends with the process
-        self._deadlines.rest()
-        self._linger.join(max(FULL_LOOK, self.drain_by - monotonic()))
-        return forced
-
-    def release_idle(self, since: float) -> None:
-        """Hang up on clients who ask for nothing, on a stop that began then."""
-        now, grace = monotonic(), self.options.limits.drain_grace
-        for record in self.others():
-            if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
-                hang_up(record, socket.SHUT_RD)
-
-    def _refuse(self, server: Any, request: Any) -> None:
-        self.totals.reject("capacity")
-        self._tell_rejected("capacity")
-        # It may not have sent its request yet, so there is always something to linger for.
-        # Whatever a request of the user's own class raises would end the server's loop.
-        with suppress(Exception):
-            # Under TLS there is nobody to tell before the handshake.
-            if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
-                request.setblocking(False)
-                request.send(self.refusal)
-        with suppress(Exception):
-            request.shutdown(socket.SHUT_WR)
-        self._linger.add(request, partial(self._close_by, server.close_request, request))
-
-    def _note_failure(
-        self, server: Any, record: Record | None, request: Any, client_address: Any, error: BaseException
-    ) -> None:
-        """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
-        self._fail(record, error)
-        if not isinstance(error, LineTooLongError):
-            self.hooks.tell(server, request, client_address, error)
-
-    @staticmethod
-    def _fail(record: Record | None, error: BaseException) -> None:
-        if record is None or record.closed or error is record.fault:
-            return
-        if isinstance(error, LineTooLongError):
-            record.fail("line_too_long", error)
-        else:
-            record.fail("handler_error", error)
-
-    def end(self, served: Any) -> None:
-        """Count a connection as ended, and tell so, unless that was done before."""
-        self._tell(served, self._close_record(served))
-
-    def _end(self, server: Any, record: Record, request: Any) -> None:
-        closed = self._close_record(record)
-        self._close_by(server.shutdown_request, request)
-        self._tell(record, closed)
-
-    @staticmethod
-    def _close_by(hook: Callable[[Any], None], request: Any) -> None:
-        try:
-            hook(request)
-        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
-            complain()
-            with suppress(Exception):
-                request.close()
-
-    def _close_record(self, record: Record) -> tuple[str, float] | None:
-        """Complete a record; return outcome and seconds that it was open, or None where it was complete."""
-        now = monotonic()
-        if self.log is not None:
-            self.untold.add(record)
-        outcome = self.totals.close(record, now)
-        record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
-        record.socket = None
-        return None if outcome is None else (outcome, now - record.accepted_at)
-
-    def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
-        try:
-            if self.log is not None and closed is not None:
-                self.log.served("connection", self.name, record, *closed)
-        finally:
-            record.raised = None  # its traceback would keep the frames alive, and they the record
-            self.untold.discard(record)
-
-    def _tell_rejected(self, reason: str) -> None:
-        if self.log is not None:
-            self.log.repeated(
-                "connection_rejected", processors=self.processors, listener=self.name, reason=reason
-            )
-
-    def note_accept_error(self, kind: str) -> None:
-        """Count and log a failed accept."""
-        self.totals.accept_error(kind)
-        super().note_accept_error(kind)

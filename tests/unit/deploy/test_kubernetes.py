@@ -9,7 +9,7 @@ import yaml
 
 from deploy.kubernetes.rules import ROOT, RULES, render
 from socketscope import Limits
-from socketscope.serve.streams import FORCE_GRACE
+from socketscope.serve.endings import FORCE_GRACE
 from socketscope.units import parse_duration
 from socketscope.version import __version__
 from socketscope.views.writer import FLUSH

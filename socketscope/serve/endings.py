@@ -1,0 +1,147 @@
+"""How connections end: closed, counted, told of, and drained."""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from time import monotonic, sleep
+from typing import Any
+
+from socketscope.observe.outcomes import LineTooLongError
+from socketscope.observe.record import Record
+from socketscope.observe.totals import StreamTotals
+from socketscope.serve.deadlines import Deadlines, hang_up
+from socketscope.serve.elsewhere import Elsewhere
+from socketscope.serve.hooks import complain
+from socketscope.serve.linger import Linger, say_end, unread
+from socketscope.serve.service import LOOK, Service
+
+FORCE_GRACE = 0.5
+"""Seconds that a handler whose socket was shut down has to leave."""
+
+LINGER = 0.1
+"""Seconds that sockets which linger have at a drain's deadline, at least."""
+
+
+class Endings(Service):
+    """What a server of connections does at their ends."""
+
+    totals: StreamTotals
+
+    def begin(self) -> None:
+        """Make what is of this process alone."""
+        super().begin()
+        self.totals = StreamTotals(self.capacity)
+        self._deadlines = Deadlines(self.totals)
+        self._linger = Linger()
+        self._elsewhere = Elsewhere()
+
+    # Of one
+
+    def shut_down(self, server: Any, request: Any) -> None:
+        """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        more = False
+        if isinstance(request, ssl.SSLSocket):
+            more = request.pending() > 0  # the kernel has it no more, and its sender may have more to come
+            say_end(request)
+        try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
+            request.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        if more or unread(request, charged=self.kind == "tcp"):
+            # The hook is called for this client as well, though by another thread.
+            close = partial(copy_context().run, self._close_by, server.close_request, request)
+            self._linger.add(request, close)
+        else:
+            server.close_request(request)
+
+    def close_for_good(self, request: Any) -> None:
+        """Close a socket that a handler has left a file object of; know the end of one handed on."""
+        if self._elsewhere.records:
+            self._elsewhere.note_closed(request)
+        if isinstance(request, socket.socket) and request.fileno() >= 0:
+            os.close(request.detach())
+
+    def _note_failure(
+        self, server: Any, record: Record | None, request: Any, client_address: Any, error: BaseException
+    ) -> None:
+        """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
+        self._fail(record, error)
+        if not isinstance(error, LineTooLongError):
+            self.hooks.tell(server, request, client_address, error)
+
+    @staticmethod
+    def _fail(record: Record | None, error: BaseException) -> None:
+        if record is None or record.closed or error is record.fault:
+            return
+        if isinstance(error, LineTooLongError):
+            record.fail("line_too_long", error)
+        else:
+            record.fail("handler_error", error)
+
+    def end(self, served: Any) -> None:
+        """Count a connection as ended, and tell so, unless that was done before."""
+        self._tell(served, self._close_record(served))
+
+    def _end(self, server: Any, record: Record, request: Any) -> None:
+        closed = self._close_record(record)
+        self._close_by(server.shutdown_request, request)
+        self._tell(record, closed)
+
+    @staticmethod
+    def _close_by(hook: Callable[[Any], None], request: Any) -> None:
+        try:
+            hook(request)
+        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
+            complain()
+            with suppress(Exception):
+                request.close()
+
+    def _close_record(self, record: Record) -> tuple[str, float] | None:
+        """Complete a record; return outcome and seconds that it was open, or None where it was complete."""
+        now = monotonic()
+        if self.log is not None:
+            self.untold.add(record)
+        outcome = self.totals.close(record, now)
+        record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
+        record.socket = None
+        return None if outcome is None else (outcome, now - record.accepted_at)
+
+    def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
+        try:
+            if self.log is not None and closed is not None:
+                self.log.served("connection", self.name, record, *closed)
+        finally:
+            record.raised = None  # its traceback would keep the frames alive, and they the record
+            self.untold.discard(record)
+
+    # Of all
+
+    def drain(self) -> list[Record]:
+        """Return when no other connection is open, or those that had to be forced at `drain_by`."""
+        began = monotonic()
+        while self.others() and monotonic() < self.drain_by:
+            self.release_idle(began)
+            sleep(LOOK)
+        forced = self.others()
+        for record in forced:
+            record.fail("forced")
+            hang_up(record, socket.SHUT_RDWR)
+        give_up_at = monotonic() + FORCE_GRACE
+        while self.others() and monotonic() < give_up_at:
+            sleep(LOOK)
+        for record in self.others():
+            self.end(record)  # its handler does not look at its socket; it ends with the process
+        self._deadlines.rest()
+        self._linger.join(max(LINGER, self.drain_by - monotonic()))
+        return forced
+
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing, on a stop that began then."""
+        now, grace = monotonic(), self.options.limits.drain_grace
+        for record in self.others():
+            if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
+                hang_up(record, socket.SHUT_RD)
