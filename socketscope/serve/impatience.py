@@ -16,10 +16,10 @@ takes the interpreter from who serves. A slow client who comes right after it is
 SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
 
-ASLEEP = 0.00006
-"""Seconds of these that a thread may sleep for a client, on average. Where each has it wait for longer, for a
-line that is on its way or for its end, threads of their own serve more of them, though to hand a client over
-takes 0.04 to 0.08 ms."""
+ASLEEP = 0.00008
+"""Seconds that a thread may sleep for a client, on average; to wait for the interpreter is to sleep as well.
+Where each of them has it wait for longer, for a line that is on its way or for its end, threads of their own
+serve more clients, though to hand one over takes 0.04 to 0.08 ms."""
 
 WINDOW = 0.02
 """Seconds over which these averages are taken."""
@@ -38,69 +38,72 @@ class Impatience:
 
     def __init__(self) -> None:
         self.pause = LOOK
-        self._began: _Moment | None = None  # of the window
-        # At the last look: when it was, how many had been served, for how long on a core, and whether others
-        # were seen to wait.
-        self._looked_at, self._served, self._ran, self._waiting = monotonic(), 0, 0.0, False
+        self._began: _Moment | None = None  # of a window, which ends at:
+        self._ends = 0.0
+        self._last = _Moment(monotonic(), 0, 0.0)  # of looks
+        self._waiting = False  # whether others were seen to wait then
         self._seen: list[Seen] | None = None  # of the threads, when nobody was served since a look
 
-    def grows(self, threads: Sequence[int], served: int, others_wait: Callable[[], bool]) -> bool:
+    def grows(
+        self, threads: Sequence[int], served: int, idle: float, others_wait: Callable[[], bool]
+    ) -> bool:
         """Return whether others have waited too long: for one client, or for each on average.
 
         Args:
             threads: The kernel's numbers of those who serve.
             served: How many clients they have served.
-            others_wait: Tells whether all are with a client while another waits; asked only where too few
-                were served for all to have been quick, as asking lets go of the interpreter.
+            idle: For how many seconds they have waited for one.
+            others_wait: Tells whether all are with a client while another waits; asked only where not all
+                that were served need have been quick, as asking lets go of the interpreter.
         """
-        now = monotonic()
-        lasted, self._looked_at = now - self._looked_at, now
-        before, self._served = self._served, served
-        ran_before, self._ran = self._ran, sum(map(_ran, threads))
-        lasted *= len(threads)
-        quick = lasted <= SHORT * (served - before)
+        before, self._last = self._last, _Moment(monotonic(), served, _ran(threads) + idle)
+        lasted, clients, asleep = self._last.since(before, threads)
+        quick = lasted <= SHORT * clients
         self.pause = LOOK_AT_QUICK if quick else LOOK
         # What they have waited for a core is in this as well; it is looked at only where that may matter.
-        quick = quick and lasted - (self._ran - ran_before) <= ASLEEP * (served - before)
+        quick = quick and asleep <= ASLEEP * clients
         waited, self._waiting = self._waiting, not quick and others_wait()
         if not self._waiting:
             if not quick:
                 self._began = None
             return False
-        return self._for_one(threads) if waited and served == before else self._for_each(threads, served)
+        return self._for_one(threads) if waited and not clients else self._for_each(threads, served, idle)
 
     def _for_one(self, threads: Sequence[int]) -> bool:
         seen, before = [_look_at(thread) for thread in threads], self._seen
         self._seen = seen
         return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
 
-    def _for_each(self, threads: Sequence[int], served: int) -> bool:
+    def _for_each(self, threads: Sequence[int], served: int, idle: float) -> bool:
         self._seen = None
-        now, began = monotonic(), self._began
-        if began is not None and now - began.time < WINDOW:
+        if self._began is not None and monotonic() < self._ends:
             return False
         seen = [_look_at(thread) for thread in threads]
         # Who looks has the interpreter meanwhile, and may be kept from its core with it.
         delay = sum(each.delay for each in seen) / len(seen) + _look_at(get_native_id()).delay
-        self._began = moment = _Moment(now, served, delay, self._ran)
+        self._ends = (now := monotonic()) + WINDOW
+        began, self._began = self._began, _Moment(now - delay, served, _ran(threads) + idle)
         if began is None:
             return False
-        clients = served - began.served
-        lasted = len(threads) * (now - began.time - (delay - began.delay))
+        lasted, clients, asleep = self._began.since(began, threads)
         if lasted > SHORT * clients:
             return True
-        # Of a thread that is ready, what is taken for sleep may be a wait for a core that has not ended.
-        ready = any(each.ready for each in seen)
-        return not ready and lasted - (moment.ran - began.ran) > ASLEEP * clients
+        # Of threads that are ready, what is taken for sleep may be a wait for a core that has not ended.
+        known = all(each.ran for each in seen) and not all(each.ready for each in seen)
+        return known and asleep > ASLEEP * clients
 
 
 class _Moment(NamedTuple):
-    """When a window begins: for how long threads had waited for a core by then, and for how long run."""
+    """A time, less waits for cores, and what was done by then: clients, and seconds without sleep."""
 
     time: float
     served: int
-    delay: float
-    ran: float
+    awake: float
+
+    def since(self, before: "_Moment", threads: Sequence[int]) -> tuple[float, int, float]:
+        """Return for how many seconds of all threads that was, of how many clients, and those of sleep."""
+        lasted = len(threads) * (self.time - before.time)
+        return lasted, self.served - before.served, lasted - (self.awake - before.awake)
 
 
 class Seen(NamedTuple):
@@ -123,17 +126,17 @@ def _look_at(thread: int) -> Seen:
     try:
         # <linux>/Documentation/scheduler/sched-stats.rst: ns on a core, ns waiting for one, turns.
         delay = int((folder / "schedstat").read_bytes().split()[1]) / 1e9
-        ran = _ran(thread)
         # proc_pid_stat(5): the state comes after the name, which is in parentheses.
         ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
     except (OSError, ValueError, IndexError):
         return Seen(0.0, 0.0, ready=False)
-    return Seen(ran, delay, ready)
+    return Seen(_ran([thread]), delay, ready)
 
 
-def _ran(thread: int) -> float:
+def _ran(threads: Sequence[int]) -> float:
+    """Return for how many seconds threads have run; who has no number yet has not, 0 would be this one."""
     try:
-        # Its own clock, as that of schedstat stands still from one tick of the kernel to the next.
-        return clock_gettime(~thread << 3 | _OF_A_THREAD)
+        # Their own clocks, as that of schedstat stands still from one tick of the kernel to the next.
+        return sum(clock_gettime(~thread << 3 | _OF_A_THREAD) for thread in threads if thread)
     except OSError:
         return 0.0

@@ -10,8 +10,8 @@ client is handed to a thread of its own, as the standard library does it, until 
 that they have become quick (`serve/tries.py`). Why a client takes long does not matter, be it that its
 handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread has waited
 for a core is not counted, as more threads would wait for it, too. So the judgement costs a server of slow
-clients their beginning, one of mixed clients some milliseconds each 2 s, and one of quick clients 200 looks a
-second.
+clients their beginning, one of mixed clients, or of those who sleep for less than a look lasts, some tens of
+milliseconds each 2 s, and one of quick clients 200 looks a second.
 """
 
 import errno
@@ -77,6 +77,7 @@ class Loop:
         self._executor = executor
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client or takes one
+        self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
         self._call, self._alarm = Call(), Call()
         self._arrivals = select.poll()
         self._arrivals.register(listener, select.POLLIN)
@@ -130,10 +131,12 @@ class Loop:
             self._stint.ended = True
 
     def _take(self, seconds: float | None, stint: "_Stint | None" = None) -> Job | None:
+        began = monotonic()
         with self._taking:
             if stint is not None and stint.ended:  # since it looked; nobody would wake it again
                 return None
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
+            self._idle += monotonic() - began
             if not ready or self.stopping:
                 return None
             if ready == self._one_waits:
@@ -160,7 +163,8 @@ class Loop:
                     calm_looks = 0
                 self._alarm.wait(min(impatience.pause, ticker.next - monotonic()))
                 calm_looks = 0 if stint.busy else calm_looks + 1
-                if impatience.grows(stint.threads, stint.served, partial(self._others_wait, stint)):
+                others_wait = partial(self._others_wait, stint)
+                if impatience.grows(stint.threads, stint.served, self._idle, others_wait):
                     break
         finally:
             stint.ended = True

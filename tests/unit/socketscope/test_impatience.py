@@ -15,9 +15,13 @@ from socketscope.serve.impatience import (
     Impatience,
     Seen,
     _look_at,
+    _ran,
 )
 
 from .patience import PATIENCE, until
+
+NUMBER = -1
+"""The kernel's of the thread that is looked at; it is not the one that looks."""
 
 
 class Thread:
@@ -26,8 +30,9 @@ class Thread:
     impatience: Impatience
 
     def __init__(self):
-        self.now = self.ran = self.delay = 0.0
-        self.served = 0.0
+        self.now = self.delay = 0.0
+        self.ran = 1.0
+        self.served = self.idle = 0.0
         self.threads = 1
         self.ready = False
 
@@ -38,7 +43,14 @@ class Thread:
 
     def grows(self, *, waiting=True):
         self.now += self.impatience.pause
-        return self.impatience.grows([1] * self.threads, self.served, lambda: self.told(waiting))
+        return self.impatience.grows(
+            [NUMBER] * self.threads, self.served, self.idle, lambda: self.told(waiting)
+        )
+
+    def look_at(self, number):
+        if number != NUMBER:
+            return Seen(1.0, 0.0, ready=True)
+        return Seen(self.ran, self.delay, ready=self.ready)
 
     @staticmethod
     def told(waiting):
@@ -51,8 +63,8 @@ def thread(monkeypatch):
     """A thread that sleeps, until told what else."""
     thread = Thread()
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
-    monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(thread.ran, thread.delay, ready=thread.ready))
-    monkeypatch.setattr(impatience, "_ran", lambda _: thread.ran / thread.threads)
+    monkeypatch.setattr(impatience, "_look_at", thread.look_at)
+    monkeypatch.setattr(impatience, "_ran", lambda _: thread.ran)
     thread.impatience = Impatience()
     return thread
 
@@ -120,6 +132,37 @@ def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asle
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
+
+
+@pytest.mark.parametrize("idle", [0.0, 2 * ASLEEP])
+def test_they_are_where_it_sleeps_less_on_average_and_what_it_waits_for_them_is_no_sleep(thread, idle):
+    asleep = itertools.cycle([ASLEEP * 0.4, ASLEEP * 1.3])
+
+    def serves(thread):
+        clients = thread.impatience.pause / (4 * ASLEEP)
+        thread.serve(clients, off_core=next(asleep) + idle)
+        thread.idle += idle * clients
+
+    assert looks_until_it_grows(thread, serves) is None
+
+
+def test_while_a_thread_waits_for_clients_nobody_is_asked(thread):
+    thread.serve(1)
+    assert not thread.grows()
+    for _ in range(100):
+        clients = thread.impatience.pause / (4 * ASLEEP)
+        thread.serve(clients, off_core=2 * ASLEEP)
+        thread.idle += 2 * ASLEEP * clients
+        assert not thread.grows(waiting=None)  # which nobody may ask for
+
+
+def test_where_the_kernel_tells_nothing_of_a_thread_it_is_not_taken_for_asleep(thread):
+    thread.ran = 0.0
+
+    def serves(thread):
+        thread.served += thread.impatience.pause / (4 * ASLEEP)
+
+    assert looks_until_it_grows(thread, serves) is None
 
 
 def test_what_a_thread_of_quick_clients_waited_for_a_core_is_no_sleep(thread):
@@ -210,6 +253,10 @@ def test_a_thread_that_sleeps_is_seen_to_do_nothing():
     assert not _look_at(thread.native_id).wanted_for_a_core(before)
     going.set()
     thread.join(PATIENCE)
+
+
+def test_a_thread_that_has_not_begun_has_not_run():
+    assert _ran([0]) == 0.0 < _ran([threading.get_native_id()])
 
 
 def test_of_a_thread_that_is_gone_nothing_is_told():

@@ -95,6 +95,7 @@ def no_delay(monkeypatch):
     """Threads that take turns and never want for a core, whatever interpreter and machine this is."""
     monkeypatch.setattr(loops, "AT_ONCE", 1)
     monkeypatch.setattr(impatience, "_look_at", lambda _: Seen(0.0, 0.0, ready=False))
+    monkeypatch.setattr(impatience, "_ran", lambda _: 0.0)
 
 
 def names():
@@ -108,6 +109,11 @@ def test_while_clients_are_quick_one_thread_takes_and_serves_them(service, monke
     assert threads == set(service.threads.started)
     assert len(threads) == 1
     assert service.thread not in threads
+
+
+def test_for_how_long_clients_were_waited_for_is_known(service):
+    service.run()
+    until(lambda: service.come(b"n").result(PATIENCE) and service.loop._idle > 0.001)
 
 
 def test_without_a_pool_each_client_is_handed_over(service):
