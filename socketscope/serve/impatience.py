@@ -17,9 +17,10 @@ SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
 
 ASLEEP = 0.00008
-"""Seconds that a thread may sleep for a client, on average; to wait for the interpreter is to sleep as well.
-Where each of them has it wait for longer, for a line that is on its way or for its end, threads of their own
-serve more clients, though to hand one over takes 0.04 to 0.08 ms."""
+"""Seconds that a thread which serves alone may sleep for a client, on average; to wait for the interpreter is
+to sleep as well. Where each has it wait for longer, for a line that is on its way or for its end, threads of
+their own serve more clients, though to hand one over takes 0.04 to 0.08 ms. Of several each may sleep for as
+many times as long, since clients are handed over one after the other."""
 
 WINDOW = 0.02
 """Seconds over which these averages are taken."""
@@ -61,36 +62,37 @@ class Impatience:
         quick = lasted <= SHORT * clients
         self.pause = LOOK_AT_QUICK if quick else LOOK
         # What they have waited for a core is in this as well; it is looked at only where that may matter.
-        quick = quick and asleep <= ASLEEP * clients
+        quick = quick and asleep <= ASLEEP * len(threads) * clients
         waited, self._waiting = self._waiting, not quick and others_wait()
         if not self._waiting:
             if not quick:
                 self._began = None
             return False
-        return self._for_one(threads) if waited and not clients else self._for_each(threads, served, idle)
+        return self._for_one(threads) if waited and not clients else self._for_each(threads)
 
     def _for_one(self, threads: Sequence[int]) -> bool:
         seen, before = [_look_at(thread) for thread in threads], self._seen
         self._seen = seen
         return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
 
-    def _for_each(self, threads: Sequence[int], served: int, idle: float) -> bool:
+    def _for_each(self, threads: Sequence[int]) -> bool:
         self._seen = None
-        if self._began is not None and monotonic() < self._ends:
+        now = self._last.time
+        if self._began is not None and now < self._ends:
             return False
         seen = [_look_at(thread) for thread in threads]
         # Who looks has the interpreter meanwhile, and may be kept from its core with it.
         delay = sum(each.delay for each in seen) / len(seen) + _look_at(get_native_id()).delay
-        self._ends = (now := monotonic()) + WINDOW
-        began, self._began = self._began, _Moment(now - delay, served, _ran(threads) + idle)
+        began, self._began = self._began, self._last._replace(time=now - delay)
+        self._ends = now + WINDOW
         if began is None:
             return False
         lasted, clients, asleep = self._began.since(began, threads)
         if lasted > SHORT * clients:
             return True
-        # Of threads that are ready, what is taken for sleep may be a wait for a core that has not ended.
-        known = all(each.ran for each in seen) and not all(each.ready for each in seen)
-        return known and asleep > ASLEEP * clients
+        # Of a thread that is ready, what is taken for sleep may be a wait for a core that has not ended.
+        known = all(each.ran and not each.ready for each in seen)
+        return known and asleep > ASLEEP * len(threads) * clients
 
 
 class _Moment(NamedTuple):
@@ -130,7 +132,7 @@ def _look_at(thread: int) -> Seen:
         ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
     except (OSError, ValueError, IndexError):
         return Seen(0.0, 0.0, ready=False)
-    return Seen(_ran([thread]), delay, ready)
+    return Seen(ran, delay, ready) if (ran := _ran([thread])) else Seen(0.0, 0.0, ready=False)
 
 
 def _ran(threads: Sequence[int]) -> float:

@@ -82,7 +82,12 @@ def test_who_wants_for_a_core_is_not_taken_for_slow():
     AT_ONCE > 1, reason="several threads serve at once without that, as the interpreter has no lock"
 )
 def test_clients_who_are_quick_and_have_a_thread_wait_do_not_wait_for_each_other():
+    until = time.monotonic() + PATIENCE
     with serving(handler=TellsHowManyWait) as server:
-        at_once = [int(told) for told in run_clients(server)]
+        # How soon that shows depends on what else the machine does.
+        while time.monotonic() < until:
+            at_once = [int(told) for told in run_clients(server)]
+            if sum(number > 1 for number in at_once) > len(at_once) / 10:
+                return
     # One after the other they would have less than half of the standard library's rate.
-    assert sum(number > 1 for number in at_once) > len(at_once) / 10
+    pytest.fail("they were served one after the other")

@@ -128,19 +128,23 @@ def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asle
     thread.threads = threads
 
     def serves(thread):
-        thread.serve(threads * thread.impatience.pause / (4 * ASLEEP), off_core=asleep)
+        thread.serve(threads * thread.impatience.pause / (4 * ASLEEP), off_core=threads * asleep)
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("idle", [0.0, 2 * ASLEEP])
-def test_they_are_where_it_sleeps_less_on_average_and_what_it_waits_for_them_is_no_sleep(thread, idle):
+def test_they_are_where_it_sleeps_less_on_average_and_what_it_waits_for_them_is_no_sleep(
+    thread, idle, threads
+):
+    thread.threads = threads
     asleep = itertools.cycle([ASLEEP * 0.4, ASLEEP * 1.3])
 
     def serves(thread):
-        clients = thread.impatience.pause / (4 * ASLEEP)
-        thread.serve(clients, off_core=next(asleep) + idle)
+        clients = threads * thread.impatience.pause / (4 * ASLEEP)
+        thread.serve(clients, off_core=threads * next(asleep) + idle)
         thread.idle += idle * clients
 
     assert looks_until_it_grows(thread, serves) is None
