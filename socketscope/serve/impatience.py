@@ -62,7 +62,7 @@ class Impatience:
         quick = lasted <= SHORT * clients
         self.pause = LOOK_AT_QUICK if quick else LOOK
         # What they have waited for a core is in this as well; it is looked at only where that may matter.
-        quick = quick and asleep <= ASLEEP * len(threads) * clients
+        quick = quick and asleep <= ASLEEP * clients
         waited, self._waiting = self._waiting, not quick and others_wait()
         if not self._waiting:
             if not quick:
@@ -92,7 +92,7 @@ class Impatience:
             return True
         # Of a thread that is ready, what is taken for sleep may be a wait for a core that has not ended.
         known = all(each.ran and not each.ready for each in seen)
-        return known and asleep > ASLEEP * len(threads) * clients
+        return known and asleep > ASLEEP * clients
 
 
 class _Moment(NamedTuple):
@@ -103,9 +103,10 @@ class _Moment(NamedTuple):
     awake: float
 
     def since(self, before: "_Moment", threads: Sequence[int]) -> tuple[float, int, float]:
-        """Return for how many seconds of all threads that was, of how many clients, and those of sleep."""
-        lasted = len(threads) * (self.time - before.time)
-        return lasted, self.served - before.served, lasted - (self.awake - before.awake)
+        """Return how many seconds all threads had, for how many clients, and how many each of them slept."""
+        lasted = self.time - before.time
+        asleep = lasted - (self.awake - before.awake) / len(threads)
+        return len(threads) * lasted, self.served - before.served, asleep
 
 
 class Seen(NamedTuple):
@@ -123,6 +124,9 @@ class Seen(NamedTuple):
         return self.delay - before.delay >= LOOK / 2 or (self.ready and self.ran - before.ran < LOOK / 4)
 
 
+_UNKNOWN = Seen(0.0, 0.0, ready=False)
+
+
 def _look_at(thread: int) -> Seen:
     folder = Path(f"/proc/self/task/{thread}")
     try:
@@ -131,8 +135,8 @@ def _look_at(thread: int) -> Seen:
         # proc_pid_stat(5): the state comes after the name, which is in parentheses.
         ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
     except (OSError, ValueError, IndexError):
-        return Seen(0.0, 0.0, ready=False)
-    return Seen(ran, delay, ready) if (ran := _ran([thread])) else Seen(0.0, 0.0, ready=False)
+        return _UNKNOWN
+    return Seen(ran, delay, ready) if (ran := _ran([thread])) else _UNKNOWN
 
 
 def _ran(threads: Sequence[int]) -> float:

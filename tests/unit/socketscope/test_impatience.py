@@ -41,6 +41,12 @@ class Thread:
         self.served += clients
         self.ran += self.threads * self.impatience.pause - off_core * clients
 
+    def serve_quick_ones(self, *, off_core: float, idle: float = 0.0):
+        """Serve as many as are quick until the next look; `idle` of the time off the core nobody is there."""
+        clients = self.threads * self.impatience.pause / (4 * ASLEEP)
+        self.serve(clients, off_core=off_core + idle)
+        self.idle += idle * clients
+
     def grows(self, *, waiting=True):
         self.now += self.impatience.pause
         return self.impatience.grows(
@@ -128,7 +134,7 @@ def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asle
     thread.threads = threads
 
     def serves(thread):
-        thread.serve(threads * thread.impatience.pause / (4 * ASLEEP), off_core=threads * asleep)
+        thread.serve_quick_ones(off_core=threads * asleep)
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
@@ -143,9 +149,7 @@ def test_they_are_where_it_sleeps_less_on_average_and_what_it_waits_for_them_is_
     asleep = itertools.cycle([ASLEEP * 0.4, ASLEEP * 1.3])
 
     def serves(thread):
-        clients = threads * thread.impatience.pause / (4 * ASLEEP)
-        thread.serve(clients, off_core=threads * next(asleep) + idle)
-        thread.idle += idle * clients
+        thread.serve_quick_ones(off_core=threads * next(asleep), idle=idle)
 
     assert looks_until_it_grows(thread, serves) is None
 
@@ -154,9 +158,7 @@ def test_while_a_thread_waits_for_clients_nobody_is_asked(thread):
     thread.serve(1)
     assert not thread.grows()
     for _ in range(100):
-        clients = thread.impatience.pause / (4 * ASLEEP)
-        thread.serve(clients, off_core=2 * ASLEEP)
-        thread.idle += 2 * ASLEEP * clients
+        thread.serve_quick_ones(off_core=0.0, idle=2 * ASLEEP)
         assert not thread.grows(waiting=None)  # which nobody may ask for
 
 
@@ -171,9 +173,9 @@ def test_where_the_kernel_tells_nothing_of_a_thread_it_is_not_taken_for_asleep(t
 
 def test_what_a_thread_of_quick_clients_waited_for_a_core_is_no_sleep(thread):
     def serves(thread):
-        clients = thread.impatience.pause / (4 * ASLEEP)
-        thread.serve(clients, off_core=2 * ASLEEP)
-        thread.delay += 2 * ASLEEP * clients
+        before = thread.served
+        thread.serve_quick_ones(off_core=2 * ASLEEP)
+        thread.delay += 2 * ASLEEP * (thread.served - before)
 
     assert looks_until_it_grows(thread, serves) is None
 
@@ -182,7 +184,7 @@ def test_a_wait_for_a_core_that_goes_on_is_no_sleep(thread):
     thread.ready = True
 
     def serves(thread):
-        thread.serve(thread.impatience.pause / (4 * ASLEEP), off_core=2 * ASLEEP)
+        thread.serve_quick_ones(off_core=2 * ASLEEP)
 
     assert looks_until_it_grows(thread, serves) is None
     thread.ready = False
