@@ -11,7 +11,7 @@ that they have become quick (`serve/tries.py`). Why a client takes long does not
 handler sleeps, waits for somebody, computes, or does not get the interpreter; only what the thread has waited
 for a core is not counted, as more threads would wait for it, too. So the judgement costs a server of slow
 clients their beginning, one of mixed clients, or of those who sleep for less than a look lasts, some tens of
-milliseconds each 2 s, and one of quick clients 200 looks a second.
+milliseconds each 10 s, and one of quick clients 200 looks a second.
 """
 
 import errno

@@ -1,12 +1,11 @@
 """The threads that serve: pooled ones, or a new one for each client."""
 
 import itertools
-import queue
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 STAY = 5.0
@@ -15,9 +14,11 @@ STAY = 5.0
 RESERVE = 4
 """Threads without work beside which one more stays; above that only as many stay as are at work."""
 
-COMING = 8
-"""Threads that may have been given a job and not have begun with it. Fewer would cost 200 clients who sleep
-for 50 ms a tenth of their rate."""
+COMING = 2
+"""Threads that may have been given a job and not have begun with it, if the first was given it less than"""
+
+SOON = 0.001
+"""seconds ago: who has not begun by then wants for a core, or for the interpreter."""
 
 LATE = 1.0
 """Seconds after which a thread that has not begun is waited for no more."""
@@ -84,10 +85,8 @@ class Elastic:
         self._idle: list[_Worker] = []  # who became idle last has the next job
         self._alive = 0
         self._pending: deque[Job] = deque()
-        # What who gives takes and who begins puts back: what an interrupt loses or doubles does not last.
-        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(COMING):
-            self._turns.put(None)
+        self._coming: deque[float] = deque()  # when those who have not begun were given a job
+        self._begun = threading.Condition(self._lock)
         self._closed = False
 
     @property
@@ -129,16 +128,22 @@ class Elastic:
         return True
 
     def _give(self, worker: "_Worker", job: Job) -> None:
-        """Give a job to a thread, once fewer than `COMING` of those who were given one have not begun.
+        """Give a job to a thread, once those that were given one before have begun, or as good as.
 
         Where many compute, all would be at work at once otherwise, and the first would wait for the last. A
         new thread is waited for by `Thread.start`.
         """
         try:
-            with suppress(queue.Empty):
-                self._turns.get(timeout=LATE)
+            with self._begun:
+                if not self._begun.wait_for(self._may_another_come, LATE):
+                    self._coming.clear()
+                self._coming.append(monotonic())
         finally:  # be it for an interrupt
             worker.give(job)
+
+    def _may_another_come(self) -> bool:
+        coming = self._coming
+        return not coming or (len(coming) < COMING and monotonic() - coming[0] < SOON)
 
     def close(self) -> None:
         """Let threads without work leave; those that serve do so when they are done."""
@@ -152,8 +157,10 @@ class Elastic:
     def abandon(self) -> None:
         """Be of no more use, in a child: the one thread that has come along leaves when it is done."""
         self._lock = threading.Lock()
+        self._begun = threading.Condition(self._lock)
         self._idle, self._alive, self._closed = [], 0, True
         self._pending.clear()
+        self._coming.clear()
 
     def open(self) -> None:
         """Keep threads again."""
@@ -169,8 +176,11 @@ class Elastic:
                 self._alive -= 1
                 return None
             self._idle.append(worker)
-        if (given := worker.wait(STAY)) is not None and self._turns.qsize() < COMING:
-            self._turns.put(None)
+        if (given := worker.wait(STAY)) is not None:
+            with self._begun:
+                if self._coming:  # else it came late, and is waited for no more
+                    self._coming.popleft()
+                self._begun.notify()
         return given
 
     def leave(self, worker: "_Worker") -> bool:

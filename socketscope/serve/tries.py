@@ -10,11 +10,12 @@ from time import monotonic
 from socketscope.serve.threads import Job
 
 SHORTEST = 0.05
-LONGEST = 2.0
-"""Seconds from a try, or from a client that was not quick, to the next one who is looked at."""
+LONGEST = 10.0
+"""Seconds from a try, or from a client that was not quick, to the next one who is looked at. A try that fails
+keeps others waiting for some tens of milliseconds: more often than this they would be one in a hundred."""
 
 GROWTH = 4
-"""How many times as long as the pause before it one is, after a try that failed soon or a slow client."""
+"""How many times as long as the pause before it one is, after a try that failed soon."""
 
 WORTH = 10
 """How many times as long as the pause before it a try has to last to be no failure."""
@@ -42,17 +43,16 @@ class Tries:
         if self._sample is None:
             return self.is_first
         if min(self._sample.ended, now) - self._sample.began >= LONG:
-            self._put_off(now)
+            self._pause_from(now)
             return False
         return self._sample.ended <= now
 
     def note(self, began: float, ended: float) -> None:
         """Note a try, in which others had to wait in the end."""
         self.is_first = False
-        if ended - began < WORTH * self._pause:
-            self._put_off(ended)
-        else:
-            self._pause, self._from, self._sample = SHORTEST, ended + SHORTEST, None
+        failed = ended - began < WORTH * self._pause
+        self._pause = min(GROWTH * self._pause, LONGEST) if failed else SHORTEST
+        self._pause_from(ended)
 
     def seen(self, job: Job, now: float) -> Job:
         """Return a job that is to be handed over, such that it tells how long it took if that is asked."""
@@ -61,8 +61,7 @@ class Tries:
         self._sample = _Sample(job, now)
         return self._sample
 
-    def _put_off(self, now: float) -> None:
-        self._pause = min(GROWTH * self._pause, LONGEST)
+    def _pause_from(self, now: float) -> None:
         self._from, self._sample = now + self._pause, None
 
 

@@ -1,6 +1,5 @@
 """The threads that serve, with what starts and ends them; nothing is waited for but events."""
 
-import queue
 import threading
 import weakref
 from concurrent.futures import Future
@@ -8,11 +7,9 @@ from concurrent.futures import Future
 import pytest
 
 from socketscope.serve import threads
-from socketscope.serve.threads import RESERVE, Elastic, PerClient
+from socketscope.serve.threads import COMING, RESERVE, Elastic, PerClient
 
 from .patience import PATIENCE, until
-
-COMING = 2
 
 
 class Held:
@@ -36,11 +33,6 @@ class Held:
     def end(self):
         self._let_go.set()
         assert self._done.wait(PATIENCE)
-
-
-@pytest.fixture(autouse=True)
-def two_may_come(monkeypatch):
-    monkeypatch.setattr(threads, "COMING", COMING)
 
 
 @pytest.fixture
@@ -119,70 +111,86 @@ def test_a_job_that_comes_as_its_thread_wants_to_leave_is_done(pool, monkeypatch
         assert done.wait(PATIENCE)
 
 
-def test_who_is_given_a_job_waits_until_most_of_the_threads_before_have_begun(pool, monkeypatch):
-    serve(pool, COMING + 1)
-    wait, may_begin = threads._Worker.wait, threading.Event()
+class Coming:
+    """Threads of a pool that are given jobs and begin when they are let.
 
-    def hold_back(worker, seconds):
-        job = wait(worker, seconds)
-        may_begin.wait(PATIENCE)
-        return job
+    Attributes:
+        given: How many were.
+        waits: For how many seconds each giver waits at most.
+    """
 
-    monkeypatch.setattr(threads._Worker, "wait", hold_back)
-    serve(pool, COMING + 1)  # those that had been waiting before that
-    may_begin.clear()
-    asked: list[float] = []
-    given: list[threads.Job | None] = []
-    give = threads._Worker.give
-    turns = pool._turns
+    def __init__(self, pool, monkeypatch):
+        self.given = 0
+        self.waits: list[float] = []
+        self._may_begin = threading.Semaphore(0)
+        wait, give, wait_for = threads._Worker.wait, threads._Worker.give, pool._begun.wait_for
 
-    class Turns:
-        put, qsize = turns.put, turns.qsize
+        def wait_and_be_held_back(worker, seconds):
+            job = wait(worker, seconds)
+            assert job is None or self._may_begin.acquire(timeout=PATIENCE)
+            return job
 
-        def get(self, timeout):
-            asked.append(timeout)
-            turns.get(timeout=PATIENCE)
+        def note_and_give(worker, job):
+            self.given += job is not None
+            give(worker, job)
 
-    monkeypatch.setattr(pool, "_turns", Turns())
+        def note_and_wait(may_give, seconds):
+            if not may_give():
+                self.waits.append(seconds)
+            return wait_for(may_give, seconds)
 
-    def note_and_give(worker, job):
-        given.append(job)
-        give(worker, job)
+        monkeypatch.setattr(threads._Worker, "wait", wait_and_be_held_back)
+        serve(pool, COMING + 2)
+        monkeypatch.setattr(threads._Worker, "give", note_and_give)
+        monkeypatch.setattr(pool._begun, "wait_for", note_and_wait)
 
-    monkeypatch.setattr(threads._Worker, "give", note_and_give)
-    jobs = [Held() for _ in range(COMING + 1)]
-    for job in jobs[:-1]:
-        pool.run(job)
-    giver = threading.Thread(target=pool.run, args=(jobs[-1],))
+    def see_a_wait(self, number: int) -> None:
+        """Return when the giver has begun to wait, by now so many times."""
+        until(lambda: len(self.waits) == number)
+
+    def let(self, number: int) -> None:
+        """Let so many begin."""
+        self._may_begin.release(number)
+
+
+@pytest.fixture
+def coming(pool, monkeypatch):
+    monkeypatch.setattr(threads, "LATE", PATIENCE)
+    return Coming(pool, monkeypatch)
+
+
+@pytest.mark.parametrize(("soon", "at_once"), [(PATIENCE, COMING), (0.0, 1)])
+def test_a_job_is_given_when_threads_have_begun_with_the_ones_before_or_do_so_soon(
+    pool, coming, monkeypatch, soon, at_once
+):
+    monkeypatch.setattr(threads, "SOON", soon)
+    jobs = [Held() for _ in range(COMING + 2)]
+
+    def give_all():
+        for job in jobs:
+            pool.run(job)
+
+    giver = threading.Thread(target=give_all)
     giver.start()
-    until(lambda: len(asked) == COMING + 1)
-    assert len(given) == COMING
-    may_begin.set()
+    for begun in range(len(jobs) - at_once):
+        coming.see_a_wait(begun + 1)
+        assert coming.given == begun + at_once
+        coming.let(1)
     giver.join(PATIENCE)
     assert not giver.is_alive()
+    coming.let(at_once)
     for job in jobs:
+        job.begun()
         job.end()
-
-
-class Turns:
-    """What no turn can be had of."""
-
-    def __init__(self, error: BaseException):
-        self.error, self.left = error, 0
-
-    def get(self, timeout):  # noqa: ARG002
-        raise self.error
-
-    def put(self, _):
-        self.left += 1
-
-    def qsize(self):
-        return self.left
 
 
 def test_an_interrupt_while_threads_are_waited_for_costs_no_job(pool, monkeypatch):
     serve(pool, 1)
-    monkeypatch.setattr(pool, "_turns", Turns(KeyboardInterrupt()))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool._begun, "wait_for", interrupt)
     job = Held()
     with pytest.raises(KeyboardInterrupt):
         pool.run(job)
@@ -190,13 +198,18 @@ def test_an_interrupt_while_threads_are_waited_for_costs_no_job(pool, monkeypatc
     job.end()
 
 
-def test_a_thread_that_does_not_begin_is_not_waited_for_for_ever_and_turns_become_no_more(pool, monkeypatch):
-    serve(pool, 1)
-    turns = Turns(queue.Empty())
-    monkeypatch.setattr(pool, "_turns", turns)
-    for _ in range(2 * COMING):
-        serve(pool, 1)
-    assert turns.left == COMING
+def test_threads_that_do_not_begin_are_waited_for_no_more_in_the_end(pool, coming, monkeypatch):
+    monkeypatch.setattr(threads, "SOON", PATIENCE)
+    monkeypatch.setattr(threads, "LATE", late := 0.01)
+    jobs = [Held() for _ in range(COMING + 2)]
+    for job in jobs:
+        pool.run(job)
+    assert coming.given == len(jobs)
+    assert coming.waits == [late]  # of who came after the first two, and no more of who came after it
+    coming.let(len(jobs))
+    for job in jobs:
+        job.begun()
+        job.end()
 
 
 def test_closing_sends_idle_threads_away_and_busy_ones_when_they_are_done(pool):
