@@ -15,10 +15,10 @@ RESERVE = 4
 """Threads without work beside which one more stays; above that only as many stay as are at work."""
 
 COMING = 2
-"""Threads that may have been given a job and not have begun with it, if the first was given it less than"""
+"""Threads that may have been given a job and not have begun with it."""
 
 SOON = 0.001
-"""seconds ago: who has not begun by then wants for a core, or for the interpreter."""
+"""Seconds after which one of them keeps the next job back: it wants for a core, or for the interpreter."""
 
 LATE = 1.0
 """Seconds after which a thread that has not begun is waited for no more."""
@@ -128,7 +128,7 @@ class Elastic:
         return True
 
     def _give(self, worker: "_Worker", job: Job) -> None:
-        """Give a job to a thread, once those that were given one before have begun, or as good as.
+        """Give a job to a thread, once those that were given one before have begun, or may do so soon.
 
         Where many compute, all would be at work at once otherwise, and the first would wait for the last. A
         new thread is waited for by `Thread.start`.

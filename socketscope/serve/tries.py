@@ -12,7 +12,7 @@ from socketscope.serve.threads import Job
 SHORTEST = 0.05
 LONGEST = 10.0
 """Seconds from a try, or from a client that was not quick, to the next one who is looked at. A try that fails
-keeps others waiting for some tens of milliseconds: more often than this they would be one in a hundred."""
+keeps others waiting for some tens of milliseconds, which each 2 s would be one in a hundred of them."""
 
 GROWTH = 4
 """How many times as long as the pause before it one is, after a try that failed soon."""
