@@ -227,20 +227,21 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
-    def close(self, datagram: Datagram, seconds: float) -> bool:
-        """Count an admitted datagram that is over; return False where that was done before."""
+    def close(self, datagram: Datagram, seconds: float) -> str | None:
+        """Count a datagram as over; return the outcome that is counted, or None where that was before."""
         with self.capacity.lock:
             if datagram not in self.records:
-                return False
+                return None
             self.records.remove(datagram)
             figures = self._figures
-            figures.outcomes[datagram.outcome] += 1
+            outcome = datagram.outcome
+            figures.outcomes[outcome] += 1
             figures.received += datagram.received
             figures.sent += datagram.sent
             figures.exchanges += datagram.exchanges
             figures.handle.observe(seconds)
             self.capacity.free()
-        return True
+        return outcome
 
     def resume(self, earlier: "DatagramTotals") -> None:
         """Go on from the figures of a listener that has closed."""

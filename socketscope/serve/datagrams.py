@@ -50,6 +50,10 @@ class DatagramService(Service):
             return partial(Context().run, self._serve, server, request, client_address, datagram)
         return None
 
+    def receive_next(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting; a hook of the user's would wait for somebody."""
+        return None if self.hooks.gets else self.receive(server)
+
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
         enter(datagram)
         datagram.began = monotonic()
@@ -155,8 +159,8 @@ class DatagramService(Service):
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
-        datagram.failure, datagram.received = outcome, 0
-        self._tell(datagram, 0.0)
+        datagram.received = 0
+        self._tell(datagram, outcome, 0.0)
 
     def _note_failure(
         self, server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
@@ -178,15 +182,12 @@ class DatagramService(Service):
         served.socket = None
         if self.log is not None:
             self.untold.add(served)
-        if self.totals.close(served, seconds):
-            self._tell(served, seconds)
-        else:
-            self.untold.discard(served)
+        self._tell(served, self.totals.close(served, seconds), seconds)
 
-    def _tell(self, datagram: Datagram, seconds: float) -> None:
+    def _tell(self, datagram: Datagram, outcome: str | None, seconds: float) -> None:
         try:
-            if self.log is not None:
-                self.log.served("datagram", self.name, datagram, datagram.outcome, seconds)
+            if self.log is not None and outcome is not None:
+                self.log.served("datagram", self.name, datagram, outcome, seconds)
         finally:
             datagram.raised = None
             self.untold.discard(datagram)

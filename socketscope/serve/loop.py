@@ -37,6 +37,9 @@ STUCK = 0.5
 shares the listener, took the client that it was told of."""
 
 
+PROMPT = 5e-6
+"""Seconds within which the kernel tells of a client who was there before it was asked."""
+
 TURN = 1.0 if FREE_THREADED else None
 """Seconds after which a thread that waits for a client wakes. What it has made and another drops, as a client
 that a hook has handed on, goes without an interpreter's lock when the thread that made it runs again."""
@@ -60,6 +63,7 @@ class Loop:
         self,
         listener: Any,
         receive: Callable[[], Job | None],
+        receive_next: Callable[[], Job | None],
         executor: Executor,
         hand: Callable[[Job], None],
     ) -> None:
@@ -69,11 +73,15 @@ class Loop:
             listener: What has a descriptor that is readable while a client waits.
             receive: Takes a client who waits and returns what serves it, or None where there is nothing to
                 serve.
+            receive_next: Does the same, and returns None where nobody waits; asked in place of `poll` once a
+                client was there before it was waited for, as the next one is, too, under load.
             executor: Whose threads take and serve while clients are quick.
             hand: Has a client served by another thread.
         """
         self.stopping = False
         self._receive = receive
+        self._receive_next = receive_next
+        self._queued = False  # who came last was there before
         self._executor = executor
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client or takes one
@@ -135,8 +143,12 @@ class Loop:
         with self._taking:
             if stint is not None and stint.ended:  # since it looked; nobody would wake it again
                 return None
+            if self._queued and not self.stopping and (job := self._receive_next()) is not None:
+                return job
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
-            self._idle += monotonic() - began
+            waited = monotonic() - began
+            self._idle += waited
+            self._queued = waited < PROMPT
             if not ready or self.stopping:
                 return None
             if ready == self._one_waits:

@@ -91,7 +91,11 @@ class Service(State):
             if isinstance(self.threads, Elastic):
                 self.threads.open()
             self._loop = loop = Loop(
-                server, partial(self.receive, server), self.threads or Inline(), self._hand
+                server,
+                partial(self.receive, server),
+                partial(self.receive_next, server),
+                self.threads or Inline(),
+                self._hand,
             )
             loop.stopping = self._stopping
             self._has_served = True
@@ -234,6 +238,10 @@ class Service(State):
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
         """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
+
+    def receive_next(self, server: Any) -> Job | None:  # noqa: ARG002
+        """Do the same where nobody may be waiting, if that can be tried without waiting for somebody."""
+        return None
 
     @abstractmethod
     def handle(self, server: Any, request: Any, client_address: Any) -> None:

@@ -8,9 +8,22 @@ import time
 import pytest
 
 import socketscope
+from socketscope.serve import loop
 from socketscope.serve.mixin import service_of
 
-from .running import HOST, PATIENCE, Reply, count, figures, make, running, serving, udp_client, wait_for
+from .running import (
+    HOST,
+    PATIENCE,
+    Reply,
+    count,
+    figures,
+    logged,
+    make,
+    running,
+    serving,
+    udp_client,
+    wait_for,
+)
 
 SHORT = 0.3
 
@@ -129,6 +142,44 @@ def test_what_the_kernel_dropped_is_counted():
         lost = count(server, "datagrams_lost_total")
         with running(server):
             wait_for(lambda: figures(server).outcomes["ok"] == 100 - lost, "the rest")
+
+
+def test_a_get_request_of_the_users_own_is_called_for_who_has_come_alone(monkeypatch):
+    monkeypatch.setattr(loop, "PROMPT", PATIENCE)
+    calls = []
+
+    class Counting(socketscope.ThreadingUDPServer):
+        def get_request(self):
+            calls.append(None)
+            return super().get_request()
+
+    with serving(Reply, Counting) as server, udp_client() as client:
+        for _ in range(10):
+            client.sendto(b"yes", server.server_address)
+        assert [client.recv(10) for _ in range(10)] == [b"yes"] * 10
+    assert len(calls) == 10
+
+
+def test_the_next_is_received_if_there_is_one_and_told_of_once():
+    with make(Reply) as server, udp_client() as client:
+        service, log = service_of(server), logged(server)
+        assert service.receive_next(server) is None
+        client.sendto(b"yes", server.server_address)
+        job = service.receive_next(server)
+        job()
+        assert client.recv(10) == b"yes"
+        service.end(job.args[-1])
+        assert log.lines == [("datagram", "ok")]
+
+
+def test_of_what_was_cut_off_the_line_tells_no_bytes_as_they_count_nowhere():
+    with make(Reply) as server, udp_client() as client:
+        server.max_packet_size = 10
+        log = logged(server)
+        client.sendto(b"x" * 11, server.server_address)
+        assert service_of(server).receive(server) is None
+        assert (log.lines, log.received) == ([("datagram", "truncated")], [0])
+        assert figures(server).received == 0
 
 
 def test_hooks_of_a_datagram_server_are_called_one_at_a_time():

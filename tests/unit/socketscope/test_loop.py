@@ -41,7 +41,8 @@ class Service:
         self.served: dict[bytes, Future[threading.Thread]] = {}
         self.held: dict[bytes, threading.Event] = {}
         self.ticks: list[None] = []
-        self.loop = Loop(self.listener, self.receive, self.threads, self.threads.run)
+        self.asked_for_next = 0
+        self.loop = Loop(self.listener, self.receive, self.receive_next, self.threads, self.threads.run)
 
     def come(self, name: bytes, *, slow: bool = False) -> "Future[threading.Thread]":
         self.served[name] = Future()
@@ -53,6 +54,14 @@ class Service:
     def receive(self):
         name = self.listener.recv(1)
         return None if name == b"-" else lambda: self.serve(name)
+
+    def receive_next(self):
+        self.asked_for_next += 1
+        try:
+            name = self.listener.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        return lambda: self.serve(name)
 
     def serve(self, name: bytes):
         self.served[name].set_result(threading.current_thread())
@@ -381,7 +390,7 @@ def test_where_no_thread_can_be_started_for_another_try_clients_are_handed_over(
 def test_a_closed_listener_is_an_error():
     near, far = socket.socketpair()
     threads = Threads()
-    loop = Loop(near, lambda: None, threads, threads.run)
+    loop = Loop(near, lambda: None, lambda: None, threads, threads.run)
     near.close()
     far.close()
     with pytest.raises(OSError, match="the listener was closed"):
@@ -395,6 +404,44 @@ def test_one_client_can_be_taken_without_a_loop(service):
     assert job is not None
     job()
     assert service.served[b"x"].result(0) is threading.current_thread()
+
+
+class Uncalled:
+    def poll(self, _):
+        raise AssertionError("the kernel was asked")
+
+
+def test_after_who_was_there_before_the_next_is_asked_for_at_once(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", PATIENCE)
+    for name in (b"a", b"b", b"c"):
+        service.come(name)
+    service.loop._take(0)
+    with monkeypatch.context() as unasked:
+        unasked.setattr(service.loop, "_arrivals", Uncalled())
+        for name in (b"b", b"c"):
+            service.loop._take(0)()
+            assert service.served[name].done()
+    assert service.loop._take(0) is None
+    service.come(b"d")
+    assert service.loop._take(0) is not None
+
+
+def test_after_who_was_waited_for_nobody_is_asked_for(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", 0.0)
+    for name in (b"a", b"b"):
+        service.come(name)
+        assert service.loop._take(0) is not None
+    assert not service.asked_for_next
+
+
+def test_at_a_stop_the_next_stays_where_it_is(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", PATIENCE)
+    for name in (b"a", b"b"):
+        service.come(name)
+    service.loop._take(0)
+    service.loop.stopping = True
+    assert service.loop._take(0) is None
+    assert service.listener.recv(1) == b"b"
 
 
 def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, monkeypatch):
