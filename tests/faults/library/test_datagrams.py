@@ -4,6 +4,7 @@ import socket
 import socketserver
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_what_the_kernel_dropped_is_counted():
 
 def test_a_get_request_of_the_users_own_is_called_for_who_has_come_alone(monkeypatch):
     monkeypatch.setattr(loop, "PROMPT", PATIENCE)
-    calls = []
+    calls: list[None] = []
 
     class Counting(socketscope.ThreadingUDPServer):
         def get_request(self):
@@ -165,7 +166,7 @@ def test_the_next_is_received_if_there_is_one_and_told_of_once():
         service, log = service_of(server), logged(server)
         assert service.receive_next(server) is None
         client.sendto(b"yes", server.server_address)
-        job = service.receive_next(server)
+        job: Any = service.receive_next(server)
         job()
         assert client.recv(10) == b"yes"
         service.end(job.args[-1])
