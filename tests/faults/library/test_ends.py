@@ -146,6 +146,7 @@ def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
         request.recv(1)
         go_on.wait(PATIENCE)
 
+    before = threads()
     server = make(handling(slow))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -161,7 +162,7 @@ def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
         go_on.set()
         ended(server, "ok")
         server.server_close()
-        wait_for(lambda: not threads(), "threads have left")
+        wait_for(lambda: not threads(before), "threads have left")
         for end in itertools.chain(*pairs):
             with pytest.raises(BlockingIOError):
                 end.recv(100)

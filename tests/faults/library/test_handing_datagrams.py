@@ -174,6 +174,7 @@ class ConnectionsInACircle(InACircle, socketscope.ThreadingTCPServer):
     ("base", "handler"), [(DatagramsInACircle, Reply), (ConnectionsInACircle, Echo)], ids=["udp", "tcp"]
 )
 def test_the_interpreter_may_find_it_dropped_while_others_are_counted(base, handler):
+    before = threads()
     server = subclass(base, threads="per-connection")(HOST, handler)
     with running(server), ExitStack() as opened:
         if handler is Reply:
@@ -181,7 +182,7 @@ def test_the_interpreter_may_find_it_dropped_while_others_are_counted(base, hand
         else:
             opened.enter_context(connect(server))
         wait_for(lambda: kept, "it")
-        wait_for(lambda: "worker" not in str(threads()), "the hook's end")
+        wait_for(lambda: "worker" not in str(threads(before)), "the hook's end")
         service = service_of(server)
         assert service.totals.records
 

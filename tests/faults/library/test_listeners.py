@@ -199,12 +199,13 @@ def test_many_servers_made_and_closed_leave_nothing(options):
         with running(subclass(socketscope.ThreadingTCPServer, **options)(HOST, Echo)) as server:
             assert ask(server) == b"x"
 
+    others = threads()
     once()
-    wait_for(lambda: not threads(), "threads have left")
+    wait_for(lambda: not threads(others), "threads have left")
     before = descriptors()
     for _ in range(20):
         once()
-    wait_for(lambda: not threads(), "threads have left")
+    wait_for(lambda: not threads(others), "threads have left")
     # There may be fewer: what tests before this one have left goes meanwhile.
     assert descriptors() <= before
 

@@ -110,9 +110,10 @@ def test_a_server_that_serves_already_is_not_observed():
 
 def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):
     monkeypatch.setattr(deadlines, "_CALM", 1000)
+    before = threads()
 
     class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
         pass
 
     served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
-    wait_for(lambda: not threads(), "the end of the threads")
+    wait_for(lambda: not threads(before), "the end of the threads")
