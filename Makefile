@@ -53,7 +53,7 @@ check: .venv/.ready ## lint, format, types, who imports whom
 	$(VENV)/mypy
 	$(VENV)/lint-imports --no-logo
 
-bench: ## compare with the peers, about seven minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
+bench: ## compare with the peers, about twelve minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
 
 release-check: ## see whether what is committed could be released; minutes, and needs the package index
