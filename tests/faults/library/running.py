@@ -145,9 +145,7 @@ def threads(before: Sequence[threading.Thread] = ()) -> list[threading.Thread]:
     Where two processes share a listener, and the other is faster, it is stuck in accepting.
     """
     own = re.compile(".*-worker-.*|deadlines|linger")
-    return [
-        thread for thread in threading.enumerate() if own.fullmatch(thread.name) and thread not in before
-    ]
+    return [thread for thread in threading.enumerate() if own.fullmatch(thread.name) and thread not in before]
 
 
 def connect(server: Any) -> socket.socket:
