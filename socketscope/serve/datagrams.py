@@ -52,6 +52,7 @@ class DatagramService(Service):
 
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a hook of the user's would wait for somebody."""
+        self.hooks.keep_up(server)
         return None if self.hooks.gets else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:

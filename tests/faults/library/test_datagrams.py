@@ -161,6 +161,14 @@ def test_a_get_request_of_the_users_own_is_called_for_who_has_come_alone(monkeyp
     assert len(calls) == 10
 
 
+def test_a_get_request_that_was_put_on_the_server_just_now_is_not_called_for_nobody():
+    with make(Reply) as server:
+        service = service_of(server)
+        assert service.receive_next(server) is None
+        server.get_request = lambda: pytest.fail("nobody has come")
+        assert service.receive_next(server) is None
+
+
 def test_the_next_is_received_if_there_is_one_and_told_of_once():
     with make(Reply) as server, udp_client() as client:
         service, log = service_of(server), logged(server)
