@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1]
+NAME = "drill"
+"""Of the container that a drill starts; there is one at a time."""
 
 ANSWERING = 300.0
 """Seconds within which a command of Docker must end; servers that are stopped in order take some."""
@@ -98,13 +100,6 @@ class Stack:
     def containers(self, *services: str) -> list[str]:
         """Return the containers of services that run."""
         return self.compose("ps", "--quiet", *services).split()
-
-    @property
-    def project(self) -> str:
-        """Compose's name for it."""
-        (prometheus,) = self.containers("prometheus")
-        label = '{{index .Config.Labels "com.docker.compose.project"}}'
-        return self.docker("inspect", "--format", label, prometheus).strip()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return what Prometheus finds now.

@@ -106,7 +106,7 @@ def test_it_shows_is_told_and_resolves_and_nothing_else_is_told(
     if drill.lines and shutil.which("jq"):
         assert [json.loads(line) for line in outcome.lines.splitlines()]
     assert {service: len(calm.containers(service)) for service in before} == before
-    assert left() == []
+    assert left(folder) == []
 
 
 def test_a_drill_is_ended_by_ctrl_c_and_nothing_is_left_of_it(calm: Stack, folder: Path):
@@ -122,7 +122,7 @@ def test_a_drill_is_ended_by_ctrl_c_and_nothing_is_left_of_it(calm: Stack, folde
     assert going.returncode == 130
     assert told.endswith("nothing is left of it\n")
     wait_for(lambda: calm.value('count(up{job="server"} == 1)') == 1, "the server is back")
-    assert left() == []
+    assert left(folder) == []
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
@@ -169,15 +169,15 @@ def printed(stack: Stack, state: str) -> bool:
     return (state, "NoServer") in told
 
 
-def left() -> list[str]:
-    """Return containers and networks of drills of this stack that are still there."""
-    project = os.environ["COMPOSE_PROJECT_NAME"]
+def left(folder: Path) -> list[str]:
+    """Return containers and networks of drills that are still there."""
     commands = (
-        ("docker", "ps", "--all", "--quiet", "--filter", f"name=^{project}-drill$"),
-        ("docker", "network", "ls", "--quiet", "--filter", f"name=^{project}_default_drill$"),
+        ("docker", "ps", "--all", "--quiet", "--filter", "name=^drill$"),
+        ("docker", "network", "ls", "--quiet", "--filter", "name=_drill$"),
     )
     return [
         one
         for command in commands
-        for one in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    ]
+        for one in subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        .stdout.split()
+    ]  # fmt: skip
