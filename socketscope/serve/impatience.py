@@ -1,10 +1,12 @@
-"""Whether threads that take and serve, mostly one, keep others waiting, judged from looks at them."""
+"""Whether threads that take and serve, one or a few, keep others waiting, judged from looks at them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import get_native_id
 from time import clock_gettime, monotonic
 from typing import NamedTuple
+
+from socketscope.interpreter import AT_ONCE
 
 LOOK = 0.002
 """Seconds between looks; one client that three of them see is a slow one."""
@@ -16,11 +18,14 @@ takes the interpreter from who serves. A slow client who comes right after it is
 SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
 
-ASLEEP = 0.00008
+ASLEEP = 0.00002
 """Seconds that a thread which serves alone may sleep for a client, on average; to wait for the interpreter is
-to sleep as well. Where each has it wait for longer, for a line that is on its way or for its end, threads of
-their own serve more clients, though to hand one over takes 0.04 to 0.08 ms. Of several each may sleep for as
-many times as long, since clients are handed over one after the other."""
+to sleep as well. Where each has it wait for longer, for a line that is on its way or for its end, several
+serve more of them."""
+
+ASLEEP_OF_SEVERAL = 0.00008
+"""The same for several. Where each client has all of them sleep for longer, threads of their own serve more,
+though to hand one over takes 0.04 to 0.08 ms. So each thread may sleep for as many times as long."""
 
 WINDOW = 0.02
 """Seconds over which these averages are taken."""
@@ -37,8 +42,14 @@ class Impatience:
         pause: Seconds to the next look.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asleep: float) -> None:
+        """Remember nothing yet.
+
+        Args:
+            asleep: Seconds that each client may have those who serve sleep, on average.
+        """
         self.pause = LOOK
+        self._asleep = asleep
         self._began: _Moment | None = None  # of a window, which ends at:
         self._ends = 0.0
         self._last = _Moment(monotonic(), 0, 0.0)  # of looks
@@ -62,7 +73,7 @@ class Impatience:
         quick = lasted <= SHORT * clients
         self.pause = LOOK_AT_QUICK if quick else LOOK
         # What they have waited for a core is in this as well; it is looked at only where that may matter.
-        quick = quick and asleep <= ASLEEP * clients
+        quick = quick and asleep <= self._asleep * clients
         waited, self._waiting = self._waiting, not quick and others_wait()
         if not self._waiting:
             if not quick:
@@ -92,7 +103,7 @@ class Impatience:
             return True
         # Of a thread that is ready, what is taken for sleep may be a wait for a core that has not ended.
         known = all(each.ran and not each.ready for each in seen)
-        return known and asleep > ASLEEP * clients
+        return known and asleep > self._asleep * clients
 
 
 class _Moment(NamedTuple):
@@ -103,10 +114,13 @@ class _Moment(NamedTuple):
     awake: float
 
     def since(self, before: "_Moment", threads: Sequence[int]) -> tuple[float, int, float]:
-        """Return how many seconds all threads had, for how many clients, and how many each of them slept."""
+        """Return how many seconds there were for how many clients, and how many of them all threads slept.
+
+        Threads that take turns have the seconds of one.
+        """
         lasted = self.time - before.time
         asleep = lasted - (self.awake - before.awake) / len(threads)
-        return len(threads) * lasted, self.served - before.served, asleep
+        return min(len(threads), AT_ONCE) * lasted, self.served - before.served, asleep
 
 
 class Seen(NamedTuple):

@@ -25,44 +25,58 @@ LONG = 0.002
 too, a client of the service of `server/` takes 0.3 ms, and more than this once in a hundred."""
 
 
-class Tries:
-    """What is remembered from try to try.
+class Pause:
+    """A time between tries, which grows with each that fails.
 
     Attributes:
-        is_first: There was none yet.
+        ends: When it does, on the monotonic clock.
     """
 
     def __init__(self) -> None:
-        self._pause = SHORTEST
-        self._from = 0.0  # when the next client is looked at
+        self._seconds = SHORTEST
+        self.ends = 0.0
+
+    def note(self, began: float, ended: float) -> None:
+        """Begin, after a try that ended just now."""
+        failed = ended - began < WORTH * self._seconds
+        self._seconds = min(GROWTH * self._seconds, LONGEST) if failed else SHORTEST
+        self.begin(ended)
+
+    def begin(self, now: float) -> None:
+        """Begin anew."""
+        self.ends = now + self._seconds
+
+
+class Tries:
+    """What is remembered from try to try."""
+
+    def __init__(self) -> None:
+        self._pause = Pause()  # until the next client is looked at
         self._sample: _Sample | None = None
-        self.is_first = True
+        self._is_first = True
 
     def due(self, now: float) -> bool:
         """Return whether it is time for a try; the first needs no client to tell."""
         if self._sample is None:
-            return self.is_first
+            return self._is_first
         if min(self._sample.ended, now) - self._sample.began >= LONG:
-            self._pause_from(now)
+            self._pause.begin(now)
+            self._sample = None
             return False
         return self._sample.ended <= now
 
     def note(self, began: float, ended: float) -> None:
         """Note a try, in which others had to wait in the end."""
-        self.is_first = False
-        failed = ended - began < WORTH * self._pause
-        self._pause = min(GROWTH * self._pause, LONGEST) if failed else SHORTEST
-        self._pause_from(ended)
+        self._is_first = False
+        self._pause.note(began, ended)
+        self._sample = None
 
     def seen(self, job: Job, now: float) -> Job:
         """Return a job that is to be handed over, such that it tells how long it took if that is asked."""
-        if self._sample is not None or now < self._from:
+        if self._sample is not None or now < self._pause.ends:
             return job
         self._sample = _Sample(job, now)
         return self._sample
-
-    def _pause_from(self, now: float) -> None:
-        self._from, self._sample = now + self._pause, None
 
 
 class _Sample:

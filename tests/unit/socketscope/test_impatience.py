@@ -71,7 +71,7 @@ def thread(monkeypatch):
     monkeypatch.setattr(impatience, "monotonic", lambda: thread.now)
     monkeypatch.setattr(impatience, "_look_at", thread.look_at)
     monkeypatch.setattr(impatience, "_ran", lambda _: thread.ran)
-    thread.impatience = Impatience()
+    thread.impatience = Impatience(ASLEEP)
     return thread
 
 
@@ -116,13 +116,14 @@ def test_what_a_thread_does_once_it_has_its_core_again_counts_from_then(thread):
     assert looks_until_it_grows(thread, computes) == 1
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (2, 2), (1, 2), (8, 1), (8, 2)])
 @pytest.mark.parametrize(("each", "slow"), [(SHORT * 1.1, True), (SHORT * 0.9, False)])
-def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow, threads):
+def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow, threads, at_once, monkeypatch):
+    monkeypatch.setattr(impatience, "AT_ONCE", at_once)
     thread.threads = threads
 
     def serves(thread):
-        thread.serve(threads * thread.impatience.pause / each)
+        thread.serve(min(threads, at_once) * thread.impatience.pause / each)
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK, abs=2) if slow else None)
@@ -138,6 +139,14 @@ def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asle
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
+
+
+def test_for_how_long_clients_may_have_threads_sleep_is_said_beforehand(thread):
+    def serves(thread):
+        thread.serve_quick_ones(off_core=ASLEEP * 1.1)
+
+    thread.impatience = Impatience(ASLEEP * 1.2)
+    assert looks_until_it_grows(thread, serves) is None
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -5,13 +5,14 @@ import socket
 import threading
 import weakref
 from concurrent.futures import Future
+from time import monotonic
 
 import pytest
 
 from socketscope.serve import impatience, tries
 from socketscope.serve import loop as loops
-from socketscope.serve.impatience import Seen
-from socketscope.serve.loop import Loop
+from socketscope.serve.impatience import ASLEEP, Seen
+from socketscope.serve.loop import SEVERAL, Loop
 
 from .patience import PATIENCE, until
 
@@ -235,6 +236,113 @@ def test_one_serves_where_no_second_thread_can_be_started(service, monkeypatch):
     assert threads == set(service.threads.started)
 
 
+class Scripted:
+    """What the loop judges by: for one thread as `one` tells, for several as `several` does."""
+
+    one = several = False
+    pause = 0.001
+
+    def __init__(self, asleep):
+        self._of_one = asleep == ASLEEP
+
+    def grows(self, *_):
+        return Scripted.one if self._of_one else Scripted.several
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """A judgement that the test gives; until it says something else, one is not enough and several are."""
+    monkeypatch.setattr(loops, "Impatience", Scripted)
+    monkeypatch.setattr(Scripted, "one", True)
+    monkeypatch.setattr(Scripted, "several", False)
+    return Scripted
+
+
+def turns(service):
+    return len(stint.turns) if (stint := service.loop._stint) else 0
+
+
+@pytest.mark.usefixtures("scripted")
+def test_where_others_wait_for_one_several_take_and_serve_and_nobody_is_handed_over(service, monkeypatch):
+    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    service.run()
+    until(lambda: turns(service) == SEVERAL)
+    futures = [service.come(name, slow=True) for name in names()[:SEVERAL]]
+    assert len({future.result(PATIENCE) for future in futures}) == SEVERAL
+    assert len(service.threads.started) == 1 + SEVERAL
+    ninth = service.come(b"9")
+    service.held[names()[0]].set()
+    assert ninth.result(PATIENCE) is service.served[names()[0]].result(0)
+
+
+def test_when_several_are_not_enough_each_has_a_thread_of_its_own(service, monkeypatch, scripted):
+    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    service.run()
+    until(lambda: turns(service) == SEVERAL)
+    futures = [service.come(name, slow=True) for name in names()[:SEVERAL]]
+    for future in futures:
+        future.result(PATIENCE)
+    scripted.several = True
+    assert service.come(b"w").result(PATIENCE) not in {future.result(0) for future in futures}
+    until(lambda: service.loop._stint is None)
+
+
+def test_now_and_then_one_tries_to_be_enough_and_stays_alone_if_it_is(service, monkeypatch, scripted):
+    monkeypatch.setattr(tries, "SHORTEST", 0.001)
+    service.run()
+    until(lambda: turns(service) == SEVERAL)
+    until(lambda: turns(service) == 1)
+    scripted.one = False
+    until(lambda: turns(service) == 1)
+    until(lambda: service.loop.waiting == 1)
+    assert {service.come(name).result(PATIENCE) for name in names()} == {service.threads.started[-1]}
+
+
+@pytest.mark.usefixtures("scripted")
+def test_each_try_of_one_that_fails_has_several_serve_for_longer(service, monkeypatch):
+    ends, watch = [], Loop._watch
+
+    def note(loop, threads, asleep, until, ticker):
+        if threads == SEVERAL:
+            ends.append(until - monotonic())
+        return watch(loop, threads, asleep, until, ticker)
+
+    monkeypatch.setattr(Loop, "_watch", note)
+    monkeypatch.setattr(tries, "SHORTEST", 0.01)
+    service.run()
+    until(lambda: len(ends) == 4)
+    for before, after in itertools.pairwise(ends):
+        assert after == pytest.approx(tries.GROWTH * before, abs=0.01)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_all_of_several_end_when_it_stops_but_for_those_who_are_with_a_client(service, monkeypatch):
+    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    service.run()
+    until(lambda: turns(service) == SEVERAL)
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    service.stop()
+    for thread in set(service.threads.started) - {slow}:
+        thread.join(PATIENCE)
+    assert {thread for thread in service.threads.started if thread.is_alive()} == {slow}
+
+
+@pytest.mark.usefixtures("scripted")
+def test_where_no_thread_can_be_started_for_several_clients_are_handed_over(service, monkeypatch):
+    asked, run = [], service.threads.run
+
+    def run_one(job):
+        asked.append(job)
+        if len(asked) > 1:
+            raise RuntimeError("can't start new thread")
+        return run(job)
+
+    monkeypatch.setattr(service.threads, "run", run_one)
+    service.run()
+    until(lambda: len(asked) > 1)
+    assert service.come(b"n").result(PATIENCE)
+
+
 def test_a_client_that_was_gone_before_it_was_taken_is_no_client(service):
     service.run()
     service.come(b"-")
@@ -248,11 +356,14 @@ def test_when_who_is_handed_over_is_quick_one_thread_serves_again(service, monke
     assert service.come(b"w").result(PATIENCE) is not slow
     monkeypatch.setattr(impatience, "LOOK", PATIENCE)  # how quick this machine is, is not what is asked
     until(lambda: service.come(b"q").result(PATIENCE) and service.loop._stint)
-    assert len({service.come(name).result(PATIENCE) for name in names()}) == 1
+    threads = {service.come(name).result(PATIENCE) for name in names()}
+    assert len(threads) < len(names())
+    assert slow not in threads
     assert slow.is_alive()
 
 
 def test_while_who_is_handed_over_is_slow_nobody_tries_to_serve_alone(service, monkeypatch):
+    monkeypatch.setattr(loops, "SEVERAL", 1)
     monkeypatch.setattr(tries, "LONGEST", 0.0)  # the next client is looked at, and the next
     service.run()
     service.come(b"s", slow=True).result(PATIENCE)
@@ -351,6 +462,31 @@ def test_a_thread_that_does_not_come_back_from_accepting_is_given_up(service, mo
     assert stuck.wait(PATIENCE)
     service.stop()
     free.set()
+
+
+def test_it_has_not_stopped_before_who_is_being_taken_is_taken(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", PATIENCE)
+    monkeypatch.setattr(loops, "STUCK", PATIENCE)
+    taking, may = threading.Event(), threading.Event()
+
+    def receive_next():
+        taking.set()
+        may.wait(PATIENCE)
+        return service.receive()
+
+    service.loop._receive_next = receive_next
+    service.run()
+    service.come(b"a").result(PATIENCE)
+    assert taking.wait(PATIENCE)
+    service.come(b"b")
+    service.loop.stopping = True
+    service.loop.wake()
+    service.thread.join(0.1)
+    assert service.thread.is_alive()
+    may.set()
+    service.thread.join(PATIENCE)
+    assert not service.thread.is_alive()
+    assert service.served[b"b"].result(PATIENCE)
 
 
 @pytest.mark.parametrize("alone", [True, False])

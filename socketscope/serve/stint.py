@@ -1,0 +1,107 @@
+"""Threads that each take a client and serve it, one after the other."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+from socketscope.serve.call import Call
+from socketscope.serve.threads import Job
+
+
+class Executor(Protocol):
+    """Does jobs, be it in another thread."""
+
+    def run(self, job: Job) -> bool:
+        """Have a job done, which raises nothing; return whether at once."""
+
+
+class Stint:
+    """A time in which some threads take clients and serve them.
+
+    Attributes:
+        ended: They are to take no more.
+        wakes_when_busy: The supervisor sleeps until they are busy.
+        turns: What each of them does.
+    """
+
+    def __init__(self, take: Callable[["Stint"], Job | None], alarm: Call) -> None:
+        """Have nobody yet.
+
+        Args:
+            take: Waits for a client and takes it; returns what serves it, or None where there was none.
+            alarm: Called when all are busy, if that is waited for, and when one is to take no more.
+        """
+        self._take = take
+        self._alarm = alarm
+        self.ended = self.wakes_when_busy = False
+        self.turns = [Turn()]
+
+    def begin(self, executor: Executor, threads: int) -> None:
+        """Have it done by so many threads of an executor, or fewer where there are no more.
+
+        Raises:
+            RuntimeError: Not one can be started.
+            MemoryError: The same.
+        """
+        executor.run(partial(self.turns[0].run, self, self._take, self._alarm))
+        with suppress(RuntimeError, MemoryError):
+            while len(self.turns) < threads:
+                turn = Turn()
+                if not executor.run(partial(turn.run, self, self._take, self._alarm)):
+                    break
+                self.turns.append(turn)
+
+    @property
+    def busy(self) -> bool:
+        """Whether nobody is left to take a client."""
+        return all(turn.busy for turn in self.turns)
+
+    def wait_until_nobody_takes(self, seconds: float) -> None:
+        """Wait, after the end, until each thread is with its last client or gone, but not for longer."""
+        self.wakes_when_busy = True
+        until = monotonic() + seconds
+        while any(turn.takes and not turn.busy for turn in self.turns) and (now := monotonic()) < until:
+            self._alarm.wait(until - now)
+
+    @property
+    def served(self) -> int:
+        """How many clients were served."""
+        return sum(turn.served for turn in self.turns)
+
+    @property
+    def threads(self) -> list[int]:
+        """The kernel's numbers of those who serve."""
+        return [turn.thread for turn in self.turns]
+
+
+class Turn:
+    """What one thread does in a stint."""
+
+    def __init__(self) -> None:
+        self.busy = self.takes = False
+        self.served = self.thread = 0
+
+    def run(self, stint: Stint, take: Callable[[Stint], Job | None], alarm: Call) -> None:
+        """Take and serve until the stint has ended."""
+        self.thread = threading.get_native_id()
+        self.takes = True
+        try:
+            while not stint.ended:
+                self.busy = False
+                if (job := take(stint)) is None:
+                    continue
+                self.busy = True
+                if stint.wakes_when_busy:
+                    alarm.wake()
+                job()
+                job = None  # what it holds must not outlive it
+                self.served += 1
+        except OSError:
+            pass  # of the listener; the supervisor will meet it, too
+        finally:
+            self.takes = False
+            stint.ended = True
+            alarm.wake()
