@@ -91,6 +91,8 @@ def bind(
     for server in servers:
         if isinstance(service := service_of(server), StreamService):
             service.refusal = framing.FULL
+            # Nobody else has it; who takes clients need not ask the kernel first whether there is another.
+            server.socket.setblocking(False)
         if one_reply and address.scheme == "tcp":
             # Accepted sockets inherit it, where it would hold up a handshake. tcp(7): what is no full segment
             # waits for the end, at most 200 ms.

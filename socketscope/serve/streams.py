@@ -60,6 +60,14 @@ class StreamService(Endings):
             self.capacity.wait(FULL_LOOK)
         return partial(Context().run, self._serve, server, request, client_address, record)
 
+    def receive_next(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
+        self.hooks.keep_up(server)
+        listener = server.socket
+        if self.hooks.gets or not isinstance(listener, socket.socket) or listener.gettimeout() != 0:
+            return None
+        return self.receive(server)
+
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         enter(record)
         adopt(request, record)

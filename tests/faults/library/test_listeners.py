@@ -14,6 +14,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from socketscope.serve import loop
+from socketscope.serve.mixin import service_of
 
 from .running import (
     HOST,
@@ -23,6 +25,7 @@ from .running import (
     connect,
     count,
     ended,
+    figures,
     make,
     running,
     serving,
@@ -59,6 +62,73 @@ def test_a_listener_that_somebody_else_made_is_served_as_long_as_its_clients_lik
         # Who has the reply may be faster than who counts it.
         wait_for(lambda: count(server, "sent_bytes_total") == 8, "the count")
         assert count(server, "received_bytes_total") == 8
+
+
+def next_job(server):
+    return service_of(server).receive_next(server)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_of_a_listener_that_blocks_nobody_is_taken_who_is_not_known_to_be_there(timeout):
+    with make() as server, connect(server):
+        server.socket.settimeout(timeout)
+        assert next_job(server) is None
+
+
+def test_of_one_that_does_not_block_the_next_is_taken_if_there_is_one():
+    with make() as server:
+        server.socket.setblocking(False)
+        assert next_job(server) is None
+        with connect(server) as client:
+            threading.Thread(target=next_job(server), daemon=True).start()
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+        ended(server, "ok")
+        assert next_job(server) is None
+        assert not any(figures(server).accept_errors.values())
+
+
+@pytest.mark.parametrize("own", ["class", "object"])
+def test_a_get_request_of_the_users_own_is_called_for_who_is_there_alone(own):
+    def get_request(*_):
+        pytest.fail("nobody has come")
+
+    members = {"get_request": get_request} if own == "class" else {}
+    with make(Echo, type("Own", (socketscope.ThreadingTCPServer,), members)) as server:
+        server.socket.setblocking(False)
+        if own == "object":
+            assert next_job(server) is None
+            server.get_request = get_request
+        assert next_job(server) is None
+
+
+def test_a_listener_that_is_no_socket_is_waited_for():
+    class Wrapped:
+        def __init__(self, listener):
+            self._listener = listener
+
+        def fileno(self):
+            return self._listener.fileno()
+
+        def accept(self):
+            return self._listener.accept()
+
+        def close(self):
+            self._listener.close()
+
+    with make() as server, connect(server):
+        server.socket = Wrapped(server.socket)
+        assert next_job(server) is None
+
+
+def test_one_that_does_not_block_is_served_as_any(monkeypatch):
+    monkeypatch.setattr(loop, "PROMPT", PATIENCE)
+    server = make()
+    server.socket.setblocking(False)
+    with running(server):
+        for _ in range(10):
+            assert ask(server) == b"x"
+        ended(server, "ok", 10)
 
 
 def test_a_server_that_is_bound_and_activated_by_hand():

@@ -1,0 +1,27 @@
+"""Listeners of the program."""
+
+import socketserver
+from typing import Any
+
+import pytest
+
+from server.listeners import bind, parse_listen
+
+
+@pytest.mark.parametrize(("scheme", "timeout"), [("tcp", 0.0), ("unix", 0.0), ("udp", None)])
+def test_those_of_connections_do_not_block_and_what_they_accept_does(scheme, timeout, tmp_path):
+    url = f"unix://{tmp_path}/socket" if scheme == "unix" else f"{scheme}://127.0.0.1:0"
+    _, address = parse_listen(url)
+    handler = socketserver.BaseRequestHandler
+    server: Any
+    (server,) = bind(None, address, handler, 1, "elastic", None, one_reply=False)
+    with server:
+        assert server.socket.gettimeout() == timeout
+        if timeout is not None:
+            with pytest.raises(BlockingIOError):
+                server.get_request()
+            with server.socket.__class__(server.socket.family) as client:
+                client.connect(server.server_address)
+                request, _ = server.get_request()
+                with request:
+                    assert request.gettimeout() is None
