@@ -318,6 +318,7 @@ def test_each_try_of_one_that_fails_has_several_serve_for_longer(service, monkey
 @pytest.mark.usefixtures("scripted")
 def test_all_of_several_end_when_it_stops_but_for_those_who_are_with_a_client(service, monkeypatch):
     monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    monkeypatch.setattr(loops, "STUCK", 2 * PATIENCE)  # for which nobody who is with a client is waited for
     service.run()
     until(lambda: turns(service) == SEVERAL)
     slow = service.come(b"s", slow=True).result(PATIENCE)
@@ -466,7 +467,7 @@ def test_a_thread_that_does_not_come_back_from_accepting_is_given_up(service, mo
 
 def test_it_has_not_stopped_before_who_is_being_taken_is_taken(service, monkeypatch):
     monkeypatch.setattr(loops, "PROMPT", PATIENCE)
-    monkeypatch.setattr(loops, "STUCK", PATIENCE)
+    monkeypatch.setattr(loops, "STUCK", 2 * PATIENCE)
     taking, may = threading.Event(), threading.Event()
 
     def receive_next():
@@ -478,7 +479,7 @@ def test_it_has_not_stopped_before_who_is_being_taken_is_taken(service, monkeypa
     service.run()
     service.come(b"a").result(PATIENCE)
     assert taking.wait(PATIENCE)
-    service.come(b"b")
+    service.come(b"b", slow=True)
     service.loop.stopping = True
     service.loop.wake()
     service.thread.join(0.1)
