@@ -141,8 +141,10 @@ class Loop:
             self._stint.ended = True
 
     def _take(self, seconds: float | None, stint: Stint | None = None) -> Job | None:
-        if self._queued and not self.stopping and (job := self._receive_next()) is not None:
-            return job
+        if self._queued and not self.stopping:
+            if (job := self._receive_next()) is not None:
+                return job
+            self._queued = False
         began = monotonic()
         with self._taking:
             if stint is not None and stint.ended:  # since it looked; nobody would wake it again
@@ -150,18 +152,18 @@ class Loop:
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
             waited = monotonic() - began
             self._idle += waited
-            self._queued = waited < PROMPT
             if not ready or self.stopping:
                 return None
-            if ready == self._one_waits:
-                return self._receive()
-            for descriptor, events in ready:
-                if descriptor == self._call.descriptor:
-                    self._call.clear()
-                    return None
-                if events & select.POLLNVAL:
-                    raise OSError(errno.EBADF, "the listener was closed")
-            return self._receive()
+            if ready != self._one_waits:
+                for descriptor, events in ready:
+                    if descriptor == self._call.descriptor:
+                        self._call.clear()
+                        return None
+                    if events & select.POLLNVAL:
+                        raise OSError(errno.EBADF, "the listener was closed")
+            job = self._receive()
+            self._queued = job is not None and waited < PROMPT
+            return job
 
     def _have_few_serve(self, ticker: "_Ticker") -> None:
         """Have one thread take and serve, or several, until this is to stop or others wait for them all."""

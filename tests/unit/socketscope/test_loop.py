@@ -571,6 +571,22 @@ def test_after_who_was_waited_for_nobody_is_asked_for(service, monkeypatch):
     assert not service.asked_for_next
 
 
+def test_after_who_could_not_be_taken_nobody_is_asked_for(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", PATIENCE)
+    for name in (b"-", b"-", b"a"):
+        service.come(name)
+        service.loop._take(0)
+    assert not service.asked_for_next
+
+
+def test_who_was_asked_for_in_vain_is_asked_for_once(service, monkeypatch):
+    monkeypatch.setattr(loops, "PROMPT", PATIENCE)
+    service.come(b"a")
+    for _ in range(3):
+        service.loop._take(0)
+    assert service.asked_for_next == 1
+
+
 def test_at_a_stop_the_next_stays_where_it_is(service, monkeypatch):
     monkeypatch.setattr(loops, "PROMPT", PATIENCE)
     for name in (b"a", b"b"):
