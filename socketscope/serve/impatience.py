@@ -24,8 +24,8 @@ to sleep as well. Where each has it wait for longer, for a line that is on its w
 serve more of them."""
 
 ASLEEP_OF_SEVERAL = 0.00008
-"""The same for several. Where each client has all of them sleep for longer, threads of their own serve more,
-though to hand one over takes 0.04 to 0.08 ms. So each thread may sleep for as many times as long."""
+"""The same for several, while none of them runs. Where each client has them all sleep for longer, threads of
+their own serve more, though to hand one over takes 0.04 to 0.08 ms."""
 
 WINDOW = 0.02
 """Seconds over which these averages are taken."""
@@ -116,11 +116,11 @@ class _Moment(NamedTuple):
     def since(self, before: "_Moment", threads: Sequence[int]) -> tuple[float, int, float]:
         """Return how many seconds there were for how many clients, and how many of them all threads slept.
 
-        Threads that take turns have the seconds of one.
+        Threads that take turns have the seconds of one, and sleep while none of them runs.
         """
-        lasted = self.time - before.time
-        asleep = lasted - (self.awake - before.awake) / len(threads)
-        return min(len(threads), AT_ONCE) * lasted, self.served - before.served, asleep
+        lasted, at_once = self.time - before.time, min(len(threads), AT_ONCE)
+        asleep = lasted - (self.awake - before.awake) / at_once
+        return at_once * lasted, self.served - before.served, asleep
 
 
 class Seen(NamedTuple):

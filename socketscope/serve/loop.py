@@ -32,11 +32,14 @@ from socketscope.serve.call import Call
 from socketscope.serve.impatience import ASLEEP, ASLEEP_OF_SEVERAL, Impatience
 from socketscope.serve.stint import Executor, Stint
 from socketscope.serve.threads import Job
-from socketscope.serve.tries import Pause, Tries
+from socketscope.serve.tries import Tries
 
 SEVERAL = 8
 """Threads that take and serve where others wait for one. Where clients close at once, eight serve 1.6 times
 as many as one, six 1.45 and four 1.35 times; where they are quick, on a Unix socket, 0.7 times."""
+
+SPELL = 3.0
+"""Seconds for which they do. Then one tries to be enough; that it is not shows in 0.1 to 0.2 s."""
 
 CALM = 50
 """Looks at a thread that waits after which the supervisor sleeps until it is woken."""
@@ -167,13 +170,9 @@ class Loop:
 
     def _have_few_serve(self, ticker: "_Ticker") -> None:
         """Have one thread take and serve, or several, until this is to stop or others wait for them all."""
-        pause = Pause()
-        began = monotonic()
         while self._watch(AT_ONCE, ASLEEP, inf, ticker) and AT_ONCE < SEVERAL:
-            pause.note(began, monotonic())
-            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, pause.ends, ticker):
+            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, monotonic() + SPELL, ticker):
                 break
-            began = monotonic()
 
     def _watch(self, threads: int, asleep: float, until: float, ticker: "_Ticker") -> bool:
         """Have threads take and serve for a time; return whether it has ended since others had to wait.

@@ -25,58 +25,44 @@ LONG = 0.002
 too, a client of the service of `server/` takes 0.3 ms, and more than this once in a hundred."""
 
 
-class Pause:
-    """A time between tries, which grows with each that fails.
+class Tries:
+    """What is remembered from try to try.
 
     Attributes:
-        ends: When it does, on the monotonic clock.
+        is_first: There was none yet.
     """
 
     def __init__(self) -> None:
-        self._seconds = SHORTEST
-        self.ends = 0.0
-
-    def note(self, began: float, ended: float) -> None:
-        """Begin, after a try that ended just now."""
-        failed = ended - began < WORTH * self._seconds
-        self._seconds = min(GROWTH * self._seconds, LONGEST) if failed else SHORTEST
-        self.begin(ended)
-
-    def begin(self, now: float) -> None:
-        """Begin anew."""
-        self.ends = now + self._seconds
-
-
-class Tries:
-    """What is remembered from try to try."""
-
-    def __init__(self) -> None:
-        self._pause = Pause()  # until the next client is looked at
+        self._pause = SHORTEST
+        self._from = 0.0  # when the next client is looked at
         self._sample: _Sample | None = None
-        self._is_first = True
+        self.is_first = True
 
     def due(self, now: float) -> bool:
         """Return whether it is time for a try; the first needs no client to tell."""
         if self._sample is None:
-            return self._is_first
+            return self.is_first
         if min(self._sample.ended, now) - self._sample.began >= LONG:
-            self._pause.begin(now)
-            self._sample = None
+            self._pause_from(now)
             return False
         return self._sample.ended <= now
 
     def note(self, began: float, ended: float) -> None:
         """Note a try, in which others had to wait in the end."""
-        self._is_first = False
-        self._pause.note(began, ended)
-        self._sample = None
+        self.is_first = False
+        failed = ended - began < WORTH * self._pause
+        self._pause = min(GROWTH * self._pause, LONGEST) if failed else SHORTEST
+        self._pause_from(ended)
 
     def seen(self, job: Job, now: float) -> Job:
         """Return a job that is to be handed over, such that it tells how long it took if that is asked."""
-        if self._sample is not None or now < self._pause.ends:
+        if self._sample is not None or now < self._from:
             return job
         self._sample = _Sample(job, now)
         return self._sample
+
+    def _pause_from(self, now: float) -> None:
+        self._from, self._sample = now + self._pause, None
 
 
 class _Sample:

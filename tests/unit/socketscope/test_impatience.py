@@ -131,7 +131,10 @@ def test_clients_are_judged_by_their_average_over_a_window(thread, each, slow, t
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("asleep", "slow"), [(ASLEEP * 1.1, True), (ASLEEP * 0.9, False)])
-def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asleep, slow, threads):
+def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(
+    thread, asleep, slow, threads, monkeypatch
+):
+    monkeypatch.setattr(impatience, "AT_ONCE", threads)
     thread.threads = threads
 
     def serves(thread):
@@ -139,6 +142,19 @@ def test_quick_clients_who_have_a_thread_sleep_are_not_served_alone(thread, asle
 
     looks = looks_until_it_grows(thread, serves)
     assert looks == (pytest.approx(WINDOW / LOOK_AT_QUICK, abs=2) if slow else None)
+
+
+@pytest.mark.parametrize(("asleep", "slow"), [(ASLEEP * 1.1, True), (ASLEEP * 0.9, False)])
+def test_threads_that_take_turns_sleep_while_none_of_them_runs(thread, asleep, slow, monkeypatch):
+    monkeypatch.setattr(impatience, "AT_ONCE", 1)
+    thread.threads = 8
+
+    def serves(thread):
+        clients = thread.impatience.pause / (4 * ASLEEP)
+        thread.served += clients
+        thread.ran += thread.impatience.pause - clients * asleep  # of all of them together
+
+    assert (looks_until_it_grows(thread, serves) is not None) is slow
 
 
 def test_for_how_long_clients_may_have_threads_sleep_is_said_beforehand(thread):
@@ -152,8 +168,9 @@ def test_for_how_long_clients_may_have_threads_sleep_is_said_beforehand(thread):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("idle", [0.0, 2 * ASLEEP])
 def test_they_are_where_it_sleeps_less_on_average_and_what_it_waits_for_them_is_no_sleep(
-    thread, idle, threads
+    thread, idle, threads, monkeypatch
 ):
+    monkeypatch.setattr(impatience, "AT_ONCE", threads)
     thread.threads = threads
     asleep = itertools.cycle([ASLEEP * 0.4, ASLEEP * 1.3])
 

@@ -5,7 +5,6 @@ import socket
 import threading
 import weakref
 from concurrent.futures import Future
-from time import monotonic
 
 import pytest
 
@@ -264,7 +263,7 @@ def turns(service):
 
 @pytest.mark.usefixtures("scripted")
 def test_where_others_wait_for_one_several_take_and_serve_and_nobody_is_handed_over(service, monkeypatch):
-    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    monkeypatch.setattr(loops, "SPELL", PATIENCE)
     service.run()
     until(lambda: turns(service) == SEVERAL)
     futures = [service.come(name, slow=True) for name in names()[:SEVERAL]]
@@ -276,7 +275,7 @@ def test_where_others_wait_for_one_several_take_and_serve_and_nobody_is_handed_o
 
 
 def test_when_several_are_not_enough_each_has_a_thread_of_its_own(service, monkeypatch, scripted):
-    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    monkeypatch.setattr(loops, "SPELL", PATIENCE)
     service.run()
     until(lambda: turns(service) == SEVERAL)
     futures = [service.come(name, slow=True) for name in names()[:SEVERAL]]
@@ -288,7 +287,7 @@ def test_when_several_are_not_enough_each_has_a_thread_of_its_own(service, monke
 
 
 def test_now_and_then_one_tries_to_be_enough_and_stays_alone_if_it_is(service, monkeypatch, scripted):
-    monkeypatch.setattr(tries, "SHORTEST", 0.001)
+    monkeypatch.setattr(loops, "SPELL", 0.001)
     service.run()
     until(lambda: turns(service) == SEVERAL)
     until(lambda: turns(service) == 1)
@@ -299,25 +298,8 @@ def test_now_and_then_one_tries_to_be_enough_and_stays_alone_if_it_is(service, m
 
 
 @pytest.mark.usefixtures("scripted")
-def test_each_try_of_one_that_fails_has_several_serve_for_longer(service, monkeypatch):
-    ends, watch = [], Loop._watch
-
-    def note(loop, threads, asleep, until, ticker):
-        if threads == SEVERAL:
-            ends.append(until - monotonic())
-        return watch(loop, threads, asleep, until, ticker)
-
-    monkeypatch.setattr(Loop, "_watch", note)
-    monkeypatch.setattr(tries, "SHORTEST", 0.01)
-    service.run()
-    until(lambda: len(ends) == 4)
-    for before, after in itertools.pairwise(ends):
-        assert after == pytest.approx(tries.GROWTH * before, abs=0.01)
-
-
-@pytest.mark.usefixtures("scripted")
 def test_all_of_several_end_when_it_stops_but_for_those_who_are_with_a_client(service, monkeypatch):
-    monkeypatch.setattr(tries, "SHORTEST", PATIENCE)
+    monkeypatch.setattr(loops, "SPELL", PATIENCE)
     monkeypatch.setattr(loops, "STUCK", 2 * PATIENCE)  # for which nobody who is with a client is waited for
     service.run()
     until(lambda: turns(service) == SEVERAL)
