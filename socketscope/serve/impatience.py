@@ -84,7 +84,10 @@ class Impatience:
     def _for_one(self, threads: Sequence[int]) -> bool:
         seen, before = [_look_at(thread) for thread in threads], self._seen
         self._seen = seen
-        return before is not None and not any(map(Seen.wanted_for_a_core, seen, before))
+        if before is None:
+            return False
+        # Of threads that take turns one has had a core; that no client has left is the clients' doing.
+        return len(threads) > AT_ONCE or not any(map(Seen.wanted_for_a_core, seen, before))
 
     def _for_each(self, threads: Sequence[int]) -> bool:
         self._seen = None

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from socketscope.interpreter import AT_ONCE
 from socketscope.serve import impatience
 from socketscope.serve.impatience import (
     ASLEEP,
@@ -109,6 +110,12 @@ def test_one_client_that_three_looks_see_is_slow(thread, does):
 @pytest.mark.parametrize("does", [waits_for_a_core, had_to_wait_for_a_core])
 def test_who_wants_for_a_core_is_not(thread, does):
     assert looks_until_it_grows(thread, does) is None
+
+
+@pytest.mark.parametrize("does", [sleeps, computes, waits_for_a_core, had_to_wait_for_a_core])
+def test_clients_who_stay_with_several_are_slow_whoever_wants_for_a_core(thread, does):
+    thread.threads = AT_ONCE + 1
+    assert looks_until_it_grows(thread, does) == 3
 
 
 def test_what_a_thread_does_once_it_has_its_core_again_counts_from_then(thread):
