@@ -42,7 +42,7 @@ SPELL = 3.0
 """Seconds for which they do. Then one tries to be enough; that it is not shows in 0.1 to 0.2 s."""
 
 CALM = 50
-"""Looks at a thread that waits after which the supervisor sleeps until it is woken."""
+"""Looks that find nobody served and nobody waiting, after which the supervisor sleeps until one comes."""
 
 STUCK = 0.5
 """Seconds after which a thread is given up that does not come back from accepting: another process, which
@@ -99,6 +99,9 @@ class Loop:
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
         self._arrivals.register(self._call.descriptor, select.POLLIN)
+        self._events = select.poll()  # for the supervisor
+        self._events.register(listener, select.POLLIN)
+        self._events.register(self._alarm.descriptor, select.POLLIN)
 
     def wake(self) -> None:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
@@ -155,6 +158,8 @@ class Loop:
             ready = self._arrivals.poll(None if seconds is None else max(seconds, 0) * 1000)
             waited = monotonic() - began
             self._idle += waited
+            if self.stopping and stint is not None:
+                stint.ended = True  # or it would come back at once, until the supervisor sees it
             if not ready or self.stopping:
                 return None
             if ready != self._one_waits:
@@ -175,7 +180,7 @@ class Loop:
                 break
 
     def _watch(self, threads: int, asleep: float, until: float, ticker: "_Ticker") -> bool:
-        """Have threads take and serve for a time; return whether it has ended since others had to wait.
+        """Have threads take and serve for a time; return whether others had to wait, or soon would have.
 
         Args:
             threads: How many.
@@ -184,21 +189,25 @@ class Loop:
             ticker: What is to be called meanwhile.
         """
         self._stint = stint = Stint(partial(self._take, TURN), self._alarm)
-        impatience, calm_looks = Impatience(asleep), 0
+        impatience, calm_looks, served = Impatience(asleep), 0, 0
+        others_wait = partial(self._others_wait, stint)
         try:
             stint.begin(self._executor, threads)
             self._has_begun = True
             while not self.stopping and not stint.ended and (now := monotonic()) < until:
                 ticker.tick_if_due()
                 if calm_looks >= CALM:
-                    if not self._sleep(stint, min(ticker.next, until)):
+                    if not self._sleep(min(ticker.next, until)):
                         continue
                     calm_looks = 0
                 self._alarm.wait(min(impatience.pause, ticker.next - now))
-                calm_looks = 0 if stint.busy else calm_looks + 1
-                others_wait = partial(self._others_wait, stint)
-                if impatience.grows(stint.threads, stint.served, self._idle, others_wait):
+                before, served = served, stint.served
+                calm = not stint.busy or (served == before and not others_wait())
+                calm_looks = calm_looks + 1 if calm else 0
+                if impatience.grows(stint.threads, served, self._idle, others_wait):
                     return True
+            # Who stay rather than leave will keep others waiting, if not these.
+            return monotonic() >= until and sum(turn.busy for turn in stint.turns) > stint.served
         finally:
             stint.ended = True
             if not stint.busy:
@@ -206,18 +215,15 @@ class Loop:
                 stint.wait_until_nobody_takes(STUCK)  # who is stuck in accepting is given up
             self._call.clear()
             self._stint = None  # it holds the loop, and the loop the server
-        return False
 
     def _others_wait(self, stint: Stint) -> bool:
         """Return whether a client waits whom nobody is left to take."""
         return stint.busy and bool(self._look.poll(0))
 
-    def _sleep(self, stint: Stint, until: float) -> bool:
-        """Wait until all threads have a client, or until then; return whether they have."""
-        stint.wakes_when_busy = True
-        # Who became busy before it saw the flag is seen here.
-        woken = stint.busy or self.stopping or self._alarm.wait(until - monotonic())
-        stint.wakes_when_busy = False
+    def _sleep(self, until: float) -> bool:
+        """Wait until a client waits or a thread ends, or until then; return whether that is so."""
+        woken = bool(self._events.poll(max(until - monotonic(), 0) * 1000))
+        self._alarm.clear()
         return woken
 
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Protocol
@@ -23,7 +22,6 @@ class Stint:
 
     Attributes:
         ended: They are to take no more.
-        wakes_when_busy: The supervisor sleeps until they are busy.
         turns: What each of them does.
     """
 
@@ -32,12 +30,12 @@ class Stint:
 
         Args:
             take: Waits for a client and takes it; returns what serves it, or None where there was none.
-            alarm: Called when all are busy, if that is waited for, and when one is to take no more.
+            alarm: Called when one is to take no more.
         """
         self._take = take
         self._alarm = alarm
-        self.ended = self.wakes_when_busy = False
-        self.turns = [Turn()]
+        self.ended = False
+        self.turns: list[Turn] = []
 
     def begin(self, executor: Executor, threads: int) -> None:
         """Have it done by so many threads of an executor, or fewer where there are no more.
@@ -46,13 +44,19 @@ class Stint:
             RuntimeError: Not one can be started.
             MemoryError: The same.
         """
-        executor.run(partial(self.turns[0].run, self, self._take, self._alarm))
-        with suppress(RuntimeError, MemoryError):
-            while len(self.turns) < threads:
-                turn = Turn()
-                if not executor.run(partial(turn.run, self, self._take, self._alarm)):
-                    break
-                self.turns.append(turn)
+        for number in range(threads):
+            turn = Turn()
+            self.turns.append(turn)
+            try:
+                if executor.run(partial(turn.run, self, self._take, self._alarm)):
+                    continue
+            except (RuntimeError, MemoryError):
+                if not number:
+                    self.turns.clear()
+                    raise
+            if number:
+                self.turns.remove(turn)  # if there is a thread for it later, it comes back by itself
+            break
 
     @property
     def busy(self) -> bool:
@@ -61,7 +65,6 @@ class Stint:
 
     def wait_until_nobody_takes(self, seconds: float) -> None:
         """Wait, after the end, until each thread is with its last client or gone, but not for longer."""
-        self.wakes_when_busy = True
         until = monotonic() + seconds
         while any(turn.takes and not turn.busy for turn in self.turns) and (now := monotonic()) < until:
             self._alarm.wait(until - now)
@@ -88,13 +91,15 @@ class Turn:
         """Take and serve until the stint has ended."""
         self.thread = threading.get_native_id()
         self.takes = True
+        if self not in stint.turns:
+            stint.turns.append(self)
         try:
             while not stint.ended:
                 self.busy = False
                 if (job := take(stint)) is None:
                     continue
                 self.busy = True
-                if stint.wakes_when_busy:
+                if stint.ended:
                     alarm.wake()
                 job()
                 job = None  # what it holds must not outlive it

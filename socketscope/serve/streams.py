@@ -66,7 +66,8 @@ class StreamService(Endings):
         listener = server.socket
         if self.hooks.gets or not isinstance(listener, socket.socket) or listener.gettimeout() != 0:
             return None
-        return self.receive(server)
+        # Where clients queue, of two who find room for one the other would have to hold its client.
+        return None if self.options.limits.when_full == "queue" else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         enter(record)

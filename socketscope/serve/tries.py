@@ -26,22 +26,18 @@ too, a client of the service of `server/` takes 0.3 ms, and more than this once 
 
 
 class Tries:
-    """What is remembered from try to try.
-
-    Attributes:
-        is_first: There was none yet.
-    """
+    """What is remembered from try to try."""
 
     def __init__(self) -> None:
         self._pause = SHORTEST
         self._from = 0.0  # when the next client is looked at
         self._sample: _Sample | None = None
-        self.is_first = True
+        self._is_first = True
 
     def due(self, now: float) -> bool:
         """Return whether it is time for a try; the first needs no client to tell."""
         if self._sample is None:
-            return self.is_first
+            return self._is_first
         if min(self._sample.ended, now) - self._sample.began >= LONG:
             self._pause_from(now)
             return False
@@ -49,7 +45,7 @@ class Tries:
 
     def note(self, began: float, ended: float) -> None:
         """Note a try, in which others had to wait in the end."""
-        self.is_first = False
+        self._is_first = False
         failed = ended - began < WORTH * self._pause
         self._pause = min(GROWTH * self._pause, LONGEST) if failed else SHORTEST
         self._pause_from(ended)

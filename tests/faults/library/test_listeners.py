@@ -88,6 +88,12 @@ def test_of_one_that_does_not_block_the_next_is_taken_if_there_is_one():
         assert not any(figures(server).accept_errors.values())
 
 
+def test_where_clients_queue_nobody_is_taken_who_may_have_to_be_held():
+    with make(when_full="queue") as server, connect(server):
+        server.socket.setblocking(False)
+        assert next_job(server) is None
+
+
 @pytest.mark.parametrize("own", ["class", "object"])
 def test_a_get_request_of_the_users_own_is_called_for_who_is_there_alone(own):
     def get_request(*_):

@@ -298,6 +298,28 @@ def test_now_and_then_one_tries_to_be_enough_and_stays_alone_if_it_is(service, m
 
 
 @pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize("leave", [0, 2])
+def test_where_more_clients_stay_with_several_than_leave_nobody_tries_to_be_enough(
+    service, monkeypatch, leave
+):
+    spells, watch = [], Loop._watch
+
+    def note(loop, threads, *args):
+        spells.append(threads)
+        return watch(loop, threads, *args)
+
+    monkeypatch.setattr(Loop, "_watch", note)
+    monkeypatch.setattr(loops, "SPELL", 0.2)
+    service.run()
+    until(lambda: turns(service) == SEVERAL)
+    for name in names()[:leave]:
+        service.come(name).result(PATIENCE)
+    service.come(b"s", slow=True).result(PATIENCE)
+    until(lambda: service.loop._stint is None or len(spells) > 2)
+    assert spells[:3] == [1, SEVERAL, 1][: 3 if leave else 2]
+
+
+@pytest.mark.usefixtures("scripted")
 def test_all_of_several_end_when_it_stops_but_for_those_who_are_with_a_client(service, monkeypatch):
     monkeypatch.setattr(loops, "SPELL", PATIENCE)
     monkeypatch.setattr(loops, "STUCK", 2 * PATIENCE)  # for which nobody who is with a client is waited for
@@ -369,7 +391,9 @@ def test_it_stops_though_nobody_comes(service, alone):
     assert not any(thread.join(PATIENCE) or thread.is_alive() for thread in service.threads.started)
 
 
-def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, monkeypatch):
+@pytest.fixture
+def asleep(monkeypatch):
+    """Whether the supervisor has gone to sleep, which it does soon."""
     monkeypatch.setattr(loops, "CALM", 1)
     asleep, sleep = threading.Event(), Loop._sleep
 
@@ -378,9 +402,61 @@ def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, mon
         return sleep(*args)
 
     monkeypatch.setattr(loops.Loop, "_sleep", note_and_sleep)
+    return asleep
+
+
+def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, asleep):
     service.run()
     assert asleep.wait(PATIENCE)
     service.stop()
+
+
+def test_who_looks_sleeps_beside_a_client_who_does_nothing_until_another_comes(service, asleep):
+    service.run()
+    slow = service.come(b"s", slow=True).result(PATIENCE)
+    asleep.clear()
+    assert asleep.wait(PATIENCE)
+    assert service.come(b"w").result(PATIENCE) is not slow
+
+
+def test_a_thread_that_takes_sees_a_stop_before_who_looks_does(service):
+    in_tick, may = threading.Event(), threading.Event()
+
+    def tick():
+        if service.loop.stopping:
+            in_tick.set()
+            may.wait(PATIENCE)
+
+    service.thread = threading.Thread(target=service.loop.run, args=(0.001, tick), kwargs={"alone": True})
+    service.thread.start()
+    service.come(b"a").result(PATIENCE)
+    service.loop.stopping = True
+    service.loop._call.wake()
+    service.threads.started[0].join(PATIENCE)
+    assert not service.threads.started[0].is_alive()
+    may.set()
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_turn_that_has_had_to_wait_for_its_thread_is_one_of_those_who_take(service, monkeypatch):
+    queued, run = [], service.threads.run
+
+    def run_one(job):
+        if not service.threads.started:
+            return run(job)
+        queued.append(job)
+        return False
+
+    monkeypatch.setattr(service.threads, "run", run_one)
+    service.run()
+    until(lambda: queued)
+    until(lambda: turns(service) == 1)
+    run(queued[0])
+    until(lambda: turns(service) == 2)
+    service.stop()
+    for thread in service.threads.started:
+        thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in service.threads.started)
 
 
 def test_it_stops_beside_a_slow_client_which_is_served_to_its_end(service):
@@ -490,7 +566,9 @@ def test_that_is_an_error_though_nobody_comes(service):
         service.loop.run(PATIENCE, stop, alone=True)
 
 
-def test_where_no_thread_can_be_started_for_another_try_clients_are_handed_over(service):
+def test_where_no_thread_can_be_started_for_another_try_clients_are_handed_over(service, monkeypatch):
+    monkeypatch.setattr(loops, "SPELL", 0.01)
+
     class Exhausted:
         asked = 0
 
