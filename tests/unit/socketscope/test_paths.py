@@ -139,7 +139,7 @@ def test_it_is_released_once(make, path):
 def test_a_child_process_that_ends_leaves_its_parents_path(make, path, monkeypatch):
     held = make(path).bind()
     with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: 1)
+        child.setattr(os, "getpid", lambda: 0)
         held.release(remove=True)
     assert Path(path).exists()
     Path(path).unlink()
