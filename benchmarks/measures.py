@@ -36,6 +36,10 @@ THROUGHPUT = {
     "persistent-64": ("persistent connections, 64 clients", Setting("tcp", True, 64)),
     "persistent-1": ("persistent connections, 1 client", Setting("tcp", True, 1)),
     "persistent-1000": ("persistent connections, 1,000 clients", Setting("tcp", True, 1000)),
+    "closing-64": (
+        "a connection a message, closed by its client, 64 clients",
+        Setting("tcp", False, 64, server_closes=False),
+    ),
     "unix-64": ("Unix socket, a connection a message, 64 clients", Setting("unix", False, 64)),
     "udp-64": ("UDP, 64 clients", Setting("udp", True, 64)),
 }

@@ -18,24 +18,27 @@ class Setting:
         kind: Of address.
         keep: Whether connections are kept, or carry one message each.
         clients: At once.
+        server_closes: Whether the server ends a connection that is not kept, or its client.
     """
 
     kind: str
     keep: bool
     clients: int
+    server_closes: bool = True
 
 
 def compare(
     workshop: Workshop, names: Sequence[str], setting: Setting, rounds: int, seconds: float
 ) -> Rounds:
     """Measure servers in turns. All run at once, those that are not loaded asleep."""
-    load = Load(setting.clients, setting.keep, seconds)
+    load = Load(setting.clients, setting.keep, seconds, server_closes=setting.server_closes)
+    goes_on = setting.keep or not setting.server_closes
     results: Rounds = {}
     with contextlib.ExitStack() as stack:
         servers = []
         for name in names:
             try:
-                serving = workshop.serving(name, setting.kind, keep=setting.keep, clients=setting.clients)
+                serving = workshop.serving(name, setting.kind, keep=goes_on, clients=setting.clients)
                 servers.append(stack.enter_context(serving))
             except NotInstalledError:
                 print(f"{name} is not installed", file=sys.stderr)
