@@ -21,19 +21,16 @@ class Stint:
     """A time in which some threads take clients and serve them.
 
     Attributes:
+        take: Waits for a client and takes it; returns what serves it, or None where there was none.
+        alarm: Called when one is to take no more.
         ended: They are to take no more.
         turns: What each of them does.
     """
 
     def __init__(self, take: Callable[["Stint"], Job | None], alarm: Call) -> None:
-        """Have nobody yet.
-
-        Args:
-            take: Waits for a client and takes it; returns what serves it, or None where there was none.
-            alarm: Called when one is to take no more.
-        """
-        self._take = take
-        self._alarm = alarm
+        """Have nobody yet."""
+        self.take = take
+        self.alarm = alarm
         self.ended = False
         self.turns: list[Turn] = []
 
@@ -48,7 +45,7 @@ class Stint:
             turn = Turn()
             self.turns.append(turn)
             try:
-                if executor.run(partial(turn.run, self, self._take, self._alarm)):
+                if executor.run(partial(turn.run, self)):
                     continue
             except (RuntimeError, MemoryError):
                 if not number:
@@ -67,7 +64,7 @@ class Stint:
         """Wait, after the end, until each thread is with its last client or gone, but not for longer."""
         until = monotonic() + seconds
         while any(turn.takes and not turn.busy for turn in self.turns) and (now := monotonic()) < until:
-            self._alarm.wait(until - now)
+            self.alarm.wait(until - now)
 
     @property
     def served(self) -> int:
@@ -87,7 +84,7 @@ class Turn:
         self.busy = self.takes = False
         self.served = self.thread = 0
 
-    def run(self, stint: Stint, take: Callable[[Stint], Job | None], alarm: Call) -> None:
+    def run(self, stint: Stint) -> None:
         """Take and serve until the stint has ended."""
         self.thread = threading.get_native_id()
         self.takes = True
@@ -96,11 +93,11 @@ class Turn:
         try:
             while not stint.ended:
                 self.busy = False
-                if (job := take(stint)) is None:
+                if (job := stint.take(stint)) is None:
                     continue
                 self.busy = True
                 if stint.ended:
-                    alarm.wake()
+                    stint.alarm.wake()
                 job()
                 job = None  # what it holds must not outlive it
                 self.served += 1
@@ -109,4 +106,4 @@ class Turn:
         finally:
             self.takes = False
             stint.ended = True
-            alarm.wake()
+            stint.alarm.wake()
