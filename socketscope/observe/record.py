@@ -103,7 +103,8 @@ class Record(Served):
 
     Attributes:
         address: The client's as `get_request` has returned it, by which what a hook hands on is found.
-        accepted_at: When it was accepted, which is when its handler is entered.
+        accepted_at: When it was accepted.
+        entered_at: When its handler was entered; None until then.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
         blocked: Whether its handler is in a call that sends.
@@ -120,11 +121,13 @@ class Record(Served):
         "blocked",
         "closed",
         "cut",
+        "entered_at",
         "failure",
         "late",
         "left",
         "limits",
         "quiet",
+        "recorded_exchanges",
         "recorded_received",
         "recorded_sent",
         "replied_at",
@@ -147,7 +150,9 @@ class Record(Served):
         self.totals = totals
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now
-        self.recorded_received = self.recorded_sent = 0  # what of it is in the totals
+        self.entered_at: float | None = None
+        # What of it is in the totals.
+        self.recorded_received = self.recorded_sent = self.recorded_exchanges = 0
         self.replying = False  # a reply was begun, and it is not known whether it has ended
         self.responses: list[float] = []
         self.sending = False  # the last bytes went out, not in
@@ -202,6 +207,10 @@ class Record(Served):
         self.sent += size
         self.replied_at = now
 
+    def handled(self, now: float) -> float:
+        """Return for how many seconds it has been handled; where no handler was entered, been open."""
+        return now - (self.accepted_at if self.entered_at is None else self.entered_at)
+
     @property
     def pending(self) -> bool:
         """Whether something was received and not yet answered."""
@@ -229,10 +238,8 @@ class Record(Served):
         if since is None or self.late is not None:
             return False
         waits = now - since
-        idles = limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
-        if self.sending or (self.received and idles):
-            late = idles
-        else:
+        late = limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
+        if not (late or self.sending):
             late = limits.read_timeout is not None and self.waited + waits >= limits.read_timeout
         if late:
             self.late = "the client did not send in time"

@@ -57,13 +57,9 @@ class Figures:
     accept_errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCEPT_ERRORS, 0))
     received: int = 0
     sent: int = 0
+    exchanges: int = 0
     response: Distribution = field(default_factory=Distribution)
     handle: Distribution = field(default_factory=Distribution)
-
-    @property
-    def exchanges(self) -> int:
-        """Exchanges that have ended."""
-        return sum(self.response.counts)
 
 
 class StreamTotals:
@@ -94,13 +90,21 @@ class StreamTotals:
             self._count(record)
             return True
 
-    def reject(self, reason: str, record: Record | None = None) -> None:
-        """Count a connection that was refused, and that had a place if it has a record."""
+    def reject(self, reason: str, record: Record | None = None) -> bool:
+        """Count a connection that was refused, and that had a place if it has a record.
+
+        Returns:
+            Whether it was counted; one that was forced meanwhile is counted as that.
+        """
         with self.capacity.lock:
-            self._figures.rejected[reason] += 1
-            if record is not None and self.records.pop(record, record) is None:
+            if record is not None:
+                if record.closed:
+                    return False
                 record.closed = True
+                del self.records[record]
                 self.capacity.free()
+            self._figures.rejected[reason] += 1
+            return True
 
     def accept_error(self, error: str) -> None:
         """Count a call of accept that failed."""
@@ -108,10 +112,14 @@ class StreamTotals:
             self._figures.accept_errors[error] += 1
 
     def add(self, record: Record) -> None:
-        """Add what an open connection did since it was last asked."""
-        with self.capacity.lock:
-            if not record.closed:
-                self._add([record])
+        """Add what an open connection did since it was last asked, or leave that for another time."""
+        # A finalizer may have sent amid a look at all connections, and would wait for itself.
+        if self.capacity.lock.acquire(blocking=False):
+            try:
+                if not record.closed:
+                    self._add([record])
+            finally:
+                self.capacity.lock.release()
 
     def close(self, record: Record, now: float) -> str | None:
         """Add the rest of a connection; return the outcome that is counted, or None where that was before."""
@@ -126,11 +134,12 @@ class StreamTotals:
             figures = self._figures
             figures.received += record.received - record.recorded_received
             figures.sent += record.sent - record.recorded_sent
+            figures.exchanges += record.exchanges - record.recorded_exchanges
             if record.replying:
                 figures.response.observe(record.replied_at - record.requested_at)
             outcome = record.outcome
             figures.closed[outcome] += 1
-            figures.handle.observe(now - record.accepted_at)
+            figures.handle.observe(record.handled(now))
             figures.open -= 1
             self.records.pop(record, None)
             self.capacity.free()
@@ -153,6 +162,7 @@ class StreamTotals:
                 figures.accept_errors.copy(),
                 figures.received,
                 figures.sent,
+                figures.exchanges,
                 figures.response.copy(),
                 figures.handle.copy(),
             )
@@ -173,10 +183,13 @@ class StreamTotals:
         ended: list[float] = []
         for record in records:
             # Its thread goes on meanwhile.
-            received, sent, responses = record.received, record.sent, record.responses[:]
+            received, sent, exchanges = record.received, record.sent, record.exchanges
+            responses = record.responses[:]
             figures.received += received - record.recorded_received
             figures.sent += sent - record.recorded_sent
+            figures.exchanges += exchanges - record.recorded_exchanges
             record.recorded_received, record.recorded_sent = received, sent
+            record.recorded_exchanges = exchanges
             ended += responses
             del record.responses[: len(responses)]
         figures.response.observe_sorted(sorted(ended))

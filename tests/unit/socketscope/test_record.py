@@ -213,8 +213,9 @@ def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
     assert record.outcome == "read_timeout"  # of bytes that had come, and no exchange
 
 
-def test_who_never_sent_is_held_to_the_read_deadline_and_who_was_greeted_to_the_idle_one():
-    for limits, before in ((Limits(read_timeout=5), None), (Limits(idle_timeout=5), greeted)):
+def test_who_never_sent_is_held_to_both_deadlines_and_who_was_greeted_to_the_idle_one():
+    idle = Limits(idle_timeout=5)
+    for limits, before in ((Limits(read_timeout=5), None), (idle, None), (idle, greeted)):
         record = Record(Counter(), "", 100.0, limits)
         if before is not None:
             before(record)

@@ -135,11 +135,11 @@ def test_bytes_are_in_every_snapshot_as_soon_as_they_have_passed(record, totals)
     assert (figures.received, figures.sent, figures.exchanges) == (3, 6, 0)
 
 
-def test_an_exchange_has_ended_when_the_next_one_is_waited_for_or_the_connection_ends(record, totals):
-    exchange(record, 100.1, 100.2)
-    assert totals.snapshot().exchanges == 0
-    exchange(record, 101.0, 103.0)
-    assert totals.snapshot().exchanges == 1
+def test_an_exchange_is_counted_at_its_turn_and_timed_when_it_has_ended(record, totals):
+    for number, begin, end in ((1, 100.1, 100.2), (2, 101.0, 103.0)):
+        exchange(record, begin, end)
+        figures = totals.snapshot()
+        assert (figures.exchanges, sum(figures.response.counts)) == (number, number - 1)
     totals.close(record, 104.0)
     figures = totals.snapshot()
     assert (figures.received, figures.sent, figures.exchanges) == (6, 4, 2)
@@ -290,3 +290,20 @@ def test_the_next_of_a_name_goes_on_from_what_the_kernel_lost(capacity):
     second.resume(first)
     second.lost = 2
     assert second.snapshot().lost == 5
+
+
+def test_who_was_forced_is_not_counted_as_rejected_as_well(totals, capacity):
+    totals.reserve(other := Record(totals, "", 100.0))
+    other.fail("forced")
+    assert totals.close(other, 101.0) == "forced"
+    assert not totals.reject("verify", other)
+    figures = totals.snapshot()
+    assert (figures.accepted, figures.closed["forced"], figures.rejected["verify"]) == (1, 1, 0)
+    assert capacity.taken == 0
+
+
+def test_who_sends_amid_a_look_at_the_totals_waits_for_nobody(record, totals, capacity):
+    with capacity.lock:  # as a finalizer does, which the interpreter may call there
+        for number in range(MOST_RESPONSES):
+            exchange(record, 100.0 + number, 100.5 + number)
+    assert totals.snapshot().exchanges == MOST_RESPONSES
