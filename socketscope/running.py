@@ -34,6 +34,10 @@ _LOOK = 0.1
 _START = 2.0
 """Seconds for which servers are waited for to serve: one that has a loop of its own does not tell."""
 
+_GIVE_UP = 3.0
+"""Seconds after the deadline of a drain for servers that come back from it by themselves, as forcing what is
+left takes one or two; a server that is in a hook which waits does not."""
+
 _REST = 10.0
 """Longest wait between two looks at servers that serve; one that ends wakes who waits."""
 
@@ -266,9 +270,13 @@ def _wait_for(
     until = monotonic() + max(service.options.limits.drain_timeout for service in services)
     while alive := [thread for thread in threads if thread.is_alive()]:
         if stop.insists:
+            until = min(until, monotonic())
+        late = monotonic() - until
+        if late >= (_GIVE_UP if set(alive) & set(told) else 0):
+            return len(alive)
+        if late >= 0:
             for service in services:
                 service.drain_by = 0.0
-        if (stop.insists or monotonic() >= until) and not set(alive) & set(told):
-            return len(alive)
+                service.force()  # the one thread of a server without threads is in a handler
         stop.wait(_LOOK)
     return 0

@@ -40,14 +40,14 @@ class DatagramService(Service):
             self.note_not_taken(error)
             return None
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
-        datagram = new_datagram(format_peer(client_address), len(request[0]), patience)
+        datagram = new_datagram(format_peer(client_address), _size(request), patience)
         datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
             self._drop(datagram, "dropped")
         else:
-            return partial(Context().run, self._serve, server, request, client_address, datagram)
+            return partial(self._context(datagram), self._serve, server, request, client_address, datagram)
         return None
 
     def receive_next(self, server: Any) -> Job | None:
@@ -64,6 +64,7 @@ class DatagramService(Service):
                 request = self._to_hand(request, datagram)
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, datagram)
+                datagram.began = monotonic()
             if handed is not None:
                 datagram.socket = handed[0]
                 if self.threads is None:
@@ -127,6 +128,7 @@ class DatagramService(Service):
             run()
             return
         datagram = request.datagram
+        datagram.began = monotonic()
         entered = enter(datagram)
         try:
             run()
@@ -199,6 +201,13 @@ def _receive(server: Any) -> Any:
     # faster.
     data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
     return (data, server.socket), address
+
+
+def _size(request: Any) -> int:
+    try:
+        return len(request[0])
+    except Exception:  # noqa: BLE001 - what a user's get_request has returned
+        return 0
 
 
 class _Handed(tuple):  # type: ignore[type-arg]  # noqa: SLOT001 - a tuple's subclass has no slots but in a dictionary

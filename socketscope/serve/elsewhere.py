@@ -1,5 +1,6 @@
 """Connections that a hook has handed on, whoever serves and closes them."""
 
+import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.records: dict[int, Record] = {}
+        self._turn = threading.Lock()  # of who lets go, and of who has the handler run after all
 
     def let_go(
         self,
@@ -44,14 +46,22 @@ class Elsewhere:
             self.records.pop(key, None)  # before another request may be there
             note_dropped(record)
 
-        record.left = leave
-        if not watch_end(request):
-            self.records[key] = record
-        with suppress(TypeError):
-            record.socket = weakref.ref(request, drop)
+        with self._turn:
+            if record.entered_at is not None:
+                return  # another thread runs its handler by now, and ends it
+            record.left = leave
+            if not watch_end(request):
+                self.records[key] = record
+            with suppress(TypeError):
+                record.socket = weakref.ref(request, drop)
         with suppress(AttributeError, OSError, ValueError):
             if request.fileno() < 0:
                 leave()
+
+    def come_back(self, record: Record) -> None:
+        """Have a record whose handler was entered end with that, and no more with its request."""
+        with self._turn:
+            record.left = None
 
     def find(self, request: Any) -> Record | None:
         """Return the record of a request, if that knows it or was let go here."""

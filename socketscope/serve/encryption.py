@@ -53,8 +53,8 @@ class Encryption:
         if self.tls is not None:
             self._identity = self.tls.read()
 
-    def greet(self, request: Any, record: Record) -> Any:
-        """Do the handshake of a connection; return its TLS socket, which its record has by then.
+    def wrap(self, request: Any, record: Record) -> Any:
+        """Return the TLS socket of a connection, which its record has by then; its handshake is to be done.
 
         Raises:
             OSError: It failed; the record knows why.
@@ -68,6 +68,14 @@ class Encryption:
                 record.lose(error)
                 raise
             adopt(request, record)
+        return request
+
+    @staticmethod
+    def greet(request: Any) -> None:
+        """Do the handshake of a connection.
+
+        Raises:
+            OSError: It failed.
+        """
         if isinstance(request, ssl.SSLSocket):
             request.do_handshake()
-        return request

@@ -101,14 +101,14 @@ class Endings(Service):
                 request.close()
 
     def _close_record(self, record: Record) -> tuple[str, float] | None:
-        """Complete a record; return outcome and seconds that it was open, or None where it was complete."""
+        """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
         now = monotonic()
         if self.log is not None:
             self.untold.add(record)
         outcome = self.totals.close(record, now)
         record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
         record.socket = None
-        return None if outcome is None else (outcome, now - record.accepted_at)
+        return None if outcome is None else (outcome, record.handled(now))
 
     def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
         try:

@@ -58,8 +58,8 @@ class Observed:
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Run the handler."""
-        serving = current.get()
-        if serving is not None and serving.socket is request:
+        serving, hooks = current.get(), self._socketscope.hooks
+        if serving is not None and serving.socket is request and not hooks.processes:
             super().finish_request(request, client_address)  # type: ignore[misc]
         else:
             run = partial(super().finish_request, request, client_address)  # type: ignore[misc]

@@ -8,6 +8,7 @@ import os
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 from math import inf
 from time import monotonic, sleep
@@ -19,7 +20,7 @@ from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
 from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
-from socketscope.views.context import enter
+from socketscope.views.context import enter, leave
 from socketscope.views.metrics import view_of
 
 ACCEPT_PAUSE = 0.1
@@ -38,9 +39,8 @@ _ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is
 """What the standard library's own `shutdown` sets and waits for. It was called before the server became an
 observed one, or is called by its name."""
 
-LONGEST = 1e6
-"""Seconds between two calls of `service_actions` where none were asked for: 12 days, which the kernel can
-wait for."""
+LONGEST = 10.0
+"""Seconds between two calls of `service_actions` where none were asked for: what was dropped ends then."""
 
 TELL = 0.5
 """Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
@@ -97,7 +97,8 @@ class Service(State):
                 self.threads or Inline(),
                 self._hand,
             )
-            loop.stopping = self._stopping
+            if self._stopping:
+                loop.stopping = True
             self._has_served = True
             try:
                 tick = partial(self._tick, server)
@@ -141,6 +142,7 @@ class Service(State):
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
+        self.settle()
         self.hooks.find(server)
         self.show(server)
         if (job := self.receive(server)) is not None:
@@ -148,25 +150,29 @@ class Service(State):
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
-        if not self._ended.is_set():
-            self.shutdown()
-        self.draining = True
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
-        waits = getattr(server, "block_on_close", True)
+        self.draining = True
+        if not self._ended.is_set():
+            self._end_serving()
+        waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = self._is_shared(), False
         own = current.get()
         if own in self.totals.records:
             self._closing.add(own)
         try:
-            with self._emptying:  # by one at a time: who waits there is another's the moment after
-                if self._has_served and not shared:
-                    self._empty_queue(server)
-                self._has_served = False
+            # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
+            if self._emptying.acquire(timeout=self._time_to_drain()):
+                try:
+                    if self._has_served and not shared:
+                        self._empty_queue(server)
+                    self._has_served = False
+                finally:
+                    self._emptying.release()
             if self.closes_first:
                 closed = True
                 close_listener()
             if waits:
-                self._forced.update(served.connection_id for served in self.drain())
+                self.force()
                 self._wait_for_log()
         finally:
             self._closing.discard(own)
@@ -178,6 +184,19 @@ class Service(State):
             view_of(self.options.registry).retire(self)
             if self.threads is not None:
                 self.threads.close()
+
+    def force(self) -> None:
+        """Let what is being served end, and force what has not at `drain_by`."""
+        self._forced.update(served.connection_id for served in self.drain())
+
+    def _end_serving(self) -> None:
+        """Have `serve` end, and wait for that until `drain_by`: it may be in a hook, or in a handler."""
+        self.stop()
+        if threading.current_thread() is not self._supervisor:
+            self._ended.wait(self._time_to_drain())
+
+    def _time_to_drain(self) -> float:
+        return max(self.drain_by - monotonic(), 0)
 
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
@@ -253,6 +272,10 @@ class Service(State):
 
     # What is the same for both
 
+    def _context(self, served: Served) -> Callable[..., Any]:
+        """Return what calls who serves a client: in a context of its own, without threads in this one."""
+        return Context().run if self.threads is not None else partial(_call_for, served)
+
     @staticmethod
     def serve_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
         """Have a request handled in another thread, whose context knows what it is counted for."""
@@ -278,3 +301,11 @@ class Service(State):
                     raise error
                 complain()
                 self.note_accept_error("other")
+
+
+def _call_for(served: Served, serve: Callable[..., Any], *args: Any) -> None:
+    entered = enter(served)
+    try:
+        serve(*args)
+    finally:
+        leave(entered)

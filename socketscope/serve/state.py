@@ -162,6 +162,17 @@ class State(ABC):
         if served in self.totals.records:
             self._dropped.append(served)
 
+    def note_closed(self, served: Served) -> None:
+        """End what a hook has handed on and somebody has closed.
+
+        That may be a finalizer, which the interpreter calls anywhere, also amid a look at all that is served.
+        """
+        if self.capacity.lock.acquire(timeout=FREE):
+            self.capacity.lock.release()
+            self.end(served)
+        else:
+            self.note_dropped(served)
+
     def settle(self) -> bool:
         """End what was dropped; return whether there was anything."""
         settled = False
@@ -182,6 +193,9 @@ class State(ABC):
         if self.log is not None:
             self.log.repeated("accept_error", processors=self.processors, listener=self.name, error=kind)
 
+
+FREE = 0.01
+"""Seconds within which another thread lets go of the totals; who waits for longer waits for itself."""
 
 _all: "weakref.WeakSet[State]" = weakref.WeakSet()
 

@@ -41,6 +41,7 @@ class StreamService(Endings):
         """Accept a client who waits; return what serves it."""
         limits = self.options.limits
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
+            self.settle()
             return None
         self.hooks.keep_up(server)
         try:
@@ -58,12 +59,12 @@ class StreamService(Endings):
                 self._refuse(server, request)
                 return None
             self.capacity.wait(FULL_LOOK)
-        return partial(Context().run, self._serve, server, request, client_address, record)
+        return partial(self._context(record), self._serve, server, request, client_address, record)
 
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
         self.hooks.keep_up(server)
-        listener = server.socket
+        listener = getattr(server, "socket", None)
         if self.hooks.gets or not isinstance(listener, socket.socket) or listener.gettimeout() != 0:
             return None
         # Where clients queue, of two who find room for one the other would have to hold its client.
@@ -77,11 +78,12 @@ class StreamService(Endings):
         try:
             if self.encryption.on:
                 try:
-                    request = self.encryption.greet(request, record)
+                    request = self.encryption.wrap(request, record)
+                    self.encryption.greet(request)
                 except OSError as error:
-                    # As ever, no hook is told: no handler has seen it.
+                    # As ever, `handle_error` is not told: no handler has seen it.
                     self._fail(record, error)
-                    self._end(server, record, record.socket)
+                    self._end(server, record, request)
                     return
             handed: tuple[Any, Any] | None = (request, client_address)
             if self.hooks.processes or not record.accepted:
@@ -108,8 +110,8 @@ class StreamService(Endings):
         """Call the hooks that are the user's; return what is to be handled here."""
         if not record.accepted:  # as was decided with its admission; the hook may have come or gone since
             if not self.hooks.verified(server, request, client_address):
-                self.totals.reject("verify", record)
-                self._tell_rejected("verify")
+                if self.totals.reject("verify", record):
+                    self._tell_rejected("verify")
                 self._close_by(server.shutdown_request, request)
                 return None
             self.totals.accept(record)
@@ -117,7 +119,7 @@ class StreamService(Endings):
             return request, client_address
         handed = self.hooks.process(server, request, client_address)
         if handed is None and not record.closed:
-            self._elsewhere.let_go(record, request, self.end, self.note_dropped)
+            self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
         return handed
 
     def look(self) -> tuple[int, int] | None:
@@ -174,6 +176,8 @@ class StreamService(Endings):
         record = current.get()
         if not (isinstance(record, Record) and record.socket is request):
             record = self._find(request, client_address)
+        if record is not None:
+            record.entered_at = monotonic()
         closed = None
         try:
             server.finish_request(request, client_address)
@@ -197,12 +201,15 @@ class StreamService(Endings):
         if record is None:
             run()
             return
+        record.entered_at = monotonic()
+        handed_on = self.hooks.processes or record.left is not None
+        if handed_on:
+            self._elsewhere.come_back(record)
         if record.socket is not request:
             adopt(request, record)
-        if record.left is None and current.get() is record:
+        if not handed_on and current.get() is record:
             run()
             return
-        record.left = None  # it was handed on; the hook that did may not have returned yet
         entered = enter(record)
         try:
             run()

@@ -7,7 +7,9 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -15,8 +17,10 @@ import socketscope
 from socketscope.serve.mixin import service_of
 
 from .running import (
+    HOST,
     PATIENCE,
     Echo,
+    Reply,
     ask,
     connect,
     count,
@@ -24,14 +28,17 @@ from .running import (
     figures,
     handling,
     make,
+    observed,
     reset,
     running,
     serving,
     subclass,
+    udp_client,
     wait_for,
 )
 
 MANY = 12
+SLOW = 0.3
 
 
 class Wrapped:
@@ -332,3 +339,111 @@ def test_no_thread_dies_of_clients_that_are_refused_hundreds_at_once(monkeypatch
             sys.setswitchinterval(interval)
         wait_for(lambda: count(server, "connections_rejected_total", reason="capacity") == 600, "all refused")
     assert died == []
+
+
+def test_whoever_closes_a_connection_amid_a_look_at_all_waits_for_nobody():
+    kept = []
+
+    class Keeping(socketscope.ThreadingTCPServer):
+        def process_request(self, request, _client_address):
+            kept.append(request)
+
+    with serving(Echo, Keeping) as server, connect(server) as client:
+        wait_for(lambda: kept, "a connection is kept")
+        service = service_of(server)
+        with service.capacity.lock:  # a look is; a finalizer is called wherever the interpreter likes
+            kept.pop().close()
+        assert client.recv(1) == b""
+        ended(server, "empty")
+
+
+@pytest.mark.parametrize("context", [contextvars.Context, contextvars.copy_context])
+def test_a_thread_that_is_faster_than_the_hook_that_started_it_has_its_connection_to_the_end(context):
+    entered, goes_on = threading.Event(), threading.Event()
+
+    class Detaching(socketserver.BaseRequestHandler):
+        def handle(self):
+            entered.set()
+            goes_on.wait(PATIENCE)
+            with socket.socket(fileno=self.request.detach()) as mine:
+                opened.append(figures(self.server).open)
+                mine.sendall(b"x")
+
+    class Overtaken(socketscope.ThreadingTCPServer):
+        def process_request(self, request, client_address):
+            serve = self.process_request_thread, request, client_address
+            threading.Thread(target=context().run, args=serve).start()
+            entered.wait(PATIENCE)
+
+    opened: list[int] = []
+    with serving(Detaching, Overtaken) as server, connect(server) as client:
+        wait_for(lambda: entered.is_set() and not service_of(server).hooks.lock.locked(), "the hook returns")
+        goes_on.set()
+        assert client.recv(1) == b"x"
+        ended(server, "empty")  # what is sent by a descriptor of one's own is not seen
+    assert opened == [1]
+
+
+@pytest.mark.parametrize("datagrams", [False, True])
+def test_without_threads_handlers_run_in_the_context_of_the_program(datagrams):
+    class Named(socketserver.BaseRequestHandler):
+        def handle(self):
+            seen.append(user.get())
+            user.set("one who was served")
+
+    def serve():
+        user.set("the program")
+        for _ in range(2):
+            server.handle_request()
+        seen.append(user.get())
+
+    seen: list[str] = []
+    base = socketserver.UDPServer if datagrams else socketserver.TCPServer
+    with observed(base(HOST, Named)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        for _ in range(2):
+            with udp_client() as client:
+                client.sendto(b"x", server.server_address) if datagrams else connect(server).close()
+        thread.join()
+    assert seen == ["the program", "one who was served", "one who was served"]
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # nobody closes what is dropped
+def test_what_a_hook_drops_ends_in_a_loop_of_ones_own_as_well():
+    class Dropping(socketscope.ThreadingTCPServer):
+        timeout = 0
+
+        def process_request(self, request, client_address):
+            pass
+
+    def taken(number):
+        server.handle_request()
+        return figures(server).accepted == number
+
+    with make(Echo, Dropping, max_connections=2, when_full="queue") as server:
+        for number in range(1, 7):
+            connect(server).close()
+            wait_for(partial(taken, number), "it is taken")
+
+
+def test_what_is_timed_is_the_handler_alone():
+    class Slow(socketscope.ThreadingTCPServer):
+        def verify_request(self, _request, _client_address):
+            time.sleep(SLOW)
+            return True
+
+    class SlowDatagrams(Slow, socketscope.ThreadingUDPServer):
+        pass
+
+    with serving(Echo, Slow) as server:
+        assert ask(server) == b"x"
+        ended(server, "ok")
+        assert figures(server).handle.sum < SLOW
+    with serving(Reply, SlowDatagrams) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        assert client.recv(1) == b"x"
+        wait_for(lambda: figures(server).outcomes["ok"], "it is counted")
+        assert figures(server).handle.sum < SLOW

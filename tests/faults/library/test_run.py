@@ -212,6 +212,70 @@ assert all(server.fileno() == -1 for server in servers)
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 """
 
+SILENT = """
+def stop(server):
+    with socket.create_connection(server.server_address) as silent:
+        silent.send(b"x")
+        assert began.wait(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        ends.wait(30)
+
+class Waiting(socketscope.ThreadingTCPServer, threads="per-connection"):
+    def get_request(self):
+        request, address = super().get_request()
+        request.recv(1)
+        began.set()
+        request.recv(1)
+        return request, address
+
+class Reading(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(1)
+        began.set()
+        self.request.recv(1)
+
+waiting = Waiting(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+serial = socketscope.observe(socketserver.TCPServer(("127.0.0.1", 0), Reading), listener="serial")
+for server in (waiting, serial):
+    began, ends = threading.Event(), threading.Event()
+    client = threading.Thread(target=stop, args=(server,))
+    client.start()
+    limits = socketscope.Limits(drain_timeout=0.2)
+    assert socketscope.run(server, metrics=None, log=None, limits=limits) == 3
+    ends.set()
+    client.join()
+assert value("connections_closed_total", listener="serial", outcome="forced") == 1
+"""
+
+
+UNDER_WAY = """
+def stop(server):
+    with socket.create_connection(server.server_address) as client:
+        client.send(b"x")
+        began.wait(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        replies.append(client.recv(1))
+
+class Slow(socketserver.BaseRequestHandler):
+    def handle(self):
+        began.set()
+        server_is_told.wait(0.5)
+        self.request.sendall(b"y")
+
+class Leaving(socketscope.ThreadingTCPServer):
+    block_on_close = False
+
+began, server_is_told, replies = threading.Event(), threading.Event(), []
+server = Leaving(("127.0.0.1", 0), Slow)
+client = threading.Thread(target=stop, args=(server,))
+client.start()
+assert socketscope.run(server, metrics=None, log=None) == 0
+assert value("connections_closed_total", listener="tcp", outcome="ok") == 1
+client.join()
+assert replies == [b"y"], replies
+"""
+
+
 PROGRAMS = {
     "one that ends is the end of all": ENDS,
     "one that fails": FAILS,
@@ -222,6 +286,8 @@ PROGRAMS = {
     "one registry, named or not": ONE_REGISTRY,
     "loops and ends of their own": OWN_LOOP,
     "a child is ended as ever": CHILD,
+    "who waits for a silent client": SILENT,
+    "a request under way, where the server would not wait for it": UNDER_WAY,
 }
 
 
