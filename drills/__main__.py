@@ -1,6 +1,7 @@
 """`python -m drills` lists them, `python -m drills NAME` does one: `make drill`, `make drill NAME`."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -111,4 +112,11 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough; the interpreter's own flush must find somebody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    sys.exit(status)

@@ -1,8 +1,8 @@
 """Who takes clients from a listener, and who serves them.
 
-One thread at a time takes. While clients are quick, it serves them itself as well: nobody else would be
-faster, as threads of one interpreter take turns anyway, and handing over costs more than such a client
-does. Where they do not take turns, as many threads as there are cores take and serve in this way.
+One thread at a time waits for clients. While they are quick, it serves them itself as well: nobody else
+would be faster, as threads of one interpreter take turns anyway, and handing over costs more than such a
+client does. Where they do not take turns, as many threads as there are cores take and serve in this way.
 
 Whether clients are quick shows while others wait: where the thread is with one of them for three looks, or
 on average with each for more than `SHORT`, or asleep for each for more than `ASLEEP`, they are not. Then

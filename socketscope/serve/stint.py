@@ -33,6 +33,7 @@ class Stint:
         self.alarm = alarm
         self.ended = False
         self.turns: list[Turn] = []
+        self.lock = threading.Lock()  # of who begins a turn, and of who takes it for one that does not begin
 
     def begin(self, executor: Executor, threads: int) -> None:
         """Have it done by so many threads of an executor, or fewer where there are no more.
@@ -51,8 +52,9 @@ class Stint:
                 if not number:
                     self.turns.clear()
                     raise
-            if number:
-                self.turns.remove(turn)  # if there is a thread for it later, it comes back by itself
+            with self.lock:
+                if number and not turn.takes:
+                    self.turns.remove(turn)  # if there is a thread for it later, it comes back by itself
             break
 
     @property
@@ -87,9 +89,10 @@ class Turn:
     def run(self, stint: Stint) -> None:
         """Take and serve until the stint has ended."""
         self.thread = threading.get_native_id()
-        self.takes = True
-        if self not in stint.turns:
-            stint.turns.append(self)
+        with stint.lock:
+            self.takes = True
+            if self not in stint.turns:
+                stint.turns.append(self)
         try:
             while not stint.ended:
                 self.busy = False

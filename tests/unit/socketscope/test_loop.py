@@ -10,8 +10,10 @@ import pytest
 
 from socketscope.serve import impatience, tries
 from socketscope.serve import loop as loops
+from socketscope.serve.call import Call
 from socketscope.serve.impatience import ASLEEP, Seen
 from socketscope.serve.loop import SEVERAL, Loop
+from socketscope.serve.stint import Stint
 
 from .patience import PATIENCE, until
 
@@ -673,3 +675,29 @@ def test_a_thread_that_is_ended_right_before_it_takes_does_not_take(service, mon
     may.set()
     service.threads.started[0].join(PATIENCE)
     assert not service.threads.started[0].is_alive()
+
+
+def test_a_turn_that_has_begun_before_its_thread_was_known_to_be_late_stays_one():
+    class Freed:
+        """Says that there is no thread for a job, which another has begun with just now."""
+
+        def run(self, job):
+            threads.append(threading.Thread(target=job))
+            threads[-1].start()
+            while len(stint.turns) > sum(turn.takes for turn in stint.turns):
+                pass
+            return len(threads) < 2
+
+    def take(_stint):
+        ends.wait(PATIENCE)
+
+    ends, threads = threading.Event(), list[threading.Thread]()
+    stint = Stint(take, Call())
+    stint.begin(Freed(), 3)
+    try:
+        assert [turn.takes for turn in stint.turns] == [True, True]
+    finally:
+        stint.ended = True
+        ends.set()
+        for thread in threads:
+            thread.join()
