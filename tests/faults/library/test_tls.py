@@ -4,6 +4,7 @@ import contextlib
 import socket
 import socketserver
 import ssl
+import threading
 import time
 from typing import Any
 
@@ -250,3 +251,32 @@ def test_a_slow_handshake_is_waited_for_where_each_connection_is_wrapped(server_
             with contextlib.suppress(ssl.SSLWantReadError):
                 answer = peer.read(100)
         assert answer == b"X\n"
+
+
+def test_a_hook_has_the_socket_of_a_handshake_that_was_forced(server_context, client_context, monkeypatch):
+    begun, goes_on, given = threading.Event(), threading.Event(), []
+
+    class Noting(ThreadingTCPServer):
+        def shutdown_request(self, request):
+            given.append(isinstance(request, ssl.SSLSocket))
+            super().shutdown_request(request)
+
+    def choose(*_):
+        begun.set()
+        goes_on.wait(PATIENCE)
+
+    def shake_hands():
+        with contextlib.suppress(OSError), connect(server, client_context):
+            pass
+
+    monkeypatch.setattr(server_context, "sni_callback", choose)
+    with running(make(Lines, Noting, drain_timeout=0.1), server_context) as server:
+        client = threading.Thread(target=shake_hands)
+        client.start()
+        assert begun.wait(PATIENCE)
+        server.shutdown()
+        server.server_close()
+        goes_on.set()
+        client.join()
+        wait_for(lambda: given, "the socket is shut down")
+    assert given == [True]
