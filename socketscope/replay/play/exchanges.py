@@ -204,16 +204,21 @@ class Exchanges:
         self.link.close()
 
     def leave(self) -> Task:
-        """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
-        try:
-            if (conversation := self.link.conversation) is not None and (last := self._last) is not None:
-                yield from self._hush(conversation)
-                if conversation.unread() and (extra := self.asides.others(conversation)):
-                    self.current = Exchange(last.step, last.line, self._now())
-                    got = quoted(extra, self._context)
-                    self.fail(Failed("unexpected_data", "nothing more", got, last.line))
-        finally:
-            self.link.close()
+        """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
+        if (conversation := self.link.conversation) is not None:
+            yield from self._hush(conversation)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Disconnect after the last pass; what has come since then is a failed exchange."""
+        conversation, last = self.link.conversation, self._last
+        if conversation is not None and last is not None and conversation.unread():
+            self.current = Exchange(last.step, last.line, self._now())
+            try:
+                self._expect_no_others(conversation, last)
+            except Failed as failed:
+                self.fail(failed)
+        self.link.close()
 
     def fail(self, failed: Failed) -> None:
         """Enter the exchange under way as failed, and give its connection up."""

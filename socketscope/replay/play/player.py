@@ -91,6 +91,10 @@ class Player:
         """Say good-bye, after the last pass."""
         return self._exchanges.leave()
 
+    def disconnect(self) -> None:
+        """Leave at once, if that was not done."""
+        self._exchanges.disconnect()
+
     def _do(self, action: Action, context: Context) -> Task | None:
         """Do what can be done at once, and return what waits."""
         match action:

@@ -7,6 +7,7 @@ from math import inf
 from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.exchanges import QUIET
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
 from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
 from socketscope.replay.play.player import Player
@@ -87,6 +88,7 @@ class Run:
         self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
         self._playing = 0
         self._is_over = False  # no pass begins any more
+        self._quiet_at = 0.0  # what servers say before is still of the latest pass
         self._waited_warming = 0.0
 
     def play(self) -> None:
@@ -108,6 +110,8 @@ class Run:
             self._is_over = True
             if self._under_way and plan.duration is not None:
                 loop.run(self.began + plan.duration + plan.grace)
+            elif self.ledger.open:
+                loop.run(self._quiet_at)
         finally:
             self.lasted = self.elapsed
             loop.close()
@@ -144,11 +148,14 @@ class Run:
         self.ledger.count_from_now()
 
     def _use(self, player: Player, user: int, random: Random) -> Task:
-        if self._schedule is None:
-            yield from self._repeat(player, user, random)
-        else:
-            yield from self._follow(player, user, random, self._schedule)
-        yield from player.leave()
+        try:
+            if self._schedule is None:
+                yield from self._repeat(player, user, random)
+            else:
+                yield from self._follow(player, user, random, self._schedule)
+            yield from player.leave()
+        finally:
+            player.disconnect()
         self._playing -= 1
         if not self._playing:
             self.stop()
@@ -207,7 +214,9 @@ class Run:
         turns = self._loop.turns
         self._begun += 1
         yield from player.play(program, user, self._begun, lateness)
+        self._quiet_at = self._loop.now() + QUIET
         if self._is_over and not self._under_way:
+            yield from player.leave()
             self.stop()
         if not player.reachable:
             yield Until(self._loop.now() + backoff.next())
