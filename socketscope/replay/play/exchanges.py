@@ -17,7 +17,7 @@ from socketscope.replay.play.reading import Take, came_so_far, last_line, recall
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import OF_LINES, Expectation, Sending
+from socketscope.replay.script.program import OF_LINES, Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
 
 QUIET = 0.02
@@ -78,10 +78,16 @@ class Exchanges:
             self.link.close()
         return None if self.link.conversation is None else list(self.link.greeting)
 
+    def open(self, action: Opening) -> Task:
+        """Connect, unless a connection is kept; only where that fails it is an exchange."""
+        if self.link.conversation is None:
+            yield from self._open(self._begin(action))
+            self.current = None
+
     def send(self, action: Sending) -> Task:
         """Enter the exchange under way, and return what begins another with a message."""
         self.settle()
-        if self._connect_for == "message":
+        if self._connect_for == "message" and self.link.has_sent:
             self.link.close()
         return self._send(action, action.data(self._context, self._random))
 
@@ -256,7 +262,7 @@ class Exchanges:
         with suppress(OSError):
             yield from conversation.read(lambda: self.asides.heard(conversation), self._now() + QUIET)
 
-    def _begin(self, action: Sending | Expectation) -> Exchange:
+    def _begin(self, action: Sending | Expectation | Opening) -> Exchange:
         self.current = Exchange(action.step, action.line, self._now())
         return self.current
 

@@ -21,7 +21,17 @@ from socketscope.replay.script.constructs import (
 )
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
-from socketscope.replay.script.program import Action, Aside, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.program import (
+    Action,
+    Aside,
+    Assignment,
+    Expectation,
+    Opening,
+    Program,
+    Sending,
+    Table,
+    ends_connection,
+)
 from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
@@ -104,16 +114,17 @@ class _Compiler:
         self._connect: str | None = None
         self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
+        self._is_open = False  # a pass that has come so far has a connection
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
         for number, line in enumerate(self._script.lines):
             self._add(line, self._script.lines[number + 1 :])
-        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation))
-        if not steps:
+        if not any(isinstance(action, Sending | Expectation) for action in self._actions):
             raise ScriptError(
                 self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
             )
+        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation | Opening))
         return Program(
             self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
         )
@@ -140,11 +151,18 @@ class _Compiler:
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case Expect(kind, text):
-                self._actions.append(self._expectation(line, kind, text))
-            case Pause() | Hold() | HalfClose() | Reset() as action:
-                self._actions.append(action)
+                self._actions.append(expectation := self._expectation(line, kind, text))
+                self._is_open = not ends_connection(expectation)
+            case Pause() as pause:
+                self._actions.append(pause)
+            case Hold() | HalfClose() | Reset() as fault:
+                if not self._is_open:
+                    self._actions.append(Opening(line.number, self._step))
+                self._actions.append(fault)
+                self._is_open = not ends_connection(fault)
             case sending:
                 self._actions.append(self._sending(line, sending))
+                self._is_open = True
                 if isinstance(sending, constructs.Send) and self._waits(following):
                     self._actions.append(self._expectation(line, "any", ""))
 

@@ -1,12 +1,18 @@
 """What a script says, against servers that do it or fall short of it."""
 
+import queue
 import threading
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 
 from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.loop import Loop
+from socketscope.replay.play.player import Player
+from socketscope.replay.script.compiler import load
 from tests.unit.replay.test_player import outcomes, play, serving
 
 NONE = Failure("", 0, "", "")
@@ -158,3 +164,53 @@ def test_what_stands_in_the_environment_is_shown_as_what_stands_for_it(tmp_path,
     assert failure.expected == "ok 1:${env:PASSWORD}"
     assert failure.got == f"no: {hidden}"
     assert failure.said == ("> AUTH 1:${env:PASSWORD}", "< no: AUTH 1:${env:PASSWORD}", f"> {hidden}")
+
+
+def greeting(file):
+    """Say hello, and note what comes of it."""
+    try:
+        heard = b"spoken to" if file.write(b"hello\r\n") and file.readline() else b"ended"
+    except OSError:
+        heard = b"reset"
+    HEARD.put(heard)
+
+
+HEARD = queue.SimpleQueue[bytes]()
+
+
+@pytest.mark.parametrize(
+    ("connect", "script", "heard"),
+    [
+        ("pass", "!hold 10ms\n< hello\n", [b"ended"]),
+        ("message", "!hold 10ms\n> a\n< hello\n", [b"spoken to"]),
+        ("pass", "!half-close\n< hello\n<$\n", [b"ended"]),
+        ("pass", "!reset\n< hello\n", [b"reset", b"ended"]),
+        ("message", "!reset\n!reset\n> a\n< hello\n", [b"reset", b"reset", b"spoken to"]),
+        ("user", "> a\n< hello\n<$\n!half-close\n<... hello\n<$\n", [b"spoken to", b"ended"]),
+    ],
+)
+def test_a_fault_has_a_connection_before_anything_was_said_on_one(tmp_path, connect, script, heard):
+    counted, failure = result(tmp_path, greeting, script, connect)
+    assert (set(counted), failure) == ({"ok"}, NONE)
+    assert [HEARD.get(timeout=10) for _ in heard] == heard
+    assert HEARD.empty()
+
+
+def test_the_connection_is_open_while_a_client_keeps_silent_first(tmp_path):
+    (tmp_path / "x.talk").write_text("!hold 1h\n> a\n")
+    with serving(lambda file: file.read()) as target:
+        loop, ledger = Loop(), Ledger(["main"])
+        player = Player(target, "message", ledger, loop, Random(1))
+        loop.start(player.play(load(tmp_path / "x.talk")[0], 1, 1, 0.0))
+        loop.run(loop.now() + 0.1)
+        assert (ledger.open, ledger.in_flight) == (1, 0)
+        loop.close()
+    assert (ledger.open, ledger.in_flight) == (0, 0)
+
+
+def test_who_cannot_connect_for_a_fault_has_one_exchange_of_its_step(tmp_path):
+    with serving(closing()) as target:
+        pass
+    ledger = play(tmp_path, target, "@connect pass\n!hold 1h\n< hello\n")
+    assert outcomes(ledger) == {"refused": 1}
+    assert (ledger.first_failure or NONE).line == 3
