@@ -84,6 +84,28 @@ def test_passes_that_found_no_free_user_before_the_end_were_dropped(tmp_path):
     assert not summary.rate_held
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rate": 5, "loops": 1, "users": 10, "then": 1.0},
+        {"rate": 5, "loops": 2, "users": 5, "then": 0.9, "poisson": True},
+        {"rate": 5, "loops": 10, "users": 1, "then": 0.001},
+        {"rate": 5, "duration": 2.0, "users": 10, "then": 1.0, "grace": 0.1},
+    ],
+)
+def test_the_rate_is_that_of_the_passes_that_began_while_they_were_due(tmp_path, options):
+    played = Played(tmp_path, **options)
+    assert played.summary.rate_held
+    assert played.summary.achieved_rate == pytest.approx(5, rel=0.3 if "poisson" in options else 0.12)
+
+
+def test_a_rate_is_not_held_where_the_last_passes_began_late(tmp_path):
+    summary = Played(tmp_path, rate=5, loops=5, users=2, then=1.0).summary
+    # Two at a time, a second each: the last two of the ten, due at 1.6 and 1.8 s, began at 4 s.
+    assert (summary.passes, summary.rate_held) == (10, False)
+    assert summary.achieved_rate == pytest.approx(10 / 4.2, rel=1e-3)
+
+
 def test_a_late_pass_is_no_lag_of_the_generator_as_no_user_was_free(tmp_path):
     played = Played(tmp_path, 0.01, rate=10, then=0.15, duration=3.0)
     assert played.summary.lag["max"] == pytest.approx(0, abs=2e-6)
