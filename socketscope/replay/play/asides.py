@@ -6,6 +6,7 @@ from random import Random
 from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.inbox import Differs
+from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside
 from socketscope.replay.script.text import Template
@@ -19,11 +20,17 @@ class Asides:
     Attributes:
         known: What the script has said of so far.
         context: Variables of the pass.
+        note: Takes down what is said.
+        met: Lines that were taken since somebody last set this to 0.
+        last: The last of these.
     """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, note: Callable[[Line], None]) -> None:
         self.known: list[Aside] = []
         self.context: Context = {}
+        self.note = note
+        self.met = 0
+        self.last = b""
         self._random = random
 
     def attend(self, conversation: Conversation) -> bool:
@@ -37,6 +44,9 @@ class Asides:
             if known is None:
                 return True
             conversation.inbox.take_line()
+            self.met += 1
+            self.last = line
+            self.note(line)
             if known.answer is not None:
                 self._answer(conversation, known.answer, known)
         return False
@@ -54,6 +64,7 @@ class Asides:
 
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
         data = answer.fill(self.context, self._random) + aside.ending
+        self.note((aside, data))
         try:
             left = conversation.send(data)
         except OSError as error:

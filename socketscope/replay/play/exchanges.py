@@ -9,11 +9,10 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import Failed, differs, not_read, not_sent, wrong
-from socketscope.replay.play.inbox import Differs, Ended
+from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
-from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
+from socketscope.replay.play.reading import read_expected, recalled
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
@@ -47,7 +46,7 @@ class Exchanges:
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
         self.link = Link(target, ledger, loop, random)
         self.current: Exchange | None = None
-        self.asides = Asides(random)
+        self.asides = Asides(random, saying.note)
         self._ledger = ledger
         self._now = loop.now
         self._random = random
@@ -99,33 +98,11 @@ class Exchanges:
         """
         exchange = self.current or self._begin(action)
         conversation = self.link.conversation or (yield from self._open(exchange))
-        context, random, is_line = self._context, self._random, action.kind in OF_LINES
-        take: Take = conversation.inbox.take_line
-        others, reply = 0, b""
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
-        try:
-            if self.asides.known or not is_line:
-                take = taking(action, conversation, context, random, self.asides)
-            while True:
-                reply = yield from conversation.read(take, until)
-                found = action.matches(reply, context, random) if is_line else {}
-                if found is not None:
-                    break
-                if not action.kind.startswith("until"):
-                    raise differs(action, context, random, reply)
-                others += 1
-                note(reply)
-            if found:
-                context.update(found)
-            note(reply)
-        except Ended as ended:
-            context.update(last_line(ended.partial, action, conversation, context, random, take))
-        except (Differs, OverflowError, OSError) as error:
-            came = came_so_far(conversation, take, reply, others, context)
-            raise not_read(error, action, context, random, came) from error
+        reply = yield from read_expected(action, conversation, self._random, self.asides, note, until)
         exchange.ended = conversation.last_byte_at
-        if not is_line:
+        if action.kind not in OF_LINES:
             conversation.end_datagram()
         if action.ends:
             self._take_end(action, exchange, reply)

@@ -83,8 +83,7 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
         case OverflowError():
             outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
-            wanted = " and no end of line" if came and action.kind in {"line", "match", "any"} else ""
-            outcome, got = "timeout", f"{came or 'nothing'}{wanted} in {action.timeout:g} s"
+            outcome, got = "timeout", f"{came or 'nothing'} in {action.timeout:g} s"
         case ssl.SSLError():
             outcome, got = "tls_error", tls_reason(error)
         case ConnectionRefusedError():

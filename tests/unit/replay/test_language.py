@@ -83,6 +83,10 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
         (b"many\r\nx", "<~ (?P<n>.*)\n< ${n}B", "mismatch", "'many'"),
         (b"NOISY", "<| > ", "mismatch", "'NOISY'"),
         (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
+        (b"log", "<...$", "timeout", "'log' in 0.1 s"),
+        (b"a\r\n", "<...$", "timeout", "1 line 'a', in 0.1 s"),
+        (b"a\r\nb\r\nlog", "<...$", "timeout", "2 lines, the last 'b', in 0.1 s"),
+        (b"x" * 1_000_000, "<...$", "timeout", f"'{'x' * 1000}…' in 0.1 s"),
     ],
 )
 def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
@@ -106,6 +110,30 @@ def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
 def test_what_a_close_cuts_off(tmp_path, said, expected, outcome, got):
     counted, failure = result(tmp_path, closing(said), f"@ignore ^NOISE\n> go\n{expected}\n")
     assert (counted, failure.got) == ({outcome: 1}, got)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [
+        ("< b", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("<$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("<...$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("< 26B", "13 of 26 bytes in 0.1 s"),
+    ],
+)
+def test_lines_that_are_passed_over_or_answered_are_told(tmp_path, expected, got):
+    script = "@timeout 100ms\n@ignore ^NOISE\n@on ^PING > PONG\n"
+    said = b"a line\r\nNOISE\r\nPING\r\n"
+    _, failure = result(tmp_path, saying(said), f"{script}> go\n< a line\n{expected}\n")
+    assert failure.got == got
+    if "B" not in expected:
+        assert failure.said == ("> go", "< a line", "< NOISE", "< PING", "> PONG")
+
+
+def test_the_lines_up_to_a_close_that_does_not_come_are_told(tmp_path):
+    script = "@timeout 100ms\n@on ^PING > PONG\n> go\n<...$\n"
+    _, failure = result(tmp_path, saying(b"a\r\nb\r\nPING\r\n"), script)
+    assert failure.said == ("> go", "< a", "< b", "< PING", "> PONG")
 
 
 def test_the_rest_up_to_the_close_has_to_end_in_time(tmp_path):
