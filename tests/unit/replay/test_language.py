@@ -1,6 +1,7 @@
 """What a script says, against servers that do it or fall short of it."""
 
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from random import Random
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.player import Player
+from socketscope.replay.play.targets import Target
 from socketscope.replay.script.compiler import load
 from tests.unit.replay.test_player import outcomes, play, serving
 
@@ -242,3 +245,31 @@ def test_who_cannot_connect_for_a_fault_has_one_exchange_of_its_step(tmp_path):
     ledger = play(tmp_path, target, "@connect pass\n!hold 1h\n< hello\n")
     assert outcomes(ledger) == {"refused": 1}
     assert (ledger.first_failure or NONE).line == 3
+
+
+@pytest.mark.parametrize(
+    ("datagrams", "script", "counted"),
+    [
+        ((b"", b"b"), "> a\n< \n< b\n", {"ok": 1}),
+        ((b"a", b""), "> a\n< a\n", {"unexpected_data": 1}),
+        ((b"", b""), "> a\n<~ ^$\n<\n", {"ok": 1}),
+    ],
+)
+@pytest.mark.parametrize("connect", ["message", "user"])
+def test_an_empty_datagram_is_an_empty_line(tmp_path, datagrams, script, counted, connect):
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            _, client = server.recvfrom(100)
+            for datagram in datagrams:
+                server.sendto(datagram, client)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        target = Target(Address("udp", *server.getsockname()))
+        ledger = play(tmp_path, target, f"@timeout 1s\n{script}", connect)
+        thread.join()
+    # On a kept connection, what is too much may come up after the exchange that was ok.
+    assert outcomes(ledger).items() - {("ok", 1)} == counted.items() - {("ok", 1)}
+    assert ledger.failures.kinds or outcomes(ledger) == {"ok": 1}
