@@ -118,8 +118,8 @@ class _Compiler:
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
-        for number, line in enumerate(self._script.lines):
-            self._add(line, self._script.lines[number + 1 :])
+        for line, is_answered in zip(self._script.lines, _answered(self._script.lines), strict=True):
+            self._add(line, is_answered=is_answered)
         if not any(isinstance(action, Sending | Expectation) for action in self._actions):
             raise ScriptError(
                 self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
@@ -129,7 +129,7 @@ class _Compiler:
             self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
         )
 
-    def _add(self, line: Line, following: Sequence[Line]) -> None:  # noqa: C901, PLR0912 - a case a construct
+    def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - a case a construct
         match line.construct:
             case constructs.Step(name):
                 self._step = name
@@ -163,15 +163,8 @@ class _Compiler:
             case sending:
                 self._actions.append(self._sending(line, sending))
                 self._is_open = True
-                if isinstance(sending, constructs.Send) and self._waits(following):
+                if isinstance(sending, constructs.Send) and self._reply == "line" and not is_answered:
                     self._actions.append(self._expectation(line, "any", ""))
-
-    def _waits(self, following: Iterable[Line]) -> bool:
-        """Return whether a send waits for a line although no construct says so."""
-        if self._reply == "none":
-            return False
-        next_one = (line.construct for line in following if isinstance(line.construct, (Expect, *SENDS)))
-        return not isinstance(next(next_one, None), Expect)
 
     def _sending(self, line: Line, sending: object) -> Sending:
         match sending:
@@ -266,3 +259,13 @@ class _Compiler:
         source = self._sources[line.number - 1]
         column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, line.number, column, problem, source)
+
+
+def _answered(lines: Sequence[Line]) -> list[bool]:
+    """Return of each line whether something is expected after it before anything is sent."""
+    answered, is_expected = [], False
+    for line in reversed(lines):
+        answered.append(is_expected)
+        if isinstance(line.construct, (Expect, *SENDS)):
+            is_expected = isinstance(line.construct, Expect)
+    return answered[::-1]
