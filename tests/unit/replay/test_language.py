@@ -247,6 +247,19 @@ def test_who_cannot_connect_for_a_fault_has_one_exchange_of_its_step(tmp_path):
     assert (ledger.first_failure or NONE).line == 3
 
 
+def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEY", "hun\r\n-\nter2\n")
+
+    def echo(file):
+        for line in file:
+            file.write(b"A " + line)
+
+    _, failure = result(tmp_path, echo, "> ${env:KEY}\n< A ${env:KEY}\n", "user")
+    assert (failure.expected, failure.got) == ("A ${env:KEY}", "A ${env:KEY}")
+    _, failure = result(tmp_path, echo, "> ${env:KEY}\n< A hun\n< A -\n< B\n", "user")
+    assert (failure.got, failure.said[1:]) == ("A ${env:KEY}", ("< A ${env:KEY}", "< A -"))
+
+
 @pytest.mark.parametrize(
     ("datagrams", "script", "counted"),
     [
