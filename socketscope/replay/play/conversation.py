@@ -97,7 +97,7 @@ class Conversation:
         """Go on under TLS.
 
         Raises:
-            OSError: The handshake failed, TimeoutError it did not end in time.
+            OSError: The handshake failed, or did not end in time.
         """
         sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._sock = sock
@@ -108,7 +108,8 @@ class Conversation:
                 sock.do_handshake()
             except _WANTS:
                 if not (yield until):
-                    raise TimeoutError("timed out") from None
+                    told = "the server did not answer the handshake"
+                    raise ssl.SSLError(errno.ETIMEDOUT, told) from None
             else:
                 return
 

@@ -131,7 +131,9 @@ def tls_reason(error: ssl.SSLError) -> str:
             return f"the server's certificate does not hold: {error.verify_message}"
         case ssl.SSLEOFError():
             return "the server closed instead of speaking TLS"
-    return (error.reason or str(error)).replace("_", " ").lower()
+        case ssl.SSLError(reason=str(reason)):  # where OpenSSL has one
+            return reason.replace("_", " ").lower()
+    return str(error)
 
 
 def _reason(error: OSError) -> str:
