@@ -233,7 +233,8 @@ class _Compiler:
     def _table(self, line: Line, path: str) -> Table:
         try:
             with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
-                rows = tuple(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                rows, names = tuple(reader), list(reader.fieldnames or ())
         except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
@@ -242,10 +243,12 @@ class _Compiler:
         for row in rows:
             if None in row or None in row.values():
                 self._fail(line, f"{path} has a row that does not fit its header", path)
-        for name in rows[0]:
+        for name in names:
             if not NAME.fullmatch(name):
                 self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
-        self._define(line, rows[0], path)
+            if names.count(name) > 1:
+                self._fail(line, f"{name!r} is twice in the header of {path}", path)
+        self._define(line, names, path)
         return Table(path, rows)
 
     def _define(self, line: Line, names: Iterable[str], text: str) -> None:

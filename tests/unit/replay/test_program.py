@@ -46,6 +46,10 @@ def write(folder, text, name="x.talk"):
             ),
         ),
         (
+            "@values twice.csv",
+            "1:9: 'b' is twice in the header of twice.csv\n    @values twice.csv\n            ^",
+        ),
+        (
             "> a\n@connect pass",
             "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
         ),
@@ -67,6 +71,7 @@ def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, tol
     (tmp_path / "empty.csv").write_text("a,b\n")
     (tmp_path / "short.csv").write_text("a,b\n1\n")
     (tmp_path / "named.csv").write_text("a b,c\n1,2\n")
+    (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
     path = write(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load(path)
