@@ -40,16 +40,26 @@ class Asides:
             Failed: An answer could not be sent.
         """
         while (line := conversation.inbox.next_line()) is not None:
-            known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
-            if known is None:
+            if not self.meet(conversation, line):
                 return True
             conversation.inbox.take_line()
-            self.met += 1
-            self.last = line
-            self.note(line)
-            if known.answer is not None:
-                self._answer(conversation, known.answer, known)
         return False
+
+    def meet(self, conversation: Conversation, line: bytes) -> bool:
+        """Return whether a line is one of these, answered if it is one of those that are.
+
+        Raises:
+            Failed: The answer could not be sent.
+        """
+        known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
+        if known is None:
+            return False
+        self.met += 1
+        self.last = line
+        self.note(line)
+        if known.answer is not None:
+            self._answer(conversation, known.answer, known)
+        return True
 
     def heard(self, conversation: Conversation) -> bool | None:
         """Return whether the server has said something else, or has closed; None while that may come."""

@@ -133,9 +133,10 @@ class Rest:
     def __call__(self) -> bytes | None:
         """Take what has come; return nothing once the server has closed."""
         inbox = self._conversation.inbox
-        while self._asides.attend(self._conversation):
-            self._note(inbox.take_line() or b"")
-            self._lines += 1
+        for line in inbox.take_lines():
+            if not (self._asides.known and self._asides.meet(self._conversation, line)):
+                self._note(line)
+                self._lines += 1
         # The beginning of a line may become an aside, but what is so long is none.
         if len(unread := inbox.unread()) > _LONGEST_PIECE or (unread and inbox.ended):
             self._note(unread)
