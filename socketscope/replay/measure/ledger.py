@@ -50,6 +50,7 @@ class Ledger:
         passes: Played to their end or to a failure.
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
+        cut_off: Passes of a schedule that did start, and that the end of the run met.
         in_flight: Exchanges that the end of the run met.
         unanswered: Of those the server still owes something to: the steps, and for how long, in seconds.
         open: Connections.
@@ -67,7 +68,7 @@ class Ledger:
         self.connect = Distribution()
         self.first_byte = Distribution()
         self.sent = self.received = 0
-        self.passes = self.counted_passes = self.dropped = self.in_flight = 0
+        self.passes = self.counted_passes = self.dropped = self.cut_off = self.in_flight = 0
         self.unanswered: list[tuple[str, float]] = []
         self.open = self.users = 0
         self.lag = Durations()
@@ -94,6 +95,10 @@ class Ledger:
     def intended(self) -> Durations:
         """The same with the lateness of their passes."""
         return merged(step.intended_durations for step in self.steps.values())
+
+    def rate(self, seconds: float) -> float:
+        """Return the passes a second: of a schedule those that began, else those that ended."""
+        return (self.counted_passes + self.cut_off) / seconds
 
     @contextmanager
     def settled(self) -> Iterator[None]:

@@ -35,7 +35,7 @@ class Summary:
     Attributes:
         scripts: What was played.
         users: How many played.
-        seconds: How long it took, without the warm-up, and without the grace.
+        seconds: How long passes were due or began, without the warm-up.
         unanswered: For how long the server had owed something at the end, in seconds, by exchange; a part of
             the durations, each of which would have been longer.
         rate_held: Whether the passes came at the rate that was asked for; so they do where none was.
@@ -187,7 +187,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         target: The URL.
         mode: How the load was made, for a person.
         seed: Of everything random.
-        seconds: How long the run took.
+        seconds: For how long passes were due or began.
         target_rate: Passes a second that were asked for, on average; None in a closed loop.
         thresholds: What makes it fail.
         with_connect: Whether durations include the connect.
@@ -198,7 +198,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     """
     scripts = scripts or {}
     with ledger.settled():
-        achieved = ledger.counted_passes / seconds
+        achieved = ledger.rate(seconds)
         held = target_rate is None or (not ledger.dropped and achieved >= HELD * target_rate)
         failed = compare(thresholds, ledger, seconds)
         reasons = [*objections(ledger, scripts), *failed.values()]

@@ -49,7 +49,7 @@ def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> 
     Args:
         thresholds: The conditions.
         ledger: Of the run, settled.
-        seconds: How long it took.
+        seconds: For how long passes were due or began.
     """
     figures = [(threshold, _figure(threshold, ledger, seconds)) for threshold in thresholds]
     return {t.text: f"{t.text} ({_shown(t, figure)})" for t, figure in figures if t.failed(figure)}
@@ -64,7 +64,7 @@ def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | Non
         case "intended":
             return merged(step.intended_durations for step in steps).quantile(threshold.quantile)
         case "rate":
-            return ledger.counted_passes / seconds
+            return ledger.rate(seconds)
         case "dropped":
             number, whole = ledger.dropped, ledger.counted_passes + ledger.dropped or 1
         case "errors":

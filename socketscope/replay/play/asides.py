@@ -6,6 +6,7 @@ from random import Random
 from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.inbox import Differs
+from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside
 from socketscope.replay.script.text import Template
@@ -19,11 +20,17 @@ class Asides:
     Attributes:
         known: What the script has said of so far.
         context: Variables of the pass.
+        note: Takes down what is said.
+        met: Lines that were taken since somebody last set this to 0.
+        last: The last of these.
     """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, note: Callable[[Line], None]) -> None:
         self.known: list[Aside] = []
         self.context: Context = {}
+        self.note = note
+        self.met = 0
+        self.last = b""
         self._random = random
 
     def attend(self, conversation: Conversation) -> bool:
@@ -33,13 +40,26 @@ class Asides:
             Failed: An answer could not be sent.
         """
         while (line := conversation.inbox.next_line()) is not None:
-            known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
-            if known is None:
+            if not self.meet(conversation, line):
                 return True
             conversation.inbox.take_line()
-            if known.answer is not None:
-                self._answer(conversation, known.answer, known)
         return False
+
+    def meet(self, conversation: Conversation, line: bytes) -> bool:
+        """Return whether a line is one of these, answered if it is one of those that are.
+
+        Raises:
+            Failed: The answer could not be sent.
+        """
+        known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
+        if known is None:
+            return False
+        self.met += 1
+        self.last = line
+        self.note(line)
+        if known.answer is not None:
+            self._answer(conversation, known.answer, known)
+        return True
 
     def heard(self, conversation: Conversation) -> bool | None:
         """Return whether the server has said something else, or has closed; None while that may come."""
@@ -54,6 +74,7 @@ class Asides:
 
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
         data = answer.fill(self.context, self._random) + aside.ending
+        self.note((aside, data))
         try:
             left = conversation.send(data)
         except OSError as error:

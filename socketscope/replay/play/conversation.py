@@ -97,7 +97,7 @@ class Conversation:
         """Go on under TLS.
 
         Raises:
-            OSError: The handshake failed, TimeoutError it did not end in time.
+            OSError: The handshake failed, or did not end in time.
         """
         sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._sock = sock
@@ -108,7 +108,8 @@ class Conversation:
                 sock.do_handshake()
             except _WANTS:
                 if not (yield until):
-                    raise TimeoutError("timed out") from None
+                    told = "the server did not answer the handshake"
+                    raise ssl.SSLError(errno.ETIMEDOUT, told) from None
             else:
                 return
 
@@ -227,7 +228,7 @@ class Conversation:
         # A short read has taken all, unless the end is behind it, of which the loop has already told.
         self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
         self._received_in = self._loop.turns
-        if data:
+        if data or not self._is_stream:
             self.last_byte_at = self._loop.now()
             if self.first_byte_at is None:
                 self.first_byte_at = self.last_byte_at
@@ -235,10 +236,12 @@ class Conversation:
             if not self._is_stream and not data.endswith(b"\n"):
                 data += b"\n"
             self.inbox.add(data)
-        elif self._is_stream:
+        else:
             self.inbox.ended = True
 
     def _has_nothing(self) -> bool:
+        if not self._is_stream:
+            return False  # an empty datagram has no bytes to tell of
         # Half of what a receive costs that fails.
         fcntl.ioctl(self._sock, termios.FIONREAD, _size)
         return not _size[0]

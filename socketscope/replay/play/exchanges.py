@@ -9,15 +9,14 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import Failed, differs, not_read, not_sent, wrong
-from socketscope.replay.play.inbox import Differs, Ended
+from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
-from socketscope.replay.play.reading import Take, came_so_far, last_line, recalled, taking
+from socketscope.replay.play.reading import read_expected, recalled
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import OF_LINES, Expectation, Sending
+from socketscope.replay.script.program import OF_LINES, Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
 
 QUIET = 0.02
@@ -47,7 +46,7 @@ class Exchanges:
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
         self.link = Link(target, ledger, loop, random)
         self.current: Exchange | None = None
-        self.asides = Asides(random)
+        self.asides = Asides(random, saying.note)
         self._ledger = ledger
         self._now = loop.now
         self._random = random
@@ -78,10 +77,16 @@ class Exchanges:
             self.link.close()
         return None if self.link.conversation is None else list(self.link.greeting)
 
+    def open(self, action: Opening) -> Task:
+        """Connect, unless a connection is kept; only where that fails it is an exchange."""
+        if self.link.conversation is None:
+            yield from self._open(self._begin(action))
+            self.current = None
+
     def send(self, action: Sending) -> Task:
         """Enter the exchange under way, and return what begins another with a message."""
         self.settle()
-        if self._connect_for == "message":
+        if self._connect_for == "message" and self.link.has_sent:
             self.link.close()
         return self._send(action, action.data(self._context, self._random))
 
@@ -93,33 +98,11 @@ class Exchanges:
         """
         exchange = self.current or self._begin(action)
         conversation = self.link.conversation or (yield from self._open(exchange))
-        context, random, is_line = self._context, self._random, action.kind in OF_LINES
-        take: Take = conversation.inbox.take_line
-        others, reply = 0, b""
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
-        try:
-            if self.asides.known or not is_line:
-                take = taking(action, conversation, context, random, self.asides)
-            while True:
-                reply = yield from conversation.read(take, until)
-                found = action.matches(reply, context, random) if is_line else {}
-                if found is not None:
-                    break
-                if not action.kind.startswith("until"):
-                    raise differs(action, context, random, reply)
-                others += 1
-                note(reply)
-            if found:
-                context.update(found)
-            note(reply)
-        except Ended as ended:
-            context.update(last_line(ended.partial, action, conversation, context, random, take))
-        except (Differs, OverflowError, OSError) as error:
-            came = came_so_far(conversation, take, reply, others, context)
-            raise not_read(error, action, context, random, came) from error
+        reply = yield from read_expected(action, conversation, self._random, self.asides, note, until)
         exchange.ended = conversation.last_byte_at
-        if not is_line:
+        if action.kind not in OF_LINES:
             conversation.end_datagram()
         if action.ends:
             self._take_end(action, exchange, reply)
@@ -204,16 +187,21 @@ class Exchanges:
         self.link.close()
 
     def leave(self) -> Task:
-        """Disconnect after the last pass; what comes of a kept connection until then is a failed exchange."""
-        try:
-            if (conversation := self.link.conversation) is not None and (last := self._last) is not None:
-                yield from self._hush(conversation)
-                if conversation.unread() and (extra := self.asides.others(conversation)):
-                    self.current = Exchange(last.step, last.line, self._now())
-                    got = quoted(extra, self._context)
-                    self.fail(Failed("unexpected_data", "nothing more", got, last.line))
-        finally:
-            self.link.close()
+        """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
+        if (conversation := self.link.conversation) is not None:
+            yield from self._hush(conversation)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Disconnect after the last pass; what has come since then is a failed exchange."""
+        conversation, last = self.link.conversation, self._last
+        if conversation is not None and last is not None and conversation.unread():
+            self.current = Exchange(last.step, last.line, self._now())
+            try:
+                self._expect_no_others(conversation, last)
+            except Failed as failed:
+                self.fail(failed)
+        self.link.close()
 
     def fail(self, failed: Failed) -> None:
         """Enter the exchange under way as failed, and give its connection up."""
@@ -251,7 +239,7 @@ class Exchanges:
         with suppress(OSError):
             yield from conversation.read(lambda: self.asides.heard(conversation), self._now() + QUIET)
 
-    def _begin(self, action: Sending | Expectation) -> Exchange:
+    def _begin(self, action: Sending | Expectation | Opening) -> Exchange:
         self.current = Exchange(action.step, action.line, self._now())
         return self.current
 

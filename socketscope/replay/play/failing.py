@@ -83,8 +83,7 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
         case OverflowError():
             outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
-            wanted = " and no end of line" if came and action.kind in {"line", "match", "any"} else ""
-            outcome, got = "timeout", f"{came or 'nothing'}{wanted} in {action.timeout:g} s"
+            outcome, got = "timeout", f"{came or 'nothing'} in {action.timeout:g} s"
         case ssl.SSLError():
             outcome, got = "tls_error", tls_reason(error)
         case ConnectionRefusedError():
@@ -132,7 +131,9 @@ def tls_reason(error: ssl.SSLError) -> str:
             return f"the server's certificate does not hold: {error.verify_message}"
         case ssl.SSLEOFError():
             return "the server closed instead of speaking TLS"
-    return (error.reason or str(error)).replace("_", " ").lower()
+        case ssl.SSLError(reason=str(reason)):  # where OpenSSL has one
+            return reason.replace("_", " ").lower()
+    return str(error)
 
 
 def _reason(error: OSError) -> str:

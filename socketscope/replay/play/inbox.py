@@ -79,6 +79,15 @@ class Inbox:
         end = self.data.find(b"\n", self._start)
         return None if end < 0 else self.data[self._start : end].removesuffix(b"\r")
 
+    def take_lines(self) -> list[bytes]:
+        """Take all whole lines; return them without their endings."""
+        end = self.data.rfind(b"\n") + 1
+        if end <= self._start:
+            return []
+        lines = self.data[self._start : end - 1].split(b"\n")
+        self._move(end)
+        return [line.removesuffix(b"\r") for line in lines]
+
     def take_text(self, text: bytes) -> bytes | None:
         """Take these bytes.
 

@@ -16,6 +16,7 @@ from socketscope.replay.script.program import (
     Aside,
     Assignment,
     Expectation,
+    Opening,
     Program,
     Sending,
     Table,
@@ -91,13 +92,19 @@ class Player:
         """Say good-bye, after the last pass."""
         return self._exchanges.leave()
 
-    def _do(self, action: Action, context: Context) -> Task | None:
+    def disconnect(self) -> None:
+        """Leave at once, if that was not done."""
+        self._exchanges.disconnect()
+
+    def _do(self, action: Action, context: Context) -> Task | None:  # noqa: C901 - a case a kind of action
         """Do what can be done at once, and return what waits."""
         match action:
             case Sending():
                 return self._exchanges.send(action)
             case Expectation():
                 return self._exchanges.read(action)
+            case Opening():
+                return self._exchanges.open(action)
             case Pause():
                 return self._exchanges.rest(action.seconds(self._random))
             case Hold(seconds):

@@ -1,13 +1,14 @@
 """What an expectation takes of what comes on a connection."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from random import Random
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import wrong
-from socketscope.replay.play.inbox import Differs, Inbox
+from socketscope.replay.play.failing import differs, not_read, wrong
+from socketscope.replay.play.inbox import Differs, Ended, Inbox
+from socketscope.replay.play.loop import Wait
 from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import OF_LINES, Expectation, groups
@@ -16,8 +17,61 @@ from socketscope.replay.script.text import quoted
 Take = Callable[[], bytes | None]
 """Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""
 
+_LONGEST_PIECE = 65536
+"""Bytes without a line's end that are kept of what nobody looks at."""
 
-def taking(
+_AND_NO_LINE = dict.fromkeys(("line", "match", "any"), " and no end of line")
+"""What is missing behind the bytes that have come, by the kind of what was expected."""
+
+
+def read_expected(
+    action: Expectation,
+    conversation: Conversation,
+    random: Random,
+    asides: Asides,
+    note: Callable[[bytes], None],
+    until: float,
+) -> Generator[Wait, int, bytes]:
+    """Read what is expected; return its last line, or what else an expectation is about.
+
+    Args:
+        action: The expectation.
+        conversation: Where.
+        random: As the pass has it.
+        asides: Of the pass, and its variables, to which what comes may add.
+        note: Takes down the lines.
+        until: When it must be there, on the loop's clock.
+
+    Raises:
+        Failed: Something else came, or nothing.
+    """
+    context, is_line = asides.context, action.kind in OF_LINES
+    take: Take = conversation.inbox.take_line
+    others, reply, asides.met = 0, b"", 0
+    try:
+        if asides.known or not is_line:
+            take = _taking(action, conversation, context, random, asides)
+        while True:
+            reply = yield from conversation.read(take, until)
+            found = action.matches(reply, context, random) if is_line else {}
+            if found is not None:
+                break
+            if not action.kind.startswith("until"):
+                raise differs(action, context, random, reply)
+            others += 1
+            note(reply)
+    except Ended as ended:
+        found, reply = _last_line(ended.partial, action, conversation, context, random, take), ended.partial
+    except (Differs, OverflowError, OSError) as error:
+        came = _came_so_far(action, conversation, take, asides, others, reply)
+        raise not_read(error, action, context, random, came) from error
+    context.update(found)
+    if not action.ends:
+        note(reply)
+    return reply
+
+
+def _taking(
     action: Expectation, conversation: Conversation, context: Context, random: Random, asides: Asides
 ) -> Take:
     """Return what takes the next line, or whatever else an expectation is about.
@@ -38,8 +92,7 @@ def taking(
         case "bytes match":
             take = _match(action, inbox, context, random)
         case "rest":
-            # The beginning of a line that may be an aside stays.
-            take = partial(_skip_lines, inbox) if asides.known else inbox.skip_all
+            return Rest(conversation, asides)
         case "close":
             take = inbox.any_or_end
             if asides.known:
@@ -68,26 +121,75 @@ class Count:
         return f"{self._number - self._left} of {self._number} bytes"
 
 
-def came_so_far(conversation: Conversation, take: Take, last: bytes, others: int, context: Context) -> str:
+class Rest:
+    """Takes whatever comes up to the close; of the lines the last ones are noted, and none is kept."""
+
+    def __init__(self, conversation: Conversation, asides: Asides) -> None:
+        self._conversation = conversation
+        self._asides = asides
+        self._lines = 0
+        self._last = b""
+
+    def __call__(self) -> bytes | None:
+        """Take what has come; return nothing once the server has closed."""
+        inbox = self._conversation.inbox
+        for line in inbox.take_lines():
+            if not (self._asides.known and self._asides.meet(self._conversation, line)):
+                self._note(line)
+                self._lines += 1
+        # The beginning of a line may become an aside, but what is so long is none.
+        if len(unread := inbox.unread()) > _LONGEST_PIECE or (unread and inbox.ended):
+            self._note(unread)
+            inbox.skip_all()
+        return b"" if inbox.ended else None
+
+    def _note(self, data: bytes) -> None:
+        self._last = data
+        self._asides.note(data)
+
+    def told(self, context: Context) -> str:
+        """Return what was taken, for a person; empty if nothing was."""
+        if self._lines:
+            return _lines(self._lines, "line", "", self._last, context)
+        return _quoted(self._last or self._conversation.inbox.unread(), context)
+
+
+def _came_so_far(
+    action: Expectation, conversation: Conversation, take: Take, asides: Asides, others: int, last: bytes
+) -> str:
     """Return what came where something else was waited for, for a person; empty if nothing did.
 
     Args:
-        conversation: Where it was waited for.
+        action: What was waited for.
+        conversation: Where.
         take: What would have taken it.
-        last: The last line that was passed over.
-        others: How many were.
-        context: Variables of the pass.
+        asides: Of the pass.
+        others: How many lines were passed over on the way to it.
+        last: The last of these.
     """
+    context = asides.context
     if isinstance(take, Count):
         return take.told
+    told = take.told(context) if isinstance(take, Rest) else ""
     if others:
-        lines = "1 other line" if others == 1 else f"{others} other lines, the last"
-        return f"{lines} {quoted(last, context)},"
-    unread = conversation.inbox.unread()
-    return quoted(unread, context) if unread else ""
+        told = _lines(others, "other line", "", last, context)
+    elif not told and (unread := conversation.inbox.unread()):
+        told = _quoted(unread, context) + _AND_NO_LINE.get(action.kind, "")
+    if not told and asides.met:
+        told = _lines(asides.met, "line", " that @ignore or @on is about,", asides.last, context)
+    return told
 
 
-def last_line(
+def _lines(number: int, noun: str, more: str, last: bytes, context: Context) -> str:
+    which = f"1 {noun}{more}" if number == 1 else f"{number} {noun}s{more or ','} the last"
+    return f"{which} {quoted(last, context)},"
+
+
+def _quoted(data: bytes, context: Context) -> str:
+    return quoted(data, context) if data else ""
+
+
+def _last_line(
     partial: bytes,
     action: Expectation,
     conversation: Conversation,
@@ -145,9 +247,3 @@ def _match(action: Expectation, inbox: Inbox, context: Context, random: Random) 
         return match.string[: match.end()]
 
     return take
-
-
-def _skip_lines(inbox: Inbox) -> bytes | None:
-    while inbox.next_line() is not None:
-        inbox.take_line()
-    return inbox.skip_all() if inbox.ended else None

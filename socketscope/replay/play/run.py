@@ -1,16 +1,18 @@
 """A run: users that play programs, in a closed loop or on a schedule, until an end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import inf
 from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.exchanges import QUIET
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
-from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
+from socketscope.replay.play.pacing import Shape
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.saying import Hear
+from socketscope.replay.play.schedule import Schedule
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.program import Program
 
@@ -59,9 +61,9 @@ class Run:
     Attributes:
         ledger: What came of it.
         began: When, on the loop's clock.
-        seconds: How long it took, without the warm-up and the grace.
-        lasted: How long it took with them.
-        busy: The share of its `seconds` in which there was something to do. Near to 1 the users waited for
+        seconds: How long passes were due or began, without the warm-up.
+        lasted: How long it took, with that and with the wait for the last replies.
+        busy: The share of its time in which there was something to do. Near to 1 the users waited for
             this program, not for the server.
     """
 
@@ -84,9 +86,11 @@ class Run:
         self._plan = plan
         self._hear = hear
         self._begun = 0  # passes
-        self._schedule = _Schedule(plan, len(programs)) if plan.rate is not None else None
+        self._last_began = 0.0  # on the schedule, in seconds since the run began
+        self._schedule = _schedule(plan, len(programs))
         self._playing = 0
         self._is_over = False  # no pass begins any more
+        self._quiet_at = 0.0  # what servers say before is still of the latest pass
         self._waited_warming = 0.0
 
     def play(self) -> None:
@@ -108,15 +112,20 @@ class Run:
             self._is_over = True
             if self._under_way and plan.duration is not None:
                 loop.run(self.began + plan.duration + plan.grace)
+            elif self.ledger.open:
+                loop.run(self._quiet_at)
         finally:
             self.lasted = self.elapsed
             loop.close()
             self.ledger.working(-self.ledger.users)
         elapsed = min(elapsed, plan.duration or inf)
-        if self._schedule is not None:
-            self.ledger.dropped_passes(self._schedule.dropped(plan.warmup, elapsed))
         self.seconds = max(elapsed - plan.warmup, 1e-9)
         self.busy = max(1 - (waited - self._waited_warming) / self.seconds, 0.0)
+        if (schedule := self._schedule) is not None:
+            self.ledger.dropped_passes(schedule.dropped(plan.warmup, elapsed))
+            self.ledger.cut_off = self._under_way
+            if (end := max(schedule.end, self._last_began) - plan.warmup) > 0:
+                self.seconds = min(self.seconds, end)
 
     def stop(self) -> None:
         """Have `play` return now; from any thread or signal handler."""
@@ -144,11 +153,14 @@ class Run:
         self.ledger.count_from_now()
 
     def _use(self, player: Player, user: int, random: Random) -> Task:
-        if self._schedule is None:
-            yield from self._repeat(player, user, random)
-        else:
-            yield from self._follow(player, user, random, self._schedule)
-        yield from player.leave()
+        try:
+            if self._schedule is None:
+                yield from self._repeat(player, user, random)
+            else:
+                yield from self._follow(player, user, random, self._schedule)
+            yield from player.leave()
+        finally:
+            player.disconnect()
         self._playing -= 1
         if not self._playing:
             self.stop()
@@ -175,7 +187,7 @@ class Run:
             yield from self._play(player, program, user, 0.0, backoff)
         self.ledger.working(-int(working))
 
-    def _follow(self, player: Player, user: int, random: Random, schedule: "_Schedule") -> Task:
+    def _follow(self, player: Player, user: int, random: Random, schedule: Schedule) -> Task:
         """Play what is due, one pass after another: an open loop, whose passes wait while no user is free."""
         backoff = _Backoff(random)
         self.ledger.working(1)
@@ -191,7 +203,8 @@ class Run:
             if self._is_over:
                 schedule.give_back(due)
                 break
-            lateness = max(self.elapsed - due, 0.0)
+            self._last_began = self.elapsed
+            lateness = max(self._last_began - due, 0.0)
             if free_at < due:
                 self.ledger.lagged(lateness)
             program = self._programs[number % len(self._programs)]
@@ -207,7 +220,9 @@ class Run:
         turns = self._loop.turns
         self._begun += 1
         yield from player.play(program, user, self._begun, lateness)
+        self._quiet_at = self._loop.now() + QUIET
         if self._is_over and not self._under_way:
+            yield from player.leave()
             self.stop()
         if not player.reachable:
             yield Until(self._loop.now() + backoff.next())
@@ -223,49 +238,11 @@ class Run:
         return plan.users * plan.shape.factor(self.elapsed) > user - 1
 
 
-class _Schedule:
-    """Passes and when they are due; users take the next one as they become free."""
-
-    def __init__(self, plan: Plan, programs: int) -> None:
-        self._random = Random(plan.seed) if plan.poisson else None
-        self._rate, self._shape = plan.rate or 0.0, plan.shape
-        self._times: Iterator[float] = due_times(self._rate, plan.shape, self._random)
-        self._most = inf if plan.loops is None else plan.loops * plan.users * programs
-        self._taken = 0
-        self._latest = 0.0
-        self._not_started: list[float] = []
-
-    def take(self) -> tuple[int, float] | None:
-        """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
-        if self._taken >= self._most:
-            return None
-        self._taken += 1
-        self._latest = next(self._times)
-        return self._taken - 1, self._latest
-
-    def give_back(self, due: float) -> None:
-        """Note that a pass that was taken did not start."""
-        self._not_started.append(due)
-
-    def dropped(self, begin: float, end: float) -> int:
-        """Return how many passes were due in a stretch of time and did not start.
-
-        They are not gone through one by one: of some rates there are more than anybody has time for.
-        """
-        number = sum(begin <= due < end for due in self._not_started)
-        return number + int(min(self._not_taken(begin, end), self._most - self._taken))
-
-    def _not_taken(self, begin: float, end: float) -> int:
-        if end <= begin or end <= self._latest:
-            return 0
-        if self._random is None:
-            return max(
-                due_before(self._rate, self._shape, end)
-                - max(due_before(self._rate, self._shape, begin), self._taken),
-                0,
-            )
-        area = self._shape.integral(end) - self._shape.integral(max(begin, self._latest))
-        return poisson(self._rate * area, self._random)
+def _schedule(plan: Plan, programs: int) -> Schedule | None:
+    if plan.rate is None:
+        return None
+    most = inf if plan.loops is None else plan.loops * plan.users * programs
+    return Schedule(plan.rate, plan.shape, most, Random(plan.seed) if plan.poisson else None)
 
 
 class _Backoff:

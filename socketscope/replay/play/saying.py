@@ -4,13 +4,13 @@ from collections import deque
 from collections.abc import Callable
 
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import Sending
+from socketscope.replay.script.program import Aside, Sending
 from socketscope.replay.script.text import excerpt
 
 _KEPT = 6
 """Lines before a failure that are shown with it."""
 
-Line = bytes | tuple[Sending, bytes]
+Line = bytes | tuple[Sending | Aside, bytes]
 """A line that came, or what was sent, and by which action."""
 
 Hear = Callable[[int, str], None]
@@ -55,6 +55,5 @@ class Saying:
     def _shown(self, line: Line) -> str:
         if isinstance(line, bytes):
             return f"< {excerpt(line, self._context)}"
-        sending, data = line
-        text = data if sending.filler else data.removesuffix(sending.ending)
-        return f"> {excerpt(text, self._context)}"
+        action, data = line
+        return f"> {excerpt(data.removesuffix(action.ending), self._context)}"

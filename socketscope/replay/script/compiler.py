@@ -21,7 +21,17 @@ from socketscope.replay.script.constructs import (
 )
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
-from socketscope.replay.script.program import Action, Aside, Assignment, Expectation, Program, Sending, Table
+from socketscope.replay.script.program import (
+    Action,
+    Aside,
+    Assignment,
+    Expectation,
+    Opening,
+    Program,
+    Sending,
+    Table,
+    ends_connection,
+)
 from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
@@ -104,21 +114,22 @@ class _Compiler:
         self._connect: str | None = None
         self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
+        self._is_open = False  # a pass that has come so far has a connection
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
-        for number, line in enumerate(self._script.lines):
-            self._add(line, self._script.lines[number + 1 :])
-        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation))
-        if not steps:
+        for line, is_answered in zip(self._script.lines, _answered(self._script.lines), strict=True):
+            self._add(line, is_answered=is_answered)
+        if not any(isinstance(action, Sending | Expectation) for action in self._actions):
             raise ScriptError(
                 self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
             )
+        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation | Opening))
         return Program(
             self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
         )
 
-    def _add(self, line: Line, following: Sequence[Line]) -> None:  # noqa: C901, PLR0912 - a case a construct
+    def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - a case a construct
         match line.construct:
             case constructs.Step(name):
                 self._step = name
@@ -140,20 +151,20 @@ class _Compiler:
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case Expect(kind, text):
-                self._actions.append(self._expectation(line, kind, text))
-            case Pause() | Hold() | HalfClose() | Reset() as action:
-                self._actions.append(action)
+                self._actions.append(expectation := self._expectation(line, kind, text))
+                self._is_open = not ends_connection(expectation)
+            case Pause() as pause:
+                self._actions.append(pause)
+            case Hold() | HalfClose() | Reset() as fault:
+                if not self._is_open:
+                    self._actions.append(Opening(line.number, self._step))
+                self._actions.append(fault)
+                self._is_open = not ends_connection(fault)
             case sending:
                 self._actions.append(self._sending(line, sending))
-                if isinstance(sending, constructs.Send) and self._waits(following):
+                self._is_open = True
+                if isinstance(sending, constructs.Send) and self._reply == "line" and not is_answered:
                     self._actions.append(self._expectation(line, "any", ""))
-
-    def _waits(self, following: Iterable[Line]) -> bool:
-        """Return whether a send waits for a line although no construct says so."""
-        if self._reply == "none":
-            return False
-        next_one = (line.construct for line in following if isinstance(line.construct, (Expect, *SENDS)))
-        return not isinstance(next(next_one, None), Expect)
 
     def _sending(self, line: Line, sending: object) -> Sending:
         match sending:
@@ -222,7 +233,8 @@ class _Compiler:
     def _table(self, line: Line, path: str) -> Table:
         try:
             with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
-                rows = tuple(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                rows, names = tuple(reader), list(reader.fieldnames or ())
         except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
@@ -231,10 +243,12 @@ class _Compiler:
         for row in rows:
             if None in row or None in row.values():
                 self._fail(line, f"{path} has a row that does not fit its header", path)
-        for name in rows[0]:
+        for name in names:
             if not NAME.fullmatch(name):
                 self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
-        self._define(line, rows[0], path)
+            if names.count(name) > 1:
+                self._fail(line, f"{name!r} is twice in the header of {path}", path)
+        self._define(line, names, path)
         return Table(path, rows)
 
     def _define(self, line: Line, names: Iterable[str], text: str) -> None:
@@ -248,3 +262,13 @@ class _Compiler:
         source = self._sources[line.number - 1]
         column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, line.number, column, problem, source)
+
+
+def _answered(lines: Sequence[Line]) -> list[bool]:
+    """Return of each line whether something is expected after it before anything is sent."""
+    answered, is_expected = [], False
+    for line in reversed(lines):
+        answered.append(is_expected)
+        if isinstance(line.construct, (Expect, *SENDS)):
+            is_expected = isinstance(line.construct, Expect)
+    return answered[::-1]

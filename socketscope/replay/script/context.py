@@ -14,15 +14,20 @@ Context = dict[str, str]
 _ENVIRONMENT = "env:"
 _DERIVED = ":"
 
+_SHORTEST_LINE = 3
+"""Bytes from which on a line of a secret is one itself; shorter ones stand everywhere."""
+
 
 def secrets(context: Mapping[str, str]) -> dict[bytes, str]:
-    """Return what stands for each secret value in a script."""
-    found = {}
+    """Return what stands for each secret value in a script; of one of several lines, for each of them too."""
+    found: dict[bytes, str] = {}
     for name, value in context.items():
         if name.startswith(_DERIVED):
             found[name.removeprefix(_DERIVED).encode()] = f"${{{value}}}"
         elif name.startswith(_ENVIRONMENT) and value:
-            found[value.encode("utf-8", "surrogateescape")] = f"${{{name}}}"
+            whole = value.encode("utf-8", "surrogateescape")
+            lines = [line for line in whole.splitlines() if len(line) >= _SHORTEST_LINE]
+            found |= dict.fromkeys([whole, *lines], f"${{{name}}}")
     return found
 
 

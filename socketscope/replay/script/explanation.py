@@ -6,6 +6,7 @@ from socketscope.replay.script.program import (
     Aside,
     Assignment,
     Expectation,
+    Opening,
     Program,
     Sending,
     Table,
@@ -25,21 +26,22 @@ def explain(program: Program) -> str:
     lines = [f"{program.file}: {_counted(messages, 'message')} in {_counted(len(program.steps), 'step')}"]
     if program.connect is not None:
         lines.append(f"          a connection a {program.connect}")
-    step, timeout, is_open = None, 0.0, False
+    step, timeout, is_open, is_spoken = None, 0.0, False, False
     for action in program.actions:
         number, told = "", _told(action)
+        if isinstance(action, Sending | Expectation | Opening) and action.step != step:
+            step = action.step
+            lines.append(f"  {step}")
         if isinstance(action, Sending | Expectation):
             number = str(action.line)
-            if action.step != step:
-                step = action.step
-                lines.append(f"  {step}")
-            if not is_open and isinstance(action, Expectation):
-                lines.append("          connect, and let the server speak first: --connect pass or user")
-            is_open = True
+            if not is_spoken and isinstance(action, Expectation):
+                connect = "" if is_open else "connect, and "
+                lines.append(f"          {connect}let the server speak first: --connect pass or user")
         if isinstance(action, Expectation) and action.timeout != timeout:
             timeout = action.timeout
             told += f", within {duration(timeout)}"
-        is_open = is_open and not ends_connection(action)
+        is_spoken = (is_spoken or bool(number)) and not ends_connection(action)
+        is_open = (is_open or isinstance(action, Opening)) and not ends_connection(action)
         lines.append(f"    {number:>4}  {told}")
     return "\n".join(lines)
 
@@ -48,8 +50,10 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _told(action: Action) -> str:  # noqa: C901, PLR0911 - a case a kind of action
+def _told(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a kind of action
     match action:
+        case Opening():
+            return "connect"
         case Sending():
             return _sent(action)
         case Expectation():

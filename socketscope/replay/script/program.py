@@ -109,6 +109,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """A connection that a fault needs before anything is said on it."""
+
+    line: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Aside:
     """Lines that no expectation is to meet: they are passed over, or answered."""
 
@@ -155,7 +163,7 @@ class Table:
         return self.rows[next(self._taken) % len(self.rows)]
 
 
-Action = Sending | Expectation | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
+Action = Sending | Expectation | Opening | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +188,7 @@ class Program:
         """Return the same, its steps told apart from others' by a name before them."""
         actions = tuple(
             replace(action, step=f"{name}/{action.step}")
-            if isinstance(action, Sending | Expectation)
+            if isinstance(action, Sending | Expectation | Opening)
             else action
             for action in self.actions
         )

@@ -45,8 +45,10 @@ class FakeConversation:
 
     def read(self, take: Callable[[], Any], until: float) -> Generator[Wait, int, bytes]:
         if take != self.inbox.take_line:
-            # It closes behind its reply, so that nobody waits for more.
-            return b""
+            # It closes behind its reply, so that nobody waits for more, unless it says more.
+            if self._server.says_more_after < inf:
+                yield Until(min(until, self.last_byte_at + self._server.says_more_after))
+            return self.unread()
         takes = next(self._server.durations)
         timeout = until - self._loop.now()
         yield Until(self._loop.now() + min(takes, timeout))
@@ -58,7 +60,10 @@ class FakeConversation:
         return self._said.removesuffix(b"\r\n")
 
     def unread(self, **_: bool) -> bytes:
-        return b""
+        if self.last_byte_at and self._loop.now() >= self.last_byte_at + self._server.says_more_after:
+            self.inbox = Inbox()
+            self.inbox.add(b"more")
+        return self.inbox.unread()
 
     def take_counts(self) -> tuple[int, int]:
         return 1, 1
@@ -73,12 +78,18 @@ class FakeServer:
     Attributes:
         heard: When each message came, in seconds since the beginning, and what it was.
         attempts: When a connection was asked for.
+        says_more_after: Seconds after each reply until something comes that nobody wants.
     """
 
     address = "tcp://fake:1"
 
     def __init__(
-        self, loop: FakeLoop, *durations: float, then: float = 0.001, connect: Iterable[float | OSError] = ()
+        self,
+        loop: FakeLoop,
+        *durations: float,
+        then: float = 0.001,
+        connect: Iterable[float | OSError] = (),
+        says_more_after: float = inf,
     ) -> None:
         self.loop = loop
         self.began = loop.now()
@@ -86,6 +97,7 @@ class FakeServer:
         self.heard: list[tuple[float, bytes]] = []
         self.attempts: list[float] = []
         self.closed = 0
+        self.says_more_after = says_more_after
         self._connect = chain(connect, repeat(0.0))
 
     def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConversation]:

@@ -117,6 +117,25 @@ def test_what_is_no_line_is_explained_too(tmp_path, capsys, monkeypatch):
     )
 
 
+def test_a_fault_connects_where_there_is_no_connection(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.talk").write_text("!hold 2s\n!half-close\n< bye\n<$\n!reset\n== more\n> x\n")
+    assert check(capsys, monkeypatch, tmp_path / "a.talk")[1] == (
+        f"{tmp_path}/a.talk: 1 message in 2 steps\n"
+        "  main\n"
+        "          connect\n"
+        "          keep silent for 2s\n"
+        "          shut down sending\n"
+        "          let the server speak first: --connect pass or user\n"
+        '       3  expect the line "bye", within 5s\n'
+        "       4  expect the server to close\n"
+        "          connect\n"
+        "          close with a reset\n"
+        "  more\n"
+        '       7  send "x" and CRLF\n'
+        "       7  expect a line of anything\n"
+    )
+
+
 def test_a_script_may_come_from_standard_input(capsys, monkeypatch):
     for given, told in (
         (b"> a\n", (0, "<stdin>: 1 message in 1 step\n", "")),

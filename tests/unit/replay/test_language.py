@@ -1,12 +1,21 @@
 """What a script says, against servers that do it or fall short of it."""
 
+import queue
+import socket
 import threading
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 
+from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.loop import Loop
+from socketscope.replay.play.player import Player
+from socketscope.replay.play.targets import Target
+from socketscope.replay.script.compiler import load
 from tests.unit.replay.test_player import outcomes, play, serving
 
 NONE = Failure("", 0, "", "")
@@ -77,6 +86,10 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
         (b"many\r\nx", "<~ (?P<n>.*)\n< ${n}B", "mismatch", "'many'"),
         (b"NOISY", "<| > ", "mismatch", "'NOISY'"),
         (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
+        (b"log", "<...$", "timeout", "'log' in 0.1 s"),
+        (b"a\r\n", "<...$", "timeout", "1 line 'a', in 0.1 s"),
+        (b"a\r\nb\r\nlog", "<...$", "timeout", "2 lines, the last 'b', in 0.1 s"),
+        (b"x" * 1_000_000, "<...$", "timeout", f"'{'x' * 1000}…' in 0.1 s"),
     ],
 )
 def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
@@ -100,6 +113,30 @@ def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
 def test_what_a_close_cuts_off(tmp_path, said, expected, outcome, got):
     counted, failure = result(tmp_path, closing(said), f"@ignore ^NOISE\n> go\n{expected}\n")
     assert (counted, failure.got) == ({outcome: 1}, got)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [
+        ("< b", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("<$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("<...$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
+        ("< 26B", "13 of 26 bytes in 0.1 s"),
+    ],
+)
+def test_lines_that_are_passed_over_or_answered_are_told(tmp_path, expected, got):
+    script = "@timeout 100ms\n@ignore ^NOISE\n@on ^PING > PONG\n"
+    said = b"a line\r\nNOISE\r\nPING\r\n"
+    _, failure = result(tmp_path, saying(said), f"{script}> go\n< a line\n{expected}\n")
+    assert failure.got == got
+    if "B" not in expected:
+        assert failure.said == ("> go", "< a line", "< NOISE", "< PING", "> PONG")
+
+
+def test_the_lines_up_to_a_close_that_does_not_come_are_told(tmp_path):
+    script = "@timeout 100ms\n@on ^PING > PONG\n> go\n<...$\n"
+    _, failure = result(tmp_path, saying(b"a\r\nb\r\nPING\r\n"), script)
+    assert failure.said == ("> go", "< a", "< b", "< PING", "> PONG")
 
 
 def test_the_rest_up_to_the_close_has_to_end_in_time(tmp_path):
@@ -158,3 +195,94 @@ def test_what_stands_in_the_environment_is_shown_as_what_stands_for_it(tmp_path,
     assert failure.expected == "ok 1:${env:PASSWORD}"
     assert failure.got == f"no: {hidden}"
     assert failure.said == ("> AUTH 1:${env:PASSWORD}", "< no: AUTH 1:${env:PASSWORD}", f"> {hidden}")
+
+
+def greeting(file):
+    """Say hello, and note what comes of it."""
+    try:
+        heard = b"spoken to" if file.write(b"hello\r\n") and file.readline() else b"ended"
+    except OSError:
+        heard = b"reset"
+    HEARD.put(heard)
+
+
+HEARD = queue.SimpleQueue[bytes]()
+
+
+@pytest.mark.parametrize(
+    ("connect", "script", "heard"),
+    [
+        ("pass", "!hold 10ms\n< hello\n", [b"ended"]),
+        ("message", "!hold 10ms\n> a\n< hello\n", [b"spoken to"]),
+        ("pass", "!half-close\n< hello\n<$\n", [b"ended"]),
+        ("pass", "!reset\n< hello\n", [b"reset", b"ended"]),
+        ("message", "!reset\n!reset\n> a\n< hello\n", [b"reset", b"reset", b"spoken to"]),
+        ("user", "> a\n< hello\n<$\n!half-close\n<... hello\n<$\n", [b"spoken to", b"ended"]),
+    ],
+)
+def test_a_fault_has_a_connection_before_anything_was_said_on_one(tmp_path, connect, script, heard):
+    counted, failure = result(tmp_path, greeting, script, connect)
+    assert (set(counted), failure) == ({"ok"}, NONE)
+    assert [HEARD.get(timeout=10) for _ in heard] == heard
+    assert HEARD.empty()
+
+
+def test_the_connection_is_open_while_a_client_keeps_silent_first(tmp_path):
+    (tmp_path / "x.talk").write_text("!hold 1h\n> a\n")
+    with serving(lambda file: file.read()) as target:
+        loop, ledger = Loop(), Ledger(["main"])
+        player = Player(target, "message", ledger, loop, Random(1))
+        loop.start(player.play(load(tmp_path / "x.talk")[0], 1, 1, 0.0))
+        loop.run(loop.now() + 0.1)
+        assert (ledger.open, ledger.in_flight) == (1, 0)
+        loop.close()
+    assert (ledger.open, ledger.in_flight) == (0, 0)
+
+
+def test_who_cannot_connect_for_a_fault_has_one_exchange_of_its_step(tmp_path):
+    with serving(closing()) as target:
+        pass
+    ledger = play(tmp_path, target, "@connect pass\n!hold 1h\n< hello\n")
+    assert outcomes(ledger) == {"refused": 1}
+    assert (ledger.first_failure or NONE).line == 3
+
+
+def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEY", "hun\r\n-\nter2\n")
+
+    def echo(file):
+        for line in file:
+            file.write(b"A " + line)
+
+    _, failure = result(tmp_path, echo, "> ${env:KEY}\n< A ${env:KEY}\n", "user")
+    assert (failure.expected, failure.got) == ("A ${env:KEY}", "A ${env:KEY}")
+    _, failure = result(tmp_path, echo, "> ${env:KEY}\n< A hun\n< A -\n< B\n", "user")
+    assert (failure.got, failure.said[1:]) == ("A ${env:KEY}", ("< A ${env:KEY}", "< A -"))
+
+
+@pytest.mark.parametrize(
+    ("datagrams", "script", "counted"),
+    [
+        ((b"", b"b"), "> a\n< \n< b\n", {"ok": 1}),
+        ((b"a", b""), "> a\n< a\n", {"unexpected_data": 1}),
+        ((b"", b""), "> a\n<~ ^$\n<\n", {"ok": 1}),
+    ],
+)
+@pytest.mark.parametrize("connect", ["message", "user"])
+def test_an_empty_datagram_is_an_empty_line(tmp_path, datagrams, script, counted, connect):
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            _, client = server.recvfrom(100)
+            for datagram in datagrams:
+                server.sendto(datagram, client)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        target = Target(Address("udp", *server.getsockname()))
+        ledger = play(tmp_path, target, f"@timeout 1s\n{script}", connect)
+        thread.join()
+    # On a kept connection, what is too much may come up after the exchange that was ok.
+    assert outcomes(ledger).items() - {("ok", 1)} == counted.items() - {("ok", 1)}
+    assert ledger.failures.kinds or outcomes(ledger) == {"ok": 1}

@@ -46,6 +46,10 @@ def write(folder, text, name="x.talk"):
             ),
         ),
         (
+            "@values twice.csv",
+            "1:9: 'b' is twice in the header of twice.csv\n    @values twice.csv\n            ^",
+        ),
+        (
             "> a\n@connect pass",
             "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
         ),
@@ -67,10 +71,39 @@ def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, tol
     (tmp_path / "empty.csv").write_text("a,b\n")
     (tmp_path / "short.csv").write_text("a,b\n1\n")
     (tmp_path / "named.csv").write_text("a b,c\n1,2\n")
+    (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
     path = write(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load(path)
     assert str(caught.value) == f"{path}:{told}"
+
+
+NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "shown", "caret"),
+    [
+        ("> " + "a" * 1_000_000 + "\\q" + "二" * 1_000_000, NO_ESCAPE,
+         "…" + "a" * 100 + "\\q" + "二" * 98 + "…", 101),
+        ("> 二\\q" + "a" * 1_000_000, NO_ESCAPE, "> 二\\q" + "a" * 98 + "…", 4),
+        ("x" * 1_000_000, "'" + "x" * 299 + "... (999718 characters more)", "x" * 100 + "…", 0),
+    ],
+)  # fmt: skip
+def test_of_a_line_that_is_too_long_to_be_shown_it_is_what_is_around_the_place(
+    tmp_path, text, problem, shown, caret
+):
+    with pytest.raises(ScriptError) as caught:
+        load(write(tmp_path, text))
+    told = str(caught.value).split("\n")
+    assert told[0].split(": ", 1)[1] == problem
+    assert told[1:] == [f"    {shown}", " " * (4 + caret) + "^"]
+
+
+@pytest.mark.timeout(20)
+def test_a_script_of_many_lines_is_compiled_in_the_time_that_it_takes_to_read_it(tmp_path):
+    (program,) = load(write(tmp_path, "> a\n" * 100_000))
+    assert len(program.actions) == 200_000
 
 
 def test_bytes_that_are_no_utf_8_are_told_with_their_place(tmp_path):

@@ -1,12 +1,14 @@
 """Whole runs against a server that is a list of durations, on a clock that no test waits for."""
 
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from socketscope.replay.measure.summary import summarize
+from socketscope.replay.play.loop import Task, Until
 from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.script.compiler import load
@@ -24,9 +26,11 @@ class Played:
         path.write_text(script)
         self.loop = FakeLoop()
         self.server = FakeServer(
-            self.loop, *durations, then=options.pop("then", 0.001), connect=options.pop("connecting", ())
-        )
+            self.loop, *durations, then=options.pop("then", 0.001), connect=options.pop("connecting", ()),
+            says_more_after=options.pop("says_more_after", inf),
+        )  # fmt: skip
         programs = load(path) * options.pop("programs", 1)
+        stop_at = options.pop("stop_at", None)
         options["shape"] = parse_shape(options.get("shape", "constant"))
         options.setdefault("duration", None if "loops" in options else 10.0 + options.get("warmup", 0.0))
         defaults = {
@@ -35,7 +39,13 @@ class Played:
         }  # fmt: skip
         self.plan = Plan(**(defaults | options))
         self.run = Run(programs, self.server, self.plan, self.loop)
+        if stop_at is not None:
+            self.loop.start(self._stop(stop_at))
         self.run.play()
+
+    def _stop(self, seconds: float) -> Task:
+        yield Until(self.loop.now() + seconds)
+        self.run.stop()
 
     @property
     def summary(self) -> Any:
@@ -72,6 +82,28 @@ def test_passes_that_found_no_free_user_before_the_end_were_dropped(tmp_path):
     assert (summary.ok, summary.in_flight, summary.dropped) == (4, 1, 40)
     assert summary.attempted == 5
     assert not summary.rate_held
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rate": 5, "loops": 1, "users": 10, "then": 1.0},
+        {"rate": 5, "loops": 2, "users": 5, "then": 0.9, "poisson": True},
+        {"rate": 5, "loops": 10, "users": 1, "then": 0.001},
+        {"rate": 5, "duration": 2.0, "users": 10, "then": 1.0, "grace": 0.1},
+    ],
+)
+def test_the_rate_is_that_of_the_passes_that_began_while_they_were_due(tmp_path, options):
+    played = Played(tmp_path, **options)
+    assert played.summary.rate_held
+    assert played.summary.achieved_rate == pytest.approx(5, rel=0.3 if "poisson" in options else 0.12)
+
+
+def test_a_rate_is_not_held_where_the_last_passes_began_late(tmp_path):
+    summary = Played(tmp_path, rate=5, loops=5, users=2, then=1.0).summary
+    # Two at a time, a second each: the last two of the ten, due at 1.6 and 1.8 s, began at 4 s.
+    assert (summary.passes, summary.rate_held) == (10, False)
+    assert summary.achieved_rate == pytest.approx(10 / 4.2, rel=1e-3)
 
 
 def test_a_late_pass_is_no_lag_of_the_generator_as_no_user_was_free(tmp_path):
@@ -208,6 +240,34 @@ def test_passes_under_way_at_the_end_have_the_grace_to_end_in_and_no_other_begin
     thinking = Played(tmp_path, duration=1.0, grace=5.0, then=0.7, think=2.0)
     assert thinking.times == [0.0]
     assert thinking.run.lasted == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("then", "options"),
+    [
+        (0.1, {"loops": 1}),
+        (0.1, {"duration": 1.0, "think": 2.0}),
+        (0.995, {"duration": 1.0, "think": 2.0}),
+        (0.7, {"duration": 0.5, "grace": 5.0, "think": 2.0}),
+        (0.7, {"duration": 0.5, "grace": 0.71, "think": 2.0}),
+        (0.1, {"duration": 1.0, "rate": 0.5}),
+    ],
+)
+def test_however_a_run_ends_a_connection_that_is_kept_must_be_silent_after_its_last_pass(
+    tmp_path, then, options
+):
+    played = Played(tmp_path, then=then, says_more_after=0.015, **options)
+    assert (played.summary.ok, played.summary.outcomes["unexpected_data"]) == (1, 1)
+    assert played.run.lasted < options.get("duration", 0.1) + 0.7 + 0.05
+    assert played.server.closed == 1
+
+
+def test_a_run_that_is_stopped_looks_at_what_has_come_and_waits_for_no_more(tmp_path):
+    for says_more_after, expected in ((0.3, 1), (0.8, 0)):
+        options = {"then": 0.1, "think": 9.0, "duration": None, "stop_at": 0.5}
+        played = Played(tmp_path, says_more_after=says_more_after, **options)
+        assert played.summary.outcomes["unexpected_data"] == expected
+        assert played.run.lasted == pytest.approx(0.5)
 
 
 def test_the_schedule_ends_before_the_grace_does(tmp_path):

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from socketscope.addresses import Address
+from socketscope.replay.play.failing import not_connected
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.targets import Target
 
@@ -91,6 +92,16 @@ def test_what_one_that_answers_says_is_told_and_not_that_another_refuses(replica
         with pytest.raises(ssl.SSLError):
             connect(replace(target, tls=ssl.create_default_context()))
     answering.join()
+
+
+def test_a_handshake_of_tls_that_gets_no_answer_is_no_silence_of_the_address(replicas, monkeypatch):
+    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.1)
+    target, (first, _), _ = replicas
+    first.close()
+    with pytest.raises(ssl.SSLError) as caught:
+        connect(replace(target, tls=ssl.create_default_context()))
+    told = "the server did not answer the handshake"
+    assert not_connected(caught.value) == ("tls_error", told)
 
 
 def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):

@@ -1,0 +1,63 @@
+"""Which passes are taken when they are due, and which are dropped."""
+
+from collections.abc import Iterator
+from math import inf
+from random import Random
+
+from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
+
+
+class Schedule:
+    """Passes and when they are due; users take the next one as they become free."""
+
+    def __init__(self, rate: float, shape: Shape, most: float, random: Random | None) -> None:
+        """Lay it out.
+
+        Args:
+            rate: Passes a second where the shape's factor is 1.
+            shape: Multiplies the rate.
+            most: How many passes there are; infinity for no end.
+            random: With one the gaps are those of a Poisson process, without even.
+        """
+        self._rate, self._shape, self._most, self._random = rate, shape, most, random
+        self._times: Iterator[float] = due_times(rate, shape, random)
+        self._taken = 0
+        self._latest = 0.0
+        self._not_started: list[float] = []
+
+    def take(self) -> tuple[int, float] | None:
+        """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
+        if self._taken >= self._most:
+            return None
+        self._taken += 1
+        self._latest = next(self._times)
+        return self._taken - 1, self._latest
+
+    def give_back(self, due: float) -> None:
+        """Note that a pass that was taken did not start."""
+        self._not_started.append(due)
+
+    @property
+    def end(self) -> float:
+        """When one more pass would be due, once all were taken; asked for once, at the end of the run."""
+        return inf if self._taken < self._most else next(self._times)
+
+    def dropped(self, begin: float, end: float) -> int:
+        """Return how many passes were due in a stretch of time and did not start.
+
+        They are not gone through one by one: of some rates there are more than anybody has time for.
+        """
+        number = sum(begin <= due < end for due in self._not_started)
+        return number + int(min(self._not_taken(begin, end), self._most - self._taken))
+
+    def _not_taken(self, begin: float, end: float) -> int:
+        if end <= begin or end <= self._latest:
+            return 0
+        if self._random is None:
+            return max(
+                due_before(self._rate, self._shape, end)
+                - max(due_before(self._rate, self._shape, begin), self._taken),
+                0,
+            )
+        area = self._shape.integral(end) - self._shape.integral(max(begin, self._latest))
+        return poisson(self._rate * area, self._random)
