@@ -69,6 +69,12 @@ class Recording:
         assert self._process.stderr is not None
         return self._process.stderr.readline()
 
+    def hear_no_more(self) -> None:
+        """Leave nobody to read its standard error."""
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        self._process.stderr = None
+
     def end(self, number: int = signal.SIGINT, times: int = 1) -> tuple[int, str, str]:
         for _ in range(times):
             # A wrapper that hands on a terminal's signal sends it again.
@@ -419,6 +425,18 @@ def test_a_script_that_cannot_be_written_is_told_and_the_client_served(tmp_path)
             assert ask(connection, b"a\r\n") == [b"a\r\n"]
         assert recorder.tell() == f"record: cannot write {folder}/001.talk: No such file or directory\n"
         assert recorder.end()[0] == 1
+
+
+def test_scripts_are_written_whoever_hears_of_them(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        recorder = Recording(target, folder)
+        recorder.hear_no_more()
+        with recorder.connect() as connection:
+            assert ask(connection, b"a\r\n") == [b"a\r\n"]
+        status, out, _ = recorder.end()
+    assert (status, out.partition("\n")[0]) == (0, f"conversations: 1, scripts: 1, in {folder}")
+    assert scripts(folder) == {"001.talk": "> a\n< a\n"}
 
 
 def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
