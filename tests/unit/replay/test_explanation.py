@@ -97,6 +97,13 @@ def test_each_bad_script_is_told_and_the_good_ones_are_explained(tmp_path, capsy
     )
 
 
+def test_a_script_whose_place_cannot_be_looked_at_is_told_as_any_that_cannot_be_read(
+    tmp_path, capsys, monkeypatch
+):
+    path = tmp_path / f"{'x' * 300}.talk"
+    assert check(capsys, monkeypatch, path) == (3, "", f"{path}: cannot be read: File name too long\n")
+
+
 def test_what_is_no_line_is_explained_too(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.talk").write_text(
         "@connect pass\n@ignore ^#\n@on ^PING (?P<n>.) > PONG ${n}\n> ${len:é}\n"
