@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import parse_target, program, tls_context
+from socketscope.commands.options import parse_target, program, show_certificate, tls_context
 from socketscope.commands.parsed import Parsed
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
@@ -36,11 +36,7 @@ def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSL
     if cert is None:
         raise click.UsageError("--listen tls:// needs --cert, and --key where that file has none")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # Without a password OpenSSL would ask the terminal for that of a key which has one.
-        context.load_cert_chain(cert, key, password="")
-    except (ssl.SSLError, OSError) as error:
-        raise click.UsageError(f"--cert {cert}: {describe(error)}") from error
+    show_certificate(context, cert, key)
     return context
 
 

@@ -13,6 +13,7 @@ import click
 
 from socketscope import binding
 from socketscope.addresses import Address
+from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
@@ -117,7 +118,8 @@ class Recorder:
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
     def _unreachable(self, error: Exception) -> None:
-        _tell(f"cannot connect to {self._target}: {describe(error)}")
+        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else describe(error)
+        _tell(f"cannot connect to {self._target}: {reason}")
 
 
 def written(conversation: Conversation, secrets: Secrets) -> Conversation:

@@ -279,6 +279,20 @@ def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_co
     assert scripts(tmp_path / "scripts") == {"001.talk": "> hello\n< HELLO\n"}
 
 
+def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_context):
+    def handshake(connection: socket.socket, _: IO[bytes]) -> None:
+        server_context.wrap_socket(connection, server_side=True)
+
+    with serving(handshake) as plain:
+        target = plain.replace("tcp://127.0.0.1", "tls://localhost")
+        recorder = Recording(target, tmp_path)
+        with recorder.connect() as connection, contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+        told = "the server's certificate does not hold: self-signed certificate"
+        assert recorder.tell() == f"record: cannot connect to {target}: {told}\n"
+        assert recorder.end()[0] == 0
+
+
 @pytest.mark.parametrize("times", [1, 20])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, times):
@@ -398,6 +412,9 @@ def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
     )  # fmt: skip
     assert run("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
         2, "client: --cert /absent: No such file or directory\n"
+    )  # fmt: skip
+    assert run("--listen", "tls://localhost:0", "--cert", f"{certificate}.crt", *rest) == (
+        2, f"client: --cert {certificate}.crt: no private key in PEM form is in {certificate}.crt\n"
     )  # fmt: skip
 
 
