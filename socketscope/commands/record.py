@@ -11,7 +11,7 @@ from socketscope.commands.options import parse_target, program, show_certificate
 from socketscope.commands.parsed import Parsed
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
-from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
+from socketscope.replay.record.recorder import Recorder, bound, describe, leads_to_itself, listen, remove
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import Noted
 
@@ -73,6 +73,10 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     follows AUTH, PASS or LOGIN is written as a variable of the environment.
     """
     signals = Noted()
+    if leads_to_itself(listen_at, target):
+        raise click.UsageError(
+            f"--target {target} is where --listen {listen_at} is: record would connect to itself"
+        )
     tls = tls_context(target, ca, insecure)
     shown = _listening(listen_at, cert, key)
     try:

@@ -23,6 +23,8 @@ from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import Noted
 
+_EVERYWHERE = {"0.0.0.0", "::"}
+
 
 def listen(address: Address) -> list[socket.socket]:
     """Return a listening socket for a path, or one for each address of a name.
@@ -43,6 +45,32 @@ def listen(address: Address) -> list[socket.socket]:
     for listener in listeners:
         listener.listen()
     return listeners
+
+
+def leads_to_itself(address: Address, target: Address) -> bool:
+    """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
+    if address.path and target.path:
+        return Path(address.path).resolve() == Path(target.path).resolve()
+    if address.path or target.path or address.port != target.port:
+        return False
+    here = _hosts(address.host) if address.host else _EVERYWHERE
+    return any(host in here or (here & _EVERYWHERE and _is_ours(host)) for host in _hosts(target.host))
+
+
+def _hosts(name: str) -> set[str]:
+    try:
+        return {str(where[0]) for *_, where in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()  # which is told where it is needed
+
+
+def _is_ours(host: str) -> bool:
+    try:
+        for bound in binding.bind(host, 0):
+            bound.close()
+    except OSError:
+        return False
+    return True
 
 
 class Recorder:

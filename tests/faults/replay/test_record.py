@@ -485,6 +485,31 @@ def test_a_taken_address_is_one_line(tmp_path):
     assert (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("listen", "target"),
+    [
+        ("tcp://127.0.0.1:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://localhost:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://:{0}", "tcp://localhost:{0}"),
+        ("tcp://0.0.0.0:{0}", "tcp://127.0.0.2:{0}"),
+        ("unix://{1}/s", "unix://{1}/./s"),
+    ],
+)
+def test_what_would_connect_to_itself_is_one_line(tmp_path, listen, target):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    urls = [url.format(port, tmp_path) for url in (listen, target)]
+    told = f"client: --target {urls[1]} is where --listen {urls[0]} is: record would connect to itself\n"
+    assert run("--listen", urls[0], "--target", urls[1], str(tmp_path / "f")) == (2, told)
+
+
+def test_another_address_at_the_same_port_is_another_server(tmp_path):
+    with serving(echo) as target:
+        port = target.rpartition(":")[2]
+        recorder = Recording(target, tmp_path, "--listen", f"tcp://127.0.0.2:{port}")
+        assert recorder.end()[0] == 0
+
+
 def test_a_bad_folder_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     arguments = ("--listen", "tcp://127.0.0.1:0", "--target", "tcp://127.0.0.1:1")
