@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from socketscope.commands.check import check
+from socketscope.commands.check import check, printable
 from socketscope.commands.demo import demo
 from socketscope.commands.exits import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR
 from socketscope.commands.record import record
@@ -47,7 +47,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
             click.echo(f"{name}: cannot write to standard output: {error}", err=True)
         status = CANNOT_WRITE
     except ScriptError as error:
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         status = BAD_SCRIPT
     except click.ClickException as error:
         click.echo(f"{name}: {error.format_message()}", err=True)
