@@ -94,7 +94,9 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     assert ended.stderr == "client: internal error: RuntimeError: a bug\n"
 
 
-SIGNALS = pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 
 
 @SIGNALS

@@ -294,7 +294,7 @@ def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_c
 
 
 @pytest.mark.parametrize("times", [1, 20])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, times):
     folder = tmp_path / "new" / "folder"
     with serving(echo) as target:
