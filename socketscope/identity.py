@@ -61,19 +61,7 @@ class TLS:
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
         context.options |= ssl.OP_NO_RENEGOTIATION  # a client could have the server compute without end
 
-        def refuse() -> NoReturn:
-            # Else OpenSSL would ask the terminal, now or at a SIGHUP.
-            raise ValueError(f"the private key in {key} is encrypted: decrypt it, by openssl pkey")
-
-        expiry = _expiry(self.cert)
-        try:
-            context.load_cert_chain(self.cert, key, password=refuse)
-        except ssl.SSLError as error:
-            if error.reason in _MISMATCHES:
-                raise ValueError(f"the private key in {key} is not that of {self.cert}") from error
-            if error.reason is None:
-                raise ValueError(f"no private key in PEM form is in {key}") from error
-            raise ValueError(f"cannot use {self.cert} with {key}: {error.reason}") from error
+        expiry = load_chain(context, self.cert, key)
         if self.client_ca is not None:
             try:
                 context.load_verify_locations(self.client_ca)
@@ -81,6 +69,30 @@ class TLS:
                 raise ValueError(f"no certificate in PEM form is in {self.client_ca}") from error
             context.verify_mode = ssl.CERT_REQUIRED
         return Identity(context, expiry)
+
+
+def load_chain(context: ssl.SSLContext, cert: File, key: File) -> float:
+    """Have a context show a certificate, and return when that ends, in seconds since 1970.
+
+    Raises:
+        ValueError: One of the files cannot be used.
+        OSError: One of them cannot be read.
+    """
+
+    def refuse() -> NoReturn:
+        # Else OpenSSL would ask the terminal, now or at a SIGHUP.
+        raise ValueError(f"the private key in {key} is encrypted: decrypt it, by openssl pkey")
+
+    expiry = _expiry(cert)
+    try:
+        context.load_cert_chain(cert, key, password=refuse)
+    except ssl.SSLError as error:
+        if error.reason in _MISMATCHES:
+            raise ValueError(f"the private key in {key} is not that of {cert}") from error
+        if error.reason is None:
+            raise ValueError(f"no private key in PEM form is in {key}") from error
+        raise ValueError(f"cannot use {cert} with {key}: {error.reason}") from error
+    return expiry
 
 
 def _expiry(cert: File) -> float:

@@ -23,12 +23,21 @@ def check(scripts: tuple[Path, ...]) -> int:
         for file in files:
             # One that is wrong keeps nobody from hearing of the others.
             try:
-                click.echo(explain(load_script(file)))
+                click.echo(printable(explain(load_script(file))))
             except ScriptError as error:
                 wrong = _tell(error)
     return BAD_SCRIPT if wrong else 0
 
 
 def _tell(error: ScriptError) -> bool:
-    click.echo(str(error), err=True)
+    click.echo(printable(str(error)), err=True)
     return True
+
+
+def printable(text: str) -> str:
+    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
+    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

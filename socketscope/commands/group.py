@@ -7,11 +7,12 @@ from typing import NoReturn
 
 import click
 
-from socketscope.commands.check import check
+from socketscope.commands.check import check, printable
 from socketscope.commands.demo import demo
-from socketscope.commands.exits import BAD_SCRIPT, INTERNAL_ERROR
+from socketscope.commands.exits import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR
 from socketscope.commands.record import record
 from socketscope.commands.replay import replay
+from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
 from socketscope.commands.talk import talk
 from socketscope.commands.top import top
 from socketscope.replay.script.constructs import ScriptError
@@ -26,10 +27,10 @@ def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
         program: What its user typed before the arguments, as in ``python -m client``.
         arguments: None takes the process's.
     """
+    guard_streams()
     try:
         with interrupts():
             status = _run(program, arguments)
-            sys.stdout.flush()
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     sys.exit(status)
@@ -39,8 +40,14 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
     name = program.rsplit(maxsplit=1)[-1]
     try:
         status: int = command.main(arguments, program, standalone_mode=False)
+        sys.stdout.flush()
+    except Unwritable as error:
+        discard_output()
+        if not isinstance(error, Unread):
+            click.echo(f"{name}: cannot write to standard output: {error}", err=True)
+        status = CANNOT_WRITE
     except ScriptError as error:
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         status = BAD_SCRIPT
     except click.ClickException as error:
         click.echo(f"{name}: {error.format_message()}", err=True)

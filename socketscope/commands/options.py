@@ -11,7 +11,7 @@ import click
 
 from socketscope.addresses import Address, parse_host_port, parse_url
 from socketscope.commands.parsed import Parsed
-from socketscope.replay.play.failing import tls_reason
+from socketscope.identity import load_chain
 from socketscope.replay.play.targets import SCHEMES, Target
 from socketscope.units import parse_duration
 
@@ -65,13 +65,34 @@ def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLCon
         return None
     try:
         context = ssl.create_default_context(cafile=ca)
-    except (ssl.SSLError, OSError) as error:
-        raise click.UsageError(f"--ca {ca}: {error.strerror or error}") from error
+    except ssl.SSLError as error:
+        raise click.UsageError(f"--ca {ca}: no certificate in PEM form is in {ca}") from error
+    except OSError as error:
+        raise click.UsageError(f"--ca {ca}: {error.strerror}") from error
     if insecure:
         warn("--insecure: the server's certificate is not verified")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def show_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    """Have the other side be shown the certificate of ``--cert`` and ``--key``.
+
+    Raises:
+        click.UsageError: A file cannot be read, or does not hold what it should.
+    """
+    files = {"--cert": cert} | ({} if key is None else {"--key": key})
+    for option, file in files.items():
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"{option} {file}: {error.strerror}") from error
+    try:
+        load_chain(context, cert, key or cert)
+    except ValueError as error:
+        given = " ".join(f"{option} {file}" for option, file in files.items())
+        raise click.UsageError(f"{given}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +117,8 @@ class Tls:
         if self.key is not None and self.cert is None:
             raise click.UsageError("--key needs the --cert that it belongs to")
         if context is not None and self.cert is not None:
-            self._identify(context, self.cert)
+            show_certificate(context, self.cert, self.key)
         return Target(address, context, self.server_name)
-
-    def _identify(self, context: ssl.SSLContext, cert: Path) -> None:
-        try:
-            # Without a password OpenSSL would ask the terminal for that of a key which has one.
-            context.load_cert_chain(cert, self.key, password="")
-        except (ssl.SSLError, OSError) as error:
-            files = f"--cert {cert}" + (f" --key {self.key}" if self.key is not None else "")
-            reason = tls_reason(error) if isinstance(error, ssl.SSLError) else error.strerror
-            raise click.UsageError(f"{files}: {reason}") from error
 
 
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,3 +21,7 @@ class Parsed(click.ParamType[Any]):
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the values of an option that repeats: one a line, as any of them may hold blanks."""
+        return [line for line in rv.splitlines() if line.strip()]

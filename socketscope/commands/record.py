@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import parse_target, program, tls_context
+from socketscope.commands.options import parse_target, program, show_certificate, tls_context
 from socketscope.commands.parsed import Parsed
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
-from socketscope.replay.record.recorder import Recorder, bound, describe, listen, remove
+from socketscope.replay.record.recorder import Recorder, bound, describe, leads_to_itself, listen, remove
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import Noted
 
@@ -36,11 +36,7 @@ def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSL
     if cert is None:
         raise click.UsageError("--listen tls:// needs --cert, and --key where that file has none")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # Without a password OpenSSL would ask the terminal for that of a key which has one.
-        context.load_cert_chain(cert, key, password="")
-    except (ssl.SSLError, OSError) as error:
-        raise click.UsageError(f"--cert {cert}: {describe(error)}") from error
+    show_certificate(context, cert, key)
     return context
 
 
@@ -77,6 +73,10 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     follows AUTH, PASS or LOGIN is written as a variable of the environment.
     """
     signals = Noted()
+    if leads_to_itself(listen_at, target):
+        raise click.UsageError(
+            f"--target {target} is where --listen {listen_at} is: record would connect to itself"
+        )
     tls = tls_context(target, ca, insecure)
     shown = _listening(listen_at, cert, key)
     try:

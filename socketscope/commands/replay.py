@@ -39,6 +39,9 @@ SWITCH_INTERVAL = 0.5e-3
 SEEDS = 1 << 53
 """How many there are of those that nobody gave: so many whole numbers every reader of JSON tells apart."""
 
+MOST_LOOPS = 1_000_000_000
+"""Times all users and scripts, it is a number that every part of the program can count to."""
+
 SPARE_FILES = 64
 """Files that are open beside the users' connections."""
 
@@ -56,7 +59,9 @@ SPARE_FILES = 64
     "[default: what the script says, or message]",
 )
 @click.option(
-    "--loops", type=click.IntRange(min=1), help="How often each user plays each script.  [default: 1]"
+    "--loops",
+    type=click.IntRange(min=1, max=MOST_LOOPS),
+    help="How often each user plays each script.  [default: 1]",
 )
 @click.option("--duration", type=DURATION, help="How long to play.")
 @click.option("--forever", is_flag=True, help="Play until stopped.")
@@ -143,6 +148,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         loops = 1
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
+    if duration is not None and duration <= 0:
+        raise click.UsageError("--duration must be more than 0")
     if duration is not None and warmup >= duration:
         raise click.UsageError("--warmup is as long as the --duration, or longer; make it shorter")
     plan = Plan(
@@ -165,14 +172,16 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     with progress:
         run.play()
     summary = _summary(run, plan, programs, target, mode, thresholds, strict_rate)
-    click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
-    sys.stdout.flush()
-    if report is not None:
-        page = Report(
-            summary=summary, history=progress.history,
-            began=began, length=run.lasted, warmup=warmup,
-        ).render()  # fmt: skip
-        _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
+    try:
+        if report is not None:
+            page = Report(
+                summary=summary, history=progress.history,
+                began=began, length=run.lasted, warmup=warmup,
+            ).render()  # fmt: skip
+            _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
+    finally:
+        # Whichever of the two cannot be written, the other one can.
+        click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     if endpoint is not None:
         signals.wait(linger)
         endpoint.close()

@@ -6,6 +6,7 @@ import click
 
 from socketscope.commands.options import DURATION
 from socketscope.commands.parsed import Parsed
+from socketscope.commands.streams import Unread, discard_output
 from socketscope.replay.signals import Stopped, stop_signals
 from socketscope.replay.watch import top as screen
 from socketscope.replay.watch.scrape import Unusable
@@ -44,6 +45,8 @@ def top(urls: tuple[str, ...], interval: float) -> int:
             screen.show(screen.first_look(urls, interval), interval)
     except Unusable as error:
         raise click.ClickException(str(error)) from error
+    except Unread:
+        discard_output()  # they have seen enough
     except Stopped as stopped:
         return stopped.status
     return 0

@@ -11,7 +11,6 @@ from socketscope.signals import INSISTENCE
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
 _LOOK = 0.05
 """Seconds between two looks for a signal while there is nothing else to do."""
 
@@ -33,6 +32,11 @@ class Stopped(Exception):  # noqa: N818 - an order, no fault
         return 0 if self.number == signal.SIGINT else 128 + self.number
 
 
+def _heard() -> list[signal.Signals]:
+    """Return those that are not ignored, as nohup has it, and a shell for what it has in the background."""
+    return [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 @contextmanager
 def interrupts() -> Iterator[None]:
     """Have the first Ctrl-C raise KeyboardInterrupt in the main thread; entered once, by the program."""
@@ -47,13 +51,13 @@ def interrupts() -> Iterator[None]:
         yield
     finally:
         # What is left is the interpreter's end, which would answer with a traceback or another status.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Have the first of these signals raise `Stopped` in the main thread, and ignore the rest.
+    """Have the first of `NUMBERS` raise `Stopped` in the main thread, and ignore the rest.
 
     Enter it first: what is put in order on the way out must not be interrupted again.
     """
@@ -63,7 +67,7 @@ def stop_signals() -> Iterator[None]:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in NUMBERS}
+    before = {number: signal.signal(number, stop) for number in _heard()}
     try:
         yield
     finally:
@@ -72,7 +76,7 @@ def stop_signals() -> Iterator[None]:
 
 
 class Noted:
-    """The first SIGINT or SIGTERM from here on, which ends what there is to end and is no more than noted.
+    """The first of `NUMBERS` from here on, which ends what there is to end and is no more than noted.
 
     A second one, more than `INSISTENCE` after it, ends the program there and then.
 
@@ -84,7 +88,7 @@ class Noted:
         self.first = 0
         self._came_at = 0.0
         self._stop: Callable[[], object] = int
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _heard():
             signal.signal(number, self._note)
 
     def then(self, stop: Callable[[], object]) -> None:

@@ -1,6 +1,6 @@
 """The folder that recorded conversations are written to: a script for each distinct one."""
 
-import os
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,9 +8,6 @@ from socketscope.replay.record.conversation import Conversation, Said
 from socketscope.replay.record.lines import ReplyLine
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.printer import print_transcript
-
-_OWN = 0o600
-"""Nobody else may read what was recorded."""
 
 
 @dataclass(slots=True)
@@ -60,9 +57,8 @@ class Folder:
             OSError: It cannot be made, or written to.
         """
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".probe"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=path):
+            pass
         self.path = path
         self._heading = heading
         self._with_pauses = with_pauses
@@ -89,7 +85,7 @@ class Folder:
                 self._greet(script)
                 return None
         script = _Script(self._free_path(), conversation)
-        self._write(script)
+        self._write(script.path, conversation)
         known.append(script)
         self._scripts.append(script)
         self._greet(script)
@@ -120,8 +116,8 @@ class Folder:
 
     def _revise(self, script: _Script, conversation: Conversation) -> None:
         if conversation != script.conversation:
+            self._write(script.path, conversation)
             script.conversation = conversation
-            self._write(script)
 
     def _free_path(self) -> Path:
         while True:
@@ -130,10 +126,17 @@ class Folder:
             if not path.exists():
                 return path
 
-    def _write(self, script: _Script) -> None:
-        text = print_transcript(
-            transcript(script.conversation, script.path.name, with_pauses=self._with_pauses)
-        )
-        descriptor = os.open(script.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWN)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
-            file.write(f"# {self._heading}\n{text}")
+    def _write(self, path: Path, conversation: Conversation) -> None:
+        text = print_transcript(transcript(conversation, path.name, with_pauses=self._with_pauses))
+        try:
+            # A disk that is full must not cost what was written before; and this one is its owner's alone.
+            descriptor, name = tempfile.mkstemp(dir=self.path, prefix=".")
+            beside = Path(name)
+            try:
+                with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
+                    file.write(f"# {self._heading}\n{text}")
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error

@@ -13,6 +13,7 @@ import click
 
 from socketscope import binding
 from socketscope.addresses import Address
+from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
@@ -21,6 +22,8 @@ from socketscope.replay.record.proxy import Proxy
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import Noted
+
+_EVERYWHERE = {"0.0.0.0", "::"}
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -42,6 +45,32 @@ def listen(address: Address) -> list[socket.socket]:
     for listener in listeners:
         listener.listen()
     return listeners
+
+
+def leads_to_itself(address: Address, target: Address) -> bool:
+    """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
+    if address.path and target.path:
+        return Path(address.path).resolve() == Path(target.path).resolve()
+    if address.path or target.path or address.port != target.port:
+        return False
+    here = _hosts(address.host) if address.host else _EVERYWHERE
+    return any(host in here or (here & _EVERYWHERE and _is_ours(host)) for host in _hosts(target.host))
+
+
+def _hosts(name: str) -> set[str]:
+    try:
+        return {str(where[0]) for *_, where in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()  # which is told where it is needed
+
+
+def _is_ours(host: str) -> bool:
+    try:
+        for bound in binding.bind(host, 0):
+            bound.close()
+    except OSError:
+        return False
+    return True
 
 
 class Recorder:
@@ -117,7 +146,8 @@ class Recorder:
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
     def _unreachable(self, error: Exception) -> None:
-        _tell(f"cannot connect to {self._target}: {describe(error)}")
+        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else describe(error)
+        _tell(f"cannot connect to {self._target}: {reason}")
 
 
 def written(conversation: Conversation, secrets: Secrets) -> Conversation:

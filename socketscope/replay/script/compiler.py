@@ -54,7 +54,8 @@ def script_files(path: Path) -> list[Path]:
     Raises:
         ScriptError: The folder has none, or cannot be read.
     """
-    if not path.is_dir():
+    # Path's own raises where it cannot look, which is told of whoever is to be read.
+    if not os.path.isdir(path):  # noqa: PTH112
         return [path]
     try:
         files = sorted(file for file in path.iterdir() if file.suffix in _FORMS and file.is_file())

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 
 def overhear(users: int) -> Callable[[int, str], None]:
@@ -10,9 +9,7 @@ def overhear(users: int) -> Callable[[int, str], None]:
     width = len(str(users))
 
     def hear(user: int, line: str) -> None:
-        # Who read it may have gone; the run has not.
-        with suppress(OSError):
-            sys.stderr.write(f"{user:>{width}}  {line}\n" if users > 1 else f"{line}\n")
-            sys.stderr.flush()
+        sys.stderr.write(f"{user:>{width}}  {line}\n" if users > 1 else f"{line}\n")
+        sys.stderr.flush()
 
     return hear

@@ -27,7 +27,10 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unusable(Exception):  # noqa: N818 - what a page is, no fault of the program
-    """There is no page, or it is none of this project's; the text says which."""
+    """There is no page, or it is none of this project's; the text says which, and may be a stranger's."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(_shown(problem.strip()))
 
 
 class Unreachable(Unusable):
@@ -46,7 +49,7 @@ def fetch(url: str) -> Samples:
             text = answer.read(_LONGEST).decode("utf-8")
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
-            raise Unusable(f"answers {error.code} {_shown(error.reason)}") from error
+            raise Unusable(f"answers {error.code} {error.reason}") from error
     except TimeoutError as error:
         raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
     except urllib.error.URLError as error:

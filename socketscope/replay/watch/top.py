@@ -84,17 +84,13 @@ def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[
 def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> None:
     # Half an interval behind the watches, so that each line tells of what they have just seen.
     time.sleep(every / 2)
-    try:
-        while True:
-            time.sleep(every)
-            check()
-            looks = [watch.look for watch in watches]
-            at = datetime.now().astimezone().isoformat(timespec="seconds")
-            for line in plain(looks, boards(looks)):
-                print(at, line, flush=True)  # noqa: T201 - what it is for
-    except BrokenPipeError:
-        # Whoever read has seen enough; nothing is left to be flushed at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    while True:
+        time.sleep(every)
+        check()
+        looks = [watch.look for watch in watches]
+        at = datetime.now().astimezone().isoformat(timespec="seconds")
+        for line in plain(looks, boards(looks)):
+            print(at, line, flush=True)  # noqa: T201 - what it is for
 
 
 @contextmanager

@@ -77,6 +77,15 @@ def test_each_status(tmp_path, status, script, handle, options):
     assert (ended.stdout == "") == (status in {2, 3})
 
 
+def test_conditions_of_the_environment_stand_one_a_line_with_blanks_in_them(tmp_path):
+    path = write(tmp_path, HALF)
+    with serving(echo) as target:
+        for most, status in ((1, 0), (0, 1)):
+            env = {**os.environ, "CLIENT_REPLAY_FAIL_ON": f"max > 1m\n\nerrors > {most}\n"}
+            ended = run("replay", path, "--target", target, *PASS, env=env)
+            assert (ended.returncode, ended.stderr) == (status, "")
+
+
 def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     program = (
         "from socketscope.commands import group\n"
@@ -94,7 +103,9 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
     assert ended.stderr == "client: internal error: RuntimeError: a bug\n"
 
 
-SIGNALS = pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 
 
 @SIGNALS

@@ -69,6 +69,12 @@ class Recording:
         assert self._process.stderr is not None
         return self._process.stderr.readline()
 
+    def hear_no_more(self) -> None:
+        """Leave nobody to read its standard error."""
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        self._process.stderr = None
+
     def end(self, number: int = signal.SIGINT, times: int = 1) -> tuple[int, str, str]:
         for _ in range(times):
             # A wrapper that hands on a terminal's signal sends it again.
@@ -273,8 +279,22 @@ def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_co
     assert scripts(tmp_path / "scripts") == {"001.talk": "> hello\n< HELLO\n"}
 
 
+def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_context):
+    def handshake(connection: socket.socket, _: IO[bytes]) -> None:
+        server_context.wrap_socket(connection, server_side=True)
+
+    with serving(handshake) as plain:
+        target = plain.replace("tcp://127.0.0.1", "tls://localhost")
+        recorder = Recording(target, tmp_path)
+        with recorder.connect() as connection, contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+        told = "the server's certificate does not hold: self-signed certificate"
+        assert recorder.tell() == f"record: cannot connect to {target}: {told}\n"
+        assert recorder.end()[0] == 0
+
+
 @pytest.mark.parametrize("times", [1, 20])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, times):
     folder = tmp_path / "new" / "folder"
     with serving(echo) as target:
@@ -393,6 +413,9 @@ def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
     assert run("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
         2, "client: --cert /absent: No such file or directory\n"
     )  # fmt: skip
+    assert run("--listen", "tls://localhost:0", "--cert", f"{certificate}.crt", *rest) == (
+        2, f"client: --cert {certificate}.crt: no private key in PEM form is in {certificate}.crt\n"
+    )  # fmt: skip
 
 
 def test_a_server_that_resets_is_told_and_the_client_sees_it(tmp_path):
@@ -419,6 +442,18 @@ def test_a_script_that_cannot_be_written_is_told_and_the_client_served(tmp_path)
             assert ask(connection, b"a\r\n") == [b"a\r\n"]
         assert recorder.tell() == f"record: cannot write {folder}/001.talk: No such file or directory\n"
         assert recorder.end()[0] == 1
+
+
+def test_scripts_are_written_whoever_hears_of_them(tmp_path):
+    folder = tmp_path / "scripts"
+    with serving(echo) as target:
+        recorder = Recording(target, folder)
+        recorder.hear_no_more()
+        with recorder.connect() as connection:
+            assert ask(connection, b"a\r\n") == [b"a\r\n"]
+        status, out, _ = recorder.end()
+    assert (status, out.partition("\n")[0]) == (0, f"conversations: 1, scripts: 1, in {folder}")
+    assert scripts(folder) == {"001.talk": "> a\n< a\n"}
 
 
 def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
@@ -448,6 +483,31 @@ def test_a_taken_address_is_one_line(tmp_path):
     told = run("--listen", f"unix://{tmp_path}/s", "--target", "tcp://127.0.0.1:1", str(tmp_path / "f"))
     assert told == (2, f"client: cannot listen on unix://{tmp_path}/s: Address already in use\n")
     assert (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("listen", "target"),
+    [
+        ("tcp://127.0.0.1:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://localhost:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://:{0}", "tcp://localhost:{0}"),
+        ("tcp://0.0.0.0:{0}", "tcp://127.0.0.2:{0}"),
+        ("unix://{1}/s", "unix://{1}/./s"),
+    ],
+)
+def test_what_would_connect_to_itself_is_one_line(tmp_path, listen, target):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    urls = [url.format(port, tmp_path) for url in (listen, target)]
+    told = f"client: --target {urls[1]} is where --listen {urls[0]} is: record would connect to itself\n"
+    assert run("--listen", urls[0], "--target", urls[1], str(tmp_path / "f")) == (2, told)
+
+
+def test_another_address_at_the_same_port_is_another_server(tmp_path):
+    with serving(echo) as target:
+        port = target.rpartition(":")[2]
+        recorder = Recording(target, tmp_path, "--listen", f"tcp://127.0.0.2:{port}")
+        assert recorder.end()[0] == 0
 
 
 def test_a_bad_folder_is_one_line(tmp_path):

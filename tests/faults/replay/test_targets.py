@@ -205,6 +205,22 @@ def test_a_key_with_a_password_is_told_and_nobody_is_asked(tmp_path, certificate
     )
     assert (status, told.count("\n")) == (2, 1)
     assert told.startswith(f"client: --cert {certificate}.crt --key {locked}: ")
+    assert told.endswith(f": the private key in {locked} is encrypted: decrypt it, by openssl pkey\n")
+
+
+def test_files_that_hold_something_else_are_told_with_what_they_lack(tmp_path, certificate):
+    empty, cert = tmp_path / "empty.pem", f"{certificate}.crt"
+    empty.touch()
+    for options, told in (
+        (("--cert", str(empty)), f"no certificate in PEM form is in {empty}"),
+        (("--cert", cert), f"no private key in PEM form is in {cert}"),
+        (("--cert", cert, "--key", str(empty)), f"no private key in PEM form is in {empty}"),
+        (("--ca", str(empty)), f"no certificate in PEM form is in {empty}"),
+    ):
+        status, _, said = replay(tmp_path, "tls://localhost:1", *options)
+        assert (status, said) == (2, f"client: {' '.join(options)}: {told}\n")
+    status, _, said = replay(tmp_path, "tls://localhost:1", "--cert", cert, "--key", "absent.pem")
+    assert (status, said) == (2, "client: --key absent.pem: No such file or directory\n")
 
 
 def test_options_of_tls_need_a_target_of_tls(tmp_path):

@@ -97,6 +97,29 @@ def test_each_bad_script_is_told_and_the_good_ones_are_explained(tmp_path, capsy
     )
 
 
+def test_a_script_whose_place_cannot_be_looked_at_is_told_as_any_that_cannot_be_read(
+    tmp_path, capsys, monkeypatch
+):
+    path = tmp_path / f"{'x' * 300}.talk"
+    assert check(capsys, monkeypatch, path) == (3, "", f"{path}: cannot be read: File name too long\n")
+
+
+def test_a_terminal_obeys_nothing_of_a_script(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.talk").write_text("== \x1b[31mred\n> a\x1b[31mb\n< \x1b]0;evil\a\u202e\xe9\n")
+    (tmp_path / "b.talk").write_text("> a\n@values \x1b[31m.csv\n")
+    status, out, err = check(capsys, monkeypatch, tmp_path)
+    assert status == 3
+    assert out == (
+        f"{tmp_path}/a.talk: 1 message in 1 step\n  \\x1b[31mred\n"
+        '       2  send "a\\x1b[31mb" and CRLF\n'
+        '       3  expect the line "\\x1b]0;evil\\x07\\u202e\xe9", within 5s\n'
+    )
+    assert err == (
+        f"{tmp_path}/b.talk:2:9: cannot read \\x1b[31m.csv: No such file or directory\n"
+        "    @values  [31m.csv\n            ^\n"
+    )
+
+
 def test_what_is_no_line_is_explained_too(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.talk").write_text(
         "@connect pass\n@ignore ^#\n@on ^PING (?P<n>.) > PONG ${n}\n> ${len:é}\n"

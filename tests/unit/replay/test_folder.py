@@ -1,5 +1,12 @@
 """A folder of recorded conversations."""
 
+import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
 from socketscope.replay.record.folder import Folder
 from tests.unit.replay.tapes import CLOSED, LEFT, conversation
 
@@ -25,6 +32,47 @@ def test_a_folder_has_a_script_for_each_distinct_conversation(tmp_path):
         "004.talk": f"{begin}> incr a\n< -ERR\n<$\n",
     }
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("00[2-4].talk")} == {0o600}
+
+
+@contextmanager
+def room_for(most: int) -> Iterator[None]:
+    """Have a file be no longer than this, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_script_that_cannot_be_written_anew_stays_as_it_was(tmp_path):
+    folder = Folder(tmp_path, "recorded")
+    add(folder, (">", b"get x\n"), ("<", b"id 17 alpha\n"))
+    before = (tmp_path / "001.talk").read_text()
+    for _ in range(2):
+        with room_for(20), pytest.raises(OSError, match="File too large") as raised:
+            add(folder, (">", b"get x\n"), ("<", b"id 18 alpha\n"))
+        assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(tmp_path / "001.talk"))
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"001.talk": before}
+    add(folder, (">", b"get x\n"), ("<", b"id 18 alpha\n"))
+    assert (tmp_path / "001.talk").read_text() == before.replace("< id 17", "<~ ^id \\d+").replace(
+        "alpha", "alpha$"
+    )
+    assert (tmp_path / "001.talk").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_script_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    folder = Folder(tmp_path, "recorded")
+    with room_for(20), pytest.raises(OSError, match="File too large"):
+        add(folder, (">", b"get x\n"), ("<", b"id 17 alpha\n"))
+    assert (folder.written, list(tmp_path.iterdir())) == (0, [])
+    assert add(folder, (">", b"get x\n"), ("<", b"id 17 alpha\n")) == "002.talk"
+
+
+def test_to_look_whether_a_folder_can_be_written_to_touches_nothing_in_it(tmp_path):
+    (tmp_path / ".probe").write_text("mine")
+    Folder(tmp_path, "recorded")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {".probe": "mine"}
 
 
 def test_what_varies_in_a_greeting_is_learned_from_all_scripts(tmp_path):

@@ -1,3 +1,6 @@
+import socket
+import threading
+
 import pytest
 
 from socketscope.replay.watch import scrape
@@ -88,3 +91,20 @@ def test_what_is_no_page_is_told(text):
 def test_whoever_does_not_answer_may_do_so_later():
     with pytest.raises(Unreachable, match="Connection refused"):
         scrape.fetch("http://127.0.0.1:1/metrics")
+
+
+def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"\x1b[31mEVIL\x07\r\n")
+
+        stranger = threading.Thread(target=answer)
+        stranger.start()
+        with pytest.raises(Unreachable) as raised:
+            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
+        stranger.join()
+    assert str(raised.value) == "\ufffd[31mEVIL\ufffd"

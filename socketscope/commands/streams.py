@@ -1,0 +1,86 @@
+"""The standard streams of the command line: that one fails is told apart from any other error."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO, TypeVar
+
+_OUTPUT, _ERRORS = 1, 2
+
+
+class Unwritable(Exception):  # noqa: N818 - whoever has redirected it can mend it
+    """Standard output has not taken something."""
+
+
+class Unread(Unwritable):
+    """Whoever read standard output has gone."""
+
+
+class _Output(io.TextIOWrapper):
+    def write(self, text: str, /) -> int:
+        with _told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told():
+            super().flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise Unread(error.strerror) from error
+    except OSError as error:
+        raise Unwritable(error.strerror) from error
+
+
+class _Errors(io.TextIOWrapper):
+    """What cannot be told here can be told nowhere, and changes no result."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+_Stream = TypeVar("_Stream", bound=io.TextIOWrapper)
+
+
+def guard_streams() -> None:
+    """Have standard output raise `Unwritable`, and standard error nothing; what is closed is the null device.
+
+    Streams that somebody has put in place of the process's stay as they are.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the lowest number that is free, this one, which else a connection would get.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _like(sys.stdout, _OUTPUT, _Output)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _like(sys.stderr, _ERRORS, _Errors)
+
+
+def _like(stream: TextIO | None, number: int, kind: type[_Stream]) -> _Stream:
+    if stream is None:
+        return kind(open(number, "wb", closefd=False))
+    return kind(
+        stream.buffer, encoding=stream.encoding, errors=stream.errors,
+        line_buffering=bool(stream.line_buffering),
+    )  # fmt: skip
+
+
+def discard_output() -> None:
+    """Have what is left in standard output's buffer, which the interpreter writes at its end, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _OUTPUT)

@@ -1,0 +1,27 @@
+"""Options that cannot be meant."""
+
+import pytest
+
+from socketscope.commands.group import main
+
+
+def refused(capsys, *options):
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", ["replay", "x.talk", "--target", "tcp://127.0.0.1:1", *options])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_a_number_that_no_run_comes_to_is_refused(capsys):
+    told = "client: Invalid value for '--loops': 99999999999999999999 is not in the range 1<=x<=1000000000.\n"
+    assert refused(capsys, "--loops", "9" * 20) == told
+
+
+def test_a_duration_of_nothing_is_refused_as_that(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    assert refused(capsys, "--duration", "0") == "client: --duration must be more than 0\n"
+    told = "client: --warmup is as long as the --duration, or longer; make it shorter\n"
+    assert refused(capsys, "--duration", "1s", "--warmup", "1s") == told

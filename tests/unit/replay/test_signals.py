@@ -1,0 +1,43 @@
+"""Signals that end a replay or a recording."""
+
+import signal
+
+import pytest
+
+from socketscope.replay.signals import NUMBERS, Noted, Stopped, stop_signals
+
+each = pytest.mark.parametrize("number", NUMBERS)
+
+
+@each
+def test_the_first_one_is_noted_and_calls_what_is_to_be_stopped(number):
+    calls = []
+    noted = Noted()
+    noted.then(lambda: calls.append(noted.first))
+    assert noted.first == 0
+    for again in (number, signal.SIGTERM):
+        signal.raise_signal(again)
+    assert (noted.first, calls) == (number, [number])
+
+
+@each
+def test_what_was_ignored_at_the_start_stays_so(number):
+    signal.signal(number, signal.SIG_IGN)
+    noted = Noted()
+    signal.raise_signal(number)
+    assert noted.first == 0
+    with stop_signals():
+        signal.raise_signal(number)
+
+
+@each
+def test_one_ends_a_block_and_the_rest_are_ignored(number):
+    def interrupted():
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped) as stopped, stop_signals():
+        interrupted()
+    assert stopped.value.number == number
