@@ -52,11 +52,13 @@ class NotingTLS(Noting, _TLSSocket):
 
         def read_unless_cut() -> Any:
             record = self._socketscope
-            if record is not None and _is_cut(self, record):
+            # Who asks for nothing waits for nothing.
+            asked = len if buffer is None else memoryview(buffer).nbytes
+            if asked > 0 and record is not None and _is_cut(self, record):
                 return b"" if buffer is None else 0
             return read(len, buffer)
 
-        return self._receive(read_unless_cut, _size, 0)
+        return self._receive(read_unless_cut, bytes.__len__ if buffer is None else int, 0)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send plain bytes, as the base class does."""
@@ -74,10 +76,6 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
         OSError: As the handshake would.
     """
     return sock.gettimeout() == 0 or bool(socket.socket.recv(sock, 1, _MSG_PEEK))
-
-
-def _size(received: bytes | int) -> int:
-    return received if isinstance(received, int) else memoryview(received).nbytes
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
