@@ -199,7 +199,7 @@ class NotingStream(Noting):
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as rest:
-                self._send_rest(rest[done:], flags, until)
+                self._send_rest(record, rest[done:], flags, until)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
@@ -222,12 +222,17 @@ class NotingStream(Noting):
             record.gave(size, monotonic())
         return size
 
-    def _send_rest(self, rest: memoryview, flags: int, until: float | None) -> None:
+    def _send_rest(self, record: Record, rest: memoryview, flags: int, until: float | None) -> None:
         while rest:
-            if until is not None and not _takes(self, until - monotonic()):
-                late = TimeoutError("timed out")
-                self._note_unsent(late)
-                raise late
+            record.blocked = True  # a peer that takes nothing is waited for here, not in `send`
+            try:
+                if until is not None and not _takes(self, until - monotonic()):
+                    raise TimeoutError("timed out")
+            except OSError as error:
+                self._note_unsent(error)
+                raise
+            finally:
+                record.blocked = False
             rest = rest[self.send(rest, flags) :]
 
 

@@ -1,8 +1,13 @@
 """What a handler may do with its TLS socket beside recv and sendall, as the standard library has it."""
 
+import io
+import time
+
 import pytest
 
-from .running import connect, count, ended, handling, make, running
+from .running import PATIENCE, connect, count, ended, handling, make, running
+
+FLOOD = bytes(64 << 20)
 
 
 def recv_into_nothing(connection):
@@ -42,3 +47,17 @@ def test_who_asks_for_less_than_nothing_is_told_so_at_once(server_context, clien
         client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
     ):
         assert client.recv(100) == b"told"
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.parametrize("way", ["sendall", "sendfile"])
+def test_a_peer_that_takes_nothing_is_cut_in_time(server_context, client_context, way, timeout):
+    def handle(connection):
+        connection.settimeout(timeout)
+        getattr(connection, way)(FLOOD if way == "sendall" else io.BytesIO(FLOOD))
+
+    with running(make(handling(handle), write_timeout=0.3), server_context) as server:
+        began = time.monotonic()
+        with client_context.wrap_socket(connect(server), server_hostname="localhost"):
+            ended(server, "write_timeout")
+        assert time.monotonic() - began < PATIENCE / 4
