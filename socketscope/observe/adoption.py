@@ -184,5 +184,5 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
     return socket.socket(family, kind, protocol, handle.detach())
 
 
-for _class in (ObservedSocket, AdoptedSocket):
+for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)

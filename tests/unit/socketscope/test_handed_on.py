@@ -1,11 +1,11 @@
-"""A connection that a hook has handed on can be handed to another process, as any can."""
+"""Connections that a hook has handed on, and what else can be handed to another process, as any can."""
 
 import socket
 from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
-from socketscope.observe.adoption import ObservedSocket, adopt, watch_end
+from socketscope.observe.adoption import ObservedSocket, adopt, prepare, watch_end
 from socketscope.observe.record import UNLIMITED, Record
 from socketscope.observe.totals import Capacity, StreamTotals
 
@@ -17,3 +17,13 @@ def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
         adopt(request, Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED))
         assert watch_end(request)
         assert ForkingPickler.dumps(request)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_so_is_a_listener(kind):
+    with socket.socket(socket.AF_INET, kind) as listener:
+        listener.bind(("127.0.0.1", 0))
+        prepare(listener)
+        with ForkingPickler.loads(ForkingPickler.dumps(listener)) as arrived:
+            assert type(arrived) is socket.socket
+            assert (arrived.type, arrived.getsockname()) == (kind, listener.getsockname())
