@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from multiprocessing import reduction
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.reader import Reader, buffered
@@ -36,6 +36,12 @@ class Upgradable(NotingStream):
             adopt(wrapping, record)
         return descriptor
 
+    def dup(self) -> Self:
+        """Return another socket of the same connection, which counts for it too."""
+        twin = super().dup()
+        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
+        return twin
+
 
 class ObservedSocket(Upgradable, socket.socket):
     """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
@@ -45,12 +51,6 @@ class ObservedSocket(Upgradable, socket.socket):
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
         self._socketscope: Record | None = None
-
-    def dup(self) -> "ObservedSocket":
-        """Return another socket of the same connection, which counts for it too."""
-        twin = super().dup()
-        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
-        return twin
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
         """Return a file object, as the base class does."""

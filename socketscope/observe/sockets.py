@@ -8,7 +8,7 @@ import select
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from socketscope.observe.record import Record
 
@@ -112,6 +112,12 @@ class Leaving(_Socket):
         descriptor = super().detach()
         self._note_left()
         return descriptor
+
+    def dup(self) -> Self:
+        """Return another socket of the same connection, as the class does that this was made of."""
+        twin = super().dup()
+        twin.__class__ = type(self).__bases__[-1]  # the connection does not end with it
+        return twin
 
     def _note_left(self) -> None:
         record = self._socketscope

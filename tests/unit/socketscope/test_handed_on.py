@@ -19,6 +19,24 @@ def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
         assert ForkingPickler.dumps(request)
 
 
+@pytest.mark.parametrize("kind", [ObservedSocket, socket.socket])
+def test_another_socket_of_it_counts_for_it_and_is_not_its_end(kind):
+    ends = []
+    record = Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED)
+    record.left = lambda: ends.append("left")
+    near, far = socket.socketpair()
+    with kind(near.family, near.type, near.proto, near.detach()) as request, far:
+        adopt(request, record)
+        before = type(request)
+        assert watch_end(request)
+        with request.dup() as twin:
+            assert type(twin) is before
+            twin.sendall(b"four")
+        socket.close(request.dup().detach())
+        assert (record.sent, ends) == (4, [])
+    assert ends == ["left"]
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_so_is_a_listener(kind):
     with socket.socket(socket.AF_INET, kind) as listener:
