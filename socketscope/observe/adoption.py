@@ -75,7 +75,13 @@ class AdoptedSocket(Upgradable, socket.socket):
             _records[self] = record
 
 
-class AdoptedTLS(NotingTLS, ssl.SSLSocket):
+class Unwrapped(Upgradable, socket.socket):
+    """What a TLS socket is once its session was ended."""
+
+    __slots__ = ()
+
+
+class AdoptedTLS(NotingTLS, ssl.SSLSocket, Unwrapped):  # type: ignore[misc]  # as in `tls`
     """A TLS socket that a hook or a TLS listener has returned."""
 
     _socketscope: Record | None = None
