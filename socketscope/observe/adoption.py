@@ -3,8 +3,10 @@
 import socket
 import ssl
 import sys
+import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import reduction
 from types import FrameType
 from typing import Any, Self
@@ -17,7 +19,9 @@ from socketscope.observe.tls import NotingTLS
 
 _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
 
-_records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
+_records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
+
+_turn = threading.Lock()  # of who watches for the end of a socket, and of who has another one in its place
 
 
 # As the C class has them: plain numbers.
@@ -31,10 +35,9 @@ class Upgradable(NotingStream):
 
     def detach(self) -> int:
         """Give the descriptor away, as the base class does."""
-        descriptor = super().detach()
         if (record := self._socketscope) is not None and (wrapping := _wrapping(self)) is not None:
-            adopt(wrapping, record)
-        return descriptor
+            _replace(self, wrapping, record)
+        return super().detach()
 
     def dup(self) -> Self:
         """Return another socket of the same connection, which counts for it too."""
@@ -71,8 +74,7 @@ class AdoptedSocket(Upgradable, socket.socket):
 
     @_socketscope.setter
     def _socketscope(self, record: Record | None) -> None:
-        if record is not None:
-            _records[self] = record
+        _records[self] = record
 
 
 class Unwrapped(Upgradable, socket.socket):
@@ -137,11 +139,34 @@ def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
     return None
 
 
-def watch_end(request: Any) -> bool:
-    """Have the end of an observed socket call what its record has for that; return whether it will."""
+def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
+    """Have the end of a record's socket call what it has for that; return whether it will.
+
+    Args:
+        record: What is counted; it keeps its socket alive no more.
+        drop: Called once nobody has the socket any more.
+    """
+    with _turn:
+        return _watch_end(record, drop)
+
+
+def _watch_end(record: Record, drop: Callable[[Any], None] | None) -> bool:
+    request = record.socket
     if isinstance(request, Noting) and not isinstance(request, Leaving):
         request.__class__ = _leaving(type(request))
+    with suppress(TypeError):
+        record.socket = weakref.ref(request, drop)
     return isinstance(request, Leaving)
+
+
+def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
+    """Have a record go on with the TLS socket that is being made of its own, and end with that."""
+    with _turn:
+        known = record.socket
+        adopt(wrapping, record)
+        sock._socketscope = None  # noqa: SLF001 - its own attribute
+        if isinstance(known, weakref.ref):  # it was handed on
+            _watch_end(record, known.__callback__)
 
 
 def _leaving(kind: type) -> type:

@@ -50,12 +50,12 @@ class Elsewhere:
             if record.entered_at is not None:
                 return  # another thread runs its handler by now, and ends it
             record.left = leave
-            if not watch_end(request):
+            if not watch_end(record, drop):
                 self.records[key] = record
-            with suppress(TypeError):
-                record.socket = weakref.ref(request, drop)
+        known = record.socket
+        request = known() if isinstance(known, weakref.ref) else known
         with suppress(AttributeError, OSError, ValueError):
-            if request.fileno() < 0:
+            if request.fileno() < 0 and self.find(request) is record:  # else it goes on under TLS
                 leave()
 
     def come_back(self, record: Record) -> None:

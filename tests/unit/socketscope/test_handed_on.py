@@ -14,8 +14,9 @@ from socketscope.observe.totals import Capacity, StreamTotals
 def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
     near, far = socket.socketpair()
     with kind(near.family, near.type, near.proto, near.detach()) as request, far:
-        adopt(request, Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED))
-        assert watch_end(request)
+        record = Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED)
+        adopt(request, record)
+        assert watch_end(record, lambda _: None)
         assert ForkingPickler.dumps(request)
 
 
@@ -28,7 +29,7 @@ def test_another_socket_of_it_counts_for_it_and_is_not_its_end(kind):
     with kind(near.family, near.type, near.proto, near.detach()) as request, far:
         adopt(request, record)
         before = type(request)
-        assert watch_end(request)
+        assert watch_end(record, lambda _: None)
         with request.dup() as twin:
             assert type(twin) is before
             twin.sendall(b"four")
