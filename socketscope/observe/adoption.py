@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.reader import Reader, buffered
-from socketscope.observe.record import Record
+from socketscope.observe.record import Record, current
 from socketscope.observe.sockets import Leaving, Noting, NotingStream
 from socketscope.observe.tls import NotingTLS
 
@@ -54,6 +54,14 @@ class ObservedSocket(Upgradable, socket.socket):
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
         super().__init__(family, type, proto, fileno)
         self._socketscope: Record | None = None
+
+    def _join(self) -> Record | None:
+        """Count for what is served here, where the request is of the user's own class: this is in it then."""
+        if isinstance(record := current.get(), Record) and not record.closed:
+            request = record.socket
+            if not isinstance(request() if isinstance(request, weakref.ref) else request, Noting):
+                self._socketscope = record
+        return self._socketscope
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
         """Return a file object, as the base class does."""

@@ -34,6 +34,10 @@ class Noting(_Socket):
     _socketscope: Record | None
     """What it counts for; None observes nothing."""
 
+    def _join(self) -> Record | None:
+        """Return what it counts for though nobody has told it so, if there is anything."""
+        return None
+
     def _note_missed(self, error: OSError) -> None:
         """Note a receive that failed.
 
@@ -61,7 +65,7 @@ class Noting(_Socket):
     def _receive(
         self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
     ) -> _T:
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return receive(*args)
         record.wait(monotonic())
         try:
@@ -82,7 +86,7 @@ class Noting(_Socket):
         return received
 
     def _send(self, send: Callable[..., int], *args: Any) -> int:
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return send(*args)
         record.blocked = True
         try:
@@ -186,7 +190,7 @@ class NotingStream(Noting):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it; the socket's timeout is for the whole."""
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             super().sendall(data, flags)
             return
         timeout = self.gettimeout()
@@ -209,7 +213,7 @@ class NotingStream(Noting):
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
         sent_before, place = record.sent, _place(file)
         record.blocked = True
