@@ -55,7 +55,9 @@ class Elsewhere:
         known = record.socket
         request = known() if isinstance(known, weakref.ref) else known
         with suppress(AttributeError, OSError, ValueError):
-            if request.fileno() < 0 and self.find(request) is record:  # else it goes on under TLS
+            endless = known is request and not hasattr(request, "close")  # it tells nobody of its end
+            # A closed one that is not found goes on under TLS.
+            if endless or (request.fileno() < 0 and self.find(request) is record):
                 leave()
 
     def come_back(self, record: Record) -> None:

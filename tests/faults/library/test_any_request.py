@@ -149,3 +149,32 @@ def test_datagrams_of_another_form_are_served():
         for _ in range(2):
             client.sendto(b"x", server.server_address)
             assert client.recv(1) == b"x"
+
+
+class Bytes(socketserver.BaseServer):
+    """Its requests are single bytes, which can neither be closed nor weakly referenced."""
+
+    def __init__(self):
+        super().__init__("bytes", None)
+        self.ends, self.done = socket.socketpair(), []
+
+    def fileno(self):
+        return self.ends[0].fileno()
+
+    def get_request(self):
+        return self.ends[0].recv(1), None
+
+    def process_request(self, request, _client_address):
+        self.done.append(request)
+
+    def server_close(self):
+        for end in self.ends:
+            end.close()
+
+
+def test_what_tells_nobody_of_its_end_has_ended_with_its_hook():
+    with running(observed(Bytes(), limits={"max_connections": 2})) as server:
+        for number in range(1, 6):
+            server.ends[1].send(b"x")
+            ended(server, "empty", number)
+        assert server.done == [b"x"] * 5
