@@ -3,21 +3,25 @@
 import socket
 import ssl
 import sys
+import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import reduction
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.reader import Reader, buffered
-from socketscope.observe.record import Record
+from socketscope.observe.record import Record, current
 from socketscope.observe.sockets import Leaving, Noting, NotingStream
 from socketscope.observe.tls import NotingTLS
 
 _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
 
-_records: "weakref.WeakKeyDictionary[socket.socket, Record]" = weakref.WeakKeyDictionary()
+_records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
+
+_turn = threading.Lock()  # of who watches for the end of a socket, and of who has another one in its place
 
 
 # As the C class has them: plain numbers.
@@ -31,10 +35,15 @@ class Upgradable(NotingStream):
 
     def detach(self) -> int:
         """Give the descriptor away, as the base class does."""
-        descriptor = super().detach()
         if (record := self._socketscope) is not None and (wrapping := _wrapping(self)) is not None:
-            adopt(wrapping, record)
-        return descriptor
+            _replace(self, wrapping, record)
+        return super().detach()
+
+    def dup(self) -> Self:
+        """Return another socket of the same connection, which counts for it too."""
+        twin = super().dup()
+        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
+        return twin
 
 
 class ObservedSocket(Upgradable, socket.socket):
@@ -46,11 +55,13 @@ class ObservedSocket(Upgradable, socket.socket):
         super().__init__(family, type, proto, fileno)
         self._socketscope: Record | None = None
 
-    def dup(self) -> "ObservedSocket":
-        """Return another socket of the same connection, which counts for it too."""
-        twin = super().dup()
-        twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
-        return twin
+    def _join(self) -> Record | None:
+        """Count for what is served here, where the request is of the user's own class: this is in it then."""
+        if isinstance(record := current.get(), Record) and not record.closed:
+            request = record.socket
+            if not isinstance(request() if isinstance(request, weakref.ref) else request, Noting):
+                self._socketscope = record
+        return self._socketscope
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
         """Return a file object, as the base class does."""
@@ -71,11 +82,16 @@ class AdoptedSocket(Upgradable, socket.socket):
 
     @_socketscope.setter
     def _socketscope(self, record: Record | None) -> None:
-        if record is not None:
-            _records[self] = record
+        _records[self] = record
 
 
-class AdoptedTLS(NotingTLS, ssl.SSLSocket):
+class Unwrapped(Upgradable, socket.socket):
+    """What a TLS socket is once its session was ended."""
+
+    __slots__ = ()
+
+
+class AdoptedTLS(NotingTLS, ssl.SSLSocket, Unwrapped):  # type: ignore[misc]  # as in `tls`
     """A TLS socket that a hook or a TLS listener has returned."""
 
     _socketscope: Record | None = None
@@ -131,11 +147,34 @@ def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
     return None
 
 
-def watch_end(request: Any) -> bool:
-    """Have the end of an observed socket call what its record has for that; return whether it will."""
+def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
+    """Have the end of a record's socket call what it has for that; return whether it will.
+
+    Args:
+        record: What is counted; it keeps its socket alive no more.
+        drop: Called once nobody has the socket any more.
+    """
+    with _turn:
+        return _watch_end(record, drop)
+
+
+def _watch_end(record: Record, drop: Callable[[Any], None] | None) -> bool:
+    request = record.socket
     if isinstance(request, Noting) and not isinstance(request, Leaving):
         request.__class__ = _leaving(type(request))
+    with suppress(TypeError):
+        record.socket = weakref.ref(request, drop)
     return isinstance(request, Leaving)
+
+
+def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
+    """Have a record go on with the TLS socket that is being made of its own, and end with that."""
+    with _turn:
+        known = record.socket
+        adopt(wrapping, record)
+        sock._socketscope = None  # noqa: SLF001 - its own attribute
+        if isinstance(known, weakref.ref):  # it was handed on
+            _watch_end(record, known.__callback__)
 
 
 def _leaving(kind: type) -> type:
@@ -184,5 +223,5 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
     return socket.socket(family, kind, protocol, handle.detach())
 
 
-for _class in (ObservedSocket, AdoptedSocket):
+for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)

@@ -98,6 +98,18 @@ class NotingDatagrams(_Socket):
         _took(received[0])
         return received
 
+    def recvmsg(self, bufsize: int, *args: int) -> tuple[bytes, list[Any], int, Any]:
+        """Receive with ancillary data, as the base class does."""
+        received: tuple[bytes, list[Any], int, Any] = super().recvmsg(bufsize, *args)
+        _took(len(received[0]))
+        return received
+
+    def recvmsg_into(self, buffers: Any, *args: int) -> tuple[int, list[Any], int, Any]:
+        """Receive into buffers with ancillary data, as the base class does."""
+        received: tuple[int, list[Any], int, Any] = super().recvmsg_into(buffers, *args)
+        _took(received[0])
+        return received
+
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
         data: bytes = super().recv(bufsize, flags)

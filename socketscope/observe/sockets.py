@@ -8,7 +8,7 @@ import select
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from socketscope.observe.record import Record
 
@@ -33,6 +33,10 @@ class Noting(_Socket):
     __slots__ = ()
     _socketscope: Record | None
     """What it counts for; None observes nothing."""
+
+    def _join(self) -> Record | None:
+        """Return what it counts for though nobody has told it so, if there is anything."""
+        return None
 
     def _note_missed(self, error: OSError) -> None:
         """Note a receive that failed.
@@ -61,7 +65,7 @@ class Noting(_Socket):
     def _receive(
         self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
     ) -> _T:
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return receive(*args)
         record.wait(monotonic())
         try:
@@ -82,7 +86,7 @@ class Noting(_Socket):
         return received
 
     def _send(self, send: Callable[..., int], *args: Any) -> int:
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return send(*args)
         record.blocked = True
         try:
@@ -112,6 +116,12 @@ class Leaving(_Socket):
         descriptor = super().detach()
         self._note_left()
         return descriptor
+
+    def dup(self) -> Self:
+        """Return another socket of the same connection, as the class does that this was made of."""
+        twin = super().dup()
+        twin.__class__ = type(self).__bases__[-1]  # the connection does not end with it
+        return twin
 
     def _note_left(self) -> None:
         record = self._socketscope
@@ -180,7 +190,7 @@ class NotingStream(Noting):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it; the socket's timeout is for the whole."""
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             super().sendall(data, flags)
             return
         timeout = self.gettimeout()
@@ -199,11 +209,11 @@ class NotingStream(Noting):
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as rest:
-                self._send_rest(rest[done:], flags, until)
+                self._send_rest(record, rest[done:], flags, until)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
-        if (record := self._socketscope) is None:
+        if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
         sent_before, place = record.sent, _place(file)
         record.blocked = True
@@ -222,12 +232,17 @@ class NotingStream(Noting):
             record.gave(size, monotonic())
         return size
 
-    def _send_rest(self, rest: memoryview, flags: int, until: float | None) -> None:
+    def _send_rest(self, record: Record, rest: memoryview, flags: int, until: float | None) -> None:
         while rest:
-            if until is not None and not _takes(self, until - monotonic()):
-                late = TimeoutError("timed out")
-                self._note_unsent(late)
-                raise late
+            record.blocked = True  # a peer that takes nothing is waited for here, not in `send`
+            try:
+                if until is not None and not _takes(self, until - monotonic()):
+                    raise TimeoutError("timed out")
+            except OSError as error:
+                self._note_unsent(error)
+                raise
+            finally:
+                record.blocked = False
             rest = rest[self.send(rest, flags) :]
 
 

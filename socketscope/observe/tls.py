@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import Noting
+from socketscope.observe.sockets import NotingStream
 
 _MSG_PEEK = int(socket.MSG_PEEK)
 
 if TYPE_CHECKING:
-    _TLSSocket = ssl.SSLSocket  # what is mixed into, for who checks types
+    # What is mixed into, for who checks types.
+    class _TLSSocket(ssl.SSLSocket, NotingStream):  # type: ignore[misc]  # of what it refuses it returns nothing
+        pass
 else:
     _TLSSocket = object
 
 
-class NotingTLS(Noting, _TLSSocket):
-    """What passes through a TLS socket; its other ways to receive and to send end in those here."""
+class NotingTLS(_TLSSocket):
+    """What passes through a TLS socket; its other ways to receive and to send end in those here.
+
+    Without a session they end in those of the plain stream socket behind it.
+    """
 
     __slots__ = ()
+    _sslobj: Any
 
     def do_handshake(self, *args: Any) -> None:
         """Do the handshake, as the base class does.
@@ -52,19 +58,35 @@ class NotingTLS(Noting, _TLSSocket):
 
         def read_unless_cut() -> Any:
             record = self._socketscope
-            if record is not None and _is_cut(self, record):
+            # Who asks for nothing waits for nothing.
+            asked = len if buffer is None else memoryview(buffer).nbytes
+            if asked > 0 and record is not None and _is_cut(self, record):
                 return b"" if buffer is None else 0
             return read(len, buffer)
 
-        return self._receive(read_unless_cut, _size, 0)
+        return self._receive(read_unless_cut, bytes.__len__ if buffer is None else int, 0)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send plain bytes, as the base class does."""
+        if self._sslobj is None:
+            return super().send(data, flags)
         return self._send(super().send, data, flags)
 
     def write(self, data: Any) -> int:
         """Send plain bytes, as the base class does."""
         return self._send(super().write, data)
+
+    def unwrap(self) -> socket.socket:
+        """End the session, as the base class does, in which the peer is waited for."""
+        if (record := self._socketscope) is None or self.gettimeout() == 0:
+            return super().unwrap()
+        record.wait(monotonic())
+        try:
+            return super().unwrap()
+        finally:
+            record.missed(monotonic())
+            if record.late:  # whether it says so or not
+                raise record.lateness() from None
 
 
 def _has_begun(sock: ssl.SSLSocket) -> bool:
@@ -74,10 +96,6 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
         OSError: As the handshake would.
     """
     return sock.gettimeout() == 0 or bool(socket.socket.recv(sock, 1, _MSG_PEEK))
-
-
-def _size(received: bytes | int) -> int:
-    return received if isinstance(received, int) else memoryview(received).nbytes
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:

@@ -50,12 +50,14 @@ class Elsewhere:
             if record.entered_at is not None:
                 return  # another thread runs its handler by now, and ends it
             record.left = leave
-            if not watch_end(request):
+            if not watch_end(record, drop):
                 self.records[key] = record
-            with suppress(TypeError):
-                record.socket = weakref.ref(request, drop)
+        known = record.socket
+        request = known() if isinstance(known, weakref.ref) else known
         with suppress(AttributeError, OSError, ValueError):
-            if request.fileno() < 0:
+            endless = known is request and not hasattr(request, "close")  # it tells nobody of its end
+            # A closed one that is not found goes on under TLS.
+            if endless or (request.fileno() < 0 and self.find(request) is record):
                 leave()
 
     def come_back(self, record: Record) -> None:

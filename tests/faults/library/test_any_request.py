@@ -2,10 +2,15 @@
 
 import socket
 import socketserver
+import time
+
+import pytest
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
 
-from .running import PATIENCE, Echo, connect, ended, make, observed, running, udp_client
+from .running import PATIENCE, Echo, connect, count, ended, make, observed, running, udp_client
+
+SHORT = 0.4
 
 
 class Wrapped:
@@ -31,8 +36,63 @@ def test_they_are_served_and_refused_as_sockets_are(capfd):
                 assert client.recv(10) == b"x"
                 with connect(server) as other:
                     assert other.recv(10) == b""
-            ended(server, "empty", number)  # so that there is room again
+            ended(server, "ok", number)  # so that there is room again
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 2
+        assert count(server, "exchanges_total") == 2
     assert capfd.readouterr().err == ""
+
+
+class Slotted:
+    """Has a socket in it, and can neither be changed nor weakly referenced."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock):
+        self._sock = sock
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+
+class WrappingInSlots(ThreadingTCPServer):
+    def get_request(self):
+        request, client_address = super().get_request()
+        return Slotted(request), client_address
+
+
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits", "outcome"),
+    [
+        (b"half", {"read_timeout": SHORT}, "read_timeout"),
+        (b"whole\n", {"idle_timeout": SHORT}, "idle_timeout"),
+    ],
+)
+def test_their_deadlines_hold(sent, limits, outcome, capfd):
+    with running(make(Lines, WrappingInSlots, **limits)) as server:
+        with connect(server) as client:
+            client.sendall(sent)
+            while client.recv(10):
+                pass
+        ended(server, outcome)
+        assert count(server, "received_bytes_total") == len(sent)
+    capfd.readouterr()
+
+
+def test_a_stop_finds_them_idle():
+    with running(make(Lines, WrappingInSlots, drain_timeout=PATIENCE)) as server, connect(server) as client:
+        client.sendall(b"whole\n")
+        assert client.recv(10) == b"whole\n"
+        began = time.monotonic()
+        server.shutdown()
+        server.server_close()
+        assert time.monotonic() - began < PATIENCE / 4
+        ended(server, "ok")
 
 
 def test_a_server_without_a_socket_is_served_as_fast_as_its_requests_come():
@@ -89,3 +149,32 @@ def test_datagrams_of_another_form_are_served():
         for _ in range(2):
             client.sendto(b"x", server.server_address)
             assert client.recv(1) == b"x"
+
+
+class Bytes(socketserver.BaseServer):
+    """Its requests are single bytes, which can neither be closed nor weakly referenced."""
+
+    def __init__(self):
+        super().__init__("bytes", None)
+        self.ends, self.done = socket.socketpair(), []
+
+    def fileno(self):
+        return self.ends[0].fileno()
+
+    def get_request(self):
+        return self.ends[0].recv(1), None
+
+    def process_request(self, request, _client_address):
+        self.done.append(request)
+
+    def server_close(self):
+        for end in self.ends:
+            end.close()
+
+
+def test_what_tells_nobody_of_its_end_has_ended_with_its_hook():
+    with running(observed(Bytes(), limits={"max_connections": 2})) as server:
+        for number in range(1, 6):
+            server.ends[1].send(b"x")
+            ended(server, "empty", number)
+        assert server.done == [b"x"] * 5

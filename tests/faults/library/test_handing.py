@@ -134,8 +134,8 @@ WAYS = [
     OfAnotherClass,
     WithoutAddress,
 ]
-UNSEEN = {DetachingByItself, WrappingEarly}
-"""Their bytes pass through what is no observed socket."""
+UNSEEN = {DetachingByItself}
+"""Its bytes pass through what is no observed socket."""
 
 
 def ask_to_the_end(server):

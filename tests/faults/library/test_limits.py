@@ -1,6 +1,7 @@
 """The limits hold from outside, and nobody is charged for what is not theirs."""
 
 import socketserver
+import tempfile
 import time
 
 import pytest
@@ -121,6 +122,20 @@ def test_who_takes_nothing_is_cut_and_who_takes_a_little_is_not():
         while slow.recv(1 << 20):
             pass
         wait_for(lambda: figures(server).closed["ok"] == 1, "it has all")
+
+
+@pytest.mark.parametrize("way", ["sendall", "sendfile"])
+def test_a_handlers_longer_timeout_does_not_put_off_who_takes_nothing(way):
+    def handle(request):
+        request.settimeout(PATIENCE)
+        with tempfile.TemporaryFile() as file:
+            file.truncate(32 << 20)
+            getattr(request, way)(file if way == "sendfile" else file.read())
+
+    with serving(handling(handle), write_timeout=SHORT) as server, connect(server):
+        began = time.monotonic()
+        ended(server, "write_timeout")
+        assert time.monotonic() - began < PATIENCE / 4
 
 
 class Lines(socketserver.StreamRequestHandler):

@@ -11,7 +11,7 @@ from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
 from tests.faults.server.process import read_all
 
-from .running import PATIENCE, connect, count, ended, logged, serving, wait_for
+from .running import PATIENCE, connect, count, ended, handling, logged, serving, wait_for
 
 SHORT = 0.4
 ALERT = b"\x15"
@@ -96,3 +96,74 @@ def test_a_peer_that_does_no_handshake_is_cut_at_the_end_of_a_stop(server_contex
         server.server_close()
         assert read_all(client)[:1] in {b"", ALERT}
         ended(server, "forced")
+
+
+@pytest.fixture
+def plain_again(server_context):
+    class PlainAgain(socketserver.BaseRequestHandler):
+        def handle(self):
+            with server_context.wrap_socket(self.request, server_side=True) as request:
+                self.request = request
+                assert request.recv(100) == b"secret"
+                request.sendall(b"secret")
+                plain = request.unwrap()
+                while data := plain.recv(100):
+                    plain.sendall(data)
+
+    return PlainAgain
+
+
+@contextlib.contextmanager
+def talked(server, client_context):
+    client = client_context.wrap_socket(connect(server), server_hostname="localhost")
+    client.sendall(b"secret")
+    assert client.recv(100) == b"secret"
+    with client:
+        yield client
+
+
+def test_it_is_seen_also_once_tls_has_ended(plain_again, client_context):
+    with serving(plain_again) as server:
+        with talked(server, client_context) as client:
+            client.unwrap()
+            for _ in range(2):
+                client.sendall(b"plain")
+                assert client.recv(100) == b"plain"
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 16
+        assert count(server, "exchanges_total") == 3
+
+
+def test_deadlines_hold_once_tls_has_ended(plain_again, client_context, capfd):
+    with serving(plain_again, idle_timeout=SHORT) as server:
+        with talked(server, client_context) as client:
+            client.unwrap()
+            assert client.recv(1) == b""
+        ended(server, "idle_timeout")
+    capfd.readouterr()
+
+
+def test_a_peer_that_does_not_end_tls_too_is_cut_in_time(plain_again, client_context, capfd):
+    with serving(plain_again, idle_timeout=SHORT) as server, talked(server, client_context):
+        ended(server, "idle_timeout")
+    capfd.readouterr()
+
+
+def test_it_may_be_wrapped_again(server_context, client_context):
+    def handle(connection):
+        for _ in range(2):
+            connection = server_context.wrap_socket(connection, server_side=True)
+            connection.sendall(connection.recv(100))
+            connection = connection.unwrap()
+        connection.close()
+
+    with serving(handling(handle)) as server:
+        client = connect(server)
+        for _ in range(2):
+            client = client_context.wrap_socket(client, server_hostname="localhost")
+            client.sendall(b"secret")
+            assert client.recv(100) == b"secret"
+            client = client.unwrap()
+        client.close()
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 12

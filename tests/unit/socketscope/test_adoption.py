@@ -4,6 +4,7 @@ import gc
 import socket
 import ssl
 import weakref
+from contextvars import copy_context
 
 import pytest
 
@@ -16,7 +17,7 @@ from socketscope.observe.adoption import (
     watch_end,
 )
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
-from socketscope.observe.record import Record
+from socketscope.observe.record import Record, current
 from socketscope.observe.sockets import Noting
 from socketscope.observe.tls import NotingTLS
 from socketscope.observe.totals import Capacity, StreamTotals
@@ -97,6 +98,18 @@ def test_what_is_the_users_stays_so(record):
         near.sendall(b"QUIET")
         assert far.recv(10) == b"quiet"
         assert (record.received, record.sent, record.exchanges) == (4, 5, 1)
+
+
+@pytest.mark.parametrize("way", ["record", "none", "ended", "socket"])
+def test_what_a_listener_handed_out_counts_for_the_request_that_has_it_in_it(record, way):
+    near, far = pair(ObservedSocket)
+    with near, far, socket.socket() as another:
+        adopt(another if way == "socket" else Refusing(near), record)
+        record.closed = way == "ended"
+        context = copy_context()
+        context.run(current.set, None if way == "none" else record)
+        context.run(talk, near, far)
+        assert (record.received, record.sent) == ((4, 5) if way == "record" else (0, 0))
 
 
 def test_sockets_of_a_class_are_observed_by_one_class(record):
@@ -198,7 +211,7 @@ def test_a_class_that_nobody_has_any_more_goes(record, handed_on):
     near, far = pair(kind)
     with near, far:
         adopt(near, record)
-        assert not handed_on or watch_end(near)
+        assert not handed_on or watch_end(record, lambda _: None)
         known = weakref.ref(kind)
     record.socket = kind = near = None
     gc.collect()

@@ -69,6 +69,8 @@ RECEIVES = {
     "recv": lambda server: server.recv(9),
     "recvfrom": lambda server: server.recvfrom(9)[0],
     "recvfrom_into": lambda server: bytes((buffer := bytearray(9))[: server.recvfrom_into(buffer)[0]]),
+    "recvmsg": lambda server: server.recvmsg(9)[0],
+    "recvmsg_into": lambda server: bytes((buffer := bytearray(9))[: server.recvmsg_into([buffer])[0]]),
 }
 
 

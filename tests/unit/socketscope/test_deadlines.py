@@ -245,9 +245,11 @@ def test_a_receive_that_waits_is_woken_and_says_why(totals):
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_send_that_waits_is_woken_and_says_why(totals):
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_a_send_that_waits_is_woken_and_says_why(totals, timeout):
     near, far, record = observed_pair(Limits(write_timeout=0.01), monotonic(), totals)
     with near, far:
+        near.settimeout(timeout)
         Deadlines(totals).watch()
         with pytest.raises(TimeoutError, match="the client did not take the reply in time"):
             near.sendall(bytes(1 << 24))

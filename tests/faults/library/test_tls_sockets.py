@@ -1,0 +1,63 @@
+"""What a handler may do with its TLS socket beside recv and sendall, as the standard library has it."""
+
+import io
+import time
+
+import pytest
+
+from .running import PATIENCE, connect, count, ended, handling, make, running
+
+FLOOD = bytes(64 << 20)
+
+
+def recv_into_nothing(connection):
+    return bytes(connection.recv_into(bytearray()))
+
+
+NOTHING = {
+    "recv": lambda connection: connection.recv(0),
+    "read": lambda connection: connection.read(0),
+    "recv_into": recv_into_nothing,
+}
+
+
+@pytest.mark.parametrize("way", NOTHING)
+def test_who_asks_for_nothing_waits_for_nothing(server_context, client_context, way):
+    def handle(connection):
+        size = connection.recv(1)[0]
+        assert size == 0
+        connection.sendall(b"got %d" % len(NOTHING[way](connection)))
+
+    with running(make(handling(handle)), server_context) as server:
+        with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+            client.sendall(bytes(1))
+            assert client.recv(100) == b"got 0"
+        ended(server, "ok")
+        assert count(server, "received_bytes_total") == 1
+
+
+def test_who_asks_for_less_than_nothing_is_told_so_at_once(server_context, client_context):
+    def handle(connection):
+        with pytest.raises(ValueError, match="size should not be negative"):
+            connection.recv(-1)
+        connection.sendall(b"told")
+
+    with (
+        running(make(handling(handle)), server_context) as server,
+        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
+    ):
+        assert client.recv(100) == b"told"
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.parametrize("way", ["sendall", "sendfile"])
+def test_a_peer_that_takes_nothing_is_cut_in_time(server_context, client_context, way, timeout):
+    def handle(connection):
+        connection.settimeout(timeout)
+        getattr(connection, way)(FLOOD if way == "sendall" else io.BytesIO(FLOOD))
+
+    with running(make(handling(handle), write_timeout=0.3), server_context) as server:
+        began = time.monotonic()
+        with client_context.wrap_socket(connect(server), server_hostname="localhost"):
+            ended(server, "write_timeout")
+        assert time.monotonic() - began < PATIENCE / 4
