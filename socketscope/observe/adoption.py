@@ -1,5 +1,6 @@
 """How a socket of somebody else becomes an observed one: the same object, of a class beside its own."""
 
+import os
 import socket
 import ssl
 import sys
@@ -21,7 +22,14 @@ _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: S
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
+
+def _begin_process() -> None:
+    global _turn  # noqa: PLW0603 - who had it has stayed behind
+    _turn = threading.Lock()
+
+
 _turn = threading.Lock()  # of who watches for the end of a socket, and of who has another one in its place
+os.register_at_fork(after_in_child=_begin_process)
 
 
 # As the C class has them: plain numbers.
