@@ -253,7 +253,8 @@ def _drain(
 
 
 def _ends_in_its_own_way(server: Any) -> bool:
-    return type(server).shutdown is not Observed.shutdown
+    kind = type(server)
+    return kind.shutdown is not Observed.shutdown or kind.serve_forever is not Observed.serve_forever
 
 
 def _wait_for(

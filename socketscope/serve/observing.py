@@ -1,18 +1,20 @@
 """Observing a server object that somebody else made."""
 
-import inspect
 import socketserver
-import sys
-import threading
 from dataclasses import replace
-from types import FrameType
 from typing import Any, TypeVar
 
-from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
+from socketscope.serve import theirs
+from socketscope.serve.mixin import (
+    Listening,
+    Observed,
+    Serial,
+    ThreadingMixIn,
+    make_service,
+    service_of,
+    stand_before,
+)
 from socketscope.serve.options import declared, refuse_forking
-
-# What a launched program calls is wrapped, for the like of this.
-_LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
 
 _Server = TypeVar("_Server", bound=socketserver.BaseServer)
 
@@ -38,7 +40,7 @@ def observe(server: _Server, **options: Any) -> _Server:
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
-        if _serves(server):
+        if theirs.serves(server):
             raise RuntimeError("it serves already: observe a server before it does")
         kind = _observed(kind)
     elif options and service_of(server).serving.is_set():
@@ -62,28 +64,16 @@ def is_draining(server: socketserver.BaseServer) -> bool:
 
 def _observed(kind: type) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
+    refuse_forking(kind)
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     if issubclass(kind, socketserver.ThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
-        bases: tuple[type, ...] = (kind, ThreadingMixIn)
+        made = type(kind.__name__, (kind, ThreadingMixIn), named)
     else:
-        refuse_forking(kind)
-        bases = (Closing, kind, Serial)
-    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    return type(kind.__name__, bases, named)
-
-
-def _serves(server: socketserver.BaseServer) -> bool:
-    """Return whether another thread is in the standard library's loop with a server, which does not tell."""
-    frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
-    frames.pop(threading.get_ident(), None)  # it may be about to serve; gevent numbers threads otherwise
-    for frame in frames.values():
-        at: FrameType | None = frame
-        while at is not None:
-            if at.f_code is _LOOP and at.f_locals["self"] is server:
-                return True
-            at = at.f_back
-    return False
+        made = type(kind.__name__, (Listening, kind), named)
+        stand_before(socketserver.BaseServer, Serial, made)
+    return made
 
 
 def _is_bound(server: Any) -> bool:
