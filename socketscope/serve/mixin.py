@@ -9,7 +9,7 @@ from typing import Any
 from socketscope.observe.record import current
 from socketscope.serve import paths
 from socketscope.serve.datagrams import DatagramService
-from socketscope.serve.options import Options, declare, declared
+from socketscope.serve.options import Options, declare, declared, overrides
 from socketscope.serve.streams import StreamService
 
 
@@ -112,6 +112,8 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
 
     def __init_subclass__(cls, **options: Any) -> None:
         rest = declare(cls, options)
+        if not overrides(cls, ThreadingMixIn):
+            raise TypeError(f"{cls.__name__} has ThreadingMixIn behind a server, where it does nothing")
         take_places(cls)
         super().__init_subclass__(**rest)
 

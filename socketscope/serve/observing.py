@@ -1,7 +1,8 @@
 """Observing a server object that somebody else made."""
 
-import socketserver
 from dataclasses import replace
+from socketserver import BaseServer
+from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
 from socketscope.serve import theirs
@@ -14,9 +15,9 @@ from socketscope.serve.mixin import (
     service_of,
     stand_before,
 )
-from socketscope.serve.options import declared, refuse_forking
+from socketscope.serve.options import declared, overrides, refuse_forking
 
-_Server = TypeVar("_Server", bound=socketserver.BaseServer)
+_Server = TypeVar("_Server", bound=BaseServer)
 
 
 def observe(server: _Server, **options: Any) -> _Server:
@@ -36,7 +37,7 @@ def observe(server: _Server, **options: Any) -> _Server:
         ValueError: An option cannot be meant.
         RuntimeError: It serves already.
     """
-    if not isinstance(server, socketserver.BaseServer):
+    if not isinstance(server, BaseServer):
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
@@ -57,7 +58,7 @@ def observe(server: _Server, **options: Any) -> _Server:
     return server
 
 
-def is_draining(server: socketserver.BaseServer) -> bool:
+def is_draining(server: BaseServer) -> bool:
     """Return whether a server has been asked to stop: its handlers may want to come to an end."""
     return service_of(server).draining
 
@@ -66,13 +67,13 @@ def _observed(kind: type) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
     refuse_forking(kind)
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    if issubclass(kind, socketserver.ThreadingMixIn):
+    if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
         made = type(kind.__name__, (kind, ThreadingMixIn), named)
     else:
         made = type(kind.__name__, (Listening, kind), named)
-        stand_before(socketserver.BaseServer, Serial, made)
+        stand_before(BaseServer, Serial, made)
     return made
 
 

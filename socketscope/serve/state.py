@@ -1,7 +1,6 @@
 """What is known of a server, and of whom it serves, in one process."""
 
 import os
-import socketserver
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
+from socketserver import BaseServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.adoption import prepare
@@ -17,7 +17,7 @@ from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve.encryption import Encryption
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.loop import Loop
-from socketscope.serve.options import Options
+from socketscope.serve.options import Options, overrides
 from socketscope.serve.paths import Held
 from socketscope.serve.threads import Elastic, PerClient
 from socketscope.views.metrics import view_of
@@ -48,7 +48,7 @@ class State(ABC):
 
     totals: Totals
 
-    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
+    def __init__(self, server: BaseServer, options: Options, kind: str) -> None:
         self.options = options
         self.encryption = Encryption(options.tls)
         self.kind = kind
@@ -58,8 +58,8 @@ class State(ABC):
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
-        if isinstance(server, socketserver.ThreadingMixIn):
-            per_client = partial(PerClient, daemon=server.daemon_threads)
+        if overrides(type(server), ThreadingMixIn):
+            per_client = partial(PerClient, daemon=server.daemon_threads)  # type: ignore[attr-defined]
             make = Elastic if options.threads == "elastic" else per_client
             self._make_threads = partial(make, f"{kind}-worker")
         self.begin()

@@ -41,6 +41,13 @@ SERVERS = {
     "serial": "told(socketserver.TCPServer(('127.0.0.1', 0), Echo)).serve_forever()",
     "web": "told(HTTPServer(('127.0.0.1', 0), Web)).serve_forever()",
     "threading web": "told(ThreadingHTTPServer(('127.0.0.1', 0), Web)).serve_forever(poll_interval=0.1)",
+    "a mixin that stands behind": """
+class Behind(socketserver.TCPServer, socketserver.ThreadingMixIn):
+    def finish_request(self, *args):
+        assert threading.current_thread() is threading.main_thread()
+        super().finish_request(*args)
+told(Behind(('127.0.0.1', 0), Echo)).serve_forever()
+""",
     "one at a time": """
 server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
 while True:

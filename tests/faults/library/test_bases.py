@@ -83,6 +83,7 @@ def test_what_a_base_overrides_is_called(way, by_name, capfd):
     with running(server):
         assert [ask(server) for _ in range(3)] == [b"x"] * 3
         ended(server, "handler_error", 3)
+        wait_for(lambda: "service_actions" in server.called, "the supervisor")
     assert set(server.called) == set(HOOKS)
     assert capfd.readouterr().err.count("\nValueError: for handle_error\n") == 3
 
@@ -93,6 +94,7 @@ def test_a_base_of_datagrams_is_called_too(way):
     with running(server), udp_client() as client:
         client.sendto(b"x", server.server_address)
         assert client.recv(10) == b"x"
+        wait_for(lambda: "service_actions" in server.called, "the supervisor")
     assert set(server.called) == set(HOOKS) - {"handle_error"}
 
 
@@ -249,3 +251,28 @@ def test_the_order_of_a_class_and_of_one_that_derives_from_it_is_that_of_the_sta
         if issubclass(ours, socketserver.TCPServer):
             closes = "socketserver" if issubclass(ours, socketserver.UDPServer) else "socketscope.serve.mixin"
             assert ours.close_request.__module__ == closes
+
+
+def test_a_mixin_that_stands_behind_does_nothing_as_ever_and_the_server_is_observed():
+    threads = []
+
+    class Notes(Echo):
+        def handle(self):
+            threads.append(threading.current_thread().name)
+            super().handle()
+
+    server = observed(type("Server", (socketserver.TCPServer, socketserver.ThreadingMixIn), {})(HOST, Notes))
+    serving = threading.Thread(target=server.serve_forever, name="serving")
+    serving.start()
+    with server:
+        assert [ask(server) for _ in range(3)] == [b"x"] * 3
+        ended(server, "ok", 3)
+        assert figures(server).accepted == 3
+        server.shutdown()
+    serving.join(PATIENCE)
+    assert threads == ["serving"] * 3
+
+
+def test_the_librarys_mixin_behind_a_server_is_refused_in_one_line():
+    with pytest.raises(TypeError, match="^Server has ThreadingMixIn behind a server, [^\n]*$"):
+        type("Server", (socketserver.TCPServer, socketscope.ThreadingMixIn), {})
