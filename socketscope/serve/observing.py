@@ -46,10 +46,12 @@ def observe(server: _Server, **options: Any) -> _Server:
         kind = _observed(kind)
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
-    if options or "_socketscope" not in vars(server):
-        service = make_service(server, replace(declared(kind), **options))
-        if (earlier := vars(server).get("_socketscope")) is not None:
-            earlier.forget()
+    earlier = vars(server).get("_socketscope")
+    if options or earlier is None:
+        before = declared(kind) if earlier is None else earlier.options
+        service = make_service(server, replace(before, **options))
+        if earlier is not None:
+            service.take_over(earlier)
         if _is_bound(server):
             service.show(server)
         # Not before all went well: a server that cannot be observed stays what it was.

@@ -59,8 +59,9 @@ class State(ABC):
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
         if overrides(type(server), ThreadingMixIn):
-            per_client = partial(PerClient, daemon=server.daemon_threads)  # type: ignore[attr-defined]
-            make = Elastic if options.threads == "elastic" else per_client
+            # Asked for each thread; who stands beside the server must not hold it.
+            is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")
+            make = Elastic if options.threads == "elastic" else partial(PerClient, is_daemon=is_daemon)
             self._make_threads = partial(make, f"{kind}-worker")
         self.begin()
         _all.add(self)
@@ -99,9 +100,10 @@ class State(ABC):
         prepare(self.listener)
         view_of(self.options.registry).add(self)
 
-    def forget(self) -> None:
-        """Show nothing of it any more: another takes its place."""
-        view_of(self.options.registry).remove(self)
+    def take_over(self, earlier: "State") -> None:
+        """Take the place of another that has not served: it is shown no more; what it bound stays bound."""
+        view_of(earlier.options.registry).remove(earlier)
+        self.held, self._bound_by = earlier.held, earlier._bound_by  # noqa: SLF001 - of its own class
 
     def share(self, capacity: Capacity) -> None:
         """Count against a limit that other listeners count against too; before serving."""

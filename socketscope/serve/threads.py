@@ -39,11 +39,11 @@ class Inline:
 
 
 class PerClient:
-    """A new thread for each client, as the standard library has it."""
+    """A new thread for each client, as the standard library has it; each one asks if it is a daemon."""
 
-    def __init__(self, name: str, *, daemon: bool = True) -> None:
+    def __init__(self, name: str, is_daemon: Callable[[], bool]) -> None:
         self._name = name
-        self._daemon = daemon
+        self._is_daemon = is_daemon
         self._busy: set[threading.Thread] = set()
 
     @property
@@ -57,7 +57,9 @@ class PerClient:
         Raises:
             RuntimeError: No thread can be started.
         """
-        thread = threading.Thread(target=self._work, args=(job,), name=_next(self._name), daemon=self._daemon)
+        thread = threading.Thread(
+            target=self._work, args=(job,), name=_next(self._name), daemon=self._is_daemon()
+        )
         self._busy.add(thread)
         try:
             thread.start()

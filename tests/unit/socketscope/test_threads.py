@@ -285,7 +285,7 @@ def test_where_there_is_no_thread_at_all_that_is_an_error(pool, exhausted):
 
 @pytest.mark.parametrize("daemon", [True, False])
 def test_a_thread_for_each_client(daemon):
-    each = PerClient("test", daemon=daemon)
+    each = PerClient("test", lambda: daemon)
     jobs = [Held() for _ in range(3)]
     for job in jobs:
         each.run(job)
@@ -301,7 +301,7 @@ def test_a_thread_for_each_client(daemon):
 
 
 def test_a_thread_for_each_client_that_cannot_be_started_is_an_error(exhausted):
-    each = PerClient("test")
+    each = PerClient("test", lambda: True)
     exhausted()
     with pytest.raises(RuntimeError, match="can't start new thread"):
         each.run(lambda: None)
