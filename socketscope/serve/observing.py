@@ -14,6 +14,7 @@ from socketscope.serve.mixin import (
     make_service,
     service_of,
     stand_before,
+    take_places,
 )
 from socketscope.serve.options import declared, overrides, refuse_forking
 
@@ -65,6 +66,13 @@ def is_draining(server: BaseServer) -> bool:
     return service_of(server).draining
 
 
+class _Unannounced:
+    """First of the bases of a class made here: it is no new one of the user's, whose bases would be told."""
+
+    def __init_subclass__(cls) -> None:
+        pass
+
+
 def _observed(kind: type) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
     refuse_forking(kind)
@@ -72,9 +80,10 @@ def _observed(kind: type) -> type:
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
-        made = type(kind.__name__, (kind, ThreadingMixIn), named)
+        made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)
+        take_places(made)
     else:
-        made = type(kind.__name__, (Listening, kind), named)
+        made = type(kind.__name__, (_Unannounced, Listening, kind), named)
         stand_before(BaseServer, Serial, made)
     return made
 

@@ -276,3 +276,23 @@ def test_a_mixin_that_stands_behind_does_nothing_as_ever_and_the_server_is_obser
 def test_the_librarys_mixin_behind_a_server_is_refused_in_one_line():
     with pytest.raises(TypeError, match="^Server has ThreadingMixIn behind a server, [^\n]*$"):
         type("Server", (socketserver.TCPServer, socketscope.ThreadingMixIn), {})
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_the_class_that_observe_makes_is_told_to_no_base_of_the_users(base):
+    told = []
+
+    class Plugin(base):  # type: ignore[misc, valid-type]
+        __slots__ = ("own",)
+
+        def __init_subclass__(cls, *, name, **more):
+            super().__init_subclass__(**more)
+            told.append(name)
+
+    class Server(Plugin, name="mine"):
+        __slots__ = ("more",)
+
+    with running(observed(Server(HOST, Echo))) as server:
+        assert ask(server) == b"x"
+        ended(server, "ok")
+    assert told == ["mine"]
