@@ -185,6 +185,11 @@ class Elastic:
                 self._begun.notify()
         return given
 
+    def lose(self) -> None:
+        """Count a thread no more that has ended by what its job raised after all."""
+        with self._lock:
+            self._alive -= 1
+
     def leave(self, worker: "_Worker") -> bool:
         """Return whether a thread that has waited long may leave; else it was given a job just now."""
         with self._lock:
@@ -215,10 +220,14 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         job, self._job = self._job, None
-        while job is not None:
-            job()
-            job = None  # what it holds must not outlive it
-            job = self._pool.next_job(self)
+        try:
+            while job is not None:
+                job()
+                job = None  # what it holds must not outlive it
+                job = self._pool.next_job(self)
+        except BaseException:
+            self._pool.lose()
+            raise
 
 
 def _next(name: str) -> str:

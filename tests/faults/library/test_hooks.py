@@ -307,7 +307,7 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
 
 
 def telling(base, raised):
-    class Telling(base):
+    class Telling(base):  # type: ignore[misc, valid-type]
         def handle_error(self, *_):
             raise raised
 
@@ -348,6 +348,30 @@ def test_a_handle_error_that_ends_the_program_leaves_nothing_open(base):
         with pytest.raises(SystemExit):
             server.serve_forever()
         assert not service_of(server).totals.records
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_a_get_request_that_raises_what_is_no_exception_ends_the_loop(threads):
+    class Ends(ThreadingTCPServer):
+        taken = 0
+
+        def get_request(self):
+            received = super().get_request()
+            self.taken += 1
+            if self.taken == 3:
+                received[0].close()
+                raise KeyboardInterrupt("for who called serve_forever")
+            return received
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        subclass(Ends, threads=threads)(HOST, Echo) as server,
+    ):
+        loop = executor.submit(server.serve_forever)
+        assert [ask(server) for _ in range(2)] == [b"x"] * 2
+        with connect(server), pytest.raises(KeyboardInterrupt, match="for who called serve_forever"):
+            loop.result(PATIENCE)
+        wait_for(lambda: not sum(service_of(server).thread_counts[1:]), "the threads")
 
 
 def test_a_client_that_is_being_verified_when_the_stop_comes_is_served():

@@ -250,6 +250,18 @@ def test_what_a_job_holds_does_not_outlive_it(pool):
     assert gone.wait(PATIENCE)
 
 
+def test_a_thread_that_ends_by_what_its_job_raises_is_counted_no_more(pool, monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", lambda raised: seen.append(raised.exc_type))
+
+    def fail():
+        raise KeyboardInterrupt
+
+    pool.run(fail)
+    until(lambda: seen)
+    assert pool.counts == (0, 0)
+
+
 @pytest.fixture
 def exhausted():
     """A process in which no thread can be started, from the time that it is called."""
