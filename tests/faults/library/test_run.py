@@ -133,6 +133,23 @@ for kinds, signals, limits, status in (
     assert all(server.fileno() == -1 for server in servers)
 """
 
+BY_NAME = """
+class Base(socketserver.TCPServer):
+    def serve_forever(self, poll_interval=0.5):
+        socketserver.TCPServer.serve_forever(self, poll_interval)
+
+class Threading(socketscope.ThreadingMixIn, Base): pass
+
+def stop():
+    for server in servers:
+        ask(server)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+servers = [kind(("127.0.0.1", 0), Echo) for kind in (Threading, Base)]
+threading.Thread(target=stop).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+"""
+
 CHILD = """
 import time, warnings
 
@@ -279,6 +296,7 @@ PROGRAMS = {
     "limits": LIMITS,
     "one registry, named or not": ONE_REGISTRY,
     "loops and ends of their own": OWN_LOOP,
+    "loops of the standard library's": BY_NAME,
     "a child is ended as ever": CHILD,
 }
 
