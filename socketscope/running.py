@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from socketserver import BaseServer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -98,22 +99,18 @@ def run(
             service.log = output
             service.is_run = True
             service.share(capacity)
-        try:
-            with _endpoint(metrics, registry, lambda: not stop.asked) as url:
-                urls = {
-                    service.name: listening_on(server, service)
-                    for server, service in zip(servers, services, strict=True)
-                }
-                with _serving(servers, services, stop) as threads:
-                    if output is not None:
-                        output.event("server_started", always=True, listeners=urls, metrics=url)
-                    while not (stop.asked or stop.ended):
-                        stop.wait(_REST)
-                        _renew(renewable, stop, output)
-                    forced = _drain(servers, services, threads, stop, output)
-        finally:
-            for server in servers:
-                server.server_close()
+        with _closing(servers) as close, _endpoint(metrics, registry, lambda: not stop.asked) as url:
+            urls = {
+                service.name: listening_on(server, service)
+                for server, service in zip(servers, services, strict=True)
+            }
+            with _serving(servers, services, stop, close) as threads:
+                if output is not None:
+                    output.event("server_started", always=True, listeners=urls, metrics=url)
+                while not (stop.asked or stop.ended):
+                    stop.wait(_REST)
+                    _renew(renewable, stop, output)
+                forced = _drain(servers, services, threads, stop, output)
     return FORCED if forced else 0
 
 
@@ -187,21 +184,38 @@ def _endpoint(
 
 
 @contextmanager
+def _closing(servers: Sequence[BaseServer]) -> Iterator[Callable[[BaseServer], None]]:
+    """Yield what closes a server, once, whoever calls it; close those that nobody has closed by the end."""
+    open_ones = {id(server): server for server in servers}
+
+    def close(server: BaseServer) -> None:
+        if open_ones.pop(id(server), None) is not None:
+            server.server_close()
+
+    with ExitStack() as at_end:  # which goes on where one of them raises
+        for server in reversed(servers):
+            at_end.callback(close, server)
+        yield close
+
+
+@contextmanager
 def _serving(
-    servers: Sequence[BaseServer], services: Sequence[Service], stop: Stop
+    servers: Sequence[BaseServer],
+    services: Sequence[Service],
+    stop: Stop,
+    close: Callable[[BaseServer], None],
 ) -> Iterator[list[threading.Thread]]:
     failures: list[BaseException] = []
 
     def serve(server: BaseServer) -> None:
-        try:
-            server.serve_forever()
-        except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
-            failures.append(error)
-        finally:
-            server.server_close()
-            # Who is woken by this may look while this thread is still alive.
-            stop.ended = True
-            stop.wake()
+        for step in (server.serve_forever, partial(close, server)):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
+                failures.append(error)
+        # Who is woken by this may look while this thread is still alive.
+        stop.ended = True
+        stop.wake()
 
     # What a second signal has forced does not keep the process alive; all others are waited for.
     threads = [
@@ -257,7 +271,8 @@ def _drain(
 
 
 def _ends_in_its_own_way(server: Any) -> bool:
-    return type(server).shutdown is not Observed.shutdown
+    kind = type(server)
+    return kind.shutdown is not Observed.shutdown or kind.serve_forever is not Observed.serve_forever
 
 
 def _wait_for(

@@ -72,8 +72,10 @@ class DatagramService(Service):
                 else:
                     server.process_request_thread(*handed)
         except BaseException as error:
-            self._note_failure(server, datagram, request, client_address, error)
-            self.end(datagram)
+            try:
+                self._note_failure(server, datagram, request, client_address, error)
+            finally:
+                self.end(datagram)
             guard(server.shutdown_request, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise

@@ -119,8 +119,13 @@ class Hooks:
     def tell(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
         """Have `handle_error` know what a handler raised; what is no Exception is for the thread's hook."""
         if isinstance(error, Exception):
-            guard(server.handle_error, request, client_address)
-        elif self._threaded:
+            try:
+                guard(server.handle_error, request, client_address)
+            except BaseException as raised:
+                if not self._threaded:
+                    raise
+                error = raised
+        if self._threaded and not isinstance(error, Exception):
             known = type(error), error, error.__traceback__, threading.current_thread()
             guard(threading.excepthook, threading.ExceptHookArgs(known))
 

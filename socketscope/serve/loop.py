@@ -96,6 +96,7 @@ class Loop:
         self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `poll` returns of a client alone
         self._has_begun = False  # a thread of the executor could be started
         self._stint: Stint | None = None
+        self._raised: BaseException | None = None
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
         self._arrivals.register(self._call.descriptor, select.POLLIN)
@@ -124,6 +125,7 @@ class Loop:
 
         Raises:
             RuntimeError: Not one thread can be started.
+            BaseException: As `receive` does.
         """
         tries = Tries()
         ticker = _Ticker(interval, tick)
@@ -134,6 +136,8 @@ class Loop:
                 except (RuntimeError, MemoryError):  # no thread can be started
                     if not self._has_begun:
                         raise
+                if self._raised is not None:
+                    raise self._raised
                 tries.note(began, monotonic())
             else:
                 ticker.tick_if_due()
@@ -214,6 +218,7 @@ class Loop:
                 self._call.wake()
                 stint.wait_until_nobody_takes(STUCK)  # who is stuck in accepting is given up
             self._call.clear()
+            self._raised = stint.raised
             self._stint = None  # it holds the loop, and the loop the server
 
     def _others_wait(self, stint: Stint) -> bool:

@@ -1,15 +1,15 @@
 """What makes a server an observed one: the standard library's methods, handed to the service beside it."""
 
 import socket
-import socketserver
 from functools import cached_property, partial
+from socketserver import BaseServer, TCPServer
+from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any
 
 from socketscope.observe.record import current
 from socketscope.serve import paths
 from socketscope.serve.datagrams import DatagramService
-from socketscope.serve.options import Options, declare, declared
-from socketscope.serve.service import Service
+from socketscope.serve.options import Options, declare, declared, overrides
 from socketscope.serve.streams import StreamService
 
 
@@ -27,11 +27,11 @@ def service_of(server: Any) -> StreamService | DatagramService:
     return server._socketscope  # type: ignore[no-any-return]  # noqa: SLF001 - our own attribute
 
 
-class Observed:
-    """A server that is observed, with the threads that it has.
+class Observed(BaseServer):
+    """A server that is observed.
 
-    It and `Closing` are bases of no kind: where the interpreter puts them among a server's classes is what
-    counts; that there is a server's method behind theirs is not for a type checker to see.
+    It stands right before `socketserver.BaseServer`, behind all that is the user's: what an override calls by
+    `super` is the library's in place of the standard library's, and one that calls nothing has its own way.
     """
 
     @cached_property
@@ -39,55 +39,71 @@ class Observed:
         # Whatever constructors there were, it is made when it is first needed.
         return make_service(self, declared(type(self)))
 
-    def server_activate(self) -> None:
-        """Listen, and show the listener's metrics."""
-        super().server_activate()  # type: ignore[misc]
-        self._socketscope.show(self)
-
     def serve_forever(self, poll_interval: float | None = 0.5) -> None:
         """Serve until `shutdown`."""
         self._socketscope.serve(self, poll_interval)
 
     def shutdown(self) -> None:
         """Have `serve_forever` end; wait for that, unless called by the thread that runs it."""
-        self._socketscope.shutdown()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Have the request handled, by this thread where the user's hooks have returned."""
-        self._socketscope.hand(self, request, client_address)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Run the handler."""
-        serving, hooks = current.get(), self._socketscope.hooks
-        if serving is not None and serving.socket is request and not hooks.processes:
-            super().finish_request(request, client_address)  # type: ignore[misc]
-        else:
-            run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
-            self._socketscope.finish(request, client_address, run)
+        self._socketscope.shutdown(self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback, as the base class does, unless the log tells of the error."""
         if self._socketscope.log is None:
-            super().handle_error(request, client_address)  # type: ignore[misc]
+            super().handle_error(request, client_address)
 
     def _handle_request_noblock(self) -> None:
         self._socketscope.handle_one(self)
 
 
-class Serial(Observed, socketserver.BaseServer):
-    """A server without threads that is observed; it stands right before `socketserver.BaseServer`."""
+class Closing(TCPServer):
+    """A server that loses no reply at the end of a connection; it stands right before `TCPServer`."""
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        service_of(self).shut_down(self, request)
+
+    def close_request(self, request: Any) -> None:
+        """Close, also where a handler has left a file object of the socket open."""
+        super().close_request(request)
+        service_of(self).close_for_good(request)
 
 
-class Closing:
-    """A server whose end loses nobody; it stands before the class that closes the listener."""
+class Handing:
+    """What handles a request; it stands before the standard library's class that does."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Have the request handled, by this thread where the user's hooks have returned."""
+        service_of(self).hand(self, request, client_address)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Run the handler."""
+        serving, service = current.get(), service_of(self)
+        if serving is not None and serving.socket is request and not service.hooks.processes:
+            super().finish_request(request, client_address)  # type: ignore[misc]
+        else:
+            run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
+            service.finish(request, client_address, run)
+
+
+class Serial(Handing, Observed):
+    """A server without threads that is observed; it stands where `Observed` does."""
+
+
+class Listening:
+    """A server's listener, from its first client to the last; it stands before who opens and closes it."""
+
+    def server_activate(self) -> None:
+        """Listen, and show the listener's metrics."""
+        super().server_activate()  # type: ignore[misc]
+        service_of(self).show(self)
 
     def server_close(self) -> None:
         """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
-        service: Service = self._socketscope  # type: ignore[attr-defined]  # of the class beside it
-        service.close(self, super().server_close)  # type: ignore[misc]
+        service_of(self).close(self, super().server_close)  # type: ignore[misc]
 
 
-class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
+class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
     """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
 
     Its options are keywords of the class statement: `limits`, `listener`, `registry`, `threads`,
@@ -95,7 +111,11 @@ class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**declare(cls, options))
+        rest = declare(cls, options)
+        if not overrides(cls, ThreadingMixIn):
+            raise TypeError(f"{cls.__name__} has ThreadingMixIn behind a server, where it does nothing")
+        take_places(cls)
+        super().__init_subclass__(**rest)
 
     def server_bind(self) -> None:
         """Bind; a Unix path is taken over from a server that is dead, and from no other.
@@ -103,17 +123,24 @@ class ThreadingMixIn(Observed, Closing, socketserver.ThreadingMixIn):
         Raises:
             OSError: Somebody is there.
         """
-        self._socketscope.held = paths.bind(self, super().server_bind)  # type: ignore[misc]
+        service_of(self).held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close."""
-        self._socketscope.handle(self, request, client_address)
+        service_of(self).handle(self, request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:
-        """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        self._socketscope.shut_down(self, request)
 
-    def close_request(self, request: Any) -> None:
-        """Close, also where a handler has left a file object of the socket open."""
-        super().close_request(request)  # type: ignore[misc]
-        self._socketscope.close_for_good(request)
+def take_places(kind: type) -> None:
+    """Put the library's methods right before the standard library's, in a class of servers with threads."""
+    stand_before(TCPServer, Closing, kind)
+    stand_before(BaseServer, Observed, kind)
+
+
+def stand_before(theirs: type, ours: type, kind: type) -> None:
+    """Have one class stand right before another among the bases of a third, where all else stays as it is."""
+    order = kind.__mro__
+    if theirs in order and order[(place := order.index(theirs)) - 1] is not ours:
+        # Bases stand in this order, too.
+        bases = kind.__bases__
+        at = sum(order.index(base) < place for base in bases)
+        kind.__bases__ = (*bases[:at], ours, *bases[at:])

@@ -1,20 +1,24 @@
 """Observing a server object that somebody else made."""
 
-import inspect
-import socketserver
-import sys
-import threading
 from dataclasses import replace
-from types import FrameType
+from socketserver import BaseServer
+from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
-from socketscope.serve.mixin import Closing, Observed, Serial, ThreadingMixIn, make_service, service_of
-from socketscope.serve.options import declared, refuse_forking
+from socketscope.serve import theirs
+from socketscope.serve.mixin import (
+    Listening,
+    Observed,
+    Serial,
+    ThreadingMixIn,
+    make_service,
+    service_of,
+    stand_before,
+    take_places,
+)
+from socketscope.serve.options import declared, overrides, refuse_forking
 
-# What a launched program calls is wrapped, for the like of this.
-_LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
-
-_Server = TypeVar("_Server", bound=socketserver.BaseServer)
+_Server = TypeVar("_Server", bound=BaseServer)
 
 
 def observe(server: _Server, **options: Any) -> _Server:
@@ -34,19 +38,21 @@ def observe(server: _Server, **options: Any) -> _Server:
         ValueError: An option cannot be meant.
         RuntimeError: It serves already.
     """
-    if not isinstance(server, socketserver.BaseServer):
+    if not isinstance(server, BaseServer):
         raise TypeError(f"{type(server).__name__} is no server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
-        if _serves(server):
+        if theirs.serves(server):
             raise RuntimeError("it serves already: observe a server before it does")
         kind = _observed(kind)
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
-    if options or "_socketscope" not in vars(server):
-        service = make_service(server, replace(declared(kind), **options))
-        if (earlier := vars(server).get("_socketscope")) is not None:
-            earlier.forget()
+    earlier = vars(server).get("_socketscope")
+    if options or earlier is None:
+        before = declared(kind) if earlier is None else earlier.options
+        service = make_service(server, replace(before, **options))
+        if earlier is not None:
+            service.take_over(earlier)
         if _is_bound(server):
             service.show(server)
         # Not before all went well: a server that cannot be observed stays what it was.
@@ -55,35 +61,31 @@ def observe(server: _Server, **options: Any) -> _Server:
     return server
 
 
-def is_draining(server: socketserver.BaseServer) -> bool:
+def is_draining(server: BaseServer) -> bool:
     """Return whether a server has been asked to stop: its handlers may want to come to an end."""
     return service_of(server).draining
 
 
+class _Unannounced:
+    """First of the bases of a class made here: it is no new one of the user's, whose bases would be told."""
+
+    def __init_subclass__(cls) -> None:
+        pass
+
+
 def _observed(kind: type) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
-    if issubclass(kind, socketserver.ThreadingMixIn):
+    refuse_forking(kind)
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
-        bases: tuple[type, ...] = (kind, ThreadingMixIn)
+        made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)
+        take_places(made)
     else:
-        refuse_forking(kind)
-        bases = (Closing, kind, Serial)
-    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    return type(kind.__name__, bases, named)
-
-
-def _serves(server: socketserver.BaseServer) -> bool:
-    """Return whether another thread is in the standard library's loop with a server, which does not tell."""
-    frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
-    frames.pop(threading.get_ident(), None)  # it may be about to serve; gevent numbers threads otherwise
-    for frame in frames.values():
-        at: FrameType | None = frame
-        while at is not None:
-            if at.f_code is _LOOP and at.f_locals["self"] is server:
-                return True
-            at = at.f_back
-    return False
+        made = type(kind.__name__, (_Unannounced, Listening, kind), named)
+        stand_before(BaseServer, Serial, made)
+    return made
 
 
 def _is_bound(server: Any) -> bool:

@@ -1,9 +1,10 @@
 """What a server's author chooses: keywords of the class statement and of `observe`."""
 
-import socketserver
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import takewhile
+from socketserver import BaseServer, ForkingMixIn
 from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry
@@ -87,8 +88,13 @@ def refuse_forking(kind: type) -> None:
     Raises:
         TypeError: It does.
     """
-    if issubclass(kind, socketserver.ForkingMixIn):
+    if issubclass(kind, ForkingMixIn):
         raise TypeError(f"{kind.__name__} forks for each client: socketscope observes threads, not processes")
+
+
+def overrides(kind: type, mixin: type) -> bool:
+    """Return whether a mixin does anything in a class: behind a server whose methods it has it does not."""
+    return mixin in takewhile(lambda base: base is not BaseServer, kind.__mro__)
 
 
 def declared(kind: type) -> Options:

@@ -19,6 +19,7 @@ from socketscope.serve import queue
 from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
+from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
 from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
 from socketscope.views.context import enter, leave
 from socketscope.views.metrics import view_of
@@ -34,10 +35,6 @@ HANDSHAKE = 0.1
 
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
-
-_ASKED_TO_STOP, _HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
-"""What the standard library's own `shutdown` sets and waits for. It was called before the server became an
-observed one, or is called by its name."""
 
 LONGEST = 10.0
 """Seconds between two calls of `service_actions` where none were asked for: what was dropped ends then."""
@@ -81,7 +78,7 @@ class Service(State):
         refuse_gevent()
         self._supervisor = threading.current_thread()
         self._ended.clear()
-        stopped = vars(server).setdefault(_HAS_STOPPED, threading.Event())
+        stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
         stopped.clear()
         try:
             self.hooks.find(server)
@@ -116,12 +113,12 @@ class Service(State):
             self._supervisor = None
             self._stopping = False
             self._ended.set()
-            vars(server)[_ASKED_TO_STOP] = False
+            vars(server)[ASKED_TO_STOP] = False
             stopped.set()
 
     def _tick(self, server: Any) -> None:
         self.serving.set()
-        if vars(server).get(_ASKED_TO_STOP):
+        if vars(server).get(ASKED_TO_STOP):
             self.stop()
         self.settle()
         self.hooks.find(server)
@@ -134,10 +131,12 @@ class Service(State):
             loop.stopping = True
             loop.wake()
 
-    def shutdown(self) -> None:
+    def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
         self.stop()
-        if threading.current_thread() is not self._supervisor:
+        if self._ended.is_set():
+            shut_down(server)
+        elif threading.current_thread() is not self._supervisor:
             self._ended.wait()
 
     def handle_one(self, server: Any) -> None:

@@ -1,7 +1,6 @@
 """What is known of a server, and of whom it serves, in one process."""
 
 import os
-import socketserver
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
+from socketserver import BaseServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.adoption import prepare
@@ -17,7 +17,7 @@ from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve.encryption import Encryption
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.loop import Loop
-from socketscope.serve.options import Options
+from socketscope.serve.options import Options, overrides
 from socketscope.serve.paths import Held
 from socketscope.serve.threads import Elastic, PerClient
 from socketscope.views.metrics import view_of
@@ -48,7 +48,7 @@ class State(ABC):
 
     totals: Totals
 
-    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
+    def __init__(self, server: BaseServer, options: Options, kind: str) -> None:
         self.options = options
         self.encryption = Encryption(options.tls)
         self.kind = kind
@@ -58,9 +58,10 @@ class State(ABC):
         self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
-        if isinstance(server, socketserver.ThreadingMixIn):
-            per_client = partial(PerClient, daemon=server.daemon_threads)
-            make = Elastic if options.threads == "elastic" else per_client
+        if overrides(type(server), ThreadingMixIn):
+            # Asked for each thread; who stands beside the server must not hold it.
+            is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")
+            make = Elastic if options.threads == "elastic" else partial(PerClient, is_daemon=is_daemon)
             self._make_threads = partial(make, f"{kind}-worker")
         self.begin()
         _all.add(self)
@@ -99,9 +100,10 @@ class State(ABC):
         prepare(self.listener)
         view_of(self.options.registry).add(self)
 
-    def forget(self) -> None:
-        """Show nothing of it any more: another takes its place."""
-        view_of(self.options.registry).remove(self)
+    def take_over(self, earlier: "State") -> None:
+        """Take the place of another that has not served: it is shown no more; what it bound stays bound."""
+        view_of(earlier.options.registry).remove(earlier)
+        self.held, self._bound_by = earlier.held, earlier._bound_by  # noqa: SLF001 - of its own class
 
     def share(self, capacity: Capacity) -> None:
         """Count against a limit that other listeners count against too; before serving."""

@@ -24,6 +24,7 @@ class Stint:
         take: Waits for a client and takes it; returns what serves it, or None where there was none.
         alarm: Called when one is to take no more.
         ended: They are to take no more.
+        raised: What ends the service, as a hook of the user's has it while a client is taken.
         turns: What each of them does.
     """
 
@@ -32,6 +33,7 @@ class Stint:
         self.take = take
         self.alarm = alarm
         self.ended = False
+        self.raised: BaseException | None = None
         self.turns: list[Turn] = []
         self.lock = threading.Lock()  # of who begins a turn, and of who takes it for one that does not begin
 
@@ -106,6 +108,10 @@ class Turn:
                 self.served += 1
         except OSError:
             pass  # of the listener; the supervisor will meet it, too
+        except Exception:  # it costs this thread, and the service goes on
+            raise
+        except BaseException as error:  # noqa: BLE001 - the supervisor raises it
+            stint.raised = error
         finally:
             self.takes = False
             stint.ended = True

@@ -99,8 +99,10 @@ class StreamService(Endings):
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
-            self._note_failure(server, record, request, client_address, error)
-            self._end(server, record, request)
+            try:
+                self._note_failure(server, record, request, client_address, error)
+            finally:
+                self._end(server, record, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise
 

@@ -39,11 +39,11 @@ class Inline:
 
 
 class PerClient:
-    """A new thread for each client, as the standard library has it."""
+    """A new thread for each client, as the standard library has it; each one asks if it is a daemon."""
 
-    def __init__(self, name: str, *, daemon: bool = True) -> None:
+    def __init__(self, name: str, is_daemon: Callable[[], bool]) -> None:
         self._name = name
-        self._daemon = daemon
+        self._is_daemon = is_daemon
         self._busy: set[threading.Thread] = set()
 
     @property
@@ -57,7 +57,9 @@ class PerClient:
         Raises:
             RuntimeError: No thread can be started.
         """
-        thread = threading.Thread(target=self._work, args=(job,), name=_next(self._name), daemon=self._daemon)
+        thread = threading.Thread(
+            target=self._work, args=(job,), name=_next(self._name), daemon=self._is_daemon()
+        )
         self._busy.add(thread)
         try:
             thread.start()
@@ -183,6 +185,11 @@ class Elastic:
                 self._begun.notify()
         return given
 
+    def lose(self) -> None:
+        """Count a thread no more that has ended by what its job raised after all."""
+        with self._lock:
+            self._alive -= 1
+
     def leave(self, worker: "_Worker") -> bool:
         """Return whether a thread that has waited long may leave; else it was given a job just now."""
         with self._lock:
@@ -213,10 +220,14 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         job, self._job = self._job, None
-        while job is not None:
-            job()
-            job = None  # what it holds must not outlive it
-            job = self._pool.next_job(self)
+        try:
+            while job is not None:
+                job()
+                job = None  # what it holds must not outlive it
+                job = self._pool.next_job(self)
+        except BaseException:
+            self._pool.lose()
+            raise
 
 
 def _next(name: str) -> str:

@@ -41,6 +41,13 @@ SERVERS = {
     "serial": "told(socketserver.TCPServer(('127.0.0.1', 0), Echo)).serve_forever()",
     "web": "told(HTTPServer(('127.0.0.1', 0), Web)).serve_forever()",
     "threading web": "told(ThreadingHTTPServer(('127.0.0.1', 0), Web)).serve_forever(poll_interval=0.1)",
+    "a mixin that stands behind": """
+class Behind(socketserver.TCPServer, socketserver.ThreadingMixIn):
+    def finish_request(self, *args):
+        assert threading.current_thread() is threading.main_thread()
+        super().finish_request(*args)
+told(Behind(('127.0.0.1', 0), Echo)).serve_forever()
+""",
     "one at a time": """
 server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
 while True:
@@ -101,6 +108,44 @@ def test_it_is_counted_and_logged(program, kind):
 
 def logged(lines: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+OVERRIDES = """
+class Base(socketserver.TCPServer):
+    pass
+
+def override(name):
+    def hook(self, *args):
+        called.add(name)
+        return getattr(super(Base, self), name)(*args)
+    setattr(Base, name, hook)
+
+called = set()
+for name in ("serve_forever", "shutdown", "shutdown_request", "close_request", "server_close"):
+    override(name)
+
+class Threading(socketserver.ThreadingMixIn, Base): pass
+
+for kind in Base, Threading:
+    server = kind(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with socket.create_connection(server.server_address) as client:
+        client.sendall(b"x\\n")
+        client.makefile().read()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    print(kind.__name__, *sorted(called))
+    called.clear()
+"""
+
+
+def test_what_a_base_class_overrides_is_called_as_without(program):
+    path = program("import socket" + OVERRIDES)
+    status, output, errors = ended(sys.executable, path)
+    assert (status, len(output.split()), errors) == (0, 12, "")
+    assert ended(*RUN, "--metrics", "none", path) == (status, output, errors)
 
 
 def test_a_module_of_the_standard_library(tmp_path):

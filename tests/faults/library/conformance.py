@@ -39,6 +39,10 @@ LEFT_OUT = {
     "threading": {
         "MiscTestCase.test_threads_reaped": "looks into the list of threads of the standard library's mixin",
         "MiscTestCase.test_all": "compares the module's list of names with where each is defined",
+        "MiscTestCase.test_shutdown_request_called_if_verify_request_false": (
+            "does not wait for the thread that serves, which verifies"
+        ),
+        "SocketWriterTest.test_basics": "about servers without threads, and there are none",
         "ErrorHandlerTest.test_sync_handled": "about servers without threads, and there are none",
         "ErrorHandlerTest.test_sync_not_handled": "about servers without threads, and there are none",
     },

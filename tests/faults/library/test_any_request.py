@@ -110,6 +110,9 @@ def test_a_server_without_a_socket_is_served_as_fast_as_its_requests_come():
             self.waiting[0].recv(1)
             return self.ours.pop(), "a pair"
 
+        def close_request(self, request):
+            request.close()
+
         def server_close(self):
             for end in self.waiting:
                 end.close()

@@ -10,7 +10,19 @@ import pytest
 import socketscope
 from socketscope.serve.mixin import service_of
 
-from .running import PATIENCE, Echo, Reply, count, figures, subclass, udp_client, wait_for
+from .running import (
+    PATIENCE,
+    Echo,
+    Reply,
+    ask,
+    count,
+    figures,
+    observed,
+    running,
+    subclass,
+    udp_client,
+    wait_for,
+)
 
 SHORT = 0.3
 
@@ -126,6 +138,26 @@ def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_
         assert left.is_set() == block_on_close
         checked.set()
         assert left.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("observed_later", [False, True])
+def test_daemon_threads_is_asked_of_the_server_for_each_thread(observed_later):
+    seen = []
+
+    class Notes(Echo):
+        def handle(self):
+            seen.append(threading.current_thread().daemon)
+            super().handle()
+
+    if observed_later:
+        server = observed(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Notes), threads="per-connection")
+    else:
+        server = subclass(socketscope.ThreadingTCPServer, threads="per-connection")(("127.0.0.1", 0), Notes)
+    with running(server):
+        for daemonic in (True, False, True):
+            server.daemon_threads = daemonic
+            assert ask(server) == b"x"
+    assert seen == [True, False, True]
 
 
 def test_a_shutdown_does_not_wait_for_the_poll_interval():

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import itertools
+import socket
 import socketserver
 import threading
 import time
@@ -13,6 +14,7 @@ from socketscope import ThreadingTCPServer, ThreadingUDPServer
 from socketscope.serve.mixin import service_of
 
 from .running import (
+    HOST,
     PATIENCE,
     Echo,
     Reply,
@@ -25,6 +27,8 @@ from .running import (
     handling,
     logged,
     make,
+    observed,
+    running,
     serving,
     subclass,
     udp_client,
@@ -300,6 +304,74 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
         refused = figures(server).rejected["verify"]
         assert refused == (6 if hook == "verify_request" else 0)
     capfd.readouterr()
+
+
+def telling(base, raised):
+    class Telling(base):  # type: ignore[misc, valid-type]
+        def handle_error(self, *_):
+            raise raised
+
+        def shutdown_request(self, request):
+            ends.append(request)
+            super().shutdown_request(request)
+
+    ends: list[object] = []
+    return Telling, ends
+
+
+class Wrong(socketserver.BaseRequestHandler):
+    def handle(self):
+        raise ValueError("for handle_error")
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+def test_a_handle_error_that_ends_its_thread_has_the_connection_ended_once(monkeypatch, raised, threads):
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    kind, ends = telling(ThreadingTCPServer, raised)
+    with running(subclass(kind, threads=threads)(HOST, Wrong)) as server:
+        with connect(server) as client:
+            assert client.recv(1) == b""
+        ended(server, "handler_error")
+        wait_for(lambda: seen, "the thread's hook")
+    assert [each.exc_type for each in seen] == [raised]
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.UDPServer])
+def test_a_handle_error_that_ends_the_program_leaves_nothing_open(base):
+    kind, _ = telling(base, SystemExit)
+    with observed(kind(HOST, Wrong)) as server, socket.socket(type=server.socket_type) as client:
+        client.connect(server.server_address)
+        client.send(b"x")
+        with pytest.raises(SystemExit):
+            server.serve_forever()
+        assert not service_of(server).totals.records
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_a_get_request_that_raises_what_is_no_exception_ends_the_loop(threads):
+    class Ends(ThreadingTCPServer):
+        taken = 0
+
+        def get_request(self):
+            received = super().get_request()
+            self.taken += 1
+            if self.taken == 3:
+                received[0].close()
+                raise KeyboardInterrupt("for who called serve_forever")
+            return received
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        subclass(Ends, threads=threads)(HOST, Echo) as server,
+    ):
+        loop = executor.submit(server.serve_forever)
+        assert [ask(server) for _ in range(2)] == [b"x"] * 2
+        with connect(server), pytest.raises(KeyboardInterrupt, match="for who called serve_forever"):
+            loop.result(PATIENCE)
+        wait_for(lambda: not sum(service_of(server).thread_counts[1:]), "the threads")
 
 
 def test_a_client_that_is_being_verified_when_the_stop_comes_is_served():

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve import deadlines
-from tests.faults.library.running import running, threads, wait_for
+from socketscope.serve.mixin import service_of
+from tests.faults.library.running import count, running, threads, wait_for
 
 
 def served(server):
@@ -106,6 +107,26 @@ def test_a_server_that_serves_already_is_not_observed():
         with pytest.raises(RuntimeError, match="it serves already: observe a server before it does"):
             socketscope.observe(server, registry=CollectorRegistry())
         assert type(server) is socketserver.ThreadingTCPServer
+
+
+def test_a_server_that_is_observed_again_keeps_what_it_was_told_before():
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    registry = CollectorRegistry()
+    socketscope.observe(server, registry=registry, listener="first", threads="per-connection")
+    socketscope.observe(server, limits=socketscope.Limits(idle_timeout=3))
+    with server:
+        options = service_of(server).options
+        assert (options.registry, options.listener, options.threads) == (registry, "first", "per-connection")
+        assert options.limits.idle_timeout == 3
+        assert count(server, "accept_queue_limit", listener="first") == 5
+
+
+def test_a_unix_server_that_is_observed_again_gives_its_path_back(tmp_path):
+    path = str(tmp_path / "socket")
+    for _ in range(2):  # the second one finds the path free
+        server = socketscope.ThreadingUnixStreamServer(path, socketserver.StreamRequestHandler)
+        socketscope.observe(server, registry=CollectorRegistry()).server_close()
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):

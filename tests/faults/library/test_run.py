@@ -133,6 +133,23 @@ for kinds, signals, limits, status in (
     assert all(server.fileno() == -1 for server in servers)
 """
 
+BY_NAME = """
+class Base(socketserver.TCPServer):
+    def serve_forever(self, poll_interval=0.5):
+        socketserver.TCPServer.serve_forever(self, poll_interval)
+
+class Threading(socketscope.ThreadingMixIn, Base): pass
+
+def stop():
+    for server in servers:
+        ask(server)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+servers = [kind(("127.0.0.1", 0), Echo) for kind in (Threading, Base)]
+threading.Thread(target=stop).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+"""
+
 CHILD = """
 import time, warnings
 
@@ -276,15 +293,75 @@ assert replies == [b"y"], replies
 """
 
 
+CLOSES_ONCE = """
+class Once(socketserver.ThreadingTCPServer):
+    def server_close(self):
+        super().server_close()
+        closed.append(self)
+
+def stop():
+    ask(servers[0])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+closed = []
+servers = [Once(("127.0.0.1", 0), Echo) for _ in range(2)]
+threading.Thread(target=stop).start()
+assert socketscope.run(*servers, metrics=None, log=None) == 0
+assert len(closed) == 2 and set(closed) == set(servers), closed
+with socket.create_server(("127.0.0.1", 0)) as taken:
+    try:
+        server = Once(("127.0.0.1", 0), Echo)
+        socketscope.run(server, metrics="127.0.0.1:%d" % taken.getsockname()[1], log=None)
+    except OSError:
+        assert closed[2:] == [server], closed
+    else:
+        raise AssertionError("nothing was raised")
+"""
+
+FAILS_IN_CLOSING = """
+class Fails(socketscope.ThreadingTCPServer):
+    def server_close(self):
+        super().server_close()
+        raise OSError("of its close")
+
+class FailsAtOnce(Fails):
+    def serve_forever(self, poll_interval=0.5):
+        ask(servers[-1])
+        raise OSError("of its loop")
+
+def stop():
+    ask(servers[-1])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+for kind, told in ((Fails, "of its close"), (FailsAtOnce, "of its loop")):
+    servers = [kind(("127.0.0.1", 0), Echo) for kind in (kind, Fails, socketscope.ThreadingTCPServer)]
+    if kind is Fails:
+        threading.Thread(target=stop).start()
+    try:
+        socketscope.run(*servers, metrics=None, log=None)
+    except OSError as error:
+        seen = error
+        while seen.__context__ is not None:
+            seen = seen.__context__
+        assert str(seen) == told, seen
+    else:
+        raise AssertionError("nothing was raised")
+    assert all(server.fileno() == -1 for server in servers)
+"""
+
+
 PROGRAMS = {
     "one that ends is the end of all": ENDS,
     "one that fails": FAILS,
+    "each is closed once": CLOSES_ONCE,
+    "one that fails in closing": FAILS_IN_CLOSING,
     "an endpoint at one place, twice": ENDPOINT,
     "twice": TWICE,
     "plain and observed": PLAIN,
     "limits": LIMITS,
     "one registry, named or not": ONE_REGISTRY,
     "loops and ends of their own": OWN_LOOP,
+    "loops of the standard library's": BY_NAME,
     "a child is ended as ever": CHILD,
     "who waits for a silent client": SILENT,
     "a request under way, where the server would not wait for it": UNDER_WAY,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from socketscope.serve.mixin import service_of
 from tests.faults.library.running import ask, make
 from tests.faults.server.process import PATIENCE, wait_for
 
@@ -21,7 +22,7 @@ def test_it_may_be_called_by_the_name_of_its_class():
         for _ in range(2):
             serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             serving.start()
-            wait_for(server._socketscope.serving.is_set, "the server")
+            wait_for(service_of(server).serving.is_set, "the server")
             server.shutdown()
             serving.join(PATIENCE)
             assert not serving.is_alive()

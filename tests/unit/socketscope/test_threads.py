@@ -250,6 +250,18 @@ def test_what_a_job_holds_does_not_outlive_it(pool):
     assert gone.wait(PATIENCE)
 
 
+def test_a_thread_that_ends_by_what_its_job_raises_is_counted_no_more(pool, monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", lambda raised: seen.append(raised.exc_type))
+
+    def fail():
+        raise KeyboardInterrupt
+
+    pool.run(fail)
+    until(lambda: seen)
+    assert pool.counts == (0, 0)
+
+
 @pytest.fixture
 def exhausted():
     """A process in which no thread can be started, from the time that it is called."""
@@ -285,7 +297,7 @@ def test_where_there_is_no_thread_at_all_that_is_an_error(pool, exhausted):
 
 @pytest.mark.parametrize("daemon", [True, False])
 def test_a_thread_for_each_client(daemon):
-    each = PerClient("test", daemon=daemon)
+    each = PerClient("test", lambda: daemon)
     jobs = [Held() for _ in range(3)]
     for job in jobs:
         each.run(job)
@@ -301,7 +313,7 @@ def test_a_thread_for_each_client(daemon):
 
 
 def test_a_thread_for_each_client_that_cannot_be_started_is_an_error(exhausted):
-    each = PerClient("test")
+    each = PerClient("test", lambda: True)
     exhausted()
     with pytest.raises(RuntimeError, match="can't start new thread"):
         each.run(lambda: None)

@@ -1,0 +1,35 @@
+"""The standard library's own loop, which a program may have an observed server run by its name."""
+
+import inspect
+import socketserver
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+ASKED_TO_STOP, HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
+"""What the standard library's own `shutdown` sets and waits for. It was called before the server became an
+observed one, or is called by its name."""
+
+# What a launched program calls is wrapped, for the like of this.
+_LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
+
+
+def serves(server: Any) -> bool:
+    """Return whether another thread is in the standard library's loop with a server, which does not tell."""
+    frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
+    frames.pop(threading.get_ident(), None)  # it may be about to serve; gevent numbers threads otherwise
+    for frame in frames.values():
+        at: FrameType | None = frame
+        while at is not None:
+            if at.f_code is _LOOP and at.f_locals["self"] is server:
+                return True
+            at = at.f_back
+    return False
+
+
+def shut_down(server: Any) -> None:
+    """Have that loop end, be it that it has not begun; wait for one that has."""
+    vars(server)[ASKED_TO_STOP] = True
+    if serves(server):
+        vars(server)[HAS_STOPPED].wait()
