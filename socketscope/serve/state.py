@@ -55,7 +55,6 @@ class State(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
         if isinstance(server, socketserver.ThreadingMixIn):
