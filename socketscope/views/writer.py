@@ -113,21 +113,17 @@ class LineWriter:
     def _run(self) -> None:
         calm = 0
         while not self._closing.wait(TICK):
+            # Who comes before this is seen by the look after it, and who comes later ends a rest. Without an
+            # interpreter's lock that takes the queue's own in between, which asking for its length does not.
+            self._woken.clear()
+            self._rests = calm >= CALM
+            self._queue.rotate(0)
             calm = 0 if self._write_all() else calm + 1
-            if calm >= CALM:
-                self._rest()
+            if calm > CALM and not self._closing.is_set():
+                self._woken.wait(REST)
+            self._rests = False
         self._write_all()
         os.close(self._descriptor)
-
-    def _rest(self) -> None:
-        self._woken.clear()
-        self._rests = True
-        # Who came before it saw the flag is seen here. Without an interpreter's lock that takes the queue's
-        # own in between, which asking for its length does not.
-        self._queue.rotate(0)
-        if not self._queue and not self._closing.is_set():
-            self._woken.wait(REST)
-        self._rests = False
 
     def _write_all(self) -> bool:
         """Write what waits; return whether anything did."""
