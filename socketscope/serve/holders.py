@@ -44,13 +44,15 @@ def _targets(process: int) -> list[str]:
     """
     targets = []
     for link in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             targets.append(str(link.readlink()))
     return targets
 
 
 def _may_have(process: int, *, inheritable: bool) -> bool:
     """Return whether a process that may not be asked can have what this one has."""
+    if _stat(process)[:1] == ["Z"]:
+        return False
     with suppress(ProcessLookupError):
         # What is forked to serve stays in its session mostly, and a daemon begins one of its own.
         related = os.getsid(process) == os.getsid(0) or process == os.getppid() == _forker
@@ -58,13 +60,18 @@ def _may_have(process: int, *, inheritable: bool) -> bool:
     return False
 
 
+def _stat(process: int) -> list[str]:
+    """Return what proc_pid_stat(5) has from field 3 on, the state; nothing where that is not told."""
+    with suppress(OSError):
+        # Field 2 may have any text, in brackets.
+        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+        return text.rpartition(")")[2].split()
+    return []
+
+
 def _parent_if_forked() -> int:
-    with suppress(OSError, ValueError, IndexError):
-        # proc_pid_stat(5): the flags are field 9; the second may have any text, in brackets.
-        _, _, fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")
-        if int(fields.split()[6]) & _FORKED:
-            return os.getppid()
-    return 0
+    flags = _stat(os.getpid())[6:7]
+    return os.getppid() if flags and int(flags[0]) & _FORKED else 0
 
 
 def _note_fork() -> None:

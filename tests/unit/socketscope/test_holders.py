@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,14 @@ def test_after_a_fork_those_of_another_session_have_nothing(monkeypatch):
         assert not is_shared(listener)
 
 
+def test_nor_has_who_has_ended_and_was_not_waited_for(private, monkeypatch):
+    monkeypatch.setattr(holders, "_forker", os.getpid())
+    private.kill()
+    os.waitid(os.P_PID, private.pid, os.WEXITED | os.WNOWAIT)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_shared(listener)
+
+
 def test_but_the_parent_that_has_forked_this_process_has(private, monkeypatch):
     monkeypatch.setattr(holders, "_forker", private.pid)
     monkeypatch.setattr(os, "getppid", lambda: private.pid)
@@ -113,6 +122,15 @@ def test_what_a_program_is_executed_with_anybody_may_have(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         assert is_shared(listener)
+
+
+def test_who_lists_its_descriptors_and_does_not_tell_what_they_are_may_not_be_looked_into(monkeypatch):
+    def secret(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "readlink", secret)  # as for root without CAP_SYS_PTRACE
+    with pytest.raises(PermissionError):
+        holders._targets(os.getppid())
 
 
 @pytest.mark.usefixtures("private")
