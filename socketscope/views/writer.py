@@ -57,12 +57,9 @@ class LineWriter:
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
-        self._lock = threading.Lock()  # of what many threads count
         self._is_copy = False  # in a process forked from the writer's, where there is no thread
         self._torn = False  # what was written last does not end a line
-        self._closing = threading.Event()
-        self._rests = False
-        self._woken = threading.Event()
+        self._begin()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
         _all.add(self)
@@ -93,6 +90,14 @@ class LineWriter:
         """Be of use in a forked process, too: what waits is written by the one that it was forked from."""
         self._is_copy = True
         self._queue.clear()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what a thread that has not come along may have locked."""
+        self._lock = threading.Lock()  # of what many threads count
+        self._closing = threading.Event()
+        self._rests = False
+        self._woken = threading.Event()
 
     def _drop(self, lines: int) -> None:
         with self._lock:

@@ -38,6 +38,40 @@ def test_it_closes_what_it_has_inherited_and_its_parent_serves_on(unix, tmp_path
     assert path.exists() == unix
 
 
+LOCKED = """
+import os, signal, socketserver
+import socketscope
+from socketscope.views import metrics
+from socketscope.views.writer import LineWriter
+
+server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+writer = LineWriter(1, lambda _: [])
+view = metrics.view_of(None)
+writer.put(b"parent\\n")
+writer._rests = True
+# As threads may have them that look, or are about to rest.
+with metrics._views_lock, view._lock, writer._lock, writer._woken._cond, writer._closing._cond:
+    if not (child := os.fork()):
+        signal.alarm(10)
+        socketscope.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        writer.put(b"child\\n")
+        writer.close()
+        os._exit(0)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+writer.close()
+raise SystemExit(status)
+"""
+
+
+def test_whatever_was_locked_as_it_was_forked_is_free_in_it():
+    ended = subprocess.run(
+        [sys.executable, "-c", LOCKED],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split()) == ["child", "parent"]
+
+
 PREFORK = """
 import ctypes, os, socket, socketserver, sys, threading
 import socketscope
