@@ -5,14 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>: it has executed no program since it was forked
+_FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>
 
 
 def is_shared(listener: Any) -> bool:
     """Return whether others have the same listener: another process, or a part of this one by a duplicate.
 
-    Who may not be looked into counts where it can have come by it: over a fork, or in the execution of a
-    program. Else a server without privilege would have nothing to itself.
+    Who may not be looked into counts where it can have come by it: over a fork, or as it executed a program.
+    Else a server without privilege would have nothing to itself.
 
     Raises:
         OSError: It is closed, or the kernel does not tell of processes.
@@ -26,7 +26,7 @@ def is_shared(listener: Any) -> bool:
     inheritable = os.get_inheritable(listener.fileno())
     listed = {int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal()}
     # proc(5), hidepid: those of other users may be listed no more than they can be read.
-    for process in {*listed, 1, os.getppid()} - {0, os.getpid()}:
+    for process in {*listed, 1, *_forkers} - {os.getpid()}:
         try:
             if wanted in _targets(process):
                 return True
@@ -51,35 +51,33 @@ def _targets(process: int) -> list[str]:
 
 def _may_have(process: int, *, inheritable: bool) -> bool:
     """Return whether a process that may not be asked can have what this one has."""
-    if _stat(process)[:1] == ["Z"]:
-        return False
+    state, parent, is_fork = _stat(process)
     with suppress(ProcessLookupError):
-        # What is forked to serve stays in its session mostly, and a daemon begins one of its own.
-        related = os.getsid(process) == os.getsid(0) or process == os.getppid() == _forker
-        return inheritable or (_forker > 0 and related)
+        session = os.getsid(process)  # which is told of everybody that there is
+        # A worker whose master has died is nobody's child any more, and stays in the session.
+        akin = parent in _forkers or (_stat(os.getpid())[2] and session == os.getsid(0))
+        return state != "Z" and (inheritable or process in _forkers or (is_fork and akin))
     return False
 
 
-def _stat(process: int) -> list[str]:
-    """Return what proc_pid_stat(5) has from field 3 on, the state; nothing where that is not told."""
+def _stat(process: int) -> tuple[str, int, bool]:
+    """Return a process' state, its parent, and whether it was forked and has executed no program since.
+
+    Where that is not told, it is ``("", 0, False)``.
+    """
     with suppress(OSError):
-        # Field 2 may have any text, in brackets.
+        # proc_pid_stat(5): fields 3, 4 and 9; the second may have any text, in brackets.
         text = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-        return text.rpartition(")")[2].split()
-    return []
-
-
-def _parent_if_forked() -> int:
-    flags = _stat(os.getpid())[6:7]
-    return os.getppid() if flags and int(flags[0]) & _FORKED else 0
+        state, parent, _, _, _, _, flags = text.rpartition(")")[2].split()[:7]
+        return state, int(parent), bool(int(flags) & _FORKED)
+    return "", 0, False
 
 
 def _note_fork() -> None:
-    global _forker  # noqa: PLW0603 - there is one a process
-    _forker = os.getpid()
+    _forkers.add(os.getpid())
 
 
-_forker = _parent_if_forked()
-"""The process that has forked last: this one, or the one that this one comes from; 0 where there was none."""
+_forkers = {os.getppid()} if _stat(os.getpid())[2] else set()
+"""The processes that have forked, of those that this one comes from by nothing but forks, and itself."""
 
 os.register_at_fork(before=_note_fork)

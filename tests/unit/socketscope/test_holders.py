@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,60 +69,96 @@ def test_a_listener_is_shared_while_this_process_has_a_duplicate_of_it(monkeypat
 
 @pytest.fixture
 def private(monkeypatch):
-    """A process of which nothing can be seen but that it is there: it is in this one's session."""
+    """A process whose descriptors are not told."""
     monkeypatch.delenv("LISTEN_FDS", raising=False)
-    monkeypatch.setattr(holders, "_forker", 0)
-    own = os.getpid()
+    monkeypatch.setattr(holders, "_forkers", set())
+    own, targets = os.getpid(), holders._targets
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
 
-        def targets(asked):
+        def secret(asked):
             if asked == process.pid:
                 raise PermissionError
-            return look(asked) if asked == own else []
+            return targets(asked) if asked == own else []
 
-        look = holders._targets
-        monkeypatch.setattr(holders, "_targets", targets)
+        monkeypatch.setattr(holders, "_targets", secret)
         yield process
 
 
-@pytest.mark.usefixtures("private")
-def test_who_may_not_be_looked_into_has_nothing_without_a_fork(monkeypatch):
+def shared_with(private, monkeypatch, *, parent=0, is_fork=False, forked=False, session=None):
+    """Return whether a listener is taken for shared where this is known of a private process."""
+    known = {private.pid: ("S", parent, is_fork), os.getpid(): ("R", 1, forked)}
+    monkeypatch.setattr(holders, "_stat", lambda process: known.get(process, ("", 0, False)))
+    if session is not None:
+        monkeypatch.setattr(os, "getsid", lambda process: session if process == private.pid else 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not is_shared(listener)
-        monkeypatch.setattr(holders, "_forker", os.getpid())
-        assert is_shared(listener)
+        return is_shared(listener)
 
 
-@pytest.mark.usefixtures("private")
-def test_after_a_fork_those_of_another_session_have_nothing(monkeypatch):
-    monkeypatch.setattr(holders, "_forker", os.getpid())
-    monkeypatch.setattr(os, "getsid", lambda process: process)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not is_shared(listener)
+def test_who_may_not_be_looked_into_has_nothing_without_a_fork(private, monkeypatch):
+    assert not shared_with(private, monkeypatch, is_fork=True)
 
 
-def test_nor_has_who_has_ended_and_was_not_waited_for(private, monkeypatch):
-    monkeypatch.setattr(holders, "_forker", os.getpid())
-    private.kill()
-    os.waitid(os.P_PID, private.pid, os.WEXITED | os.WNOWAIT)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not is_shared(listener)
+def test_who_has_forked_this_process_may_have_all_that_it_has(private, monkeypatch):
+    monkeypatch.setattr(holders, "_forkers", {private.pid})
+    assert shared_with(private, monkeypatch, session=2)
 
 
-def test_but_the_parent_that_has_forked_this_process_has(private, monkeypatch):
-    monkeypatch.setattr(holders, "_forker", private.pid)
-    monkeypatch.setattr(os, "getppid", lambda: private.pid)
-    monkeypatch.setattr(os, "getsid", lambda process: process)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert is_shared(listener)
+@pytest.mark.parametrize("is_fork", [True, False], ids=["without", "with"])
+def test_and_so_has_its_child_without_a_program_of_its_own(private, monkeypatch, is_fork):
+    monkeypatch.setattr(holders, "_forkers", {os.getpid()})
+    assert shared_with(private, monkeypatch, parent=os.getpid(), is_fork=is_fork, session=2) == is_fork
+
+
+@pytest.mark.parametrize("session", [1, 2], ids=["the same session", "another"])
+def test_of_forks_those_whose_parent_has_died_have_in_common_what_their_session_has(
+    private, monkeypatch, session
+):
+    shared = shared_with(private, monkeypatch, parent=1, is_fork=True, forked=True, session=session)
+    assert shared == (session == 1)
 
 
 @pytest.mark.usefixtures("private")
 def test_what_a_program_is_executed_with_anybody_may_have(monkeypatch):
     monkeypatch.setattr(os, "getsid", lambda process: process)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_shared(listener)
         listener.set_inheritable(True)
         assert is_shared(listener)
+
+
+def test_who_has_ended_and_was_not_waited_for_has_nothing(private, monkeypatch):
+    monkeypatch.setattr(holders, "_forkers", {private.pid})
+    private.kill()
+    os.waitid(os.P_PID, private.pid, os.WEXITED | os.WNOWAIT)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_shared(listener)
+
+
+def test_nor_has_who_is_gone(private, monkeypatch):
+    monkeypatch.setattr(holders, "_forkers", {private.pid})
+    private.kill()
+    private.wait()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_shared(listener)
+
+
+FORKS = """
+import os, sys
+if child := os.fork():
+    print(child, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_a_process_is_known_whose_child_it_is_and_whether_it_was_executed():
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as executed:
+        assert executed.stdout is not None
+        forked = int(executed.stdout.readline())
+        assert holders._stat(executed.pid)[1:] == (os.getpid(), False)
+        assert holders._stat(forked)[1:] == (executed.pid, True)
+    assert holders._stat(executed.pid) == ("", 0, False)
 
 
 def test_who_lists_its_descriptors_and_does_not_tell_what_they_are_may_not_be_looked_into(monkeypatch):
@@ -131,14 +168,3 @@ def test_who_lists_its_descriptors_and_does_not_tell_what_they_are_may_not_be_lo
     monkeypatch.setattr(Path, "readlink", secret)  # as for root without CAP_SYS_PTRACE
     with pytest.raises(PermissionError):
         holders._targets(os.getppid())
-
-
-@pytest.mark.usefixtures("private")
-def test_who_has_ended_meanwhile_has_nothing(monkeypatch):
-    def gone(_process):
-        raise ProcessLookupError
-
-    monkeypatch.setattr(os, "getsid", gone)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.set_inheritable(True)
-        assert not is_shared(listener)
