@@ -6,7 +6,7 @@ import signal
 import socketserver
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
@@ -48,12 +48,20 @@ def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
         raise ValueError(f"{text!r} is not MODULE:CLASS")
     try:
         loaded = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".splitlines()[:1])
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # a module may end the program, or try to
+        told = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
         raise ValueError(f"cannot load {text!r}: {told}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
         raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
     return loaded
+
+
+def _one_shot(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Heed SERVER_KEEP_ALIVE: of a flag with two names click has a variable for the first alone."""
+    text = os.environ.get("SERVER_KEEP_ALIVE")
+    if not text or context.get_parameter_source("one_shot") is not click.core.ParameterSource.DEFAULT:
+        return value
+    return not click.BOOL.convert(text, option, context)
 
 
 def _line_size(text: str) -> int:
@@ -110,7 +118,12 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default="the timestamp service",
     help="Serve this request handler.",
 )
-@click.option("--one-shot/--keep-alive", default=True, help="One line a connection, or any number.")
+@click.option(
+    "--one-shot/--keep-alive",
+    default=True,
+    callback=_one_shot,
+    help="One line a connection, or any number.",
+)
 @_limit_options
 @click.option(
     "--backlog", type=click.IntRange(min=1), default=1024, help="Connections that may wait in the kernel."
@@ -184,16 +197,19 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     _leave_stops_to_run()
     servers: list[socketserver.BaseServer] = []
-    for name, address in listeners:
-        try:
-            kind = handlers[address.scheme in STREAMS]
-            servers += bind(
-                name, address, kind, backlog, threads, tls, one_reply=one_shot and handler is None
-            )
-        except OSError as error:
-            _fail(f"cannot listen on {address}: {error.strerror or error}")
-        except ValueError as error:
-            _fail(f"cannot start: {error}")
+    with ExitStack() as undo:
+        for name, address in listeners:
+            try:
+                kind = handlers[address.scheme in STREAMS]
+                bound = bind(
+                    name, address, kind, backlog, threads, tls, one_reply=one_shot and handler is None
+                )
+            except OSError as error:
+                _fail(f"cannot listen on {address}: {error.strerror or error}")
+            except ValueError as error:
+                _fail(f"cannot start: {error}")
+            servers += map(undo.enter_context, bound)
+        undo.pop_all()
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
     except OSError as error:

@@ -11,29 +11,35 @@ import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 
 class Held:
     """A path that this process has bound."""
 
-    def __init__(self, path: str | bytes, lock: int) -> None:
+    def __init__(self, path: Path, lock: int) -> None:
+        """Hold it.
+
+        Args:
+            path: It; absolute, as the program may go to another folder.
+            lock: The descriptor of its lock.
+        """
         self._path = path
         self._identity = _identity(path)
-        self._process = os.getpid()
         self._lock = lock
 
     def release(self, *, remove: bool) -> None:
-        """Give the lock back; remove the path, unless another process bound it or it is another by now."""
+        """Give the lock back; remove both that and the path, unless they are another's by now."""
         if self._lock < 0:
             return
         lock, self._lock = self._lock, -1
-        if remove and os.getpid() == self._process and self._identity is not None:
-            if _identity(self._path) == self._identity:
-                with suppress(OSError):
-                    os.unlink(self._path)  # noqa: PTH108 - a path may be bytes
-            with suppress(OSError):
-                os.unlink(_beside(self._path))  # noqa: PTH108 - the same
+        if remove:
+            beside = self._path.with_name(f"{self._path.name}.lock")
+            for path, own in ((self._path, self._identity), (beside, _identity(lock))):
+                if own is not None and _identity(path) == own:
+                    with suppress(OSError):
+                        path.unlink()
         os.close(lock)
 
 
@@ -58,20 +64,27 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
     except BaseException:
         os.close(lock)
         raise
-    return Held(path, lock)
+    # To bind, and to ask who is there, an absolute path may be too long where the given one is not.
+    return Held(Path(os.fsdecode(path)).absolute(), lock)
 
 
 def _lock(path: str | bytes) -> int:
     beside = _beside(path)
     while True:
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                # What it leads to is somebody else's.
+                raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
+            raise
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
             raise _in_use(path) from error
         # Who had it may have removed it meanwhile.
-        if _identity(beside) == (os.fstat(lock).st_dev, os.fstat(lock).st_ino):
+        if _identity(beside) == _identity(lock):
             return lock
         os.close(lock)
 
@@ -105,9 +118,9 @@ def _in_use(path: str | bytes) -> OSError:
     return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
-def _identity(path: str | bytes) -> tuple[int, int] | None:
+def _identity(file: str | bytes | Path | int) -> tuple[int, int] | None:
     try:
-        found = os.lstat(path)
+        found = os.fstat(file) if isinstance(file, int) else os.lstat(file)
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -1,13 +1,10 @@
 """The listening socket's queue of connections that the kernel has established and nobody has accepted."""
 
-import contextlib
 import ctypes
-import os
 import select
 import socket
 import struct
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
-from pathlib import Path
 from ssl import SSLError
 from typing import Any
 
@@ -101,32 +98,6 @@ def refuse_arrivals(listener: socket.socket) -> bool:
     except OSError:
         return False
     return True
-
-
-def is_shared(listener: Any) -> bool:
-    """Return whether another process has the same listener, as far as can be seen: that may go on serving."""
-    # sd_listen_fds(3): the service manager keeps what it has passed on.
-    if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
-        return True
-    wanted = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
-    own = str(os.getpid())
-    return any(
-        wanted in _targets(process / "fd")
-        for process in Path("/proc").iterdir()
-        if process.name.isdecimal() and process.name != own
-    )
-
-
-def _targets(folder: Path) -> set[str]:
-    """Return what the descriptors of a process are, if it may be asked."""
-    targets = set()
-    try:
-        for link in folder.iterdir():
-            with contextlib.suppress(OSError):
-                targets.add(str(link.readlink()))
-    except OSError:
-        pass
-    return targets
 
 
 def lost(listener: Any) -> int:

@@ -4,7 +4,6 @@ It stands beside the server, which keeps it in one private attribute, and calls 
 standard library does.
 """
 
-import os
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from socketscope.observe.record import Served, current
 from socketscope.serve import queue
+from socketscope.serve.holders import is_shared
 from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
@@ -236,7 +236,7 @@ class Service(State):
 
     def _is_shared(self) -> bool:
         try:
-            return self._bound_by != os.getpid() or queue.is_shared(self.listener)
+            return is_shared(self.listener)
         except (AttributeError, OSError):
             return True  # it is closed, or there is none
 

@@ -55,7 +55,6 @@ class State(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self._bound_by = os.getpid()
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
         if overrides(type(server), ThreadingMixIn):
@@ -103,7 +102,7 @@ class State(ABC):
     def take_over(self, earlier: "State") -> None:
         """Take the place of another that has not served: it is shown no more; what it bound stays bound."""
         view_of(earlier.options.registry).remove(earlier)
-        self.held, self._bound_by = earlier.held, earlier._bound_by  # noqa: SLF001 - of its own class
+        self.held = earlier.held
 
     def share(self, capacity: Capacity) -> None:
         """Count against a limit that other listeners count against too; before serving."""

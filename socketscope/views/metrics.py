@@ -1,5 +1,6 @@
 """The metrics view: a collector that renders the totals of all listeners, each as one consistent snapshot."""
 
+import os
 import platform
 import threading
 import weakref
@@ -23,6 +24,16 @@ _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
 _views_lock = threading.Lock()
+
+
+def _begin_process() -> None:
+    global _views_lock  # noqa: PLW0603 - who had it has stayed behind
+    _views_lock = threading.Lock()
+    for view in list(_views.values()):
+        view.begin_process()
+
+
+os.register_at_fork(after_in_child=_begin_process)
 
 
 def view_of(registry: CollectorRegistry | None) -> "MetricsView":
@@ -77,51 +88,58 @@ class MetricsView(Collector):
 
     def __init__(self) -> None:
         self.log: Log | None = None
+        self.begin_process()
+        self._numbers = count()
+        self._listeners: weakref.WeakValueDictionary[int, Listener] = weakref.WeakValueDictionary()
+        self._closed: weakref.WeakSet[Listener] = weakref.WeakSet()
+
+    def begin_process(self) -> None:
+        """Make what a thread that has not come along into a forked process may hold."""
         self._lock = threading.Lock()
-        self._listeners: weakref.WeakValueDictionary[str, Listener] = weakref.WeakValueDictionary()
-        self._closed: set[str] = set()
 
     def add(self, listener: Listener) -> None:
         """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
         with self._lock:
-            if self._listeners.get(listener.name) is listener:
-                self._closed.discard(listener.name)
-                return
-            for number in count(1):
-                name = listener.wanted if number == 1 else f"{listener.wanted}-{number}"
-                if name not in self._listeners or name in self._closed:
-                    break
-            earlier = self._listeners.get(name)
-            if earlier is not None and earlier.kind == listener.kind:
-                listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # of the same kind
-            self._closed.discard(name)
-            self._listeners[name] = listener
-            listener.name = name
+            shown = self._shown()
+            if shown.get(listener.name) is not listener:
+                for number in count(1):
+                    name = listener.wanted if number == 1 else f"{listener.wanted}-{number}"
+                    earlier = shown.get(name)
+                    if earlier is None or earlier in self._closed:
+                        break
+                if earlier is not None and earlier.kind == listener.kind:
+                    listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # of the same kind
+                listener.name = name
+                self._listeners[next(self._numbers)] = listener
+            self._closed.discard(listener)
 
     def retire(self, listener: Listener) -> None:
-        """Free the name of a listener that has closed; its figures stay until another takes the name."""
+        """Free the name of a listener that has closed; its figures stay, unless another has the name."""
         with self._lock:
-            if self._listeners.get(listener.name) is listener:
-                self._closed.add(listener.name)
+            self._closed.add(listener)
 
     def remove(self, listener: Listener) -> None:
         """Show a listener no more."""
         with self._lock:
-            if self._listeners.get(listener.name) is listener:
-                del self._listeners[listener.name]
-                self._closed.discard(listener.name)
+            for number, each in list(self._listeners.items()):
+                if each is listener:
+                    del self._listeners[number]
 
     def clear(self) -> None:
-        """Show nothing of before, in a forked process: a thread that has not come along may have the lock."""
+        """Show nothing of before."""
         self.__init__()  # type: ignore[misc]  # all that it has
+
+    def _shown(self) -> dict[str, Listener]:
+        """Return the latest listener of each name."""
+        # At once: a server that is dropped meanwhile changes what is walked through.
+        references = self._listeners.valuerefs()
+        return {each.name: each for reference in references if (each := reference()) is not None}
 
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
         with self._lock:
-            # At once: a server that is dropped meanwhile changes what is walked through.
-            references = self._listeners.valuerefs()
-            listeners = {each.name: each for reference in references if (each := reference()) is not None}
-            live = [listener for name, listener in listeners.items() if name not in self._closed]
+            listeners = self._shown()
+            live = [listener for listener in listeners.values() if listener not in self._closed]
         queues = {listener.name: queue for listener in live if (queue := listener.look()) is not None}
         figures = {name: listener.totals.snapshot() for name, listener in listeners.items()}
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
@@ -134,7 +152,8 @@ class MetricsView(Collector):
         yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
         expiries = [((each.name,), end) for each in live if (end := each.expiry) is not None]
         yield gauge(instruments.CERTIFICATE_EXPIRY, expiries)
-        yield from self._process_families(live)
+        # Of a process that has stopped all that it served its last state is told.
+        yield from self._process_families(live or list(listeners.values()))
 
     def describe(self) -> Iterable[Metric]:
         """Name the families, by which a registry finds them and refuses another of the same name."""

@@ -57,12 +57,9 @@ class LineWriter:
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
-        self._lock = threading.Lock()  # of what many threads count
         self._is_copy = False  # in a process forked from the writer's, where there is no thread
         self._torn = False  # what was written last does not end a line
-        self._closing = threading.Event()
-        self._rests = False
-        self._woken = threading.Event()
+        self._begin()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
         _all.add(self)
@@ -93,6 +90,14 @@ class LineWriter:
         """Be of use in a forked process, too: what waits is written by the one that it was forked from."""
         self._is_copy = True
         self._queue.clear()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what a thread that has not come along may have locked."""
+        self._lock = threading.Lock()  # of what many threads count
+        self._closing = threading.Event()
+        self._rests = False
+        self._woken = threading.Event()
 
     def _drop(self, lines: int) -> None:
         with self._lock:
@@ -113,21 +118,17 @@ class LineWriter:
     def _run(self) -> None:
         calm = 0
         while not self._closing.wait(TICK):
+            # Who comes before this is seen by the look after it, and who comes later ends a rest. Without an
+            # interpreter's lock that takes the queue's own in between, which asking for its length does not.
+            self._woken.clear()
+            self._rests = calm >= CALM
+            self._queue.rotate(0)
             calm = 0 if self._write_all() else calm + 1
-            if calm >= CALM:
-                self._rest()
+            if calm > CALM and not self._closing.is_set():
+                self._woken.wait(REST)
+            self._rests = False
         self._write_all()
         os.close(self._descriptor)
-
-    def _rest(self) -> None:
-        self._woken.clear()
-        self._rests = True
-        # Who came before it saw the flag is seen here. Without an interpreter's lock that takes the queue's
-        # own in between, which asking for its length does not.
-        self._queue.rotate(0)
-        if not self._queue and not self._closing.is_set():
-            self._woken.wait(REST)
-        self._rests = False
 
     def _write_all(self) -> bool:
         """Write what waits; return whether anything did."""

@@ -21,6 +21,7 @@ from .running import (
     HOST,
     PATIENCE,
     Echo,
+    Reply,
     ask,
     connect,
     count,
@@ -35,9 +36,9 @@ from .running import (
 )
 
 
-def replaced(listener, base=socketscope.ThreadingTCPServer):
+def replaced(listener, base=socketscope.ThreadingTCPServer, handler=Echo):
     """Return a server whose listener is somebody else's."""
-    server = subclass(base)(listener.getsockname(), Echo, bind_and_activate=False)
+    server = subclass(base)(listener.getsockname(), handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
     server.server_activate()
@@ -209,6 +210,22 @@ def test_a_parent_that_ends_leaves_its_children_their_clients():
         with socket.create_connection(address, timeout=PATIENCE) as client:
             client.sendall(b"child")
             assert client.recv(10) == b"child"
+
+
+@pytest.mark.parametrize(
+    ("base", "handler"),
+    [(socketscope.ThreadingTCPServer, Echo), (socketscope.ThreadingUDPServer, Reply)],
+    ids=["connections", "datagrams"],
+)
+def test_a_duplicate_that_the_program_has_kept_is_served_by_the_next_server(base, handler):
+    with serving(handler, base) as server:
+        kept = server.socket.dup()
+        address = server.server_address
+    with running(replaced(kept, base, handler)), socket.socket(type=base.socket_type) as client:
+        client.settimeout(PATIENCE)
+        client.connect(address)
+        client.send(b"x")
+        assert client.recv(10) == b"x"
 
 
 def test_who_waits_for_a_service_managers_listener_waits_for_the_next_process(monkeypatch):

@@ -1,13 +1,14 @@
 """What a user can do wrong at the start: one line that says what, and an exit status."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from .process import PATIENCE, ROOT, ServerProcess, few_descriptors, serving
+from .process import PATIENCE, ROOT, ServerProcess, few_descriptors, read_all, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
 SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
@@ -44,6 +45,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--handler", "nowhere:X"], 2, "cannot load 'nowhere:X': ModuleNotFoundError: No module"),
         ([*FREE, "--handler", "handlers:X"], 2, "cannot load 'handlers:X': RuntimeError: first"),
         ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),
+        ([*FREE, "--handler", "ending:X"], 2, "cannot load 'ending:X': SystemExit: 5"),
+        ([*FREE, "--handler", "interrupted:X"], 2, "cannot load 'interrupted:X': KeyboardInterrupt\n"),
         ([*FREE, "--handler", "clashing:X"], 1, "cannot start: the server's metrics have no room in the reg"),
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
@@ -67,6 +70,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
 def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     (tmp_path / "handlers.py").write_text('raise RuntimeError("first\\nsecond")')
     (tmp_path / "garbled.py").write_text("def (")
+    (tmp_path / "ending.py").write_text("raise SystemExit(5)")
+    (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt")
     (tmp_path / "clashing.py").write_text(CLASHING)
     ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert (ended, said.count("\n")) == (status, 1), said
@@ -85,6 +90,17 @@ def test_a_taken_port_is_told_in_one_line():
         status, said = start("--listen", "tcp://127.0.0.1:0", "--metrics", metrics)
         assert (status, said.count("\n")) == (1, 1)
         assert said.startswith(f"server: cannot serve metrics on {metrics}: Address already in use")
+
+
+@pytest.mark.parametrize("option", ["--listen", "--metrics"])
+def test_where_a_later_address_is_taken_an_earlier_path_is_left_to_others(option, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        address = f"tcp://127.0.0.1:{port}" if option == "--listen" else f"127.0.0.1:{port}"
+        listen = ("--listen", f"unix://{tmp_path}/socket")
+        status, said = start("--metrics", "none", *listen, option, address)
+    assert (status, said.count("\n")) == (1, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_standard_output_is_told_in_one_line():
@@ -108,6 +124,32 @@ def test_lists_in_the_environment_are_parted_by_spaces():
         assert server.metric("socketserver_connections_limit") == 7
     finally:
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "replies"),
+    [
+        ({"SERVER_KEEP_ALIVE": "1"}, (), 2),
+        ({"SERVER_KEEP_ALIVE": "false"}, (), 1),
+        ({"SERVER_KEEP_ALIVE": ""}, (), 1),
+        ({"SERVER_ONE_SHOT": "false"}, (), 2),
+        ({"SERVER_KEEP_ALIVE": "1"}, ("--one-shot",), 1),
+    ],
+)
+def test_a_choice_of_two_has_a_variable_for_each(variables, options, replies):
+    server = ServerProcess(*options, env=os.environ | variables)
+    try:
+        with server.connect(b"a\nb\n") as client:
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client).count(b"\n") == replies
+    finally:
+        server.close()
+
+
+def test_a_variable_that_is_neither_true_nor_false_is_told_in_one_line():
+    status, said = start(*FREE, env=os.environ | {"SERVER_KEEP_ALIVE": "maybe"})
+    assert (status, said.count("\n")) == (2, 1)
+    assert "'maybe' is not a valid boolean" in said
 
 
 @pytest.mark.parametrize(

@@ -136,13 +136,49 @@ def test_it_is_released_once(make, path):
     again.release(remove=True)
 
 
-def test_a_child_process_that_ends_leaves_its_parents_path(make, path, monkeypatch):
+@pytest.mark.parametrize("encode", [str, os.fsencode], ids=["str", "bytes"])
+def test_a_program_that_goes_to_another_folder_removes_what_it_has_bound_and_no_namesake(
+    make, tmp_path, monkeypatch, encode
+):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    monkeypatch.chdir(first)
+    held = make(encode("socket")).bind()
+    monkeypatch.chdir(second)
+    other = make(encode("socket")).bind()
+    held.release(remove=True)
+    assert list(first.iterdir()) == []
+    assert sorted(path.name for path in second.iterdir()) == ["socket", "socket.lock"]
+    other.release(remove=True)
+    assert list(second.iterdir()) == []
+
+
+def test_a_relative_path_may_lead_to_where_no_absolute_one_can_be_bound(make, tmp_path, monkeypatch):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    held = make("socket").bind()
+    refused(make("socket"))
+    held.release(remove=True)
+    assert list(deep.iterdir()) == []
+
+
+def test_a_lock_that_is_another_servers_by_now_is_left_to_it(make, path):
     held = make(path).bind()
-    with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: 0)
-        held.release(remove=True)
-    assert Path(path).exists()
     Path(path).unlink()
+    Path(f"{path}.lock").unlink()
+    other = make(path).bind()
+    held.release(remove=True)
+    assert Path(path).exists()
+    assert Path(f"{path}.lock").exists()
+    other.release(remove=True)
+
+
+def test_a_lock_file_that_is_a_link_is_refused_and_what_it_leads_to_is_not_made(make, path):
+    Path(f"{path}.lock").symlink_to(f"{path}-elsewhere")
+    refused(make(path), "its lock file is a symbolic link")
+    assert not Path(f"{path}-elsewhere").exists()
 
 
 def test_a_path_may_be_bytes(make, path):

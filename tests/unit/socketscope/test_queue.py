@@ -1,12 +1,9 @@
-import os
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
-from socketscope.serve.queue import accept_queue, is_shared, lost, refuse_arrivals, stop_arrivals, waits
+from socketscope.serve.queue import accept_queue, lost, refuse_arrivals, stop_arrivals, waits
 
 SHORT = 0.2
 
@@ -57,51 +54,6 @@ def test_the_queue_has_a_length_and_a_limit():
         assert accept_queue(listener) == (0, 7)
         with connect(listener), connect(listener):
             assert accept_queue(listener) == (2, 7)
-
-
-@contextmanager
-def another_process(descriptor: int) -> Iterator[None]:
-    """A process that has a descriptor, until it is told to end."""
-    with subprocess.Popen(
-        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(descriptor,)
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"x")
-        process.stdin.flush()
-        assert process.stdout.read(1) == b"x"  # it runs
-        yield
-
-
-def test_a_listener_is_shared_while_another_process_has_it(monkeypatch):
-    monkeypatch.delenv("LISTEN_FDS", raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("", 0)) as other:
-        with another_process(listener.fileno()):
-            assert is_shared(listener)
-            assert not is_shared(other)
-        assert not is_shared(listener)
-
-
-@pytest.mark.parametrize(
-    ("process", "shared"),
-    [(None, True), (str(os.getpid()), True), (str(os.getppid()), False)],
-    ids=["nobody's", "its own", "another's"],
-)
-def test_what_a_service_manager_has_passed_on_it_keeps(monkeypatch, process, shared):
-    monkeypatch.setenv("LISTEN_FDS", "1")
-    if process is None:
-        monkeypatch.delenv("LISTEN_PID", raising=False)
-    else:
-        monkeypatch.setenv("LISTEN_PID", process)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert is_shared(listener) == shared
-
-
-def test_whether_a_closed_listener_is_shared_is_an_error():
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.close()
-    with pytest.raises(OSError, match="descriptor"):
-        is_shared(listener)
 
 
 def test_what_found_the_receive_queue_full_was_lost():

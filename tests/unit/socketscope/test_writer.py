@@ -4,6 +4,9 @@ import errno
 import os
 import select
 import time
+from itertools import count
+
+import pytest
 
 from socketscope.views import writer as module
 from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
@@ -82,6 +85,29 @@ def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch):
         assert time.monotonic() < deadline
     writer.put(b"x\n")
     assert select.select([reader], [], [], 20)[0]
+    assert os.read(reader, 10) == b"x\n"
+    writer.close()
+    os.close(reader)
+
+
+@pytest.mark.parametrize("look", [1, 2], ids=["the first", "the one before a rest"])
+def test_what_is_told_at_intervals_is_written_also_where_it_comes_as_the_writer_looks(monkeypatch, look):
+    monkeypatch.setattr(module, "REST", 60.0)
+    monkeypatch.setattr(module, "CALM", 1)
+    told: list[bytes] = []
+    reader, descriptor = os.pipe()
+    writer = LineWriter(descriptor, lambda _: [told.pop()] if told else [])
+    os.close(descriptor)
+    clear, looks = writer._woken.clear, count(1)
+
+    def late() -> None:
+        if next(looks) == look:
+            told.append(b"x\n")
+            writer.wake()
+        clear()
+
+    monkeypatch.setattr(writer._woken, "clear", late)
+    assert select.select([reader], [], [], 5)[0]
     assert os.read(reader, 10) == b"x\n"
     writer.close()
     os.close(reader)

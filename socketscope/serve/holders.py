@@ -1,0 +1,83 @@
+"""Who else has a listener, and may go on serving when its server stops."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>
+
+
+def is_shared(listener: Any) -> bool:
+    """Return whether others have the same listener: another process, or a part of this one by a duplicate.
+
+    Who may not be looked into counts where it can have come by it: over a fork, or as it executed a program.
+    Else a server without privilege would have nothing to itself.
+
+    Raises:
+        OSError: It is closed, or the kernel does not tell of processes.
+    """
+    # sd_listen_fds(3): the service manager keeps what it has passed on.
+    if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
+        return True
+    wanted = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    if _targets(os.getpid()).count(wanted) > 1:
+        return True
+    inheritable = os.get_inheritable(listener.fileno())
+    listed = {int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal()}
+    # proc(5), hidepid: those of other users may be listed no more than they can be read.
+    for process in {*listed, 1, *_forkers} - {os.getpid()}:
+        try:
+            if wanted in _targets(process):
+                return True
+        except OSError:
+            if _may_have(process, inheritable=inheritable):
+                return True
+    return False
+
+
+def _targets(process: int) -> list[str]:
+    """Return what the descriptors of a process are.
+
+    Raises:
+        OSError: It has ended, or may not be asked.
+    """
+    targets = []
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            targets.append(str(link.readlink()))
+    return targets
+
+
+def _may_have(process: int, *, inheritable: bool) -> bool:
+    """Return whether a process that may not be asked can have what this one has."""
+    state, parent, is_fork = _stat(process)
+    with suppress(ProcessLookupError):
+        session = os.getsid(process)  # which is told of everybody that there is
+        # A worker whose master has died is nobody's child any more, and stays in the session.
+        akin = parent in _forkers or (_stat(os.getpid())[2] and session == os.getsid(0))
+        return state != "Z" and (inheritable or process in _forkers or (is_fork and akin))
+    return False
+
+
+def _stat(process: int) -> tuple[str, int, bool]:
+    """Return a process' state, its parent, and whether it was forked and has executed no program since.
+
+    Where that is not told, it is ``("", 0, False)``.
+    """
+    with suppress(OSError):
+        # proc_pid_stat(5): fields 3, 4 and 9; the second may have any text, in brackets.
+        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+        state, parent, _, _, _, _, flags = text.rpartition(")")[2].split()[:7]
+        return state, int(parent), bool(int(flags) & _FORKED)
+    return "", 0, False
+
+
+def _note_fork() -> None:
+    _forkers.add(os.getpid())
+
+
+_forkers = {os.getppid()} if _stat(os.getpid())[2] else set()
+"""The processes that have forked, of those that this one comes from by nothing but forks, and itself."""
+
+os.register_at_fork(before=_note_fork)
