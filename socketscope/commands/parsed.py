@@ -22,6 +22,10 @@ class Parsed(click.ParamType[Any]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
+
+class ParsedLine(Parsed):
+    """The same for text that may hold blanks: of an option that repeats a variable has one value a line."""
+
     def split_envvar_value(self, rv: str) -> list[str]:
-        """Return the values of an option that repeats: one a line, as any of them may hold blanks."""
+        """Return the values in a variable."""
         return [line for line in rv.splitlines() if line.strip()]

@@ -8,7 +8,7 @@ import click
 
 from socketscope.addresses import Address, parse_url
 from socketscope.commands.options import parse_target, program, show_certificate, tls_context
-from socketscope.commands.parsed import Parsed
+from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, bound, describe, leads_to_itself, listen, remove
@@ -59,7 +59,7 @@ def _parse_server(text: str) -> Address:
 @click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
 @click.option("--cert", type=click.Path(path_type=Path), help="Certificate for clients of --listen tls://.")
 @click.option("--key", type=click.Path(path_type=Path), help="Its key, where it is in a file of its own.")
-@click.option("--redact", type=Parsed("regex", _parse_expression), multiple=True,
+@click.option("--redact", type=ParsedLine("regex", _parse_expression), multiple=True,
               help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
 @click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
 @click.argument("folder", type=click.Path(path_type=Path))

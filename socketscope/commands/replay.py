@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Tls, tls_options, warn
-from socketscope.commands.parsed import Parsed
+from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
@@ -100,7 +100,7 @@ SPARE_FILES = 64
 @click.option(
     "--fail-on",
     "thresholds",
-    type=Parsed("condition", parse_threshold),
+    type=ParsedLine("condition", parse_threshold),
     multiple=True,
     envvar="CLIENT_REPLAY_FAIL_ON",
     help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
