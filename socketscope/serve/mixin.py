@@ -59,26 +59,30 @@ class Observed(BaseServer):
 class Closing(TCPServer):
     """A server that loses no reply at the end of a connection; it stands right before `TCPServer`."""
 
+    _socketscope: Any  # as `Observed` has it
+
     def shutdown_request(self, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        service_of(self).shut_down(self, request)
+        self._socketscope.shut_down(self, request)
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""
         super().close_request(request)
-        service_of(self).close_for_good(request)
+        self._socketscope.close_for_good(request)
 
 
 class Handing:
     """What handles a request; it stands before the standard library's class that does."""
 
+    _socketscope: Any  # as `Observed` has it
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Have the request handled, by this thread where the user's hooks have returned."""
-        service_of(self).hand(self, request, client_address)
+        self._socketscope.hand(self, request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Run the handler."""
-        serving, service = current.get(), service_of(self)
+        serving, service = current.get(), self._socketscope
         if serving is not None and serving.socket is request and not service.hooks.processes:
             super().finish_request(request, client_address)  # type: ignore[misc]
         else:
@@ -93,14 +97,16 @@ class Serial(Handing, Observed):
 class Listening:
     """A server's listener, from its first client to the last; it stands before who opens and closes it."""
 
+    _socketscope: Any  # as `Observed` has it
+
     def server_activate(self) -> None:
         """Listen, and show the listener's metrics."""
         super().server_activate()  # type: ignore[misc]
-        service_of(self).show(self)
+        self._socketscope.show(self)
 
     def server_close(self) -> None:
         """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
-        service_of(self).close(self, super().server_close)  # type: ignore[misc]
+        self._socketscope.close(self, super().server_close)  # type: ignore[misc]
 
 
 class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
@@ -123,11 +129,11 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
         Raises:
             OSError: Somebody is there.
         """
-        service_of(self).held = paths.bind(self, super().server_bind)  # type: ignore[misc]
+        self._socketscope.held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Run the handler, record how it ended, then close."""
-        service_of(self).handle(self, request, client_address)
+        self._socketscope.handle(self, request, client_address)
 
 
 def take_places(kind: type) -> None:
