@@ -65,7 +65,7 @@ raise SystemExit(status)
 
 def test_whatever_was_locked_as_it_was_forked_is_free_in_it():
     ended = subprocess.run(
-        [sys.executable, "-c", LOCKED],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", LOCKED],  # of a fork beside threads
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")

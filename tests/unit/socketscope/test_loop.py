@@ -393,30 +393,29 @@ def test_it_stops_though_nobody_comes(service, alone):
 
 
 @pytest.fixture
-def asleep(monkeypatch):
-    """Whether the supervisor has gone to sleep, which it does soon."""
+def sleeps(monkeypatch):
+    """What the supervisor, which soon goes to sleep, has seen then: whether all are with a client."""
     monkeypatch.setattr(loops, "CALM", 1)
-    asleep, sleep = threading.Event(), Loop._sleep
+    sleeps, sleep = [], Loop._sleep
 
-    def note_and_sleep(*args):
-        asleep.set()
-        return sleep(*args)
+    def note_and_sleep(loop, until):
+        sleeps.append(loop._stint.busy)
+        return sleep(loop, until)
 
     monkeypatch.setattr(loops.Loop, "_sleep", note_and_sleep)
-    return asleep
+    return sleeps
 
 
-def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, asleep):
+def test_it_stops_when_the_thread_that_takes_has_been_calm_for_long(service, sleeps):
     service.run()
-    assert asleep.wait(PATIENCE)
+    until(lambda: sleeps)
     service.stop()
 
 
-def test_who_looks_sleeps_beside_a_client_who_does_nothing_until_another_comes(service, asleep):
+def test_who_looks_sleeps_beside_a_client_who_does_nothing_until_another_comes(service, sleeps):
     service.run()
     slow = service.come(b"s", slow=True).result(PATIENCE)
-    asleep.clear()
-    assert asleep.wait(PATIENCE)
+    until(lambda: any(sleeps))
     assert service.come(b"w").result(PATIENCE) is not slow
 
 
