@@ -282,16 +282,20 @@ def _wait_for(
     stop: Stop,
 ) -> int:
     """Wait until all threads have ended; return how many have not, which are in methods of the program's."""
-    until = monotonic() + max(service.options.limits.drain_timeout for service in services)
+    began = monotonic()
+    until = began + max(service.options.limits.drain_timeout for service in services)
     while alive := [thread for thread in threads if thread.is_alive()]:
         if stop.insists:
             until = min(until, monotonic())
         late = monotonic() - until
         if late >= (_GIVE_UP if set(alive) & set(told) else 0):
             return len(alive)
-        if late >= 0:
-            for service in services:
+        # The one thread of a server without threads may be in a handler.
+        for service in services:
+            if late >= 0:
                 service.drain_by = 0.0
-                service.force()  # the one thread of a server without threads is in a handler
+                service.force()
+            elif service.threads is None:
+                service.release_idle(began)
         stop.wait(_LOOK)
     return 0

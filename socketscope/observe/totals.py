@@ -260,6 +260,7 @@ class DatagramTotals:
         """Go on from the figures of a listener that has closed."""
         self._figures = earlier._figures  # noqa: SLF001 - of its own class
         self._figures.lost += earlier.lost
+        earlier.lost = 0  # these figures are of both
 
     def snapshot(self) -> DatagramFigures:
         """Return all figures as they were at one moment."""

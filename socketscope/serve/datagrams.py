@@ -64,7 +64,8 @@ class DatagramService(Service):
                 request = self._to_hand(request, datagram)
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, datagram)
-                datagram.began = monotonic()
+                if handed is not None:
+                    datagram.began = monotonic()
             if handed is not None:
                 datagram.socket = handed[0]
                 if self.threads is None:

@@ -60,10 +60,11 @@ class Elsewhere:
             if endless or (request.fileno() < 0 and self.find(request) is record):
                 leave()
 
-    def come_back(self, record: Record) -> None:
+    def come_back(self, record: Record, request: Any) -> None:
         """Have a record whose handler was entered end with that, and no more with its request."""
         with self._turn:
             record.left = None
+            self.records.pop(id(request), None)
 
     def find(self, request: Any) -> Record | None:
         """Return the record of a request, if that knows it or was let go here."""

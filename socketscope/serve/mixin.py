@@ -109,6 +109,10 @@ class Listening:
         self._socketscope.close(self, super().server_close)  # type: ignore[misc]
 
 
+class ListeningBehind(Listening, TCPServer):
+    """The same, right before `TCPServer`, for a class that has no room for anything in front."""
+
+
 class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
     """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
 
@@ -122,6 +126,11 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
             raise TypeError(f"{cls.__name__} has ThreadingMixIn behind a server, where it does nothing")
         take_places(cls)
         super().__init_subclass__(**rest)
+
+    @cached_property
+    def _socketscope(self) -> StreamService | DatagramService:
+        take_places(type(self))  # a base in front may have kept the new class to itself
+        return make_service(self, declared(type(self)))
 
     def server_bind(self) -> None:
         """Bind; a Unix path is taken over from a server that is dead, and from no other.
@@ -149,4 +158,5 @@ def stand_before(theirs: type, ours: type, kind: type) -> None:
         # Bases stand in this order, too.
         bases = kind.__bases__
         at = sum(order.index(base) < place for base in bases)
-        kind.__bases__ = (*bases[:at], ours, *bases[at:])
+        # Past a metaclass that lets nobody change its classes.
+        type.__setattr__(kind, "__bases__", (*bases[:at], ours, *bases[at:]))

@@ -1,13 +1,14 @@
 """Observing a server object that somebody else made."""
 
 from dataclasses import replace
-from socketserver import BaseServer
+from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
 from socketscope.serve import theirs
 from socketscope.serve.mixin import (
     Listening,
+    ListeningBehind,
     Observed,
     Serial,
     ThreadingMixIn,
@@ -44,7 +45,7 @@ def observe(server: _Server, **options: Any) -> _Server:
     if not isinstance(server, Observed):
         if theirs.serves(server):
             raise RuntimeError("it serves already: observe a server before it does")
-        kind = _observed(kind)
+        kind = _observed(server)
     elif options and service_of(server).serving.is_set():
         raise RuntimeError("it serves already: observe a server before it does")
     earlier = vars(server).get("_socketscope")
@@ -73,19 +74,36 @@ class _Unannounced:
         pass
 
 
-def _observed(kind: type) -> type:
+def _observed(server: BaseServer) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
+    kind = type(server)
     refuse_forking(kind)
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
         made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)
+        if not _may_become(server, made):
+            made = type(kind.__name__, (kind, ThreadingMixIn), named)
         take_places(made)
     else:
         made = type(kind.__name__, (_Unannounced, Listening, kind), named)
+        if not _may_become(server, made):
+            made = type(kind.__name__, (kind,), named)
+            stand_before(TCPServer, ListeningBehind, made)
         stand_before(BaseServer, Serial, made)
     return made
+
+
+def _may_become(server: BaseServer, made: type) -> bool:
+    """Return whether a server can be of a class: where its first base has no room of its own, not of any."""
+    kind = type(server)
+    try:
+        server.__class__ = made
+    except TypeError:
+        return False
+    server.__class__ = kind
+    return True
 
 
 def _is_bound(server: Any) -> bool:

@@ -68,8 +68,7 @@ class Service(State):
 
         Args:
             server: Whose service this is.
-            poll_interval: Longest time between two calls of `service_actions`, seconds; None is as long as
-                nobody comes, as a selector has it.
+            poll_interval: Longest time between two calls of `service_actions`, seconds; None is `LONGEST`.
 
         Raises:
             RuntimeError: Not one thread can be started, or gevent stands in for them.
@@ -192,7 +191,9 @@ class Service(State):
         """Have `serve` end, and wait for that until `drain_by`: it may be in a hook, or in a handler."""
         self.stop()
         if threading.current_thread() is not self._supervisor:
-            self._ended.wait(self._time_to_drain())
+            began = monotonic()
+            while not self._ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
+                self.release_idle(began)  # without threads, who serves may wait for one of these
 
     def _time_to_drain(self) -> float:
         return max(self.drain_by - monotonic(), 0)

@@ -206,7 +206,7 @@ class StreamService(Endings):
         record.entered_at = monotonic()
         handed_on = self.hooks.processes or record.left is not None
         if handed_on:
-            self._elsewhere.come_back(record)
+            self._elsewhere.come_back(record, request)
         if record.socket is not request:
             adopt(request, record)
         if not handed_on and current.get() is record:

@@ -4,9 +4,11 @@ import abc
 import contextlib
 import socketserver
 import threading
-from typing import Any
+import types
+from typing import Any, Generic, TypeVar
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import socketscope
 
@@ -296,3 +298,64 @@ def test_the_class_that_observe_makes_is_told_to_no_base_of_the_users(base):
         assert ask(server) == b"x"
         ended(server, "ok")
     assert told == ["mine"]
+
+
+Some = TypeVar("Some")
+
+
+class Frozen(type):
+    def __setattr__(cls, name, value):
+        raise AttributeError(name)
+
+
+class OfSome(Generic[Some]):
+    pass
+
+
+class NoRoom:
+    __slots__ = ()
+
+
+class Silent:
+    def __init_subclass__(cls, **options):
+        """Tell no other base."""
+
+
+SHAPES = {
+    "an abstract base": (abc.ABC,),
+    "a generic base": (OfSome,),
+    "a base without room": (NoRoom,),
+    "a base that keeps new classes to itself": (Silent,),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("first", SHAPES.values(), ids=SHAPES)
+def test_any_base_may_stand_first(way, first):
+    mixin, observe = WAYS[way]
+    mixins = () if mixin is object else (mixin,)
+    kind: Any = types.new_class("Server", (*first, *mixins, socketserver.TCPServer))
+    server = kind(HOST, Echo)
+    if mixin is socketscope.ThreadingMixIn:
+        socketscope.observe(server, registry=CollectorRegistry())
+    else:
+        observe(server)
+    with running(server):
+        assert ask(server) == b"x"
+        ended(server, "ok")
+
+
+def test_a_metaclass_may_let_nobody_change_its_classes():
+    class Server(socketscope.ThreadingMixIn, socketserver.TCPServer, metaclass=Frozen):
+        pass
+
+    class Theirs(socketserver.ThreadingTCPServer, metaclass=Frozen):
+        pass
+
+    for server in (
+        socketscope.observe(Server(HOST, Echo), registry=CollectorRegistry()),
+        observed(Theirs(HOST, Echo)),
+    ):
+        with running(server):
+            assert ask(server) == b"x"
+            ended(server, "ok")

@@ -438,6 +438,16 @@ def test_what_is_timed_is_the_handler_alone():
     class SlowDatagrams(Slow, socketscope.ThreadingUDPServer):
         pass
 
+    class Late(Reply):
+        def handle(self):
+            super().handle()
+            time.sleep(SLOW)
+
+    class Handing(socketscope.ThreadingUDPServer):
+        def process_request(self, request, client_address):
+            threading.Thread(target=self.finish_request, args=(request, client_address)).start()
+            time.sleep(SLOW / 2)
+
     with serving(Echo, Slow) as server:
         assert ask(server) == b"x"
         ended(server, "ok")
@@ -447,3 +457,8 @@ def test_what_is_timed_is_the_handler_alone():
         assert client.recv(1) == b"x"
         wait_for(lambda: figures(server).outcomes["ok"], "it is counted")
         assert figures(server).handle.sum < SLOW
+    with serving(Late, Handing) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        assert client.recv(1) == b"x"
+        wait_for(lambda: figures(server).outcomes["ok"], "it is counted")
+        assert figures(server).handle.sum >= SLOW

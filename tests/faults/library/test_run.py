@@ -265,6 +265,29 @@ assert value("connections_closed_total", listener="serial", outcome="forced") ==
 """
 
 
+IDLE = """
+def stop(server):
+    with socket.create_connection(server.server_address) as idle:
+        idle.send(b"x")
+        assert idle.recv(1) == b"x"
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert idle.recv(1) == b""
+
+class Echoing(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(1):
+            self.request.sendall(data)
+
+server = socketscope.observe(socketserver.TCPServer(("127.0.0.1", 0), Echoing))
+client = threading.Thread(target=stop, args=(server,))
+client.start()
+limits = socketscope.Limits(drain_timeout=50)
+assert socketscope.run(server, metrics=None, log=None, limits=limits) == 0
+client.join()
+assert value("connections_closed_total", listener="tcp", outcome="ok") == 1
+"""
+
+
 UNDER_WAY = """
 def stop(server):
     with socket.create_connection(server.server_address) as client:
@@ -364,6 +387,7 @@ PROGRAMS = {
     "loops of the standard library's": BY_NAME,
     "a child is ended as ever": CHILD,
     "who waits for a silent client": SILENT,
+    "an idle client of a server without threads": IDLE,
     "a request under way, where the server would not wait for it": UNDER_WAY,
 }
 
