@@ -11,8 +11,9 @@ from socketscope.signals import INSISTENCE
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_LOOK = 0.05
-"""Seconds between two looks for a signal while there is nothing else to do."""
+LOOK = 0.05
+"""Seconds between two looks for a signal: it is handled between two instructions, so one that comes right
+before a wait wakes nobody."""
 
 
 class Stopped(Exception):  # noqa: N818 - an order, no fault
@@ -101,7 +102,7 @@ class Noted:
         """Wait so long, or until one has come."""
         until = time.monotonic() + seconds
         while not self.first and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _LOOK))
+            time.sleep(min(left, LOOK))
 
     def _note(self, number: int, _: object) -> None:
         now = time.monotonic()

@@ -20,6 +20,10 @@ _BATCH = 64
 _FINE = 2e-3
 """Seconds. epoll waits whole milliseconds; shorter waits are left to `select`, which waits microseconds."""
 
+_LONGEST = 1.0
+"""Seconds of a wait, at most. A signal is handled between two instructions: one that comes right before a
+wait, after it."""
+
 _HELPERS = 16
 """Threads, at most, for what blocks."""
 
@@ -192,7 +196,7 @@ class Loop:
     def _poll(self, seconds: float) -> Iterable[tuple[int, int]]:
         """Return the descriptors on which something has happened, after so long at the latest."""
         if seconds > _FINE:
-            return self._epoll.poll(min(seconds - _FINE / 2, 3600.0), _BATCH)
+            return self._epoll.poll(min(seconds - _FINE / 2, _LONGEST), _BATCH)
         if seconds and not select.select([self._epoll], [], [], seconds)[0]:
             return ()
         return self._epoll.poll(0, _BATCH)

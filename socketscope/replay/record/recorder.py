@@ -21,7 +21,7 @@ from socketscope.replay.record.marks import marked
 from socketscope.replay.record.proxy import Proxy
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
-from socketscope.replay.signals import Noted
+from socketscope.replay.signals import LOOK, Noted
 
 _EVERYWHERE = {"0.0.0.0", "::"}
 
@@ -101,22 +101,14 @@ class Recorder:
         asyncio.run(self._run(listeners, tls, signals))
 
     async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: _tell(_fault(context)))
-
-        def stop() -> None:
-            # Its end may have begun.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stopped.set)
-
-        # The loop's own handlers end with it, and a Ctrl-C that is sent twice would then cost the summary.
-        signals.then(stop)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(_fault(context)))
         servers = []
         for listener in listeners:
             start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
             servers.append(await start(self._serve, sock=listener, ssl=tls))
-        await stopped.wait()
+        # The loop's own handlers end with it, and a Ctrl-C that is sent twice would then cost the summary.
+        while not signals.first:  # noqa: ASYNC110 - a signal that comes right before the loop waits sets no event
+            await asyncio.sleep(LOOK)
         # The end of the loop cancels what is under way.
         for server in servers:
             server.close()

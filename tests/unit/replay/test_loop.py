@@ -173,3 +173,19 @@ def test_what_blocks_too_long_is_left_alone():
 
     assert loop.complete(ask()) == 7
     loop.close()
+
+
+def test_a_stop_that_wakes_nobody_is_seen_soon(monkeypatch):
+    monkeypatch.setattr("socketscope.replay.play.loop._LONGEST", 0.01)
+    loop = Loop()
+
+    def wait() -> Task:
+        yield inf
+
+    loop.start(wait())
+    runs = threading.Thread(target=loop.run)
+    runs.start()
+    loop._stopped = True  # as by a signal that came right before the wait
+    runs.join(10)
+    assert not runs.is_alive()
+    loop.close()

@@ -1,9 +1,14 @@
 """Signals that end a replay or a recording."""
 
 import signal
+import threading
 
 import pytest
 
+from socketscope.addresses import Address
+from socketscope.replay.record.folder import Folder
+from socketscope.replay.record.recorder import Recorder, listen
+from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import NUMBERS, Noted, Stopped, stop_signals
 
 each = pytest.mark.parametrize("number", NUMBERS)
@@ -41,3 +46,14 @@ def test_one_ends_a_block_and_the_rest_are_ignored(number):
     with pytest.raises(Stopped) as stopped, stop_signals():
         interrupted()
     assert stopped.value.number == number
+
+
+def test_a_recording_ends_by_a_signal_that_has_woken_nobody(tmp_path):
+    target = Address("tcp", "127.0.0.1", 1)
+    noted, recorder = Noted(), Recorder(Folder(tmp_path, "#"), Secrets([]), target, None)
+    listeners = listen(Address("tcp", "127.0.0.1"))
+    recording = threading.Thread(target=recorder.run, args=(listeners, None, noted))
+    recording.start()
+    noted.first = signal.SIGINT  # as it is handled right after a wait that began right after it
+    recording.join(10)
+    assert not recording.is_alive()
