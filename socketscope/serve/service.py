@@ -132,8 +132,9 @@ class Service(State):
 
     def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
+        ended = self._ended.is_set()  # before it may end by this, and need no telling any more
         self.stop()
-        if self._ended.is_set():
+        if ended:
             shut_down(server)
         elif threading.current_thread() is not self._supervisor:
             self._ended.wait()

@@ -51,3 +51,21 @@ def test_two_may_close_a_server_at_once():
         for each in closing:
             each.result()
     assert server.fileno() == -1
+
+
+def test_however_soon_it_ends_by_that_the_next_serving_does_not():
+    server = make()
+    service = service_of(server)
+    stop = service.stop
+
+    def stop_and_see_it_ended():
+        stop()
+        thread.join(PATIENCE)
+
+    service.stop = stop_and_see_it_ended  # type: ignore[method-assign]
+    with server:
+        for _ in range(2):
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            assert ask(server) == b"x"
+            server.shutdown()
