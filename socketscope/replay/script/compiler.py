@@ -30,7 +30,6 @@ from socketscope.replay.script.program import (
     Program,
     Sending,
     Table,
-    ends_connection,
 )
 from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
@@ -115,7 +114,7 @@ class _Compiler:
         self._connect: str | None = None
         self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
-        self._is_open = False  # a pass that has come so far has a connection
+        self._has_begun = False  # a pass that has come so far has had a connection
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
@@ -152,18 +151,18 @@ class _Compiler:
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case Expect(kind, text):
-                self._actions.append(expectation := self._expectation(line, kind, text))
-                self._is_open = not ends_connection(expectation)
+                self._actions.append(self._expectation(line, kind, text))
+                self._has_begun = True
             case Pause() as pause:
                 self._actions.append(pause)
             case Hold() | HalfClose() | Reset() as fault:
-                if not self._is_open:
+                if not self._has_begun:
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
-                self._is_open = not ends_connection(fault)
+                self._has_begun = True
             case sending:
                 self._actions.append(self._sending(line, sending))
-                self._is_open = True
+                self._has_begun = True
                 if isinstance(sending, constructs.Send) and self._reply == "line" and not is_answered:
                     self._actions.append(self._expectation(line, "any", ""))
 

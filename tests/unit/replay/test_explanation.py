@@ -140,7 +140,7 @@ def test_what_is_no_line_is_explained_too(tmp_path, capsys, monkeypatch):
     )
 
 
-def test_a_fault_connects_where_there_is_no_connection(tmp_path, capsys, monkeypatch):
+def test_a_fault_connects_where_there_was_no_connection(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.talk").write_text("!hold 2s\n!half-close\n< bye\n<$\n!reset\n== more\n> x\n")
     assert check(capsys, monkeypatch, tmp_path / "a.talk")[1] == (
         f"{tmp_path}/a.talk: 1 message in 2 steps\n"
@@ -151,7 +151,6 @@ def test_a_fault_connects_where_there_is_no_connection(tmp_path, capsys, monkeyp
         "          let the server speak first: --connect pass or user\n"
         '       3  expect the line "bye", within 5s\n'
         "       4  expect the server to close\n"
-        "          connect\n"
         "          close with a reset\n"
         "  more\n"
         '       7  send "x" and CRLF\n'
