@@ -96,7 +96,6 @@ class Loop:
         self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `poll` returns of a client alone
         self._has_begun = False  # a thread of the executor could be started
         self._stint: Stint | None = None
-        self._raised: BaseException | None = None
         self._look = select.poll()
         self._look.register(listener, select.POLLIN)
         self._arrivals.register(self._call.descriptor, select.POLLIN)
@@ -136,8 +135,6 @@ class Loop:
                 except (RuntimeError, MemoryError):  # no thread can be started
                     if not self._has_begun:
                         raise
-                if self._raised is not None:
-                    raise self._raised
                 tries.note(began, monotonic())
             else:
                 ticker.tick_if_due()
@@ -191,6 +188,9 @@ class Loop:
             asleep: Seconds that each client may have them sleep.
             until: When to end.
             ticker: What is to be called meanwhile.
+
+        Raises:
+            BaseException: What has ended one of these threads, if that ends the service.
         """
         self._stint = stint = Stint(partial(self._take, TURN), self._alarm)
         impatience, calm_looks, served = Impatience(asleep), 0, 0
@@ -218,8 +218,9 @@ class Loop:
                 self._call.wake()
                 stint.wait_until_nobody_takes(STUCK)  # who is stuck in accepting is given up
             self._call.clear()
-            self._raised = stint.raised
             self._stint = None  # it holds the loop, and the loop the server
+            if stint.raised is not None:
+                raise stint.raised
 
     def _others_wait(self, stint: Stint) -> bool:
         """Return whether a client waits whom nobody is left to take."""
