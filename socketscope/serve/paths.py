@@ -18,7 +18,7 @@ from typing import Any
 class Held:
     """A path that this process has bound."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: str, lock: int) -> None:
         """Hold it.
 
         Args:
@@ -35,11 +35,10 @@ class Held:
             return
         lock, self._lock = self._lock, -1
         if remove:
-            beside = self._path.with_name(f"{self._path.name}.lock")
-            for path, own in ((self._path, self._identity), (beside, _identity(lock))):
+            for path, own in ((self._path, self._identity), (_beside(self._path), _identity(lock))):
                 if own is not None and _identity(path) == own:
                     with suppress(OSError):
-                        path.unlink()
+                        os.unlink(path)  # noqa: PTH108 - as for a path that is bytes
         os.close(lock)
 
 
@@ -65,7 +64,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         os.close(lock)
         raise
     # To bind, and to ask who is there, an absolute path may be too long where the given one is not.
-    return Held(Path(os.fsdecode(path)).absolute(), lock)
+    return Held(str(Path(os.fsdecode(path)).absolute()), lock)
 
 
 def _lock(path: str | bytes) -> int:
@@ -118,7 +117,7 @@ def _in_use(path: str | bytes) -> OSError:
     return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
-def _identity(file: str | bytes | Path | int) -> tuple[int, int] | None:
+def _identity(file: str | bytes | int) -> tuple[int, int] | None:
     try:
         found = os.fstat(file) if isinstance(file, int) else os.lstat(file)
     except OSError:
