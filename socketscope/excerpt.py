@@ -1,7 +1,17 @@
-"""What is shown of values that are too long to be shown whole."""
+"""What is shown of values that are too long to be shown whole, or hold what a terminal would obey."""
 
 from itertools import islice
 from typing import Any
+
+
+def escaped(text: str) -> str:
+    """Return a text with what is not printable escaped, line ends too, so that no terminal obeys it."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def excerpt(text: str, most: int) -> str:

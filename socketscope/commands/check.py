@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from socketscope.commands.exits import BAD_SCRIPT
+from socketscope.excerpt import escaped
 from socketscope.replay.script.compiler import load_script, script_files
 from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.script.explanation import explain
@@ -36,8 +37,4 @@ def _tell(error: ScriptError) -> bool:
 
 def printable(text: str) -> str:
     """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
-    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return "\n".join(map(escaped, text.split("\n")))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
-from socketscope.excerpt import excerpt, excerpts
+from socketscope.excerpt import escaped, excerpt, excerpts
 from socketscope.views import encoding, plain_json
 
 Form = Literal["json", "console"]
@@ -88,7 +88,7 @@ def _console(*, colors: bool) -> Render:
         plain.pop("exception", None)
         # A traceback is for people, line by line; none of them can be taken for one of the log's.
         trace = str(fields.get("exception") or "").splitlines()
-        lines = [str(console(None, "", {"event": "", **plain})), *(f"    {_escaped(line)}" for line in trace)]
+        lines = [str(console(None, "", {"event": "", **plain})), *(f"    {escaped(line)}" for line in trace)]
         return "\n".join(lines).encode() + b"\n"
 
     return render
@@ -98,23 +98,14 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     """Return a value that JSON can have, with what is not printable escaped, so that no terminal obeys it."""
     match value:
         case str():
-            return _escaped(value)
+            return escaped(value)
         case None | bool() | float() | datetime():
             return value
         case int() if value in plain_json.INTEGERS:
             return value
         case dict() if id(value) not in above:
             inner = (*above, id(value))
-            return {_escaped(str(key)): _plain(each, inner) for key, each in value.items()}
+            return {escaped(str(key)): _plain(each, inner) for key, each in value.items()}
         case list() | tuple() if id(value) not in above:
             return [_plain(each, (*above, id(value))) for each in value]
-    return _escaped(repr(value))
-
-
-def _escaped(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    return escaped(repr(value))
