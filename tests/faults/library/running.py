@@ -20,6 +20,7 @@ from tests.faults.server.process import PATIENCE, reset, wait_for
 __all__ = [
     "PATIENCE",
     "Echo",
+    "Lines",
     "Reply",
     "Told",
     "ask",
@@ -49,6 +50,14 @@ class Echo(socketserver.BaseRequestHandler):
     def handle(self):
         while data := self.request.recv(4096):
             self.request.sendall(data)
+
+
+class Lines(socketserver.StreamRequestHandler):
+    """The same, a line at a time."""
+
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
 
 
 class Reply(socketserver.DatagramRequestHandler):

@@ -8,7 +8,7 @@ import pytest
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
 
-from .running import PATIENCE, Echo, connect, count, ended, make, observed, running, udp_client
+from .running import PATIENCE, Echo, Lines, connect, count, ended, make, observed, running, udp_client
 
 SHORT = 0.4
 
@@ -58,12 +58,6 @@ class WrappingInSlots(ThreadingTCPServer):
     def get_request(self):
         request, client_address = super().get_request()
         return Slotted(request), client_address
-
-
-class Lines(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            self.wfile.write(line)
 
 
 @pytest.mark.parametrize(

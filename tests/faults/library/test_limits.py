@@ -8,6 +8,7 @@ import pytest
 
 from .running import (
     PATIENCE,
+    Lines,
     ask,
     connect,
     count,
@@ -136,12 +137,6 @@ def test_a_handlers_longer_timeout_does_not_put_off_who_takes_nothing(way):
         began = time.monotonic()
         ended(server, "write_timeout")
         assert time.monotonic() - began < PATIENCE / 4
-
-
-class Lines(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            self.wfile.write(line)
 
 
 @pytest.mark.parametrize(
