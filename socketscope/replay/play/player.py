@@ -119,6 +119,8 @@ class Player:
                 context.update(action.next_row())
             case Aside():
                 self._exchanges.asides.known.append(action)
+                for name in action.groups:
+                    context.setdefault(name, "")
         return None
 
 

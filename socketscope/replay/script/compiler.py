@@ -145,7 +145,8 @@ class _Compiler:
                 self._actions.append(Assignment(name, self._template(line, text)))
                 self._define(line, [name], f"{name} {text}")
             case constructs.Ignore(expression):
-                self._actions.append(Aside(self._expression(line, expression, expression)))
+                template, names = self._expression(line, expression, expression)
+                self._actions.append(Aside(template, groups=names))
             case constructs.On(expression, text):
                 self._actions.append(self._answer(line, expression, text))
             case constructs.Values(path):
@@ -190,21 +191,21 @@ class _Compiler:
         self._connect = name
 
     def _answer(self, line: Line, expression: str, text: str) -> Aside:
-        template = self._expression(line, expression, f"{expression} > {text}")
-        return Aside(template, self._template(line, text), self._ending, line.number)
+        template, names = self._expression(line, expression, f"{expression} > {text}")
+        return Aside(template, self._template(line, text), self._ending, line.number, names)
 
     def _expectation(self, line: Line, kind: str, text: str) -> Expectation:
         if kind.endswith("match"):
-            template = self._expression(line, text, text)
+            template, _ = self._expression(line, text, text)
         else:
             template = self._template(line, text, f"{text}B" if kind == "count" else text)
         return Expectation(line.number, self._step, kind, template, self._timeout)
 
-    def _expression(self, line: Line, text: str, to_the_end: str) -> Template:
+    def _expression(self, line: Line, text: str, to_the_end: str) -> tuple[Template, tuple[str, ...]]:
         template, names = parse_expression(text)
         self._check(line, template, to_the_end)
         self._define(line, names, to_the_end)
-        return template
+        return template, names
 
     def _template(self, line: Line, text: str, to_the_end: str | None = None) -> Template:
         if self._script.literal:

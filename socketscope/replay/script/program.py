@@ -118,12 +118,17 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Lines that no expectation is to meet: they are passed over, or answered."""
+    """Lines that no expectation is to meet: they are passed over, or answered.
+
+    Attributes:
+        groups: Names of the variables that such a line gives, which are empty until there was one.
+    """
 
     expression: Template
     answer: Template | None = None
     ending: bytes = b""
     line: int = 0
+    groups: tuple[str, ...] = ()
 
     def meets(self, line: bytes, context: Context, random: Random) -> bool:
         """Return whether it is about a line, whose groups then are variables."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+import pytest
+
 from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
@@ -94,6 +96,14 @@ def test_a_connection_that_is_kept_had_another_greeting(tmp_path):
         f"{tmp_path}/x.talk", 2, "'never said'", "another greeting, when the connection opened",
         is_text=False, step="main", said=("< 220 mail ready",),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("construct", ["@on ^PING (?P<token>.*)$ > PONG", "@ignore ^NOTE (?P<token>.*)$"])
+def test_what_a_line_that_has_not_come_would_have_given_is_empty(tmp_path, construct):
+    script = f"@set other kept\n{construct}\n<~ ^220\n> a${{token}}${{other}}b\n< akeptb\n"
+    with serving(greet_and_echo) as target:
+        ledger = play(tmp_path, target, script)
+    assert outcomes(ledger) == {"ok": 2}
 
 
 def test_after_the_server_has_closed_the_next_message_has_a_connection_of_its_own(tmp_path):
