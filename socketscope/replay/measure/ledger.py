@@ -50,7 +50,8 @@ class Ledger:
         passes: Played to their end or to a failure.
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
-        cut_off: Passes of a schedule that did start, and that the end of the run met.
+        outside: Shares of the counted ones that were in the warm-up, or in the grace, and so are in no rate.
+        begun: Passes of a schedule that began after the warm-up; None in a closed loop.
         in_flight: Exchanges that the end of the run met.
         unanswered: Of those the server still owes something to: the steps, and for how long, in seconds.
         open: Connections.
@@ -68,7 +69,9 @@ class Ledger:
         self.connect = Distribution()
         self.first_byte = Distribution()
         self.sent = self.received = 0
-        self.passes = self.counted_passes = self.dropped = self.cut_off = self.in_flight = 0
+        self.passes = self.counted_passes = self.dropped = self.in_flight = 0
+        self.outside = 0.0
+        self.begun: int | None = None
         self.unanswered: list[tuple[str, float]] = []
         self.open = self.users = 0
         self.lag = Durations()
@@ -97,8 +100,8 @@ class Ledger:
         return merged(step.intended_durations for step in self.steps.values())
 
     def rate(self, seconds: float) -> float:
-        """Return the passes a second: of a schedule those that began, else those that ended."""
-        return (self.counted_passes + self.cut_off) / seconds
+        """Return the passes a second: of a schedule those that began, else as much as was played of them."""
+        return (self.counted_passes - self.outside if self.begun is None else self.begun) / seconds
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -204,6 +207,7 @@ class Ledger:
         with self.settled():
             self.counting = True
             self.counted_passes = 0
+            self.outside = 0.0
             self.lag = Durations()
             self.failures = Failures()
             for figures in self.steps.values():

@@ -66,7 +66,8 @@ def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | Non
         case "rate":
             return ledger.rate(seconds)
         case "dropped":
-            number, whole = ledger.dropped, ledger.counted_passes + ledger.dropped or 1
+            begun = ledger.counted_passes if ledger.begun is None else ledger.begun
+            number, whole = ledger.dropped, begun + ledger.dropped or 1
         case "errors":
             whole = sum(sum(step.counted.values()) for step in steps)
             number = whole - sum(step.counted["ok"] for step in steps)

@@ -92,6 +92,7 @@ class Run:
         self._is_over = False  # no pass begins any more
         self._quiet_at = 0.0  # what servers say before is still of the latest pass
         self._waited_warming = 0.0
+        self._begun_warming = 0
 
     def play(self) -> None:
         """Play to the end, which the plan, or `stop`, brings."""
@@ -123,7 +124,7 @@ class Run:
         self.busy = max(1 - (waited - self._waited_warming) / self.seconds, 0.0)
         if (schedule := self._schedule) is not None:
             self.ledger.dropped_passes(schedule.dropped(plan.warmup, elapsed))
-            self.ledger.cut_off = self._under_way
+            self.ledger.begun = self._begun - self._begun_warming if self.ledger.counting else 0
             if (end := max(schedule.end, self._last_began) - plan.warmup) > 0:
                 self.seconds = min(self.seconds, end)
 
@@ -149,7 +150,7 @@ class Run:
 
     def _warm_up(self) -> Task:
         yield Until(self.began + self._plan.warmup)
-        self._waited_warming = self._loop.waited
+        self._waited_warming, self._begun_warming = self._loop.waited, self._begun
         self.ledger.count_from_now()
 
     def _use(self, player: Player, user: int, random: Random) -> Task:
@@ -219,7 +220,9 @@ class Run:
         """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
         turns = self._loop.turns
         self._begun += 1
+        began = self.elapsed
         yield from player.play(program, user, self._begun, lateness)
+        self._weigh(began, self.elapsed)
         self._quiet_at = self._loop.now() + QUIET
         if self._is_over and not self._under_way:
             yield from player.leave()
@@ -230,6 +233,13 @@ class Run:
         backoff.reset()
         if self._loop.turns == turns:
             yield NEXT_TURN
+
+    def _weigh(self, began: float, ended: float) -> None:
+        """Note how much of a pass was in the warm-up, or in the grace, which is in no rate."""
+        plan = self._plan
+        inside = max(min(ended, plan.duration or inf) - max(began, plan.warmup), 0.0)
+        if (took := ended - began) > inside:
+            self.ledger.outside += 1 - inside / took
 
     def _at_work(self, user: int) -> bool:
         plan = self._plan

@@ -91,12 +91,35 @@ def test_passes_that_found_no_free_user_before_the_end_were_dropped(tmp_path):
         {"rate": 5, "loops": 2, "users": 5, "then": 0.9, "poisson": True},
         {"rate": 5, "loops": 10, "users": 1, "then": 0.001},
         {"rate": 5, "duration": 2.0, "users": 10, "then": 1.0, "grace": 0.1},
+        {"rate": 5, "warmup": 2.0, "duration": 4.0, "users": 20, "then": 1.9, "grace": 5.0},
     ],
 )
 def test_the_rate_is_that_of_the_passes_that_began_while_they_were_due(tmp_path, options):
     played = Played(tmp_path, **options)
     assert played.summary.rate_held
     assert played.summary.achieved_rate == pytest.approx(5, rel=0.3 if "poisson" in options else 0.12)
+
+
+@pytest.mark.parametrize("grace", [0.0, 5.0])
+@pytest.mark.parametrize(("warmup", "seconds"), [(0.0, 3.0), (1.0, 5.0), (3.0, 5.0), (5.0, 9.0)])
+def test_the_rate_of_a_closed_loop_is_what_the_server_did_in_the_time_that_counts(
+    tmp_path, warmup, seconds, grace
+):
+    options = {"users": 10, "then": 2.0, "warmup": warmup, "duration": seconds, "grace": grace}
+    summary = Played(tmp_path, **options).summary
+    # Five a second, but for those that had no time to end.
+    unended = 0.0 if grace else 10 * (seconds % 2) / 2
+    assert summary.achieved_rate == pytest.approx(5 - unended / (seconds - warmup), rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [None, 5])
+def test_a_run_that_ends_within_its_warm_up_has_no_rate(tmp_path, rate):
+    assert Played(tmp_path, warmup=9.0, loops=2, rate=rate).summary.achieved_rate == 0.0
+
+
+def test_a_closed_loop_that_hangs_at_its_end_has_the_rate_that_it_had(tmp_path):
+    summary = Played(tmp_path, *[0.1] * 95, 5.0, duration=10.0, grace=5.0).summary
+    assert (summary.passes, summary.achieved_rate) == (96, pytest.approx(9.51, rel=1e-3))
 
 
 def test_a_rate_is_not_held_where_the_last_passes_began_late(tmp_path):
