@@ -139,9 +139,9 @@ class Run:
 
     @property
     def target_rate(self) -> float:
-        """Passes a second that the schedule asks for now; 0 in a closed loop."""
+        """Passes a second that the schedule asks for now; 0 in a closed loop, and at the end."""
         plan = self._plan
-        return 0.0 if plan.rate is None else plan.rate * plan.shape.factor(self.elapsed)
+        return 0.0 if plan.rate is None or self._is_over else plan.rate * plan.shape.factor(self.elapsed)
 
     @property
     def _under_way(self) -> int:
