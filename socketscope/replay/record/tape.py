@@ -27,6 +27,7 @@ class Tape:
         self._spoke_at = now
         self._longest_wait = 0.0
         self._client_left = False
+        self._left_after = b"", 0  # what was unfinished when it did, and since when
         self._is_over = False
         self._closes = self._closes_later = self._resets = False
         self._problem: str | None = None
@@ -59,6 +60,7 @@ class Tape:
     def client_ended(self) -> None:
         """Note that the client sends no more."""
         self._client_left = True
+        self._left_after = self._unfinished, self._unfinished_after
 
     def server_ended(self) -> None:
         """Note that the server closes."""
@@ -79,7 +81,7 @@ class Tape:
     def client_vanished(self) -> None:
         """Note that the client was not there any more to take what the server said after it had ended."""
         self._lines = [line for line in self._lines if line.after <= len(self._said)]
-        self._unfinished = b""
+        self._unfinished, self._unfinished_after = self._left_after
         self._is_over = True
 
     def server_reset(self) -> None:

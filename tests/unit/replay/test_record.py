@@ -70,6 +70,10 @@ CASES = {
         [(">", b"a\r\n"), LEFT, ("<", b"1\r\n2"), ("client_vanished", b"")],
         "@reply none\n> a\n",
     ),
+    "a client that was gone when the server said good-bye at its prompt": (
+        [(">", b"a\n"), ("<", b"b\n$ "), LEFT, ("<", b"\r\nbye"), ("client_vanished", b"")],
+        "@eol lf\n> a\n< b\n<| $\\x20\n",
+    ),
     "an end in the middle of a message": (
         [(">", b"a\r\n"), ("<", b"b\r\n"), (">", b"c\r\n"), CUT],
         "> a\n< b\n",
