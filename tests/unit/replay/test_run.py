@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from socketscope.replay.measure.summary import summarize
+from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.measure.verdict import compare
 from socketscope.replay.play.loop import Task, Until
 from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
@@ -133,6 +135,13 @@ def test_a_late_pass_is_no_lag_of_the_generator_as_no_user_was_free(tmp_path):
     played = Played(tmp_path, 0.01, rate=10, then=0.15, duration=3.0)
     assert played.summary.lag["max"] == pytest.approx(0, abs=2e-6)
     assert played.summary.intended["max"] > 0.9
+
+
+def test_the_share_of_dropped_passes_is_of_all_that_were_due(tmp_path):
+    played = Played(tmp_path, rate=10, then=1.0, duration=4.5)
+    condition = parse_threshold("dropped > 1%")
+    # 45 were due, of which five began.
+    assert compare([condition], played.run.ledger, 4.5) == {condition.text: "dropped > 1% (88.89 %)"}
 
 
 def test_loops_are_of_each_user_and_each_script(tmp_path):
