@@ -247,3 +247,17 @@ def test_the_time_in_a_hook_is_none_of_the_handlers():
         client.recv(100)
         outcome(server, "ok")
         assert figures(server).handle.sum < SHORT / 2
+
+
+@pytest.mark.parametrize("hook", ["shutdown_request", "close_request"])
+def test_one_hook_for_the_end_is_called_without_the_other(hook):
+    ended = []
+
+    class Server(socketscope.ThreadingUDPServer):
+        pass
+
+    setattr(Server, hook, lambda _, request: ended.append(request[0]))
+    with serving(Reply, Server) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        client.recv(100)
+        wait_for(lambda: ended == [b"x"], "the hook")
