@@ -229,7 +229,7 @@ def test_a_datagram_as_large_as_the_server_takes_is_whole():
 class Verifies(socketscope.ThreadingUDPServer):
     """Takes its time, and lets nobody in who is not invited."""
 
-    def verify_request(self, request, client_address):
+    def verify_request(self, request, _client_address):
         time.sleep(SHORT)
         return request[0] == b"invited"
 

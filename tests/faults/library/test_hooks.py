@@ -510,8 +510,8 @@ def test_a_line_that_is_too_long_is_the_clients_doing_and_no_error_of_the_handle
     told = []
 
     class Server(ThreadingTCPServer):
-        def handle_error(self, request, client_address):
-            told.append(client_address)
+        def handle_error(self, *client):
+            told.append(client)
 
     def refuse(request):
         request.recv(100)
