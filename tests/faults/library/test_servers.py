@@ -10,6 +10,7 @@ import xmlrpc.client
 import xmlrpc.server
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
@@ -406,3 +407,12 @@ def test_who_waits_for_a_client_is_idle_and_who_serves_one_is_busy():
             client.recv(1)
             assert busy(server) == 1
         wait_for(lambda: busy(server) == 0, "its end")
+
+
+def test_the_next_of_a_name_begins_anew_where_it_is_of_another_kind():
+    shown = {"registry": CollectorRegistry(), "listener": "x"}
+    closed = subclass(socketscope.ThreadingTCPServer, **shown)(HOST, Echo)
+    closed.server_close()
+    with running(subclass(socketscope.ThreadingUDPServer, **shown)(HOST, Reply)) as server:
+        assert service_of(server).name == "x"
+        assert count(server, "received_bytes_total") == 0
