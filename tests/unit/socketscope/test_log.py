@@ -115,3 +115,25 @@ def test_of_an_event_that_repeats_there_is_at_most_one_line_a_second(monkeypatch
         log.repeated("accept_error", listener="tcp", error="other")
         counts.append([json.loads(line)["count"] for line in log._digest(0)])
     assert counts == [[1], [], [2]]
+
+
+def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = Log(descriptor=file.fileno())
+        log.close()
+    now = time.monotonic()
+    counts = []
+    for second, dropped in enumerate((5, 8, 8)):
+        monkeypatch.setattr(time, "monotonic", lambda second=second: now + second)
+        counts.append([json.loads(line)["count"] for line in log._digest(dropped)])
+    assert counts == [[5], [3], []]
+
+
+def test_what_repeated_since_the_last_line_is_told_at_the_end(tmp_path):
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        log = Log(descriptor=file.fileno())
+        log._next_digest = time.monotonic() + 1000
+        log.repeated("accept_error", listener="tcp", error="other")
+        log.close()
+    assert [json.loads(line)["count"] for line in path.read_text().splitlines()] == [1]
