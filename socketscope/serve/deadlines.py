@@ -114,12 +114,10 @@ def connection_socket(record: Record) -> Any:
 def _progress(record: Record) -> Any:
     """Return what changes whenever the peer takes something of what is sent."""
     sock = connection_socket(record)
-    try:
+    # Where it is none of the standard library's, it may raise anything.
+    with suppress(Exception):
         info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
         return record.sent, struct.unpack_from("Q", info, _BYTES_ACKED)
-    except (OSError, struct.error, AttributeError):
-        pass
-    try:
+    with suppress(Exception):
         return record.sent, fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError, TypeError):
-        return record.sent, None
+    return record.sent, None

@@ -1,6 +1,5 @@
 """The hooks of a server, called as the standard library calls them: those of one thread by one at a time."""
 
-import socketserver
 import sys
 import threading
 import traceback
@@ -9,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 _OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
-
 
 PATIENCE = 0.1
 """Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
@@ -42,20 +40,16 @@ class Hooks:
     def find(self, server: Any) -> None:
         """See which hooks are the user's, be it of the class or of the object."""
         kind, own = type(server), vars(server)
-        self._attributes = len(own)
-        self.verifies = "verify_request" in own or (
-            kind.verify_request is not socketserver.BaseServer.verify_request
-        )
-        self.processes = "process_request" in own or kind.process_request.__module__ not in _OWN_MODULES
-        self.gets = "get_request" in own or kind.get_request.__module__ not in _OWN_MODULES
-        self.acts = "service_actions" in own or (
-            kind.service_actions is not socketserver.BaseServer.service_actions
-        )
 
-        self.closes = any(
-            name in own or getattr(kind, name).__module__ not in _OWN_MODULES
-            for name in ("shutdown_request", "close_request")
-        )
+        def is_the_users(hook: str) -> bool:
+            return hook in own or getattr(kind, hook).__module__ not in _OWN_MODULES
+
+        self._attributes = len(own)
+        self.verifies = is_the_users("verify_request")
+        self.processes = is_the_users("process_request")
+        self.gets = is_the_users("get_request")
+        self.acts = is_the_users("service_actions")
+        self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 
     def keep_up(self, server: Any) -> None:
         """Do the same where the object has another number of attributes; called for each client."""

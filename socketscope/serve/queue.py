@@ -12,7 +12,6 @@ from socketscope.observe.outcomes import is_gone
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
-_SO_DETACH_FILTER = 27
 _SO_BINDTOIFINDEX = 62
 _SO_MEMINFO = 55
 

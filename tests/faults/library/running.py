@@ -163,7 +163,11 @@ def connect(server: Any) -> socket.socket:
         return socket.create_connection(address[:2], timeout=PATIENCE)
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(PATIENCE)
-    client.connect(address)
+    try:
+        client.connect(address)
+    except OSError:
+        client.close()
+        raise
     return client
 
 

@@ -216,3 +216,48 @@ def test_a_taken_port_is_an_error_also_of_a_server_that_is_observed_later(base):
     with base(HOST, Reply) as first, socketscope.observe(first), pytest.raises(OSError, match="in use"):
         base(first.server_address, Reply)
     assert not service_of(first).totals.records
+
+
+def test_a_datagram_as_large_as_the_server_takes_is_whole():
+    with serving(Reply, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        server.max_packet_size = 5
+        client.sendto(b"whole", server.server_address)
+        client.recv(100)
+        outcome(server, "ok")
+
+
+class Verifies(socketscope.ThreadingUDPServer):
+    """Takes its time, and lets nobody in who is not invited."""
+
+    def verify_request(self, request, _client_address):
+        time.sleep(SHORT)
+        return request[0] == b"invited"
+
+
+def test_of_one_that_was_not_let_in_no_bytes_count():
+    with serving(Reply, Verifies) as server, udp_client() as client:
+        client.sendto(b"uninvited", server.server_address)
+        outcome(server, "dropped")
+        assert figures(server).received == 0
+
+
+def test_the_time_in_a_hook_is_none_of_the_handlers():
+    with serving(Reply, Verifies) as server, udp_client() as client:
+        client.sendto(b"invited", server.server_address)
+        client.recv(100)
+        outcome(server, "ok")
+        assert figures(server).handle.sum < SHORT / 2
+
+
+@pytest.mark.parametrize("hook", ["shutdown_request", "close_request"])
+def test_one_hook_for_the_end_is_called_without_the_other(hook):
+    ended = []
+
+    class Server(socketscope.ThreadingUDPServer):
+        pass
+
+    setattr(Server, hook, lambda _, request: ended.append(request[0]))
+    with serving(Reply, Server) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        client.recv(100)
+        wait_for(lambda: ended == [b"x"], "the hook")

@@ -386,3 +386,45 @@ def test_closing_twice_is_closing_once():
         stop(server)
         stop(server)
     ended(server, "ok")
+
+
+def test_closing_waits_for_a_client_whose_rest_is_read_away():
+    def answer(request):
+        request.recv(1)
+        request.sendall(b"reply")
+
+    with serving(handling(answer)) as server:
+        with connect(server) as client:
+            client.sendall(b"x, and what nobody reads")
+            assert client.recv(100) == b"reply"
+            ended(server, "ok")
+            server.shutdown()
+            closing = threading.Thread(target=server.server_close)
+            closing.start()
+            closing.join(0.3)
+            assert closing.is_alive()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+
+
+def test_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_hold_up_no_close():
+    stopped = threading.Event()
+
+    def keep_coming():
+        while not stopped.is_set():
+            with suppress(OSError):
+                ask(server)
+
+    server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
+    with running(server):
+        clients = [threading.Thread(target=keep_coming) for _ in range(4)]
+        for client in clients:
+            client.start()
+        wait_for(lambda: figures(server).accepted > len(clients), "clients")
+        began = time.monotonic()
+        server.server_close()
+        seconds = time.monotonic() - began
+        stopped.set()
+        for client in clients:
+            client.join()
+    assert seconds < PATIENCE / 2

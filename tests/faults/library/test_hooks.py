@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from socketscope import ThreadingTCPServer, ThreadingUDPServer
+from socketscope import LineTooLongError, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.serve.mixin import service_of
 
 from .running import (
@@ -504,3 +504,22 @@ def test_a_hook_that_never_returns_does_not_outlast_the_drain():
         server.shutdown()
         server.server_close()
         assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_a_line_that_is_too_long_is_the_clients_doing_and_no_error_of_the_handlers():
+    told = []
+
+    class Server(ThreadingTCPServer):
+        def handle_error(self, *client):
+            told.append(client)
+
+    def refuse(request):
+        request.recv(100)
+        raise LineTooLongError("more than 8 bytes")
+
+    with serving(handling(refuse), Server) as server:
+        with connect(server) as client:
+            client.sendall(b"much too long")
+            assert client.recv(100) == b""
+        ended(server, "line_too_long")
+    assert told == []

@@ -10,8 +10,10 @@ import xmlrpc.client
 import xmlrpc.server
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import socketscope
+from socketscope.serve.mixin import service_of
 
 from .running import (
     PATIENCE,
@@ -375,3 +377,42 @@ def test_connection_numbers_are_unique_over_kinds_and_servers():
             client.sendto(b"x", datagrams.server_address)
             assert client.recv(10) == b"x"
     assert len(set(numbers)) == len(numbers) == 15
+
+
+def test_a_server_that_is_observed_anew_still_holds_its_path(tmp_path):
+    path = tmp_path / "socket"
+    server = subclass(socketscope.ThreadingUnixStreamServer)(str(path), Echo)
+    with running(observed(server, listener="again")):
+        with pytest.raises(OSError, match="in use"):
+            subclass(socketscope.ThreadingUnixStreamServer)(str(path), Echo)
+        assert ask(server) == b"x"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_observed_anew_keeps_what_it_is_not_given_anew():
+    server = subclass(socketscope.ThreadingTCPServer, limits={"idle_timeout": 5})(HOST, Echo)
+    with observed(server, listener="again"):
+        assert service_of(server).options.limits == socketscope.Limits(idle_timeout=5)
+
+
+def test_who_waits_for_a_client_is_idle_and_who_serves_one_is_busy():
+    def busy(server):
+        idle, busy = service_of(server).thread_counts
+        return busy if idle or busy else None
+
+    with serving() as server:
+        wait_for(lambda: busy(server) == 0, "a thread that waits")
+        with connect(server) as client:
+            client.sendall(b"x")
+            client.recv(1)
+            assert busy(server) == 1
+        wait_for(lambda: busy(server) == 0, "its end")
+
+
+def test_the_next_of_a_name_begins_anew_where_it_is_of_another_kind():
+    shown = {"registry": CollectorRegistry(), "listener": "x"}
+    closed = subclass(socketscope.ThreadingTCPServer, **shown)(HOST, Echo)
+    closed.server_close()
+    with running(subclass(socketscope.ThreadingUDPServer, **shown)(HOST, Reply)) as server:
+        assert service_of(server).name == "x"
+        assert count(server, "received_bytes_total") == 0

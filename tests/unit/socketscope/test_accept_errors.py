@@ -6,7 +6,10 @@ import ssl
 
 import pytest
 
-from socketscope.serve import queue
+from socketscope.serve import queue, service
+from socketscope.serve.mixin import service_of
+
+from .test_service import make
 
 GONE = (
     errno.ECONNRESET,
@@ -34,3 +37,17 @@ def test_a_peer_that_has_left_is_gone_and_no_want_of_room(number):
 )
 def test_the_others_are_as_they_are(error, counted):
     assert queue.accept_error(error) == counted
+
+
+@pytest.mark.parametrize(
+    ("number", "pauses"),
+    [(errno.ECONNABORTED, []), (errno.EMFILE, [service.ACCEPT_PAUSE]), (errno.EAGAIN, [])],
+    ids=["gone", "no room", "nobody"],
+)
+def test_nobody_waits_for_a_peer_that_has_left(monkeypatch, number, pauses):
+    slept: list[float] = []
+    monkeypatch.setattr(service, "sleep", slept.append)
+    with make() as server:
+        service_of(server).note_not_taken(OSError(number, os.strerror(number)))
+        monkeypatch.undo()
+    assert slept == pauses

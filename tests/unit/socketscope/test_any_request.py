@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from socketscope.limits import Limits
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
-from socketscope.serve.deadlines import hang_up
+from socketscope.serve.deadlines import Deadlines, hang_up
 from socketscope.serve.linger import Linger, unread
 
 from .patience import PATIENCE
@@ -47,3 +48,23 @@ def test_whatever_its_shutdown_raises_the_others_are_still_watched():
     record = Record(StreamTotals(Capacity(1)), "", 0.0)
     record.socket = SimpleNamespace(shutdown=lambda _: [].pop())
     hang_up(record, socket.SHUT_RD)
+
+
+def test_whatever_it_raises_when_asked_how_far_a_reply_is_the_others_are_still_watched():
+    class Asked(Wrapped):
+        def getsockopt(self, level, option):  # one argument less than a socket's
+            return self._sock.getsockopt(level, option)
+
+        def fileno(self):
+            return [].pop()
+
+    totals = StreamTotals(Capacity(1))
+    near, far = socket.socketpair()
+    with near, far:
+        record = Record(totals, "", 0.0, Limits(write_timeout=1e-9))
+        assert totals.accept(record)
+        record.socket, record.blocked = Asked(near), True
+        over = Deadlines(totals)
+        assert over._look()
+        assert over._look()
+        assert record.outcome == "write_timeout"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -101,3 +102,38 @@ def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatc
 
     monkeypatch.setattr(module, "LineWriter", Hasty)
     assert json.loads(written("json"))["event"] == "told"
+
+
+def test_of_an_event_that_repeats_there_is_at_most_one_line_a_second(monkeypatch, tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = Log(descriptor=file.fileno())
+        log.close()  # its thread asks for no digest any more
+    now = time.monotonic()
+    counts = []
+    for after in (0.0, 0.9, 1.0):
+        monkeypatch.setattr(time, "monotonic", lambda after=after: now + after)
+        log.repeated("accept_error", listener="tcp", error="other")
+        counts.append([json.loads(line)["count"] for line in log._digest(0)])
+    assert counts == [[1], [], [2]]
+
+
+def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = Log(descriptor=file.fileno())
+        log.close()
+    now = time.monotonic()
+    counts = []
+    for second, dropped in enumerate((5, 8, 8)):
+        monkeypatch.setattr(time, "monotonic", lambda second=second: now + second)
+        counts.append([json.loads(line)["count"] for line in log._digest(dropped)])
+    assert counts == [[5], [3], []]
+
+
+def test_what_repeated_since_the_last_line_is_told_at_the_end(tmp_path):
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        log = Log(descriptor=file.fileno())
+        log._next_digest = time.monotonic() + 1000
+        log.repeated("accept_error", listener="tcp", error="other")
+        log.close()
+    assert [json.loads(line)["count"] for line in path.read_text().splitlines()] == [1]

@@ -114,6 +114,13 @@ def test_of_several_failures_the_first_in_rank_is_the_outcome(record, first):
     assert (record.outcome, record.error) == (better, "ValueError: better")
 
 
+def test_of_two_failures_of_a_kind_the_first_is_told(record):
+    first, second = ValueError("first"), ValueError("second")
+    record.fail("handler_error", first)
+    record.fail("handler_error", second)
+    assert (record.error, record.raised) == ("ValueError: first", first)
+
+
 def test_without_a_failure_it_is_ok_unless_nothing_passed(record):
     assert record.outcome == "empty"
     greeted(record)
@@ -211,6 +218,21 @@ def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
     assert not record.overdue(404.9)
     assert record.overdue(405.0)
     assert record.outcome == "read_timeout"  # of bytes that had come, and no exchange
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [lambda record: receive(record, 1, 150.0, 150.0), lambda record: record.gave(1, 150.0)],
+    ids=["bytes that came", "a reply"],
+)
+def test_silence_begins_anew_with_what_comes_and_with_what_is_sent(record, heard):
+    record.limits = Limits(idle_timeout=60)
+    receive(record, 1, 100.0, 100.0)
+    miss(record, 100.0, 150.0)  # a handler that polls
+    heard(record)
+    record.wait(150.0)
+    assert not record.overdue(209.9)
+    assert record.overdue(210.0)
 
 
 def test_who_never_sent_is_held_to_both_deadlines_and_who_was_greeted_to_the_idle_one():

@@ -1,6 +1,7 @@
 """Files sent through an observed socket, in whole, in part and not at all."""
 
 import tempfile
+from io import BytesIO
 
 import pytest
 
@@ -43,6 +44,17 @@ def test_of_one_that_is_taken_in_part_that_part_is(file):
         with pytest.raises(TimeoutError):
             near.sendfile(file, 10)
         assert record.sent == file.tell() - 10 > 0
+
+
+def test_one_that_is_none_of_the_systems_counts_once_in_whole_and_in_part():
+    near, far, record = observed_pair()
+    with near, far:
+        assert near.sendfile(BytesIO(b"hello")) == record.sent == 5
+        near.settimeout(0.01)
+        file = BytesIO(FILE)
+        with pytest.raises(TimeoutError):
+            near.sendfile(file)
+        assert record.sent == 5 + file.tell() > 5
 
 
 @pytest.mark.parametrize("wrong", [{"count": -1}, {"offset": "x"}])

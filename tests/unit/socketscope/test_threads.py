@@ -287,6 +287,22 @@ def test_where_no_thread_can_be_started_the_next_free_one_does_it(pool, exhauste
     assert [job.begun() for job in late] == [worker] * 3
 
 
+def test_one_that_becomes_free_as_no_thread_can_be_started_does_it_at_once(pool, monkeypatch):
+    held, late = Held(), Held()
+    pool.run(held)
+    worker = held.begun()
+
+    def fail(_):
+        held.end()
+        until(lambda: pool.counts[0] == 1)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    pool.run(late)
+    assert late.begun() is worker
+    late.end()
+
+
 def test_where_there_is_no_thread_at_all_that_is_an_error(pool, exhausted):
     exhausted()
     for _ in range(2):

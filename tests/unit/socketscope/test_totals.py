@@ -284,6 +284,13 @@ def test_a_datagram_is_counted_by_what_became_of_it(capacity):
     assert (len(totals.records), capacity.taken) == (0, 0)
 
 
+def test_who_asked_the_kernel_earlier_and_tells_later_takes_nothing_back(capacity):
+    totals = DatagramTotals(capacity)
+    totals.note_lost(5)
+    totals.note_lost(3)
+    assert totals.snapshot().lost == 5
+
+
 def test_the_next_of_a_name_goes_on_from_what_the_kernel_lost(capacity):
     first, second = DatagramTotals(capacity), DatagramTotals(capacity)
     first.lost = 3
