@@ -1,6 +1,6 @@
 """What an observed server allows its clients: one declaration for the library and the programs' options."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 LONGEST = 1e9
@@ -47,8 +47,13 @@ class Limits:
         """Refuse values that cannot be meant.
 
         Raises:
+            TypeError: A limit is no number.
             ValueError: A limit is negative or longer than the kernel counts, or nobody could be served.
         """
+        for limit in fields(self):
+            value, unit = getattr(self, limit.name), limit.metadata["unit"]
+            if unit != "-" and not isinstance(value, int | float) and (value, limit.default) != (None, None):
+                raise TypeError(f"{limit.name} is {value!r}, it must be a number of {unit}")
         if self.when_full not in {"refuse", "queue"}:
             raise ValueError(f"when_full is {self.when_full!r}, it must be 'refuse' or 'queue'")
         if self.max_connections < 1:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from socketserver import BaseServer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -256,18 +257,23 @@ def _drain(
     for service in services:
         service.stop()
     # One of the program's own may wait for as long as the server serves.
-    own = [
-        threading.Thread(target=server.shutdown, daemon=True)
-        for server, thread in zip(servers, threads, strict=True)
-        if thread.is_alive() and _ends_in_its_own_way(server)
-    ]
-    for thread in own:
-        thread.start()
-    forced = _wait_for([*threads, *own], told, services, stop)
-    forced += sum(service.forced for service in services)
+    ends = [[thread] for thread in threads]
+    for server, of_it in zip(servers, ends, strict=True):
+        if of_it[0].is_alive() and _ends_in_its_own_way(server):
+            of_it.append(threading.Thread(target=server.shutdown, daemon=True))
+            of_it[1].start()
+    _wait_for([*chain(*ends)], told, services, stop)
+    forced = sum(map(_forced, services, ends))
     if output is not None:
         output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
     return forced
+
+
+def _forced(service: Service, threads: Sequence[threading.Thread]) -> int:
+    """Return how many clients of a server were forced, and one for a method of the program's that stays."""
+    stuck = any(thread.is_alive() for thread in threads)
+    # Without threads that method is the handler of a client that was forced.
+    return service.forced + stuck if service.threads is not None else max(service.forced, stuck)
 
 
 def _ends_in_its_own_way(server: Any) -> bool:
@@ -280,8 +286,8 @@ def _wait_for(
     told: Sequence[threading.Thread],
     services: Sequence[Service],
     stop: Stop,
-) -> int:
-    """Wait until all threads have ended; return how many have not, which are in methods of the program's."""
+) -> None:
+    """Wait until all threads have ended, or those that have not are in methods of the program's."""
     began = monotonic()
     until = began + max(service.options.limits.drain_timeout for service in services)
     while alive := [thread for thread in threads if thread.is_alive()]:
@@ -289,7 +295,7 @@ def _wait_for(
             until = min(until, monotonic())
         late = monotonic() - until
         if late >= (_GIVE_UP if set(alive) & set(told) else 0):
-            return len(alive)
+            return
         # The one thread of a server without threads may be in a handler.
         for service in services:
             if late >= 0:
@@ -298,4 +304,3 @@ def _wait_for(
             elif service.threads is None:
                 service.release_idle(began)
         stop.wait(_LOOK)
-    return 0

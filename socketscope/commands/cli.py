@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run.add_to(commands)
     for name, purpose in CONVERSATIONS.items():
         commands.add_parser(name, help=purpose)
-    parsed = parser.parse_args(words)
+    parsed = parser.parse_args(["run", *run.parted(words[1:])] if words[:1] == ["run"] else words)
     sys.exit(parsed.command(parsed))
 
 

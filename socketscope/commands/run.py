@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,6 +45,17 @@ def add_to(commands: Any) -> None:
         help="a file for Python, or a command: found on the PATH, or a file that something else executes",
     )  # fmt: skip
     parser.set_defaults(command=launch)
+
+
+def parted(words: Sequence[str]) -> list[str]:
+    """Return the command's words with `-mMODULE` in two: Python takes it in one, too, and argparse not."""
+    for at, word in enumerate(words):
+        if word.startswith("-m"):
+            return [*words[:at], *filter(None, ("-m", word[2:])), *words[at + 1 :]]
+        before = words[at - 1] if at else ""
+        if word == "--" or not (word.startswith("-") or (before.startswith("--") and "=" not in before)):
+            break  # what follows is the program's
+    return list(words)
 
 
 def launch(given: argparse.Namespace) -> NoReturn:

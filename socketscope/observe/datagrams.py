@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Served, current
 
-_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
+_MSG_DONTWAIT, _MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
 
 _CONNECTED = "connected"  # in place of an address
 
@@ -89,37 +89,39 @@ class NotingDatagrams(_Socket):
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
         received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)
-        _took(len(received[0]))
+        _took(len(received[0]), flags)
         return received
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """Receive into a buffer with the sender's address, as the base class does."""
         received: tuple[int, Any] = super().recvfrom_into(buffer, nbytes, flags)
-        _took(received[0])
+        _took(received[0], flags)
         return received
 
-    def recvmsg(self, bufsize: int, *args: int) -> tuple[bytes, list[Any], int, Any]:
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """Receive with ancillary data, as the base class does."""
-        received: tuple[bytes, list[Any], int, Any] = super().recvmsg(bufsize, *args)
-        _took(len(received[0]))
+        received: tuple[bytes, list[Any], int, Any] = super().recvmsg(bufsize, ancbufsize, flags)
+        _took(len(received[0]), flags)
         return received
 
-    def recvmsg_into(self, buffers: Any, *args: int) -> tuple[int, list[Any], int, Any]:
+    def recvmsg_into(
+        self, buffers: Any, ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
         """Receive into buffers with ancillary data, as the base class does."""
-        received: tuple[int, list[Any], int, Any] = super().recvmsg_into(buffers, *args)
-        _took(received[0])
+        received: tuple[int, list[Any], int, Any] = super().recvmsg_into(buffers, ancbufsize, flags)
+        _took(received[0], flags)
         return received
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Receive, as the base class does."""
         data: bytes = super().recv(bufsize, flags)
-        _took(len(data))
+        _took(len(data), flags)
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into a buffer, as the base class does."""
         size = super().recv_into(buffer, nbytes, flags)
-        _took(size)
+        _took(size, flags)
         return size
 
 
@@ -129,8 +131,8 @@ class DatagramSocket(NotingDatagrams, socket.socket):
     __slots__ = ()
 
 
-def _took(size: int) -> None:
-    if isinstance(datagram := current.get(), Datagram):
+def _took(size: int, flags: int) -> None:
+    if not flags & _MSG_PEEK and isinstance(datagram := current.get(), Datagram):
         datagram.took(size)
 
 

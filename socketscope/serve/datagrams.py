@@ -161,6 +161,7 @@ class DatagramService(Service):
         """Return when nothing else is being served, or what still is at `drain_by`."""
         while (others := self.others()) and monotonic() < self.drain_by:
             sleep(LOOK)
+        self.wait_for_ends()
         return others
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
@@ -186,8 +187,7 @@ class DatagramService(Service):
         seconds = monotonic() - served.began
         served.fault = None  # its traceback would keep the frames alive, and they the datagram
         served.socket = None
-        if self.log is not None:
-            self.untold.add(served)
+        self.untold.add(served)
         self._tell(served, self.totals.close(served, seconds), seconds)
 
     def _tell(self, datagram: Datagram, outcome: str | None, seconds: float) -> None:

@@ -103,8 +103,7 @@ class Endings(Service):
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
         now = monotonic()
-        if self.log is not None:
-            self.untold.add(record)
+        self.untold.add(record)
         outcome = self.totals.close(record, now)
         record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
         record.socket = None
@@ -121,7 +120,7 @@ class Endings(Service):
     # Of all
 
     def drain(self) -> list[Record]:
-        """Return when no other connection is open, or those that had to be forced at `drain_by`."""
+        """Return when no other connection is open, or in a hook, or those that are forced at `drain_by`."""
         began = monotonic()
         while self.others() and monotonic() < self.drain_by:
             self.release_idle(began)
@@ -136,6 +135,7 @@ class Endings(Service):
         for record in self.others():
             self.end(record)  # its handler does not look at its socket; it ends with the process
         self._deadlines.rest()
+        forced += self.wait_for_ends()
         self._linger.join(max(LINGER, self.drain_by - monotonic()))
         return forced
 

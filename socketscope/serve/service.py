@@ -40,7 +40,7 @@ LONGEST = 10.0
 """Seconds between two calls of `service_actions` where none were asked for: what was dropped ends then."""
 
 TELL = 0.5
-"""Seconds for which the log lines of what has ended are waited for; a hook of the user's may come before."""
+"""Seconds that hooks and log lines of what has ended have at a drain's deadline."""
 
 
 class Service(State):
@@ -156,7 +156,7 @@ class Service(State):
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = self._is_shared(), False
         own = current.get()
-        if own in self.totals.records:
+        if own in self.totals.records or own in self.untold:
             self._closing.add(own)
         try:
             # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
@@ -172,7 +172,6 @@ class Service(State):
                 close_listener()
             if waits:
                 self.force()
-                self._wait_for_log()
         finally:
             self._closing.discard(own)
             self.look()
@@ -231,10 +230,14 @@ class Service(State):
                     self.note_accept_error("other")
                 return
 
-    def _wait_for_log(self) -> None:
+    def wait_for_ends(self) -> list[Served]:
+        """Return when the hooks and log lines of what has ended are over, or what is still there."""
         until = monotonic() + TELL
-        while self.untold and monotonic() < until:
+        while untold := self.but_for_closing(self.untold.copy()):
+            if monotonic() >= max(until, self.drain_by):
+                break
             sleep(LOOK)
+        return untold
 
     def _is_shared(self) -> bool:
         try:

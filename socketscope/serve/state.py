@@ -4,7 +4,7 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -43,7 +43,7 @@ class State(ABC):
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         is_run: Whether `run` looks after it.
         threads: Which serve; None is whoever takes a client.
-        untold: What is counted as ended, and whose log line is about to be written.
+        untold: What is counted as ended, while its hooks are called and its log line is made.
     """
 
     totals: Totals
@@ -151,9 +151,13 @@ class State(ABC):
     def others(self) -> list[Any]:
         """Return what is being served, but for what waits with the one that asks for all others to end."""
         self.settle()
-        waiting = self._closing if current.get() in self._closing else ()
         with self.capacity.lock:
-            return [served for served in self.totals.records if served not in waiting]
+            return self.but_for_closing(self.totals.records)
+
+    def but_for_closing(self, served: Iterable[Any]) -> list[Any]:
+        """Return those that do not wait with the one that asks for all others to end."""
+        waiting = self._closing if current.get() in self._closing else ()
+        return [each for each in served if each not in waiting]
 
     def note_dropped(self, served: Served) -> None:
         """Note that nobody has any more what a hook has handed on.

@@ -94,8 +94,8 @@ class StreamService(Endings):
                     server.process_request(*handed)
                 else:
                     server.process_request_thread(*handed)
-                if not record.closed:  # an override has served it by itself
-                    self.end(record)
+                if not record.closed:  # an override has served it by itself, or left it to somebody
+                    self._elsewhere.let_go(record, handed[0], self.note_closed, self.note_dropped)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.

@@ -72,6 +72,20 @@ def test_a_module_has_its_words(program, tmp_path):
     assert ended(*RUN, *words, **where) == ended(sys.executable, *words, **where)
 
 
+@pytest.mark.parametrize("before", [(), ("--log", "none"), ("--log=none",)])
+def test_a_module_may_be_named_in_one_word_as_to_python(program, tmp_path, before):
+    program("import sys; print(sys.argv, __name__, __spec__.name)", "words.py")
+    words = ("-mwords", "-mx", "--bind", "-m")
+    where = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
+    assert ended(*RUN, *before, *words, **where) == ended(sys.executable, *words, **where)
+
+
+@pytest.mark.parametrize("before", [(), ("--log", "none"), ("--log=none",), ("--",)])
+def test_a_word_of_the_program_stays_one(program, before):
+    words = (program("import sys; print(sys.argv)"), "-mx")
+    assert ended(*RUN, *before, *words) == ended(sys.executable, *words)
+
+
 def test_what_comes_after_two_dashes_is_the_program(program):
     path = program("import sys; print(sys.argv)")
     words = (path, "--", "--log", "x")

@@ -349,7 +349,8 @@ def test_who_else_closes_waits_for_a_handler_that_does():
         client.sendall(b"x")
         assert inside.wait(PATIENCE)
         server.server_close()
-        assert client.recv(1, socket.MSG_DONTWAIT) == b"x"
+        client.setblocking(False)
+        assert client.recv(1) == b"x"
 
 
 def test_what_holds_up_two_who_close_is_forced_once():
@@ -369,6 +370,56 @@ def test_what_holds_up_two_who_close_is_forced_once():
         for data in (b"w", b"x", b"x"):
             opened.enter_context(connect(server)).sendall(data)
         wait_for(lambda: sum(figures(server).closed.values()) == 3, "all have ended")
+        let_go.set()
+    assert service_of(server).forced == 1
+
+
+def says_bye(say):
+    class Says(socketscope.ThreadingTCPServer):
+        def shutdown_request(self, request):
+            say()
+            request.sendall(b"bye")
+            super().shutdown_request(request)
+
+    return Says
+
+
+def test_what_a_hook_says_at_the_end_of_a_connection_is_waited_for():
+    inside = threading.Event()
+
+    def say():
+        inside.set()
+        time.sleep(SHORT)
+
+    server = make(Echo, says_bye(say), drain_timeout=LONG)
+    with running(server), connect(server) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert inside.wait(PATIENCE)
+        assert stop(server) < LONG / 2
+        client.setblocking(False)
+        assert client.recv(3) == b"bye"
+
+
+def test_a_hook_that_closes_its_server_does_not_wait_for_itself():
+    def say():
+        server.server_close()
+
+    server = make(Echo, says_bye(say), drain_timeout=LONG)
+    with running(server), connect(server) as client:
+        client.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        assert client.recv(3) == b"bye"
+        assert time.monotonic() - began < LONG / 2
+    assert service_of(server).forced == 0
+
+
+def test_a_hook_that_does_not_come_back_is_forced():
+    let_go = threading.Event()
+    server = make(Echo, says_bye(lambda: let_go.wait(PATIENCE)), drain_timeout=SHORT)
+    with running(server), connect(server) as client:
+        client.shutdown(socket.SHUT_WR)
+        ended(server, "empty")
+        assert stop(server) < LONG / 2
         let_go.set()
     assert service_of(server).forced == 1
 

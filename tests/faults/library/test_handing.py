@@ -462,3 +462,28 @@ def test_what_is_timed_is_the_handler_alone():
         assert client.recv(1) == b"x"
         wait_for(lambda: figures(server).outcomes["ok"], "it is counted")
         assert figures(server).handle.sum >= SLOW
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_a_connection_that_a_handler_has_left_to_a_thread_counts_until_it_is_closed(threads):
+    class Leaves(socketserver.BaseRequestHandler):
+        def handle(self):
+            threading.Thread(target=self.go_on).start()
+
+        def go_on(self):
+            with self.request as request:
+                while data := request.recv(100):
+                    request.sendall(data)
+
+    class Server(socketscope.ThreadingTCPServer):
+        def process_request_thread(self, request, client_address):
+            self.finish_request(request, client_address)
+
+    with running(subclass(Server, threads=threads)(HOST, Leaves)) as server:
+        with connect(server) as client:
+            for _ in range(2):
+                client.sendall(b"hello")
+                assert client.recv(100) == b"hello"
+            assert figures(server).open == 1
+        ended(server, "ok")
+        assert (figures(server).received, figures(server).sent, figures(server).exchanges) == (10, 10, 2)

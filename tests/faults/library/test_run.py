@@ -1,5 +1,6 @@
 """`run` in a process of its own: twice in it, with servers of any origin."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -390,6 +391,42 @@ PROGRAMS = {
     "an idle client of a server without threads": IDLE,
     "a request under way, where the server would not wait for it": UNDER_WAY,
 }
+
+
+STUCK = """
+def stop(server):
+    with socket.create_connection(server.server_address):
+        began.wait(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        ends.wait(30)
+
+class Stuck(socketserver.BaseRequestHandler):
+    def handle(self):
+        began.set()
+        ends.wait(30)
+
+class Server(socketserver.TCPServer):
+    def shutdown(self):
+        super().shutdown()
+
+began, ends = threading.Event(), threading.Event()
+server = socketscope.observe(Server(("127.0.0.1", 0), Stuck))
+client = threading.Thread(target=stop, args=(server,))
+client.start()
+assert socketscope.run(server, metrics=None, limits=socketscope.Limits(drain_timeout=0.2)) == 3
+ends.set()
+client.join()
+"""
+
+
+def test_a_handler_that_stays_counts_once():
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM + STUCK],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    finished = [event for line in ended.stdout.splitlines() if "forced" in (event := json.loads(line))]
+    assert [event["forced"] for event in finished] == [1]
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)

@@ -66,12 +66,18 @@ def test_several_replies_are_one_exchange(server, client):
 
 
 RECEIVES = {
-    "recv": lambda server: server.recv(9),
-    "recvfrom": lambda server: server.recvfrom(9)[0],
-    "recvfrom_into": lambda server: bytes((buffer := bytearray(9))[: server.recvfrom_into(buffer)[0]]),
-    "recvmsg": lambda server: server.recvmsg(9)[0],
-    "recvmsg_into": lambda server: bytes((buffer := bytearray(9))[: server.recvmsg_into([buffer])[0]]),
+    "recv": lambda server, flags=0: server.recv(9, flags),
+    "recv_into": lambda server, flags=0: into(lambda buffer: server.recv_into(buffer, 0, flags)),
+    "recvfrom": lambda server, flags=0: server.recvfrom(9, flags)[0],
+    "recvfrom_into": lambda server, flags=0: into(lambda buffer: server.recvfrom_into(buffer, 0, flags)[0]),
+    "recvmsg": lambda server, flags=0: server.recvmsg(9, 0, flags)[0],
+    "recvmsg_into": lambda server, flags=0: into(lambda buffer: server.recvmsg_into([buffer], 0, flags)[0]),
 }
+
+
+def into(receive):
+    buffer = bytearray(9)
+    return bytes(buffer[: receive(buffer)])
 
 
 @pytest.mark.parametrize("way", RECEIVES)
@@ -80,6 +86,16 @@ def test_what_a_handler_receives_counts_for_its_datagram(server, client, way):
     client.sendto(b"more", server.getsockname())
     assert serving(datagram, RECEIVES[way], server) == b"more"
     assert (datagram.received, datagram.outcome) == (7, "no_reply")
+
+
+@pytest.mark.parametrize("way", RECEIVES)
+def test_what_is_only_looked_at_counts_once_it_is_received(server, client, way):
+    datagram = Datagram(format_peer(client.getsockname()), 3)
+    client.sendto(b"more", server.getsockname())
+    assert serving(datagram, RECEIVES[way], server, socket.MSG_PEEK) == b"more"
+    assert datagram.received == 3
+    assert serving(datagram, RECEIVES[way], server) == b"more"
+    assert datagram.received == 7
 
 
 @pytest.mark.parametrize("way", [*WAYS, *RECEIVES])

@@ -25,6 +25,20 @@ def test_limits_that_cannot_be_meant_are_refused(wrong, told):
         Limits(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"read_timeout": "10s"}, "read_timeout is '10s', it must be a number of seconds"),
+        ({"drain_timeout": None}, "drain_timeout is None, it must be a number of seconds"),
+        ({"max_connections": None}, "max_connections is None, it must be a number of connections"),
+        ({"max_connections": "5"}, "max_connections is '5', it must be a number of connections"),
+    ],
+)
+def test_what_is_no_number_is_told_by_its_name(wrong, told):
+    with pytest.raises(TypeError, match=re.escape(told)):
+        Limits(**wrong)
+
+
 def test_limits_are_none_where_that_is_said():
     none = Limits(read_timeout=None, write_timeout=None, idle_timeout=None)
     assert none == Limits()
