@@ -28,7 +28,8 @@ from socketscope.views import instruments as server
 UNKNOWN = "vector(NaN)"
 NO_TRAFFIC = ("no traffic", PLAIN)
 JOBS = f"{{{CHOSEN[0]}}}"
-LOST = 'ALERTS{alertname=~"ReplicaDown|ReplicaSilent"}'
+LOST = 'max by (job, instance) (ALERTS{alertname=~"ReplicaDown|ReplicaSilent"})'
+"""One of each, whatever is told of it."""
 NONE = 'ALERTS{alertname="NoServer", alertstate="firing"}'
 FIRING = 'ALERTS{alertstate="firing"}'
 FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from .conftest import Stack, wait_for
+from .dashboards import TILES, filled_in
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ def test_from_one_to_three_and_back_nobody_notices(quiet: Stack, number: int):
     assert not failed
     assert quiet.value(UNSERVED) == unserved
     assert told == []
+    assert most_lost(quiet, time.monotonic() - began) == 0
     assert serving(quiet) == 1
 
 
@@ -112,6 +114,7 @@ def test_the_death_of_one_of_three_is_told_until_it_is_back(quiet: Stack):
         told = wait_for(lambda: quiet.query('ALERTS{alertstate="firing"}'), "it is told", seconds=PAGED)
         after = time.monotonic() - died
         assert [alert["metric"]["alertname"] for alert in told] == ["ReplicaDown"]
+        assert most_lost(quiet, time.monotonic() - died) == 1
         quiet.scale(3)
         back = time.monotonic()
         wait_for(lambda: not quiet.query("ALERTS"), "it is told no longer")
@@ -124,6 +127,12 @@ def test_the_death_of_one_of_three_is_told_until_it_is_back(quiet: Stack):
 def firing(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     """Return what has fired within the last seconds."""
     return stack.query(f"count_over_time(ALERTS{{alertstate='firing'}}[{seconds:.0f}s])")
+
+
+def most_lost(stack: Stack, seconds: float) -> float:
+    """Return how many servers the overview has missed at once within the last seconds."""
+    (lost,) = [tile for tile in TILES if tile.legend == "lost"]
+    return stack.value(f"max_over_time(({filled_in(lost.expression)})[{seconds:.0f}s:1s])")
 
 
 def settle(stack: Stack) -> None:

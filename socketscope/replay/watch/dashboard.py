@@ -14,6 +14,7 @@ from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
 from socketscope.replay.show.charts import chart, columns_of
 from socketscope.replay.watch.board import BAD, GOOD, WARNING, Board, Curve, Tile
+from socketscope.replay.watch.colours import OF_FAILURE
 from socketscope.replay.watch.curves import Curves
 from socketscope.replay.watch.keys import HELP, Choices
 from socketscope.replay.watch.replicas import LATELY, Look
@@ -216,7 +217,9 @@ def _failures(board: Board) -> Text:
     line = Text.assemble("failures, ", (f"{_WINDOWS[False]} (since the start)", "dim"), ": ")
     ordered = sorted(board.failures.items(), key=lambda failure: failure[1], reverse=True)
     for name, (now, whole) in ordered:
-        line.append(f"{name} {figures.rate(now)}", style=BAD if now else "default")
+        # What stands before an outcome says of what it is one.
+        colour = OF_FAILURE.get(name) or OF_FAILURE.get(name.partition(" ")[2], BAD)
+        line.append(f"{name} {figures.rate(now)}", style=colour if now else "default")
         line.append(f" ({figures.count(whole)})  ", style="dim")
     return _line(line)
 

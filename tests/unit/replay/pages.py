@@ -41,15 +41,15 @@ def of_server(
     return parse("\n".join(lines) + "\n")
 
 
-def of_replay(ok: int = 0, refused: int = 0, target_rate: float = 0.0) -> Samples:
+def of_replay(ok: int = 0, refused: int = 0, timeout: int = 0, *, target_rate: float = 0.0) -> Samples:
     """Return the page of a replay."""
     ledger = Ledger(["main"])
     ledger.working(4)
     for _ in range(ok):
         ledger.exchange("main", "ok", 0.002, 0.1, None)
         ledger.passed()
-    for _ in range(refused):
-        ledger.exchange("main", "refused", 0.002, 0.1, Failure("x", 1, "a", "b"))
+    for outcome in ("refused",) * refused + ("timeout",) * timeout:
+        ledger.exchange("main", outcome, 0.002, 0.1, Failure("x", 1, "a", "b"))
     registry = CollectorRegistry()
     registry.register(RunView(SimpleNamespace(ledger=ledger, target_rate=target_rate)))
     return parse(generate_latest(registry).decode())

@@ -127,6 +127,22 @@ def test_a_server_that_went_away_comes_first_and_says_so():
     assert "failures, last 5 s (since the start): refused 1.00/s (1)" in drawn
 
 
+def coloured(look: Look) -> str:
+    console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="truecolor")
+    with console.capture() as capture:
+        console.print(draw(Seen([look], boards([look]), Curves(1.0), 0.0), (160, 30), AS_AT_FIRST))
+    return capture.get()
+
+
+def test_each_failure_has_a_colour_of_its_own_while_it_goes_on():
+    drawn = coloured(look(pages.of_replay(ok=1), pages.of_replay(ok=9, refused=1, timeout=1)))
+    assert "\x1b[38;2;163;82;204mrefused 1.00/s" in drawn
+    assert "\x1b[38;2;255;152;48mtimeout 1.00/s" in drawn
+    over = coloured(look(pages.of_replay(refused=1), pages.of_replay(refused=1)))
+    assert "refused 0/s" in over
+    assert "163;82;204" not in over
+
+
 def test_a_server_that_drains_says_so():
     drawn = screen([look(pages.of_server(), pages.of_server(draining=1))], 80, 24)
     assert "127.0.0.1:9464           draining  last 5 s: 0/s, p99 -; now: 0 open" in drawn
