@@ -28,6 +28,9 @@ def test_prometheus_sees_every_pod(small: Namespace):
 def test_a_stop_in_order_alerts_nobody(small: Namespace):
     wait_for(lambda: query(small, "sum by (job) (up)").get("server") == 2, "all scraped")
     small.roll()
+    # A name's answer may be half a minute old; of a pod that comes and goes within that nothing is seen.
+    seen = "count by (job) (max_over_time(up[5m]) == 1)"
+    wait_for(lambda: query(small, seen).get("server") == 4, "the new ones scraped, too")
     small.kubectl("scale", "deployment/server", "--replicas=1")
     wait_for(lambda: query(small, "sum by (job) (up)").get("server") == 1, "one left")
     small.kubectl("scale", "deployment/server", "--replicas=2")
