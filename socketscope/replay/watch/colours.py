@@ -1,32 +1,54 @@
-"""Colours of failures: what each has on the dashboards, in Grafana's dark theme."""
+"""Colours of failures, the same in `top` and on the dashboards."""
 
-OF_FAILURE = {
-    "forced": "#b877d9",
-    "handler_error": "#f2495c",
-    "line_too_long": "#fade2a",
-    "read_timeout": "#ff9830",
-    "write_timeout": "#fa6400",
-    "reset": "#c4162a",
-    "truncated": "#e0b400",
-    "no_address": "#ca95e5",
-    "dropped": "#8f3bb8",
-    "dns_error": "#ca95e5",
-    "connect_timeout": "#fa6400",
-    "refused": "#a352cc",
-    "no_port": "#e0b400",
-    "tls_error": "#8f3bb8",
-    "send_error": "#ffb357",
-    "timeout": "#ff9830",
-    "closed": "#ff7383",
-    "short_reply": "#f2cc0c",
-    "mismatch": "#f2495c",
-    "unexpected_data": "#fade2a",
-    "capacity": "#a352cc",
-    "verify": "#ffee52",
-    "fd_limit": "#f2495c",
-    "no_buffers": "#ff9830",
-    "aborted": "#c4162a",
-    "other": "#b877d9",
-    "log lines dropped": "#f2495c",
-    "passes dropped": "#f2495c",
+FAILURES = {
+    "forced": "purple",
+    "handler_error": "red",
+    "line_too_long": "yellow",
+    "read_timeout": "orange",
+    "write_timeout": "dark-orange",
+    "reset": "dark-red",
+    "truncated": "dark-yellow",
+    "no_address": "light-purple",
+    "dropped": "dark-purple",
+    "dns_error": "light-purple",
+    "connect_timeout": "dark-orange",
+    "refused": "semi-dark-purple",
+    "no_port": "dark-yellow",
+    "tls_error": "dark-purple",
+    "send_error": "light-orange",
+    "timeout": "orange",
+    "closed": "light-red",
+    "short_reply": "semi-dark-yellow",
+    "mismatch": "red",
+    "unexpected_data": "yellow",
+    "capacity": "semi-dark-purple",
+    "verify": "light-yellow",
+    "fd_limit": "red",
+    "no_buffers": "orange",
+    "aborted": "dark-red",
+    "other": "purple",
 }
+"""By Grafana's names; none is a shade of those that what was served has."""
+
+_IN_DARK = {
+    "red": "#f2495c",
+    "light-red": "#ff7383",
+    "dark-red": "#c4162a",
+    "orange": "#ff9830",
+    "light-orange": "#ffb357",
+    "dark-orange": "#fa6400",
+    "yellow": "#fade2a",
+    "light-yellow": "#ffee52",
+    "semi-dark-yellow": "#f2cc0c",
+    "dark-yellow": "#e0b400",
+    "purple": "#b877d9",
+    "light-purple": "#ca95e5",
+    "semi-dark-purple": "#a352cc",
+    "dark-purple": "#8f3bb8",
+}
+"""What these names are in Grafana's dark theme."""
+
+_DROPPED = dict.fromkeys(("log lines dropped", "passes dropped"), "red")
+
+OF_FAILURE = {name: _IN_DARK[colour] for name, colour in (FAILURES | _DROPPED).items()}
+"""By what `top` calls them, as a terminal takes them."""

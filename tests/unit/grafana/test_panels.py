@@ -6,7 +6,7 @@ import yaml
 
 from docs.pages import render_runbook
 from grafana import server
-from grafana.colours import BAD, FAILURES, GOOD, OF_OUTCOME, SERVED
+from grafana.colours import BAD, GOOD, OF_OUTCOME, SERVED
 from socketscope.observe.outcomes import (
     ACCEPT_ERRORS,
     DATAGRAM_OUTCOMES,
@@ -16,7 +16,7 @@ from socketscope.observe.outcomes import (
 )
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
-from socketscope.replay.watch.colours import OF_FAILURE
+from socketscope.replay.watch.colours import FAILURES, OF_FAILURE
 from socketscope.views.instruments import INSTRUMENTS
 
 from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard, each_panel
