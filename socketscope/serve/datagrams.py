@@ -1,9 +1,9 @@
 """Datagrams: received, served and counted."""
 
+import socket
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from socket import MSG_DONTWAIT
 from time import monotonic, sleep
 from typing import Any
 
@@ -18,6 +18,8 @@ from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 from socketscope.views.context import enter, leave
+
+_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)  # a plain number, as in `observe.sockets`
 
 
 class DatagramService(Service):
@@ -202,7 +204,7 @@ class DatagramService(Service):
 def _receive(server: Any) -> Any:
     # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been
     # faster.
-    data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
+    data, address = server.socket.recvfrom(server.max_packet_size + 1, _MSG_DONTWAIT)
     return (data, server.socket), address
 
 
