@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from socketscope.addresses import Address, format_host_port, parse_host_port
+from socketscope.addresses import format_host_port, format_peer, parse_host_port
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
 from socketscope.serve.mixin import Observed, service_of
@@ -137,10 +137,11 @@ def _date(moment: float | None) -> str | None:
 
 def listening_on(server: BaseServer, service: Service) -> str:
     """Return the URL that a server is bound to."""
-    address = server.server_address
-    if isinstance(address, tuple):
-        return f"{service.scheme}://{format_host_port(str(address[0]), int(address[1]))}"
-    return str(Address(service.kind, path=str(address)))
+    match server.server_address:
+        case host, int(port), *_:
+            return f"{service.scheme}://{format_host_port(str(host), port)}"
+        case address:
+            return f"{service.scheme}://{format_peer(address)}"
 
 
 def _registry(service: Service) -> CollectorRegistry:
