@@ -20,7 +20,7 @@ from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
-from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
+from socketscope.serve.threads import Elastic, Inline, Job, refuse_green_threads
 from socketscope.views.context import enter, leave
 from socketscope.views.metrics import view_of
 
@@ -71,10 +71,10 @@ class Service(State):
             poll_interval: Longest time between two calls of `service_actions`, seconds; None is `LONGEST`.
 
         Raises:
-            RuntimeError: Not one thread can be started, or gevent stands in for them.
+            RuntimeError: Not one thread can be started, or gevent or eventlet stands in for them.
             OSError: The listener is closed.
         """
-        refuse_gevent()
+        refuse_green_threads()
         self._supervisor = threading.current_thread()
         self._ended.clear()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
