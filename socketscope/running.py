@@ -76,7 +76,7 @@ def run(
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
         TypeError: A processor cannot be called.
-        ValueError: An argument makes no sense, or this is not the main thread.
+        ValueError: An argument makes no sense, the log has no output, or this is not the main thread.
     """
     if not servers:
         raise ValueError("run() needs a server")
