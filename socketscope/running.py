@@ -253,7 +253,7 @@ def _drain(
     limits = [service.options.limits for service in services]
     delay = max(each.drain_delay for each in limits)
     while not stop.insists and (left := began + delay - monotonic()) > 0:
-        stop.wait(left)
+        stop.wait(min(left, _REST))  # the kernel takes no more than 24 days at once
     told = [thread for service, thread in zip(services, threads, strict=True) if service.serving.is_set()]
     for service in services:
         service.stop()
