@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from socketscope.addresses import Address, format_host_port, parse_host_port
+from socketscope.addresses import format_host_port, format_peer, parse_host_port
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
 from socketscope.serve.mixin import Observed, service_of
@@ -76,7 +76,7 @@ def run(
         OSError: The endpoint's address cannot be bound.
         RuntimeError: No thread can be started.
         TypeError: A processor cannot be called.
-        ValueError: An argument makes no sense, or this is not the main thread.
+        ValueError: An argument makes no sense, the log has no output, or this is not the main thread.
     """
     if not servers:
         raise ValueError("run() needs a server")
@@ -137,10 +137,11 @@ def _date(moment: float | None) -> str | None:
 
 def listening_on(server: BaseServer, service: Service) -> str:
     """Return the URL that a server is bound to."""
-    address = server.server_address
-    if isinstance(address, tuple):
-        return f"{service.scheme}://{format_host_port(str(address[0]), int(address[1]))}"
-    return str(Address(service.kind, path=str(address)))
+    match server.server_address:
+        case host, int(port), *_:
+            return f"{service.scheme}://{format_host_port(str(host), port)}"
+        case address:
+            return f"{service.scheme}://{format_peer(address)}"
 
 
 def _registry(service: Service) -> CollectorRegistry:
@@ -252,7 +253,7 @@ def _drain(
     limits = [service.options.limits for service in services]
     delay = max(each.drain_delay for each in limits)
     while not stop.insists and (left := began + delay - monotonic()) > 0:
-        stop.wait(left)
+        stop.wait(min(left, _REST))  # the kernel takes no more than 24 days at once
     told = [thread for service, thread in zip(services, threads, strict=True) if service.serving.is_set()]
     for service in services:
         service.stop()

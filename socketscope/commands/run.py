@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
     parser.add_argument(
         "program", metavar="PROGRAM [ARGUMENT...]", nargs=argparse.PARSER,
-        help="a file for Python, or a command: found on the PATH, or a file that something else executes",
+        help="a file for Python, - for its standard input, or a command: of the PATH, or an executable file",
     )  # fmt: skip
     parser.set_defaults(command=launch)
 
@@ -53,7 +53,9 @@ def parted(words: Sequence[str]) -> list[str]:
         if word.startswith("-m"):
             return [*words[:at], *filter(None, ("-m", word[2:])), *words[at + 1 :]]
         before = words[at - 1] if at else ""
-        if word == "--" or not (word.startswith("-") or (before.startswith("--") and "=" not in before)):
+        if word in {"-", "--"} or not (
+            word.startswith("-") or (before.startswith("--") and "=" not in before)
+        ):
             break  # what follows is the program's
     return list(words)
 
@@ -116,7 +118,9 @@ def _check(environment: dict[str, str]) -> None:
 
 
 def _is_for_python(path: Path) -> bool:
-    if not path.is_file():
+    if str(path) == "-":
+        return True  # standard input, as to Python
+    if path.is_dir() or not path.exists():
         return (path / "__main__.py").is_file()
     if not os.access(path, os.X_OK):
         return True

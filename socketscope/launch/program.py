@@ -20,7 +20,7 @@ from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
-from socketscope.serve.threads import refuse_gevent
+from socketscope.serve.threads import refuse_green_threads
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
@@ -42,7 +42,7 @@ def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., An
     with _lock:
         try:
             refuse_forking(type(server))
-            refuse_gevent()
+            refuse_green_threads()
             if _process is None:
                 _process = _Process(**settings_of(os.environ))
             _process.look_after(server)

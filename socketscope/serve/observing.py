@@ -57,7 +57,7 @@ def observe(server: _Server, **options: Any) -> _Server:
         if _is_bound(server):
             service.show(server)
         # Not before all went well: a server that cannot be observed stays what it was.
-        server.__class__ = kind
+        object.__setattr__(server, "__class__", kind)
         vars(server)["_socketscope"] = service
     return server
 
@@ -99,10 +99,11 @@ def _may_become(server: BaseServer, made: type) -> bool:
     """Return whether a server can be of a class: where its first base has no room of its own, not of any."""
     kind = type(server)
     try:
-        server.__class__ = made
+        # Past a `__setattr__` of the user's, here as elsewhere.
+        object.__setattr__(server, "__class__", made)
     except TypeError:
         return False
-    server.__class__ = kind
+    object.__setattr__(server, "__class__", kind)
     return True
 
 

@@ -53,7 +53,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         server_bind()
         return None
     path = os.fspath(server.server_address)
-    if path[:1] in {"\0", b"\0", "", b""}:
+    if os.fsencode(path)[:1] in {b"\0", b""}:
         server_bind()
         return None
     lock = _lock(path)

@@ -20,7 +20,7 @@ from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
-from socketscope.serve.threads import Elastic, Inline, Job, refuse_gevent
+from socketscope.serve.threads import Elastic, Inline, Job, refuse_green_threads
 from socketscope.views.context import enter, leave
 from socketscope.views.metrics import view_of
 
@@ -71,10 +71,10 @@ class Service(State):
             poll_interval: Longest time between two calls of `service_actions`, seconds; None is `LONGEST`.
 
         Raises:
-            RuntimeError: Not one thread can be started, or gevent stands in for them.
+            RuntimeError: Not one thread can be started, or gevent or eventlet stands in for them.
             OSError: The listener is closed.
         """
-        refuse_gevent()
+        refuse_green_threads()
         self._supervisor = threading.current_thread()
         self._ended.clear()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
@@ -86,13 +86,14 @@ class Service(State):
             self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
-            self._loop = loop = Loop(
+            loop = Loop(
                 server,
                 partial(self.receive, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
                 self._hand,
             )
+            self._loops.add(loop)
             if self._stopping:
                 loop.stopping = True
             self._has_served = True
@@ -107,7 +108,7 @@ class Service(State):
                 loop.stopping = True
                 loop.wake()
                 self.serving.clear()
-                self._loop = None
+                self._loops.discard(loop)  # in a child it is none of these
         finally:
             self._supervisor = None
             self._stopping = False
@@ -126,7 +127,7 @@ class Service(State):
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
         self._stopping = self.draining = True
-        if (loop := self._loop) is not None:
+        for loop in tuple(self._loops):
             loop.stopping = True
             loop.wake()
 

@@ -76,13 +76,13 @@ class State(ABC):
         self.untold: set[Served] = set()
         self._dropped: deque[Served] = deque()
         self._closing: set[Served | None] = set()  # whose handlers are in `close`
-        self._loop: Loop | None = None
+        self._loops: set[Loop] = set()  # one for each thread that is in `serve_forever`
         self.threads = None if self._make_threads is None else self._make_threads()
 
     def abandon(self) -> None:
         """Have the thread that has forked take no client in the child: they are the parent's."""
-        if self._loop is not None:
-            self._loop.abandon()
+        for loop in self._loops:
+            loop.abandon()
         if isinstance(self.threads, Elastic):
             self.threads.abandon()
 
@@ -134,7 +134,7 @@ class State(ABC):
         if self.threads is None:
             return 0, 0
         idle, busy = self.threads.counts
-        waiting = 0 if (loop := self._loop) is None else loop.waiting
+        waiting = sum(loop.waiting for loop in tuple(self._loops))
         return idle + waiting, max(busy - waiting, 0)
 
     @abstractmethod

@@ -234,14 +234,23 @@ def _next(name: str) -> str:
     return f"{name}-{next(_numbers)}"
 
 
-def refuse_gevent() -> None:
-    """Refuse to serve on what gevent has put in the place of threads and sockets: all would wait for one.
+_GREEN = {
+    "gevent": ("gevent.monkey", "is_module_patched"),
+    "eventlet": ("eventlet.patcher", "is_monkey_patched"),
+}
+"""What runs many threads on one of the system's, and where one asks what it has replaced."""
+
+
+def refuse_green_threads() -> None:
+    """Refuse to serve on what stands in for threads and sockets: all would wait for one.
 
     Raises:
-        RuntimeError: It has.
+        RuntimeError: The program has put it there.
     """
-    if (monkey := sys.modules.get("gevent.monkey")) is None:
-        return
-    for name in ("threading", "select", "socket"):
-        if monkey.is_module_patched(name):
-            raise RuntimeError(f"gevent has replaced {name}: socketscope serves by threads of the system's")
+    for library, (module, asked) in _GREEN.items():
+        is_replaced = getattr(sys.modules.get(module), asked, None)
+        for name in ("threading", "thread", "select", "socket"):
+            if is_replaced is not None and is_replaced(name):
+                raise RuntimeError(
+                    f"{library} has replaced {name}: socketscope serves by threads of the system's"
+                )

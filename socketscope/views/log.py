@@ -4,7 +4,6 @@ structlog's processors make a line in the thread whose event it tells; the write
 the program has configured structlog by itself, its processors make these lines, too.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from socketscope.observe.record import Listener, current
 from socketscope.views import encoding, loggers
 from socketscope.views.chain import LineLogger, Steps
 from socketscope.views.context import nothing_else_bound
+from socketscope.views.printed import output_descriptor
 from socketscope.views.rendering import Form, renderer, unprintable
 from socketscope.views.writer import LineWriter
 
@@ -71,14 +71,14 @@ class Log:
             processors: structlog's, in their order, that each line passes before it is rendered.
 
         Raises:
-            ValueError: There is no such form or level.
+            ValueError: There is no such form or level, or standard output is closed.
         """
         if form not in {"json", "console"}:
             raise ValueError(f"log is {form!r}, it must be 'json' or 'console'")
         if level not in LEVELS:
             raise ValueError(f"log_level is {level!r}, it must be one of {', '.join(LEVELS)}")
         is_output = descriptor is None
-        descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        descriptor = output_descriptor() if descriptor is None else descriptor
         self._level = level
         self._least = LEVELS.index(level)
         self._tells_normal = self._least <= LEVELS.index("info")

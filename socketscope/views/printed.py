@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 LONGEST = 1 << 20
 """Bytes of what is printed that are waited for without a line's end; then it gets one."""
@@ -20,6 +21,18 @@ LEAVE = 1.0
 _CHUNK = 1 << 16
 
 
+def output_descriptor() -> int:
+    """Return standard output's descriptor, also where something stands in for it that has none.
+
+    Raises:
+        ValueError: It is closed.
+    """
+    for stream in (sys.stdout, sys.__stdout__):
+        if (descriptor := _descriptor(stream)) is not None:
+            return descriptor
+    raise ValueError("standard output is closed, where the log is written: log=None has none")
+
+
 @contextmanager
 def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     """Have whole lines handed over of all that is written to standard output, unless that is a terminal.
@@ -27,7 +40,7 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     Args:
         put: Takes a line with its ending, from a thread of its own; if it waits, so does who prints.
     """
-    descriptor = sys.stdout.fileno()
+    descriptor = output_descriptor()
     if os.isatty(descriptor):
         # It is not slow, and a debugger's prompt has no line's end.
         yield
@@ -42,10 +55,18 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             os.dup2(kept, descriptor)
             os.close(kept)
             thread.join(LEAVE)
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _hand_over(reader: int, put: Callable[[bytes], object]) -> None:
@@ -69,6 +90,9 @@ def _own_stream(descriptor: int) -> Iterator[None]:
     Under ``python -u`` each word is a write; else what was printed is written when 8 KiB have come together.
     """
     before = sys.stdout
+    if _descriptor(before) is None:  # a notebook's, or a test's: what is printed there stays there
+        yield
+        return
     before.flush()
     sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
         descriptor, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False

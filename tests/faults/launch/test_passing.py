@@ -97,6 +97,14 @@ def test_a_folder_with_a_main_program_is_for_python(program):
     assert ended(*RUN, path, "x") == ended(sys.executable, path, "x") != (127, "", "")
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_program_may_come_from_standard_input_as_to_python(name):
+    text = "import sys; print(sys.argv, __name__); sys.exit(4)"
+    words = (name, "-mx", "--log")
+    assert ended(*RUN, *words, stdin=text) == ended(sys.executable, *words, stdin=text)
+    assert ended(*RUN, *words, stdin=text)[0] == 4
+
+
 def test_an_empty_part_of_the_path_stays_the_current_folder(program, tmp_path):
     path = program("import sys; print(sys.path)")
     where = {"env": os.environ | {"PYTHONPATH": f":{tmp_path}"}}

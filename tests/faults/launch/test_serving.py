@@ -299,18 +299,25 @@ def test_a_program_with_metrics_of_the_same_names_is_left_alone_with_one_line(pr
         assert "have no room in the registry" in line
 
 
-def test_what_gevent_serves_is_left_alone_with_one_line(program):
+@pytest.mark.parametrize(
+    ("library", "module", "asked", "name"),
+    [
+        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ],
+)
+def test_what_green_threads_serve_is_left_alone_with_one_line(program, library, module, asked, name):
     text = (
-        """
+        f"""
 import types
-sys.modules["gevent.monkey"] = types.SimpleNamespace(is_module_patched=lambda name: name == "threading")
+sys.modules["{module}"] = types.SimpleNamespace({asked}=lambda name: name == "{name}")
 """
         + THREADING
     )
     with launched(program(text)) as running:
         assert ask(running.port()) == b"hello\n"
         (line,) = wait_for(running.errors.lines, "a line")
-        assert line.startswith("socketscope: gevent has replaced threading: ")
+        assert line.startswith(f"socketscope: {library} has replaced {name}: ")
         assert line.endswith("; it is not observed\n")
 
 

@@ -359,3 +359,14 @@ def test_a_metaclass_may_let_nobody_change_its_classes():
         with running(server):
             assert ask(server) == b"x"
             ended(server, "ok")
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_a_setattr_of_the_servers_own_is_told_of_nothing(base):
+    def refuse(_, name, __):
+        raise AttributeError(f"no {name} here")
+
+    told = type("Told", (base,), {})
+    with told(("127.0.0.1", 0), Echo) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(told, "__setattr__", refuse)
+        assert socketscope.observe(server, registry=CollectorRegistry()) is server

@@ -126,3 +126,20 @@ def test_the_library_loads_no_program_no_endpoint_and_no_log():
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert told == "set()\n"
+
+
+@pytest.mark.parametrize("address", ["{folder}/socket", "\\0{folder}"], ids=["path", "abstract"])
+def test_it_compares_no_bytes_with_text(tmp_path: Path, address: str):
+    program = (
+        "import os, signal, socketscope, socketserver\n"
+        f"server = socketscope.ThreadingUnixStreamServer('{address.format(folder=tmp_path)}', "
+        "socketserver.BaseRequestHandler)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"  # run takes it once it serves
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "raise SystemExit(socketscope.run(server, metrics=None))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-bb", "-c", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")

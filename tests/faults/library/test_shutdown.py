@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
@@ -70,3 +71,24 @@ def test_however_soon_it_ends_by_that_the_next_serving_does_not():
             thread.join(0.2)
             assert thread.is_alive()
             server.shutdown()
+
+
+@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_it_reaches_all_threads_that_serve_one_server(kind):
+    begun: set[int] = set()
+
+    def service_actions(_):
+        begun.add(threading.get_ident())
+
+    pooled = type("Pooled", (kind,), {"service_actions": service_actions})
+    with socketscope.observe(
+        pooled(("127.0.0.1", 0), socketserver.BaseRequestHandler), registry=CollectorRegistry()
+    ) as server:
+        pool = [threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True) for _ in range(4)]
+        for thread in pool:
+            thread.start()
+        wait_for(lambda: len(begun) == len(pool), "all of them")
+        server.shutdown()
+        for thread in pool:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in pool)

@@ -283,6 +283,15 @@ def test_readiness_turns_before_anything_else_does():
         assert server.stop() == 0
 
 
+def test_a_delay_may_be_longer_than_the_kernel_waits_at_once():
+    with serving("--drain-delay", "1000000000s") as server:
+        server.signal()
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        assert server.ask(b"still\n").endswith(b"still\n")
+        time.sleep(AGAIN)
+        assert server.stop() == 0
+
+
 def test_a_drain_under_load_loses_no_reply():
     lost, answered = [], 0
     with serving("--drain-delay", "200ms") as server:

@@ -1,5 +1,6 @@
 """What is printed to a standard output of the test's own."""
 
+import io
 import os
 import pty
 import sys
@@ -10,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from socketscope.views.printed import LONGEST, printed_lines
+from socketscope.views.printed import LONGEST, output_descriptor, printed_lines
 
 
 @contextmanager
@@ -64,3 +65,24 @@ def test_a_terminal_is_left_alone():
         sys.stdout.flush()
         assert screen.read(100) == b"prompt: "
     assert lines == []
+
+
+def test_what_stands_in_for_it_without_a_descriptor_is_left_alone(monkeypatch):
+    lines: list[bytes] = []
+    with standard_output(os.pipe) as output:
+        monkeypatch.setattr(sys, "__stdout__", sys.stdout)
+        monkeypatch.setattr(sys, "stdout", kept := io.StringIO())
+        with printed_lines(lines.append):
+            sys.stdout.write("kept")
+            os.write(output_descriptor(), b"a line\n")
+        assert sys.stdout is kept
+        assert (kept.getvalue(), lines) == ("kept", [b"a line\n"])
+        os.write(output_descriptor(), b"as ever")
+        assert output.read(100) == b"as ever"
+
+
+def test_one_that_is_closed_is_told(monkeypatch):
+    for name in ("stdout", "__stdout__"):
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(ValueError, match="^standard output is closed"):
+        output_descriptor()

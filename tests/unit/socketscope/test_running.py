@@ -1,5 +1,6 @@
-"""Calls of `run` that cannot be meant are refused before anything is touched."""
+"""Calls of `run` that cannot be meant are refused before anything is touched; it tells where servers are."""
 
+import os
 import re
 import signal
 import socketserver
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prometheus_client import CollectorRegistry
 
-from socketscope import ThreadingTCPServer, run
+from socketscope import ThreadingTCPServer, ThreadingUnixStreamServer, run
+from socketscope.running import listening_on
+from socketscope.serve.mixin import service_of
 from socketscope.signals import STOP_SIGNALS
 
 
@@ -61,3 +64,23 @@ def test_another_thread_than_the_main_one_cannot_have_the_signals():
     with make(registry=CollectorRegistry()) as server, ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run, server, metrics=None, log=None)
         assert str(ended.exception()) == "signals are handled in the main thread: call run() there"
+
+
+def test_an_abstract_name_is_told_as_that_of_a_peer_is():
+    class Server(ThreadingUnixStreamServer, registry=CollectorRegistry()):
+        pass
+
+    name = f"socketscope-{os.getpid()}"
+    with Server(f"\0{name}", socketserver.BaseRequestHandler) as server:
+        assert listening_on(server, service_of(server)) == f"unix://@{name}"
+
+
+def test_where_a_server_is_that_has_an_address_of_its_own_kind_is_told_as_python_shows_it():
+    class Server(ThreadingTCPServer, registry=CollectorRegistry()):
+        pass
+
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        vars(server)["server_address"] = "ttyS0", "a line"
+        assert listening_on(server, service_of(server)) == "tcp://ttyS0:a line"
+        vars(server)["server_address"] = None
+        assert listening_on(server, service_of(server)) == "tcp://"

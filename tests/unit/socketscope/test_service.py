@@ -17,24 +17,35 @@ def make():
     return Server(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 
 
-def gevent(monkeypatch, *patched):
-    """Have gevent be imported, and have replaced these modules."""
-    monkey = ModuleType("gevent.monkey")
-    monkey.is_module_patched = lambda name: name in patched  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "gevent.monkey", monkey)
+def green(monkeypatch, library, *patched):
+    """Have gevent or eventlet be imported, and have replaced these modules."""
+    module, asked = {
+        "gevent": ("gevent.monkey", "is_module_patched"),
+        "eventlet": ("eventlet.patcher", "is_monkey_patched"),
+    }[library]
+    patcher = ModuleType(module)
+    setattr(patcher, asked, lambda name: name in patched)
+    monkeypatch.setitem(sys.modules, module, patcher)
 
 
-@pytest.mark.parametrize("patched", ["threading", "select", "socket"])
-def test_where_gevent_has_replaced_what_it_stands_on_it_refuses_in_one_line(monkeypatch, patched):
-    gevent(monkeypatch, patched)
+@pytest.mark.parametrize(
+    ("library", "patched"),
+    [
+        ("gevent", "threading"), ("gevent", "select"), ("gevent", "socket"),
+        ("eventlet", "thread"), ("eventlet", "select"), ("eventlet", "socket"),
+    ],
+)  # fmt: skip
+def test_where_either_has_replaced_what_it_stands_on_it_refuses_in_one_line(monkeypatch, library, patched):
+    green(monkeypatch, library, patched)
     with make() as server:
-        with pytest.raises(RuntimeError, match=f"^gevent has replaced {patched}: [^\n]*$"):
+        with pytest.raises(RuntimeError, match=f"^{library} has replaced {patched}: [^\n]*$"):
             server.serve_forever()
         server.shutdown()
 
 
-def test_where_gevent_is_imported_and_has_replaced_nothing_it_serves(monkeypatch):
-    gevent(monkeypatch)
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_where_either_is_imported_and_has_replaced_nothing_it_serves(monkeypatch, library):
+    green(monkeypatch, library)
     with make() as server:
         server.shutdown()
         server.serve_forever()
