@@ -250,6 +250,7 @@ for _ in range(2):
             assert ask(second, b"") == b""
             assert running.metric("connections_rejected_total", reason="capacity") == 1
         assert running.metric("connections_limit") == 1
+        wait_for(lambda: running.metric("connections_open") == 0, "its end")
         assert ask(second) == b"hello\n"
 
 
