@@ -75,8 +75,10 @@ def guard_streams() -> None:
 def _like(stream: TextIO | None, number: int, kind: type[_Stream]) -> _Stream:
     if stream is None:
         return kind(open(number, "wb", closefd=False))
+    # A script or a server may say what a terminal has no character for; that is no reason to say nothing.
+    errors = "backslashreplace" if stream.errors == "strict" else stream.errors
     return kind(
-        stream.buffer, encoding=stream.encoding, errors=stream.errors,
+        stream.buffer, encoding=stream.encoding, errors=errors,
         line_buffering=bool(stream.line_buffering),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from random import Random
 
 from socketscope.units import parse_duration
 
-_PRECISION = 1e-7
+PRECISION = 1e-7
 """Seconds to which a due time is solved."""
 
 _LARGE = 1e4
@@ -77,7 +77,7 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
 def due_before(rate: float, shape: Shape, time: float) -> int:
     """Return how many passes of an even schedule are due before a time."""
     # The first is due at once, and one that is due now is not due before.
-    return max(math.ceil(rate * shape.integral(time) - rate * _PRECISION), 0)
+    return max(math.ceil(rate * shape.integral(time) - rate * PRECISION), 0)
 
 
 def poisson(mean: float, random: Random) -> int:
@@ -93,7 +93,7 @@ def poisson(mean: float, random: Random) -> int:
 
 def _reach(shape: Shape, area: float, start: float) -> float:
     """Return when a shape's integral reaches an area, at or after `start`; Newton's method, in bounds."""
-    low, high, guess, stride = start, inf, start, _PRECISION
+    low, high, guess, stride = start, inf, start, PRECISION
     while True:
         missing = area - shape.integral(guess)
         if missing > 0:
@@ -101,7 +101,7 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         else:
             high = guess
         slope = shape.factor(guess)
-        if high - low <= _PRECISION or abs(missing) <= _PRECISION * slope:
+        if high - low <= PRECISION or abs(missing) <= PRECISION * slope:
             return max(guess, start)
         guess += missing / slope if slope else inf
         if not low < guess < high:

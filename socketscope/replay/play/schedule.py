@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from random import Random
 
-from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
+from socketscope.replay.play.pacing import PRECISION, Shape, due_before, due_times, poisson
 
 
 class Schedule:
@@ -47,7 +47,8 @@ class Schedule:
 
         They are not gone through one by one: of some rates there are more than anybody has time for.
         """
-        number = sum(begin <= due < end for due in self._not_started)
+        # One that is due at the end is none of them, though its time may be solved to a little less.
+        number = sum(begin <= due + PRECISION < end for due in self._not_started)
         return number + int(min(self._not_taken(begin, end), self._most - self._taken))
 
     def _not_taken(self, begin: float, end: float) -> int:

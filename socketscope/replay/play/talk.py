@@ -53,8 +53,8 @@ def keep(target: Target) -> bool:
 def _prepare() -> None:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            # Bytes that are no text go out and come back as they are.
-            stream.reconfigure(errors="surrogateescape")
+            # Bytes go out and come back as they are, text or not and whatever the terminal knows.
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     if sys.stdin.isatty():
         _edit_lines()
 

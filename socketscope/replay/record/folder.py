@@ -30,10 +30,13 @@ class _Greeting:
         # A client that does not wait for a greeting has it somewhat later.
         if len(conversation.lines) < size or len(greeting) not in {0, size}:
             return None
-        lines = [one.merged(two) for one, two in zip(self.lines, conversation.lines, strict=False)]
+        # A client may give back what another has no use for: groups are a script's own.
+        own = conversation.lines[:size]
+        lines = [one.merged(two.unnamed()) for one, two in zip(self.lines, own, strict=True)]
         if None in lines:
             return None
-        return replace(conversation, lines=(*filter(None, lines), *conversation.lines[size:]))
+        named = (line.with_groups_of(two) for line, two in zip(filter(None, lines), own, strict=True))
+        return replace(conversation, lines=(*named, *conversation.lines[size:]))
 
 
 class Folder:
@@ -103,9 +106,10 @@ class Folder:
             self._greetings.append(greeting)
         script.greeting = greeting
         self._revise(script, greeted)
-        if greeted.greeting == greeting.lines:
+        learned = tuple(line.unnamed() for line in greeted.greeting)
+        if learned == greeting.lines:
             return
-        greeting.lines = greeted.greeting
+        greeting.lines = learned
         for other in self._scripts:
             if (
                 other.greeting in (None, greeting)

@@ -37,6 +37,15 @@ class Token:
             case "variable":
                 return f"${{{self.text}}}"
 
+    @property
+    def is_group(self) -> bool:
+        """Whether a variable takes its value from it."""
+        return self.kind == "expression" and self.text.startswith("(?P<")
+
+    def unnamed(self) -> Self:
+        """Return what matches the same and gives no variable its value."""
+        return replace(self, text=self.text.partition(">")[2][:-1]) if self.is_group else self
+
 
 ANYTHING = Token(_ANYTHING, "expression")
 
@@ -95,9 +104,23 @@ class ReplyLine:
         ahead = _common(one, two)
         behind = _common(one[ahead:][::-1], two[ahead:][::-1])
         lost = one[ahead : len(one) - behind]
-        if any(token.kind == "variable" or token.text.startswith("(?P<") for token in lost):
+        if any(token.kind == "variable" or token.is_group for token in lost):
             return None
         return replace(self, after=after, pattern=(*one[:ahead], ANYTHING, *one[len(one) - behind :]))
+
+    def unnamed(self) -> Self:
+        """Return the line as it is where nobody gives back what it hands out."""
+        return replace(self, pattern=tuple(token.unnamed() for token in self.pattern))
+
+    def with_groups_of(self, other: Self) -> Self:
+        """Return the line, which was made of `other` among others, with that one's groups."""
+        own = other.pattern
+        if not any(token.is_group for token in own):
+            return self
+        if len(own) != len(self.tokens):
+            return replace(self, said=other.said, pattern=own)
+        pairs = zip(self.tokens, own, strict=True)
+        return replace(self, pattern=tuple(mine if mine.is_group else token for token, mine in pairs))
 
 
 def parted(text: str) -> tuple[Token, ...]:

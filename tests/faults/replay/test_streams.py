@@ -1,5 +1,6 @@
 """Standard streams that are full, closed, or that nobody reads any more."""
 
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -80,3 +81,26 @@ def test_a_stream_that_is_closed_is_one_that_nobody_wants(tmp_path):
     assert redirected(">&-", "check", script) == (0, "", "")
     status, _, said = redirected("<&-", "check", "-")
     assert (status, said.partition("\n")[0]) == (3, "<stdin>:1:1: nothing is sent and nothing expected")
+
+
+def test_an_output_that_knows_few_characters_has_the_others_escaped(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    script = write(tmp_path, "> \\xe6\\xbc\\xa2\n< 漢!\n")
+    status, said, _ = redirected("", "check", script)
+    assert (status, "\\u6f22!" in said) == (0, True)
+    with serving(echo) as target:
+        status, said, _ = redirected("", "replay", script, "--target", target)
+    assert (status, "\\u6f22!" in said) == (1, True)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("keep", [(), ("--keep",)])
+def test_a_prompt_hands_on_bytes_whatever_the_encoding(encoding, keep):
+    with serving(echo) as target:
+        ended = subprocess.run(
+            [*COMMAND, "talk", *keep, "--target", target], cwd=ROOT, capture_output=True, check=False,
+            input="漢é\n".encode() + b"\xff\n", timeout=PATIENCE,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert "> 漢é\n".encode() + (b"> \xff\n") in ended.stdout

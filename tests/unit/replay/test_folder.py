@@ -1,6 +1,7 @@
 """A folder of recorded conversations."""
 
 import errno
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,3 +90,21 @@ def test_what_varies_in_a_greeting_is_learned_from_all_scripts(tmp_path):
         *(f"{greeting}== message\n@eol lf\n> {word}\n< ok {n}\n" for n, word in enumerate("abc", 2)),
         "< 421 busy\n<$\n",
     ]
+
+
+@pytest.mark.parametrize("order", [("use", "ask", "left"), ("left", "ask", "use"), ("ask", "use", "left")])
+def test_a_greeting_has_a_group_for_those_alone_who_give_back_what_it_hands_out(tmp_path, order):
+    folder = Folder(tmp_path, "recorded")
+    greetings = {"use": b"hi 12ab34cd56\n", "ask": b"hi a9b8c7d6e5\n", "left": b"hi 77f0e1d2c3\n"}
+    said = {"use": b"use 12ab34cd56\n", "ask": b"ask\n"}
+    names = {}
+    for one in order:
+        spoken = [(">", said[one]), ("<", b"ok\n")] if one in said else []
+        before = [("<", greetings[one])] if spoken else [LEFT, ("<", greetings[one])]
+        names[add(folder, *before, *spoken, *([LEFT] if spoken else []))] = one
+    scripts = {one: (tmp_path / name).read_text() for name, one in names.items()}
+    assert "\n> use ${hi}\n" in scripts["use"]
+    for one, script in scripts.items():
+        (pattern,) = re.findall(r"^<~ (\^hi .*)$", script, re.MULTILINE)
+        assert ("(?P<hi>" in pattern) == (one == "use")
+        assert all(re.search(pattern.encode(), greeting.rstrip()) for greeting in greetings.values())

@@ -1,4 +1,5 @@
 from itertools import islice, pairwise
+from math import inf
 from random import Random
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from socketscope.replay.measure.durations import Durations
 from socketscope.replay.play.pacing import due_times, parse_shape
+from socketscope.replay.play.schedule import Schedule
 
 SHAPES = [
     "constant",
@@ -91,3 +93,17 @@ def test_no_quantile_lies_above_the_longest(values):
 
 def test_of_nothing_there_is_no_quantile():
     assert Durations().longest is None
+
+
+@pytest.mark.parametrize(("shape", "end"), [("wave:period=2s,low=0.2", 2.0), ("ramp:from=0,over=2s", 2.0)])
+def test_a_pass_that_is_due_when_the_time_is_over_was_not_dropped(shape, end):
+    schedule = Schedule(100, parse_shape(shape), inf, None)
+    due = 0.0
+    while due < end - 1e-5:
+        taken = schedule.take()
+        assert taken is not None
+        due = taken[1]
+    # Its time is solved, and may be a little less than the end.
+    schedule.give_back(due)
+    assert schedule.dropped(0.0, end) == 0
+    assert schedule.dropped(end, end + 1.0) >= 1
