@@ -18,6 +18,7 @@ from server.service import datagram_handler_with, handler_with
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
 from socketscope.commands.parsed import Parsed
+from socketscope.commands.streams import discard_output
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
@@ -40,6 +41,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(CANNOT_START)
+    except OSError as error:  # of --help or --version: whatever else fails is told where it does
+        discard_output()
+        _fail(f"cannot write to standard output: {error.strerror or error}")
 
 
 def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
