@@ -139,7 +139,7 @@ EVENTS = (
     ),
     Event(
         "printed",
-        "info",
+        "info, written whatever the level",
         "Something wrote to standard output what is no JSON object.",
         (Field("text", "string", "The line."),),
     ),

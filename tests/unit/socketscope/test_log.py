@@ -87,6 +87,7 @@ def test_an_event_below_the_level_is_told_only_where_it_always_is(least, level):
     assert told(least, lambda log: log.event("once", level)) == ["once"] * written
     assert told(least, lambda log: log.repeated("often", level)) == ["often"] * written
     assert told(least, lambda log: log.event("always", level, always=True)) == ["always"]
+    assert told(least, lambda log: log.printed(b"a text\n")) == ["printed"]
 
 
 def test_a_line_within_the_bound_is_whole():
