@@ -1,8 +1,9 @@
 """What `top` shows of replicas: the dashboard's first row and charts, as figures. No I/O."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
+from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
 from socketscope.replay.watch.replicas import Look
@@ -11,9 +12,6 @@ from socketscope.views import instruments as server
 
 OBJECTIVE = 0.01
 """Seconds that a response may take, as on the dashboard."""
-
-SERVED = ("ok", "empty", "idle_timeout")
-"""Outcomes of connections, and of datagrams with `no_reply`, that are no failures."""
 
 GOOD, WARNING, BAD, PLAIN = "green", "yellow", "red", "default"
 
@@ -112,7 +110,7 @@ class _Sums:
         p50, p99 = (figures.duration(quantile(share, self.lately, name)) for share in (0.5, 0.99))
         return p99, f"p50 {p50}"
 
-    def failing(self, name: str, served: Sequence[str]) -> tuple[float | None, float | None]:
+    def failing(self, name: str, served: Container[str]) -> tuple[float | None, float | None]:
         """Return how many did not end well lately, a second, and their share."""
         outcomes = by_label(self.lately, name, "outcome")
         ended = sum(outcomes.values())
@@ -120,7 +118,7 @@ class _Sums:
         return (bad if outcomes else None), (bad / ended if ended else None)
 
     def failures(
-        self, name: str, label: str, served: Sequence[str] = (), prefix: str = ""
+        self, name: str, label: str, served: Container[str] = (), prefix: str = ""
     ) -> dict[str, tuple[float, float]]:
         """Return how many failed lately, a second, and ever, by a label; what never happened is left out."""
         lately = by_label(self.lately, name, label)
@@ -138,7 +136,7 @@ class _Sums:
 
 def _of_servers(looks: Sequence[Look]) -> Board:
     sums = _Sums(looks)
-    bad, share = sums.failing(server.CLOSED.name, SERVED)
+    bad, share = sums.failing(server.CLOSED.name, EXPECTED_OUTCOMES)
     p99 = quantile(0.99, sums.lately, server.RESPONSE.name)
     quick = within(OBJECTIVE, sums.lately, server.RESPONSE.name)
     threads = by_label(sums.page, server.THREADS.name, "state")
@@ -161,8 +159,8 @@ def _of_servers(looks: Sequence[Look]) -> Board:
         Curve("bytes in and out", sums.last(server.RECEIVED.name, server.SENT.name), _speed, "magenta"),
     ]
     failures = {
-        **sums.failures(server.CLOSED.name, "outcome", SERVED),
-        **sums.failures(server.DATAGRAMS.name, "outcome", (*SERVED, "no_reply"), "datagrams "),
+        **sums.failures(server.CLOSED.name, "outcome", EXPECTED_OUTCOMES),
+        **sums.failures(server.DATAGRAMS.name, "outcome", EXPECTED_OUTCOMES, "datagrams "),
         **sums.failures(server.REJECTED.name, "reason", prefix="rejected "),
         **sums.failures(server.ACCEPT_ERRORS.name, "error", prefix="accept "),
         **sums.lost(server.LOG_DROPPED.name, "log lines dropped"),
