@@ -159,7 +159,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
-@click.version_option(__version__, prog_name="server")
+@click.version_option(__version__, prog_name="server", allow_from_autoenv=False)
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     context: click.Context,
@@ -181,6 +181,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     **limits: Any,
 ) -> None:
     """Answer each line with the time and the line; count, time and log every connection."""
+    if not listeners:  # a variable of blanks
+        raise click.UsageError("there is no address to listen on")
     try:
         checked = Limits(**limits)
     except ValueError as error:

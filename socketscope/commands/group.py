@@ -61,7 +61,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 
 
 @click.group(context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True})
-@click.version_option(__version__, prog_name="client")
+@click.version_option(__version__, prog_name="client", allow_from_autoenv=False)
 def command() -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
 

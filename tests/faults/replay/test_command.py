@@ -12,10 +12,10 @@ from tests.faults.replay.terminal import ROOT
 from tests.faults.replay.test_replay import PATIENCE, echo, serving, write
 
 
-def said(*words: str) -> tuple[int, str, str]:
+def said(*words: str, **variables: str) -> tuple[int, str, str]:
     ended = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", **variables},
     )  # fmt: skip
     return ended.returncode, ended.stdout, ended.stderr
 
@@ -39,6 +39,12 @@ def test_help_and_errors_name_what_was_typed(name):
         status, shown, complaint = said("-m", program, name, "--nonsense")
         assert (status, shown) == (2, "")
         assert complaint.startswith(f"{program}: No such option")
+
+
+def test_what_an_image_calls_its_version_is_no_option():
+    status, shown, complaint = said("-m", "client", "check", "client/scripts", CLIENT_VERSION="1.2.3")
+    assert (status, complaint) == (0, "")
+    assert shown
 
 
 def test_a_script_is_played(tmp_path):

@@ -152,6 +152,17 @@ def test_a_variable_that_is_neither_true_nor_false_is_told_in_one_line():
     assert "'maybe' is not a valid boolean" in said
 
 
+def test_a_list_of_nothing_is_told_in_one_line():
+    status, said = start("--metrics", "none", env=os.environ | {"SERVER_LISTEN": " "})
+    assert (status, said) == (2, "server: there is no address to listen on\n")
+
+
+@pytest.mark.parametrize("version", ["1", "1.2.3"])
+def test_what_an_image_calls_its_version_is_no_option(version):
+    with serving(env=os.environ | {"SERVER_VERSION": version}) as server:
+        assert server.ask(b"x\n").endswith(b"] x\n")
+
+
 @pytest.mark.parametrize(
     ("options", "policy"), [((), os.SCHED_BATCH), (("--scheduling", "other"), os.SCHED_OTHER)]
 )
