@@ -8,6 +8,7 @@ from typing import Any
 
 import waitress
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import choose_encoder
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer
@@ -131,10 +132,11 @@ class Endpoint:
         if not self._room.acquire(blocking=False):
             return _plain("503 Service Unavailable", "too many scrapes at once", ("Retry-After", "1"))
         head: list[Any] = []
+        # What it is told of a HEAD is what a GET would be.
+        asked = {**environ, "REQUEST_METHOD": "GET", "HTTP_ACCEPT": _readable(environ.get("HTTP_ACCEPT", ""))}
         try:
             with self._turns:
-                # What it is told of a HEAD is what a GET would be.
-                parts = self._metrics({**environ, "REQUEST_METHOD": "GET"}, lambda *given: head.extend(given))
+                parts = self._metrics(asked, lambda *given: head.extend(given))
         finally:
             self._room.release()
         status, headers = head
@@ -157,6 +159,15 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
+
+
+def _readable(accept: str) -> str:
+    """Return the header if the encoder can be chosen by it, which fails at a version that is no number."""
+    try:
+        choose_encoder(accept)
+    except Exception:  # noqa: BLE001 - whatever a client says is no news
+        return ""
+    return accept
 
 
 def _plain(status: str, text: str, *headers: tuple[str, str]) -> Reply:

@@ -116,6 +116,17 @@ def test_a_slash_at_the_end_and_an_unknown_query_are_no_harm():
     endpoint.close()
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+def test_who_asks_for_no_version_that_there_is_gets_the_plain_text_and_it_is_no_news(kind, caplog):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    with connection(endpoint) as client:
+        client.request("GET", "/metrics", headers={"Accept": f"{kind}; version=x"})
+        answer = client.getresponse()
+        assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, "text/plain")
+    endpoint.close()
+    assert not caplog.records
+
+
 class Held(Collector):
     """A metric that takes until it is let go."""
 
