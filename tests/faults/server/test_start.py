@@ -51,6 +51,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
         ([*FREE, "--max-line", "0"], 2, "at least 1"),
+        ([*FREE, "--max-line", "9999999999GiB"], 2, "longer than any line can be"),
         ([*FREE, "--switch-interval", "11ms"], 2, "'11ms' must be more than 0 and at most 10ms"),
         ([*FREE, "--switch-interval", "0"], 2, "'0' must be more than 0 and at most 10ms"),
         ([*FREE, "--scheduling", "idle"], 2, "'idle' is not one of 'batch', 'other'"),
