@@ -40,7 +40,12 @@ class Event:
 _ALL, _CLIENTS = "all lines", "lines of a client"
 
 TIMESTAMP = Field("timestamp", "string", "When, RFC 3339 in UTC.", _ALL)
-LEVEL = Field("level", "string", "`debug`, `info`, `warning`, `error` or `critical`.", _ALL)
+LEVEL = Field(
+    "level",
+    "string",
+    "`debug`, `info`, `warning`, `error` or `critical`; of `logging` also a level that a program has made.",
+    _ALL,
+)
 EVENT = Field("event", "string", "What happened: an event above, or what a handler logs.", _ALL)
 LOGGER = Field("logger", "string", "Its name.", "lines of `logging`, and of loggers with a name")
 LISTENER = Field("listener", "string", "The listener's name, as in the metrics' label.", _CLIENTS)

@@ -131,6 +131,9 @@ class Asked(socketserver.StreamRequestHandler):
         circle["itself"] = circle
         log.info("odd", circle=circle, number=1 << 70, data=b"\xff", surrogate="\udcff", keys={1: {2}})
 
+    def _extra(self):
+        shop.warning("sold %s", 7, extra={"event": "sale", "level": "high", "logger": "till", "amount": 5})
+
     def _long(self):
         log.info("long", text="x" * (1 << 20), token="kept")
         shop.info("y" * (1 << 20))

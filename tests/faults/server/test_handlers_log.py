@@ -234,6 +234,11 @@ def test_a_logger_with_a_name_tells_it():
     assert lines[0] == line("info", "named", peer, logger="shop.orders")
 
 
+def test_a_record_of_logging_keeps_its_text_and_level_whatever_else_it_has():
+    lines, peer, _ = asked("extra")
+    assert lines[0] == line("warning", "sold 7", peer, logger="shop", amount=5)
+
+
 def test_whatever_is_logged_has_a_line():
     lines, peer, _ = asked("odd")
     circle = lines[0].pop("circle")
