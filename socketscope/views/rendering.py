@@ -1,6 +1,7 @@
 """From a line's fields to its bytes: bounded, and nothing in it that begins a line or moves a terminal."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -15,6 +16,9 @@ Render = Callable[[Any], bytes]
 
 MOST_BYTES = 16 * 1024
 """Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
+
+_CONTROLS = re.compile(rb"\xc2([\x80-\x9f])")
+"""Those of UTF-8 that JSON leaves as they are: a terminal obeys U+009B as it does ESC [."""
 
 _json_renderer: Any = structlog.processors.JSONRenderer(serializer=encoding.dumps, **encoding.OPTIONS)
 
@@ -76,6 +80,8 @@ def _json(fields: Any) -> bytes:
     except TypeError:
         # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large.
         line = _json_renderer(None, "", _plain(fields))
+    if not line.isascii():
+        line = _CONTROLS.sub(lambda found: b"\\u00%02x" % found[1][0], line)
     # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
     return line + b"\n"
 

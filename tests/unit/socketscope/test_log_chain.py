@@ -132,6 +132,17 @@ def without_time(text: bytes) -> bytes:
     return time + rest
 
 
+@pytest.mark.parametrize("length", [1, 5000])
+def test_what_a_terminal_would_obey_is_escaped_in_json_and_says_the_same(length):
+    text = "\x1b[2J\x9b2J\x85\xa0\xc2\U0001f600" * length
+    with lines() as kept:
+        kept.log.event("odd", text=text)
+        (line,) = kept.take()
+    assert line.decode().removesuffix("\n").replace("\xa0", "").isprintable()
+    assert len(line) <= rendering.MOST_BYTES
+    assert json.loads(line)["text"].startswith(text[:20])
+
+
 @pytest.mark.parametrize("microsecond", [0, 1, 120, 999_999])
 def test_both_write_the_time_alike(microsecond):
     moment = datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=UTC)
