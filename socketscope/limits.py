@@ -56,11 +56,11 @@ class Limits:
                 raise TypeError(f"{limit.name} is {value!r}, it must be a number of {unit}")
         if self.when_full not in {"refuse", "queue"}:
             raise ValueError(f"when_full is {self.when_full!r}, it must be 'refuse' or 'queue'")
-        if self.max_connections < 1:
+        if not self.max_connections >= 1:  # as NaN is not
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
         for name in ("read_timeout", "write_timeout", "idle_timeout"):
             if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
-                raise ValueError(f"{name} is {seconds:g} s, it must be more than 0 and at most {LONGEST:g}")
+                raise ValueError(f"{name} is {seconds} s, it must be more than 0 and at most {LONGEST:g}")
         for name in ("drain_delay", "drain_grace", "drain_timeout"):
             if not 0 <= (seconds := getattr(self, name)) <= LONGEST:
-                raise ValueError(f"{name} is {seconds:g} s, it must be from 0 to {LONGEST:g}")
+                raise ValueError(f"{name} is {seconds} s, it must be from 0 to {LONGEST:g}")

@@ -10,8 +10,11 @@ from socketscope import Limits
     ("wrong", "told"),
     [
         ({"max_connections": 0}, "max_connections is 0, it must be at least 1"),
+        ({"max_connections": math.nan}, "max_connections is nan, it must be at least 1"),
         ({"read_timeout": 0}, "read_timeout is 0 s, it must be more than 0 and at most"),
         ({"read_timeout": 1e30}, "read_timeout is 1e+30 s, it must be more than 0 and at most 1e+09"),
+        ({"read_timeout": 10**9 + 1}, "read_timeout is 1000000001 s, it must be more than 0"),
+        ({"drain_delay": 10**400}, "it must be from 0 to 1e+09"),
         ({"write_timeout": -1}, "write_timeout is -1 s, it must be more than 0"),
         ({"idle_timeout": math.nan}, "idle_timeout is nan s, it must be more than 0"),
         ({"drain_timeout": -1}, "drain_timeout is -1 s, it must be from 0 to 1e+09"),
