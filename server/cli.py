@@ -86,8 +86,14 @@ def _switch_interval(text: str) -> float:
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
     for setting in reversed(limit_settings(program=True)):
-        form = Parsed(setting.form, setting.parse)
-        command = click.option(setting.flag, type=form, default=setting.default, help=setting.help)(command)
+        option = click.option(
+            setting.flag,
+            type=Parsed(setting.form, setting.parse),
+            metavar=setting.form,
+            default=setting.default,
+            help=setting.help,
+        )
+        command = option(command)
     return command
 
 

@@ -23,7 +23,7 @@ class Setting:
 
     Attributes:
         name: Of the value, as Python has it.
-        form: What a value is, in one word.
+        form: What a value is: in capitals what stands for one, else the word itself.
         parse: Returns the value that a text is, or raises ValueError.
         default: The text that holds where nothing is set.
         help: What it means.
@@ -114,12 +114,12 @@ def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
 
 def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:
     if annotation is int:
-        return "number", _parse_count
+        return "NUMBER", _parse_count
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation)), choice(get_args(annotation))
     if type(None) in get_args(annotation):
-        return f"duration|{NONE}", _parse_optional_duration
-    return "duration", parse_duration
+        return f"DURATION|{NONE}", _parse_optional_duration
+    return "DURATION", parse_duration
 
 
 def _parse_count(text: str) -> int:

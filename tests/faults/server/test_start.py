@@ -80,6 +80,12 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     assert told in said
 
 
+def test_words_stand_in_the_help_as_they_are_to_be_written():
+    help_text = subprocess.check_output([sys.executable, "-m", "server", "--help"], cwd=ROOT, text=True)
+    for option in ("--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION "):
+        assert option in help_text
+
+
 def test_a_taken_port_is_told_in_one_line():
     with serving() as server:
         host, port = server.address()
