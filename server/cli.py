@@ -1,6 +1,5 @@
 """The command line: every option, its environment variable and default."""
 
-import importlib
 import os
 import signal
 import socketserver
@@ -15,6 +14,7 @@ import click
 
 from server import framing
 from server.listeners import STREAMS, bind, parse_listen
+from server.loading import load_handler
 from server.service import datagram_handler_with, handler_with
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
@@ -47,18 +47,13 @@ def main() -> None:
         _fail(f"cannot write to standard output: {error.strerror or error}")
 
 
-def _load_handler(text: str) -> type[socketserver.BaseRequestHandler]:
-    module, separator, name = text.partition(":")
-    if not separator:
-        raise ValueError(f"{text!r} is not MODULE:CLASS")
+def _load(
+    handler: str, log_format: Literal["json", "console"], log_level: str
+) -> type[socketserver.BaseRequestHandler]:
     try:
-        loaded = getattr(importlib.import_module(module), name)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # a module may end the program, or try to
-        told = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
-        raise ValueError(f"cannot load {text!r}: {told}") from error
-    if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
-        raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
-    return loaded
+        return load_handler(handler, log_format, log_level)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--handler'") from error
 
 
 def _one_shot(context: click.Context, option: click.Parameter, value: bool) -> bool:
@@ -127,7 +122,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--handler",
-    type=Parsed("MODULE:CLASS", _load_handler),
+    metavar="MODULE:CLASS",
     show_default="the timestamp service",
     help="Serve this request handler.",
 )
@@ -178,7 +173,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     tls_key: str | None,
     tls_client_ca: str | None,
     metrics: str | None,
-    handler: type[socketserver.BaseRequestHandler] | None,
+    handler: str | None,
     one_shot: bool,
     backlog: int,
     max_line: int,
@@ -200,9 +195,10 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     checked = replace(checked, max_connections=_within_descriptors(context, checked.max_connections))
     if sys.stdout is None:
         _fail("cannot write the log: standard output is closed")
+    loaded = None if handler is None else _load(handler, log_format, log_level)
     handlers = {
-        True: handler or handler_with(max_line, keep_alive=not one_shot),
-        False: handler or datagram_handler_with(max_line),
+        True: loaded or handler_with(max_line, keep_alive=not one_shot),
+        False: loaded or datagram_handler_with(max_line),
     }
     backlog = _within_somaxconn(backlog)
     sys.setswitchinterval(switch_interval)

@@ -17,6 +17,21 @@ from .process import PATIENCE, ROOT, serving, wait_for
 
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 
+LOUD = """
+import socketserver, subprocess, sys
+
+print("printed")
+print('{"event": "mine"}')
+subprocess.run(["echo", "of a child"], check=True)
+stream = sys.stdout
+child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+
+class Line(socketserver.StreamRequestHandler):
+    def handle(self):
+        stream.write("by who was made then\\n")
+        child.communicate(b"by a child later\\n")
+"""
+
 
 def test_the_canonical_line_is_whole_and_equals_the_counters():
     with serving() as server:
@@ -282,6 +297,17 @@ def test_what_a_handler_writes_to_standard_output_tears_no_line_and_is_not_torn(
             pipe.close()
     events = Counter(json.loads(line)["event"] for line in written.splitlines())
     assert events == {"mine": 6 * each, "connection": 6 * each, "drain_started": 1, "drain_finished": 1}
+
+
+def test_what_is_printed_while_the_handler_is_loaded_is_told_as_later(tmp_path):
+    (tmp_path / "loud.py").write_text(LOUD)
+    with serving("--handler", "loud:Line", env=os.environ | {"PYTHONPATH": str(tmp_path)}) as server:
+        server.ask(b"x\n")
+        texts = ["printed", "of a child", "by who was made then", "by a child later"]
+        wait_for(lambda: len(server.events("printed")) >= len(texts), "what was printed")
+        assert server.stop() == 0
+        assert [line["text"] for line in server.events("printed")] == texts
+        assert server.lines.index({"event": "mine"}) < server.lines.index(server.started)
 
 
 def test_what_a_child_of_a_handler_writes_is_a_line_of_its_own():

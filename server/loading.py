@@ -1,0 +1,48 @@
+"""The handler that ``--handler`` names, and what is printed while it is loaded."""
+
+import importlib
+import os
+import socketserver
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from socketscope.views.log import Log
+from socketscope.views.printed import output_descriptor, printed_lines
+from socketscope.views.rendering import Form
+
+
+def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseRequestHandler]:
+    """Return the class that ``MODULE:CLASS`` names; what its module prints becomes lines of the log.
+
+    Raises:
+        ValueError: It cannot be loaded, or is no request handler.
+    """
+    module, separator, name = text.partition(":")
+    if not separator:
+        raise ValueError(f"{text!r} is not MODULE:CLASS")
+    try:
+        with _printed_as_lines(form, level):
+            loaded = getattr(importlib.import_module(module), name)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # a module may end the program, or try to
+        told = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+        raise ValueError(f"cannot load {text!r}: {told}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
+        raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
+    return loaded
+
+
+@contextmanager
+def _printed_as_lines(form: Form, level: str) -> Iterator[None]:
+    log = Log(form, level)
+    put: Callable[[bytes], object] = log.printed
+    try:
+        with printed_lines(lambda line: put(line)):  # noqa: PLW0108 - it is another later
+            yield
+    finally:
+        # A child process that was started meanwhile goes on printing, and `run` looks after standard output.
+        put = _print
+        log.close()
+
+
+def _print(line: bytes) -> None:
+    os.write(output_descriptor(), line)
