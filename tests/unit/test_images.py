@@ -118,6 +118,12 @@ def test_a_service_is_given_no_secret_that_stands_in_a_file(name, service):
         assert not SECRET.search(variable) or re.fullmatch(r"\$\{\w+(:-admin)?\}", value), (name, variable)
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"prometheus"}))
+def test_a_service_reaches_itself_and_the_others_where_docker_has_a_proxy(name):
+    # Prometheus asks no proxy unless it is told to.
+    assert SERVICES[name]["environment"].items() >= {"http_proxy": "", "HTTP_PROXY": ""}.items()
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_the_health_of_our_services_needs_no_shell(name):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
