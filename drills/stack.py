@@ -20,6 +20,9 @@ ANSWERING = 300.0
 STARTING = 60.0
 """Seconds within which servers that were started must be scraped."""
 
+# Prometheus is on this machine; a proxy that the environment is set for knows no loopback.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 class StackError(Exception):
     """The stack does not do what it was asked to; the message is for its user."""
@@ -125,7 +128,7 @@ class Stack:
 
     def _ask(self, what: str) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(f"{self.prometheus}/api/v1/{what}", timeout=10) as answer:
+            with _opener.open(f"{self.prometheus}/api/v1/{what}", timeout=10) as answer:
                 answered: dict[str, Any] = json.load(answer)["data"]
                 return answered
         except (OSError, ValueError) as error:
