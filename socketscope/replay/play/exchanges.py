@@ -188,8 +188,12 @@ class Exchanges:
 
     def leave(self) -> Task:
         """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
-        if (conversation := self.link.conversation) is not None:
-            yield from self._hush(conversation)
+        conversation, last = self.link.conversation, self._last
+        if conversation is not None and last is not None:
+            try:
+                yield from self._hush(conversation)
+            except Failed as failed:
+                self.fail(failed, last.step)
         self.disconnect()
 
     def disconnect(self) -> None:
@@ -200,21 +204,24 @@ class Exchanges:
             try:
                 self._expect_no_others(conversation, last)
             except Failed as failed:
-                self.fail(failed)
+                self.fail(failed, last.step)
         self.link.close()
 
-    def fail(self, failed: Failed) -> None:
-        """Enter the exchange under way as failed, and give its connection up."""
-        if (exchange := self.current) is not None:
-            failure = Failure(
-                self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
-                self._saying.last,
-            )  # fmt: skip
-            if failed.is_text:
-                self._saying.tell(f"< {failed.got}")
-            got = "" if failed.is_text else f", got {failed.got}"
-            self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
-            self._enter(exchange, failed.outcome, self._now(), failure)
+    def fail(self, failed: Failed, step: str) -> None:
+        """Enter the exchange under way as failed, and give its connection up.
+
+        Between two, as in a pause, an answer may fail that `@on` wants: that is one of its own, of a step.
+        """
+        exchange = self.current or Exchange(step, failed.line, self._now())
+        failure = Failure(
+            self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
+            self._saying.last,
+        )  # fmt: skip
+        if failed.is_text:
+            self._saying.tell(f"< {failed.got}")
+        got = "" if failed.is_text else f", got {failed.got}"
+        self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
+        self._enter(exchange, failed.outcome, self._now(), failure)
         self.link.close()
 
     def interrupt(self, *, is_complete: bool, is_waiting: bool) -> None:
@@ -228,7 +235,7 @@ class Exchanges:
             try:
                 self.settle()
             except Failed as failed:
-                self.fail(failed)
+                self.fail(failed, exchange.step)
         elif exchange is not None:
             waited = self._now() - exchange.began if is_waiting else None
             self._ledger.interrupted(exchange.step, waited, self._lateness)
