@@ -190,6 +190,20 @@ def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_pa
     assert (failure.line, failure.expected, failure.got) == (2, "to answer", "Broken pipe")
 
 
+@pytest.mark.parametrize("connect", ["message", "pass", "user"])
+@pytest.mark.parametrize(("script", "passes"), [("> a\n", 1), ("> a\npause 20ms\n> b\n", 1), ("> a\n", 2)])
+def test_a_datagram_that_reaches_nobody_is_refused_though_no_reply_is_waited_for(
+    tmp_path, connect, script, passes
+):
+    with socket.socket(type=socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = Target(Address("udp", *closed.getsockname()))
+    ledger = play(tmp_path, nobody, f"@reply none\n{script}", connect, passes=passes)
+    assert outcomes(ledger)["refused"]
+    assert ledger.first_failure is not None
+    assert (ledger.first_failure.expected, ledger.first_failure.got) == ("to send", "Connection refused")
+
+
 @pytest.mark.parametrize(
     ("connect", "option", "connections"),
     [("message", None, 4), ("pass", None, 2), ("user", None, 1), ("user", "message", 4)],
