@@ -144,3 +144,10 @@ def test_a_token_is_not_named_after_another_which_is_another_each_time(tokens):
     said = [("<", b"HELLO %b %b\n" % tokens), (">", b"use %b %b\n" % tokens), ("<", b"ok\n")]
     expected = "<~ ^HELLO (?P<hello>\\w+) (?P<hello_2>\\w+)$\n@eol lf\n> use ${hello} ${hello_2}\n< ok\n"
     assert script(*said) == expected
+
+
+@pytest.mark.parametrize("password", ["pass the salt", "auth me now", "x login y z"])
+def test_a_password_of_redis_is_one_whatever_it_begins_with(password):
+    said = f"*2\r\n$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n".encode()
+    expected = f"> *2\\r\\n$4\\r\\nAUTH\\r\\n${len(password)}\\r\\n${{env:SECRET_1}}\n< +OK\n"
+    assert script((">", said), ("<", b"+OK\r\n"), secrets=Secrets(())) == expected
