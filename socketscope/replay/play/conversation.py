@@ -125,6 +125,9 @@ class Conversation:
             # Who now waits to send may be told of what can be read instead, and only once.
             self._drained = False
             return data
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            # What TLS makes of it before Python 3.13.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         self._sent += sent
         return data[sent:]
 

@@ -63,9 +63,6 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
             return Failed("send_error", "to send", got, action.line)
         case ConnectionRefusedError():
             return not_received(error, action.line)
-        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            # What TLS has to say of a broken pipe.
-            return Failed("send_error", "to send", "the server has closed the connection", action.line)
         case ssl.SSLError():
             return Failed("tls_error", "to send", tls_reason(error), action.line)
     return Failed("send_error", "to send", _reason(error), action.line)
