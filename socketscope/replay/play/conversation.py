@@ -125,6 +125,9 @@ class Conversation:
             # Who now waits to send may be told of what can be read instead, and only once.
             self._drained = False
             return data
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            # What TLS makes of it before Python 3.13.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         self._sent += sent
         return data[sent:]
 
@@ -195,13 +198,20 @@ class Conversation:
         Args:
             again: Whether to look for more, at the cost of a system call, though the loop has not gone round
                 since all that had come was taken.
+
+        Raises:
+            ConnectionRefusedError: A datagram that was sent has reached nobody.
         """
         if self.inbox.data:
             return self.inbox.unread()
         if self._drained and ((not again and self._received_in == self._loop.turns) or self._has_nothing()):
             return b""
-        with suppress(OSError):
+        try:
             self._receive()
+        except ConnectionRefusedError:
+            raise
+        except OSError:
+            pass  # who reads on will be told
         return self.inbox.unread()
 
     def half_close(self) -> None:

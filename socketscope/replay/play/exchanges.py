@@ -9,7 +9,7 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.failing import Failed, not_sent, wrong
+from socketscope.replay.play.failing import Failed, not_received, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import read_expected, recalled
@@ -130,9 +130,14 @@ class Exchanges:
             Failed: It has.
         """
         conversation = self.link.conversation
-        if conversation is None or not conversation.unread(again=False):
+        if conversation is None:
             return
-        if extra := self.asides.others(conversation):
+        try:
+            extra = self.asides.others(conversation) if conversation.unread(again=False) else b""
+        except ConnectionRefusedError as error:
+            self._begin(action)
+            raise not_received(error, action.line) from error
+        if extra:
             self._begin(action)
             got = quoted(extra, self._context)
             raise Failed("unexpected_data", "nothing before this", got, action.line)
@@ -147,12 +152,18 @@ class Exchanges:
             return
         conversation = self.link.conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
-        if conversation is not None and conversation.unread(again=self._connect_for != "user"):
-            self._expect_no_others(conversation, exchange)
+        if conversation is not None:
+            self._expect_no_others(conversation, exchange, again=self._connect_for != "user")
         self._enter(exchange, "ok", exchange.ended, None)
 
-    def _expect_no_others(self, conversation: Conversation, exchange: Exchange) -> None:
-        if extra := self.asides.others(conversation):
+    def _expect_no_others(
+        self, conversation: Conversation, exchange: Exchange, *, again: bool = True
+    ) -> None:
+        try:
+            has_come = conversation.unread(again=again)
+        except ConnectionRefusedError as error:
+            raise not_received(error, exchange.line) from error
+        if has_come and (extra := self.asides.others(conversation)):
             raise Failed("unexpected_data", "nothing more", quoted(extra, self._context), exchange.line)
 
     def rest(self, seconds: float) -> Task:
@@ -182,39 +193,45 @@ class Exchanges:
 
     def _end(self) -> Task:
         if self.current is not None and self.link.conversation is not None:
-            yield from self._hush(self.link.conversation)
+            yield from self._hush(self.link.conversation, self.current.line)
         self.settle()
         self.link.close()
 
     def leave(self) -> Task:
         """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
-        if (conversation := self.link.conversation) is not None:
-            yield from self._hush(conversation)
+        conversation, last = self.link.conversation, self._last
+        if conversation is not None and last is not None:
+            try:
+                yield from self._hush(conversation, last.line)
+            except Failed as failed:
+                self.fail(failed, last.step)
         self.disconnect()
 
     def disconnect(self) -> None:
         """Disconnect after the last pass; what has come since then is a failed exchange."""
         conversation, last = self.link.conversation, self._last
-        if conversation is not None and last is not None and conversation.unread():
-            self.current = Exchange(last.step, last.line, self._now())
+        if conversation is not None and last is not None:
             try:
                 self._expect_no_others(conversation, last)
             except Failed as failed:
-                self.fail(failed)
+                self.fail(failed, last.step)
         self.link.close()
 
-    def fail(self, failed: Failed) -> None:
-        """Enter the exchange under way as failed, and give its connection up."""
-        if (exchange := self.current) is not None:
-            failure = Failure(
-                self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
-                self._saying.last,
-            )  # fmt: skip
-            if failed.is_text:
-                self._saying.tell(f"< {failed.got}")
-            got = "" if failed.is_text else f", got {failed.got}"
-            self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
-            self._enter(exchange, failed.outcome, self._now(), failure)
+    def fail(self, failed: Failed, step: str) -> None:
+        """Enter the exchange under way as failed, and give its connection up.
+
+        Between two, as in a pause, an answer may fail that `@on` wants: that is one of its own, of a step.
+        """
+        exchange = self.current or Exchange(step, failed.line, self._now())
+        failure = Failure(
+            self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,
+            self._saying.last,
+        )  # fmt: skip
+        if failed.is_text:
+            self._saying.tell(f"< {failed.got}")
+        got = "" if failed.is_text else f", got {failed.got}"
+        self._saying.tell(f"# {self._file}:{failed.line}: {failed.outcome}{got}")
+        self._enter(exchange, failed.outcome, self._now(), failure)
         self.link.close()
 
     def interrupt(self, *, is_complete: bool, is_waiting: bool) -> None:
@@ -228,16 +245,20 @@ class Exchanges:
             try:
                 self.settle()
             except Failed as failed:
-                self.fail(failed)
+                self.fail(failed, exchange.step)
         elif exchange is not None:
             waited = self._now() - exchange.began if is_waiting else None
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
 
-    def _hush(self, conversation: Conversation) -> Task:
-        """Wait for a moment whether the server says more than it should."""
-        with suppress(OSError):
+    def _hush(self, conversation: Conversation, line: int) -> Task:
+        """Wait for a moment whether the server says more than it should, or a datagram has reached nobody."""
+        try:
             yield from conversation.read(lambda: self.asides.heard(conversation), self._now() + QUIET)
+        except ConnectionRefusedError as error:
+            raise not_received(error, line) from error
+        except OSError:
+            pass
 
     def _begin(self, action: Sending | Expectation | Opening) -> Exchange:
         self.current = Exchange(action.step, action.line, self._now())

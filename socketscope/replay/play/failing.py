@@ -61,9 +61,16 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
         case TimeoutError():
             got = f"{sent} of {size} bytes were taken in {action.timeout:g} s"
             return Failed("send_error", "to send", got, action.line)
+        case ConnectionRefusedError():
+            return not_received(error, action.line)
         case ssl.SSLError():
             return Failed("tls_error", "to send", tls_reason(error), action.line)
     return Failed("send_error", "to send", _reason(error), action.line)
+
+
+def not_received(error: ConnectionRefusedError, line: int) -> Failed:
+    """Return how a datagram failed that reached nobody, of which its sender is told later."""
+    return Failed("refused", "to send", _reason(error), line)
 
 
 def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:

@@ -78,7 +78,7 @@ class Player:
             if (waiting := exchanges.end_pass()) is not None:
                 yield from waiting
         except Failed as failed:
-            exchanges.fail(failed)
+            exchanges.fail(failed, program.steps[0])
         except GeneratorExit:
             rests = action is None or isinstance(action, Pause | Hold)
             # A slow send is so by itself, not by the server.

@@ -127,8 +127,8 @@ def _shape(token: bytes) -> str:
 
 
 def _name(before: bytes, taken: Collection[str]) -> str:
-    """Return a name for a token: the word before it."""
-    words = _WORD.findall(before)
+    """Return a name for a token: the word before it, which is no token, as that is another each time."""
+    words = [word for part in _TOKEN.findall(before) if not _is_telling(part) for word in _WORD.findall(part)]
     name = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"
     numbered = (f"{name}_{number}" for number in count(2))
     return next(one for one in chain([name], numbered) if one not in _TAKEN and one not in taken)

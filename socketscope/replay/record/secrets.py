@@ -97,10 +97,11 @@ class Secrets:
 
     def _commanded(self, said: bytes, conversation: Conversation) -> Iterator[Span]:
         """Yield what a client says to be let in."""
-        for match in _COMMAND.finditer(said):
-            yield from _arguments(match)
+        # Of two that overlap the first counts: a password of several words may begin like a command.
         for match in _RESP.finditer(said):
             yield match.span(match.lastindex or 0)
+        for match in _COMMAND.finditer(said):
+            yield from _arguments(match)
         for match in _JSON.finditer(said):
             yield match.span(1)
         yield from _answers(said, conversation)

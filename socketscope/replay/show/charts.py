@@ -39,10 +39,11 @@ def chart(
     """
     inner, rows = columns_of(width), height - 1
     top = _rounded(max((v for v in values[-inner:] if v is not None), default=0.0))
-    labelled = ({0, rows // 2} if rows >= _LEAST_FOR_HALF else {0}) if top else set()
+    # An odd number of lines has its half in the middle of one, an even one between two.
+    marks = ({0: top} | ({rows // 2: top / 2} if rows >= _LEAST_FOR_HALF else {})) if top else {}
     drawn = Text(no_wrap=True)
     for row, line in enumerate(columns(values, inner, rows, top)):
-        label = show(top * (rows - row) / rows) if row in labelled else ""
+        label = show(marks[row]) if row in marks else ""
         drawn.append(f"{label:>{_AXIS - 1}}{'┤' if label else '│'}", style="dim").append(f"{line}\n", style)
     return drawn.append(f"{'0':>{_AXIS - 1}}└{_times(inner, seconds)}", style="dim")
 

@@ -213,7 +213,8 @@ def _worded(tiles: Iterable[Tile]) -> str:
 
 def _failures(board: Board) -> Text:
     if not board.failures:
-        return Text("no failures since the start", style="dim")
+        is_known = any(look.up for look in board.looks)
+        return Text("no failures since the start" if is_known else "failures unknown", style="dim")
     line = Text.assemble("failures, ", (f"{_WINDOWS[False]} (since the start)", "dim"), ": ")
     ordered = sorted(board.failures.items(), key=lambda failure: failure[1], reverse=True)
     for name, (now, whole) in ordered:

@@ -21,6 +21,8 @@ TIMEOUT = 2.0
 """Seconds for a page to come; one that takes longer is of no use here."""
 
 _LONGEST = 16 << 20
+_TOLD = 100
+"""Characters of what a stranger says, at most."""
 
 # Metrics are asked of whoever the URL names; a proxy that the environment is set for knows no loopback.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -57,6 +59,10 @@ def fetch(url: str) -> Samples:
         if isinstance(reason, TimeoutError):
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
         raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
+    except http.client.RemoteDisconnected as error:
+        raise Unreachable(str(error)) from error
+    except http.client.BadStatusLine as error:
+        raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
     except UnicodeDecodeError as error:

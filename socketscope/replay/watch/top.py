@@ -55,7 +55,7 @@ def show(
         for watch in watches:
             watch.start()
             stack.callback(watch.stop)
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not Console().is_dumb_terminal:
             _redraw(watches, every, note, check)
         else:
             _print(watches, every, check)

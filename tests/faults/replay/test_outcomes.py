@@ -1,5 +1,6 @@
 """Every way for an exchange to end, by servers that do it, and the client's count against theirs."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -169,6 +170,25 @@ def test_a_handshake_of_tls_that_breaks_is_a_reset(tmp_path):
     with serving(rude) as target:
         status, summary = replay(write(tmp_path, ASK), target.replace("tcp:", "tls:"), "--insecure")
     assert (status, summary["outcomes"]) == (4, only("reset"))
+
+
+@pytest.mark.parametrize("says_good_bye", [True, False])
+def test_who_leaves_after_the_handshake_has_not_failed_at_tls(tmp_path, server_context, says_good_bye):
+    def leave(connection: socket.socket) -> None:
+        tls = server_context.wrap_socket(connection, server_side=True)
+        tls.sendall(tls.recv(100))
+        if says_good_bye:
+            tls.settimeout(0.1)
+            with contextlib.suppress(OSError):
+                tls.unwrap()
+        tls.close()
+
+    # More than the buffers take: the client is still sending when it learns of it.
+    script = "@connect pass\n> hello\n< hello\npause 300ms\n!flood 32MiB\n< b\n"
+    with serving(leave) as target:
+        status, summary = replay(write(tmp_path, script), target.replace("tcp:", "tls:"), "--insecure")
+    assert (status, summary["outcomes"]) == (1, only("ok") | {"send_error": 1})
+    assert summary["first_failure"]["got"] in {"Broken pipe", "Connection reset by peer"}
 
 
 def test_a_server_that_never_ends_its_line_is_given_up(tmp_path):

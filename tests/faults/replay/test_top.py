@@ -120,6 +120,15 @@ def test_without_a_terminal_it_prints_lines_for_as_long_as_they_are_read():
         assert " server 1/1 up; last 5 s: Connections 0/s (exchanges 0/s), " in line
 
 
+def test_a_terminal_that_cannot_be_redrawn_gets_lines_too():
+    command = ("env", "TERM=dumb", *COMMAND)
+    with serving() as server, terminal(*command, server.metrics_url, columns=400) as shown:
+        assert "\x1b" not in shown.sees(" server 1/1 up; last 5 s: Connections 0/s (exchanges 0/s), ")
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.wait() == 0
+        assert b"\x1b" not in shown.raw
+
+
 def test_what_is_no_page_of_ours_is_one_line():
     with serving() as server:
         root = server.metrics_url.removesuffix("/metrics")

@@ -1,3 +1,5 @@
+import pytest
+
 from socketscope.replay.measure import figures
 from socketscope.replay.show.charts import chart, columns
 
@@ -33,6 +35,13 @@ def test_a_chart_has_an_axis_upward_and_one_along():
         "         │" + "▁" * 39 + "█",
         "        0└─────────┴-30 s────┴-20 s────┴-10 s──now",
     ]
+
+
+@pytest.mark.parametrize("rows", range(6, 30))
+def test_the_second_figure_upward_is_half_of_the_first(rows):
+    drawn = chart([2.0], 30, rows + 1, lambda v: f"{v:,.10g}", seconds=1.0, style="").plain.splitlines()
+    assert [line[:10] for line in drawn if "┤" in line] == ["        2┤", "        1┤"]
+    assert drawn[rows // 2].startswith("        1┤")
 
 
 def test_the_times_along_it_are_round_and_apart():

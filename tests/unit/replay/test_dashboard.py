@@ -127,6 +127,11 @@ def test_a_server_that_went_away_comes_first_and_says_so():
     assert "failures, last 5 s (since the start): refused 1.00/s (1)" in drawn
 
 
+def test_where_nobody_answers_it_is_not_said_that_nothing_has_failed():
+    assert "no failures since the start" in screen(many()[:1], 80, 24)
+    assert "failures unknown" in screen(many()[4:5], 80, 24)
+
+
 def coloured(look: Look) -> str:
     console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="truecolor")
     with console.capture() as capture:

@@ -12,6 +12,7 @@ import pytest
 from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.targets import Target
@@ -161,6 +162,46 @@ def test_a_line_is_answered_also_while_nothing_is_waited_for(tmp_path):
     script = "@eol lf\n@on ^PING (?P<n>.) > PONG ${n}\n< hello\n!hold 50ms\n> ${n}\n< 7\n"
     assert result(tmp_path, handle, script) == ({"ok": 2}, NONE)
     assert answered.is_set()
+
+
+@pytest.mark.parametrize("following", ["", "pause 10s\n> y\n< y\n"])
+def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_path, monkeypatch, following):
+    send = Conversation.send
+
+    def broken(conversation, data):
+        if data == b"PONG\r\n":
+            raise BrokenPipeError(32, "Broken pipe")
+        return send(conversation, data)
+
+    monkeypatch.setattr(Conversation, "send", broken)
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 10.0)
+    is_over = threading.Event()
+
+    def handle(file):
+        file.write(file.readline())
+        is_over.wait(10)
+        file.write(b"PING\r\n")
+        file.read()
+
+    on = "@on ^PING$ > PONG\n"
+    scripts = [f"{on}> x\n< x\n", *([on + following] if following else [])]
+    counted, failure = result(tmp_path, handle, scripts, "user", between=is_over.set)
+    assert counted == {"ok": 1, "send_error": 1}
+    assert (failure.line, failure.expected, failure.got) == (2, "to answer", "Broken pipe")
+
+
+@pytest.mark.parametrize("connect", ["message", "pass", "user"])
+@pytest.mark.parametrize(("script", "passes"), [("> a\n", 1), ("> a\npause 20ms\n> b\n", 1), ("> a\n", 2)])
+def test_a_datagram_that_reaches_nobody_is_refused_though_no_reply_is_waited_for(
+    tmp_path, connect, script, passes
+):
+    with socket.socket(type=socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = Target(Address("udp", *closed.getsockname()))
+    ledger = play(tmp_path, nobody, f"@reply none\n{script}", connect, passes=passes)
+    assert outcomes(ledger)["refused"]
+    assert ledger.first_failure is not None
+    assert (ledger.first_failure.expected, ledger.first_failure.got) == ("to send", "Connection refused")
 
 
 @pytest.mark.parametrize(

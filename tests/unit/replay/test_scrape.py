@@ -104,7 +104,23 @@ def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
 
         stranger = threading.Thread(target=answer)
         stranger.start()
-        with pytest.raises(Unreachable) as raised:
+        with pytest.raises(Unusable) as raised:
             scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
         stranger.join()
-    assert str(raised.value) == "\ufffd[31mEVIL\ufffd"
+    # It answers, as the port of a service may that is taken for the one of its metrics.
+    assert not isinstance(raised.value, Unreachable)
+    assert str(raised.value) == "does not speak HTTP: \ufffd[31mEVIL\ufffd"
+
+
+def test_whoever_leaves_without_an_answer_may_answer_later():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def leave() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        with pytest.raises(Unreachable, match="closed connection without response"):
+            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
+        leaving.join()

@@ -137,3 +137,17 @@ def test_a_secret_that_goes_back_is_taken_from_the_reply():
     text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
     assert text == "<~ ^hi token=(?P<token>\\w+) x$\n@eol lf\n> use ${token}\n< ok\n"
     compile_text(text)
+
+
+@pytest.mark.parametrize("tokens", [(b"b72ce0479c3932e2", b"a1b2c3d4"), (b"00debefdd3dcc471", b"c0ff0123")])
+def test_a_token_is_not_named_after_another_which_is_another_each_time(tokens):
+    said = [("<", b"HELLO %b %b\n" % tokens), (">", b"use %b %b\n" % tokens), ("<", b"ok\n")]
+    expected = "<~ ^HELLO (?P<hello>\\w+) (?P<hello_2>\\w+)$\n@eol lf\n> use ${hello} ${hello_2}\n< ok\n"
+    assert script(*said) == expected
+
+
+@pytest.mark.parametrize("password", ["pass the salt", "auth me now", "x login y z"])
+def test_a_password_of_redis_is_one_whatever_it_begins_with(password):
+    said = f"*2\r\n$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n".encode()
+    expected = f"> *2\\r\\n$4\\r\\nAUTH\\r\\n${len(password)}\\r\\n${{env:SECRET_1}}\n< +OK\n"
+    assert script((">", said), ("<", b"+OK\r\n"), secrets=Secrets(())) == expected
