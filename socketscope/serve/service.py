@@ -76,7 +76,8 @@ class Service(State):
         """
         refuse_green_threads()
         self._supervisor = threading.current_thread()
-        self._ended.clear()
+        # Of this serving alone: who waits for its end may be woken when the next one has begun.
+        ended = self._ended = threading.Event()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
         stopped.clear()
         try:
@@ -112,7 +113,7 @@ class Service(State):
         finally:
             self._supervisor = None
             self._stopping = False
-            self._ended.set()
+            ended.set()
             vars(server)[ASKED_TO_STOP] = False
             stopped.set()
 
@@ -133,12 +134,13 @@ class Service(State):
 
     def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
-        ended = self._ended.is_set()  # before it may end by this, and need no telling any more
+        ended = self._ended
+        serves = not ended.is_set()  # before it may end by this, and need no telling any more
         self.stop()
-        if ended:
+        if not serves:
             shut_down(server)
         elif threading.current_thread() is not self._supervisor:
-            self._ended.wait()
+            ended.wait()
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
@@ -190,10 +192,11 @@ class Service(State):
 
     def _end_serving(self) -> None:
         """Have `serve` end, and wait for that until `drain_by`: it may be in a hook, or in a handler."""
+        ended = self._ended
         self.stop()
         if threading.current_thread() is not self._supervisor:
             began = monotonic()
-            while not self._ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
+            while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
                 self.release_idle(began)  # without threads, who serves may wait for one of these
 
     def _time_to_drain(self) -> float:

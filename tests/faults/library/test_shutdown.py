@@ -73,6 +73,39 @@ def test_however_soon_it_ends_by_that_the_next_serving_does_not():
             server.shutdown()
 
 
+def test_who_serves_again_at_once_does_not_hold_it_up():
+    server = make()
+    service = service_of(server)
+    stop = service.stop
+    begun = threading.Semaphore(0)
+    going_on = True
+
+    def serve_again_and_again():
+        while going_on:
+            begun.release()
+            server.serve_forever()
+
+    def stop_and_see_it_serve_again():
+        stop()
+        begun.acquire(timeout=PATIENCE)
+        wait_for(service.serving.is_set, "the next serving")
+
+    thread = threading.Thread(target=serve_again_and_again, daemon=True)
+    with server:
+        thread.start()
+        begun.acquire()
+        wait_for(service.serving.is_set, "the first serving")
+        service.stop = stop_and_see_it_serve_again  # type: ignore[method-assign]
+        asking = threading.Thread(target=server.shutdown, daemon=True)
+        asking.start()
+        asking.join(PATIENCE)
+        assert not asking.is_alive()
+        service.stop, going_on = stop, False  # type: ignore[method-assign]
+        server.shutdown()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
 def test_it_reaches_all_threads_that_serve_one_server(kind):
     begun: set[int] = set()
