@@ -23,6 +23,7 @@ class Hooks:
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
         closes: Whether `shutdown_request` or `close_request` is.
+        takes: Whether `_handle_request_noblock` is: not public, and where programs keep clients waiting.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -32,7 +33,7 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = self.acts = self.closes = False
+        self.verifies = self.processes = self.gets = self.acts = self.closes = self.takes = False
         self._threaded = threaded
         self._attributes = 0  # how many the server's object has
         self._handing = threading.local()
@@ -50,6 +51,7 @@ class Hooks:
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
+        self.takes = is_the_users("_handle_request_noblock")
 
     def keep_up(self, server: Any) -> None:
         """Do the same where the object has another number of attributes; called for each client."""

@@ -89,7 +89,7 @@ class Service(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self.receive, server),
+                partial(self._take if self.hooks.takes else self.receive, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
                 self._hand,
@@ -103,7 +103,7 @@ class Service(State):
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
                     tick,
-                    alone=isinstance(self.threads, Elastic),
+                    alone=isinstance(self.threads, Elastic) and not self.hooks.takes,
                 )
             finally:
                 loop.stopping = True
@@ -149,6 +149,13 @@ class Service(State):
         self.show(server)
         if (job := self.receive(server)) is not None:
             self._hand(job)
+
+    def _take(self, server: Any) -> Job | None:
+        """Take a client, who waits, by the server's own method if there is one, which has it served."""
+        if not self.hooks.takes:
+            return self.receive(server)
+        server._handle_request_noblock()  # noqa: SLF001 - the standard library's loop calls it
+        return None
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
@@ -213,7 +220,7 @@ class Service(State):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
-            elif (job := self.receive(server)) is not None:
+            elif (job := self._take(server)) is not None:
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room
