@@ -92,7 +92,7 @@ class Service(State):
                 partial(self._take if self.hooks.takes else self.receive, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
-                self._hand,
+                self._hand if self.threads is not None else partial(self._hand_and_heed, server),
             )
             self._loops.add(loop)
             if self._stopping:
@@ -119,11 +119,19 @@ class Service(State):
 
     def _tick(self, server: Any) -> None:
         self.serving.set()
-        if vars(server).get(ASKED_TO_STOP):
-            self.stop()
+        self._heed(server)
         self.settle()
         self.hooks.find(server)
         self.hooks.act(server)
+
+    def _heed(self, server: Any) -> None:
+        """Stop if that was asked for as programs do it that have no other thread to call `shutdown` from."""
+        if vars(server).get(ASKED_TO_STOP):
+            self.stop()
+
+    def _hand_and_heed(self, server: Any, job: Job) -> None:
+        self._hand(job)
+        self._heed(server)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
@@ -155,6 +163,7 @@ class Service(State):
         if not self.hooks.takes:
             return self.receive(server)
         server._handle_request_noblock()  # noqa: SLF001 - the standard library's loop calls it
+        self._heed(server)
         return None
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
@@ -172,7 +181,7 @@ class Service(State):
             # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
             if self._emptying.acquire(timeout=self._time_to_drain()):
                 try:
-                    if self._has_served and not shared:
+                    if self._has_served and not shared and queue.is_kept(self.listener):
                         self._empty_queue(server)
                     self._has_served = False
                 finally:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from tests.faults.library.running import ask, make
+from tests.faults.library.running import HOST, ask, connect, figures, make, observed
 from tests.faults.server.process import PATIENCE, wait_for
 
 
@@ -104,6 +104,23 @@ def test_who_serves_again_at_once_does_not_hold_it_up():
         server.shutdown()
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def test_what_a_serial_servers_handler_sets_in_its_place_ends_serving_with_its_client():
+    class Last(socketserver.BaseRequestHandler):
+        """As programs do it that have no other thread to call `shutdown` from."""
+
+        def handle(self):
+            self.server._BaseServer__shutdown_request = True  # type: ignore[attr-defined]
+            self.request.sendall(b"last")
+
+    with observed(socketserver.TCPServer(HOST, Last)) as server, connect(server) as first, connect(server):
+        serving = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
+        serving.start()
+        assert first.recv(10) == b"last"
+        serving.join(PATIENCE / 2)
+        assert not serving.is_alive()
+        assert figures(server).accepted == 1
 
 
 @pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
