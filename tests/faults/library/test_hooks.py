@@ -100,6 +100,34 @@ def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one
         wait_for(lambda: ask_one(server) and len(seen) > 3, "the hook of the class")
 
 
+@pytest.mark.parametrize(
+    ("kind", "handler", "ask_one"),
+    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
+    ids=["tcp", "udp"],
+)
+def test_a_hook_in_place_of_another_is_called_at_once(kind, handler, ask_one):
+    called: list[str] = []
+
+    def verify_request(*_):
+        called.append("verify")
+        return True
+
+    def process_request(request, client_address):
+        called.append("process")
+        kind.process_request(server, request, client_address)
+
+    server = make(handler, kind)
+    with running(server):
+        for _ in range(2):  # as tests of a program put one there after the other
+            server.verify_request = verify_request
+            assert ask_one(server) == b"x"
+            del server.verify_request
+            server.process_request = process_request
+            assert ask_one(server) == b"x"
+            del server.process_request
+    assert called == ["verify", "process"] * 2
+
+
 def test_a_client_who_was_admitted_before_there_was_a_hook_is_counted_once():
     with serving() as server:
         totals, hooks = service_of(server).totals, service_of(server).hooks
