@@ -183,7 +183,7 @@ class Record(Served):
             self.waited += now - since
         self.waiting_since = None
         self.quiet = 0.0
-        if size or self.pending:
+        if (size or self.pending) and not self.closed:
             self.received += size
             self.requested_at = now
 
@@ -196,6 +196,8 @@ class Record(Served):
 
     def gave(self, size: int, now: float) -> None:
         """Note a send."""
+        if self.closed:
+            return  # a hook says something when the handler has left, and its line is to say what was counted
         if not self.sending:
             if self.received:
                 self.exchanges += 1
@@ -266,7 +268,7 @@ class Record(Served):
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
         """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""
-        if self.failure is None or _RANK[outcome] < _RANK[self.failure]:
+        if not self.closed and (self.failure is None or _RANK[outcome] < _RANK[self.failure]):
             self.failure = outcome
             if error is not None:
                 self.error, self.raised = describe(error), error

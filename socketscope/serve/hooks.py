@@ -9,6 +9,11 @@ from typing import Any
 
 _OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
 
+_HOOKS = frozenset({
+    "get_request", "verify_request", "process_request", "service_actions", "shutdown_request",
+    "close_request", "_handle_request_noblock",
+})  # fmt: skip
+
 PATIENCE = 0.1
 """Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
 
@@ -23,6 +28,7 @@ class Hooks:
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
         closes: Whether `shutdown_request` or `close_request` is.
+        takes: Whether `_handle_request_noblock` is: not public, and where programs keep clients waiting.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -32,9 +38,9 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = self.acts = self.closes = False
+        self.verifies = self.processes = self.gets = self.acts = self.closes = self.takes = False
         self._threaded = threaded
-        self._attributes = 0  # how many the server's object has
+        self._on_object = False  # some are the object's own, and may be others for the next client
         self._handing = threading.local()
 
     def find(self, server: Any) -> None:
@@ -44,16 +50,17 @@ class Hooks:
         def is_the_users(hook: str) -> bool:
             return hook in own or getattr(kind, hook).__module__ not in _OWN_MODULES
 
-        self._attributes = len(own)
+        self._on_object = not own.keys().isdisjoint(_HOOKS)
         self.verifies = is_the_users("verify_request")
         self.processes = is_the_users("process_request")
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
+        self.takes = is_the_users("_handle_request_noblock")
 
     def keep_up(self, server: Any) -> None:
-        """Do the same where the object has another number of attributes; called for each client."""
-        if len(vars(server)) != self._attributes:
+        """Do the same where the object has, or had, hooks of its own; called for each client."""
+        if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 
     def get(self, server: Any) -> tuple[Any, Any]:

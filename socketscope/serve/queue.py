@@ -63,6 +63,16 @@ def accept_error(error: OSError) -> str:
     return _ERRORS.get(error.errno or 0, "other")
 
 
+def is_kept(listener: Any) -> bool:
+    """Return whether clients queue there: a connection that requests are read of is ready at its end, too."""
+    try:
+        return listener.type == socket.SOCK_DGRAM or bool(
+            listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        )
+    except (AttributeError, OSError):
+        return True  # it is no socket itself
+
+
 def stop_arrivals(listener: socket.socket) -> bool:
     """Let no new connection, or datagram, into the queue; what is in it stays.
 

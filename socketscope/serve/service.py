@@ -76,7 +76,8 @@ class Service(State):
         """
         refuse_green_threads()
         self._supervisor = threading.current_thread()
-        self._ended.clear()
+        # Of this serving alone: who waits for its end may be woken when the next one has begun.
+        ended = self._ended = threading.Event()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
         stopped.clear()
         try:
@@ -88,10 +89,10 @@ class Service(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self.receive, server),
+                partial(self._take if self.hooks.takes else self.receive, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
-                self._hand,
+                self._hand if self.threads is not None else partial(self._hand_and_heed, server),
             )
             self._loops.add(loop)
             if self._stopping:
@@ -102,7 +103,7 @@ class Service(State):
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
                     tick,
-                    alone=isinstance(self.threads, Elastic),
+                    alone=isinstance(self.threads, Elastic) and not self.hooks.takes,
                 )
             finally:
                 loop.stopping = True
@@ -112,17 +113,25 @@ class Service(State):
         finally:
             self._supervisor = None
             self._stopping = False
-            self._ended.set()
+            ended.set()
             vars(server)[ASKED_TO_STOP] = False
             stopped.set()
 
     def _tick(self, server: Any) -> None:
         self.serving.set()
-        if vars(server).get(ASKED_TO_STOP):
-            self.stop()
+        self._heed(server)
         self.settle()
         self.hooks.find(server)
         self.hooks.act(server)
+
+    def _heed(self, server: Any) -> None:
+        """Stop if that was asked for as programs do it that have no other thread to call `shutdown` from."""
+        if vars(server).get(ASKED_TO_STOP):
+            self.stop()
+
+    def _hand_and_heed(self, server: Any, job: Job) -> None:
+        self._hand(job)
+        self._heed(server)
 
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
@@ -133,12 +142,13 @@ class Service(State):
 
     def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
-        ended = self._ended.is_set()  # before it may end by this, and need no telling any more
+        ended = self._ended
+        serves = not ended.is_set()  # before it may end by this, and need no telling any more
         self.stop()
-        if ended:
+        if not serves:
             shut_down(server)
         elif threading.current_thread() is not self._supervisor:
-            self._ended.wait()
+            ended.wait()
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
@@ -147,6 +157,14 @@ class Service(State):
         self.show(server)
         if (job := self.receive(server)) is not None:
             self._hand(job)
+
+    def _take(self, server: Any) -> Job | None:
+        """Take a client, who waits, by the server's own method if there is one, which has it served."""
+        if not self.hooks.takes:
+            return self.receive(server)
+        server._handle_request_noblock()  # noqa: SLF001 - the standard library's loop calls it
+        self._heed(server)
+        return None
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
@@ -163,7 +181,7 @@ class Service(State):
             # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
             if self._emptying.acquire(timeout=self._time_to_drain()):
                 try:
-                    if self._has_served and not shared:
+                    if self._has_served and not shared and queue.is_kept(self.listener):
                         self._empty_queue(server)
                     self._has_served = False
                 finally:
@@ -190,10 +208,11 @@ class Service(State):
 
     def _end_serving(self) -> None:
         """Have `serve` end, and wait for that until `drain_by`: it may be in a hook, or in a handler."""
+        ended = self._ended
         self.stop()
         if threading.current_thread() is not self._supervisor:
             began = monotonic()
-            while not self._ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
+            while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
                 self.release_idle(began)  # without threads, who serves may wait for one of these
 
     def _time_to_drain(self) -> float:
@@ -210,7 +229,7 @@ class Service(State):
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
-            elif (job := self.receive(server)) is not None:
+            elif (job := self._take(server)) is not None:
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room

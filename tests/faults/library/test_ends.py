@@ -26,6 +26,7 @@ from .running import (
     figures,
     handling,
     make,
+    observed,
     running,
     serving,
     threads,
@@ -479,3 +480,41 @@ def test_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_hold_up_n
         for client in clients:
             client.join()
     assert seconds < PATIENCE / 2
+
+
+def test_the_end_of_a_connection_that_requests_are_read_of_is_nobody_who_waits():
+    class OfOne(socketserver.BaseServer):
+        """Its requests come one after the other on one connection, and end with that."""
+
+        def __init__(self, connection):
+            super().__init__("its peer", Upper)
+            self.socket = connection
+
+        def fileno(self):
+            return self.socket.fileno()
+
+        def get_request(self):
+            if not (request := self.socket.recv(100)):
+                self._BaseServer__shutdown_request = True
+            return request, "its peer"
+
+        def server_close(self):
+            self.socket.close()
+
+    class Upper(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.server.socket.sendall(self.request.upper())  # type: ignore[attr-defined]
+
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with far, observed(OfOne(near)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
+        thread.start()
+        far.sendall(b"one")
+        assert far.recv(100) == b"ONE"
+        far.close()
+        thread.join(PATIENCE / 2)
+        assert not thread.is_alive()
+        began = time.monotonic()
+        server.server_close()
+        assert time.monotonic() - began < PATIENCE / 2
+    assert figures(server).accepted == 2  # the request, and the end

@@ -1,6 +1,7 @@
 """The standard library's hooks, overridden as its users do, and the life of a server around them."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import socket
 import socketserver
@@ -97,6 +98,34 @@ def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one
         assert len(seen) == 3
         Server.process_request = process_request  # a class's is seen at the next `service_actions`
         wait_for(lambda: ask_one(server) and len(seen) > 3, "the hook of the class")
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler", "ask_one"),
+    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
+    ids=["tcp", "udp"],
+)
+def test_a_hook_in_place_of_another_is_called_at_once(kind, handler, ask_one):
+    called: list[str] = []
+
+    def verify_request(*_):
+        called.append("verify")
+        return True
+
+    def process_request(request, client_address):
+        called.append("process")
+        kind.process_request(server, request, client_address)
+
+    server = make(handler, kind)
+    with running(server):
+        for _ in range(2):  # as tests of a program put one there after the other
+            server.verify_request = verify_request
+            assert ask_one(server) == b"x"
+            del server.verify_request
+            server.process_request = process_request
+            assert ask_one(server) == b"x"
+            del server.process_request
+    assert called == ["verify", "process"] * 2
 
 
 def test_a_client_who_was_admitted_before_there_was_a_hook_is_counted_once():
@@ -214,6 +243,49 @@ def test_requests_can_be_handed_to_an_executor():
     with concurrent.futures.ThreadPoolExecutor(2) as executor, serving(Echo, Executing) as server:
         assert [ask(server) for _ in range(10)] == [b"x"] * 10
         wait_for(lambda: figures(server).closed["ok"] == 10, "the end of all")
+
+
+@pytest.mark.parametrize(
+    "base", [ThreadingTCPServer, socketserver.ThreadingTCPServer], ids=["ready-made", "observed"]
+)
+def test_who_takes_clients_in_a_way_of_its_own_keeps_them_waiting(base):
+    class Few(base):  # type: ignore[misc, valid-type]
+        """As Odoo's: at most two at once, the others wait in the queue."""
+
+        request_queue_size = 100
+
+        def __init__(self, *args):
+            self.room = threading.Semaphore(2)
+            super().__init__(*args)
+
+        def _handle_request_noblock(self):
+            if self.room.acquire(timeout=0.1):
+                super()._handle_request_noblock()
+
+        def shutdown_request(self, request):
+            self.room.release()
+            super().shutdown_request(request)
+
+    inside: list[int] = []
+    seen = []
+
+    def handle(request):
+        inside.append(1)
+        seen.append(len(inside))
+        request.sendall(request.recv(100))
+        time.sleep(0.02)
+        inside.pop()
+
+    with running(observed(Few(HOST, handling(handle)))) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(10)]
+        for client in clients:
+            client.sendall(b"hello")
+        assert [client.recv(100) for client in clients[:5]] == [b"hello"] * 5
+        server.shutdown()
+        server.server_close()  # serves who waits by the same method
+        assert [client.recv(100) for client in clients[5:]] == [b"hello"] * 5
+        assert (max(seen), figures(server).accepted) == (2, 10)
+        assert [server.room.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 def test_a_hook_that_serves_by_itself_leaves_nothing_open():

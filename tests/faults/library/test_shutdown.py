@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from tests.faults.library.running import ask, make
+from tests.faults.library.running import HOST, ask, connect, figures, make, observed
 from tests.faults.server.process import PATIENCE, wait_for
 
 
@@ -71,6 +71,56 @@ def test_however_soon_it_ends_by_that_the_next_serving_does_not():
             thread.join(0.2)
             assert thread.is_alive()
             server.shutdown()
+
+
+def test_who_serves_again_at_once_does_not_hold_it_up():
+    server = make()
+    service = service_of(server)
+    stop = service.stop
+    begun = threading.Semaphore(0)
+    going_on = True
+
+    def serve_again_and_again():
+        while going_on:
+            begun.release()
+            server.serve_forever()
+
+    def stop_and_see_it_serve_again():
+        stop()
+        begun.acquire(timeout=PATIENCE)
+        wait_for(service.serving.is_set, "the next serving")
+
+    thread = threading.Thread(target=serve_again_and_again, daemon=True)
+    with server:
+        thread.start()
+        begun.acquire()
+        wait_for(service.serving.is_set, "the first serving")
+        service.stop = stop_and_see_it_serve_again  # type: ignore[method-assign]
+        asking = threading.Thread(target=server.shutdown, daemon=True)
+        asking.start()
+        asking.join(PATIENCE)
+        assert not asking.is_alive()
+        service.stop, going_on = stop, False  # type: ignore[method-assign]
+        server.shutdown()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_what_a_serial_servers_handler_sets_in_its_place_ends_serving_with_its_client():
+    class Last(socketserver.BaseRequestHandler):
+        """As programs do it that have no other thread to call `shutdown` from."""
+
+        def handle(self):
+            self.server._BaseServer__shutdown_request = True  # type: ignore[attr-defined]
+            self.request.sendall(b"last")
+
+    with observed(socketserver.TCPServer(HOST, Last)) as server, connect(server) as first, connect(server):
+        serving = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
+        serving.start()
+        assert first.recv(10) == b"last"
+        serving.join(PATIENCE / 2)
+        assert not serving.is_alive()
+        assert figures(server).accepted == 1
 
 
 @pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])

@@ -122,6 +122,39 @@ def test_what_clients_have_seen_is_what_is_counted_and_logged(tmp_path: Path):
     assert (log.writer.written, log.writer.dropped) == (len(lines), 0)
 
 
+class Parting(ThreadingTCPServer):
+    """Says something when the handler has left, and reads what its client has said meanwhile."""
+
+    def shutdown_request(self, request):
+        request.sendall(b"bye")
+        while request.recv(4096):
+            pass
+        super().shutdown_request(request)
+
+
+class OneByte(socketserver.BaseRequestHandler):
+    """Takes one byte, and says one."""
+
+    def handle(self):
+        self.request.sendall(self.request.recv(1))
+
+
+def test_what_a_hook_says_when_the_handler_has_left_is_in_neither(tmp_path: Path):
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        log = Log(descriptor=file.fileno())
+    with serving(OneByte, Parting) as server, connect(server) as client:
+        logged(server, log)
+        client.sendall(b"more")
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"mbye"
+    log.close()
+    line = json.loads(path.read_text(encoding="utf-8"))
+    seen = figures(server)
+    assert (seen.received, seen.sent, seen.exchanges) == (1, 1, 1)
+    assert (line["received_bytes"], line["sent_bytes"], line["exchanges"]) == (1, 1, 1)
+
+
 def test_what_threads_send_to_one_client_at_once_is_counted_whole():
     size, times = 7, 20 * TURNS
 

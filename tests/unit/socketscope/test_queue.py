@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from socketscope.serve.queue import accept_queue, lost, refuse_arrivals, stop_arrivals, waits
+from socketscope.serve.queue import accept_queue, is_kept, lost, refuse_arrivals, stop_arrivals, waits
 
 SHORT = 0.2
 
@@ -91,3 +91,10 @@ def test_that_a_unix_listener_cannot_keep_clients_out_is_told():
         listener.bind("\0" + __name__)
         listener.listen()
         assert not stop_arrivals(listener)
+
+
+def test_clients_queue_where_they_are_accepted_and_where_datagrams_come():
+    near, far = socket.socketpair()
+    with near, far, socket.create_server(("127.0.0.1", 0)) as listener, datagrams() as receiver:
+        assert [is_kept(each) for each in (listener, receiver, near)] == [True, True, False]
+    assert is_kept(None)  # it may be, behind what is no socket

@@ -49,6 +49,18 @@ def greeted(record):
     record.gave(1, 100.1)
 
 
+def test_what_passes_once_it_is_closed_is_none_of_its():
+    record = Record(Counter(), "127.0.0.1:1", 100.0, LIMITS)
+    answered(record)
+    record.closed = True
+    receive(record, 5, 100.3, 100.4)
+    record.gave(3, 100.5)
+    receive(record, 5, 100.6, 100.7)
+    record.lose(GONE)
+    assert (record.received, record.sent, record.exchanges) == (1, 1, 1)
+    assert (record.outcome, record.error) == ("ok", None)
+
+
 def test_an_exchange_is_a_turn_from_receiving_to_sending(record):
     receive(record, 3, 100.0, 101.0)
     receive(record, 4, 101.0, 102.0)
