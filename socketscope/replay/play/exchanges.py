@@ -1,7 +1,6 @@
 """A user's exchanges on its connection: sent, read, compared, and entered in the ledger."""
 
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -129,18 +128,12 @@ class Exchanges:
         Raises:
             Failed: It has.
         """
-        conversation = self.link.conversation
-        if conversation is None:
-            return
-        try:
-            extra = self.asides.others(conversation) if conversation.unread(again=False) else b""
-        except ConnectionRefusedError as error:
-            self._begin(action)
-            raise not_received(error, action.line) from error
-        if extra:
-            self._begin(action)
-            got = quoted(extra, self._context)
-            raise Failed("unexpected_data", "nothing before this", got, action.line)
+        if (conversation := self.link.conversation) is not None:
+            try:
+                self._expect_no_others(conversation, action.line, "nothing before this", again=False)
+            except Failed:
+                self._begin(action)
+                raise
 
     def settle(self) -> None:
         """Enter the exchange under way, if there is one, as ok, unless the server has said too much.
@@ -153,25 +146,23 @@ class Exchanges:
         conversation = self.link.conversation
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         if conversation is not None:
-            self._expect_no_others(conversation, exchange, again=self._connect_for != "user")
+            again = self._connect_for != "user"
+            self._expect_no_others(conversation, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
 
-    def _expect_no_others(
-        self, conversation: Conversation, exchange: Exchange, *, again: bool = True
-    ) -> None:
+    def _expect_no_others(self, conversation: Conversation, line: int, expected: str, *, again: bool) -> None:
         try:
             has_come = conversation.unread(again=again)
         except ConnectionRefusedError as error:
-            raise not_received(error, exchange.line) from error
+            raise not_received(error, line) from error
         if has_come and (extra := self.asides.others(conversation)):
-            raise Failed("unexpected_data", "nothing more", quoted(extra, self._context), exchange.line)
+            raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
         if self.asides.known and (conversation := self.link.conversation) is not None:
-            with suppress(OSError):
-                yield from conversation.read(lambda: self.asides.heard(conversation), until)
+            yield from self._listen(conversation, until)
         yield Until(until)
 
     def reset(self) -> None:
@@ -193,7 +184,7 @@ class Exchanges:
 
     def _end(self) -> Task:
         if self.current is not None and self.link.conversation is not None:
-            yield from self._hush(self.link.conversation, self.current.line)
+            yield from self._listen(self.link.conversation, self._now() + QUIET)
         self.settle()
         self.link.close()
 
@@ -202,7 +193,7 @@ class Exchanges:
         conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:
-                yield from self._hush(conversation, last.line)
+                yield from self._listen(conversation, self._now() + QUIET)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.disconnect()
@@ -212,7 +203,7 @@ class Exchanges:
         conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:
-                self._expect_no_others(conversation, last)
+                self._expect_no_others(conversation, last.line, "nothing more", again=True)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.link.close()
@@ -251,14 +242,14 @@ class Exchanges:
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
 
-    def _hush(self, conversation: Conversation, line: int) -> Task:
-        """Wait for a moment whether the server says more than it should, or a datagram has reached nobody."""
+    def _listen(self, conversation: Conversation, until: float) -> Task:
+        """Wait whether the server says something, or it turns out that a datagram has reached nobody."""
         try:
-            yield from conversation.read(lambda: self.asides.heard(conversation), self._now() + QUIET)
-        except ConnectionRefusedError as error:
-            raise not_received(error, line) from error
-        except OSError:
-            pass
+            yield from conversation.read(lambda: self.asides.heard(conversation), until)
+        except OSError as error:
+            exchange = self.current or self._last
+            if isinstance(error, ConnectionRefusedError) and exchange is not None:
+                raise not_received(error, exchange.line) from error
 
     def _begin(self, action: Sending | Expectation | Opening) -> Exchange:
         self.current = Exchange(action.step, action.line, self._now())

@@ -191,7 +191,15 @@ def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_pa
 
 
 @pytest.mark.parametrize("connect", ["message", "pass", "user"])
-@pytest.mark.parametrize(("script", "passes"), [("> a\n", 1), ("> a\npause 20ms\n> b\n", 1), ("> a\n", 2)])
+@pytest.mark.parametrize(
+    ("script", "passes"),
+    [
+        ("> a\n", 1),
+        ("> a\npause 20ms\n> b\n", 1),
+        ("@on ^PING$ > PONG\n> a\npause 20ms\n", 1),
+        ("> a\n", 2),
+    ],
+)
 def test_a_datagram_that_reaches_nobody_is_refused_though_no_reply_is_waited_for(
     tmp_path, connect, script, passes
 ):
