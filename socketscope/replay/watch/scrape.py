@@ -59,12 +59,10 @@ def fetch(url: str) -> Samples:
         if isinstance(reason, TimeoutError):
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
         raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
-    except http.client.RemoteDisconnected as error:
-        raise Unreachable(str(error)) from error
-    except http.client.BadStatusLine as error:
-        raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.IncompleteRead) as error:
         raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+    except http.client.HTTPException as error:
+        raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
     return parse(text)

@@ -112,6 +112,30 @@ def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
     assert str(raised.value) == "does not speak HTTP: \ufffd[31mEVIL\ufffd"
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/9.9 200 OK\r\n\r\n", "does not speak HTTP: HTTP/9.9"),
+        (b"x" * 70_000, "does not speak HTTP: got more than 65536 bytes when reading status line"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, "does not speak HTTP: got more than 100 headers"),
+    ],
+)
+def test_whoever_answers_in_something_like_http_is_no_page(answer, told):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def say() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        saying = threading.Thread(target=say)
+        saying.start()
+        with pytest.raises(Unusable, match=told) as raised:
+            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
+        saying.join()
+    assert not isinstance(raised.value, Unreachable)
+
+
 def test_whoever_leaves_without_an_answer_may_answer_later():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
