@@ -1,5 +1,6 @@
 """The hooks of a server, called as the standard library calls them: those of one thread by one at a time."""
 
+import inspect
 import sys
 import threading
 import traceback
@@ -11,8 +12,11 @@ _OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
 
 _HOOKS = frozenset({
     "get_request", "verify_request", "process_request", "service_actions", "shutdown_request",
-    "close_request", "_handle_request_noblock",
+    "close_request",
 })  # fmt: skip
+
+_TAKE = "_handle_request_noblock"
+"""Not public, but where programs keep clients waiting."""
 
 PATIENCE = 0.1
 """Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
@@ -28,7 +32,7 @@ class Hooks:
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
         closes: Whether `shutdown_request` or `close_request` is.
-        takes: Whether `_handle_request_noblock` is: not public, and where programs keep clients waiting.
+        takes: Whether `_handle_request_noblock` is, and goes on to the library's.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -56,7 +60,9 @@ class Hooks:
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
-        self.takes = is_the_users("_handle_request_noblock")
+        ways = [found for each in kind.__mro__ if (found := vars(each).get(_TAKE)) is not None]
+        ways = [way for way in ways if way.__module__ not in _OWN_MODULES]
+        self.takes = bool(ways) and all(map(_goes_on, ways))
 
     def keep_up(self, server: Any) -> None:
         """Do the same where the object has, or had, hooks of its own; called for each client."""
@@ -129,6 +135,12 @@ class Hooks:
         if self._threaded and not isinstance(error, Exception):
             known = type(error), error, error.__traceback__, threading.current_thread()
             guard(threading.excepthook, threading.ExceptHookArgs(known))
+
+
+def _goes_on(way: Any) -> bool:
+    """Return whether a method calls its like by `super`; clients of one that does not would pass us by."""
+    code = getattr(inspect.unwrap(way), "__code__", None)
+    return code is not None and {"super", _TAKE} <= set(code.co_names)
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:

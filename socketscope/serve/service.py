@@ -59,6 +59,7 @@ class Service(State):
         self._stopping = False
         self._supervisor: threading.Thread | None = None
         self._has_served = False
+        self._asked = 0  # times that a client was to be taken by the library's own way
         self._emptying = threading.RLock()
 
     # The life of a server
@@ -152,6 +153,7 @@ class Service(State):
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
+        self._asked += 1
         self.settle()
         self.hooks.find(server)
         self.show(server)
@@ -226,6 +228,7 @@ class Service(State):
             self.held.release(remove=True)
             stopped = True  # by that path nobody finds it any more
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
+            asked = self._asked
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
@@ -233,6 +236,9 @@ class Service(State):
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room
+                if self.hooks.takes and self._asked == asked and not self.others():
+                    stopped = False  # or the server's own way takes nobody any more
+                    sleep(LOOK)
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""

@@ -288,6 +288,40 @@ def test_who_takes_clients_in_a_way_of_its_own_keeps_them_waiting(base):
         assert [server.room.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
+@pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
+def test_who_takes_clients_past_the_library_has_them_taken_by_it(base):
+    class Copied(base):  # type: ignore[misc, valid-type]
+        """As the standard library's, to the letter, and changed somewhere."""
+
+        def _handle_request_noblock(self):
+            request, client_address = self.get_request()
+            self.process_request(request, client_address)
+
+    with running(observed(Copied(HOST, Echo))) as server:
+        assert ask(server) == b"x"
+        ended(server, "ok")
+        assert figures(server).accepted == 1
+
+
+def test_who_takes_nobody_any_more_holds_up_no_close():
+    class Leaving(ThreadingTCPServer):
+        is_leaving = False
+
+        def _handle_request_noblock(self):
+            if not self.is_leaving:
+                super()._handle_request_noblock()  # type: ignore[misc]
+
+    with running(observed(Leaving(HOST, Echo))) as server, connect(server) as first:
+        first.sendall(b"x")
+        assert first.recv(1) == b"x"
+        server.is_leaving = True
+        with connect(server):
+            server.shutdown()
+            began = time.monotonic()
+            server.server_close()
+        assert time.monotonic() - began < PATIENCE / 2
+
+
 def test_a_hook_that_serves_by_itself_leaves_nothing_open():
     class Inline(ThreadingTCPServer):
         def process_request(self, request, client_address):
