@@ -7,7 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,14 +143,27 @@ class Stack:
             return
         try:
             self._scale(servers - 1)
-            deadline = time.monotonic() + STARTING
-            while not self.query(f'count(up{{job="server"}} == 1) >= {servers}'):
-                if time.monotonic() > deadline:
-                    raise StackError(f"not all of {servers} servers were scraped within {STARTING:.0f} s")
-                time.sleep(0.5)
-            yield
+            self._wait_for_scrapes(servers)
+            try:
+                yield
+            finally:
+                # One that is back and goes before that is seen has died, as far as Prometheus knows.
+                with suppress(StackError):
+                    self._wait_for_scrapes(servers)
         finally:
             self._scale(before)
+
+    def _wait_for_scrapes(self, servers: int) -> None:
+        """Return when so many servers have answered a scrape from now on."""
+        now = time.time()
+        deadline = time.monotonic() + STARTING
+        answered = (
+            f'count(up{{job="server"}} == 1 and timestamp(up{{job="server"}}) > {now:.3f}) >= {servers}'
+        )
+        while not self.query(answered):
+            if time.monotonic() > deadline:
+                raise StackError(f"not all of {servers} servers were scraped within {STARTING:.0f} s")
+            time.sleep(0.5)
 
     def _scale(self, replicas: int) -> None:
         options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={replicas}")

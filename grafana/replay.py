@@ -6,6 +6,9 @@ from grafana.panels import Panel, curves, durations, figure
 from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, buckets, chosen, of, quantile, rate, series
 from socketscope.replay.measure import instruments as client
 
+ASKED = series(client.TARGET_RATE)
+"""Passes that a client is asked for; 0 in a closed loop."""
+
 OUTCOMES_ROW = [
     curves(Panel(
         title="Exchanges by step", unit="suffix:/s", width=12, nothing="no traffic", runbook="traffic",
@@ -69,12 +72,13 @@ DURATION_ROW = [
 LOAD_ROW = [
     curves(Panel(
         title="Passes played, asked for and dropped", unit="suffix:/s", nothing="no traffic", runbook="ratenotheld",
-        meaning="In an open loop what is played follows what is asked for; what nobody was free for is dropped. Without a "
-        "rate nothing is asked for.",
+        meaning="In an open loop what is played follows what is asked for; what nobody was free for is dropped. Where some "
+        "clients have a rate, it is about those alone; without one nothing is asked for.",
         colours={"played": TRAFFIC, "asked for": LINE, "dropped": BAD},
         queries={
-            "played": rate(client.PASSES),
-            "asked for": f"sum({series(client.TARGET_RATE)}) > 0",
+            "played": f"sum (rate({series(client.PASSES)}[$__rate_interval])"
+            f" unless on (job, instance) ({ASKED} == 0 and on () sum({ASKED}) > 0))",
+            "asked for": f"sum({ASKED}) > 0",
             "dropped": rate(client.PASSES_DROPPED) + " > 0",
         },
     )),

@@ -107,7 +107,7 @@ SATURATION_ROW = [
     curves(Panel(
         title="Connections served at once", width=6, nothing="no traffic", runbook="saturation",
         meaning="The mean over a few seconds, from how long handlers take: short connections are missed by who counts open "
-        "ones every two seconds.",
+        "ones every two seconds. A long one counts at its end, for its whole time: of those, see Connection limit in use.",
         queries={"{{instance}}": rate(server.HANDLE, by="instance", suffix="_sum")},
     )),
     curves(Panel(

@@ -1,8 +1,11 @@
 import threading
+import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from drills.stack import Stack
+import pytest
+
+from drills.stack import Stack, StackError
 
 FIRING = b'{"data": {"alerts": [{"labels": {"alertname": "NoServer"}, "state": "firing"}]}}'
 
@@ -29,3 +32,39 @@ def test_prometheus_is_asked_itself_where_the_environment_has_a_proxy(monkeypatc
         thread.start()
         assert list(stack.firing()) == ["NoServer"]
         thread.join()
+
+
+class Scaled(Stack):
+    """A stack without replicas, whose Prometheus answers as it is told."""
+
+    def __init__(self, *answers):
+        self.did, self.answers = [], list(answers)
+
+    def containers(self, *_):
+        return []
+
+    def compose(self, *arguments):
+        self.did.append(next(one for one in arguments if one.startswith("replica=")))
+        return ""
+
+    def query(self, _):
+        self.did.append("asked")
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize("last", [[{}], StackError("it does not answer")])
+def test_servers_go_when_those_that_came_back_have_been_seen_also_after_ctrl_c(monkeypatch, last):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    stack = Scaled([], [{}], [], last)
+
+    def play():
+        with stack.at_least(3):
+            stack.did.append("drill")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play()
+    assert stack.did == ["replica=2", "asked", "asked", "drill", "asked", "asked", "replica=0"]

@@ -29,6 +29,20 @@ def test_a_line_an_interval_is_written_to_standard_error(capfdbinary):
     assert event == {"level": "info", "event": "progress", "users": 0, "passes": 1, "ok": 1, "failed": 1}
 
 
+def test_a_line_counts_since_the_start_and_has_the_durations_of_its_interval(capfdbinary):
+    ledger = Ledger(["main"])
+    ledger.exchange("main", "ok", 0.25, 0.0, None)
+    ledger.passed()
+    run, history, lines = run_of(ledger), History(), Lines()
+    history.add(ledger.take_ended(), 0.0)
+    for run.elapsed in (INTERVAL, 3 * INTERVAL):
+        history.timeline.reach(run.elapsed)
+        lines.show(run, history, [])
+    first, later = map(json.loads, capfdbinary.readouterr().err.splitlines())
+    assert first["ok"] == later["ok"] == first["passes"] == later["passes"] == 1
+    assert later["p50_seconds"] is None is later["p99_seconds"]
+
+
 def test_the_history_is_complete_although_nobody_looks_at_it_any_more(monkeypatch):
     class Gone:
         def __init__(self):
