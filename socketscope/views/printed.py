@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LONGEST = 1 << 20
@@ -19,6 +19,9 @@ LEAVE = 1.0
 """Seconds at the end for what is still in the pipe; a child process may hold it open for good."""
 
 _CHUNK = 1 << 16
+
+_made: list[Any] = []
+"""Streams, for good, as `sys.__stdout__` is: one that nobody has any more closes what others have wrapped."""
 
 
 def output_descriptor() -> int:
@@ -55,7 +58,7 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
         try:
             yield
         finally:
-            if sys.stdout is not None:
+            with suppress(Exception):  # whatever is there by now
                 sys.stdout.flush()
             os.dup2(kept, descriptor)
             os.close(kept)
@@ -94,10 +97,12 @@ def _own_stream(descriptor: int) -> Iterator[None]:
         yield
         return
     before.flush()
-    sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
+    made = sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
         descriptor, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False
     )
+    _made.append(made)
     try:
         yield
     finally:
-        sys.stdout = before
+        if sys.stdout is made:  # else the program has put another there
+            sys.stdout = before

@@ -18,9 +18,10 @@ from .process import PATIENCE, ROOT, serving, wait_for
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 
 LOUD = """
-import socketserver, subprocess, sys
+import io, socketserver, subprocess, sys
 
 print("printed")
+sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", line_buffering=True)  # as many do
 print('{"event": "mine"}')
 subprocess.run(["echo", "of a child"], check=True)
 stream = sys.stdout
