@@ -44,7 +44,7 @@ class Hooks:
         self.lock = threading.Lock()
         self.verifies = self.processes = self.gets = self.acts = self.closes = self.takes = False
         self._threaded = threaded
-        self._on_object = False  # some are the object's own, and may be others for the next client
+        self._on_object = True  # some may be the object's own, and others for the next client
         self._handing = threading.local()
 
     def find(self, server: Any) -> None:
