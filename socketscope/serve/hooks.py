@@ -1,6 +1,5 @@
 """The hooks of a server, called as the standard library calls them: those of one thread by one at a time."""
 
-import inspect
 import sys
 import threading
 import traceback
@@ -14,9 +13,6 @@ _HOOKS = frozenset({
     "get_request", "verify_request", "process_request", "service_actions", "shutdown_request",
     "close_request",
 })  # fmt: skip
-
-_TAKE = "_handle_request_noblock"
-"""Not public, but where programs keep clients waiting."""
 
 PATIENCE = 0.1
 """Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
@@ -32,7 +28,6 @@ class Hooks:
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
         closes: Whether `shutdown_request` or `close_request` is.
-        takes: Whether `_handle_request_noblock` is, and goes on to the library's.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -42,7 +37,7 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = self.acts = self.closes = self.takes = False
+        self.verifies = self.processes = self.gets = self.acts = self.closes = False
         self._threaded = threaded
         self._on_object = True  # some may be the object's own, and others for the next client
         self._handing = threading.local()
@@ -60,9 +55,6 @@ class Hooks:
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
-        ways = [found for each in kind.__mro__ if (found := vars(each).get(_TAKE)) is not None]
-        ways = [way for way in ways if way.__module__ not in _OWN_MODULES]
-        self.takes = bool(ways) and all(map(_goes_on, ways))
 
     def keep_up(self, server: Any) -> None:
         """Do the same where the object has, or had, hooks of its own; called for each client."""
@@ -135,12 +127,6 @@ class Hooks:
         if self._threaded and not isinstance(error, Exception):
             known = type(error), error, error.__traceback__, threading.current_thread()
             guard(threading.excepthook, threading.ExceptHookArgs(known))
-
-
-def _goes_on(way: Any) -> bool:
-    """Return whether a method calls its like by `super`; clients of one that does not would pass us by."""
-    code = getattr(inspect.unwrap(way), "__code__", None)
-    return code is not None and {"super", _TAKE} <= set(code.co_names)
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:

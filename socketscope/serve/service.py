@@ -59,7 +59,6 @@ class Service(State):
         self._stopping = False
         self._supervisor: threading.Thread | None = None
         self._has_served = False
-        self._asked = 0  # times that a client was to be taken by the library's own way
         self._emptying = threading.RLock()
 
     # The life of a server
@@ -90,7 +89,7 @@ class Service(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self._take if self.hooks.takes else self.receive, server),
+                partial(self.receive, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
@@ -104,7 +103,7 @@ class Service(State):
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
                     tick,
-                    alone=isinstance(self.threads, Elastic) and not self.hooks.takes,
+                    alone=isinstance(self.threads, Elastic),
                 )
             finally:
                 loop.stopping = True
@@ -153,20 +152,11 @@ class Service(State):
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
-        self._asked += 1
         self.settle()
         self.hooks.find(server)
         self.show(server)
         if (job := self.receive(server)) is not None:
             self._hand(job)
-
-    def _take(self, server: Any) -> Job | None:
-        """Take a client, who waits, by the server's own method if there is one, which has it served."""
-        if not self.hooks.takes:
-            return self.receive(server)
-        server._handle_request_noblock()  # noqa: SLF001 - the standard library's loop calls it
-        self._heed(server)
-        return None
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
@@ -228,17 +218,13 @@ class Service(State):
             self.held.release(remove=True)
             stopped = True  # by that path nobody finds it any more
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
-            asked = self._asked
             if not queue.waits(server, LOOK):
                 if now >= began + HANDSHAKE:
                     break
-            elif (job := self._take(server)) is not None:
+            elif (job := self.receive(server)) is not None:
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room
-                if self.hooks.takes and self._asked == asked and not self.others():
-                    stopped = False  # or the server's own way takes nobody any more
-                    sleep(LOOK)
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""

@@ -39,11 +39,23 @@ class StreamService(Endings):
 
     def receive(self, server: Any) -> Job | None:
         """Accept a client who waits; return what serves it."""
-        limits = self.options.limits
-        if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
+        if self.options.limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             self.settle()
             return None
         self.hooks.keep_up(server)
+        return self._accept(server)
+
+    def receive_next(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
+        self.hooks.keep_up(server)
+        listener = getattr(server, "socket", None)
+        if self.hooks.gets or not isinstance(listener, socket.socket) or listener.gettimeout() != 0:
+            return None
+        # Where clients queue, of two who find room for one the other would have to hold its client.
+        return None if self.options.limits.when_full == "queue" else self._accept(server)
+
+    def _accept(self, server: Any) -> Job | None:
+        limits = self.options.limits
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
@@ -60,15 +72,6 @@ class StreamService(Endings):
                 return None
             self.capacity.wait(FULL_LOOK)
         return partial(self._context(record), self._serve, server, request, client_address, record)
-
-    def receive_next(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
-        self.hooks.keep_up(server)
-        listener = getattr(server, "socket", None)
-        if self.hooks.gets or not isinstance(listener, socket.socket) or listener.gettimeout() != 0:
-            return None
-        # Where clients queue, of two who find room for one the other would have to hold its client.
-        return None if self.options.limits.when_full == "queue" else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         enter(record)

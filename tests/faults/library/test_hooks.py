@@ -1,7 +1,6 @@
 """The standard library's hooks, overridden as its users do, and the life of a server around them."""
 
 import concurrent.futures
-import contextlib
 import itertools
 import socket
 import socketserver
@@ -243,83 +242,6 @@ def test_requests_can_be_handed_to_an_executor():
     with concurrent.futures.ThreadPoolExecutor(2) as executor, serving(Echo, Executing) as server:
         assert [ask(server) for _ in range(10)] == [b"x"] * 10
         wait_for(lambda: figures(server).closed["ok"] == 10, "the end of all")
-
-
-@pytest.mark.parametrize(
-    "base", [ThreadingTCPServer, socketserver.ThreadingTCPServer], ids=["ready-made", "observed"]
-)
-def test_who_takes_clients_in_a_way_of_its_own_keeps_them_waiting(base):
-    class Few(base):  # type: ignore[misc, valid-type]
-        """As Odoo's: at most two at once, the others wait in the queue."""
-
-        request_queue_size = 100
-
-        def __init__(self, *args):
-            self.room = threading.Semaphore(2)
-            super().__init__(*args)
-
-        def _handle_request_noblock(self):
-            if self.room.acquire(timeout=0.1):
-                super()._handle_request_noblock()
-
-        def shutdown_request(self, request):
-            self.room.release()
-            super().shutdown_request(request)
-
-    inside: list[int] = []
-    seen = []
-
-    def handle(request):
-        inside.append(1)
-        seen.append(len(inside))
-        request.sendall(request.recv(100))
-        time.sleep(0.02)
-        inside.pop()
-
-    with running(observed(Few(HOST, handling(handle)))) as server, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connect(server)) for _ in range(10)]
-        for client in clients:
-            client.sendall(b"hello")
-        assert [client.recv(100) for client in clients[:5]] == [b"hello"] * 5
-        server.shutdown()
-        server.server_close()  # serves who waits by the same method
-        assert [client.recv(100) for client in clients[5:]] == [b"hello"] * 5
-        assert (max(seen), figures(server).accepted) == (2, 10)
-        assert [server.room.acquire(blocking=False) for _ in range(3)] == [True, True, False]
-
-
-@pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
-def test_who_takes_clients_past_the_library_has_them_taken_by_it(base):
-    class Copied(base):  # type: ignore[misc, valid-type]
-        """As the standard library's, to the letter, and changed somewhere."""
-
-        def _handle_request_noblock(self):
-            request, client_address = self.get_request()
-            self.process_request(request, client_address)
-
-    with running(observed(Copied(HOST, Echo))) as server:
-        assert ask(server) == b"x"
-        ended(server, "ok")
-        assert figures(server).accepted == 1
-
-
-def test_who_takes_nobody_any_more_holds_up_no_close():
-    class Leaving(ThreadingTCPServer):
-        is_leaving = False
-
-        def _handle_request_noblock(self):
-            if not self.is_leaving:
-                super()._handle_request_noblock()  # type: ignore[misc]
-
-    with running(observed(Leaving(HOST, Echo))) as server, connect(server) as first:
-        first.sendall(b"x")
-        assert first.recv(1) == b"x"
-        server.is_leaving = True
-        with connect(server):
-            server.shutdown()
-            began = time.monotonic()
-            server.server_close()
-        assert time.monotonic() - began < PATIENCE / 2
 
 
 def test_a_hook_that_serves_by_itself_leaves_nothing_open():
