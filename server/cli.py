@@ -81,14 +81,8 @@ def _switch_interval(text: str) -> float:
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each field of `Limits`."""
     for setting in reversed(limit_settings(program=True)):
-        option = click.option(
-            setting.flag,
-            type=Parsed(setting.form, setting.parse),
-            metavar=setting.form,
-            default=setting.default,
-            help=setting.help,
-        )
-        command = option(command)
+        form = Parsed(setting.form, setting.parse)
+        command = click.option(setting.flag, type=form, default=setting.default, help=setting.help)(command)
     return command
 
 
@@ -138,7 +132,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--max-line",
-    type=Parsed("bytes", _line_size),
+    type=Parsed("BYTES", _line_size),
     default=8192,
     help="Most bytes of a line, its ending not counted.",
 )
@@ -150,7 +144,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--switch-interval",
-    type=Parsed("duration", _switch_interval),
+    type=Parsed("DURATION", _switch_interval),
     default=0.01,
     show_default="10ms",
     help="After how long the interpreter goes to another thread that waits for it; at most 10ms.",

@@ -153,7 +153,7 @@ _TLS_OPTIONS = (
     ),
 )  # fmt: skip
 
-DURATION = Parsed("duration", parse_duration)
-TARGET = Parsed("url", parse_target)
-ENDPOINT = Parsed("host:port", parse_host_port)
-RATE = Parsed("rate", positive_rate)
+DURATION = Parsed("DURATION", parse_duration)
+TARGET = Parsed("URL", parse_target)
+ENDPOINT = Parsed("HOST:PORT", parse_host_port)
+RATE = Parsed("RATE", positive_rate)

@@ -7,11 +7,18 @@ import click
 
 
 class Parsed(click.ParamType[Any]):
-    """An option's type made of a function that parses its text or raises ValueError."""
+    """An option's type made of a function that parses its text or raises ValueError.
+
+    Its name is what the help shows for a value: in capitals what stands for one, else the word itself.
+    """
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return the name as it is: click would have it all in capitals."""
+        return self.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the parsed value."""

@@ -50,16 +50,16 @@ def _parse_server(text: str) -> Address:
 
 
 @click.command()
-@click.option("--listen", "listen_at", type=Parsed("url", _parse_listen), required=True,
+@click.option("--listen", "listen_at", type=Parsed("URL", _parse_listen), required=True,
               help="Where clients connect: a tcp://, tls:// or unix:// URL; port 0 picks a free one.",
               envvar="CLIENT_RECORD_LISTEN")  # fmt: skip
-@click.option("--target", type=Parsed("url", _parse_server), required=True,
+@click.option("--target", type=Parsed("URL", _parse_server), required=True,
               help="The server: a tcp://, tls:// or unix:// URL.")  # fmt: skip
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
 @click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
 @click.option("--cert", type=click.Path(path_type=Path), help="Certificate for clients of --listen tls://.")
 @click.option("--key", type=click.Path(path_type=Path), help="Its key, where it is in a file of its own.")
-@click.option("--redact", type=ParsedLine("regex", _parse_expression), multiple=True,
+@click.option("--redact", type=ParsedLine("REGEX", _parse_expression), multiple=True,
               help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
 @click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
 @click.argument("folder", type=click.Path(path_type=Path))

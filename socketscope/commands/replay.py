@@ -73,7 +73,7 @@ SPARE_FILES = 64
 )
 @click.option(
     "--shape",
-    type=Parsed("shape", parse_shape),
+    type=Parsed("SHAPE", parse_shape),
     default="constant",
     help="constant, ramp:from=0,over=30s, wave:period=3m,low=0.2 or steps:count=5,every=30s: "
     "scales the rate, or without one the users.",
@@ -100,7 +100,7 @@ SPARE_FILES = 64
 @click.option(
     "--fail-on",
     "thresholds",
-    type=ParsedLine("condition", parse_threshold),
+    type=ParsedLine("CONDITION", parse_threshold),
     multiple=True,
     envvar="CLIENT_REPLAY_FAIL_ON",
     help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "

@@ -30,7 +30,7 @@ def parse_page(text: str) -> str:
 
 
 @click.command()
-@click.argument("urls", nargs=-1, required=True, type=Parsed("url", parse_page), metavar="URL...")
+@click.argument("urls", nargs=-1, required=True, type=Parsed("URL", parse_page), metavar="URL...")
 @click.option("--interval", type=DURATION, default="1s", help="How often to look.")
 def top(urls: tuple[str, ...], interval: float) -> int:
     """Show the metrics of servers and replays, summed over replicas. q or Ctrl-C ends it.
