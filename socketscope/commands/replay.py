@@ -24,12 +24,13 @@ from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.play.targets import misfit
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
-from socketscope.replay.show.live import LiveView, stands_on_a_terminal
+from socketscope.replay.show.live import LiveView
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, open_for_report
 from socketscope.replay.show.spoken import overhear
+from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
 from socketscope.views.endpoint import Endpoint
 
@@ -165,7 +166,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     if report is not None:
         _write(report, open_for_report)
     mode = _mode(plan, programs)
-    is_drawn = stands_on_a_terminal() and not verbose
+    is_drawn = can_be_redrawn(sys.stderr) and not verbose
     view = LiveView(plan, f"{target}, {mode}", len(programs)) if is_drawn else Lines()
     progress, began = Progress(run, view), time.time()
     signals.then(run.stop)

@@ -93,8 +93,3 @@ def first_failure(ledger: Ledger) -> list[str]:
     ]
     # A file's name may hold what is no text, which JSON cannot.
     return [line.encode("utf-8", "backslashreplace").decode() for line in told]
-
-
-def stands_on_a_terminal() -> bool:
-    """Return whether standard error can be redrawn."""
-    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.watch.board import boards
 from socketscope.replay.watch.curves import Curves
 from socketscope.replay.watch.dashboard import Seen, draw, plain
@@ -55,7 +56,7 @@ def show(
         for watch in watches:
             watch.start()
             stack.callback(watch.stop)
-        if sys.stdout.isatty() and not Console().is_dumb_terminal:
+        if can_be_redrawn(sys.stdout):
             _redraw(watches, every, note, check)
         else:
             _print(watches, every, check)
