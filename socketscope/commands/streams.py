@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO, TypeVar
 
-_OUTPUT, _ERRORS = 1, 2
+_OUTPUT = 1
+_NOTHING = Path(os.devnull)
 
 
 class Unwritable(Exception):  # noqa: N818 - whoever has redirected it can mend it
@@ -64,17 +66,18 @@ def guard_streams() -> None:
             os.fstat(number)
         except OSError:
             # It gets the lowest number that is free, this one, which else a connection would get.
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+            os.open(_NOTHING, os.O_RDWR)
+    # By now a library may have a file at the number of one that was closed.
+    sys.stdin = sys.stdin or _NOTHING.open()  # as long as the process
     if sys.stdout is sys.__stdout__:
-        sys.stdout = _like(sys.stdout, _OUTPUT, _Output)
+        sys.stdout = _like(sys.stdout, _Output)
     if sys.stderr is sys.__stderr__:
-        sys.stderr = _like(sys.stderr, _ERRORS, _Errors)
+        sys.stderr = _like(sys.stderr, _Errors)
 
 
-def _like(stream: TextIO | None, number: int, kind: type[_Stream]) -> _Stream:
+def _like(stream: TextIO | None, kind: type[_Stream]) -> _Stream:
     if stream is None:
-        return kind(open(number, "wb", closefd=False))
+        return kind(_NOTHING.open("wb"))
     # A script or a server may say what a terminal has no character for; that is no reason to say nothing.
     errors = "backslashreplace" if stream.errors == "strict" else stream.errors
     return kind(
@@ -85,4 +88,4 @@ def _like(stream: TextIO | None, number: int, kind: type[_Stream]) -> _Stream:
 
 def discard_output() -> None:
     """Have what is left in standard output's buffer, which the interpreter writes at its end, go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), _OUTPUT)
+    os.dup2(os.open(_NOTHING, os.O_WRONLY), _OUTPUT)

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from io import DEFAULT_BUFFER_SIZE
 from multiprocessing import reduction
 from types import FrameType
 from typing import Any, Self
@@ -73,10 +74,11 @@ class ObservedSocket(Upgradable, socket.socket):
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:
         """Return a file object, as the base class does."""
-        if mode != "rb" or buffering not in {None, -1}:
+        if mode != "rb" or buffering == 0:
             return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
         self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
-        return buffered(Reader(self, "r"))
+        size = DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+        return buffered(Reader(self, "r"), size)
 
 
 class AdoptedSocket(Upgradable, socket.socket):

@@ -54,5 +54,6 @@ def test_grafana_lets_the_administrator_alone_see_the_data_source(grafana: Stack
     request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:admin").decode())
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer)["isDefault"] is True
-    with pytest.raises(urllib.error.HTTPError, match=r"40[13]"):
+    with pytest.raises(urllib.error.HTTPError, match=r"40[13]") as refused:
         get(url)
+    refused.value.close()

@@ -210,8 +210,9 @@ sys.stdin.readline()
         assert ask(running.port()) == b"hello\n"
         running.tell()
         running.port(1)
-        with pytest.raises(urllib.error.HTTPError, match="503"):
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
             urllib.request.urlopen(running.endpoints()[0].replace("metrics", "readyz"), timeout=PATIENCE)
+        refused.value.close()
         running.tell()
         assert running.wait() == 0
 

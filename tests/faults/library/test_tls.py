@@ -80,6 +80,8 @@ def test_what_openssl_has_read_and_the_handler_has_not_does_not_cost_the_reply(
     server_context, client_context
 ):
     class One(socketserver.StreamRequestHandler):
+        rbufsize = 8192
+
         def handle(self):
             self.wfile.write(self.rfile.readline())
 

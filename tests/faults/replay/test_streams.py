@@ -83,6 +83,17 @@ def test_a_stream_that_is_closed_is_one_that_nobody_wants(tmp_path):
     assert (status, said.partition("\n")[0]) == (3, "<stdin>:1:1: nothing is sent and nothing expected")
 
 
+def test_what_a_library_has_opened_in_place_of_a_closed_stream_is_left_alone(tmp_path, monkeypatch):
+    held = tmp_path / "held"
+    held.write_text("of the library\n")
+    (tmp_path / "sitecustomize.py").write_text(f"import os\nos.open({str(held)!r}, os.O_RDWR)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with serving(echo) as target:
+        assert redirected("<&-", "talk", "--target", target) == (0, "> \n", "")
+    assert redirected(">&-", "check", write(tmp_path, ASK)) == (0, "", "")
+    assert held.read_text() == "of the library\n"
+
+
 def test_an_output_that_knows_few_characters_has_the_others_escaped(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     script = write(tmp_path, "> \\xe6\\xbc\\xa2\n< 漢!\n")

@@ -273,8 +273,9 @@ def test_readiness_turns_before_anything_else_does():
         assert server.get("/readyz") == b"ready\n"
         server.signal()
         wait_for(lambda: server.events("drain_started"), "the drain starts")
-        with pytest.raises(urllib.error.HTTPError, match="503"):
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
             server.get("/readyz")
+        refused.value.close()
         assert server.get("/healthz") == b"ok\n"
         assert server.metric("socketserver_draining") == 1
         assert server.ask(b"still\n").endswith(b"still\n")

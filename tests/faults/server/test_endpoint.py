@@ -65,8 +65,9 @@ def test_accepted_equals_open_and_closed_in_every_scrape_under_load():
 
 
 def test_an_unknown_path_is_told_where_to_look():
-    with serving() as server, pytest.raises(urllib.error.HTTPError, match="404"):
+    with serving() as server, pytest.raises(urllib.error.HTTPError, match="404") as refused:
         server.get("/")
+    refused.value.close()
 
 
 def test_case_26_bad_clients_of_the_endpoint_do_not_touch_the_service():
@@ -98,8 +99,9 @@ def test_case_26_bad_clients_of_the_endpoint_do_not_touch_the_service():
 
 def test_case_16_a_metric_that_raises_costs_the_scrape_alone():
     with serving("--handler", "tests.faults.server.unmeasurable:Echo") as server:
-        with pytest.raises(urllib.error.HTTPError, match="500"):
+        with pytest.raises(urllib.error.HTTPError, match="500") as refused:
             server.get("/metrics")
+        refused.value.close()
         assert server.get("/healthz") == b"ok\n"
         with server.connect(b"x\n") as client:
             assert client.recv(100) == b"x\n"
