@@ -42,10 +42,10 @@ def _targets(process: int) -> list[str]:
     Raises:
         OSError: It has ended, or may not be asked.
     """
-    targets = []
-    for link in Path(f"/proc/{process}/fd").iterdir():
+    folder, targets = f"/proc/{process}/fd", []
+    for descriptor in os.listdir(folder):  # noqa: PTH208 - a path for each takes twice as long
         with suppress(FileNotFoundError):
-            targets.append(str(link.readlink()))
+            targets.append(os.readlink(f"{folder}/{descriptor}"))  # noqa: PTH115 - the same
     return targets
 
 

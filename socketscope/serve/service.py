@@ -219,7 +219,7 @@ class Service(State):
             stopped = True  # by that path nobody finds it any more
         while (now := monotonic()) < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
-                if now >= began + HANDSHAKE:
+                if self.kind != "tcp" or now >= began + HANDSHAKE:  # no other shakes hands
                     break
             elif (job := self.receive(server)) is not None:
                 self._hand(job)

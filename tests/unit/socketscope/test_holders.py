@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -165,6 +164,6 @@ def test_who_lists_its_descriptors_and_does_not_tell_what_they_are_may_not_be_lo
     def secret(_path):
         raise PermissionError
 
-    monkeypatch.setattr(Path, "readlink", secret)  # as for root without CAP_SYS_PTRACE
+    monkeypatch.setattr(os, "readlink", secret)  # as for root without CAP_SYS_PTRACE
     with pytest.raises(PermissionError):
         holders._targets(os.getppid())

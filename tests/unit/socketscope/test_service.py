@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from socketscope.serve import queue
 
 
 def make():
@@ -49,3 +50,26 @@ def test_where_either_is_imported_and_has_replaced_nothing_it_serves(monkeypatch
     with make() as server:
         server.shutdown()
         server.serve_forever()
+
+
+@pytest.mark.parametrize(
+    ("base", "looks"),
+    [
+        (socketscope.ThreadingTCPServer, 2), (socketscope.ThreadingUnixStreamServer, 1),
+        (socketscope.ThreadingUDPServer, 1), (socketscope.ThreadingUnixDatagramServer, 1),
+    ],
+)  # fmt: skip
+def test_at_its_end_a_handshake_is_waited_for_where_there_is_one(monkeypatch, tmp_path, base, looks):
+    looked = []
+
+    def waits(*_):
+        looked.append(1)
+        return False
+
+    address = str(tmp_path / "s") if "Unix" in base.__name__ else ("127.0.0.1", 0)
+    server = socketscope.observe(base(address, socketserver.BaseRequestHandler), registry=CollectorRegistry())
+    server.shutdown()
+    server.serve_forever()
+    monkeypatch.setattr(queue, "waits", waits)
+    server.server_close()
+    assert min(len(looked), 2) == looks
