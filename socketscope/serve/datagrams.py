@@ -210,7 +210,7 @@ def _receive(server: Any) -> Any:
 
 def _size(request: Any) -> int:
     try:
-        return len(request[0])
+        return len(request if isinstance(request, bytes) else request[0])
     except Exception:  # noqa: BLE001 - what a user's get_request has returned
         return 0
 

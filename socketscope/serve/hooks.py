@@ -5,6 +5,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
 _OWN_MODULES = frozenset({"socketscope.serve.mixin", "socketserver"})
@@ -47,7 +48,7 @@ class Hooks:
         kind, own = type(server), vars(server)
 
         def is_the_users(hook: str) -> bool:
-            return hook in own or getattr(kind, hook).__module__ not in _OWN_MODULES
+            return hook in own or not _is_ours(getattr(kind, hook))
 
         self._on_object = not own.keys().isdisjoint(_HOOKS)
         self.verifies = is_the_users("verify_request")
@@ -127,6 +128,11 @@ class Hooks:
         if self._threaded and not isinstance(error, Exception):
             known = type(error), error, error.__traceback__, threading.current_thread()
             guard(threading.excepthook, threading.ExceptHookArgs(known))
+
+
+def _is_ours(method: Any) -> bool:
+    """Return whether a method is the library's or the standard library's, and none that wraps one."""
+    return isinstance(method, FunctionType) and method.__globals__["__name__"] in _OWN_MODULES
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:

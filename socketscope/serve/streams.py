@@ -183,7 +183,7 @@ class StreamService(Endings):
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
-        closed = None
+        owner, closed = self._owner(record), None
         try:
             server.finish_request(request, client_address)
         except BaseException as error:  # SystemExit too must not end a thread of the pool
@@ -193,12 +193,12 @@ class StreamService(Endings):
             self._note_failure(server, record, request, client_address, error)
         finally:
             if record is not None:
-                closed = self._close_record(record)
+                closed = owner._close_record(record)  # noqa: SLF001 - of its own class
             if self.threads is not None:
                 self._close_by(server.shutdown_request, request)
             # A client may wait for this end, and no client waits for the log.
             if record is not None:
-                self._tell(record, closed)
+                owner._tell(record, closed)  # noqa: SLF001 - of its own class
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:
         """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
@@ -207,9 +207,10 @@ class StreamService(Endings):
             run()
             return
         record.entered_at = monotonic()
+        owner = self._owner(record)
         handed_on = self.hooks.processes or record.left is not None
         if handed_on:
-            self._elsewhere.come_back(record, request)
+            owner._elsewhere.come_back(record, request)  # noqa: SLF001 - of its own class
         if record.socket is not request:
             adopt(request, record)
         if not handed_on and current.get() is record:
@@ -223,8 +224,13 @@ class StreamService(Endings):
             raise
         finally:
             # The line is told while what the handler has bound is still there.
-            self.end(record)
+            owner.end(record)
             leave(entered)
+
+    def _owner(self, record: Record | None) -> "StreamService":
+        """Return who counts a client: another server where that has handed it to this one."""
+        listener = self if record is None else record.listener
+        return listener if isinstance(listener, StreamService) else self
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""

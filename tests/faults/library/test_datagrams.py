@@ -161,6 +161,22 @@ def test_a_get_request_of_the_users_own_is_called_for_who_has_come_alone(monkeyp
     assert len(calls) == 10
 
 
+def test_a_request_that_is_the_data_alone_counts_for_its_bytes():
+    class Alone(socketscope.ThreadingUDPServer):
+        def get_request(self):
+            return self.socket.recvfrom(100)
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.server.socket.sendto(self.request, self.client_address)  # type: ignore[attr-defined]
+
+    with serving(Answer, Alone) as server, udp_client() as client:
+        client.sendto(b"hello", server.server_address)
+        assert client.recv(10) == b"hello"
+        outcome(server, "ok")
+        assert (figures(server).received, figures(server).sent) == (5, 5)
+
+
 def test_a_get_request_that_was_put_on_the_server_just_now_is_not_called_for_nobody():
     with make(Reply) as server:
         service = service_of(server)

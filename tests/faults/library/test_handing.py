@@ -487,3 +487,36 @@ def test_a_connection_that_a_handler_has_left_to_a_thread_counts_until_it_is_clo
             assert figures(server).open == 1
         ended(server, "ok")
         assert (figures(server).received, figures(server).sent, figures(server).exchanges) == (10, 10, 2)
+
+
+class Raising(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+        raise ValueError("after the reply")
+
+
+@pytest.mark.parametrize("method", ["process_request", "process_request_thread", "finish_request"])
+@pytest.mark.parametrize(("handler", "outcome"), [(Echo, "ok"), (Raising, "handler_error")])
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketserver.TCPServer])
+def test_what_is_handed_to_another_server_is_counted_where_it_came_in(method, handler, outcome, base, capfd):
+    with serving(handler) as other:
+
+        class Dispatcher(base):  # type: ignore[valid-type, misc]
+            def finish_request(self, request, client_address):
+                other.finish_request(request, client_address)
+
+            def process_request(self, request, client_address):
+                if method == "finish_request":
+                    super().process_request(request, client_address)
+                else:
+                    getattr(other, method)(request, client_address)
+
+        with running(observed(Dispatcher(HOST, None))) as server:
+            assert ask(server, b"hello\n") == b"hello\n"
+            ended(server, outcome)
+        assert service_of(server).forced == 0
+        assert (figures(server).accepted, figures(server).open) == (1, 0)
+        assert (figures(server).received, figures(server).sent) == (6, 6)
+        assert (figures(other).accepted, figures(other).open, figures(other).received) == (0, 0, 0)
+        assert not any(figures(other).closed.values())
+    assert capfd.readouterr().err.count("ValueError: after the reply") == (outcome == "handler_error")

@@ -1,6 +1,7 @@
 """The standard library's hooks, overridden as its users do, and the life of a server around them."""
 
 import concurrent.futures
+import functools
 import itertools
 import socket
 import socketserver
@@ -97,6 +98,34 @@ def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one
         assert len(seen) == 3
         Server.process_request = process_request  # a class's is seen at the next `service_actions`
         wait_for(lambda: ask_one(server) and len(seen) > 3, "the hook of the class")
+
+
+@pytest.mark.parametrize(
+    ("kind", "handler", "ask_one"),
+    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
+    ids=["tcp", "udp"],
+)
+def test_a_hook_that_wraps_the_standard_librarys_is_called(kind, handler, ask_one):
+    seen: list[str] = []
+
+    def traced(name):
+        method = getattr(kind, name)
+
+        @functools.wraps(method)
+        def tracing(*args):
+            seen.append(name)
+            return method(*args)
+
+        return tracing
+
+    hooks = ("get_request", "verify_request", "process_request", "service_actions", "shutdown_request")
+    Server = subclass(kind)  # noqa: N806 - a class
+    for name in hooks:
+        setattr(Server, name, traced(name))
+    with serving(handler, Server) as server:
+        assert ask_one(server) == b"x"
+    assert set(seen) == set(hooks)
+    assert seen.count("verify_request") == seen.count("process_request") == 1
 
 
 @pytest.mark.parametrize(
