@@ -164,6 +164,21 @@ def test_case_19_a_second_signal_forces_at_once(number):
         assert server.events("drain_finished")[0]["forced"] == 1
 
 
+@each_stream
+def test_an_idle_client_is_none_to_force_however_short_the_drain_is():
+    with serving("--keep-alive", "--drain-timeout", "0", "--max-connections", "100") as server:
+        clients = [server.connect(b"x\n") for _ in range(50)]
+        for client in clients:
+            assert client.recv(100)
+        server.connect(b"half")
+        wait_for(lambda: server.metric("socketserver_connections_open") == 51, "all are open")
+        assert server.stop() == 3
+        assert [read_all(client) for client in clients] == [b""] * 50
+        outcomes = [line["outcome"] for line in server.events("connection")]
+        assert (outcomes.count("ok"), outcomes.count("forced")) == (50, 1)
+        assert server.events("drain_finished")[0]["forced"] == 1
+
+
 def test_a_server_under_nohup_outlives_its_terminal():
     with serving(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as server:
         server.signal(signal.SIGHUP)
