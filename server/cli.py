@@ -217,7 +217,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
     except OSError as error:
-        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
+        _fail(error.strerror or str(error))
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)
