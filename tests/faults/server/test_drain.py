@@ -214,6 +214,24 @@ def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
     assert (process.returncode, errors) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("url", "env"),
+    [(("--listen", "tls://127.0.0.1:0"), {}), ((), {"SERVER_LISTEN": "name=tls://127.0.0.1:0"})],
+)
+def test_case_19_a_hangup_during_the_start_stops_nothing_where_there_is_a_certificate(url, env, files):
+    options = ("--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--metrics", "none")
+    with subprocess.Popen(
+        [sys.executable, "-m", "server", *options, *url],
+        cwd=ROOT, env=os.environ | env, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        wait_for(lambda: catches(process, signal.SIGHUP), "the first line has run")
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None
+        assert b'"server_started"' in process.stdout.readline()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
 def test_case_19_a_signal_while_the_program_is_still_imported_ends_it_in_order(tmp_path):
     (tmp_path / "click.py").write_text(
         "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); time.sleep(30)"
