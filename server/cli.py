@@ -12,7 +12,6 @@ from typing import Any, Literal, NoReturn, get_args
 
 import click
 
-from server import framing
 from server.listeners import STREAMS, bind, parse_listen
 from server.loading import load_handler
 from server.service import datagram_handler_with, handler_with
@@ -67,7 +66,7 @@ def _one_shot(context: click.Context, option: click.Parameter, value: bool) -> b
 def _line_size(text: str) -> int:
     if not (size := parse_size(text)):
         raise ValueError(f"{text!r} is too short for any line: it must be at least 1")
-    if size > sys.maxsize - framing.LONGEST_ENDING:
+    if size >= sys.maxsize:  # one more is read at once
         raise ValueError(f"{text!r} is longer than any line can be")
     return size
 
@@ -218,7 +217,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     try:
         status = run(*servers, metrics=metrics, log=log_format, log_level=log_level, limits=checked)
     except OSError as error:
-        _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}")
+        _fail(error.strerror or str(error))
     except RuntimeError as error:
         _fail(f"cannot start: {error}")
     sys.exit(status)

@@ -3,17 +3,9 @@
 import time
 from functools import lru_cache
 
-LONGEST_ENDING = 2
-"""Bytes of CRLF."""
-
 TOO_LONG = b"ERR line too long\r\n"
 TIMED_OUT = b"ERR timeout\r\n"
 FULL = b"ERR too many connections\r\n"
-
-
-def read_size(max_line: int) -> int:
-    """Return how many bytes to read at most for a line: one more than fits is enough to know."""
-    return max_line + LONGEST_ENDING
 
 
 def content(raw: bytes) -> bytes:

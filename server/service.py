@@ -30,10 +30,12 @@ class TimestampHandler(socketserver.StreamRequestHandler):
         Raises:
             LineTooLongError: The client was told so.
         """
-        size = framing.read_size(self.max_line)
+        size = self.max_line + 1  # enough to know, unless the last one is half of the ending
         while True:
             try:
                 raw = self.rfile.readline(size)
+                if len(raw) == size and raw.endswith(b"\r"):
+                    raw += self.rfile.readline(1)
             except TimeoutError:
                 self._refuse(framing.TIMED_OUT)
                 break

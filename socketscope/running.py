@@ -178,7 +178,11 @@ def _endpoint(
         return
     from socketscope.views.endpoint import Endpoint  # noqa: PLC0415 - for who wants it
 
-    endpoint = Endpoint(*parse_host_port(address), registry, ready)
+    try:
+        endpoint = Endpoint(*parse_host_port(address), registry, ready)
+    except OSError as error:
+        # As a server may raise one, too.
+        raise OSError(error.errno, f"cannot serve metrics on {address}: {error.strerror or error}") from error
     try:
         yield endpoint.url
     finally:

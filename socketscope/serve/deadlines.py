@@ -21,6 +21,9 @@ from socketscope.observe.totals import StreamTotals
 LOOK = 0.1
 """Seconds between looks: a deadline is late by less."""
 
+CATCH_UP = 0.5
+"""Seconds that handlers have to read what came while the process was held up, if that was for as long."""
+
 _CALM = 10
 """Looks without a connection after which nobody watches any more."""
 
@@ -63,8 +66,16 @@ class Deadlines:
 
     def _run(self) -> None:
         while not (self._rests or self._calm >= _CALM) or not self._leave():
-            time.sleep(LOOK)
+            self._pause()
             self._calm = 0 if self._look() else self._calm + 1
+
+    @staticmethod
+    def _pause() -> None:
+        began = monotonic()
+        time.sleep(LOOK)
+        # One that was stopped (SIGSTOP, a paused container) finds all overdue, those too who sent in time.
+        if monotonic() - began > LOOK + CATCH_UP:
+            time.sleep(CATCH_UP)
 
     def _leave(self) -> bool:
         with self._lock:

@@ -22,8 +22,8 @@ from socketscope.serve.service import LOOK, Service
 FORCE_GRACE = 0.5
 """Seconds that a handler whose socket was shut down has to leave."""
 
-LINGER = 0.1
-"""Seconds that sockets which linger have at a drain's deadline, at least."""
+LEAST = 0.1
+"""Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
 
 
 class Endings(Service):
@@ -122,7 +122,7 @@ class Endings(Service):
     def drain(self) -> list[Record]:
         """Return when no other connection is open, or in a hook, or those that are forced at `drain_by`."""
         began = monotonic()
-        while self.others() and monotonic() < self.drain_by:
+        while self.others() and monotonic() < max(self.drain_by, began + LEAST):
             self.release_idle(began)
             sleep(LOOK)
         forced = self.others()
@@ -136,7 +136,7 @@ class Endings(Service):
             self.end(record)  # its handler does not look at its socket; it ends with the process
         self._deadlines.rest()
         forced += self.wait_for_ends()
-        self._linger.join(max(LINGER, self.drain_by - monotonic()))
+        self._linger.join(max(LEAST, self.drain_by - monotonic()))
         return forced
 
     def release_idle(self, since: float) -> None:

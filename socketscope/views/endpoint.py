@@ -2,8 +2,11 @@
 
 import contextlib
 import logging
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import waitress
@@ -33,6 +36,9 @@ LIMITS = {
     "asyncore_use_poll": True,  # select would end the endpoint at the first descriptor above 1023
 }
 """Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less."""
+
+ACCEPT_PAUSE = 0.1
+"""Seconds until the next try where the kernel had no descriptor or no memory for a client."""
 
 Reply = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers and body."""
@@ -71,6 +77,7 @@ class Endpoint:
         self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
         for each in self._servers:
             each.channel_class = _Channel
+            each.accept = partial(_accept, each.socket)
         self._dispatcher = server.task_dispatcher
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
@@ -141,6 +148,17 @@ class Endpoint:
             self._room.release()
         status, headers = head
         return status, headers, b"".join(parts)
+
+
+def _accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
+    """Take a client, if there is one and room for it; waitress would try again at once, and log each try."""
+    try:
+        return listener.accept()
+    except (BlockingIOError, ConnectionAbortedError):
+        return None
+    except OSError:
+        time.sleep(ACCEPT_PAUSE)
+        return None
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types

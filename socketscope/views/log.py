@@ -88,7 +88,7 @@ class Log:
         self._repeats: dict[_Repeated, tuple[int, Processors]] = {}
         self._repeats_lock = threading.Lock()
         self._next_digest = 0.0
-        self._dropped_told = 0
+        self._dropped_told = self._dropped_telling = 0
         self._render = renderer(form, descriptor)
         self._steps = Steps(form, self._render, self._processors, tracebacks=self._tracebacks)
         self._loggers = ExitStack()
@@ -169,12 +169,15 @@ class Log:
 
     def _digest(self, lost: int) -> list[bytes]:
         """Return a line for each event that repeated."""
+        if lost and self.writer.failed:  # what told of them last may have been lost itself
+            self._dropped_telling = self._dropped_told
+        self._dropped_told = self._dropped_telling
         if (now := time.monotonic()) < self._next_digest:
             return []
         with self._repeats_lock:
             repeats, self._repeats = self._repeats, {}
         if dropped := lost - self._dropped_told:
-            self._dropped_told += dropped
+            self._dropped_telling = lost
             repeats["log_lines_dropped", "warning", ()] = dropped, ()
         if repeats:
             self._next_digest = now + DIGEST_INTERVAL

@@ -41,6 +41,7 @@ class LineWriter:
     Attributes:
         written: Lines written.
         dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
+        failed: Whether a write has lost anything since further lines were asked for.
     """
 
     def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
@@ -52,6 +53,7 @@ class LineWriter:
         """
         self.written = 0
         self.dropped = 0
+        self.failed = False
         self._given = descriptor
         self._descriptor = os.dup(descriptor)
         self._digest = digest
@@ -134,6 +136,7 @@ class LineWriter:
         """Write what waits; return whether anything did."""
         for line in self._digest(self.dropped):
             self.put(line)
+        self.failed = False
         any_waited = bool(self._queue)
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
@@ -156,6 +159,7 @@ class LineWriter:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
                 lost = min(bytes(rest).count(b"\n"), lines)
                 self._drop(lost)
+                self.failed = True
                 self.written += lines - lost
                 time.sleep(TICK)
                 return

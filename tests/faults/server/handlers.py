@@ -139,3 +139,8 @@ class Hoarder(socketserver.StreamRequestHandler):
                 held.enter_context(open(os.devnull, "rb"))  # noqa: PTH123 - a descriptor, no more
             self.wfile.write(line)
             self.rfile.read()
+
+
+class Closer(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.server.socket.close()  # type: ignore[attr-defined]  # every one of the standard library's has it

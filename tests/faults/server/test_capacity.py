@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -83,6 +84,22 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
         assert server.metric("socketserver_accept_errors_total", error="fd_limit") > 0
         server.close()
         assert b"--max-connections is 28 and not 1000" in server.errors
+
+
+def test_case_13_a_scrape_that_finds_no_descriptor_costs_no_cpu_and_is_no_news_and_is_answered_later():
+    with serving("--read-timeout", "60s", preexec_fn=few_descriptors(60)) as server:
+        clients = [server.connect() for _ in range(100)]
+        wait_for(lambda: server.events("accept_error"), "accept fails")
+        where = urlsplit(server.metrics_url)
+        with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as scrape:
+            scrape.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            before = server.cpu_seconds()
+            time.sleep(2)
+            assert server.cpu_seconds() - before < 0.3
+            assert not [line for line in server.lines if "logger" in line]
+            for client in clients:
+                client.close()
+            assert read_all(scrape).startswith(b"HTTP/1.0 200 OK\r\n")
 
 
 def test_case_13_handlers_that_use_up_the_descriptors_start_no_flood_of_threads():

@@ -1,9 +1,10 @@
+import signal
 import socket
 import time
 
 import pytest
 
-from .process import PATIENCE, read_all, serving, wait_for
+from .process import PATIENCE, half_close, read_all, serving, wait_for
 
 each_stream = pytest.mark.usefixtures("each_stream")
 
@@ -81,6 +82,26 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
             assert read_all(client) == b""
         assert 0.25 < time.monotonic() - began < PATIENCE / 4
         assert server.connections(1)[0]["outcome"] == "empty"
+
+
+@each_stream
+def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
+    with serving("--keep-alive", "--idle-timeout", "2s", "--read-timeout", "2s") as server:
+        clients = [server.connect(b"one\n") for _ in range(40)]
+        for client in clients:
+            assert client.recv(100).endswith(b"one\n")
+        for client in clients[::2]:
+            client.sendall(b"t")
+        server.signal(signal.SIGSTOP)
+        for client in clients:
+            client.sendall(b"wo\n")
+        time.sleep(3)
+        server.signal(signal.SIGCONT)
+        for client in clients:
+            assert client.recv(100).endswith(b"wo\n")
+            half_close(client)
+            assert read_all(client) == b""
+        assert {line["outcome"] for line in server.connections(40)} == {"ok"}
 
 
 @each_stream

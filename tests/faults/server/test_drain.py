@@ -164,6 +164,21 @@ def test_case_19_a_second_signal_forces_at_once(number):
         assert server.events("drain_finished")[0]["forced"] == 1
 
 
+@each_stream
+def test_an_idle_client_is_none_to_force_however_short_the_drain_is():
+    with serving("--keep-alive", "--drain-timeout", "0", "--max-connections", "100") as server:
+        clients = [server.connect(b"x\n") for _ in range(50)]
+        for client in clients:
+            assert client.recv(100)
+        server.connect(b"half")
+        wait_for(lambda: server.metric("socketserver_connections_open") == 51, "all are open")
+        assert server.stop() == 3
+        assert [read_all(client) for client in clients] == [b""] * 50
+        outcomes = [line["outcome"] for line in server.events("connection")]
+        assert (outcomes.count("ok"), outcomes.count("forced")) == (50, 1)
+        assert server.events("drain_finished")[0]["forced"] == 1
+
+
 def test_a_server_under_nohup_outlives_its_terminal():
     with serving(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as server:
         server.signal(signal.SIGHUP)
@@ -197,6 +212,24 @@ def test_case_19_a_signal_during_the_start_ends_it_in_order(number, delay):
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("url", "env"),
+    [(("--listen", "tls://127.0.0.1:0"), {}), ((), {"SERVER_LISTEN": "name=tls://127.0.0.1:0"})],
+)
+def test_case_19_a_hangup_during_the_start_stops_nothing_where_there_is_a_certificate(url, env, files):
+    options = ("--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--metrics", "none")
+    with subprocess.Popen(
+        [sys.executable, "-m", "server", *options, *url],
+        cwd=ROOT, env=os.environ | env, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        wait_for(lambda: catches(process, signal.SIGHUP), "the first line has run")
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None
+        assert b'"server_started"' in process.stdout.readline()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 def test_case_19_a_signal_while_the_program_is_still_imported_ends_it_in_order(tmp_path):

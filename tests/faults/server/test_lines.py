@@ -28,6 +28,24 @@ def test_case_3_a_line_of_the_limit_is_answered_and_a_longer_one_refused(server,
         assert answer == b"ERR line too long\r\n"
 
 
+@pytest.mark.parametrize("ending", [b"", b"\rx"])
+def test_case_3_a_line_is_refused_as_soon_as_it_is_too_long_though_its_client_waits(server, ending):
+    with server.connect(b"x" * (101 - len(ending[:1])) + ending) as client:
+        client.settimeout(5)  # the read timeout is 10 s
+        assert read_all(client) == b"ERR line too long\r\n"
+
+
+@pytest.mark.parametrize(("rest", "fits"), [(b"\n", True), (b"\r", False)])
+def test_case_3_an_ending_of_which_half_has_come_is_waited_for(server, rest, fits):
+    line = b"x" * 100 + b"\r"
+    before = server.metric("socketserver_received_bytes_total")
+    with server.connect(line) as client:
+        wait_for(lambda: server.metric("socketserver_received_bytes_total") - before >= len(line), "it came")
+        client.sendall(rest)
+        answer = STAMP + line + rest if fits else b"ERR line too long\r\n"
+        assert re.fullmatch(answer, read_all(client))
+
+
 @each_stream
 def test_case_4_a_flood_without_a_newline_is_cut_off_at_the_limit():
     with serving() as server:

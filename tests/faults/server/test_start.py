@@ -99,6 +99,13 @@ def test_a_taken_port_is_told_in_one_line():
         assert said.startswith(f"server: cannot serve metrics on {metrics}: Address already in use")
 
 
+def test_a_listener_that_its_handler_closes_is_told_as_that():
+    with serving("--handler", "tests.faults.server.handlers:Closer") as server:
+        assert server.ask(b"") == b""
+        assert server.wait() == 1
+        assert server.errors == b"server: the listener was closed\n"
+
+
 @pytest.mark.parametrize("option", ["--listen", "--metrics"])
 def test_where_a_later_address_is_taken_an_earlier_path_is_left_to_others(option, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:

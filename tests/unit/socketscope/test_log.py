@@ -1,5 +1,6 @@
 """A log's lines, read from the pipe that they are written to."""
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from socketscope.views import log as module
 from socketscope.views.log import LEVELS, Log
 from socketscope.views.rendering import MOST_BYTES
 from socketscope.views.writer import LineWriter
+
+from .patience import until
 
 LONG = {
     "text": "x" * (1 << 20),
@@ -128,6 +131,29 @@ def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
         monkeypatch.setattr(time, "monotonic", lambda second=second: now + second)
         counts.append([json.loads(line)["count"] for line in log._digest(dropped)])
     assert counts == [[5], [3], []]
+
+
+def test_lines_that_were_dropped_are_told_of_again_where_that_was_dropped_too(monkeypatch):
+    full, taken = True, b""
+
+    def write(_: int, data: bytes) -> int:
+        nonlocal taken
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken += data
+        return len(data)
+
+    monkeypatch.setattr(os, "write", write)
+    null = os.open(os.devnull, os.O_WRONLY)
+    log = Log(descriptor=null)
+    os.close(null)
+    log.event("lost")
+    until(lambda: log.writer.dropped == 2)  # that line, and the one that told of it
+    full = False
+    log.event("kept")
+    log.close()
+    lines = [json.loads(line) for line in taken.splitlines()]
+    assert {line["event"]: line.get("count") for line in lines} == {"kept": None, "log_lines_dropped": 2}
 
 
 def test_what_repeated_since_the_last_line_is_told_at_the_end(tmp_path):
