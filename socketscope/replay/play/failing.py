@@ -97,7 +97,7 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
             # Of a datagram, the refusal comes when it was sent.
             outcome, got = "refused", _reason(error)
         case OSError():
-            got = _reason(error)
+            got = f"{came.removesuffix(',')}, then {_reason(error)}" if came else _reason(error)
     return wrong(outcome, action, context, random, got)
 
 
