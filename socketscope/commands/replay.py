@@ -87,7 +87,7 @@ SPARE_FILES = 64
 )
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
-@click.option("--metrics", type=ENDPOINT, help="Where /metrics is served during the run.")
+@click.option("--metrics", type=ENDPOINT, help="Where /metrics is served; port 0 picks a free one.")
 @click.option("--linger", type=DURATION, default="0s", help="How long it stays for a last scrape.")
 @click.option(
     "--summary",
@@ -227,9 +227,13 @@ def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run)
     ProcessCollector(registry=registry)
     (host, port), asked = metrics, context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
     try:
-        return Endpoint(host, port, registry, lambda: True)
+        served = Endpoint(host, port, registry, lambda: True)
     except OSError as error:
         problem = f"cannot serve metrics on {format_host_port(host, port)}: {error.strerror or error}"
+    else:
+        if not port:
+            warn(f"metrics are at {served.url}")
+        return served
     if asked:
         raise click.UsageError(problem)
     # A container's environment has the address of the replay that is already there.

@@ -127,7 +127,11 @@ class Conversation:
             return data
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             # What TLS makes of it before Python 3.13.
+            self._raise_alert()
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        except ConnectionError:
+            self._raise_alert()
+            raise
         self._sent += sent
         return data[sent:]
 
@@ -248,6 +252,16 @@ class Conversation:
             self.inbox.add(data)
         else:
             self.inbox.ended = True
+
+    def _raise_alert(self) -> None:
+        """Raise what a server that is gone has against this side of TLS, if it has said so."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return
+        try:
+            self._recv(1)
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and error.errno == ssl.SSL_ERROR_SSL:
+                raise
 
     def _has_nothing(self) -> bool:
         if not self._is_stream:

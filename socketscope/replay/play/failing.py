@@ -86,7 +86,7 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
     outcome, got = "reset", ""
     match error:
         case Differs(came=other):
-            outcome, got = "mismatch", quoted(other, context)
+            return differs(action, context, random, other)
         case OverflowError():
             outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
@@ -97,12 +97,12 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
             # Of a datagram, the refusal comes when it was sent.
             outcome, got = "refused", _reason(error)
         case OSError():
-            got = _reason(error)
+            got = f"{came.removesuffix(',')}, then {_reason(error)}" if came else _reason(error)
     return wrong(outcome, action, context, random, got)
 
 
 def differs(action: Expectation, context: Context, random: Random, reply: bytes) -> Failed:
-    """Return how a line failed that is another than the one that was expected."""
+    """Return how something failed that is another than what was expected."""
     if not action.is_literal:
         return wrong("mismatch", action, context, random, quoted(reply, context))
     # A part of a secret, which is all that may be left around the difference, would not be known as one.

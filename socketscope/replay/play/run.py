@@ -199,10 +199,10 @@ class Run:
                 try:
                     yield Until(self.began + due)
                 except GeneratorExit:
-                    schedule.give_back(due)
+                    schedule.give_back(number, due)
                     raise
             if self._is_over:
-                schedule.give_back(due)
+                schedule.give_back(number, due)
                 break
             self._last_began = self.elapsed
             lateness = max(self._last_began - due, 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from random import Random
 
-from socketscope.replay.play.pacing import PRECISION, Shape, due_before, due_times, poisson
+from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
 
 
 class Schedule:
@@ -23,7 +23,7 @@ class Schedule:
         self._times: Iterator[float] = due_times(rate, shape, random)
         self._taken = 0
         self._latest = 0.0
-        self._not_started: list[float] = []
+        self._not_started: list[tuple[int, float]] = []
 
     def take(self) -> tuple[int, float] | None:
         """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
@@ -33,9 +33,9 @@ class Schedule:
         self._latest = next(self._times)
         return self._taken - 1, self._latest
 
-    def give_back(self, due: float) -> None:
+    def give_back(self, number: int, due: float) -> None:
         """Note that a pass that was taken did not start."""
-        self._not_started.append(due)
+        self._not_started.append((number, due))
 
     @property
     def end(self) -> float:
@@ -47,18 +47,21 @@ class Schedule:
 
         They are not gone through one by one: of some rates there are more than anybody has time for.
         """
-        # One that is due at the end is none of them, though its time may be solved to a little less.
-        number = sum(begin <= due + PRECISION < end for due in self._not_started)
+        if self._random is None:
+            # By their numbers: the time of one that is due at the end may be solved to a little less.
+            first, last = self._due_before(begin), self._due_before(end)
+            number = sum(first <= number < last for number, _ in self._not_started)
+        else:
+            number = sum(begin <= due < end for _, due in self._not_started)
         return number + int(min(self._not_taken(begin, end), self._most - self._taken))
 
     def _not_taken(self, begin: float, end: float) -> int:
         if end <= begin or end <= self._latest:
             return 0
         if self._random is None:
-            return max(
-                due_before(self._rate, self._shape, end)
-                - max(due_before(self._rate, self._shape, begin), self._taken),
-                0,
-            )
+            return max(self._due_before(end) - max(self._due_before(begin), self._taken), 0)
         area = self._shape.integral(end) - self._shape.integral(max(begin, self._latest))
         return poisson(self._rate * area, self._random)
+
+    def _due_before(self, time: float) -> int:
+        return due_before(self._rate, self._shape, time)

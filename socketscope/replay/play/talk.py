@@ -63,7 +63,8 @@ def _lines() -> Iterator[str]:
     """Yield what a person says at the prompt, up to an empty line."""
     while True:
         try:
-            line = input(PROMPT)
+            # A file's lines may end with CRLF, which is what is sent behind each line.
+            line = input(PROMPT).removesuffix("\r")
         except (EOFError, KeyboardInterrupt):
             print()  # noqa: T201 - leaves the prompt's line
             return

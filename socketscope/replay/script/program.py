@@ -55,8 +55,8 @@ class Expectation:
 
     @property
     def is_literal(self) -> bool:
-        """Whether a line must be this text, to the byte."""
-        return self.kind in {"line", "until"}
+        """Whether what comes must be this text, to the byte."""
+        return self.kind in {"line", "until", "bytes"}
 
     @property
     def ends(self) -> bool:

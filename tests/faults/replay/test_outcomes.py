@@ -162,6 +162,27 @@ def test_a_handshake_that_nobody_answers_is_given_up(tmp_path):
     assert (status, summary["outcomes"]) == (4, only("connect_timeout"))
 
 
+@pytest.mark.parametrize(
+    ("said", "script", "got"),
+    [
+        (b"log", "> a\n< login\n", "'log' and no end of line, then Connection reset by peer"),
+        (b"a\nb\n", "> a\n<... c\n", "2 other lines, the last 'b', then Connection reset by peer"),
+        (b"a", "> a\n< 26B\n", "1 of 26 bytes, then Connection reset by peer"),
+        (b"", "> a\n< login\n", "Connection reset by peer"),
+    ],
+)
+def test_what_came_before_a_reset_is_told(tmp_path, said, script, got):
+    def rude(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(said)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+
+    with serving(rude) as target:
+        _, summary = replay(write(tmp_path, script), target)
+    assert summary["outcomes"] == only("reset")
+    assert summary["first_failure"]["got"] == got
+
+
 def test_a_handshake_of_tls_that_breaks_is_a_reset(tmp_path):
     def rude(connection: socket.socket) -> None:
         connection.recv(1000)

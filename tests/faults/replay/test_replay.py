@@ -245,6 +245,29 @@ def test_a_second_replay_with_the_environment_of_the_first_takes_another_port(tm
         assert ended.stderr.startswith(f"client: cannot serve metrics on 127.0.0.1:{port}: ")
 
 
+def test_where_its_metrics_are_is_told_where_the_kernel_chose_the_port(tmp_path):
+    with serving(echo) as target:
+        script = write(tmp_path, "> x\n")
+        command = [
+            *COMMAND,
+            "replay",
+            script,
+            "--target",
+            target,
+            "--metrics",
+            "127.0.0.1:0",
+            "--linger",
+            "10s",
+        ]
+        with killed(command) as process:
+            assert process.stderr is not None
+            told = re.fullmatch(
+                r"client: metrics are at http://127\.0\.0\.1:(\d+)/metrics\n", process.stderr.readline()
+            )
+            assert told is not None
+            wait_for(lambda: "replay_passes_total 1.0" in scraped(int(told[1])), "the pass is scraped")
+
+
 @contextlib.contextmanager
 def killed(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a program, but for no longer than the block."""

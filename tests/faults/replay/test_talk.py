@@ -114,6 +114,14 @@ def test_a_kept_connection_works_in_a_pipe_and_ends_where_the_server_closes():
     assert told == (0, b"220 ready\n> 250-1\n250 caf\xe9\n> 250-2\n250 QUIT\n", closed)
 
 
+def test_lines_of_a_file_may_end_with_crlf_and_an_empty_one_ends():
+    with serving(mail) as target:
+        told = keep(target, b"NOOP\r\n\r\nunheard\r\n")
+        assert told == (0, b"220 ready\n> 250-1\n250 NOOP\n> ", b"")
+        closed = f"client: {target} has closed the connection\n".encode()
+        assert keep(target, b"QUIT\r\n") == (0, b"220 ready\n> 250-1\n250 QUIT\n", closed)
+
+
 def test_a_prompt_of_the_servers_has_a_line_of_its_own():
     @with_file
     def prompts(file: IO[bytes]) -> None:

@@ -126,10 +126,12 @@ def tls_server(server_context: ssl.SSLContext) -> Iterator[int]:
 CAPITALS = "> a\n< A\n> b\n< B\n> END\n< THE END\n<$\n"
 
 
-def refusal(folder: Path, target: str, *options: str) -> tuple[int, dict[str, int], str]:
+def refusal(
+    folder: Path, target: str, *options: str, script: str = CAPITALS
+) -> tuple[int, dict[str, int], str]:
     """Return how a run that fails ends, and what came in place of what was expected."""
     path = folder / "x.talk"
-    path.write_text(CAPITALS)
+    path.write_text(script)
     ended = subprocess.run(
         [sys.executable, "-m", "client", "replay", path, "--target", target, "--summary", "json", *options],
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
@@ -182,6 +184,26 @@ def test_a_tls_server_that_wants_a_certificate_gets_one(tmp_path, tls_server, se
     shown = ("--cert", f"{certificate}.crt", "--key", str(certificate))
     assert replay(tmp_path, target, *options, *shown, script=CAPITALS) == (0, {"ok": 3}, "")
     assert replay(tmp_path, target, *options, *shown[:1], str(certificate), script=CAPITALS)[0] == 0
+
+
+def test_a_tls_server_that_has_refused_and_gone_before_a_client_sends_is_told_as_that(
+    tmp_path, server_context, certificate
+):
+    server_context.load_verify_locations(certificate)
+    server_context.verify_mode = ssl.CERT_REQUIRED
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with pytest.raises(ssl.SSLError):
+                server_context.wrap_socket(self.request, server_side=True)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as plain:
+        thread = threading.Thread(target=plain.handle_request)
+        thread.start()
+        target, options = f"tls://127.0.0.1:{plain.server_address[1]}", ("--ca", str(certificate))
+        told = refusal(tmp_path, target, *options, script=f"!hold 500ms\n{CAPITALS}")
+        thread.join()
+    assert told == (1, {"tls_error": 1}, "tlsv13 alert certificate required")
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,12 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
 @pytest.mark.parametrize(
     ("said", "expected", "outcome", "got"),
     [
-        (b"Login: ", "<| login: ", "mismatch", "'Login: '"),
+        (b"Login: ", "<| login: ", "mismatch", "Login: "),
         (b"log", "<| login: ", "timeout", "'log' in 0.1 s"),
         (b"log", "<|~ in: ", "timeout", "'log' in 0.1 s"),
         (b"x" * 25, "< 26B", "timeout", "25 of 26 bytes in 0.1 s"),
         (b"many\r\nx", "<~ (?P<n>.*)\n< ${n}B", "mismatch", "'many'"),
-        (b"NOISY", "<| > ", "mismatch", "'NOISY'"),
+        (b"NOISY", "<| > ", "mismatch", "NOISY"),
         (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
         (b"log", "<...$", "timeout", "'log' in 0.1 s"),
         (b"a\r\n", "<...$", "timeout", "1 line 'a', in 0.1 s"),
@@ -96,6 +96,14 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
 def test_what_falls_short_of_it_is_told(tmp_path, said, expected, outcome, got):
     counted, failure = result(tmp_path, saying(said), f"@timeout 100ms\n> go\n{expected}\n")
     assert (counted, failure.got) == ({outcome: 1}, got)
+
+
+def test_of_long_bytes_it_is_the_part_where_they_differ(tmp_path):
+    alike = "a" * 3000
+    _, failure = result(tmp_path, saying(f"{alike}right> ".encode()), f"> go\n<| {alike}left> \n")
+    kept = "a" * 1000
+    assert (failure.expected, failure.got) == (f"…{kept}left> ", f"…{kept}right> ")
+    assert failure.is_text
 
 
 @pytest.mark.parametrize(
