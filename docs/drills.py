@@ -15,7 +15,7 @@ _HEAD = """\
 
 Made from `drills/catalogue.py` and `docs/drills.json` by `python -m docs`. Each provokes one fault in the running stack with
 one command, says what to look at, waits until it shows, its alert fires and, when the fault has ended, resolves, and leaves
-the stack as it was, also after Ctrl-C:
+the stack as it was, also after Ctrl-C or with its terminal closed:
 
 ```sh
 docker compose up --build --wait

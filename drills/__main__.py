@@ -40,8 +40,10 @@ def main(arguments: list[str]) -> int:
         came.append(number)
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    # A terminal that is closed ends it as Ctrl-C does; what nohup started is not to hear of it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         outcomes = _do(Stack(), chosen, stopped)
     except StackError as error:

@@ -16,7 +16,9 @@ def clients(script: str, *options: str, scraped: bool = False) -> Fault:
 
     @contextmanager
     def fault(stack: Stack) -> Iterator[None]:
-        target = ("--target", "tcp://server:21567", "--forever", *options)
+        # One server alone, which its network knows by its id: what is too much for it is little for three.
+        server = (*stack.containers("server", "replica"), "server")[0][:12]
+        target = ("--target", f"tcp://{server}:21567", "--forever", *options)
         run = ("--env", f"SCRIPT={script}", "--entrypoint", "sh", "client", "-c", _PLAY, "play", *target)
         # Under the name of the service it is found by Prometheus.
         with _beside(stack, *(["--use-aliases"] if scraped else []), *run):

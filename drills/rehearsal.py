@@ -92,6 +92,7 @@ class Rehearsal:
         with self._stack.at_least(drill.servers):
             if self._until(lambda: self._is_calm(drill), CALM) is None:
                 raise StackError(f"{drill.name} cannot begin: what it must show is there already")
+            self._pause(0)  # who has had enough while servers started wants no fault any more
             self._began = self._clock()
             self._note("begins")
             with drill.fault(self._stack):
@@ -161,8 +162,8 @@ class Rehearsal:
             self._pause()
         return self._clock() - (began if since is None else since)
 
-    def _pause(self) -> None:
-        if self._wait(STEP):
+    def _pause(self, seconds: float = STEP) -> None:
+        if self._wait(seconds):
             self._note("it is to end: what was done is undone")
             raise StoppedError
 

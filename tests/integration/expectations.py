@@ -177,14 +177,17 @@ def environment(session: Session, command: str) -> None:
 
 @of("pip install .")
 def installing(session: Session, command: str) -> None:
-    session.run(command)
-    session.run("cd / && python -c 'import socketscope'")
+    in_one_of_their_own(session, f"{command} && cd / && python -c 'import socketscope'")
 
 
 @of("pip install '.[client]'")
 def installing_the_client(session: Session, command: str) -> None:
-    session.run(command)
-    session.run("cd / && socketscope check --help")
+    in_one_of_their_own(session, f"{command} && cd / && socketscope check --help")
+
+
+def in_one_of_their_own(session: Session, commands: str) -> None:
+    """Run commands in another environment: who goes on in that of the page has installed nothing."""
+    session.run(f"(python -m venv --clear ../own && . ../own/bin/activate && {commands})")
 
 
 @of("import socketserver")
@@ -193,7 +196,7 @@ def program(session: Session, text: str) -> None:
     session.write("mymodule.py", text.partition("\nwith ")[0])
 
 
-@of("socketscope run --log json echo.py")
+@of("python -m socketscope run --log json echo.py")
 def launched(session: Session, command: str) -> None:
     shown = session.open(command)
     serves(9000)

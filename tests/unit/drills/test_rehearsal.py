@@ -133,3 +133,11 @@ def test_who_has_enough_of_it_leaves_no_fault():
     with pytest.raises(StoppedError):
         rehearsal.play(drill)
     assert stack.ended == stack.now
+
+
+def test_who_has_enough_of_it_before_it_begins_provokes_nothing():
+    stack = FakeStack()
+    drill, rehearsal, _ = drilled(stack, wait=lambda _: True)
+    with pytest.raises(StoppedError):
+        rehearsal.play(drill)
+    assert stack.began is None
