@@ -4,6 +4,7 @@ import ctypes
 import select
 import socket
 import struct
+from contextlib import closing
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from ssl import SSLError
 from typing import Any
@@ -22,6 +23,19 @@ _DROPS = 8 * 4  # SK_MEMINFO_DROPS of <linux/sock_diag.h>, among 32-bit words
 _TCP_INFO_SIZE = 104
 _UNACKED = 8 + 4 * 4
 _SACKED = 8 + 5 * 4
+
+# <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>: a request is a header of 16 bytes and what is
+# asked for, and so is each part of its answer, of which the last says that it is, or what was wrong.
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST_DUMP = 0x301
+_DONE, _ERROR = 3, 2
+_SYN_RECV = 1 << 3  # among states
+_ANY_ADDRESS = bytes(36)  # both addresses, and the interface
+_NO_COOKIE = b"\xff" * 8
+_ANSWER_TIMEOUT = (
+    0.5  # seconds; the kernel answers within milliseconds, what stands in for one may not at all
+)
 
 # Classic BPF, a line for each (code, jump if true, jump if false, operand). On a TCP socket it sees the
 # packet from the TCP header on.
@@ -53,6 +67,37 @@ def accept_queue(listener: socket.socket) -> tuple[int, int]:
     """
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
     return struct.unpack_from("I", info, _UNACKED)[0], struct.unpack_from("I", info, _SACKED)[0]
+
+
+def handshakes(listener: socket.socket) -> int:
+    """Return how many clients a TCP listener's port has in a handshake: they come into the queue, or give up.
+
+    Raises:
+        OSError: It is closed, or the kernel does not tell.
+    """
+    port = listener.getsockname()[1]
+    asked = struct.pack("=BBBxI", listener.family, socket.IPPROTO_TCP, 0, _SYN_RECV) + struct.pack(
+        "!HH", port, 0
+    )
+    asked += _ANY_ADDRESS + _NO_COOKIE
+    header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0)
+    count = 0
+    # The C class: a program may have put another in the place of `socket.socket`, for TCP alone.
+    with closing(socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)) as kernel:
+        kernel.settimeout(_ANSWER_TIMEOUT)
+        kernel.send(header + asked)
+        while True:
+            answer = kernel.recv(1 << 16)
+            while answer:
+                size, kind = struct.unpack_from("=IH", answer)
+                if kind == _ERROR:
+                    raise OSError(
+                        -struct.unpack_from("=i", answer, 16)[0], "the kernel tells of no handshakes"
+                    )
+                if kind == _DONE:
+                    return count
+                count += 1
+                answer = answer[(size + 3) & ~3 :]
 
 
 def accept_error(error: OSError) -> str:

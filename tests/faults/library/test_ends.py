@@ -140,6 +140,19 @@ def test_everybody_in_the_queue_is_served_before_it_closes():
             client.close()
 
 
+def test_who_is_in_a_handshake_at_a_stop_is_served():
+    server = make()
+    # The kernel takes the end of a handshake for lost until the client sends.
+    server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+    with running(server), connect(server) as client:
+        stopping = threading.Thread(target=stop, args=(server,))
+        stopping.start()
+        time.sleep(SHORT)
+        client.sendall(b"x\n")
+        assert client.recv(10) == b"x\n"
+        stopping.join(PATIENCE)
+
+
 def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
     go_on = threading.Event()
 

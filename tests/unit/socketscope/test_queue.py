@@ -3,7 +3,15 @@ from collections.abc import Callable
 
 import pytest
 
-from socketscope.serve.queue import accept_queue, is_kept, lost, refuse_arrivals, stop_arrivals, waits
+from socketscope.serve.queue import (
+    accept_queue,
+    handshakes,
+    is_kept,
+    lost,
+    refuse_arrivals,
+    stop_arrivals,
+    waits,
+)
 
 SHORT = 0.2
 
@@ -54,6 +62,30 @@ def test_the_queue_has_a_length_and_a_limit():
         assert accept_queue(listener) == (0, 7)
         with connect(listener), connect(listener):
             assert accept_queue(listener) == (2, 7)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_client_in_a_handshake_is_known_before_it_is_in_the_queue(family, request):
+    if both := family == socket.AF_INET6:
+        request.getfixturevalue("ipv6")
+    with socket.create_server(("", 0), family=family, dualstack_ipv6=both) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)  # until the client sends
+        port = listener.getsockname()[1]
+        assert handshakes(listener) == 0
+        with (
+            socket.create_connection(("127.0.0.1", port)) as one,
+            socket.create_connection(("127.0.0.1", port)) as other,
+        ):
+            assert (handshakes(listener), accept_queue(listener)[0]) == (2, 0)
+            one.sendall(b"x")
+            assert (handshakes(listener), accept_queue(listener)[0]) == (1, 1)
+            other.sendall(b"x")
+            assert (handshakes(listener), accept_queue(listener)[0]) == (0, 2)
+
+
+def test_of_what_is_no_listener_of_tcp_no_handshakes_are_told():
+    with socket.socket(socket.AF_UNIX) as sock, pytest.raises((OSError, IndexError)):
+        handshakes(sock)
 
 
 def test_what_found_the_receive_queue_full_was_lost():

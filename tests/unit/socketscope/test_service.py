@@ -53,23 +53,46 @@ def test_where_either_is_imported_and_has_replaced_nothing_it_serves(monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("base", "looks"),
+    ("base", "left"),
     [
-        (socketscope.ThreadingTCPServer, 2), (socketscope.ThreadingUnixStreamServer, 1),
-        (socketscope.ThreadingUDPServer, 1), (socketscope.ThreadingUnixDatagramServer, 1),
+        (socketscope.ThreadingTCPServer, []), (socketscope.ThreadingUnixStreamServer, [2, 1, 0]),
+        (socketscope.ThreadingUDPServer, [2, 1, 0]), (socketscope.ThreadingUnixDatagramServer, [2, 1, 0]),
     ],
 )  # fmt: skip
-def test_at_its_end_a_handshake_is_waited_for_where_there_is_one(monkeypatch, tmp_path, base, looks):
-    looked = []
-
-    def waits(*_):
-        looked.append(1)
-        return False
-
+def test_at_its_end_handshakes_are_waited_for_where_there_are_any(monkeypatch, tmp_path, base, left):
     address = str(tmp_path / "s") if "Unix" in base.__name__ else ("127.0.0.1", 0)
     server = socketscope.observe(base(address, socketserver.BaseRequestHandler), registry=CollectorRegistry())
     server.shutdown()
     server.serve_forever()
-    monkeypatch.setattr(queue, "waits", waits)
+    counts = iter([2, 1, 0])
+    monkeypatch.setattr(queue, "handshakes", lambda _: next(counts))
     server.server_close()
-    assert min(len(looked), 2) == looks
+    assert list(counts) == left
+
+
+def test_where_nobody_is_about_to_come_it_looks_once_and_once_more(monkeypatch):
+    looked = []
+
+    def waits(*seconds):
+        looked.append(seconds)
+        return False
+
+    with make() as server:
+        server.shutdown()
+        server.serve_forever()
+        monkeypatch.setattr(queue, "waits", waits)
+    assert len(looked) == 2
+
+
+def test_where_the_kernel_tells_of_no_handshakes_they_have_some_time(monkeypatch):
+    asked = []
+
+    def untold(listener):
+        asked.append(listener)
+        raise PermissionError
+
+    monkeypatch.setattr(queue, "handshakes", untold)
+    with make() as server:
+        server.shutdown()
+        server.serve_forever()
+    assert len(asked) > 1
