@@ -7,7 +7,8 @@ import sys
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 # Of a server with certificates a hangup asks to read them, as it is about to do.
-_renews = any("tls://" in text for text in (*sys.argv, os.environ.get("SERVER_LISTEN", "")))
+_is_told = any(text.startswith("--listen") for text in sys.argv)
+_renews = any("tls://" in text for text in (sys.argv if _is_told else [os.environ.get("SERVER_LISTEN", "")]))
 
 # Before anything that takes time is imported: who stops it this early loses nothing, nobody can be connected.
 for _number in _STOP_SIGNALS:

@@ -19,7 +19,7 @@ from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 
 LOOK = 0.1
-"""Seconds between looks: a deadline is late by less."""
+"""Seconds between looks: a deadline is late by less, but for `CATCH_UP`."""
 
 CATCH_UP = 0.5
 """Seconds that handlers have to read what came while the process was held up, if that was for as long."""
@@ -71,11 +71,12 @@ class Deadlines:
 
     @staticmethod
     def _pause() -> None:
-        began = monotonic()
-        time.sleep(LOOK)
+        seconds, began = LOOK, monotonic()
+        time.sleep(seconds)
         # One that was stopped (SIGSTOP, a paused container) finds all overdue, those too who sent in time.
-        if monotonic() - began > LOOK + CATCH_UP:
-            time.sleep(CATCH_UP)
+        while monotonic() - began > seconds + CATCH_UP:
+            seconds, began = CATCH_UP, monotonic()
+            time.sleep(seconds)
 
     def _leave(self) -> bool:
         with self._lock:

@@ -132,7 +132,8 @@ class Hooks:
 
 def _is_ours(method: Any) -> bool:
     """Return whether a method is the library's or the standard library's, and none that wraps one."""
-    return isinstance(method, FunctionType) and method.__globals__["__name__"] in _OWN_MODULES
+    # What wraps one may say of itself all that the wrapped one says, but for its type and where it was made.
+    return type(method) is FunctionType and method.__globals__.get("__name__") in _OWN_MODULES
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:

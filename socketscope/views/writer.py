@@ -41,7 +41,7 @@ class LineWriter:
     Attributes:
         written: Lines written.
         dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
-        failed: Whether a write has lost anything since further lines were asked for.
+        failed: Whether of the further lines that were asked for last any was lost.
     """
 
     def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
@@ -134,10 +134,10 @@ class LineWriter:
 
     def _write_all(self) -> bool:
         """Write what waits; return whether anything did."""
-        for line in self._digest(self.dropped):
-            self.put(line)
-        self.failed = False
         any_waited = bool(self._queue)
+        if further := self._digest(self.dropped):
+            any_waited = True
+            self.failed = not self._write(b"".join(further), len(further))
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
             if taken := sum(len(line) for line in lines if len(line) > SHORT):
@@ -146,7 +146,8 @@ class LineWriter:
             self._write(b"".join(lines), len(lines))
         return any_waited
 
-    def _write(self, data: bytes, lines: int) -> None:
+    def _write(self, data: bytes, lines: int) -> bool:
+        """Write so many lines; return whether none was lost."""
         rest = memoryview(b"\n" + data if self._torn else data)
         while rest:
             try:
@@ -159,14 +160,14 @@ class LineWriter:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
                 lost = min(bytes(rest).count(b"\n"), lines)
                 self._drop(lost)
-                self.failed = True
                 self.written += lines - lost
                 time.sleep(TICK)
-                return
+                return False
             else:
                 self._torn = rest[done - 1] != _LINE_END
                 rest = rest[done:]
         self.written += lines
+        return True
 
 
 _all: "weakref.WeakSet[LineWriter]" = weakref.WeakSet()

@@ -129,7 +129,7 @@ class Conversation:
             # What TLS makes of it before Python 3.13.
             self._raise_alert()
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-        except ConnectionError:
+        except ConnectionError:  # and from then on
             self._raise_alert()
             raise
         self._sent += sent

@@ -128,6 +128,42 @@ def test_a_hook_that_wraps_the_standard_librarys_is_called(kind, handler, ask_on
     assert seen.count("verify_request") == seen.count("process_request") == 1
 
 
+class Proxy:
+    """Says of itself what the function in it does, as a decorator's may that is an object."""
+
+    __class__ = property(lambda self: type(self.wrapped))
+
+    def __init__(self, seen, wrapped):
+        self.seen, self.wrapped = seen, wrapped
+
+    def __getattr__(self, name):
+        return getattr(self.wrapped, name)
+
+    def __get__(self, server, kind=None):
+        return self if server is None else functools.partial(self, server)
+
+    def __call__(self, *args):
+        self.seen.append(1)
+        return self.wrapped(*args)
+
+
+def made(seen, wrapped):
+    """Return a function that was made of text, in no module."""
+    names = {"seen": seen, "wrapped": wrapped}
+    exec("def hook(*args):\n    seen.append(1)\n    return wrapped(*args)", names)
+    return names["hook"]
+
+
+@pytest.mark.parametrize("wrap", [Proxy, made])
+def test_a_hook_that_is_wrapped_in_another_way_is_called_too(wrap):
+    seen: list[int] = []
+    Server = subclass(ThreadingTCPServer)  # noqa: N806 - a class
+    Server.verify_request = wrap(seen, socketserver.BaseServer.verify_request)
+    with serving(Echo, Server) as server:
+        assert ask(server) == b"x"
+    assert seen == [1]
+
+
 @pytest.mark.parametrize(
     ("kind", "handler", "ask_one"),
     [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],

@@ -232,6 +232,21 @@ def test_case_19_a_hangup_during_the_start_stops_nothing_where_there_is_a_certif
         assert process.wait(PATIENCE) == 0
 
 
+def test_case_19_under_nohup_a_hangup_stops_nothing_whatever_the_environment_says_of_certificates():
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "server",
+         "--listen", "tcp://127.0.0.1:0", "--metrics", "none"],
+        cwd=ROOT, env=os.environ | {"SERVER_LISTEN": "tls://127.0.0.1:0"}, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert b'"server_started"' in process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
 def test_case_19_a_signal_while_the_program_is_still_imported_ends_it_in_order(tmp_path):
     (tmp_path / "click.py").write_text(
         "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); time.sleep(30)"
