@@ -260,7 +260,7 @@ class Conversation:
         try:
             self._recv(1)
         except OSError as error:
-            if isinstance(error, ssl.SSLError) and error.errno == ssl.SSL_ERROR_SSL:
+            if type(error) is ssl.SSLError:  # its subclasses tell of an end, or of nothing yet
                 raise
 
     def _has_nothing(self) -> bool:
