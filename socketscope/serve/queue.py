@@ -31,11 +31,17 @@ _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x301
 _DONE, _ERROR = 3, 2
 _SYN_RECV = 1 << 3  # among states
-_ANY_ADDRESS = bytes(36)  # both addresses, and the interface
 _NO_COOKIE = b"\xff" * 8
-_ANSWER_TIMEOUT = (
-    0.5  # seconds; the kernel answers within milliseconds, what stands in for one may not at all
-)
+
+_ANSWER = 0.5
+"""Seconds; the kernel answers within milliseconds, what stands in for one may not at all."""
+
+HANDSHAKE = 1.5
+"""Seconds that a handshake which was under way when arrivals were stopped has to complete: where a packet of
+it was lost, the next one comes after 1 s."""
+
+UNTOLD = 0.1
+"""The same where the kernel does not tell whether any is."""
 
 # Classic BPF, a line for each (code, jump if true, jump if false, operand). On a TCP socket it sees the
 # packet from the TCP header on.
@@ -75,29 +81,38 @@ def handshakes(listener: socket.socket) -> int:
     Raises:
         OSError: It is closed, or the kernel does not tell.
     """
-    port = listener.getsockname()[1]
-    asked = struct.pack("=BBBxI", listener.family, socket.IPPROTO_TCP, 0, _SYN_RECV) + struct.pack(
-        "!HH", port, 0
+    port = socket.htons(listener.getsockname()[1])
+    # For any address, of any peer.
+    asked = struct.pack(
+        "=BBBxIHH36x8s", listener.family, socket.IPPROTO_TCP, 0, _SYN_RECV, port, 0, _NO_COOKIE
     )
-    asked += _ANY_ADDRESS + _NO_COOKIE
     header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0)
     count = 0
     # The C class: a program may have put another in the place of `socket.socket`, for TCP alone.
     with closing(socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)) as kernel:
-        kernel.settimeout(_ANSWER_TIMEOUT)
+        kernel.settimeout(_ANSWER)
         kernel.send(header + asked)
         while True:
             answer = kernel.recv(1 << 16)
             while answer:
                 size, kind = struct.unpack_from("=IH", answer)
                 if kind == _ERROR:
-                    raise OSError(
-                        -struct.unpack_from("=i", answer, 16)[0], "the kernel tells of no handshakes"
-                    )
+                    number = -struct.unpack_from("=i", answer, 16)[0]
+                    raise OSError(number, "the kernel tells of no handshakes")
                 if kind == _DONE:
                     return count
                 count += 1
                 answer = answer[(size + 3) & ~3 :]
+
+
+def expects(listener: socket.socket, seconds: float) -> bool:
+    """Return whether a client may be about to come, so many seconds after arrivals were stopped."""
+    if listener.family == socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
+        return False  # nobody shakes hands there
+    try:
+        return seconds < HANDSHAKE and handshakes(listener) > 0
+    except OSError:
+        return seconds < UNTOLD
 
 
 def accept_error(error: OSError) -> str:

@@ -30,13 +30,6 @@ ACCEPT_PAUSE = 0.1
 UNSTOPPED = 1.0
 """Seconds for which the queue is served at the end where the kernel cannot keep new clients out of it."""
 
-HANDSHAKE = 1.5
-"""Seconds that a handshake which was under way when arrivals were stopped has to complete: where a packet of
-it was lost, the next one comes after 1 s."""
-
-UNTOLD = 0.1
-"""The same where the kernel does not tell whether any is."""
-
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
 
@@ -224,21 +217,12 @@ class Service(State):
         while monotonic() < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, LOOK):
                 # Who came while that was looked for is there now.
-                if not (self._expects(monotonic() - began) or queue.waits(server)):
+                if not (queue.expects(self.listener, monotonic() - began) or queue.waits(server)):
                     break
             elif (job := self.receive(server)) is not None:
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room
-
-    def _expects(self, seconds: float) -> bool:
-        """Return whether a client may be about to come, so many seconds after arrivals were stopped."""
-        if self.kind != "tcp":
-            return False  # no other shakes hands
-        try:
-            return seconds < HANDSHAKE and queue.handshakes(self.listener) > 0
-        except OSError:
-            return seconds < UNTOLD
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""

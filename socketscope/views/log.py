@@ -169,9 +169,8 @@ class Log:
 
     def _digest(self, lost: int) -> list[bytes]:
         """Return a line for each event that repeated."""
-        if lost and self.writer.failed:  # what told of them last may have been lost itself
-            self._dropped_telling = self._dropped_told
-        self._dropped_told = self._dropped_telling
+        if not (lost and self.writer.failed):  # else what told of them last may have been lost itself
+            self._dropped_told = self._dropped_telling
         if (now := time.monotonic()) < self._next_digest:
             return []
         with self._repeats_lock:

@@ -134,9 +134,9 @@ class LineWriter:
 
     def _write_all(self) -> bool:
         """Write what waits; return whether anything did."""
-        any_waited = bool(self._queue)
-        if further := self._digest(self.dropped):
-            any_waited = True
+        further = self._digest(self.dropped)
+        any_waited = bool(further or self._queue)
+        if further:
             self.failed = not self._write(b"".join(further), len(further))
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]

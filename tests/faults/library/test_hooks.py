@@ -68,11 +68,14 @@ def ask_datagram(server):
         return client.recv(100)
 
 
-@pytest.mark.parametrize(
+of_each_kind = pytest.mark.parametrize(
     ("kind", "handler", "ask_one"),
     [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
     ids=["tcp", "udp"],
 )
+
+
+@of_each_kind
 def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one):
     Server = subclass(kind)  # noqa: N806 - a class
     seen: list[str] = []
@@ -100,11 +103,7 @@ def test_a_hook_is_called_from_when_it_is_put_on_a_server(kind, handler, ask_one
         wait_for(lambda: ask_one(server) and len(seen) > 3, "the hook of the class")
 
 
-@pytest.mark.parametrize(
-    ("kind", "handler", "ask_one"),
-    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
-    ids=["tcp", "udp"],
-)
+@of_each_kind
 def test_a_hook_that_wraps_the_standard_librarys_is_called(kind, handler, ask_one):
     seen: list[str] = []
 
@@ -164,11 +163,7 @@ def test_a_hook_that_is_wrapped_in_another_way_is_called_too(wrap):
     assert seen == [1]
 
 
-@pytest.mark.parametrize(
-    ("kind", "handler", "ask_one"),
-    [(ThreadingTCPServer, Echo, ask), (ThreadingUDPServer, Reply, ask_datagram)],
-    ids=["tcp", "udp"],
-)
+@of_each_kind
 def test_a_hook_in_place_of_another_is_called_at_once(kind, handler, ask_one):
     called: list[str] = []
 

@@ -248,18 +248,8 @@ def test_a_second_replay_with_the_environment_of_the_first_takes_another_port(tm
 def test_where_its_metrics_are_is_told_where_the_kernel_chose_the_port(tmp_path):
     with serving(echo) as target:
         script = write(tmp_path, "> x\n")
-        command = [
-            *COMMAND,
-            "replay",
-            script,
-            "--target",
-            target,
-            "--metrics",
-            "127.0.0.1:0",
-            "--linger",
-            "10s",
-        ]
-        with killed(command) as process:
+        options = ("--metrics", "127.0.0.1:0", "--linger", "10s")
+        with killed([*COMMAND, "replay", script, "--target", target, *options]) as process:
             assert process.stderr is not None
             told = re.fullmatch(
                 r"client: metrics are at http://127\.0\.0\.1:(\d+)/metrics\n", process.stderr.readline()
