@@ -48,9 +48,14 @@ class Capacity:
 
 @dataclass(slots=True)
 class Figures:
-    """The figures of one stream listener at one moment."""
+    """The figures of one stream listener at one moment.
+
+    Attributes:
+        open: Counted by itself: as the difference it could not show that one was counted twice, or never.
+    """
 
     accepted: int = 0
+    open: int = 0
     closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     rejected: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REJECT_REASONS, 0))
     accept_errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACCEPT_ERRORS, 0))
@@ -59,11 +64,6 @@ class Figures:
     exchanges: int = 0
     response: Distribution = field(default_factory=Distribution)
     handle: Distribution = field(default_factory=Distribution)
-
-    @property
-    def open(self) -> int:
-        """Connections that were accepted and have not ended."""
-        return self.accepted - sum(self.closed.values())
 
 
 class StreamTotals:
@@ -144,6 +144,7 @@ class StreamTotals:
             outcome = record.outcome
             figures.closed[outcome] += 1
             figures.handle.observe(record.handled(now))
+            figures.open -= 1
             self.records.pop(record, None)
             self.capacity.free()
         return outcome
@@ -159,6 +160,7 @@ class StreamTotals:
             figures = self._figures
             return Figures(
                 figures.accepted,
+                figures.open,
                 figures.closed.copy(),
                 figures.rejected.copy(),
                 figures.accept_errors.copy(),
@@ -178,6 +180,7 @@ class StreamTotals:
     def _count(self, record: Record) -> None:
         record.accepted = True
         self._figures.accepted += 1
+        self._figures.open += 1
 
     def _add(self, records: Iterable[Record]) -> None:
         figures = self._figures
