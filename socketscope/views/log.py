@@ -20,7 +20,7 @@ from socketscope.views import encoding, loggers
 from socketscope.views.chain import LineLogger, Steps
 from socketscope.views.context import nothing_else_bound
 from socketscope.views.printed import output_descriptor
-from socketscope.views.rendering import Form, renderer, unprintable
+from socketscope.views.rendering import MOST_BYTES, Form, renderer, unprintable
 from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -154,8 +154,10 @@ class Log:
             self.writer.wake()
 
     def printed(self, line: bytes) -> None:
-        """Write what somebody has written to standard output: as it is, unless it is no line of this form."""
-        if not self._is_json or _is_object(line) or loggers.is_the_programs():
+        """Write what somebody has written to standard output: as it is where it is a line of this form."""
+        if self._is_json and (fields := _object(line)) is not None:
+            self.writer.put(line if len(line) <= MOST_BYTES else self._render(fields))
+        elif not self._is_json or loggers.is_the_programs():
             self.writer.put(line)
         else:
             text = line.decode("utf-8", "backslashreplace").removesuffix("\n")
@@ -215,8 +217,9 @@ class Log:
         return line  # type: ignore[no-any-return]  # the last one has made it
 
 
-def _is_object(line: bytes) -> bool:
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a line is, or None where it is none."""
     try:
-        return line.startswith(b"{") and isinstance(encoding.loads(line), dict)
+        return encoding.loads(line) if line.startswith(b"{") else None
     except ValueError:
-        return False
+        return None

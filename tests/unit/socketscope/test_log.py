@@ -98,6 +98,23 @@ def test_a_line_within_the_bound_is_whole():
     assert json.loads(written("json", text=text))["text"] == text
 
 
+def test_an_object_that_is_printed_and_too_long_is_cut_as_any_line_is():
+    reader, writer = os.pipe()
+    log = Log(descriptor=writer)
+    os.close(writer)
+    short = b'{"event":"short","a" : 1}\n'
+    log.printed(short)
+    log.printed(json.dumps({"event": "order", "id": 7, "text": "x" * 100_000}).encode() + b"\n")
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        as_it_was, cut = pipe
+    assert as_it_was == short
+    assert len(cut) <= MOST_BYTES
+    line = json.loads(cut)
+    assert (line["event"], line["id"]) == ("order", 7)
+    assert line["text"].endswith(" characters more)")
+
+
 def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatch):
     class Hasty(LineWriter):
         def __init__(self, descriptor, digest):
