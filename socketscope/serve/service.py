@@ -308,7 +308,7 @@ class Service(State):
             case OSError():
                 kind = queue.accept_error(error)
                 self.note_accept_error(kind)
-                if kind != "aborted":
+                if kind != "aborted" and not (kind == "other" and self.hooks.refused(error)):
                     sleep(ACCEPT_PAUSE)
             case _:
                 if not self.hooks.outlives(error):
