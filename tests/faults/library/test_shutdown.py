@@ -81,6 +81,29 @@ def test_one_without_effect_holds_until_the_server_is_made_anew():
         serving.join(PATIENCE)
 
 
+def test_a_server_that_is_made_anew_has_all_of_its_time_to_close():
+    entered = threading.Event()
+
+    class Slow(socketserver.StreamRequestHandler):
+        def handle(self):
+            line = self.rfile.readline()
+            entered.set()
+            time.sleep(0.4)
+            self.wfile.write(line)
+
+    server = make(Slow, drain_timeout=2)
+    server.server_close()
+    time.sleep(2)
+    type(server).__init__(server, HOST, Slow)
+    with connect(server) as client:
+        client.sendall(b"x\n")
+        server.handle_request()
+        assert entered.wait(PATIENCE)
+        assert not socketscope.is_draining(server)
+        server.server_close()
+        assert client.recv(10) == b"x\n"
+
+
 def test_two_may_close_a_server_at_once(monkeypatch):
     monkeypatch.setattr(queue, "handshakes", lambda _: 1)  # so that the first one looks for some time
     server = make()
