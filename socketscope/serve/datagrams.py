@@ -133,6 +133,9 @@ class DatagramService(Service):
             run()
             return
         datagram = request.datagram
+        if current.get() is datagram and datagram.socket is request:
+            run()  # `_serve` ends it, once the hooks of its end are over
+            return
         datagram.began = monotonic()
         entered = enter(datagram)
         try:

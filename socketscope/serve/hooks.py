@@ -77,6 +77,16 @@ class Hooks:
             self.lock.release()
         return got
 
+    def refused(self, error: OSError) -> bool:
+        """Return whether the `get_request` of the user has itself raised this, be it to refuse a client.
+
+        What `accept` raises the next call would meet at once, too.
+        """
+        if not self.gets:
+            return False
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        return frame.f_code.co_name != "accept"
+
     def act(self, server: Any) -> None:
         """Call `service_actions`, unless another thread is in a hook for long."""
         if self.acts and self.lock.acquire(timeout=PATIENCE):

@@ -80,7 +80,7 @@ class Service(State):
         try:
             self.hooks.find(server)
             self.show(server)
-            self.draining = self._stopping
+            self.draining = self._is_to_stop(server)
             self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
@@ -92,7 +92,7 @@ class Service(State):
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
             )
             self._loops.add(loop)
-            if self._stopping:
+            if self._is_to_stop(server):
                 loop.stopping = True
             self._has_served = True
             try:
@@ -121,6 +121,9 @@ class Service(State):
         self.hooks.find(server)
         self.hooks.act(server)
 
+    def _is_to_stop(self, server: Any) -> bool:
+        return self._stopping or bool(vars(server).get(ASKED_TO_STOP))
+
     def _heed(self, server: Any) -> None:
         """Stop if that was asked for as programs do it that have no other thread to call `shutdown` from."""
         if vars(server).get(ASKED_TO_STOP):
@@ -144,6 +147,7 @@ class Service(State):
         self.stop()
         if not serves:
             shut_down(server)
+            self._stopping = False  # the server's own mark has it, until a loop ends by that
         elif threading.current_thread() is not self._supervisor:
             ended.wait()
 
@@ -308,7 +312,7 @@ class Service(State):
             case OSError():
                 kind = queue.accept_error(error)
                 self.note_accept_error(kind)
-                if kind != "aborted":
+                if kind != "aborted" and not (kind == "other" and self.hooks.refused(error)):
                     sleep(ACCEPT_PAUSE)
             case _:
                 if not self.hooks.outlives(error):

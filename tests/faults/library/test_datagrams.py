@@ -277,3 +277,23 @@ def test_one_hook_for_the_end_is_called_without_the_other(hook):
         client.sendto(b"x", server.server_address)
         client.recv(100)
         wait_for(lambda: ended == [b"x"], "the hook")
+
+
+def test_the_hook_of_an_end_is_waited_for_where_another_has_handed_the_datagram_on():
+    inside, ended = threading.Event(), []
+
+    class Server(socketscope.ThreadingUDPServer):
+        def process_request(self, request, client_address):
+            super().process_request(request, client_address)
+
+        def shutdown_request(self, request):
+            inside.set()
+            time.sleep(SHORT)
+            ended.append(request[0])
+
+    with serving(Reply, Server) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        assert inside.wait(PATIENCE)
+        server.shutdown()
+        server.server_close()
+        assert ended == [b"x"]

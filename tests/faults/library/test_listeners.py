@@ -349,6 +349,16 @@ def test_a_listener_that_somebody_closed_ends_the_service_with_an_error():
     server.server_close()
 
 
+def test_a_listener_that_is_closed_while_it_serves_is_told_of_within_the_interval():
+    server = make()
+    closing = threading.Thread(target=lambda: (ask(server), server.socket.close()))
+    closing.start()
+    with pytest.raises(OSError, match="the listener was closed"):
+        server.serve_forever(0.05)
+    closing.join()
+    server.server_close()
+
+
 def test_two_servers_at_once_do_not_mix():
     with serving() as one, serving() as two:
         assert ask(one) == ask(two) == ask(two) == b"x"

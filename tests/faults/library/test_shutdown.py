@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope.serve import queue
 from socketscope.serve.mixin import service_of
-from tests.faults.library.running import HOST, ask, connect, figures, make, observed
+from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed
 from tests.faults.server.process import PATIENCE, wait_for
 
 
@@ -39,6 +39,69 @@ def test_what_was_asked_for_before_a_server_is_observed_holds():
         server.serve_forever()
     asking.join(PATIENCE)
     assert not asking.is_alive()
+
+
+def test_one_that_ends_the_standard_librarys_loop_ends_no_later_one():
+    server = socketserver.ThreadingTCPServer(HOST, Echo)
+    # Its method is that one for good.
+    earlier = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    with socketscope.observe(server, registry=CollectorRegistry()):
+        earlier.start()
+        assert ask(server) == b"x"
+        server.shutdown()
+        later = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        later.start()
+        assert ask(server) == b"x"
+        server.shutdown()
+        for each in (earlier, later):
+            each.join(PATIENCE)
+            assert not each.is_alive()
+
+
+def test_nobody_is_served_by_a_loop_that_was_to_end_before_it_began(monkeypatch):
+    with make() as server, connect(server):
+        # It looks whether it is to end in each round; who takes clients waits for none of these.
+        monkeypatch.setattr(service_of(server).serving, "set", lambda: time.sleep(0.2))
+        server.shutdown()
+        server.serve_forever()
+        assert not figures(server).accepted
+
+
+def test_one_without_effect_holds_until_the_server_is_made_anew():
+    with make() as server:
+        server.shutdown()
+        server.serve_forever()  # and comes back
+        server.shutdown()
+        server.socket.close()
+        type(server).__init__(server, HOST, Echo)
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        serving.start()
+        assert ask(server) == b"x"
+        server.shutdown()
+        serving.join(PATIENCE)
+
+
+def test_a_server_that_is_made_anew_has_all_of_its_time_to_close():
+    entered = threading.Event()
+
+    class Slow(socketserver.StreamRequestHandler):
+        def handle(self):
+            line = self.rfile.readline()
+            entered.set()
+            time.sleep(0.4)
+            self.wfile.write(line)
+
+    server = make(Slow, drain_timeout=2)
+    server.server_close()
+    time.sleep(2)
+    type(server).__init__(server, HOST, Slow)
+    with connect(server) as client:
+        client.sendall(b"x\n")
+        server.handle_request()
+        assert entered.wait(PATIENCE)
+        assert not socketscope.is_draining(server)
+        server.server_close()
+        assert client.recv(10) == b"x\n"
 
 
 def test_two_may_close_a_server_at_once(monkeypatch):

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import socket
 import ssl
 
 import pytest
 
+from socketscope.observe.totals import Figures
 from socketscope.serve import queue, service
 from socketscope.serve.mixin import service_of
 
@@ -51,3 +53,32 @@ def test_nobody_waits_for_a_peer_that_has_left(monkeypatch, number, pauses):
         service_of(server).note_not_taken(OSError(number, os.strerror(number)))
         monkeypatch.undo()
     assert slept == pauses
+
+
+@pytest.mark.parametrize("refused", [OSError("not you"), OSError(errno.EBADF, "it is closed")], ids=repr)
+def test_nobody_waits_where_a_hook_refuses_its_client(monkeypatch, refused):
+    slept: list[float] = []
+    monkeypatch.setattr(service, "sleep", slept.append)
+
+    def refuse():
+        raise refused
+
+    with make() as server:
+        server.get_request = refuse
+        service_of(server).handle_one(server)
+        counted = service_of(server).totals.snapshot()
+        monkeypatch.undo()
+    assert isinstance(counted, Figures)
+    assert counted.accept_errors["other"] == 1
+    assert not slept
+
+
+def test_a_hook_that_the_kernel_gives_no_client_to_waits_as_ever(monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(service, "sleep", slept.append)
+    with make() as server:
+        server.get_request = lambda: type(server).get_request(server)
+        server.socket.shutdown(socket.SHUT_RDWR)  # what is told of it ever after is EINVAL
+        service_of(server).handle_one(server)
+        monkeypatch.undo()
+    assert slept == [service.ACCEPT_PAUSE]
