@@ -19,6 +19,9 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _FORM = re.compile(r"\s*([^\s<>=\[]+)\s*(?:\[(.+)\])?\s*(>=|<=|>|<)\s*(\S+)\s*")
 _QUANTILE = re.compile(r"(intended_)?(?:max|p(\d+(?:[._]\d+)?))")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_DIGITS = 9
+"""Digits behind the point that are compared: more than a figure has, fewer than a float gets wrong."""
+
 _COUNTS: dict[str, Metric] = {"errors": "errors", "dropped": "dropped", "rate": "rate"}
 
 
@@ -55,7 +58,8 @@ class Threshold:
         """Return whether a figure fails; one that there is none of does, as nothing was measured."""
         if figure is None:
             return True
-        return _OPERATORS[self.comparison](figure, self.value)
+        # At its border a figure is the value: 0.7 % of 1000 are 7, which floats hold as somewhat more.
+        return _OPERATORS[self.comparison](round(figure, _DIGITS), round(self.value, _DIGITS))
 
 
 def parse_threshold(text: str) -> Threshold:

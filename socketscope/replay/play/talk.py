@@ -103,18 +103,20 @@ def _show(loop: Loop, conversation: Conversation, patience: float) -> Generator[
     """Print what comes until the server is quiet or closes; return whether anything came."""
     inbox = conversation.inbox
     shown = b""
-    while not inbox.ended:
-        wait = QUIET if shown else patience
-        try:
-            came = yield from conversation.read(inbox.any_or_end, loop.now() + wait)
-        except TimeoutError:
-            break
-        inbox.skip_all()
-        shown = came or shown
-        print(decode(came).replace("\r\n", "\n"), end="", flush=True)  # noqa: T201 - what it is for
-    if shown and not shown.endswith(b"\n"):
-        # The prompt has a line of its own.
-        print()  # noqa: T201 - what it is for
+    try:
+        while not inbox.ended:
+            wait = QUIET if shown else patience
+            try:
+                came = yield from conversation.read(inbox.any_or_end, loop.now() + wait)
+            except TimeoutError:
+                break
+            inbox.skip_all()
+            shown = came or shown
+            print(decode(came).replace("\r\n", "\n"), end="", flush=True)  # noqa: T201 - what it is for
+    finally:
+        if shown and not shown.endswith(b"\n"):
+            # The prompt, or what is told of a connection that broke, has a line of its own.
+            print(flush=True)  # noqa: T201 - what it is for
     return bool(shown)
 
 

@@ -1,7 +1,9 @@
 """A transparent proxy: hands on what passes between clients and a server, and takes it down."""
 
 import asyncio
+import socket
 import ssl
+import struct
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from socketscope.replay.record.tape import Tape
 _CHUNK = 65536
 _CONNECT_TIMEOUT = 5.0
 _TLS_LINGER = 1.0
+_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
                 return
     except OSError:
         tape.client_reset()
-        sink.transport.abort()
+        _reset(sink)
         return
     if sink.can_write_eof():
         tape.client_ended()
@@ -90,7 +93,7 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
                 return
     except OSError:
         tape.server_reset()
-        sink.transport.abort()
+        _reset(sink)
         return
     tape.server_ended()
     if not sink.can_write_eof():
@@ -98,6 +101,14 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
         return
     with suppress(OSError):
         sink.write_eof()
+
+
+def _reset(sink: StreamWriter) -> None:
+    # A close without lingering: a server that counts resets, or a client that tells one from an end, would
+    # take asyncio's abort alone for the end.
+    with suppress(OSError):
+        sink.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    sink.transport.abort()
 
 
 async def _hand_on(data: bytes, sink: StreamWriter) -> bool:

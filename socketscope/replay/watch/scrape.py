@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ TIMEOUT = 2.0
 """Seconds for a page to come; one that takes longer is of no use here."""
 
 _LONGEST = 16 << 20
+_PIECE = 65536
 _TOLD = 100
 """Characters of what a stranger says, at most."""
 
@@ -48,7 +50,7 @@ def fetch(url: str) -> Samples:
     """
     try:
         with _opener.open(url, timeout=TIMEOUT) as answer:
-            text = answer.read(_LONGEST).decode("utf-8")
+            text = _whole(answer, time.monotonic() + TIMEOUT).decode("utf-8")
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
             raise Unusable(f"answers {error.code} {error.reason}") from error
@@ -66,6 +68,16 @@ def fetch(url: str) -> Samples:
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
     return parse(text)
+
+
+def _whole(answer: http.client.HTTPResponse, until: float) -> bytes:
+    """Return a page, of which each piece may come in time and all of it never."""
+    page = b""
+    while len(page) < _LONGEST and (piece := answer.read1(_PIECE)):
+        page += piece
+        if time.monotonic() > until:
+            raise TimeoutError
+    return page
 
 
 def parse(text: str) -> Samples:

@@ -148,3 +148,15 @@ def test_a_kept_connection_waits_in_a_pipe_for_the_last_reply():
 def test_a_connection_that_cannot_be_kept_is_one_line():
     target = nobody()
     assert keep(target, b"hello\n") == (1, b"", f"client: {target}: Connection refused\n".encode())
+
+
+def test_a_kept_connection_that_breaks_within_a_line_is_told_on_a_line_of_its_own():
+    def breaks_off(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.sendall(b"par")
+        time.sleep(0.05)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with serving(breaks_off) as target:
+        broken = f"client: {target}: Connection reset by peer\n".encode()
+        assert keep(target, b"hello\n") == (1, b"> par\n", broken)

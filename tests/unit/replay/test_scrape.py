@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import threading
 
@@ -148,3 +149,27 @@ def test_whoever_leaves_without_an_answer_may_answer_later():
         with pytest.raises(Unreachable, match="closed connection without response"):
             scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
         leaving.join()
+
+
+def test_a_page_that_takes_longer_than_it_may_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(scrape, "TIMEOUT", 0.2)
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            with listener.accept()[0] as connection, contextlib.suppress(OSError):
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                for _ in range(100):
+                    if ended.wait(0.05):
+                        return
+                    connection.sendall(b"#")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(Unreachable, match=r"no answer within 0.2 s"):
+                scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
+        finally:
+            ended.set()
+            thread.join()

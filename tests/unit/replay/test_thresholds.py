@@ -23,9 +23,9 @@ def ledger() -> Ledger:
     return ledger
 
 
-def judged(ledger: Ledger, *conditions: str) -> Summary:
+def judged(ledger: Ledger, *conditions: str, seconds: float = 10.0) -> Summary:
     return summarize(
-        ledger, target="", mode="", seed=1, seconds=10.0, target_rate=12.5, with_connect=False,
+        ledger, target="", mode="", seed=1, seconds=seconds, target_rate=12.5, with_connect=False,
         thresholds=with_default(tuple(parse_threshold(text) for text in conditions)),
     )  # fmt: skip
 
@@ -71,6 +71,38 @@ def test_no_conditions(condition):
 def test_a_condition_that_no_run_could_meet_is_none(value):
     with pytest.raises(ValueError, match="neither a count nor a share"):
         parse_threshold(f"errors > {value}")
+
+
+@pytest.mark.parametrize("failed", [7, 9, 13, 26])
+def test_a_share_at_its_border_is_that_and_no_more(failed):
+    ledger = Ledger(["get"])
+    ledger.connected("ok", 0.001)
+    for number in range(1000):
+        ledger.exchange("get", "mismatch" if number < failed else "ok", 0.001, 0.0, WRONG)
+    assert judged(ledger, f"errors > {failed / 10}%").reasons == ()
+    assert judged(ledger, f"errors >= {failed / 10}%").reasons != ()
+    assert judged(ledger, f"errors < {failed / 10}%").reasons == ()
+
+
+def test_a_rate_at_its_border_is_that_and_no_less():
+    ledger = Ledger(["get"])
+    ledger.connected("ok", 0.001)
+    ledger.exchange("get", "ok", 0.001, 0.0)
+    for _ in range(110):
+        ledger.passed()
+    assert judged(ledger, "rate < 100", seconds=1.1).reasons == ()
+    assert judged(ledger, "rate <= 100", seconds=1.1).reasons != ()
+
+
+@pytest.mark.parametrize("microseconds", [5, 19, 33, 1000])
+def test_a_duration_at_its_border_is_that_and_no_more(microseconds):
+    ledger = Ledger(["get"])
+    ledger.connected("ok", 0.001)
+    ledger.interrupted("get", (microseconds + 0.1) / 1e6)
+    ledger.exchange("get", "ok", 1e-6, 0.0)
+    assert judged(ledger, f"max > {microseconds}us").reasons == ()
+    assert judged(ledger, f"max >= {microseconds}us").reasons != ()
+    assert judged(ledger, f"max < {microseconds}us").reasons == ()
 
 
 def test_conditions_add_to_the_default_which_another_on_errors_replaces(ledger):
