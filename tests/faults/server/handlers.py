@@ -144,3 +144,12 @@ class Hoarder(socketserver.StreamRequestHandler):
 class Closer(socketserver.StreamRequestHandler):
     def handle(self):
         self.server.socket.close()  # type: ignore[attr-defined]  # every one of the standard library's has it
+
+
+class Stopper(socketserver.StreamRequestHandler):
+    """Stops its server amid a request."""
+
+    def handle(self):
+        self.rfile.readline()
+        self.server.shutdown()
+        self.wfile.write(self.rfile.readline())

@@ -332,6 +332,18 @@ def test_readiness_turns_before_anything_else_does():
         assert server.stop() == 0
 
 
+def test_a_server_that_was_shut_down_by_its_handler_is_not_ready():
+    with serving("--handler", "tests.faults.server.handlers:Stopper") as server:
+        client = server.connect(b"stop\n")
+        wait_for(lambda: server.metric("socketserver_draining"), "it drains")
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            server.get("/readyz")
+        refused.value.close()
+        client.sendall(b"last\n")
+        assert read_all(client) == b"last\n"
+        assert server.wait() == 0
+
+
 def test_a_delay_may_be_longer_than_the_kernel_waits_at_once():
     with serving("--drain-delay", "1000000000s") as server:
         server.signal()
