@@ -153,3 +153,11 @@ class Stopper(socketserver.StreamRequestHandler):
         self.rfile.readline()
         self.server.shutdown()
         self.wfile.write(self.rfile.readline())
+
+
+class Parent(socketserver.StreamRequestHandler):
+    """Leaves a thread behind that stays."""
+
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+        threading.Thread(target=threading.Event().wait, daemon=False).start()
