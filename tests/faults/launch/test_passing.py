@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from socketscope.launch.settings import PREFIX, SETTINGS
 from tests.faults.launch.launched import RUN, ended, launched, wait_for
 from tests.faults.server.process import few_descriptors
 
@@ -54,6 +55,13 @@ def test_of_ours_it_sees_variables_and_a_finder_alone(program):
 def test_launched_twice_it_sees_what_it_sees_launched_once(program):
     path = program("import os, sys; print(os.environ['PYTHONPATH'], sys.path)")
     assert ended(*RUN, *RUN, path) == ended(*RUN, path)
+
+
+@pytest.mark.parametrize("variable", [setting.variable(PREFIX) for setting in SETTINGS])
+def test_a_variable_that_is_empty_is_none(program, variable):
+    path = program(f"import os; print(os.environ.get({variable!r}))")
+    where = {"env": os.environ | {variable: ""}}
+    assert ended(*RUN, "--metrics", "none", path, **where) == ended(*RUN, "--metrics", "none", path)
 
 
 def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
