@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -149,4 +150,5 @@ def _fail(message: str, status: int) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"socketscope: {message}\n")
+    with suppress(AttributeError, OSError):  # it may be closed, or full
+        sys.stderr.write(f"socketscope: {message}\n")

@@ -73,6 +73,19 @@ def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(prog
     assert ended(*RUN, "--max-connections", "69", path, **scarce)[0] == 2
 
 
+@pytest.mark.parametrize("state", ["closed", "full"])
+def test_a_word_that_standard_error_does_not_take_keeps_no_program_from_its_start(program, state):
+    def warn_where_nobody_hears() -> None:
+        few_descriptors(100)()
+        if state == "full":
+            os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+        else:
+            os.close(2)
+
+    path = program("print('started')")
+    assert ended(*RUN, "--metrics", "none", path, preexec_fn=warn_where_nobody_hears)[:2] == (0, "started\n")
+
+
 def test_a_module_has_its_words(program, tmp_path):
     program("import sys; print(sys.argv, __name__, __spec__.name)", "words.py")
     words = ("-m", "words", "-m", "--", "x")
