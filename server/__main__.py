@@ -1,8 +1,10 @@
 """`python -m server`."""
 
+import atexit
 import os
 import signal
 import sys
+from time import monotonic
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
@@ -19,11 +21,36 @@ for _number in _STOP_SIGNALS:
         signal.signal(_number, lambda *_: os._exit(0))
 
 from server.cli import main  # noqa: E402
+from socketscope.running import FORCED  # noqa: E402
+from socketscope.signals import INSISTENCE  # noqa: E402
+
+
+def _be_kept(status: int) -> None:
+    """Let a thread of the handler's own keep the process, as ever, until a further signal ends it."""
+    since = monotonic()
+
+    def end(*_: object) -> None:
+        if monotonic() > since + INSISTENCE:
+            os._exit(status)
+
+    for number in _STOP_SIGNALS:
+        if number != signal.SIGHUP or not (_renews or signal.getsignal(number) is signal.SIG_IGN):
+            signal.signal(number, end)
+
+
+@atexit.register  # which comes after those threads
+def _ignore_signals() -> None:
+    # The interpreter's last act is to give every signal its default back, by which one kills.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
 
 if __name__ == "__main__":
+    status = FORCED
     try:
         main()
+    except SystemExit as error:
+        status = int(error.code or FORCED)
+        raise
     finally:
-        # The interpreter's last act is to give every signal its default back, by which one kills.
-        for _number in _STOP_SIGNALS:
-            signal.signal(_number, signal.SIG_IGN)
+        _be_kept(status)

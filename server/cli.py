@@ -273,4 +273,5 @@ def _fail(message: str) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    click.echo(f"server: {message}", err=True)
+    with suppress(OSError):  # what cannot be told there can be told nowhere, and changes nothing
+        click.echo(f"server: {message}", err=True)

@@ -100,7 +100,12 @@ def run(
             service.log = output
             service.is_run = True
             service.share(capacity)
-        with _closing(servers) as close, _endpoint(metrics, registry, lambda: not stop.asked) as url:
+
+        def ready() -> bool:
+            # A server may have been shut down by its handler, and its listener is closed then.
+            return not (stop.asked or any(service.draining for service in services))
+
+        with _closing(servers) as close, _endpoint(metrics, registry, ready) as url:
             urls = {
                 service.name: listening_on(server, service)
                 for server, service in zip(servers, services, strict=True)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,8 +63,7 @@ def parted(words: Sequence[str]) -> list[str]:
 
 def launch(given: argparse.Namespace) -> NoReturn:
     """Become the program."""
-    asked = {setting.variable(PREFIX): getattr(given, setting.name) for setting in SETTINGS}
-    environment = {**os.environ, **{name: text for name, text in asked.items() if text is not None}}
+    environment = _environment(given)
     try:
         _check(environment)
     except ValueError as error:
@@ -90,6 +90,17 @@ def launch(given: argparse.Namespace) -> NoReturn:
         os.execve(command[0], command, environment)  # noqa: S606 - what it was told to run
     except OSError as error:
         _fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
+
+
+def _environment(given: argparse.Namespace) -> dict[str, str]:
+    environment = dict(os.environ)
+    for setting in SETTINGS:
+        variable, asked = setting.variable(PREFIX), getattr(given, setting.name)
+        if asked is not None:
+            environment[variable] = asked
+        elif not environment.get(variable):  # as Compose has what is set nowhere
+            environment.pop(variable, None)
+    return environment
 
 
 def _check(environment: dict[str, str]) -> None:
@@ -139,4 +150,5 @@ def _fail(message: str, status: int) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"socketscope: {message}\n")
+    with suppress(AttributeError, OSError):  # it may be closed, or full
+        sys.stderr.write(f"socketscope: {message}\n")

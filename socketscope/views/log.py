@@ -80,8 +80,7 @@ class Log:
         is_output = descriptor is None
         descriptor = output_descriptor() if descriptor is None else descriptor
         self._level = level
-        self._least = LEVELS.index(level)
-        self._tells_normal = self._least <= LEVELS.index("info")
+        self._told = frozenset(LEVELS[LEVELS.index(level) :])
         self._tracebacks = level == "debug"
         self._processors = tuple(processors)
         self._is_json = form == "json"
@@ -108,10 +107,9 @@ class Log:
 
     def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
-        expected = outcome in EXPECTED_OUTCOMES
-        if not self._tells_normal and expected:
+        level = "info" if outcome in EXPECTED_OUTCOMES else "warning"
+        if level not in self._told:
             return
-        level = "info" if expected else "warning"
         fields = {
             "timestamp": datetime.now(UTC),
             "level": level,
@@ -140,14 +138,14 @@ class Log:
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
-        if always or LEVELS.index(level) >= self._least:
+        if always or level in self._told:
             self._put(level, event, (), fields)
 
     def repeated(
         self, event: str, level: str = "warning", *, processors: Processors = (), **fields: str
     ) -> None:
         """Note an event of which there may be many; a line tells their number, at most one a second."""
-        if LEVELS.index(level) >= self._least:
+        if level in self._told:
             with self._repeats_lock:
                 key = event, level, tuple(fields.items())
                 self._repeats[key] = self._repeats.get(key, (0, ()))[0] + 1, processors
@@ -177,7 +175,7 @@ class Log:
             return []
         with self._repeats_lock:
             repeats, self._repeats = self._repeats, {}
-        if dropped := lost - self._dropped_told:
+        if (dropped := lost - self._dropped_told) and "warning" in self._told:
             self._dropped_telling = lost
             repeats["log_lines_dropped", "warning", ()] = dropped, ()
         if repeats:

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from socketscope.launch.settings import PREFIX, SETTINGS
 from tests.faults.launch.launched import RUN, ended, launched, wait_for
 from tests.faults.server.process import few_descriptors
 
@@ -56,6 +57,13 @@ def test_launched_twice_it_sees_what_it_sees_launched_once(program):
     assert ended(*RUN, *RUN, path) == ended(*RUN, path)
 
 
+@pytest.mark.parametrize("variable", [setting.variable(PREFIX) for setting in SETTINGS])
+def test_a_variable_that_is_empty_is_none(program, variable):
+    path = program(f"import os; print(os.environ.get({variable!r}))")
+    where = {"env": os.environ | {variable: ""}}
+    assert ended(*RUN, "--metrics", "none", path, **where) == ended(*RUN, "--metrics", "none", path)
+
+
 def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
     path = program("import os; print(os.environ['SOCKETSCOPE_MAX_CONNECTIONS'])")
     scarce = {"preexec_fn": few_descriptors(100)}
@@ -63,6 +71,19 @@ def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(prog
     assert ended(*RUN, path, **scarce) == (0, "68\n", told)
     assert ended(*RUN, "--max-connections", "68", path, **scarce) == (0, "68\n", "")
     assert ended(*RUN, "--max-connections", "69", path, **scarce)[0] == 2
+
+
+@pytest.mark.parametrize("state", ["closed", "full"])
+def test_a_word_that_standard_error_does_not_take_keeps_no_program_from_its_start(program, state):
+    def warn_where_nobody_hears() -> None:
+        few_descriptors(100)()
+        if state == "full":
+            os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+        else:
+            os.close(2)
+
+    path = program("print('started')")
+    assert ended(*RUN, "--metrics", "none", path, preexec_fn=warn_where_nobody_hears)[:2] == (0, "started\n")
 
 
 def test_a_module_has_its_words(program, tmp_path):

@@ -144,3 +144,20 @@ class Hoarder(socketserver.StreamRequestHandler):
 class Closer(socketserver.StreamRequestHandler):
     def handle(self):
         self.server.socket.close()  # type: ignore[attr-defined]  # every one of the standard library's has it
+
+
+class Stopper(socketserver.StreamRequestHandler):
+    """Stops its server amid a request."""
+
+    def handle(self):
+        self.rfile.readline()
+        self.server.shutdown()
+        self.wfile.write(self.rfile.readline())
+
+
+class Parent(socketserver.StreamRequestHandler):
+    """Leaves a thread behind that stays."""
+
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+        threading.Thread(target=threading.Event().wait, daemon=False).start()

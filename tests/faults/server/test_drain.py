@@ -164,6 +164,19 @@ def test_case_19_a_second_signal_forces_at_once(number):
         assert server.events("drain_finished")[0]["forced"] == 1
 
 
+@STOP_SIGNALS
+def test_case_19_a_second_signal_ends_what_a_thread_of_the_handlers_own_keeps(number):
+    with serving("--handler", "tests.faults.server.handlers:Parent") as server:
+        assert server.ask(b"x\n") == b"x\n"
+        server.signal(number)
+        wait_for(lambda: server.events("drain_finished"), "the drain has finished")
+        time.sleep(AGAIN)
+        assert server.process.poll() is None
+        server.signal(number)
+        assert server.wait() == 3
+        assert server.errors == b""
+
+
 @each_stream
 def test_an_idle_client_is_none_to_force_however_short_the_drain_is():
     with serving("--keep-alive", "--drain-timeout", "0", "--max-connections", "100") as server:
@@ -330,6 +343,18 @@ def test_readiness_turns_before_anything_else_does():
         time.sleep(AGAIN)
         # A second signal ends the delay, and there is nothing that it could force.
         assert server.stop() == 0
+
+
+def test_a_server_that_was_shut_down_by_its_handler_is_not_ready():
+    with serving("--handler", "tests.faults.server.handlers:Stopper") as server:
+        client = server.connect(b"stop\n")
+        wait_for(lambda: server.metric("socketserver_draining"), "it drains")
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            server.get("/readyz")
+        refused.value.close()
+        client.sendall(b"last\n")
+        assert read_all(client) == b"last\n"
+        assert server.wait() == 0
 
 
 def test_a_delay_may_be_longer_than_the_kernel_waits_at_once():

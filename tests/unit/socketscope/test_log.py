@@ -70,6 +70,7 @@ def test_what_is_no_part_of_normal_service_is_a_warning(outcome):
     (line,) = served("info", outcome)
     assert (line["level"], line["outcome"], line["handle_seconds"]) == (level, outcome, 0.25)
     assert len(served("warning", outcome)) == (level == "warning")
+    assert served("error", outcome) == []
 
 
 def told(level: str, tell: Callable[[Log], None]) -> list[str]:
@@ -148,6 +149,14 @@ def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
         monkeypatch.setattr(time, "monotonic", lambda second=second: now + second)
         counts.append([json.loads(line)["count"] for line in log._digest(dropped)])
     assert counts == [[5], [3], []]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lines_that_were_dropped_are_told_of_at_the_level_of_a_warning(level, tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = Log(level=level, descriptor=file.fileno())
+        log.close()
+    assert len(log._digest(5)) == (level != "error")
 
 
 def test_lines_that_were_dropped_are_told_of_again_where_that_was_dropped_too(monkeypatch):
