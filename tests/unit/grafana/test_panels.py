@@ -77,6 +77,17 @@ def test_it_says_what_it_means_in_a_unit_and_where_there_is_more(drawn):
 
 
 @each_panel
+def test_its_axis_begins_at_zero_and_hides_nothing_below_it(drawn):
+    # A budget that is overspent and a certificate that has ended are less than nothing.
+    if drawn.panel["type"] != "timeseries":
+        return
+    defaults = drawn.panel["fieldConfig"]["defaults"]
+    assert "min" not in defaults
+    if defaults["custom"].get("scaleDistribution", {}).get("type") != "log":
+        assert defaults["custom"]["axisSoftMin"] == 0
+
+
+@each_panel
 def test_it_asks_for_what_is_chosen(drawn):
     by_listener = {one.name for one in INSTRUMENTS if "listener" in one.labels}
     for expression in drawn.expressions:
