@@ -88,6 +88,12 @@ def test_its_axis_begins_at_zero_and_hides_nothing_below_it(drawn):
 
 
 @each_panel
+def test_what_it_shows_a_second_is_a_rate(drawn):
+    if drawn.panel["fieldConfig"]["defaults"]["unit"] == "suffix:/s":
+        assert all(re.search(r"\brate|_per_second", expression) for expression in drawn.expressions)
+
+
+@each_panel
 def test_it_asks_for_what_is_chosen(drawn):
     by_listener = {one.name for one in INSTRUMENTS if "listener" in one.labels}
     for expression in drawn.expressions:
