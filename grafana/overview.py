@@ -112,11 +112,11 @@ CLIENTS = [
         },
     )),
     curves(Panel(
-        title="What clients ask for", unit="suffix:/s", width=7, nothing="no traffic", runbook="traffic",
+        title="What clients ask for", width=7, nothing="no traffic", runbook="traffic",
         meaning="Exchanges tried, by how many users. Fewer of both is less load; fewer exchanges of the same users is a "
         "slower server, as each waits for its reply.",
-        colours={"exchanges": TRAFFIC, "users": LINE},
-        queries={"exchanges": ASKED, "users": f"sum({client.USERS.name}{{{', '.join(CHOSEN)}}})"},
+        colours={"exchanges a second": TRAFFIC, "users": LINE},
+        queries={"exchanges a second": ASKED, "users": f"sum({client.USERS.name}{{{', '.join(CHOSEN)}}})"},
     )),
 ]  # fmt: skip
 

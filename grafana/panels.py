@@ -115,8 +115,8 @@ def curves(panel: Panel) -> Any:
             .sort(choices.SortOrder.DESCENDING)
         )
     )
-    # An axis over decades has no place for 0.
-    builder.scale_distribution(scale) if panel.logarithmic else builder.min(0)
+    # An axis over decades has no place for 0. Others begin there, or below it: a budget may be overspent.
+    builder.scale_distribution(scale) if panel.logarithmic else builder.axis_soft_min(0)
     if panel.top is not None:
         builder.axis_soft_max(panel.top)
     if panel.stacked:

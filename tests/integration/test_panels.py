@@ -126,7 +126,7 @@ COUNTS = {
     "server: Bytes received and sent: received": lambda run: of_log("received_bytes", run),
     "server: Bytes received and sent: sent": lambda run: of_log("sent_bytes", run),
     "server: Connections served at once: {{instance}}": lambda run: of_log("handle_seconds", run),
-    "overview: What clients ask for: exchanges": attempted,
+    "overview: What clients ask for: exchanges a second": attempted,
     "client: Exchanges by step: {{step}}": attempted,
     "client: Attempts to connect by outcome: {{outcome}}": attempted,
     "client: Passes played, asked for and dropped: played": lambda run: run.summary["passes"],

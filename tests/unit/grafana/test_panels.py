@@ -77,6 +77,23 @@ def test_it_says_what_it_means_in_a_unit_and_where_there_is_more(drawn):
 
 
 @each_panel
+def test_its_axis_begins_at_zero_and_hides_nothing_below_it(drawn):
+    # A budget that is overspent and a certificate that has ended are less than nothing.
+    if drawn.panel["type"] != "timeseries":
+        return
+    defaults = drawn.panel["fieldConfig"]["defaults"]
+    assert "min" not in defaults
+    if defaults["custom"].get("scaleDistribution", {}).get("type") != "log":
+        assert defaults["custom"]["axisSoftMin"] == 0
+
+
+@each_panel
+def test_what_it_shows_a_second_is_a_rate(drawn):
+    if drawn.panel["fieldConfig"]["defaults"]["unit"] == "suffix:/s":
+        assert all(re.search(r"\brate|_per_second", expression) for expression in drawn.expressions)
+
+
+@each_panel
 def test_it_asks_for_what_is_chosen(drawn):
     by_listener = {one.name for one in INSTRUMENTS if "listener" in one.labels}
     for expression in drawn.expressions:
