@@ -107,7 +107,7 @@ class Record(Served):
         entered_at: When its handler was entered; None until then.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
-        blocked: Whether its handler is in a call that sends.
+        blocked: How many calls that send are under way; any thread may send, as a chat's do.
         cut: Whether its socket was shut down from outside.
         late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
             the socket is as the kernel has it, at its end: a handler that polls would never leave.
@@ -146,7 +146,7 @@ class Record(Served):
         self.peer = peer
         self.listener = self.socket = self.error = self.fault = self.raised = None
         self.address: Any = None
-        self.received = self.sent = self.exchanges = 0
+        self.received = self.sent = self.exchanges = self.blocked = 0
         self.totals = totals
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now
@@ -159,7 +159,7 @@ class Record(Served):
         self.waiting_since: float | None = None
         self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
         self.quiet = 0.0  # the same, since the last bytes
-        self.blocked = self.cut = False
+        self.cut = False
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
         self.accepted = False  # it is in the totals

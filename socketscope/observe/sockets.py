@@ -57,7 +57,6 @@ class Noting(_Socket):
             TimeoutError: It failed since a deadline has passed.
         """
         if (record := self._socketscope) is not None:
-            record.blocked = False
             if record.late and record.failure == "write_timeout":
                 raise record.lateness() from None
             record.lose(error, replying=True)
@@ -88,14 +87,14 @@ class Noting(_Socket):
     def _send(self, send: Callable[..., int], *args: Any) -> int:
         if (record := self._socketscope or self._join()) is None:
             return send(*args)
-        record.blocked = True
+        record.blocked += 1
         try:
             size = send(*args)
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         if size:
             record.gave(size, monotonic())
         return size
@@ -196,14 +195,14 @@ class NotingStream(Noting):
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
         # As `_send` does it, in one call less: every reply goes this way.
-        record.blocked = True
+        record.blocked += 1
         try:
             done = super().send(data, flags)
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         if done:
             record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
@@ -216,7 +215,7 @@ class NotingStream(Noting):
         if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
         sent_before, place = record.sent, _place(file)
-        record.blocked = True
+        record.blocked += 1
         try:
             size: int = super().sendfile(file, offset, count)
         except OSError as error:
@@ -226,7 +225,7 @@ class NotingStream(Noting):
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         # Where the file is none of the system's, it has gone through `send`.
         if size and record.sent == sent_before:
             record.gave(size, monotonic())
@@ -234,7 +233,7 @@ class NotingStream(Noting):
 
     def _send_rest(self, record: Record, rest: memoryview, flags: int, until: float | None) -> None:
         while rest:
-            record.blocked = True  # a peer that takes nothing is waited for here, not in `send`
+            record.blocked += 1  # a peer that takes nothing is waited for here, not in `send`
             try:
                 if until is not None and not _takes(self, until - monotonic()):
                     raise TimeoutError("timed out")
@@ -242,7 +241,7 @@ class NotingStream(Noting):
                 self._note_unsent(error)
                 raise
             finally:
-                record.blocked = False
+                record.blocked -= 1
             rest = rest[self.send(rest, flags) :]
 
 
