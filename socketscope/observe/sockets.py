@@ -207,8 +207,8 @@ class NotingStream(Noting):
             record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
-            with memoryview(data) as view, view.cast("B") as rest:
-                self._send_rest(record, rest[done:], flags, until)
+            with memoryview(data) as view, view.cast("B") as whole:
+                self._send_rest(record, whole, done, flags, until)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
@@ -231,8 +231,10 @@ class NotingStream(Noting):
             record.gave(size, monotonic())
         return size
 
-    def _send_rest(self, record: Record, rest: memoryview, flags: int, until: float | None) -> None:
-        while rest:
+    def _send_rest(
+        self, record: Record, whole: memoryview, done: int, flags: int, until: float | None
+    ) -> None:
+        while done < len(whole):
             record.blocked += 1  # a peer that takes nothing is waited for here, not in `send`
             try:
                 if until is not None and not _takes(self, until - monotonic()):
@@ -242,7 +244,8 @@ class NotingStream(Noting):
                 raise
             finally:
                 record.blocked -= 1
-            rest = rest[self.send(rest, flags) :]
+            with whole[done:] as rest:  # a traceback that held it would hold the handler's buffer
+                done += self.send(rest, flags)
 
 
 def _takes(sock: Any, seconds: float) -> bool:

@@ -177,6 +177,18 @@ def test_a_timeout_of_sendall_is_for_the_whole():
         assert not record.blocked
 
 
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_a_buffer_that_could_not_be_sent_is_the_handlers_again(timeout):
+    near, far, _ = observed_pair()
+    buffer = bytearray(8 << 20)
+    with near, far:
+        near.settimeout(timeout)
+        with pytest.raises(OSError, match="timed out|unavailable") as failed:
+            near.sendall(buffer)
+        buffer.clear()
+        assert failed.tb is not None
+
+
 @pytest.mark.parametrize("name", ["send", "sendall", "sendfile"])
 def test_while_one_of_two_threads_still_sends_it_is_known(monkeypatch, name):
     near, far, record = observed_pair()
