@@ -287,7 +287,7 @@ class Record(Served):
             self.fail("tls_error", error)
         elif gone and (self.pending or (replying and self.received)):
             self.fail("reset", error)
-        if gone or spoiled or isinstance(error, TimeoutError):
+        if not self.closed and (gone or spoiled or isinstance(error, TimeoutError)):
             self.fault = error
 
     @property
