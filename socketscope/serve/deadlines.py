@@ -107,8 +107,9 @@ class Deadlines:
 
 def hang_up(record: Record, how: int) -> None:
     """Shut a connection's socket down, whoever waits there."""
+    if (sock := connection_socket(record)) is None:
+        return  # it waits for a thread, after which it may be told, or is gone
     record.cut = True
-    sock = connection_socket(record)
     with suppress(Exception):  # where it is none of the standard library's, it may raise anything
         if isinstance(sock, socket.socket):
             # The base class's method: TLS' own would drop the session under a thread that reads.
