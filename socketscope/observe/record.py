@@ -209,10 +209,6 @@ class Record(Served):
         self.sent += size
         self.replied_at = now
 
-    def handled(self, now: float) -> float:
-        """Return for how many seconds it has been handled; where no handler was entered, been open."""
-        return now - (self.accepted_at if self.entered_at is None else self.entered_at)
-
     @property
     def pending(self) -> bool:
         """Whether something was received and not yet answered."""

@@ -102,12 +102,11 @@ class Endings(Service):
 
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
-        now = monotonic()
         self.untold.add(record)
-        outcome = self.totals.close(record, now)
-        record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
-        record.socket = None
-        return None if outcome is None else (outcome, record.handled(now))
+        closed = self.totals.close(record, monotonic())
+        # A traceback would keep the frames alive, and they the record.
+        record.fault = record.left = record.socket = None
+        return closed
 
     def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
         try:
