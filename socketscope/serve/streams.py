@@ -183,7 +183,9 @@ class StreamService(Endings):
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
-        owner, closed = self._owner(record), None
+        # Another server where that has handed it to this one.
+        owner: Any = self if record is None else record.listener
+        closed = None
         try:
             server.finish_request(request, client_address)
         except BaseException as error:  # SystemExit too must not end a thread of the pool
@@ -207,7 +209,7 @@ class StreamService(Endings):
             run()
             return
         record.entered_at = monotonic()
-        owner = self._owner(record)
+        owner: Any = record.listener
         handed_on = self.hooks.processes or record.left is not None
         if handed_on:
             owner._elsewhere.come_back(record, request)  # noqa: SLF001 - of its own class
@@ -226,11 +228,6 @@ class StreamService(Endings):
             # The line is told while what the handler has bound is still there.
             owner.end(record)
             leave(entered)
-
-    def _owner(self, record: Record | None) -> "StreamService":
-        """Return who counts a client: another server where that has handed it to this one."""
-        listener = self if record is None else record.listener
-        return listener if isinstance(listener, StreamService) else self
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
