@@ -88,17 +88,18 @@ class StreamService(Endings):
                     self._fail(record, error)
                     self._end(server, record, request)
                     return
-            handed: tuple[Any, Any] | None = (request, client_address)
             if self.hooks.processes or not record.accepted:
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
-            if handed is not None:
-                if self.threads is None:
-                    server.process_request(*handed)
-                else:
-                    server.process_request_thread(*handed)
-                if not record.closed:  # an override has served it by itself, or left it to somebody
-                    self._elsewhere.let_go(record, handed[0], self.note_closed, self.note_dropped)
+                if handed is None:
+                    return
+                request, client_address = handed
+            if self.threads is None:
+                server.process_request(request, client_address)
+            else:
+                server.process_request_thread(request, client_address)
+            if not record.closed:  # an override has served it by itself, or left it to somebody
+                self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
