@@ -122,6 +122,7 @@ class Endings(Service):
         """Return when no other connection is open, or in a hook, or those that are forced at `drain_by`."""
         began = monotonic()
         while self.others() and monotonic() < max(self.drain_by, began + LEAST):
+            self._end_lost()
             self.release_idle(began)
             sleep(LOOK)
         forced = self.others()
@@ -137,6 +138,13 @@ class Endings(Service):
         forced += self.wait_for_ends()
         self._linger.join(max(LEAST, self.drain_by - monotonic()))
         return forced
+
+    def _end_lost(self) -> None:
+        """End clients whom nobody will serve, as Ctrl-C came between the kernel and their threads."""
+        if not self.thread_counts[1]:
+            for record in self.others():
+                if record.socket is None and monotonic() - record.accepted_at >= LEAST:
+                    self.end(record)
 
     def release_idle(self, since: float) -> None:
         """Hang up on clients who ask for nothing, on a stop that began then."""
