@@ -7,6 +7,7 @@ known only when the next request is waited for or the connection ends.
 
 import itertools
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -65,7 +66,8 @@ class Served:
         error: What went wrong, for a person; None when nothing did.
         fault: What a socket last raised because of the peer, or of a timeout that its handler set.
         raised: The exception that `error` tells of, until its line is written.
-        socket: What its handler has as its request; None once it has ended.
+        socket: What its handler has as its request, or a weak reference to that where it was handed on; None
+            once it has ended.
     """
 
     __slots__ = (
@@ -90,6 +92,12 @@ class Served:
         self.error: str | None = None
         self.fault: BaseException | None = None
         self.raised: BaseException | None = None
+
+    @property
+    def request(self) -> Any:
+        """What its handler has as its request, as long as somebody has it."""
+        known = self.socket
+        return known() if isinstance(known, weakref.ref) else known
 
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
