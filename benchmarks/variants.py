@@ -79,10 +79,10 @@ class _Uncounting(StreamTotals):
     def add(self, record: Record) -> None:
         record.responses.clear()
 
-    def close(self, record: Record, now: float) -> str:  # noqa: ARG002 - the base's signature
+    def close(self, record: Record, now: float) -> tuple[str, float]:
         record.closed = True
         self.records.pop(record, None)
-        return record.outcome
+        return record.outcome, now - record.accepted_at
 
 
 class UnobservedDatagrams(DatagramService):

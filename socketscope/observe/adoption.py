@@ -66,10 +66,9 @@ class ObservedSocket(Upgradable, socket.socket):
 
     def _join(self) -> Record | None:
         """Count for what is served here, where the request is of the user's own class: this is in it then."""
-        if isinstance(record := current.get(), Record) and not record.closed:
-            request = record.socket
-            if not isinstance(request() if isinstance(request, weakref.ref) else request, Noting):
-                self._socketscope = record
+        record = current.get()
+        if isinstance(record, Record) and not (record.closed or isinstance(record.request, Noting)):
+            self._socketscope = record
         return self._socketscope
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> Any:

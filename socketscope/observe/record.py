@@ -7,6 +7,7 @@ known only when the next request is waited for or the connection ends.
 
 import itertools
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -65,7 +66,8 @@ class Served:
         error: What went wrong, for a person; None when nothing did.
         fault: What a socket last raised because of the peer, or of a timeout that its handler set.
         raised: The exception that `error` tells of, until its line is written.
-        socket: What its handler has as its request; None once it has ended.
+        socket: What its handler has as its request, or a weak reference to that where it was handed on; None
+            once it has ended.
     """
 
     __slots__ = (
@@ -91,6 +93,12 @@ class Served:
         self.fault: BaseException | None = None
         self.raised: BaseException | None = None
 
+    @property
+    def request(self) -> Any:
+        """What its handler has as its request, as long as somebody has it."""
+        known = self.socket
+        return known() if isinstance(known, weakref.ref) else known
+
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
 """What the running code serves, also in what copies its context."""
@@ -107,7 +115,7 @@ class Record(Served):
         entered_at: When its handler was entered; None until then.
         responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
         waiting_since: Since when its handler waits for bytes, if it does.
-        blocked: Whether its handler is in a call that sends.
+        blocked: How many calls that send are under way; any thread may send, as a chat's do.
         cut: Whether its socket was shut down from outside.
         late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
             the socket is as the kernel has it, at its end: a handler that polls would never leave.
@@ -146,7 +154,7 @@ class Record(Served):
         self.peer = peer
         self.listener = self.socket = self.error = self.fault = self.raised = None
         self.address: Any = None
-        self.received = self.sent = self.exchanges = 0
+        self.received = self.sent = self.exchanges = self.blocked = 0
         self.totals = totals
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now
@@ -159,7 +167,7 @@ class Record(Served):
         self.waiting_since: float | None = None
         self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
         self.quiet = 0.0  # the same, since the last bytes
-        self.blocked = self.cut = False
+        self.cut = False
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
         self.accepted = False  # it is in the totals
@@ -208,10 +216,6 @@ class Record(Served):
             self.quiet = 0.0
         self.sent += size
         self.replied_at = now
-
-    def handled(self, now: float) -> float:
-        """Return for how many seconds it has been handled; where no handler was entered, been open."""
-        return now - (self.accepted_at if self.entered_at is None else self.entered_at)
 
     @property
     def pending(self) -> bool:
@@ -287,7 +291,7 @@ class Record(Served):
             self.fail("tls_error", error)
         elif gone and (self.pending or (replying and self.received)):
             self.fail("reset", error)
-        if gone or spoiled or isinstance(error, TimeoutError):
+        if not self.closed and (gone or spoiled or isinstance(error, TimeoutError)):
             self.fault = error
 
     @property

@@ -15,11 +15,20 @@ from socketscope.observe.record import UNLIMITED, Record, Sums
 class SharedRecord(Record):
     """One connection; its lock is taken before that of the totals, never after."""
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_sends", "_turn")
 
     def __init__(self, totals: Sums, peer: str, now: float, limits: Limits = UNLIMITED) -> None:
         super().__init__(totals, peer, now, limits)
         self._turn = threading.Lock()
+
+    @property
+    def blocked(self) -> int:
+        """Whether a call that sends is under way: the number, which several change, would drift for good."""
+        return self._sends
+
+    @blocked.setter
+    def blocked(self, calls: int) -> None:
+        self._sends = calls > 0
 
     def wait(self, now: float) -> None:
         """Note that bytes are waited for."""

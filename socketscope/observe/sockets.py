@@ -57,7 +57,6 @@ class Noting(_Socket):
             TimeoutError: It failed since a deadline has passed.
         """
         if (record := self._socketscope) is not None:
-            record.blocked = False
             if record.late and record.failure == "write_timeout":
                 raise record.lateness() from None
             record.lose(error, replying=True)
@@ -88,14 +87,14 @@ class Noting(_Socket):
     def _send(self, send: Callable[..., int], *args: Any) -> int:
         if (record := self._socketscope or self._join()) is None:
             return send(*args)
-        record.blocked = True
+        record.blocked += 1
         try:
             size = send(*args)
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         if size:
             record.gave(size, monotonic())
         return size
@@ -143,10 +142,10 @@ class NotingStream(Noting):
         """Receive into a buffer, as the base class does."""
         if flags or (record := self._socketscope) is None:
             return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
-        # As `_receive` does it, in one call less: every file object's bytes come this way.
+        # As `_receive` does it, in two calls less: every file object's bytes come this way.
         record.wait(monotonic())
         try:
-            size = super().recv_into(buffer, nbytes)
+            size = socket.socket.recv_into(self, buffer, nbytes)
         except OSError as error:
             self._note_missed(error)
             raise
@@ -195,28 +194,28 @@ class NotingStream(Noting):
             return
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
-        # As `_send` does it, in one call less: every reply goes this way.
-        record.blocked = True
+        # As `_send` does it, in two calls less: every reply goes this way.
+        record.blocked += 1
         try:
-            done = super().send(data, flags)
+            done = socket.socket.send(self, data, flags)
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         if done:
             record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
-            with memoryview(data) as view, view.cast("B") as rest:
-                self._send_rest(record, rest[done:], flags, until)
+            with memoryview(data) as view, view.cast("B") as whole:
+                self._send_rest(record, whole, done, flags, until)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
         if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
         sent_before, place = record.sent, _place(file)
-        record.blocked = True
+        record.blocked += 1
         try:
             size: int = super().sendfile(file, offset, count)
         except OSError as error:
@@ -226,15 +225,17 @@ class NotingStream(Noting):
             self._note_unsent(error)
             raise
         finally:
-            record.blocked = False
+            record.blocked -= 1
         # Where the file is none of the system's, it has gone through `send`.
         if size and record.sent == sent_before:
             record.gave(size, monotonic())
         return size
 
-    def _send_rest(self, record: Record, rest: memoryview, flags: int, until: float | None) -> None:
-        while rest:
-            record.blocked = True  # a peer that takes nothing is waited for here, not in `send`
+    def _send_rest(
+        self, record: Record, whole: memoryview, done: int, flags: int, until: float | None
+    ) -> None:
+        while done < len(whole):
+            record.blocked += 1  # a peer that takes nothing is waited for here, not in `send`
             try:
                 if until is not None and not _takes(self, until - monotonic()):
                     raise TimeoutError("timed out")
@@ -242,8 +243,9 @@ class NotingStream(Noting):
                 self._note_unsent(error)
                 raise
             finally:
-                record.blocked = False
-            rest = rest[self.send(rest, flags) :]
+                record.blocked -= 1
+            with whole[done:] as rest:  # a traceback that held it would hold the handler's buffer
+                done += self.send(rest, flags)
 
 
 def _takes(sock: Any, seconds: float) -> bool:

@@ -125,8 +125,13 @@ class StreamTotals:
             finally:
                 self.capacity.lock.release()
 
-    def close(self, record: Record, now: float) -> str | None:
-        """Add the rest of a connection; return the outcome that is counted, or None where that was before."""
+    def close(self, record: Record, now: float) -> tuple[str, float] | None:
+        """Add the rest of a connection, unless that was done before.
+
+        Returns:
+            The outcome that is counted, and for how many seconds it has been handled; where no handler was
+            entered, been open.
+        """
         with self.capacity.lock:
             if record.closed:
                 return None
@@ -143,11 +148,12 @@ class StreamTotals:
                 figures.response.observe(record.replied_at - record.requested_at)
             outcome = record.outcome
             figures.closed[outcome] += 1
-            figures.handle.observe(record.handled(now))
+            seconds = now - (record.accepted_at if record.entered_at is None else record.entered_at)
+            figures.handle.observe(seconds)
             figures.open -= 1
             self.records.pop(record, None)
             self.capacity.free()
-        return outcome
+        return outcome, seconds
 
     def resume(self, earlier: "StreamTotals") -> None:
         """Go on from the figures of a listener that has closed."""

@@ -10,7 +10,6 @@ import struct
 import termios
 import threading
 import time
-import weakref
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -107,8 +106,9 @@ class Deadlines:
 
 def hang_up(record: Record, how: int) -> None:
     """Shut a connection's socket down, whoever waits there."""
+    if (sock := record.request) is None:
+        return  # it waits for a thread, after which it may be told, or is gone
     record.cut = True
-    sock = connection_socket(record)
     with suppress(Exception):  # where it is none of the standard library's, it may raise anything
         if isinstance(sock, socket.socket):
             # The base class's method: TLS' own would drop the session under a thread that reads.
@@ -117,15 +117,9 @@ def hang_up(record: Record, how: int) -> None:
             sock.shutdown(how)
 
 
-def connection_socket(record: Record) -> Any:
-    """Return the socket of a connection, if it still has one."""
-    sock = record.socket
-    return sock() if isinstance(sock, weakref.ref) else sock
-
-
 def _progress(record: Record) -> Any:
     """Return what changes whenever the peer takes something of what is sent."""
-    sock = connection_socket(record)
+    sock = record.request
     # Where it is none of the standard library's, it may raise anything.
     with suppress(Exception):
         info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)

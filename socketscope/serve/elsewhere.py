@@ -1,7 +1,6 @@
 """Connections that a hook has handed on, whoever serves and closes them."""
 
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -52,10 +51,9 @@ class Elsewhere:
             record.left = leave
             if not watch_end(record, drop):
                 self.records[key] = record
-        known = record.socket
-        request = known() if isinstance(known, weakref.ref) else known
+        request = record.request
         with suppress(AttributeError, OSError, ValueError):
-            endless = known is request and not hasattr(request, "close")  # it tells nobody of its end
+            endless = record.socket is request and not hasattr(request, "close")  # it tells nobody of its end
             # A closed one that is not found goes on under TLS.
             if endless or (request.fileno() < 0 and self.find(request) is record):
                 leave()

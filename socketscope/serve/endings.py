@@ -102,12 +102,11 @@ class Endings(Service):
 
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
-        now = monotonic()
         self.untold.add(record)
-        outcome = self.totals.close(record, now)
-        record.fault = record.left = None  # a traceback would keep the frames alive, and they the record
-        record.socket = None
-        return None if outcome is None else (outcome, record.handled(now))
+        closed = self.totals.close(record, monotonic())
+        # A traceback would keep the frames alive, and they the record.
+        record.fault = record.left = record.socket = None
+        return closed
 
     def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
         try:
@@ -123,6 +122,7 @@ class Endings(Service):
         """Return when no other connection is open, or in a hook, or those that are forced at `drain_by`."""
         began = monotonic()
         while self.others() and monotonic() < max(self.drain_by, began + LEAST):
+            self._end_lost()
             self.release_idle(began)
             sleep(LOOK)
         forced = self.others()
@@ -138,6 +138,13 @@ class Endings(Service):
         forced += self.wait_for_ends()
         self._linger.join(max(LEAST, self.drain_by - monotonic()))
         return forced
+
+    def _end_lost(self) -> None:
+        """End clients whom nobody will serve, as Ctrl-C came between the kernel and their threads."""
+        if not self.thread_counts[1]:
+            for record in self.others():
+                if record.socket is None and monotonic() - record.accepted_at >= LEAST:
+                    self.end(record)
 
     def release_idle(self, since: float) -> None:
         """Hang up on clients who ask for nothing, on a stop that began then."""

@@ -120,7 +120,7 @@ class Linger:
         for leaving in new:
             try:
                 selector.register(leaving.sock, selectors.EVENT_READ, leaving)
-            except (ValueError, KeyError, OSError):  # it is closed, or its number is another's by now
+            except Exception:  # noqa: BLE001 - it is closed, its number is another's, or it raises anything
                 self._finish(leaving)
         return True
 
@@ -134,14 +134,14 @@ class Linger:
                 data = os.read(sock.fileno(), _CHUNK)
         except BlockingIOError:
             return
-        except (OSError, ValueError):
+        except Exception:  # noqa: BLE001 - where it is none of the standard library's, it may raise anything
             data = b""
         key.data.left -= len(data)
         if not data:
             self._close(selector, key)
 
     def _close(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-        selector.unregister(key.fileobj)
+        selector.unregister(key.fd)
         self._finish(key.data)
 
     def _finish(self, leaving: _Leaving) -> None:

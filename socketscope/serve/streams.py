@@ -88,17 +88,18 @@ class StreamService(Endings):
                     self._fail(record, error)
                     self._end(server, record, request)
                     return
-            handed: tuple[Any, Any] | None = (request, client_address)
             if self.hooks.processes or not record.accepted:
                 with self.hooks.lock:
                     handed = self._pass_hooks(server, request, client_address, record)
-            if handed is not None:
-                if self.threads is None:
-                    server.process_request(*handed)
-                else:
-                    server.process_request_thread(*handed)
-                if not record.closed:  # an override has served it by itself, or left it to somebody
-                    self._elsewhere.let_go(record, handed[0], self.note_closed, self.note_dropped)
+                if handed is None:
+                    return
+                request, client_address = handed
+            if self.threads is None:
+                server.process_request(request, client_address)
+            else:
+                server.process_request_thread(request, client_address)
+            if not record.closed:  # an override has served it by itself, or left it to somebody
+                self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
@@ -183,7 +184,9 @@ class StreamService(Endings):
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
-        owner, closed = self._owner(record), None
+        # Another server where that has handed it to this one.
+        owner: Any = self if record is None else record.listener
+        closed = None
         try:
             server.finish_request(request, client_address)
         except BaseException as error:  # SystemExit too must not end a thread of the pool
@@ -207,7 +210,7 @@ class StreamService(Endings):
             run()
             return
         record.entered_at = monotonic()
-        owner = self._owner(record)
+        owner: Any = record.listener
         handed_on = self.hooks.processes or record.left is not None
         if handed_on:
             owner._elsewhere.come_back(record, request)  # noqa: SLF001 - of its own class
@@ -226,11 +229,6 @@ class StreamService(Endings):
             # The line is told while what the handler has bound is still there.
             owner.end(record)
             leave(entered)
-
-    def _owner(self, record: Record | None) -> "StreamService":
-        """Return who counts a client: another server where that has handed it to this one."""
-        listener = self if record is None else record.listener
-        return listener if isinstance(listener, StreamService) else self
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import Context, copy_context
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
-from socketscope.observe.record import Listener, current
+from socketscope.observe.record import Served, current
 from socketscope.views import encoding, loggers
 from socketscope.views.chain import LineLogger, Steps
 from socketscope.views.context import nothing_else_bound
@@ -33,19 +33,6 @@ DIGEST_INTERVAL = 1.0
 
 Processors = Sequence[Callable[..., Any]]
 _Repeated = tuple[str, str, tuple[tuple[str, str], ...]]
-
-
-class Served(Protocol):
-    """What a line tells of a connection or datagram."""
-
-    connection_id: str
-    listener: Listener | None
-    peer: str
-    received: int
-    sent: int
-    exchanges: int
-    error: str | None
-    raised: BaseException | None
 
 
 class Log:

@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
-_views_lock = threading.Lock()
+_lock = threading.RLock()  # of all of this: a finalizer, which may run amid any of it, may close a server
 
 
 def _begin_process() -> None:
-    global _views_lock  # noqa: PLW0603 - who had it has stayed behind
-    _views_lock = threading.Lock()
-    for view in list(_views.values()):
-        view.begin_process()
+    global _lock  # noqa: PLW0603 - who had it has stayed behind
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_begin_process)
@@ -43,7 +41,7 @@ def view_of(registry: CollectorRegistry | None) -> "MetricsView":
         ValueError: The registry has a metric of the same name.
     """
     registry = REGISTRY if registry is None else registry
-    with _views_lock:
+    with _lock:
         if registry not in _views:
             new = MetricsView()
             try:
@@ -88,18 +86,13 @@ class MetricsView(Collector):
 
     def __init__(self) -> None:
         self.log: Log | None = None
-        self.begin_process()
         self._numbers = count()
         self._listeners: weakref.WeakValueDictionary[int, Listener] = weakref.WeakValueDictionary()
         self._closed: weakref.WeakSet[Listener] = weakref.WeakSet()
 
-    def begin_process(self) -> None:
-        """Make what a thread that has not come along into a forked process may hold."""
-        self._lock = threading.Lock()
-
     def add(self, listener: Listener) -> None:
         """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
-        with self._lock:
+        with _lock:
             shown = self._shown()
             if shown.get(listener.name) is not listener:
                 for number in count(1):
@@ -115,12 +108,12 @@ class MetricsView(Collector):
 
     def retire(self, listener: Listener) -> None:
         """Free the name of a listener that has closed; its figures stay, unless another has the name."""
-        with self._lock:
+        with _lock:
             self._closed.add(listener)
 
     def remove(self, listener: Listener) -> None:
         """Show a listener no more."""
-        with self._lock:
+        with _lock:
             for number, each in list(self._listeners.items()):
                 if each is listener:
                     del self._listeners[number]
@@ -137,7 +130,7 @@ class MetricsView(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
-        with self._lock:
+        with _lock:
             listeners = self._shown()
             live = [listener for listener in listeners.values() if listener not in self._closed]
         queues = {listener.name: queue for listener in live if (queue := listener.look()) is not None}

@@ -1,5 +1,7 @@
 """Who never sent, at a stop: how long a request may still be on its way, on a clock of the test's own."""
 
+import socket
+
 import pytest
 
 from socketscope import Limits
@@ -44,3 +46,17 @@ def test_who_was_let_go_is_let_go_once(monkeypatch):
         service.release_idle(100.0)
         service.totals.close(record, 200.0)
     assert let_go == [record]
+
+
+def test_who_has_no_thread_yet_is_let_go_when_there_is_one():
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far, make() as server:
+        service = service_of(server)
+        record = Record(service.totals, "", 0.0, Limits())
+        assert service.totals.accept(record)
+        service.release_idle(0.0)
+        record.socket = near
+        service.release_idle(0.0)
+        service.totals.close(record, 0.0)
+        assert near.recv(1) == b""

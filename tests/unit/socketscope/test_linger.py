@@ -119,6 +119,29 @@ def test_what_somebody_else_has_closed_is_no_harm(lingering):
     far.close()
 
 
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError])
+def test_what_is_no_socket_may_raise_anything_and_others_still_linger(lingering, error):
+    near, far = socket.socketpair()
+    closed = threading.Event()
+
+    class Request:
+        asked = 0
+
+        def fileno(self):
+            self.asked += 1
+            if self.asked > 1:  # after it was watched
+                raise error
+            return near.fileno()
+
+    with near, far:
+        other = Peer(lingering)
+        lingering.add(Request(), closed.set)
+        far.send(b"more")
+        assert closed.wait(PATIENCE)
+        other.far.close()
+        assert other.closed.wait(PATIENCE)
+
+
 def test_joining_takes_no_longer_than_it_may(lingering):
     peer = Peer(lingering)
     lingering.join(0)

@@ -1,4 +1,5 @@
 import socketserver
+import threading
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -7,6 +8,8 @@ from prometheus_client.exposition import generate_latest
 from socketscope import ThreadingTCPServer, run
 from socketscope.serve.mixin import service_of
 from socketscope.views.metrics import MetricsView, view_of
+
+from .patience import PATIENCE
 
 
 def server(registry: CollectorRegistry, port: int = 0) -> ThreadingTCPServer:
@@ -57,3 +60,18 @@ def test_run_refuses_servers_of_several_registries():
         pytest.raises(ValueError, match="more than one registry"),
     ):
         run(one, two, metrics=None, log=None)
+
+
+def test_a_finalizer_may_close_a_server_amid_a_scrape(monkeypatch):
+    registry, shown = CollectorRegistry(), MetricsView._shown
+    dropped = server(registry)
+
+    def finalize(view):
+        dropped.server_close()
+        return shown(view)
+
+    monkeypatch.setattr(MetricsView, "_shown", finalize)
+    scraper = threading.Thread(target=generate_latest, args=(registry,), daemon=True)
+    scraper.start()
+    scraper.join(PATIENCE)
+    assert not scraper.is_alive()

@@ -59,6 +59,7 @@ def test_what_passes_once_it_is_closed_is_none_of_its():
     record.lose(GONE)
     assert (record.received, record.sent, record.exchanges) == (1, 1, 1)
     assert (record.outcome, record.error) == ("ok", None)
+    assert record.fault is None  # else its traceback would keep the record, and the record the traceback
 
 
 def test_an_exchange_is_a_turn_from_receiving_to_sending(record):

@@ -1,14 +1,18 @@
 """Where a service cannot do what it is for."""
 
+import socket
 import socketserver
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve import queue
+from socketscope.serve.mixin import service_of
+from socketscope.serve.threads import PerClient
 
 
 def make():
@@ -96,3 +100,21 @@ def test_where_the_kernel_tells_of_no_handshakes_they_have_some_time(monkeypatch
         server.shutdown()
         server.serve_forever()
     assert len(asked) > 1
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # by who was interrupted
+def test_nobody_waits_for_a_client_whose_thread_an_interrupt_has_prevented(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads="per-connection"):
+        pass
+
+    monkeypatch.setattr(PerClient, "run", interrupted)
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        service = service_of(server)
+        with socket.create_connection(server.server_address), pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+    assert service.forced == 0
+    figures: Any = service.totals.snapshot()
+    assert figures.closed["empty"] == 1

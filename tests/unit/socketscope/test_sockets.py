@@ -177,6 +177,39 @@ def test_a_timeout_of_sendall_is_for_the_whole():
         assert not record.blocked
 
 
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_a_buffer_that_could_not_be_sent_is_the_handlers_again(timeout):
+    near, far, _ = observed_pair()
+    buffer = bytearray(8 << 20)
+    with near, far:
+        near.settimeout(timeout)
+        with pytest.raises(OSError, match="timed out|unavailable") as failed:
+            near.sendall(buffer)
+        buffer.clear()
+        assert failed.tb is not None
+
+
+@pytest.mark.parametrize("name", ["send", "sendall", "sendfile"])
+def test_while_one_of_two_threads_still_sends_it_is_known(monkeypatch, name):
+    near, far, record = observed_pair()
+    sends = {"send": socket.socket.send, "sendfile": socket.socket.sendfile}
+    base = "send" if name == "sendall" else name
+    known: list[int] = []
+
+    def overtaken(sock, *args):
+        if not known:  # the first of the two is here, and the other has come and gone
+            known.append(record.blocked)
+            near.sendall(b"other")
+            known.append(record.blocked)
+        return sends[base](sock, *args)
+
+    with near, far, tempfile.TemporaryFile() as file:
+        monkeypatch.setattr(socket.socket, base, overtaken)
+        getattr(near, name)(file if name == "sendfile" else b"one")
+        assert known == [1, 1]
+        assert not record.blocked
+
+
 def test_a_time_out_of_the_handlers_own_is_no_outcome():
     near, far, record = observed_pair()
     with near, far:

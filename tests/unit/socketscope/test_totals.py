@@ -302,7 +302,7 @@ def test_the_next_of_a_name_goes_on_from_what_the_kernel_lost(capacity):
 def test_who_was_forced_is_not_counted_as_rejected_as_well(totals, capacity):
     totals.reserve(other := Record(totals, "", 100.0))
     other.fail("forced")
-    assert totals.close(other, 101.0) == "forced"
+    assert totals.close(other, 101.0) == ("forced", 1.0)
     assert not totals.reject("verify", other)
     figures = totals.snapshot()
     assert (figures.accepted, figures.closed["forced"], figures.rejected["verify"]) == (1, 1, 0)
