@@ -14,6 +14,8 @@ from socketscope.serve import queue
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import PerClient
 
+from .patience import PATIENCE
+
 
 def make():
     class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
@@ -118,3 +120,26 @@ def test_nobody_waits_for_a_client_whose_thread_an_interrupt_has_prevented(monke
     assert service.forced == 0
     figures: Any = service.totals.snapshot()
     assert figures.closed["empty"] == 1
+
+
+def test_what_a_hook_has_handed_on_is_closed_where_it_cannot_be_served():
+    handed = []
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        def process_request(self, request, client_address):
+            with request:
+                handed.append(request.dup())
+            super().process_request(handed[0], client_address)
+
+        def process_request_thread(self, *_):
+            raise ValueError
+
+        def handle_error(self, *_):
+            self.shutdown()
+
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        with socket.create_connection(server.server_address) as client:
+            server.serve_forever()
+            client.settimeout(PATIENCE)
+            assert client.recv(1) == b""
+        assert handed[0].fileno() < 0
