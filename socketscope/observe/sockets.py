@@ -142,10 +142,10 @@ class NotingStream(Noting):
         """Receive into a buffer, as the base class does."""
         if flags or (record := self._socketscope) is None:
             return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
-        # As `_receive` does it, in two calls less: every file object's bytes come this way.
+        # As `_receive` does it, in one call less: every file object's bytes come this way.
         record.wait(monotonic())
         try:
-            size = socket.socket.recv_into(self, buffer, nbytes)
+            size = super().recv_into(buffer, nbytes)
         except OSError as error:
             self._note_missed(error)
             raise
@@ -194,10 +194,10 @@ class NotingStream(Noting):
             return
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
-        # As `_send` does it, in two calls less: every reply goes this way.
+        # As `_send` does it, in one call less: every reply goes this way.
         record.blocked += 1
         try:
-            done = socket.socket.send(self, data, flags)
+            done = super().send(data, flags)
         except OSError as error:
             self._note_unsent(error)
             raise
