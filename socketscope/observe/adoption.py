@@ -33,6 +33,9 @@ _turn = threading.Lock()  # of who watches for the end of a socket, and of who h
 os.register_at_fork(after_in_child=_begin_process)
 
 
+# A program may put another class in this one's place, as PySocks does; all are of the C class.
+_PLAIN = socket.socket
+
 # As the C class has them: plain numbers.
 _family, _type = socket.SocketType.family.__get__, socket.SocketType.type.__get__
 
@@ -125,7 +128,7 @@ def adopt(request: Any, record: Record) -> None:
     """Have what passes through a request noted in a record, where it is a socket of whatever class."""
     record.socket = request
     if not isinstance(request, Noting):
-        if not isinstance(request, socket.socket):
+        if not isinstance(request, socket.SocketType):
             return
         try:
             request.__class__ = _observed(type(request))
@@ -136,10 +139,10 @@ def adopt(request: Any, record: Record) -> None:
 
 def prepare(listener: Any) -> None:
     """Have a plain listener hand out observed sockets, and one of datagrams count what passes through it."""
-    if not isinstance(listener, socket.socket):
+    if not isinstance(listener, socket.SocketType):
         return
     if listener.type != socket.SOCK_DGRAM:
-        if type(listener) is socket.socket:
+        if type(listener) is _PLAIN:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
         listener.__class__ = _behind(type(listener), DatagramSocket)

@@ -95,7 +95,7 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
     Raises:
         OSError: As the handshake would.
     """
-    return sock.gettimeout() == 0 or bool(socket.socket.recv(sock, 1, _MSG_PEEK))
+    return sock.gettimeout() == 0 or bool(socket.SocketType.recv(sock, 1, _MSG_PEEK))
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
@@ -110,6 +110,6 @@ def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
     if sock.gettimeout() == 0 or sock.version() is None or sock.pending():
         return False
     try:
-        return not socket.socket.recv(sock, 1, _MSG_PEEK) and record.cut
+        return not socket.SocketType.recv(sock, 1, _MSG_PEEK) and record.cut
     except TimeoutError:
         raise TimeoutError("The read operation timed out") from None  # as the base class says it

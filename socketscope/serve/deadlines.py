@@ -110,9 +110,9 @@ def hang_up(record: Record, how: int) -> None:
         return  # it waits for a thread, after which it may be told, or is gone
     record.cut = True
     with suppress(Exception):  # where it is none of the standard library's, it may raise anything
-        if isinstance(sock, socket.socket):
+        if isinstance(sock, socket.SocketType):
             # The base class's method: TLS' own would drop the session under a thread that reads.
-            socket.socket.shutdown(sock, how)
+            socket.SocketType.shutdown(sock, how)
         else:
             sock.shutdown(how)
 

@@ -62,7 +62,7 @@ class Endings(Service):
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
         if self._elsewhere.records:
             self._elsewhere.note_closed(request)
-        if isinstance(request, socket.socket) and request.fileno() >= 0:
+        if isinstance(request, socket.SocketType) and request.fileno() >= 0:
             os.close(request.detach())
 
     def _note_failure(

@@ -127,9 +127,9 @@ class Linger:
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         sock = key.data.sock
         try:
-            if isinstance(sock, socket.socket):
+            if isinstance(sock, socket.SocketType):
                 # The base class's method: these bytes are no part of the conversation.
-                data = socket.socket.recv(sock, _CHUNK, socket.MSG_DONTWAIT)
+                data = socket.SocketType.recv(sock, _CHUNK, socket.MSG_DONTWAIT)
             else:
                 data = os.read(sock.fileno(), _CHUNK)
         except BlockingIOError:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope.serve import deadlines
 from socketscope.serve.mixin import service_of
-from tests.faults.library.running import count, running, threads, wait_for
+from tests.faults.library.running import count, figures, running, threads, wait_for
 
 
 def served(server):
@@ -138,3 +138,22 @@ def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):
 
     served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
     wait_for(lambda: not threads(before), "the end of the threads")
+
+
+@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+@pytest.mark.parametrize("made", ["before", "after"])
+def test_a_program_may_put_another_class_in_the_place_of_sockets(monkeypatch, kind, made):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(self.rfile.readline())
+
+    class Proxied(socket.socket):
+        """As PySocks has it: with room for attributes."""
+
+    address = ("127.0.0.1", 0)
+    server = kind(address, Handler) if made == "before" else None
+    monkeypatch.setattr(socket, "socket", Proxied)
+    observed = socketscope.observe(server or kind(address, Handler), registry=CollectorRegistry())
+    assert served(observed) == b"hello\n"
+    counted = figures(observed)
+    assert (counted.received, counted.sent, counted.closed["ok"]) == (6, 6, 1)
