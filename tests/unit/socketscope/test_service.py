@@ -137,9 +137,11 @@ def test_what_a_hook_has_handed_on_is_closed_where_it_cannot_be_served():
         def handle_error(self, *_):
             self.shutdown()
 
-    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
-        with socket.create_connection(server.server_address) as client:
-            server.serve_forever()
-            client.settimeout(PATIENCE)
-            assert client.recv(1) == b""
-        assert handed[0].fileno() < 0
+    with (
+        Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server,
+        socket.create_connection(server.server_address) as client,
+    ):
+        server.serve_forever()
+        client.settimeout(PATIENCE)
+        assert client.recv(1) == b""
+    assert handed[0].fileno() < 0
