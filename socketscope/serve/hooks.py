@@ -28,6 +28,7 @@ class Hooks:
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
+        takes: Whether `_handle_request_noblock` is, private as that is: Odoo bounds its threads there.
         closes: Whether `shutdown_request` or `close_request` is.
     """
 
@@ -38,7 +39,7 @@ class Hooks:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
         self.lock = threading.Lock()
-        self.verifies = self.processes = self.gets = self.acts = self.closes = False
+        self.verifies = self.processes = self.gets = self.acts = self.takes = self.closes = False
         self._threaded = threaded
         self._on_object = True  # some may be the object's own, and others for the next client
         self._handing = threading.local()
@@ -55,6 +56,7 @@ class Hooks:
         self.processes = is_the_users("process_request")
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
+        self.takes = is_the_users("_handle_request_noblock")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 
     def keep_up(self, server: Any) -> None:

@@ -86,7 +86,7 @@ class Service(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self.receive, server),
+                partial(self.take, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
@@ -150,6 +150,13 @@ class Service(State):
             self._stopping = False  # the server's own mark has it, until a loop ends by that
         elif threading.current_thread() is not self._supervisor:
             ended.wait()
+
+    def take(self, server: Any) -> Job | None:
+        """Take a client who waits; return what serves it, unless the program takes clients in its own way."""
+        if not self.hooks.takes:
+            return self.receive(server)
+        server._handle_request_noblock()  # noqa: SLF001 - as the standard library's loop calls it
+        return None
 
     def handle_one(self, server: Any) -> None:
         """Take one client, who waits, and have it served."""
@@ -223,7 +230,7 @@ class Service(State):
                 # Who came while that was looked for is there now.
                 if not (queue.expects(self.listener, monotonic() - began) or queue.waits(server)):
                     break
-            elif (job := self.receive(server)) is not None:
+            elif (job := self.take(server)) is not None:
                 self._hand(job)
             else:
                 self.release_idle(began)  # it may be for want of their room

@@ -611,3 +611,29 @@ def test_a_line_that_is_too_long_is_the_clients_doing_and_no_error_of_the_handle
             assert client.recv(100) == b""
         ended(server, "line_too_long")
     assert told == []
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_a_server_may_bound_its_threads_where_the_standard_librarys_loop_takes_a_client(threads):
+    class Few(ThreadingTCPServer):
+        places = threading.BoundedSemaphore(2)
+
+        def _handle_request_noblock(self):
+            if self.places.acquire(timeout=0.05):
+                super()._handle_request_noblock()  # type: ignore[misc]  # not in typeshed
+
+        def shutdown_request(self, request):
+            super().shutdown_request(request)
+            self.places.release()
+
+    with serving(Echo, subclass(Few, threads=threads)) as server:
+        clients = [connect(server) for _ in range(6)]
+        wait_for(lambda: count(server, "connections_open") == 2, "two of them")
+        time.sleep(PAUSE)
+        assert count(server, "connections_open") == 2
+        for client in clients:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            client.close()
+        ended(server, "ok", 6)
+        wait_for(lambda: server.places._value == 2, "both places")
