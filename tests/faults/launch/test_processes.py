@@ -125,7 +125,7 @@ server = make()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.readline()
 modules = sys.modules
-with modules["socketscope.views.metrics"].view_of(None)._lock, modules["socketscope.launch.program"]._lock:
+with modules["socketscope.views.metrics"]._lock, modules["socketscope.launch.program"]._lock:
     if not (child := os.fork()):
         server.serve_forever()
 print(child, flush=True)
