@@ -49,10 +49,9 @@ def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., An
         except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
             _say(f"{error}; it is not observed")
             return original
-    of_the_standard_library = original.__module__ == "socketserver"
-    if of_the_standard_library and original.__name__ == "serve_forever" and isinstance(server, Observed):
+    if original.__module__ == "socketserver" and isinstance(server, Observed):
         # Not the server's own method: an override of the program's may have called this one.
-        return Observed.serve_forever
+        original = vars(Observed).get(original.__name__, original)
     return original
 
 

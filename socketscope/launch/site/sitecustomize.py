@@ -9,7 +9,7 @@ import sys
 
 _FOLDER = os.path.dirname(__file__)
 _METHODS = {
-    "socketserver": ("BaseServer", ("serve_forever", "handle_request")),
+    "socketserver": ("BaseServer", ("serve_forever", "handle_request", "_handle_request_noblock")),
     "socketscope.serve.mixin": ("Observed", ("serve_forever",)),
 }
 """What is hooked, by the module that has it: the program may use the library's classes, too."""

@@ -53,6 +53,12 @@ server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
 while True:
     server.handle_request()
 """,
+    "a loop of its own": """
+import select
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+while select.select([server], [], []):
+    server._handle_request_noblock()
+""",
     "made before, in a thread": """
 server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
 serve = server.serve_forever
