@@ -39,18 +39,20 @@ def test_it_closes_what_it_has_inherited_and_its_parent_serves_on(unix, tmp_path
 
 
 LOCKED = """
-import os, signal, socketserver
+import os, signal, socketserver, threading
 import socketscope
 from socketscope.views import metrics
 from socketscope.views.writer import LineWriter
 
 server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 writer = LineWriter(1, lambda _: [])
-view = metrics.view_of(None)
 writer.put(b"parent\\n")
 writer._rests = True
-# As threads may have them that look, or are about to rest.
-with metrics._views_lock, view._lock, writer._lock, writer._woken._cond, writer._closing._cond:
+# As threads may have them that look, or are about to rest; who has this one may take it again.
+looking = threading.Thread(target=metrics._lock.acquire)
+looking.start()
+looking.join()
+with writer._lock, writer._woken._cond, writer._closing._cond:
     if not (child := os.fork()):
         signal.alarm(10)
         socketscope.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
