@@ -123,7 +123,7 @@ def test_a_hook_that_wraps_the_standard_librarys_is_called(kind, handler, ask_on
         setattr(Server, name, traced(name))
     with serving(handler, Server) as server:
         assert ask_one(server) == b"x"
-    assert set(seen) == set(hooks)
+        wait_for(lambda: set(seen) == set(hooks), "the supervisor")
     assert seen.count("verify_request") == seen.count("process_request") == 1
 
 
