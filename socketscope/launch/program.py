@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from socketserver import BaseServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from prometheus_client import REGISTRY
@@ -22,8 +22,10 @@ from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
 from socketscope.serve.threads import refuse_green_threads
 from socketscope.views.endpoint import Endpoint
-from socketscope.views.log import Log
 from socketscope.views.metrics import view_of
+
+if TYPE_CHECKING:
+    from socketscope.views.log import Log
 
 
 def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,6 +103,8 @@ class _Process:
             self._endpoint.leave_behind()
 
     def _start_log(self, form: Any) -> None:
+        from socketscope.views.log import Log  # noqa: PLC0415 - it loads structlog, for who wants it
+
         try:
             self._view.log = self._log = Log(form, descriptor=2)
         except OSError:

@@ -383,3 +383,16 @@ for _ in range(3):
             ask(port)
         assert running.wait() == 0
         assert len(logged(running.errors.lines())) == 3
+
+
+@pytest.mark.parametrize(("log", "loads"), [("none", "False\n"), ("json", "True\n")])
+def test_what_a_log_needs_is_loaded_where_there_is_one(program, log, loads):
+    text = """
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+server.handle_request()
+print("structlog" in sys.modules)
+"""
+    with launched("--log", log, program(text)) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+        assert running.output.lines()[1] == loads
