@@ -224,8 +224,7 @@ class Conversation:
 
     def reset(self) -> None:
         """Close with a reset."""
-        with suppress(OSError):
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        reset_when_closed(self._sock)
         self.close()
 
     def close(self) -> None:
@@ -269,3 +268,9 @@ class Conversation:
         # Half of what a receive costs that fails.
         fcntl.ioctl(self._sock, termios.FIONREAD, _size)
         return not _size[0]
+
+
+def reset_when_closed(sock: Any) -> None:
+    """Have the close of a socket be a reset: without lingering."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

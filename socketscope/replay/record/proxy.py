@@ -1,9 +1,7 @@
 """A transparent proxy: hands on what passes between clients and a server, and takes it down."""
 
 import asyncio
-import socket
 import ssl
-import struct
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
@@ -11,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from socketscope.addresses import Address
+from socketscope.replay.play.conversation import reset_when_closed
 from socketscope.replay.record.tape import Tape
 
 _CHUNK = 65536
 _CONNECT_TIMEOUT = 5.0
 _TLS_LINGER = 1.0
-_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +102,8 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
 
 
 def _reset(sink: StreamWriter) -> None:
-    # A close without lingering: a server that counts resets, or a client that tells one from an end, would
-    # take asyncio's abort alone for the end.
-    with suppress(OSError):
-        sink.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    # asyncio's abort alone is an end to the other side, be it a server that counts resets.
+    reset_when_closed(sink.get_extra_info("socket"))
     sink.transport.abort()
 
 
