@@ -88,7 +88,7 @@ class State(ABC):
 
     # What its metrics are
 
-    def open(self, server: Any) -> None:
+    def note_listening(self, server: Any) -> None:
         """Show a listener that has begun to listen, be it of a server made anew: no end before is its own."""
         self.draining, self.drain_by = False, inf
         self.show(server)
