@@ -36,6 +36,14 @@ class DatagramService(Service):
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
         self.hooks.keep_up(server)
+        return self._take(server)
+
+    def receive_next(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting; a hook of the user's would wait for somebody."""
+        self.hooks.keep_up(server)
+        return None if self.hooks.gets else self._take(server)
+
+    def _take(self, server: Any) -> Job | None:
         try:
             request, client_address = self.hooks.get(server) if self.hooks.gets else _receive(server)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
@@ -51,11 +59,6 @@ class DatagramService(Service):
         else:
             return partial(self._context(datagram), self._serve, server, request, client_address, datagram)
         return None
-
-    def receive_next(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting; a hook of the user's would wait for somebody."""
-        self.hooks.keep_up(server)
-        return None if self.hooks.gets else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
         enter(datagram)
