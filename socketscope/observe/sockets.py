@@ -90,13 +90,13 @@ class Noting(_Socket):
         record.blocked += 1
         try:
             size = send(*args)
+            if size:
+                record.gave(size, monotonic())  # noted before it is no more under way, which is waited for
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
             record.blocked -= 1
-        if size:
-            record.gave(size, monotonic())
         return size
 
 
@@ -198,13 +198,13 @@ class NotingStream(Noting):
         record.blocked += 1
         try:
             done = super().send(data, flags)
+            if done:
+                record.gave(done, monotonic())
         except OSError as error:
             self._note_unsent(error)
             raise
         finally:
             record.blocked -= 1
-        if done:
-            record.gave(done, monotonic())
         total = len(data) if type(data) is bytes else memoryview(data).nbytes
         if done < total:
             with memoryview(data) as view, view.cast("B") as whole:

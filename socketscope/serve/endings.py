@@ -25,6 +25,9 @@ FORCE_GRACE = 0.5
 LEAST = 0.1
 """Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
 
+SAID = 0.05
+"""Seconds in which a thread that sends as the handler leaves has to note what the peer may have by then."""
+
 
 class Endings(Service):
     """What a server of connections does at their ends."""
@@ -103,6 +106,10 @@ class Endings(Service):
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
         self.untold.add(record)
+        if record.blocked:
+            said_by = monotonic() + SAID
+            while record.blocked and monotonic() < said_by:
+                sleep(0.0005)
         closed = self.totals.close(record, monotonic())
         # A traceback would keep the frames alive, and they the record.
         record.fault = record.left = record.socket = None

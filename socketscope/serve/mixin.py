@@ -138,6 +138,7 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
         Raises:
             OSError: Somebody is there.
         """
+        self._socketscope.listener = None  # one that was there before must not keep the address
         self._socketscope.held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

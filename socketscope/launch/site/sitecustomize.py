@@ -6,6 +6,7 @@ loads nothing that the program does not load by itself, and fails for nobody.
 
 import os
 import sys
+from _thread import get_ident
 
 _FOLDER = os.path.dirname(__file__)
 _METHODS = {
@@ -20,16 +21,27 @@ _looked_after = []  # what is told of each server, once something serves
 class _Watch:
     """Finds modules as the other finders do, and has the classes above hooked once they are loaded."""
 
+    def __init__(self):
+        self._finding = set()
+
     def find_spec(self, name, path=None, target=None):
         """Return a module's spec if it is one of those."""
         if name not in _METHODS:
             return None
-        for finder in sys.meta_path:
-            if finder is not self and hasattr(finder, "find_spec"):
-                spec = finder.find_spec(name, path, target)
-                if spec is not None:
-                    _follow(spec.loader)
-                    return spec
+        # Whom it asks may ask it in turn, as one does that a program has put around it.
+        asked = name, get_ident()
+        if asked in self._finding:
+            return None
+        self._finding.add(asked)
+        try:
+            for finder in sys.meta_path:
+                if finder is not self and hasattr(finder, "find_spec"):
+                    spec = finder.find_spec(name, path, target)
+                    if spec is not None:
+                        _follow(spec.loader)
+                        return spec
+        finally:
+            self._finding.discard(asked)
         return None
 
 

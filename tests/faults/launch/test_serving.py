@@ -147,6 +147,34 @@ for kind in Base, Threading:
 """
 
 
+LAZY = """
+import importlib.util, sys
+
+class Lazy:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, *args):
+        spec = self.finder.find_spec(*args)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+
+sys.meta_path[:] = map(Lazy, sys.meta_path)
+import served
+served.serve
+"""
+
+
+def test_a_program_that_puts_a_finder_of_its_own_around_each(program, tmp_path):
+    # As Mercurial does, whose modules are loaded when they are used.
+    program(f"serve = {THREADING}", "served.py")
+    (path := tmp_path / "main.py").write_text(LAZY)
+    with launched(path) as running:
+        assert ask(running.port(), b"hello\n") == b"hello\n"
+        wait_for(lambda: running.metric("connections_closed_total", outcome="ok") == 1, "the count")
+
+
 def test_what_a_base_class_overrides_is_called_as_without(program):
     path = program("import socket" + OVERRIDES)
     status, output, errors = ended(sys.executable, path)

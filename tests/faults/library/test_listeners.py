@@ -6,6 +6,7 @@ import signal
 import socket
 import socketserver
 import threading
+import warnings
 import weakref
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -364,3 +365,19 @@ def test_two_servers_at_once_do_not_mix():
         assert ask(one) == ask(two) == ask(two) == b"x"
         ended(one, "ok", 1)
         ended(two, "ok", 2)
+
+
+class Anew(socketscope.ThreadingTCPServer):
+    """As roundup's under TLS: it has listened, and does so again at the same address by another socket."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+        self.server_activate()
+
+
+def test_a_listener_that_is_replaced_leaves_its_address_to_the_next():
+    with running(make(base=Anew)) as server:
+        assert ask(server) == b"x"

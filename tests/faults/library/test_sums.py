@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import queue
 import socket
 import socketserver
 import sys
@@ -21,10 +22,11 @@ from socketscope.views.log import Log
 from socketscope.views.writer import ROOM
 from tests.unit.socketscope.stalled import stalled_writer
 
-from .running import Echo, connect, figures, logged, make, running, serving, udp_client, wait_for
+from .running import Echo, ask, connect, figures, logged, make, running, serving, udp_client, wait_for
 
 THREADS = 16
 TURNS = 100
+MANY = 500
 
 
 @pytest.fixture(autouse=True)
@@ -206,3 +208,27 @@ def test_each_line_is_written_or_counted_as_dropped():
         together(put)
     assert writer.dropped > 0
     assert writer.written + writer.dropped == THREADS * lines
+
+
+def test_what_another_thread_replies_is_counted_though_its_client_leaves_at_once():
+    told = queue.SimpleQueue[Any]()
+
+    class Asking(socketserver.StreamRequestHandler):
+        def handle(self):
+            for line in self.rfile:
+                told.put((self.wfile, line))
+
+    def reply() -> None:
+        while (asked := told.get()) is not None:
+            asked[0].write(asked[1])
+
+    replier = threading.Thread(target=reply, daemon=True)
+    replier.start()
+    with serving(Asking) as server:
+        for _ in range(MANY):
+            assert ask(server, b"x\n") == b"x\n"
+        at_rest(server)
+        told.put(None)
+        replier.join()
+        seen = figures(server)
+        assert (seen.received, seen.sent, seen.exchanges) == (2 * MANY, 2 * MANY, MANY)
