@@ -85,6 +85,9 @@ class DatagramService(Service):
         else:
             if handed is not None or not isinstance(request, _Handed):
                 self.end(datagram)
+            else:
+                datagram.handed_on = True
+                datagram.forget()
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, datagram: Datagram
@@ -136,7 +139,7 @@ class DatagramService(Service):
         if current.get() is datagram and datagram.socket is request:
             run()  # `_serve` ends it, once the hooks of its end are over
             return
-        datagram.began = monotonic()
+        datagram.began, datagram.socket = monotonic(), request
         entered = enter(datagram)
         try:
             run()
