@@ -27,7 +27,7 @@ class Datagram(Served):
         patience: Seconds that a reply may wait for its peer to take it, as it has to for a Unix peer whose
             queue is full; None is for ever.
         failure: What it must be counted as, if that is known before its handler leaves.
-        began: When that was entered, on the monotonic clock.
+        began: When it was begun to be served, on the monotonic clock; 0 until then.
         handed_on: Whether a hook had it and is done with it.
     """
 

@@ -14,6 +14,7 @@ from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
+from socketscope.serve.endings import LEAST
 from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
@@ -58,10 +59,10 @@ class DatagramService(Service):
         return None if self.hooks.gets else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
-        enter(datagram)
-        datagram.began = monotonic()
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
+            enter(datagram)
+            datagram.began = monotonic()
             if self.hooks.verifies or self.hooks.processes:
                 request = self._to_hand(request, datagram)
                 with self.hooks.lock:
@@ -167,10 +168,20 @@ class DatagramService(Service):
 
     def drain(self) -> list[Datagram]:
         """Return when nothing else is being served, or what still is at `drain_by`."""
+        began = monotonic()
         while (others := self.others()) and monotonic() < self.drain_by:
+            if monotonic() - began >= LEAST and not self.thread_counts[1]:
+                self._end_lost(others)
             sleep(LOOK)
         self.wait_for_ends()
         return others
+
+    def _end_lost(self, served: list[Datagram]) -> None:
+        """End what nobody will serve, as Ctrl-C came between the kernel and its thread."""
+        for datagram in served:
+            if not datagram.began:
+                datagram.began = monotonic()
+                self.end(datagram)
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
