@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks import clients, cost, idle, library, scrape, start
 from benchmarks.generator import Rounds
-from benchmarks.programs import SERVERS, Workshop
+from benchmarks.programs import Workshop
 from benchmarks.throughput import Setting, compare
 
 
@@ -48,7 +48,7 @@ OF_GOALS = frozenset({"message-64", "persistent-64"})
 """Comparisons that goals are set for, measured in more rounds."""
 
 
-def all_measures(names: Sequence[str] = SERVERS) -> list[Measure]:
+def all_measures(names: Sequence[str]) -> list[Measure]:
     """Return the measures, the comparisons among them of these servers."""
     comparisons = [
         Measure(

@@ -38,17 +38,16 @@ def program(text: str) -> Fault:
     return fault
 
 
-def replica(text: str, *options: str) -> Fault:
+def replica(text: str) -> Fault:
     """Return a fault that is one more server with a handler of its own, which takes its share of the clients.
 
     Args:
         text: Python that leaves a request handler by the name of `Handler`.
-        options: Of `python -m server`.
     """
 
     @contextmanager
     def fault(stack: Stack) -> Iterator[None]:
-        handler = ("--handler", "__main__:Handler", *options)
+        handler = ("--handler", "__main__:Handler")
         run = ("--use-aliases", "--entrypoint", "python", "server", "-c", text + _SERVE, *handler)
         # It goes in order, or its going were a fault of its own.
         with _beside(stack, *run, grace=30):

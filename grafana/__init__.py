@@ -1,1 +1,1 @@
-"""The dashboard, drawn in Python; ``python -m grafana`` writes its JSON."""
+"""The dashboards, drawn in Python; ``python -m grafana`` writes their JSON."""

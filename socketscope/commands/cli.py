@@ -10,8 +10,6 @@ from typing import NoReturn
 from socketscope.commands import run
 from socketscope.version import __version__
 
-USAGE = 2
-
 CONVERSATIONS = {
     "replay": "play scripts against a server, check every reply, and report",
     "talk": "prompt for lines, and send each to a server",
@@ -28,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the status of wrong usage."""
-        self.exit(USAGE, f"socketscope: {message}\n")
+        self.exit(run.USAGE, f"socketscope: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -118,6 +118,11 @@ class Tls:
             raise click.UsageError("--key needs the --cert that it belongs to")
         if context is not None and self.cert is not None:
             show_certificate(context, self.cert, self.key)
+        if context is not None and self.server_name:
+            try:
+                context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=self.server_name)
+            except ValueError as error:
+                raise click.UsageError(f"--server-name {self.server_name} is no name of a host") from error
         return Target(address, context, self.server_name)
 
 

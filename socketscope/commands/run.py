@@ -21,7 +21,7 @@ CANNOT_START, USAGE, CANNOT_EXECUTE, NOT_FOUND = 1, 2, 126, 127
 
 _SITE = str(Path(__file__).parents[1] / "launch" / "site")
 
-_LIMIT = "SOCKETSCOPE_MAX_CONNECTIONS"
+_LIMIT = f"{PREFIX}_MAX_CONNECTIONS"
 
 _MARK = 256
 """Bytes of a file's first line that the kernel looks at to know who runs it."""

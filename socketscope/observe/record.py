@@ -268,6 +268,8 @@ class Record(Served):
         if self.error is None:
             self.error, self.raised = f"TimeoutError: {self.late}", error
         self.late = ""
+        if self.left is not None:
+            self.forget()
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
@@ -293,6 +295,15 @@ class Record(Served):
             self.fail("reset", error)
         if not self.closed and (gone or spoiled or isinstance(error, TimeoutError)):
             self.fault = error
+        if self.left is not None:
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go of what was raised, once it was handed on.
+
+        That holds the socket, and whoever drops it last ends the connection.
+        """
+        self.fault = self.raised = None
 
     @property
     def outcome(self) -> str:

@@ -14,6 +14,7 @@ from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
+from socketscope.serve.endings import LEAST
 from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
@@ -61,10 +62,10 @@ class DatagramService(Service):
         return None
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
-        enter(datagram)
-        datagram.began = monotonic()
         handed: tuple[Any, Any] | None = (request, client_address)
         try:
+            enter(datagram)
+            datagram.began = monotonic()
             if self.hooks.verifies or self.hooks.processes:
                 request = self._to_hand(request, datagram)
                 with self.hooks.lock:
@@ -88,6 +89,9 @@ class DatagramService(Service):
         else:
             if handed is not None or not isinstance(request, _Handed):
                 self.end(datagram)
+            else:
+                datagram.handed_on = True
+                datagram.forget()
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, datagram: Datagram
@@ -139,7 +143,7 @@ class DatagramService(Service):
         if current.get() is datagram and datagram.socket is request:
             run()  # `_serve` ends it, once the hooks of its end are over
             return
-        datagram.began = monotonic()
+        datagram.began, datagram.socket = monotonic(), request
         entered = enter(datagram)
         try:
             run()
@@ -167,10 +171,20 @@ class DatagramService(Service):
 
     def drain(self) -> list[Datagram]:
         """Return when nothing else is being served, or what still is at `drain_by`."""
+        began = monotonic()
         while (others := self.others()) and monotonic() < self.drain_by:
+            if monotonic() - began >= LEAST and not self.thread_counts[1]:
+                self._end_lost(others)
             sleep(LOOK)
         self.wait_for_ends()
         return others
+
+    def _end_lost(self, served: list[Datagram]) -> None:
+        """End what nobody will serve, as Ctrl-C came between the kernel and its thread."""
+        for datagram in served:
+            if not datagram.began:
+                datagram.began = monotonic()
+                self.end(datagram)
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)

@@ -49,6 +49,7 @@ class Elsewhere:
             if record.entered_at is not None:
                 return  # another thread runs its handler by now, and ends it
             record.left = leave
+            record.forget()
             if not watch_end(record, drop):
                 self.records[key] = record
         request = record.request

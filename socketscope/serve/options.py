@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from itertools import takewhile
 from socketserver import BaseServer, ForkingMixIn
 from typing import Any, Literal, get_args
@@ -64,7 +64,7 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     refuse_forking(kind)
     names = {each.name for each in fields(Options)}
     mine = {name: value for name, value in given.items() if name in names}
-    replace(Options(), **mine)
+    Options(**mine)
     _declared[kind] = mine
     return {name: value for name, value in given.items() if name not in names}
 

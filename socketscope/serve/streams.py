@@ -74,11 +74,11 @@ class StreamService(Endings):
         return partial(self._context(record), self._serve, server, request, client_address, record)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
-        enter(record)
-        adopt(request, record)
-        if not self._deadlines.watching:
-            self._deadlines.watch()
         try:
+            enter(record)
+            adopt(request, record)
+            if not self._deadlines.watching:
+                self._deadlines.watch()
             if self.encryption.on:
                 try:
                     request = self.encryption.wrap(request, record)

@@ -45,13 +45,6 @@ def ask_site(address: tuple[str, int], number: int) -> Any:
     return [ask(address, "GET", path)[:3] for path in paths], ask(address, "HEAD", "/large.bin")
 
 
-def echo_application(environ: Any, start_response: Any) -> list[bytes]:
-    """Answer with what was posted."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-    return [body]
-
-
 def make_flask() -> Made:
     import flask
     from werkzeug.serving import make_server

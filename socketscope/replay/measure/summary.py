@@ -64,7 +64,6 @@ class Summary:
     unanswered: tuple[float, ...]
     failures: tuple[Repeated, ...]
     connected: bool
-    failed_thresholds: tuple[str, ...]
     reasons: tuple[str, ...]
     with_connect: bool
     busy: float
@@ -200,8 +199,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     with ledger.settled():
         achieved = ledger.rate(seconds)
         held = target_rate is None or (not ledger.dropped and achieved >= HELD * target_rate)
-        failed = compare(thresholds, ledger, seconds)
-        reasons = [*objections(ledger, scripts), *failed.values()]
+        reasons = [*objections(ledger, scripts), *compare(thresholds, ledger, seconds).values()]
         if strict_rate and not held:
             reasons.append("the rate was not held")
         lag = {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}
@@ -233,7 +231,6 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
             },
             failures=ledger.failures.kinds,
             connected=ledger.connections["ok"] > 0,
-            failed_thresholds=tuple(failed),
             reasons=tuple(reasons),
             with_connect=with_connect,
             busy=busy,

@@ -219,8 +219,8 @@ class Conversation:
         return self.inbox.unread()
 
     def half_close(self) -> None:
-        """Send no more. Under TLS it is the stream below that ends, as what comes back is to be read."""
-        socket.socket.shutdown(self._sock, socket.SHUT_WR)
+        """Send no more; not under TLS, which has no such end."""
+        self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with a reset."""

@@ -63,10 +63,12 @@ def fetch(url: str) -> Samples:
         raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
     except (OSError, http.client.IncompleteRead) as error:
         raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
-    except http.client.HTTPException as error:
-        raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
+    except (UnicodeError, http.client.InvalidURL) as error:
+        raise Unusable("is no URL that can be asked for") from error
+    except http.client.HTTPException as error:
+        raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
     return parse(text)
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -427,6 +428,49 @@ def test_what_a_hook_drops_ends_in_a_loop_of_ones_own_as_well():
         for number in range(1, 7):
             connect(server).close()
             wait_for(partial(taken, number), "it is taken")
+
+
+def miss(request, seconds):
+    """Give a client up that does not ask in time, as its last reference goes."""
+    request.settimeout(seconds)
+    with suppress(TimeoutError):
+        request.recv(10)
+
+
+class GivingUp(socketscope.ThreadingTCPServer):
+    seconds = None
+
+    def process_request(self, request, _client_address):
+        miss(request, self.seconds)
+
+
+class GivingUpElsewhere(GivingUp):
+    def process_request(self, request, _client_address):
+        pool.submit(miss, request, self.seconds)
+
+
+class GivingUpLate(GivingUp):
+    process_request = socketscope.ThreadingTCPServer.process_request
+
+    def process_request_thread(self, request, _client_address):
+        pool.submit(miss, request, self.seconds)
+
+
+def is_free(server, accepted):
+    return figures(server).accepted == accepted and service_of(server).capacity.taken == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the same
+@pytest.mark.parametrize("seconds", [None, 0.01])  # None is the server's own deadline
+@pytest.mark.parametrize("base", [GivingUp, GivingUpElsewhere, GivingUpLate])
+def test_what_is_dropped_after_an_error_on_it_ends_too(base, seconds):
+    with serving(Echo, type("Server", (base,), {"seconds": seconds}), idle_timeout=0.05) as server:
+        for number in range(1, 4):
+            with connect(server) as client:
+                client.settimeout(PATIENCE / 4)
+                assert client.recv(1) == b""
+            wait_for(partial(is_free, server, number), "its place is free")
+        ended(server, "empty", 3)
 
 
 def test_what_is_timed_is_the_handler_alone():

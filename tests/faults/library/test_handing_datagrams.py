@@ -1,9 +1,11 @@
 """Hooks that hand a datagram on: to another thread, to a pool, or to nobody."""
 
 import gc
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 
 import pytest
 
@@ -28,6 +30,7 @@ from .running import (
 )
 
 MANY = 12
+UNIXGRAM = socket.AF_UNIX, socket.SOCK_DGRAM
 
 pool = ThreadPoolExecutor(4)
 
@@ -129,6 +132,31 @@ def test_a_hook_that_drops_one_ends_it():
             wait_for(lambda: kept, "the next")
             kept.clear()
         wait_for(lambda: outcomes(server) == {"dropped": 1, "no_reply": 2 + MANY}, "the rest")
+
+
+def refuse(request):
+    """Send to who has gone, and have no more use for what came."""
+    with suppress(FileNotFoundError):
+        request[1].sendto(b"not now", "/nobody/is/there")
+
+
+class Refusing(socketscope.ThreadingUnixDatagramServer):
+    def process_request(self, request, _client_address):
+        refuse(request)
+
+
+class RefusingElsewhere(socketscope.ThreadingUnixDatagramServer):
+    def process_request(self, request, _client_address):
+        pool.submit(copy_context().run, refuse, request)
+
+
+@pytest.mark.parametrize("base", [Refusing, RefusingElsewhere])
+def test_one_that_is_dropped_after_an_error_ends_too(base, tmp_path):
+    address = str(tmp_path / "server")
+    with serving(Reply, base, address, max_connections=2) as server, socket.socket(*UNIXGRAM) as client:
+        for number in range(1, 4):
+            client.sendto(b"x", address)
+            wait_for(lambda: outcomes(server) == {"no_reply": number}, "its end")  # noqa: B023 - at once
 
 
 def test_a_stop_waits_for_one_that_was_handed_on():

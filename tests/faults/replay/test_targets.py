@@ -250,6 +250,12 @@ def test_options_of_tls_need_a_target_of_tls(tmp_path):
     assert replay(tmp_path, "tcp://localhost:1", "--server-name", "x") == (2, {}, told)
 
 
+@pytest.mark.parametrize("name", ["a..b", ".localhost", "x" * 64])
+def test_a_server_name_that_is_none_is_told(tmp_path, tls_server, name):
+    told = f"client: --server-name {name} is no name of a host\n"
+    assert replay(tmp_path, f"tls://localhost:{tls_server}", "--server-name", name) == (2, {}, told)
+
+
 def test_a_machine_without_a_port_left_is_not_a_server_that_refuses(tmp_path):
     prefix = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)

@@ -137,6 +137,17 @@ def test_whoever_answers_in_something_like_http_is_no_page(answer, told):
     assert not isinstance(raised.value, Unreachable)
 
 
+@pytest.mark.parametrize(
+    "rest", ["a..b:1/metrics", f"{'x' * 64}:1/metrics", "a b:1/metrics", "{here}/m\u00e9trics"]
+)
+def test_what_nobody_can_be_asked_for_is_told(rest):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(Unusable, match="^is no URL that can be asked for$") as raised:
+            scrape.fetch(f"http://{rest.format(here=here)}")
+    assert not isinstance(raised.value, Unreachable)
+
+
 def test_whoever_leaves_without_an_answer_may_answer_later():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -117,4 +117,4 @@ def test_conditions_add_to_the_default_which_another_on_errors_replaces(ledger):
 
 def test_what_was_not_measured_fails():
     failed = judged(Ledger(["get"]), "errors > 5", "p99[get] > 1h", "errors[get] > 5%", "dropped > 1%")
-    assert failed.failed_thresholds == ("p99[get] > 1h", "errors[get] > 5%")
+    assert failed.reasons == ("no connection ever succeeded", "p99[get] > 1h (-)", "errors[get] > 5% (-)")

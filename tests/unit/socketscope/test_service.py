@@ -3,6 +3,8 @@
 import socket
 import socketserver
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -10,11 +12,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import queue
+from socketscope import Limits
+from socketscope.serve import datagrams, queue
+from socketscope.serve.deadlines import Deadlines
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import PerClient
 
 from .patience import PATIENCE
+
+SHORT = Limits(drain_timeout=0.5)
 
 
 def make():
@@ -120,6 +126,52 @@ def test_nobody_waits_for_a_client_whose_thread_an_interrupt_has_prevented(monke
     assert service.forced == 0
     figures: Any = service.totals.snapshot()
     assert figures.closed["empty"] == 1
+
+
+def test_nobody_waits_for_a_datagram_whose_thread_an_interrupt_has_prevented(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    class Server(
+        socketscope.ThreadingUDPServer, registry=CollectorRegistry(), threads="per-connection", limits=SHORT
+    ):
+        pass
+
+    monkeypatch.setattr(PerClient, "run", interrupted)
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server, say(server):
+        service = service_of(server)
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+    figures: Any = service.totals.snapshot()
+    assert (service.forced, figures.outcomes["no_reply"]) == (0, 1)
+    assert figures.handle.sum < 1
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.UDPServer])
+def test_without_threads_nobody_waits_for_who_was_about_to_be_served_at_an_interrupt(monkeypatch, base):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deadlines, "watch", interrupted)
+    monkeypatch.setattr(datagrams, "enter", interrupted)
+    made = base(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    with socketscope.observe(made, registry=CollectorRegistry(), limits=SHORT) as server, say(server):
+        service = service_of(server)
+        with pytest.raises(KeyboardInterrupt):
+            server.serve_forever()
+        monkeypatch.undo()
+    figures: Any = service.totals.snapshot()
+    ends = figures.outcomes if base is socketserver.UDPServer else figures.closed
+    assert (service.forced, ends["handler_error"], sum(ends.values())) == (0, 1, 1)
+
+
+@contextmanager
+def say(server: socketserver.TCPServer) -> Iterator[None]:
+    """Say something to a server, and stay."""
+    with socket.socket(server.address_family, server.socket_type) as client:
+        client.connect(server.server_address)
+        client.send(b"x")
+        yield
 
 
 def test_what_a_hook_has_handed_on_is_closed_where_it_cannot_be_served():
