@@ -45,7 +45,7 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
     head, separator, rest = text.partition("=")
     if not separator or "://" in head:
         return None, parse_url(text, SCHEMES)
-    if not head.replace("-", "_").isidentifier():
+    if not head or not f"_{head.replace('-', '_')}".isidentifier():  # which may not begin with a digit
         raise ValueError(f"{head!r} is no name for a listener: use letters, digits, - and _")
     return head, parse_url(rest, SCHEMES)
 

@@ -74,7 +74,8 @@ class _Process:
         self._view = view_of(None)
         self._log: Log | None = None
         self._endpoint: Endpoint | None = None
-        if log != "none":
+        # Where the program began without standard error, another file of its own has that number by now.
+        if log != "none" and sys.__stderr__ is not None:
             self._start_log(log)
         if metrics is not None:
             self._start_endpoint(*parse_host_port(metrics))

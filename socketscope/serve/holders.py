@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from errno import EMFILE, ENFILE
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ def is_shared(listener: Any) -> bool:
     Else a server without privilege would have nothing to itself.
 
     Raises:
-        OSError: It is closed, or the kernel does not tell of processes.
+        OSError: It is closed, the kernel does not tell of processes, or there is no descriptor to look by.
     """
     # sd_listen_fds(3): the service manager keeps what it has passed on.
     if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
@@ -30,7 +31,9 @@ def is_shared(listener: Any) -> bool:
         try:
             if wanted in _targets(process):
                 return True
-        except OSError:
+        except OSError as error:
+            if error.errno in {EMFILE, ENFILE}:
+                raise  # that is this process' own want
             if _may_have(process, inheritable=inheritable):
                 return True
     return False

@@ -35,10 +35,8 @@ class Held:
             return
         lock, self._lock = self._lock, -1
         if remove:
-            for path, own in ((self._path, self._identity), (_beside(self._path), _identity(lock))):
-                if own is not None and _identity(path) == own:
-                    with suppress(OSError):
-                        os.unlink(path)  # noqa: PTH108 - as for a path that is bytes
+            _remove(self._path, self._identity)
+            _remove_lock(self._path, lock)
         os.close(lock)
 
 
@@ -61,6 +59,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         _reclaim(path, sock.type)
         server_bind()
     except BaseException:
+        _remove_lock(path, lock)
         os.close(lock)
         raise
     # To bind, and to ask who is there, an absolute path may be too long where the given one is not.
@@ -86,6 +85,18 @@ def _lock(path: str | bytes) -> int:
         if _identity(beside) == _identity(lock):
             return lock
         os.close(lock)
+
+
+def _remove_lock(path: str | bytes, lock: int) -> None:
+    # What holds something is a file of somebody's that happens to have this name, as uv.lock beside uv.
+    if not os.fstat(lock).st_size:
+        _remove(_beside(path), _identity(lock))
+
+
+def _remove(path: str | bytes, own: tuple[int, int] | None) -> None:
+    if own is not None and _identity(path) == own:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 - a path may be bytes
 
 
 def _beside(path: str | bytes) -> str | bytes:

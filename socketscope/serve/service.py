@@ -8,6 +8,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from errno import EMFILE, ENFILE
 from functools import partial
 from math import inf
 from time import monotonic, sleep
@@ -173,11 +174,12 @@ class Service(State):
         if not self._ended.is_set():
             self._end_serving()
         waits = self.is_run or getattr(server, "block_on_close", True)
-        shared, closed = self._is_shared(), False
+        shared, closed = True, False
         own = current.get()
         if own in self.totals.records or own in self.untold:
             self._closing.add(own)
         try:
+            shared = self._is_shared()
             # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
             if self._emptying.acquire(timeout=self._time_to_drain()):
                 try:
@@ -261,10 +263,17 @@ class Service(State):
         return untold
 
     def _is_shared(self) -> bool:
-        try:
-            return is_shared(self.listener)
-        except (AttributeError, OSError):
-            return True  # it is closed, or there is none
+        began = monotonic()
+        while True:
+            is_last = not (self.others() and self._time_to_drain())
+            try:
+                return is_shared(self.listener)
+            except (AttributeError, OSError) as error:
+                # To look takes a descriptor. Where there is none, those who are being served may free one.
+                if is_last or getattr(error, "errno", None) not in {EMFILE, ENFILE}:
+                    return True  # it is closed, or there is none
+            self.release_idle(began)
+            sleep(ACCEPT_PAUSE)
 
     # What differs between connections and datagrams
 

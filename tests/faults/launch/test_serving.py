@@ -7,6 +7,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from typing import Any
 
 import pytest
@@ -270,6 +271,19 @@ for _ in range(2):
     with launched(program(text)) as running:
         assert ask(running.port()) == ask(running.port()) == b"hello\n"
         assert running.wait() == 0
+
+
+def test_a_file_of_the_programs_that_has_standard_errors_number_gets_no_line(program, tmp_path):
+    text = f"""
+with open({str(tmp_path / "data")!r}, "w") as data:
+    assert data.fileno() == 2
+    told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)).handle_request()
+"""
+    closed = partial(os.close, 2)
+    with launched("--log", "json", program(text), preexec_fn=closed) as running:
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+    assert (tmp_path / "data").read_text() == ""
 
 
 def test_limits_hold_over_all_of_a_process_servers(program):

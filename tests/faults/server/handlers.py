@@ -141,6 +141,18 @@ class Hoarder(socketserver.StreamRequestHandler):
             self.rfile.read()
 
 
+class Miser(socketserver.StreamRequestHandler):
+    """Has every descriptor that there is, until it is asked."""
+
+    def handle(self):
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.enter_context(open(os.devnull, "rb"))  # noqa: PTH123 - a descriptor, no more
+            line = self.rfile.readline()
+        self.wfile.write(line)
+
+
 class Closer(socketserver.StreamRequestHandler):
     def handle(self):
         self.server.socket.close()  # type: ignore[attr-defined]  # every one of the standard library's has it

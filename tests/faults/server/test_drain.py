@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import PATIENCE, ROOT, hears_nothing, read_all, reset, serving, wait_for
+from .process import PATIENCE, ROOT, few_descriptors, hears_nothing, read_all, reset, serving, wait_for
 
 each_stream = pytest.mark.usefixtures("each_stream")
 
@@ -25,6 +25,36 @@ def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered():
         server.signal()
         assert [read_all(client) for client in clients] == [b"x\n"] * 120
         assert server.wait() == 0
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+def test_what_waits_in_the_backlog_for_want_of_descriptors_is_answered(scheme, tmp_path):
+    path = str(tmp_path / "socket")
+
+    def connect() -> socket.socket:
+        if scheme == "tcp":
+            return server.connect()
+        client = socket.socket(socket.AF_UNIX)
+        server.clients.append(client)
+        client.settimeout(PATIENCE)
+        client.connect(path)
+        return client
+
+    options = ("--handler", "tests.faults.server.handlers:Miser", "--read-timeout", "5m")
+    url = f"unix://{path}" if scheme == "unix" else "tcp://127.0.0.1:0"
+    with serving(*options, listen=(url,), preexec_fn=few_descriptors(60)) as server:
+        clients = [connect()]
+        wait_for(lambda: server.descriptors() == 60, "it has them all")
+        clients += [connect(), connect()]
+        wait_for(lambda: server.events("accept_error"), "accept fails")
+        server.signal()
+        wait_for(lambda: server.events("drain_started"), "the drain starts")
+        time.sleep(0.5)
+        for client in clients:
+            client.sendall(b"x\n")
+            assert read_all(client) == b"x\n"
+        assert server.wait() == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @each_stream

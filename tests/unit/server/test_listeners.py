@@ -25,3 +25,14 @@ def test_those_of_connections_do_not_block_and_what_they_accept_does(scheme, tim
                 request, _ = server.get_request()
                 with request:
                     assert request.gettimeout() is None
+
+
+@pytest.mark.parametrize("name", ["web", "odd-Name_1", "9000", "2nd", "-"])
+def test_a_name_has_letters_digits_dashes_and_underscores_in_any_order(name):
+    assert parse_listen(f"{name}=unix:///run/a=b")[0] == name
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", 'a"'])
+def test_a_name_has_nothing_else(name):
+    with pytest.raises(ValueError, match="is no name for a listener"):
+        parse_listen(f"{name}=tcp://127.0.0.1:0")

@@ -1,5 +1,6 @@
 """Who else has a listener."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -64,6 +65,23 @@ def test_a_listener_is_shared_while_this_process_has_a_duplicate_of_it(monkeypat
         with listener.dup():
             assert is_shared(listener)
         assert not is_shared(listener)
+
+
+def test_who_is_not_looked_into_for_want_of_a_descriptor_is_not_taken_for_one_that_may_not_be(monkeypatch):
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    own, targets = os.getpid(), holders._targets
+
+    def scarce(asked):
+        if asked != own:
+            raise OSError(errno.EMFILE, "too many")
+        return targets(asked)
+
+    monkeypatch.setattr(holders, "_targets", scarce)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(OSError, match="too many"),
+    ):
+        is_shared(listener)
 
 
 @pytest.fixture

@@ -91,6 +91,7 @@ def test_what_is_no_socket_is_left_as_it_is(make, path, other):
     before = Path(path).lstat()
     refused(make(path), "is no socket")
     assert Path(path).lstat() == before
+    assert not Path(f"{path}.lock").exists()
     make(f"{path}2").bind().release(remove=True)
 
 
@@ -99,7 +100,20 @@ def test_a_server_that_cannot_bind_gives_the_lock_back(make, path):
     server.socket.bind(f"{path}-other")
     with pytest.raises(OSError, match="Invalid argument"):
         server.bind()
+    assert not Path(f"{path}.lock").exists()
     make(path).bind().release(remove=True)
+
+
+@pytest.mark.parametrize("binds", [True, False])
+def test_a_file_of_that_name_that_holds_something_is_no_lock_to_remove(make, path, binds):
+    Path(f"{path}.lock").write_text("[[package]]")
+    if binds:
+        make(path).bind().release(remove=True)
+        assert not Path(path).exists()
+    else:
+        Path(path).touch()
+        refused(make(path), "is no socket")
+    assert Path(f"{path}.lock").read_text() == "[[package]]"
 
 
 def test_two_that_start_at_once_do_not_both_get_it(make, path, monkeypatch):
