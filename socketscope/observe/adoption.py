@@ -54,6 +54,7 @@ class Upgradable(NotingStream):
     def dup(self) -> Self:
         """Return another socket of the same connection, which counts for it too."""
         twin = super().dup()
+        twin.__class__ = type(self)  # not the one that it says it is of
         twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
         return twin
 
@@ -211,9 +212,17 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
     if issubclass(observed, kind):
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
-    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__, "__class__": said(kind)}
     bases = (kind, observed)
     return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+
+
+def said(kind: type) -> property:
+    """Return a `__class__` by which an object says that it is of a class, whose methods may go by that.
+
+    `super(self.__class__, self)`, as people wrote it, would call them for ever by a class derived from it.
+    """
+    return property(lambda _: kind, vars(object)["__class__"].__set__)
 
 
 def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
