@@ -36,9 +36,7 @@ class Held:
         lock, self._lock = self._lock, -1
         if remove:
             for path, own in ((self._path, self._identity), (_beside(self._path), _identity(lock))):
-                if own is not None and _identity(path) == own:
-                    with suppress(OSError):
-                        os.unlink(path)  # noqa: PTH108 - as for a path that is bytes
+                _remove(path, own)
         os.close(lock)
 
 
@@ -61,6 +59,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         _reclaim(path, sock.type)
         server_bind()
     except BaseException:
+        _remove(_beside(path), _identity(lock))
         os.close(lock)
         raise
     # To bind, and to ask who is there, an absolute path may be too long where the given one is not.
@@ -111,6 +110,13 @@ def _reclaim(path: str | bytes, kind: int) -> None:
             # A full backlog, or a socket of the other type: somebody is there.
             raise _in_use(path) from error
     raise _in_use(path)
+
+
+def _remove(path: str | bytes, own: tuple[int, int] | None) -> None:
+    """Remove a file, unless it is another's by now."""
+    if own is not None and _identity(path) == own:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 - a path may be bytes
 
 
 def _in_use(path: str | bytes) -> OSError:

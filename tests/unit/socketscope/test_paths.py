@@ -91,6 +91,7 @@ def test_what_is_no_socket_is_left_as_it_is(make, path, other):
     before = Path(path).lstat()
     refused(make(path), "is no socket")
     assert Path(path).lstat() == before
+    assert not Path(f"{path}.lock").exists()
     make(f"{path}2").bind().release(remove=True)
 
 
@@ -99,6 +100,7 @@ def test_a_server_that_cannot_bind_gives_the_lock_back(make, path):
     server.socket.bind(f"{path}-other")
     with pytest.raises(OSError, match="Invalid argument"):
         server.bind()
+    assert not Path(f"{path}.lock").exists()
     make(path).bind().release(remove=True)
 
 
