@@ -125,11 +125,16 @@ class ListeningSocket(socket.socket):
         return connection, address
 
 
+def is_socket(thing: Any) -> bool:
+    """Return whether something is a socket, and not only says so, as a mock or a proxy does."""
+    return issubclass(type(thing), socket.SocketType)
+
+
 def adopt(request: Any, record: Record) -> None:
     """Have what passes through a request noted in a record, where it is a socket of whatever class."""
     record.socket = request
     if not isinstance(request, Noting):
-        if not isinstance(request, socket.SocketType):
+        if not is_socket(request):
             return
         try:
             request.__class__ = _observed(type(request))
@@ -140,7 +145,7 @@ def adopt(request: Any, record: Record) -> None:
 
 def prepare(listener: Any) -> None:
     """Have a plain listener hand out observed sockets, and one of datagrams count what passes through it."""
-    if not isinstance(listener, socket.SocketType):
+    if not is_socket(listener):
         return
     if listener.type != socket.SOCK_DGRAM:
         if type(listener) is _PLAIN:
