@@ -71,7 +71,7 @@ class ObservedSocket(Upgradable, socket.socket):
     def _join(self) -> Record | None:
         """Count for what is served here, where the request is of the user's own class: this is in it then."""
         record = current.get()
-        if isinstance(record, Record) and not (record.closed or isinstance(record.request, Noting)):
+        if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record
         return self._socketscope
 
@@ -133,9 +133,9 @@ def is_socket(thing: Any) -> bool:
 def adopt(request: Any, record: Record) -> None:
     """Have what passes through a request noted in a record, where it is a socket of whatever class."""
     record.socket = request
+    if not is_socket(request):
+        return
     if not isinstance(request, Noting):
-        if not is_socket(request):
-            return
         try:
             request.__class__ = _observed(type(request))
         except TypeError:
@@ -178,11 +178,12 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
 
 def _watch_end(record: Record, drop: Callable[[Any], None] | None) -> bool:
     request = record.socket
-    if isinstance(request, Noting) and not isinstance(request, Leaving):
-        request.__class__ = _leaving(type(request))
+    kind = type(request)  # not what it says that it is
+    if issubclass(kind, Noting) and not issubclass(kind, Leaving):
+        request.__class__ = kind = _leaving(kind)
     with suppress(TypeError):
         record.socket = weakref.ref(request, drop)
-    return isinstance(request, Leaving)
+    return issubclass(kind, Leaving)
 
 
 def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:

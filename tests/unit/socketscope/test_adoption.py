@@ -136,6 +136,24 @@ def test_so_does_one_of_datagrams_and_the_duplicate_of_it():
                 assert each.sendto(b"x", client.getsockname()) == 1
 
 
+class Proxy(Refusing):
+    """One that says that it is what it has in it."""
+
+    __class__ = property(lambda self: type(self.sock))
+
+
+def test_what_only_says_that_it_is_an_observed_socket_is_none(record):
+    near, far = pair(ObservedSocket)
+    with near, far:
+        adopt(Proxy(near), record)
+        assert near._socketscope is None
+        context = copy_context()
+        context.run(current.set, record)
+        context.run(talk, near, far)
+        assert (record.received, record.sent) == (4, 5)
+        assert not watch_end(record, lambda _: None)
+
+
 @pytest.mark.parametrize("way", ["record", "none", "ended", "socket"])
 def test_what_a_listener_handed_out_counts_for_the_request_that_has_it_in_it(record, way):
     near, far = pair(ObservedSocket)
