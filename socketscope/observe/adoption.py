@@ -54,6 +54,7 @@ class Upgradable(NotingStream):
     def dup(self) -> Self:
         """Return another socket of the same connection, which counts for it too."""
         twin = super().dup()
+        twin.__class__ = type(self)  # not the one that it says it is of
         twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
         return twin
 
@@ -70,7 +71,7 @@ class ObservedSocket(Upgradable, socket.socket):
     def _join(self) -> Record | None:
         """Count for what is served here, where the request is of the user's own class: this is in it then."""
         record = current.get()
-        if isinstance(record, Record) and not (record.closed or isinstance(record.request, Noting)):
+        if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record
         return self._socketscope
 
@@ -124,12 +125,17 @@ class ListeningSocket(socket.socket):
         return connection, address
 
 
+def is_socket(thing: Any) -> bool:
+    """Return whether something is a socket, and not only says so, as a mock or a proxy does."""
+    return issubclass(type(thing), socket.SocketType)
+
+
 def adopt(request: Any, record: Record) -> None:
     """Have what passes through a request noted in a record, where it is a socket of whatever class."""
     record.socket = request
+    if not is_socket(request):
+        return
     if not isinstance(request, Noting):
-        if not isinstance(request, socket.SocketType):
-            return
         try:
             request.__class__ = _observed(type(request))
         except TypeError:
@@ -139,7 +145,7 @@ def adopt(request: Any, record: Record) -> None:
 
 def prepare(listener: Any) -> None:
     """Have a plain listener hand out observed sockets, and one of datagrams count what passes through it."""
-    if not isinstance(listener, socket.SocketType):
+    if not is_socket(listener):
         return
     if listener.type != socket.SOCK_DGRAM:
         if type(listener) is _PLAIN:
@@ -172,11 +178,12 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
 
 def _watch_end(record: Record, drop: Callable[[Any], None] | None) -> bool:
     request = record.socket
-    if isinstance(request, Noting) and not isinstance(request, Leaving):
-        request.__class__ = _leaving(type(request))
+    kind = type(request)  # not what it says that it is
+    if issubclass(kind, Noting) and not issubclass(kind, Leaving):
+        request.__class__ = kind = _leaving(kind)
     with suppress(TypeError):
         record.socket = weakref.ref(request, drop)
-    return isinstance(request, Leaving)
+    return issubclass(kind, Leaving)
 
 
 def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
@@ -211,9 +218,17 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
     if issubclass(observed, kind):
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
-    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__, "__class__": said(kind)}
     bases = (kind, observed)
     return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+
+
+def said(kind: type) -> property:
+    """Return a `__class__` by which an object says that it is of a class, whose methods may go by that.
+
+    `super(self.__class__, self)`, as people wrote it, would call them for ever by a class derived from it.
+    """
+    return property(lambda _: kind, vars(object)["__class__"].__set__)
 
 
 def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Served, current
@@ -133,6 +133,12 @@ class NotingDatagrams(_Socket):
         size = super().recv_into(buffer, nbytes, flags)
         _took(size, flags)
         return size
+
+    def dup(self) -> Self:
+        """Return another socket of the same address, which counts as this one does."""
+        twin = super().dup()
+        twin.__class__ = type(self)  # not the one that it says it is of
+        return twin
 
 
 class DatagramSocket(NotingDatagrams, socket.socket):

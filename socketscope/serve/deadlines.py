@@ -14,6 +14,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from socketscope.observe.adoption import is_socket
 from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 
@@ -110,7 +111,7 @@ def hang_up(record: Record, how: int) -> None:
         return  # it waits for a thread, after which it may be told, or is gone
     record.cut = True
     with suppress(Exception):  # where it is none of the standard library's, it may raise anything
-        if isinstance(sock, socket.SocketType):
+        if is_socket(sock):
             # The base class's method: TLS' own would drop the session under a thread that reads.
             socket.SocketType.shutdown(sock, how)
         else:

@@ -10,6 +10,7 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
+from socketscope.observe.adoption import is_socket
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
@@ -65,7 +66,7 @@ class Endings(Service):
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
         if self._elsewhere.records:
             self._elsewhere.note_closed(request)
-        if isinstance(request, socket.SocketType) and request.fileno() >= 0:
+        if is_socket(request) and request.fileno() >= 0:
             os.close(request.detach())
 
     def _note_failure(

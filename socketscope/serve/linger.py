@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from socketscope.observe.adoption import is_socket
+
 SECONDS = 2.0
 BYTES = 1 << 20
 MOST = 1024
@@ -127,7 +129,7 @@ class Linger:
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         sock = key.data.sock
         try:
-            if isinstance(sock, socket.SocketType):
+            if is_socket(sock):
                 # The base class's method: these bytes are no part of the conversation.
                 data = socket.SocketType.recv(sock, _CHUNK, socket.MSG_DONTWAIT)
             else:

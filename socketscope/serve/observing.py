@@ -5,6 +5,7 @@ from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
+from socketscope.observe.adoption import said
 from socketscope.serve import theirs
 from socketscope.serve.mixin import (
     Listening,
@@ -78,7 +79,8 @@ def _observed(server: BaseServer) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
     kind = type(server)
     refuse_forking(kind)
-    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    named |= {"__doc__": kind.__doc__, "__class__": said(kind)}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.

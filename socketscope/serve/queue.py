@@ -174,8 +174,8 @@ def lost(listener: Any) -> int:
     try:
         info: bytes = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS + 4)
         return int(struct.unpack_from("I", info, _DROPS)[0])
-    except (AttributeError, OSError, struct.error):
-        return 0  # there is none, it is closed, or the kernel is an older one
+    except (AttributeError, OSError, TypeError, struct.error):
+        return 0  # there is none, it is closed, it is no socket, or the kernel is an older one
 
 
 def waits(sock: Any, seconds: float = 0) -> bool:

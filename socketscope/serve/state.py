@@ -17,7 +17,7 @@ from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve.encryption import Encryption
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.loop import Loop
-from socketscope.serve.options import Options, overrides
+from socketscope.serve.options import Options, declared, overrides
 from socketscope.serve.paths import Held
 from socketscope.serve.threads import Elastic, PerClient
 from socketscope.views.metrics import view_of
@@ -57,13 +57,17 @@ class State(ABC):
         self.held: Held | None = None
         self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
+        self._server = weakref.ref(server)  # who stands beside it must not hold it
         if overrides(type(server), ThreadingMixIn):
-            # Asked for each thread; who stands beside the server must not hold it.
-            is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")
+            is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")  # asked for each thread
             make = Elastic if options.threads == "elastic" else partial(PerClient, is_daemon=is_daemon)
             self._make_threads = partial(make, f"{kind}-worker")
         self.begin()
         _all.add(self)
+
+    def __reduce__(self) -> Any:
+        """Be a new one, of the server's class, beside a server that is handed to another process."""
+        return _begin_anew, (type(self), self._server(), self.kind)
 
     def begin(self) -> None:
         """Make what is this process' own: a child has none of its parent's threads and held locks."""
@@ -202,6 +206,10 @@ class State(ABC):
         """Log a failed accept."""
         if self.log is not None:
             self.log.repeated("accept_error", processors=self.processors, listener=self.name, error=kind)
+
+
+def _begin_anew(service: type[State], server: BaseServer, kind: str) -> State:
+    return service(server, declared(type(server)), kind)
 
 
 FREE = 0.01

@@ -132,8 +132,8 @@ class StreamService(Endings):
         """Return length and limit of the accept queue, which TCP alone tells."""
         try:
             return queue.accept_queue(self.listener) if self.kind == "tcp" else None
-        except (AttributeError, OSError):
-            return None  # it is being closed
+        except (AttributeError, OSError, TypeError):
+            return None  # it is being closed, or no socket
 
     def _refuse(self, server: Any, request: Any) -> None:
         self.totals.reject("capacity")

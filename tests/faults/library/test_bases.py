@@ -300,6 +300,28 @@ def test_the_class_that_observe_makes_is_told_to_no_base_of_the_users(base):
     assert told == ["mine"]
 
 
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_a_server_that_calls_super_by_the_class_it_says_it_is_of_calls_its_base(base):
+    told = []
+
+    class Server(base):  # type: ignore[misc, valid-type]
+        served = 0
+
+        def finish_request(self, request, client_address):
+            self.__class__.served += 1
+            super(self.__class__, self).finish_request(request, client_address)  # as people wrote it
+
+        def server_close(self):
+            told.append(self.__class__)
+            super(self.__class__, self).server_close()
+
+    with running(observed(Server(HOST, Echo))) as server:
+        assert ask(server) == b"x"
+        ended(server, "ok")
+    assert told == [Server]
+    assert Server.served == 1
+
+
 Some = TypeVar("Some")
 
 

@@ -1,5 +1,6 @@
 """A child process of one that serves, be it forked by a handler or to serve the same listener."""
 
+import os
 import subprocess
 import sys
 
@@ -156,3 +157,46 @@ def test_a_daemon_whose_parent_has_ended_has_its_listener_to_itself(unix, tmp_pa
         told, errors = program.communicate(timeout=PATIENCE)
     assert told == f"{['served'] * 4}\n", errors
     assert list(tmp_path.iterdir()) == []
+
+
+SPAWNED = """
+import multiprocessing, socketserver, sys, threading
+from socket import create_connection
+import socketscope
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        limits, name = self.server._socketscope.options.limits, multiprocessing.current_process().name
+        self.request.sendall(b"%d %s" % (limits.idle_timeout, name.encode()))
+
+class Server(socketscope.ThreadingTCPServer, limits=socketscope.Limits(idle_timeout=60), threads=sys.argv[1]):
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        del state["_BaseServer__is_shut_down"]  # a lock, and all that cannot be handed on
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._BaseServer__is_shut_down = threading.Event()
+
+if __name__ == "__main__":
+    with Server(("127.0.0.1", 0), Handler) as server:
+        child = multiprocessing.get_context("spawn").Process(target=server.serve_forever, name="child")
+        child.start()
+        with create_connection(server.server_address, 10) as client:
+            print(client.recv(100).decode())
+        child.terminate()
+        child.join()
+"""
+
+
+@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
+def test_a_server_that_is_handed_to_a_process_of_its_own_serves_there(threads, tmp_path):
+    program = tmp_path / "program.py"  # which the child reads again
+    program.write_text(SPAWNED)
+    ended = subprocess.run(
+        [sys.executable, program, threads],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.stdout == "60 child\n", ended.stderr

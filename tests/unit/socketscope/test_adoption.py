@@ -100,6 +100,60 @@ def test_what_is_the_users_stays_so(record):
         assert (record.received, record.sent, record.exchanges) == (4, 5, 1)
 
 
+class Old(socket.socket):
+    """One that calls its base as people did before `super()` could tell by itself."""
+
+    def recv(self, size):  # type: ignore[override]  # as people write it
+        return super(self.__class__, self).recv(size)
+
+    def sendto(self, data, address):  # type: ignore[override]  # the same
+        return super(self.__class__, self).sendto(data, address)
+
+
+@pytest.mark.parametrize("handed_on", [False, True])
+def test_a_socket_says_that_it_is_of_the_users_class(record, handed_on):
+    near, far = pair(Old)
+    with near, far:
+        adopt(near, record)
+        assert not handed_on or watch_end(record, lambda _: None)
+        assert near.__class__ is Old
+        talk(near, far)
+        assert (record.received, record.sent) == (4, 5)
+        with near.dup() as twin:
+            assert twin.__class__ is Old
+            talk(twin, far)
+            assert (record.received, record.sent) == (8, 10)
+
+
+def test_so_does_one_of_datagrams_and_the_duplicate_of_it():
+    with listener(Old, socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
+        prepare(server)
+        client.bind(("127.0.0.1", 0))
+        with server.dup() as twin:
+            for each in (server, twin):
+                assert each.__class__ is Old
+                assert isinstance(each, NotingDatagrams)
+                assert each.sendto(b"x", client.getsockname()) == 1
+
+
+class Proxy(Refusing):
+    """One that says that it is what it has in it."""
+
+    __class__ = property(lambda self: type(self.sock))
+
+
+def test_what_only_says_that_it_is_an_observed_socket_is_none(record):
+    near, far = pair(ObservedSocket)
+    with near, far:
+        adopt(Proxy(near), record)
+        assert near._socketscope is None
+        context = copy_context()
+        context.run(current.set, record)
+        context.run(talk, near, far)
+        assert (record.received, record.sent) == (4, 5)
+        assert not watch_end(record, lambda _: None)
+
+
 @pytest.mark.parametrize("way", ["record", "none", "ended", "socket"])
 def test_what_a_listener_handed_out_counts_for_the_request_that_has_it_in_it(record, way):
     near, far = pair(ObservedSocket)
