@@ -124,7 +124,6 @@ def _reclaim(path: str | bytes, kind: int) -> None:
     raise _in_use(path)
 
 
-
 def _in_use(path: str | bytes) -> OSError:
     return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 

@@ -118,7 +118,7 @@ def test_a_server_that_is_observed_again_keeps_what_it_was_told_before():
         options = service_of(server).options
         assert (options.registry, options.listener, options.threads) == (registry, "first", "per-connection")
         assert options.limits.idle_timeout == 3
-        assert count(server, "accept_queue_limit", listener="first") == 5
+        assert count(server, "accept_queue_limit", listener="first") == server.request_queue_size
 
 
 def test_a_unix_server_that_is_observed_again_gives_its_path_back(tmp_path):

@@ -340,13 +340,13 @@ def test_a_line_that_a_full_disk_has_torn_is_ended_before_the_next(tmp_path):
 
     # A limit of the process' stands for the disk.
     with serving(
-        log=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1))
+        log=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
     ) as server:
         for _ in range(100):
             server.ask(b"x\n")
         wait_for(lambda: server.metric("socketserver_log_lines_dropped_total"), "there is no room")
         full = told()
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         for _ in range(5):
             server.ask(b"x\n")
         wait_for(lambda: told() >= full + 5, "there is room again")
