@@ -340,7 +340,8 @@ def test_a_line_that_a_full_disk_has_torn_is_ended_before_the_next(tmp_path):
 
     # A limit of the process' stands for the disk.
     with serving(
-        log=log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        log=log,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY)),
     ) as server:
         for _ in range(100):
             server.ask(b"x\n")
