@@ -38,14 +38,19 @@ class _Watch:
                 if finder is not self and hasattr(finder, "find_spec"):
                     spec = finder.find_spec(name, path, target)
                     if spec is not None:
-                        _follow(spec.loader)
+                        _follow(spec)
                         return spec
         finally:
             self._finding.discard(asked)
         return None
 
 
-def _follow(loader):
+def _follow(spec):
+    # Of one that loads when the module is used, who loads it then: where all finders were wrapped, the
+    # wrapper of this one makes it late again, and what is late twice never loads.
+    while (loader := getattr(spec.loader, "loader", None)) is not None:
+        spec.loader = loader
+    loader = spec.loader
     try:
         load = loader.exec_module
 
@@ -54,19 +59,21 @@ def _follow(loader):
             del loader.exec_module
             load(module)
             # An archive's loader is one for all of its modules.
-            if module.__name__ in _METHODS:
-                _hook(module)
+            # Such a module loads again if it is asked for a name amid that.
+            names = object.__getattribute__(module, "__dict__")
+            if names["__name__"] in _METHODS:
+                _hook(names)
 
         loader.exec_module = load_and_hook
     except AttributeError:
         pass
 
 
-def _hook(module):
+def _hook(attributes):
     from functools import wraps  # socketserver has loaded it
 
-    class_name, names = _METHODS[module.__name__]
-    kind = getattr(module, class_name)
+    class_name, names = _METHODS[attributes["__name__"]]
+    kind = attributes[class_name]
 
     def hook(name):
         original = getattr(kind, name)
@@ -117,7 +124,7 @@ while _FOLDER in sys.path:
 if sys.version_info >= (3, 11):
     sys.meta_path.insert(0, _Watch())
     if "socketserver" in sys.modules:
-        _hook(sys.modules["socketserver"])
+        _hook(vars(sys.modules["socketserver"]))
 
 # The environment's own, in this one's place. Where there is none, or it fails, that shows as ever.
 del sys.modules["sitecustomize"]

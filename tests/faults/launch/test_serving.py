@@ -167,9 +167,6 @@ served.serve
 """
 
 
-@pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="modules of 3.12 that load late do not load under socketscope run yet"
-)
 def test_a_program_that_puts_a_finder_of_its_own_around_each(program, tmp_path):
     # As Mercurial does, whose modules are loaded when they are used.
     program(f"serve = {THREADING}", "served.py")
