@@ -8,7 +8,6 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from errno import EMFILE, ENFILE
 from functools import partial
 from math import inf
 from time import monotonic, sleep
@@ -268,10 +267,12 @@ class Service(State):
             is_last = not (self.others() and self._time_to_drain())
             try:
                 return is_shared(self.listener)
-            except (AttributeError, OSError) as error:
+            except AttributeError:
+                return True  # there is none
+            except OSError as error:
                 # To look takes a descriptor. Where there is none, those who are being served may free one.
-                if is_last or getattr(error, "errno", None) not in {EMFILE, ENFILE}:
-                    return True  # it is closed, or there is none
+                if is_last or queue.accept_error(error) != "fd_limit":
+                    return True  # it is closed
             self.release_idle(began)
             sleep(ACCEPT_PAUSE)
 
