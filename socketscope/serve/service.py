@@ -226,10 +226,13 @@ class Service(State):
         if self.held is not None:
             self.held.release(remove=True)
             stopped = True  # by that path nobody finds it any more
+        patience = 0 if stopped else LOOK
         while monotonic() < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
-            if not queue.waits(server, LOOK):
+            if not queue.waits(server, patience):
                 # Who came while that was looked for is there now.
-                if not (queue.expects(self.listener, monotonic() - began) or queue.waits(server)):
+                if queue.expects(self.listener, monotonic() - began):
+                    queue.waits(server, LOOK)
+                elif not queue.waits(server):
                     break
             elif (job := self.take(server)) is not None:
                 self._hand(job)

@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -138,6 +139,25 @@ def test_everybody_in_the_queue_is_served_before_it_closes():
         ended(server, "ok", 20)
         for client in clients:
             client.close()
+
+
+def test_who_waits_for_a_place_in_a_queue_that_stays_open_at_a_stop_is_served():
+    server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
+    server.socket.listen(1)
+
+    def ask_and_wait(_):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(server.server_address)  # one with a time limit would be refused at once
+            client.sendall(b"x")
+            return client.recv(10)
+
+    with ThreadPoolExecutor(8) as pool:
+        server.shutdown()
+        server.serve_forever()  # and comes back, as nobody is to be served yet
+        replies = pool.map(ask_and_wait, range(8))
+        time.sleep(SHORT)
+        server.server_close()
+        assert list(replies) == [b"x"] * 8
 
 
 def test_who_is_in_a_handshake_at_a_stop_is_served():

@@ -16,6 +16,7 @@ from socketscope import Limits
 from socketscope.serve import datagrams, queue
 from socketscope.serve.deadlines import Deadlines
 from socketscope.serve.mixin import service_of
+from socketscope.serve.service import LOOK
 from socketscope.serve.threads import PerClient
 
 from .patience import PATIENCE
@@ -82,18 +83,22 @@ def test_at_its_end_handshakes_are_waited_for_where_there_are_any(monkeypatch, t
     assert list(counts) == left
 
 
-def test_where_nobody_is_about_to_come_it_looks_once_and_once_more(monkeypatch):
+@pytest.mark.parametrize(("stopped", "seconds"), [(True, [0, 0]), (False, [LOOK, 0])])
+def test_where_nobody_is_about_to_come_it_looks_twice_and_waits_only_where_some_still_may(
+    monkeypatch, stopped, seconds
+):
     looked = []
 
-    def waits(*seconds):
+    def waits(_, seconds=0):
         looked.append(seconds)
         return False
 
     with make() as server:
         server.shutdown()
         server.serve_forever()
+        monkeypatch.setattr(queue, "stop_arrivals", lambda _: stopped)
         monkeypatch.setattr(queue, "waits", waits)
-    assert len(looked) == 2
+    assert looked == seconds
 
 
 def test_where_the_kernel_tells_of_no_handshakes_they_have_some_time(monkeypatch):
