@@ -64,3 +64,21 @@ def test_it_is_what_orjson_makes(value):
             plain_json.dumps(value, default=repr)
     else:
         assert plain_json.dumps(value, default=repr) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":[1,2.5,null,true,"\xc3\xa9"]}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":"\xff"}', b"{",
+        b'{"a":' + 100_000 * b"[", '{"a":1}'.encode("utf-16-le"),
+    ],
+    ids=lambda line: repr(line[:20]),
+)  # fmt: skip
+def test_it_reads_what_orjson_reads_and_refuses_the_rest(line):
+    try:
+        expected = orjson.loads(line)
+    except ValueError:
+        with pytest.raises(ValueError, match="."):
+            plain_json.loads(line)
+    else:
+        assert plain_json.loads(line) == expected
