@@ -5,7 +5,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -138,9 +138,9 @@ def combined(pages: Iterable[Samples]) -> Samples:
     return sums
 
 
-def total(samples: Samples, name: str, where: Callable[[Mapping[str, str]], bool] = lambda _: True) -> float:
-    """Return the sum of a metric's samples whose labels fulfil a condition."""
-    return sum(value for (known, labels), value in samples.items() if known == name and where(dict(labels)))
+def total(samples: Samples, name: str) -> float:
+    """Return the sum of a metric's samples."""
+    return sum(value for (known, _), value in samples.items() if known == name)
 
 
 def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:

@@ -38,7 +38,6 @@ def test_pages_are_added_up():
 def test_sums_and_sums_by_label():
     page = scrape.parse('a{x="1",y="1"} 1\na{x="1",y="2"} 2\na{x="2",y="2"} 4\nb 8\n')
     assert scrape.total(page, "a") == 7
-    assert scrape.total(page, "a", lambda labels: labels["y"] == "2") == 6
     assert scrape.by_label(page, "a", "x") == {"1": 3, "2": 4}
     assert scrape.by_label(page, "b", "x") == {}
 
