@@ -25,9 +25,6 @@ from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
 
-NAME = "socketscope"
-"""Of the logger that has the library's events, where the program has configured structlog."""
-
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
 
@@ -79,7 +76,7 @@ class Log:
         self._steps = Steps(form, self._render, self._processors, tracebacks=self._tracebacks)
         self._loggers = ExitStack()
         self.writer = LineWriter(descriptor, self._digest)
-        self._logger = LineLogger(self.writer.put, NAME)
+        self._logger = LineLogger(self.writer.put, loggers.NAME)
         # Standard output is a launched program's own.
         self._program = loggers.Program(None if is_output else self._logger)
 
@@ -190,7 +187,7 @@ class Log:
         """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
         try:
             if loggers.is_the_programs():
-                self._program.tell(NAME, level, event, fields, (*processors, *self._processors))
+                self._program.tell(loggers.NAME, level, event, fields, (*processors, *self._processors))
                 return None
             line: Any = {"event": event, **fields}
             for processor in self._steps.chain_for(processors):
