@@ -65,7 +65,7 @@ def fetch(url: str) -> Samples:
         raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
-    except (UnicodeError, http.client.InvalidURL) as error:
+    except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to
         raise Unusable("is no URL that can be asked for") from error
     except http.client.HTTPException as error:
         raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
