@@ -54,15 +54,13 @@ def fetch(url: str) -> Samples:
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
             raise Unusable(f"answers {error.code} {error.reason}") from error
-    except TimeoutError as error:
-        raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
-    except urllib.error.URLError as error:
-        reason = error.reason
+    except (OSError, http.client.IncompleteRead) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
-        raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
-    except (OSError, http.client.IncompleteRead) as error:
-        raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+        raise Unreachable(
+            getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        ) from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
     except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to
