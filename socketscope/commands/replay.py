@@ -254,7 +254,7 @@ def _write(report: Path, write: Callable[[Path], Any]) -> None:
 
 def _connections(plan: Plan, programs: Sequence[Program]) -> set[str]:
     """Return what connections are for, each way that there is."""
-    return {plan.connect or program.connect or "message" for program in programs}
+    return {program.connect_for(plan.connect) for program in programs}
 
 
 def _mode(plan: Plan, programs: Sequence[Program]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -131,14 +132,16 @@ def _check(environment: dict[str, str]) -> None:
 def _is_for_python(path: Path) -> bool:
     if str(path) == "-":
         return True  # standard input, as to Python
-    if path.is_dir() or not path.exists():
-        return (path / "__main__.py").is_file()
-    if not os.access(path, os.X_OK):
-        return True
-    # An interpreter, or a shell's script, says so itself; so does the like of Python's that pip installs.
     try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return (path / "__main__.py").is_file()
+        if not os.access(path, os.X_OK):
+            return True
+        # An interpreter, or a shell's script, says so itself; so does the like of Python's that pip installs.
         with path.open("rb") as file:
             first = file.readline(_MARK)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
         return True  # Python tells why
     return not first.startswith(b"\x7fELF") and (not first.startswith(b"#!") or b"python" in first)

@@ -7,12 +7,11 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Served, current
-
-_MSG_DONTWAIT, _MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
+from socketscope.observe.sockets import MSG_DONTWAIT, MSG_PEEK, Socket
 
 _CONNECTED = "connected"  # in place of an address
 
@@ -64,13 +63,7 @@ class Datagram(Served):
         return self.failure or ("ok" if self.exchanges else "no_reply")
 
 
-if TYPE_CHECKING:
-    _Socket = socket.socket  # what is mixed into, for who checks types
-else:
-    _Socket = object
-
-
-class NotingDatagrams(_Socket):
+class NotingDatagrams(Socket):
     """What passes through a datagram socket; without room of its own, as `sockets.Noting` says."""
 
     __slots__ = ()
@@ -148,7 +141,7 @@ class DatagramSocket(NotingDatagrams, socket.socket):
 
 
 def _took(size: int, flags: int) -> None:
-    if not flags & _MSG_PEEK and isinstance(datagram := current.get(), Datagram):
+    if not flags & MSG_PEEK and isinstance(datagram := current.get(), Datagram):
         datagram.took(size)
 
 
@@ -163,7 +156,7 @@ def _send(
         datagram.failure = "no_address"
     try:
         if datagram.patience is not None and sock.gettimeout() is None:
-            size = _send_in_time(partial(send, *before, flags | _MSG_DONTWAIT, *after), datagram.patience)
+            size = _send_in_time(partial(send, *before, flags | MSG_DONTWAIT, *after), datagram.patience)
         else:
             size = send(*before, flags, *after)
     except OSError as error:

@@ -14,16 +14,17 @@ from socketscope.observe.record import Record
 
 _T = TypeVar("_T")
 
-_MSG_PEEK = int(socket.MSG_PEEK)  # a plain number: an enumeration's operators take longer than a system call
+MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
+"""As plain numbers: an enumeration's operators take longer than a system call."""
 
 
 if TYPE_CHECKING:
-    _Socket = socket.socket  # what is mixed into, for who checks types
+    Socket = socket.socket  # what is mixed into, for who checks types
 else:
-    _Socket = object
+    Socket = object
 
 
-class Noting(_Socket):
+class Noting(Socket):
     """What every observed stream socket has, whatever class of socket it is mixed into.
 
     No socket itself and without room of its own: a socket that somebody else made becomes an observed one by
@@ -75,7 +76,7 @@ class Noting(_Socket):
         except BaseException:
             record.missed(monotonic())
             raise
-        if flags & _MSG_PEEK:
+        if flags & MSG_PEEK:
             record.missed(monotonic())
             return received
         size = size_of(received)
@@ -100,7 +101,7 @@ class Noting(_Socket):
         return size
 
 
-class Leaving(_Socket):
+class Leaving(Socket):
     """What a socket has whose connection was handed on: its end is the end of the record."""
 
     __slots__ = ()

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import NotingStream
-
-_MSG_PEEK = int(socket.MSG_PEEK)
+from socketscope.observe.sockets import MSG_PEEK, NotingStream
 
 if TYPE_CHECKING:
     # What is mixed into, for who checks types.
@@ -95,7 +93,7 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
     Raises:
         OSError: As the handshake would.
     """
-    return sock.gettimeout() == 0 or bool(socket.SocketType.recv(sock, 1, _MSG_PEEK))
+    return sock.gettimeout() == 0 or bool(socket.SocketType.recv(sock, 1, MSG_PEEK))
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
@@ -110,6 +108,6 @@ def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
     if sock.gettimeout() == 0 or sock.version() is None or sock.pending():
         return False
     try:
-        return not socket.SocketType.recv(sock, 1, _MSG_PEEK) and record.cut
+        return not socket.SocketType.recv(sock, 1, MSG_PEEK) and record.cut
     except TimeoutError:
         raise TimeoutError("The read operation timed out") from None  # as the base class says it

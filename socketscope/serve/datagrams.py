@@ -1,6 +1,5 @@
 """Datagrams: received, served and counted."""
 
-import socket
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -12,6 +11,7 @@ from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
+from socketscope.observe.sockets import MSG_DONTWAIT
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
 from socketscope.serve.endings import LEAST
@@ -19,8 +19,6 @@ from socketscope.serve.hooks import guard
 from socketscope.serve.service import LOOK, Service
 from socketscope.serve.threads import Job
 from socketscope.views.context import enter, leave
-
-_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)  # a plain number, as in `observe.sockets`
 
 
 class DatagramService(Service):
@@ -224,7 +222,7 @@ class DatagramService(Service):
 def _receive(server: Any) -> Any:
     # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been
     # faster.
-    data, address = server.socket.recvfrom(server.max_packet_size + 1, _MSG_DONTWAIT)
+    data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
     return (data, server.socket), address
 
 

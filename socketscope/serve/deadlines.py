@@ -29,7 +29,6 @@ _CALM = 10
 
 # struct tcp_info of <linux/tcp.h>: tcpi_bytes_acked.
 _BYTES_ACKED = 120
-_TCP_INFO_SIZE = _BYTES_ACKED + 8
 
 
 class Deadlines:
@@ -123,7 +122,7 @@ def _progress(record: Record) -> Any:
     sock = record.request
     # Where it is none of the standard library's, it may raise anything.
     with suppress(Exception):
-        info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+        info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
         return record.sent, struct.unpack_from("Q", info, _BYTES_ACKED)
     with suppress(Exception):
         return record.sent, fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from socketscope.observe.adoption import is_socket
+from socketscope.serve.queue import SO_MEMINFO
 
 SECONDS = 2.0
 BYTES = 1 << 20
@@ -27,7 +28,6 @@ MOST = 1024
 _CHUNK = 1 << 16
 _NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
 _TICK = 0.05
-_SO_MEMINFO = 55  # <linux>/include/uapi/asm-generic/socket.h; its first number is the queue's charge
 
 
 def unread(sock: socket.socket, *, charged: bool) -> bool:
@@ -40,7 +40,7 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
     """
     try:
         # Costs less than to ask for the bytes, and does not let others have the interpreter.
-        if charged and not sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO):
+        if charged and not sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO):
             return False
     except (OSError, AttributeError):
         pass  # closed, or an older kernel, or no socket

@@ -58,7 +58,7 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     """Keep a class' options; return the keywords that are none.
 
     Raises:
-        TypeError: The class forks.
+        TypeError: The class forks, or as `Options` has it.
         ValueError: As `Options` has it.
     """
     refuse_forking(kind)

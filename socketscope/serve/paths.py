@@ -72,7 +72,7 @@ def _lock(path: str | bytes) -> int:
         try:
             lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            if error.errno == errno.ELOOP:
+            if error.errno == errno.ELOOP and os.path.islink(beside):  # noqa: PTH114 - a path may be bytes
                 # What it leads to is somebody else's.
                 raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
             raise

@@ -14,7 +14,8 @@ from socketscope.observe.outcomes import is_gone
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
 _SO_BINDTOIFINDEX = 62
-_SO_MEMINFO = 55
+SO_MEMINFO = 55
+"""Of a socket's memory: 32-bit words, the first of which is what its receive queue is charged."""
 
 _DROPS = 8 * 4  # SK_MEMINFO_DROPS of <linux/sock_diag.h>, among 32-bit words
 
@@ -172,7 +173,7 @@ def refuse_arrivals(listener: socket.socket) -> bool:
 def lost(listener: Any) -> int:
     """Return how many datagrams found the receive queue full; 0 where the kernel does not tell."""
     try:
-        info: bytes = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _DROPS + 4)
+        info: bytes = listener.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _DROPS + 4)
         return int(struct.unpack_from("I", info, _DROPS)[0])
     except (AttributeError, OSError, TypeError, struct.error):
         return 0  # there is none, it is closed, it is no socket, or the kernel is an older one

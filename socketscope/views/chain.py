@@ -88,7 +88,7 @@ class Steps:
             return self._last(logger, name, fields).decode("utf-8", "replace")
 
         return structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_add_extra, *_HEAD, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[add_extra, *_HEAD, structlog.stdlib.add_logger_name],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *self._body(), last],
         )
 
@@ -128,7 +128,7 @@ _HEAD: tuple[Processor, ...] = (structlog.contextvars.merge_contextvars, structl
 _extra_adder = structlog.stdlib.ExtraAdder()
 
 
-def _add_extra(logger: Any, name: str, fields: EventDict) -> EventDict:
+def add_extra(logger: Any, name: str, fields: EventDict) -> dict[str, Any]:
     """Add what a record of `logging` has beside its text; what is called `event` there is not that text."""
     text = fields["event"]
     return {**_extra_adder(logger, name, fields), "event": text}

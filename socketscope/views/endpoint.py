@@ -82,9 +82,7 @@ class Endpoint:
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
         self._dispatcher.queue_logger = logging.Logger("endpoint", logging.ERROR)  # noqa: LOG001
-        self._thread = threading.Thread(
-            target=self._serve, args=(server.run,), name="metrics-endpoint", daemon=True
-        )
+        self._thread = threading.Thread(target=server.run, name="metrics-endpoint", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -108,12 +106,6 @@ class Endpoint:
             for channel in list(server.active_channels.values()):
                 channel.handle_close()
             server.close()
-
-    @staticmethod
-    def _serve(run: Callable[[], None]) -> None:
-        # Closing the listener from another thread ends waitress' loop with an error of select.
-        with contextlib.suppress(OSError):
-            run()
 
     def _respond(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         status, headers, body = self._reply(environ)

@@ -25,14 +25,11 @@ from socketscope.views.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
 
-NAME = "socketscope"
-"""Of the logger that has the library's events, where the program has configured structlog."""
-
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
 
 Processors = Sequence[Callable[..., Any]]
-_Repeated = tuple[str, str, tuple[tuple[str, str], ...]]
+_Repeated = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Log:
@@ -79,7 +76,7 @@ class Log:
         self._steps = Steps(form, self._render, self._processors, tracebacks=self._tracebacks)
         self._loggers = ExitStack()
         self.writer = LineWriter(descriptor, self._digest)
-        self._logger = LineLogger(self.writer.put, NAME)
+        self._logger = LineLogger(self.writer.put, loggers.NAME)
         # Standard output is a launched program's own.
         self._program = loggers.Program(None if is_output else self._logger)
 
@@ -128,13 +125,11 @@ class Log:
         if always or level in self._told:
             self._put(level, event, (), fields)
 
-    def repeated(
-        self, event: str, level: str = "warning", *, processors: Processors = (), **fields: str
-    ) -> None:
-        """Note an event of which there may be many; a line tells their number, at most one a second."""
-        if level in self._told:
+    def repeated(self, event: str, *, processors: Processors = (), **fields: str) -> None:
+        """Note a warning of which there may be many; a line tells their number, at most one a second."""
+        if "warning" in self._told:
             with self._repeats_lock:
-                key = event, level, tuple(fields.items())
+                key = event, tuple(fields.items())
                 self._repeats[key] = self._repeats.get(key, (0, ()))[0] + 1, processors
             self.writer.wake()
 
@@ -164,12 +159,12 @@ class Log:
             repeats, self._repeats = self._repeats, {}
         if (dropped := lost - self._dropped_told) and "warning" in self._told:
             self._dropped_telling = lost
-            repeats["log_lines_dropped", "warning", ()] = dropped, ()
+            repeats["log_lines_dropped", ()] = dropped, ()
         if repeats:
             self._next_digest = now + DIGEST_INTERVAL
         lines = (
-            self._line(level, event, processors, {**dict(fields), "count": count})
-            for (event, level, fields), (count, processors) in repeats.items()
+            self._line("warning", event, processors, {**dict(fields), "count": count})
+            for (event, fields), (count, processors) in repeats.items()
         )
         return [line for line in lines if line is not None]
 
@@ -190,7 +185,7 @@ class Log:
         """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
         try:
             if loggers.is_the_programs():
-                self._program.tell(NAME, level, event, fields, (*processors, *self._processors))
+                self._program.tell(loggers.NAME, level, event, fields, (*processors, *self._processors))
                 return None
             line: Any = {"event": event, **fields}
             for processor in self._steps.chain_for(processors):

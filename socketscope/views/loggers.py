@@ -13,8 +13,11 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
-from socketscope.views.chain import Chain, LineLogger, Steps
+from socketscope.views.chain import Chain, LineLogger, Steps, add_extra
 from socketscope.views.rendering import unprintable
+
+NAME = "socketscope"
+"""Of the logger that has the library's events, where the program has configured structlog."""
 
 Put = Callable[[bytes], None]
 
@@ -74,7 +77,7 @@ def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool)
     undo = ExitStack()
     if not is_the_programs():
         _lead_structlog(undo, steps, put, level)
-    elif isinstance(_program_logger("socketscope"), logging.Logger):
+    elif isinstance(_program_logger(NAME), logging.Logger):
         return undo  # what `logging` does is the program's as well
     _lead_logging(undo, RecordHandler(steps, put, program), level)
     if threads and threading.excepthook is threading.__excepthook__:
@@ -90,7 +93,6 @@ class RecordHandler(logging.Handler):
         self.setFormatter(steps.formatter())
         self._put = put
         self._program = program
-        self._add_extra = structlog.stdlib.ExtraAdder()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
@@ -108,9 +110,8 @@ class RecordHandler(logging.Handler):
             self._put(unprintable(error))
 
     def _tell_program(self, record: logging.LogRecord) -> None:
-        fields: Any = self._add_extra(None, "", {"_record": record, "logger": record.name})  # type: ignore[arg-type]
-        del fields["_record"]
-        fields.pop("event", None)
+        fields = add_extra(None, "", {"_record": record, "logger": record.name, "event": ""})
+        del fields["_record"], fields["event"]
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         level = _LEVELS[min(max(record.levelno // 10 - 1, 0), len(_LEVELS) - 1)]

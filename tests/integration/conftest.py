@@ -16,8 +16,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from testcontainers.compose import DockerCompose
+
+from tests.faults.server.process import summed
 
 from .clone import ROOT
 
@@ -89,12 +90,7 @@ class Stack:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return a sum over the samples of the first server that have these labels."""
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(self.metrics())
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        return summed(self.metrics(), name, **labels)
 
     def metrics(self) -> str:
         return get(f"http://127.0.0.1:{self.port('server', 9464)}/metrics")

@@ -85,11 +85,6 @@ class Ledger:
         self._ended: list[Ended] = []
 
     @property
-    def first_failure(self) -> Failure | None:
-        """The first of the exchanges that did not end ok and that the summary counts."""
-        return next((kind.first for kind in self.failures.kinds), None)
-
-    @property
     def service(self) -> Durations:
         """How long the exchanges took that the summary counts."""
         return merged(step.durations for step in self.steps.values())

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate
 
 GROWTH = 1.01
@@ -50,19 +50,14 @@ class Sketch:
         rank = share * self.total
         for number, below in zip(numbers, accumulate(self.bins[n] for n in numbers), strict=True):
             if below >= rank:
-                return middle(number)
+                return _middle(number)
         return None
-
-    def __iter__(self) -> Iterator[tuple[float, float, int]]:
-        """Yield each bin that is not empty: its edges, in seconds, and how many are in it; in order."""
-        for number in sorted(self.bins):
-            yield GROWTH ** (number - 1), GROWTH**number, self.bins[number]
 
 
 def _number(seconds: float) -> int:
     return math.ceil(math.log(max(seconds, _SHORTEST)) * _PER_E)
 
 
-def middle(number: int) -> float:
+def _middle(number: int) -> float:
     """Return the duration in the middle of a bin, in seconds."""
     return 2 * GROWTH**number / (1 + GROWTH)

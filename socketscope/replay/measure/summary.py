@@ -174,7 +174,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     target_rate: float | None,
     thresholds: tuple[Threshold, ...],
     with_connect: bool,
-    scripts: Mapping[str, Sequence[str]] | None = None,
+    scripts: Mapping[str, Sequence[str]],
     users: int = 1,
     strict_rate: bool = False,
     busy: float = 0.0,
@@ -195,7 +195,6 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         strict_rate: Whether a rate that was not held makes it fail.
         busy: The share of its time in which the generator had something to do.
     """
-    scripts = scripts or {}
     with ledger.settled():
         achieved = ledger.rate(seconds)
         held = target_rate is None or (not ledger.dropped and achieved >= HELD * target_rate)

@@ -174,7 +174,7 @@ class Conversation:
         """Return the next line without its ending; the end of a datagram ends its line.
 
         Raises:
-            Ended: There is none, and no more will come.
+            Closed: There is none, and no more will come.
             OverflowError: What has come of it is longer than any line should be.
             OSError: The connection broke, TimeoutError nothing whole came in time.
         """

@@ -6,7 +6,7 @@ LONGEST_LINE = 1 << 24
 """Bytes; a server that sends more without a line's end sends no lines."""
 
 
-class Ended(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+class Closed(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
     """The server closed.
 
     Attributes:
@@ -60,7 +60,7 @@ class Inbox:
         """Take the next line; return it without its ending.
 
         Raises:
-            Ended: There is none, and no more will come.
+            Closed: There is none, and no more will come.
             OverflowError: What has come of it is longer than any line should be.
         """
         end = self.data.find(b"\n", self._start)
@@ -92,7 +92,7 @@ class Inbox:
         """Take these bytes.
 
         Raises:
-            Ended: Not all of them have come, and no more will.
+            Closed: Not all of them have come, and no more will.
             Differs: Others have come.
         """
         if self.data.startswith(text, self._start):
@@ -108,7 +108,7 @@ class Inbox:
         """Take all up to the end of a match.
 
         Raises:
-            Ended: There is none, and no more will come.
+            Closed: There is none, and no more will come.
             OverflowError: What has come is longer than any line should be.
         """
         if self.data and (match := expression.search(self.unread())) is not None:
@@ -121,7 +121,7 @@ class Inbox:
         """Take so many bytes, or fewer where they have not come; return how many.
 
         Raises:
-            Ended: There are fewer, and no more will come.
+            Closed: There are fewer, and no more will come.
         """
         there = len(self.data) - self._start
         if there < most and self.ended:
@@ -149,6 +149,6 @@ class Inbox:
         if self.ended:
             partial = self.unread()
             self._move(len(self.data))
-            raise Ended(partial)
+            raise Closed(partial)
         if len(self.data) - self._start > LONGEST_LINE:
             raise OverflowError

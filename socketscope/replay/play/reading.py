@@ -7,7 +7,7 @@ from random import Random
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.failing import differs, not_read, wrong
-from socketscope.replay.play.inbox import Differs, Ended, Inbox
+from socketscope.replay.play.inbox import Closed, Differs, Inbox
 from socketscope.replay.play.loop import Wait
 from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
@@ -60,8 +60,8 @@ def read_expected(
                 raise differs(action, context, random, reply)
             others += 1
             note(reply)
-    except Ended as ended:
-        found, reply = _last_line(ended.partial, action, conversation, context, random, take), ended.partial
+    except Closed as closed:
+        found, reply = _last_line(closed.partial, action, conversation, context, random, take), closed.partial
     except (Differs, OverflowError, OSError) as error:
         came = _came_so_far(action, conversation, take, asides, others, reply)
         raise not_read(error, action, context, random, came) from error

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from random import Random
 
 from socketscope.replay.play.conversation import Conversation
-from socketscope.replay.play.inbox import Ended
+from socketscope.replay.play.inbox import Closed
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.text import decode, encode
@@ -138,8 +138,8 @@ def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | No
     try:
         yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
         return decode((yield from conversation.read_line(loop.now() + REPLY_TIMEOUT))).strip()
-    except Ended as ended:
-        return decode(ended.partial).strip() or None
+    except Closed as closed:
+        return decode(closed.partial).strip() or None
     except (OSError, OverflowError):
         return None
     finally:

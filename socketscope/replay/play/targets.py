@@ -124,7 +124,7 @@ def misfit(program: Program, connect: str | None, address: Address) -> str | Non
         connect: What a connection is for, if that is not the script's to say.
         address: Of the target.
     """
-    if (connect or program.connect or "message") == "message" and program.is_greeted:
+    if program.connect_for(connect) == "message" and program.is_greeted:
         return (
             f"{program.file} expects the server to speak first: that needs --connect pass or user, "
             "or @connect in the script"

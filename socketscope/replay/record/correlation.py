@@ -14,6 +14,7 @@ from socketscope.replay.record import times
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import Token
 from socketscope.replay.record.marks import Mark
+from socketscope.replay.script.text import BUILT_IN
 
 _TOKEN = re.compile(rb"[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*")
 _WORD_AND_NUMBER = re.compile(rb"[^\s\d]+ \d+")
@@ -21,7 +22,6 @@ _LONG = 16
 _MANY_DIGITS = 4
 _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
 _LONGEST_NAME = 20
-_TAKEN = frozenset({"seq", "user", "now", "uuid"})
 
 Marks = tuple[list[Mark], dict[int, list[Mark]]]
 """In what the client said, and in the server's lines by their number."""
@@ -131,4 +131,4 @@ def _name(before: bytes, taken: Collection[str]) -> str:
     words = [word for part in _TOKEN.findall(before) if not _is_telling(part) for word in _WORD.findall(part)]
     name = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"
     numbered = (f"{name}_{number}" for number in count(2))
-    return next(one for one in chain([name], numbered) if one not in _TAKEN and one not in taken)
+    return next(one for one in chain([name], numbered) if one not in BUILT_IN and one not in taken)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from socketscope.addresses import Address
 from socketscope.replay.play.conversation import reset_when_closed
+from socketscope.replay.play.targets import CONNECT_TIMEOUT
 from socketscope.replay.record.tape import Tape
 
 _CHUNK = 65536
-_CONNECT_TIMEOUT = 5.0
 _TLS_LINGER = 1.0
 
 
@@ -36,7 +36,7 @@ class Proxy:
     async def serve_client(self, from_client: StreamReader, to_client: StreamWriter) -> None:
         """Serve one connection to its end."""
         try:
-            from_server, to_server = await asyncio.wait_for(self._connect(), _CONNECT_TIMEOUT)
+            from_server, to_server = await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT)
         except (OSError, UnicodeError) as error:
             self.unreachable(error)
             to_client.transport.abort()

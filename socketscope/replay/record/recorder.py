@@ -50,7 +50,8 @@ def listen(address: Address) -> list[socket.socket]:
 def leads_to_itself(address: Address, target: Address) -> bool:
     """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
     if address.path and target.path:
-        return Path(address.path).resolve() == Path(target.path).resolve()
+        # Path's own raises where links lead in a circle.
+        return os.path.realpath(address.path) == os.path.realpath(target.path)
     if address.path or target.path or address.port != target.port:
         return False
     here = _hosts(address.host) if address.host else _EVERYWHERE

@@ -8,6 +8,7 @@ from typing import Literal
 from socketscope.replay.record.conversation import Conversation, Said, cut
 from socketscope.replay.record.lines import visible
 from socketscope.replay.script.constructs import (
+    DEFAULT_TIMEOUT,
     Connect,
     Construct,
     Ending,
@@ -23,7 +24,6 @@ from socketscope.replay.script.constructs import (
     Timeout,
 )
 
-DEFAULT_TIMEOUT = 5.0
 GREETING = "greeting"
 _PATIENCE = 3
 """How many times the longest wait a replay waits, where that is more than scripts wait anyway."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import (
+    DEFAULT_TIMEOUT,
     SENDS,
     Expect,
     HalfClose,
@@ -109,7 +110,7 @@ class _Compiler:
         self._folder = folder
         self._step = "main"
         self._ending = _ENDINGS["crlf"]
-        self._timeout = 5.0
+        self._timeout = DEFAULT_TIMEOUT
         self._reply = "line"
         self._connect: str | None = None
         self._known = {"seq", "user"}

@@ -194,6 +194,9 @@ Construct = (
 
 SENDS = (Send, Dribble, Flood, Garbage)
 
+DEFAULT_TIMEOUT = 5.0
+"""Seconds that a reply is waited for where no `@timeout` says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.text import Template, decode, literal, quoted
 
@@ -34,7 +34,7 @@ class Sending:
     interval: float = 0.0
     filler: int = 0
     random: bool = False
-    timeout: float = 5.0
+    timeout: float = DEFAULT_TIMEOUT
 
     def data(self, context: Context, random: Random) -> bytes:
         """Return its bytes in a pass."""
@@ -188,6 +188,10 @@ class Program:
     steps: tuple[str, ...]
     environment: Mapping[str, str]
     connect: str | None = None
+
+    def connect_for(self, asked: str | None) -> str:
+        """Return what a connection is for: as somebody asked, else as the script says, else a message."""
+        return asked or self.connect or "message"
 
     def with_steps_of(self, name: str) -> "Program":
         """Return the same, its steps told apart from others' by a name before them."""

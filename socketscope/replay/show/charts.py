@@ -53,20 +53,17 @@ def columns_of(width: int) -> int:
     return max(width - _AXIS, 1)
 
 
-def columns(
-    values: Sequence[float | None], width: int, height: int, highest: float | None = None
-) -> list[str]:
+def columns(values: Sequence[float | None], width: int, height: int, highest: float) -> list[str]:
     """Return lines of text, the top one first, that show the latest values as columns.
 
     Args:
         values: From old to new; None where nothing is known. What is not 0 shows at least an eighth.
         width: Characters of each line. Fewer values stand to the right.
         height: Lines.
-        highest: What fills the whole height; None takes the highest value.
+        highest: What fills the whole height.
     """
     shown = [None] * (width - len(values)) + list(values[-width:])
-    top = max((v for v in shown if v is not None), default=0.0) if highest is None else highest
-    eighths = [_eighths(value, top, height) for value in shown]
+    eighths = [_eighths(value, highest, height) for value in shown]
     return [
         "".join(_NOTHING_KNOWN if n is None else _EIGHTHS[min(max(n - 8 * row, 0), 8)] for n in eighths)
         for row in reversed(range(height))

@@ -5,7 +5,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -54,18 +54,16 @@ def fetch(url: str) -> Samples:
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
             raise Unusable(f"answers {error.code} {error.reason}") from error
-    except TimeoutError as error:
-        raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
-    except urllib.error.URLError as error:
-        reason = error.reason
+    except (OSError, http.client.IncompleteRead) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
-        raise Unreachable(getattr(reason, "strerror", None) or str(reason)) from error
-    except (OSError, http.client.IncompleteRead) as error:
-        raise Unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+        raise Unreachable(
+            getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        ) from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
-    except (UnicodeError, http.client.InvalidURL) as error:
+    except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to
         raise Unusable("is no URL that can be asked for") from error
     except http.client.HTTPException as error:
         raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
@@ -138,9 +136,9 @@ def combined(pages: Iterable[Samples]) -> Samples:
     return sums
 
 
-def total(samples: Samples, name: str, where: Callable[[Mapping[str, str]], bool] = lambda _: True) -> float:
-    """Return the sum of a metric's samples whose labels fulfil a condition."""
-    return sum(value for (known, labels), value in samples.items() if known == name and where(dict(labels)))
+def total(samples: Samples, name: str) -> float:
+    """Return the sum of a metric's samples."""
+    return sum(value for (known, _), value in samples.items() if known == name)
 
 
 def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:

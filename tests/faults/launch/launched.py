@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from tests.faults.server.process import PATIENCE, ROOT, read_all, wait_for
+from tests.faults.server.process import PATIENCE, ROOT, read_all, summed, wait_for
 
 __all__ = ["PATIENCE", "ROOT", "RUN", "Ended", "Launched", "ask", "ended", "launched", "total", "wait_for"]
 
@@ -118,10 +116,4 @@ def ask(port: int, data: bytes = b"hello\n") -> bytes:
 def total(endpoint: str, name: str, **labels: str) -> float:
     """Return the sum of a metric's samples that have these labels."""
     with urllib.request.urlopen(endpoint, timeout=PATIENCE) as answer:
-        text = answer.read().decode()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == f"socketserver_{name}" and labels.items() <= sample.labels.items()
-    )
+        return summed(answer.read().decode(), f"socketserver_{name}", **labels)

@@ -193,6 +193,13 @@ def test_what_cannot_be_executed_is_told_in_one_line(tmp_path):
     assert (status, errors) == (126, f"socketscope: cannot execute {script}: No such file or directory\n")
 
 
+def test_what_cannot_be_looked_at_is_told_by_python_in_one_line():
+    name = "x" * 300
+    status, output, errors = ended(*RUN, name)
+    assert (status, output, errors.count("\n")) == (2, "", 1), errors
+    assert errors.endswith(f"{name}': [Errno 36] File name too long\n")
+
+
 def test_a_wrong_variable_is_told_as_a_wrong_option(program):
     where = {"env": os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": "x"}}
     status, _, errors = ended(*RUN, program("pass"), **where)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.replay.test_language import NONE, result
-from tests.unit.replay.test_player import outcomes, play, serving
+from tests.unit.replay.test_player import first_failure, outcomes, play, serving
 
 
 def flowing(stop: threading.Event) -> Callable[[Any], None]:
@@ -36,7 +36,7 @@ def test_a_send_that_nobody_reads_has_the_timeout_of_the_script(tmp_path):
         ledger = play(tmp_path, target, "@timeout 100ms\n!flood 64MiB\n> b\n< never\n")
         stop.set()
     assert outcomes(ledger) == {"send_error": 1}
-    assert (ledger.first_failure or NONE).got.endswith("of 67108864 bytes were taken in 0.1 s")
+    assert (first_failure(ledger) or NONE).got.endswith("of 67108864 bytes were taken in 0.1 s")
 
 
 def late(delay: float) -> Callable[[Any], None]:

@@ -140,13 +140,7 @@ class ServerProcess:
             return body
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples that have these labels."""
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(self.get("/metrics").decode())
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        return summed(self.get("/metrics").decode(), name, **labels)
 
     def closed(self, outcome: str) -> float:
         return self.metric("socketserver_connections_closed_total", outcome=outcome)
@@ -222,6 +216,16 @@ def assert_declared(line: dict[str, Any]) -> None:
     if "timestamp" in line and (declared := _DECLARED.get(line["event"])) is not None:
         assert declared <= set(line), line
         assert line["event"] in {"connection", "datagram"} or set(line) <= declared | _COMMON, line
+
+
+def summed(page: str, name: str, **labels: str) -> float:
+    """Return the sum of a page's samples that have these labels."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def read_all(client: socket.socket) -> bytes:

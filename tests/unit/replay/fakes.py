@@ -6,7 +6,7 @@ from math import inf
 from random import Random
 from typing import Any
 
-from socketscope.replay.play.inbox import Ended, Inbox
+from socketscope.replay.play.inbox import Closed, Inbox
 from socketscope.replay.play.loop import Loop, Until, Wait
 from socketscope.replay.play.targets import CONNECT_TIMEOUT
 
@@ -55,7 +55,7 @@ class FakeConversation:
         if takes > timeout:
             raise TimeoutError
         if takes < 0:
-            raise Ended(b"")
+            raise Closed(b"")
         self.first_byte_at = self.last_byte_at = self._loop.now()
         return self._said.removesuffix(b"\r\n")
 

@@ -17,7 +17,7 @@ from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.compiler import load
-from tests.unit.replay.test_player import outcomes, play, serving
+from tests.unit.replay.test_player import first_failure, outcomes, play, serving
 
 NONE = Failure("", 0, "", "")
 
@@ -46,7 +46,7 @@ def closing(*pieces: bytes) -> Callable[[Any], None]:
 def result(folder, handle, script, connect="pass", **more) -> tuple[dict[str, int], Failure]:
     with serving(handle) as target:
         ledger = play(folder, target, script, connect, **more)
-    return outcomes(ledger), ledger.first_failure or NONE
+    return outcomes(ledger), first_failure(ledger) or NONE
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_a_datagram_that_reaches_nobody_is_refused_though_no_reply_is_waited_for
         nobody = Target(Address("udp", *closed.getsockname()))
     ledger = play(tmp_path, nobody, f"@reply none\n{script}", connect, passes=passes)
     assert outcomes(ledger)["refused"]
-    assert ledger.first_failure is not None
-    assert (ledger.first_failure.expected, ledger.first_failure.got) == ("to send", "Connection refused")
+    assert (failure := first_failure(ledger)) is not None
+    assert (failure.expected, failure.got) == ("to send", "Connection refused")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_who_cannot_connect_for_a_fault_has_one_exchange_of_its_step(tmp_path):
         pass
     ledger = play(tmp_path, target, "@connect pass\n!hold 1h\n< hello\n")
     assert outcomes(ledger) == {"refused": 1}
-    assert (ledger.first_failure or NONE).line == 3
+    assert (first_failure(ledger) or NONE).line == 3
 
 
 def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ def summary_of(ledger: Ledger, *thresholds: str, target_rate: float | None = 2.0
         ledger, target="tcp://127.0.0.1:21567", mode="open loop at 2 passes/s, 1 user, a connection a pass",
         seed=7, seconds=10.0, target_rate=target_rate,
         thresholds=tuple(parse_threshold(text) for text in thresholds or ("errors > 0",)),
-        **{"with_connect": True, **options},
+        **{"with_connect": True, "scripts": {}, **options},
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def report(
     history.add(ledger.take_ended(), 0.0)
     summary = summarize(
         ledger, target="tcp://127.0.0.1:1", mode="open loop", seed=7, seconds=10.0, target_rate=target_rate,
-        thresholds=(parse_threshold("errors > 0"),), with_connect=True,
+        thresholds=(parse_threshold("errors > 0"),), with_connect=True, scripts={},
     )  # fmt: skip
     return Report(
         summary=summary,

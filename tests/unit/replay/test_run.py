@@ -54,6 +54,7 @@ class Played:
         return summarize(
             self.run.ledger, target="", mode="", seed=1, seconds=self.run.seconds,
             target_rate=self.plan.rate, thresholds=(), with_connect=self.plan.connect == "message",
+            scripts={},
         )  # fmt: skip
 
     @property

@@ -1,10 +1,14 @@
 import contextlib
+import gc
 import socket
 import threading
+import warnings
+from collections.abc import Iterator
 
 import pytest
 
 from socketscope.replay.watch import scrape
+from socketscope.replay.watch.replicas import Watch
 from socketscope.replay.watch.scrape import Unreachable, Unusable
 from tests.unit.replay import pages
 
@@ -38,7 +42,6 @@ def test_pages_are_added_up():
 def test_sums_and_sums_by_label():
     page = scrape.parse('a{x="1",y="1"} 1\na{x="1",y="2"} 2\na{x="2",y="2"} 4\nb 8\n')
     assert scrape.total(page, "a") == 7
-    assert scrape.total(page, "a", lambda labels: labels["y"] == "2") == 6
     assert scrape.by_label(page, "a", "x") == {"1": 3, "2": 4}
     assert scrape.by_label(page, "b", "x") == {}
 
@@ -94,20 +97,25 @@ def test_whoever_does_not_answer_may_do_so_later():
         scrape.fetch("http://127.0.0.1:1/metrics")
 
 
-def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
+@contextlib.contextmanager
+def saying(answer: bytes) -> Iterator[str]:
+    """Yield the URL of somebody who says so, whatever one client asks for, and leaves."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def answer():
-            connection, _ = listener.accept()
-            with connection:
+        def say() -> None:
+            with listener.accept()[0] as connection:
                 connection.recv(1000)
-                connection.sendall(b"\x1b[31mEVIL\x07\r\n")
+                connection.sendall(answer)
 
-        stranger = threading.Thread(target=answer)
-        stranger.start()
-        with pytest.raises(Unusable) as raised:
-            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
-        stranger.join()
+        thread = threading.Thread(target=say)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+        thread.join()
+
+
+def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
+    with saying(b"\x1b[31mEVIL\x07\r\n") as url, pytest.raises(Unusable) as raised:
+        scrape.fetch(url)
     # It answers, as the port of a service may that is taken for the one of its metrics.
     assert not isinstance(raised.value, Unreachable)
     assert str(raised.value) == "does not speak HTTP: \ufffd[31mEVIL\ufffd"
@@ -122,19 +130,19 @@ def test_a_terminal_obeys_nothing_of_what_a_stranger_answers():
     ],
 )
 def test_whoever_answers_in_something_like_http_is_no_page(answer, told):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def say() -> None:
-            with listener.accept()[0] as connection:
-                connection.recv(1000)
-                connection.sendall(answer)
-
-        saying = threading.Thread(target=say)
-        saying.start()
-        with pytest.raises(Unusable, match=told) as raised:
-            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
-        saying.join()
+    with saying(answer) as url, pytest.raises(Unusable, match=told) as raised:
+        scrape.fetch(url)
     assert not isinstance(raised.value, Unreachable)
+
+
+def test_whoever_leads_on_to_what_nobody_can_be_asked_for_is_no_page():
+    with saying(b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n") as url:
+        watch = Watch(url, every=1.0)
+        assert isinstance(watch.ask(), Unusable)
+    assert watch.look.problem == "is no URL that can be asked for"
+    del watch
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()  # urllib leaves such an answer open
 
 
 @pytest.mark.parametrize(
@@ -149,17 +157,8 @@ def test_what_nobody_can_be_asked_for_is_told(rest):
 
 
 def test_whoever_leaves_without_an_answer_may_answer_later():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def leave() -> None:
-            with listener.accept()[0] as connection:
-                connection.recv(1000)
-
-        leaving = threading.Thread(target=leave)
-        leaving.start()
-        with pytest.raises(Unreachable, match="closed connection without response"):
-            scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")
-        leaving.join()
+    with saying(b"") as url, pytest.raises(Unreachable, match="closed connection without response"):
+        scrape.fetch(url)
 
 
 def test_a_page_that_takes_longer_than_it_may_is_not_waited_for(monkeypatch):

@@ -12,6 +12,7 @@ from socketscope.addresses import Address
 from socketscope.replay.play.failing import not_connected
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.targets import Target
+from socketscope.replay.record.recorder import leads_to_itself
 
 
 def connect(target: Target) -> None:
@@ -119,3 +120,10 @@ def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas,
 def test_a_name_that_is_none_is_one_kind_of_error(host):
     with pytest.raises(socket.gaierror):
         connect(Target(Address("tcp", host, 1)))
+
+
+def test_links_that_lead_in_a_circle_lead_to_nobody(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    assert not leads_to_itself(Address("unix", path=str(one)), Address("unix", path=str(other)))

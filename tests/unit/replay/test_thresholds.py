@@ -26,7 +26,7 @@ def ledger() -> Ledger:
 def judged(ledger: Ledger, *conditions: str, seconds: float = 10.0) -> Summary:
     return summarize(
         ledger, target="", mode="", seed=1, seconds=seconds, target_rate=12.5, with_connect=False,
-        thresholds=with_default(tuple(parse_threshold(text) for text in conditions)),
+        thresholds=with_default(tuple(parse_threshold(text) for text in conditions)), scripts={},
     )  # fmt: skip
 
 

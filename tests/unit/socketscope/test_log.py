@@ -89,9 +89,14 @@ def told(level: str, tell: Callable[[Log], None]) -> list[str]:
 def test_an_event_below_the_level_is_told_only_where_it_always_is(least, level):
     written = LEVELS.index(level) >= LEVELS.index(least)
     assert told(least, lambda log: log.event("once", level)) == ["once"] * written
-    assert told(least, lambda log: log.repeated("often", level)) == ["often"] * written
     assert told(least, lambda log: log.event("always", level, always=True)) == ["always"]
     assert told(least, lambda log: log.printed(b"a text\n")) == ["printed"]
+
+
+@pytest.mark.parametrize("least", LEVELS)
+def test_an_event_that_repeats_is_a_warning(least):
+    written = LEVELS.index("warning") >= LEVELS.index(least)
+    assert told(least, lambda log: log.repeated("often")) == ["often"] * written
 
 
 def test_a_line_within_the_bound_is_whole():

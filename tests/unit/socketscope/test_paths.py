@@ -195,6 +195,12 @@ def test_a_lock_file_that_is_a_link_is_refused_and_what_it_leads_to_is_not_made(
     assert not Path(f"{path}-elsewhere").exists()
 
 
+def test_links_that_lead_in_a_circle_on_the_way_are_told_as_such(make, path):
+    Path(path).symlink_to(path)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        make(f"{path}/x").bind()
+
+
 def test_a_path_may_be_bytes(make, path):
     held = make(os.fsencode(path)).bind()
     refused(make(os.fsencode(path)))
