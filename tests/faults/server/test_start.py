@@ -47,6 +47,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),
         ([*FREE, "--handler", "ending:X"], 2, "cannot load 'ending:X': SystemExit: 5"),
         ([*FREE, "--handler", "interrupted:X"], 2, "cannot load 'interrupted:X': KeyboardInterrupt\n"),
+        ([*FREE, "--handler", "textless:X"], 2, "cannot load 'textless:X': X: without a text: TypeError\n"),
+        ([*FREE, "--handler", "base:X"], 2, "cannot load 'base:X': X: bye\n"),
         ([*FREE, "--handler", "clashing:X"], 1, "cannot start: the server's metrics have no room in the reg"),
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
@@ -73,6 +75,8 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     (tmp_path / "garbled.py").write_text("def (")
     (tmp_path / "ending.py").write_text("raise SystemExit(5)")
     (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt")
+    (tmp_path / "textless.py").write_text("class X(Exception):\n    __str__ = None\n\nraise X")
+    (tmp_path / "base.py").write_text('class X(BaseException): pass\nraise X("bye")')
     (tmp_path / "clashing.py").write_text(CLASHING)
     ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert (ended, said.count("\n")) == (status, 1), said
