@@ -227,7 +227,7 @@ def _tls(
     listeners: list[tuple[str | None, Address]], cert: str | None, key: str | None, client_ca: str | None
 ) -> TLS | None:
     wanted = any(address.scheme == "tls" for _, address in listeners)
-    if wanted and (cert is None or key is None):
+    if wanted and not (cert and key):
         raise click.UsageError("a tls:// listener needs --tls-cert and --tls-key")
     if not wanted and (cert or key or client_ca):
         raise click.UsageError("--tls-cert, --tls-key and --tls-client-ca need a --listen with tls://")

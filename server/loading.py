@@ -6,6 +6,7 @@ import socketserver
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from socketscope.observe.outcomes import in_words
 from socketscope.views.log import Log
 from socketscope.views.printed import output_descriptor, printed_lines
 from socketscope.views.rendering import Form
@@ -23,8 +24,8 @@ def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseReq
     try:
         with _printed_as_lines(form, level):
             loaded = getattr(importlib.import_module(module), name)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # a module may end the program, or try to
-        told = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+    except BaseException as error:  # a module may end the program, or try to
+        told = in_words(error).splitlines()[0].removesuffix(": ")
         raise ValueError(f"cannot load {text!r}: {told}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
         raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value

@@ -59,13 +59,17 @@ def is_tls_fault(error: OSError) -> bool:
     return isinstance(error, SSLError) and not isinstance(error, _NO_FAULTS)
 
 
-def describe(error: BaseException) -> str:
-    """Return an exception in one line: its type, its text, which a client may have chosen, and its place."""
+def in_words(error: BaseException) -> str:
+    """Return an exception's type and its text, which a client may have chosen."""
     try:
         told = excerpt(str(error), MOST_TEXT)
     except Exception as another:  # noqa: BLE001 - the program's own class may have no text
         told = f"without a text: {type(another).__name__}"
-    text = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception in one line: its type, its text and its place."""
     place = ""
     traceback = error.__traceback__
     while traceback is not None:
@@ -73,4 +77,4 @@ def describe(error: BaseException) -> str:
         if not code.co_filename.startswith(_OWN_FILES):
             place = f" ({code.co_filename}:{traceback.tb_lineno} in {code.co_name})"
         traceback = traceback.tb_next
-    return text + place
+    return in_words(error) + place

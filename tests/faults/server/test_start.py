@@ -47,6 +47,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),
         ([*FREE, "--handler", "ending:X"], 2, "cannot load 'ending:X': SystemExit: 5"),
         ([*FREE, "--handler", "interrupted:X"], 2, "cannot load 'interrupted:X': KeyboardInterrupt\n"),
+        ([*FREE, "--handler", "textless:X"], 2, "cannot load 'textless:X': X: without a text: TypeError\n"),
+        ([*FREE, "--handler", "base:X"], 2, "cannot load 'base:X': X: bye\n"),
         ([*FREE, "--handler", "clashing:X"], 1, "cannot start: the server's metrics have no room in the reg"),
         ([*FREE, "--read-timeout", "0"], 2, "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], 2, "--drain-timeout"),
@@ -60,6 +62,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*FREE, "--max-connections", "99999999"], 2, "--max-connections 99999999 needs 100000031 file"),
         ([*SECURE], 2, "a tls:// listener needs --tls-cert and --tls-key"),
         ([*SECURE, "--tls-cert", "x"], 2, "a tls:// listener needs --tls-cert and --tls-key"),
+        ([*SECURE, "--tls-cert", "", "--tls-key", "x"], 2, "a tls:// listener needs --tls-cert and"),
         ([*FREE, "--tls-cert", "x", "--tls-key", "x"], 2, "--tls-client-ca need a --listen with tls://"),
         ([*SECURE, "--tls-cert", "none", "--tls-key", "x"], 1, "cannot start: cannot read none: No such"),
         ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "x"], 1, "cannot start: cannot read x: No such"),
@@ -73,6 +76,8 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     (tmp_path / "garbled.py").write_text("def (")
     (tmp_path / "ending.py").write_text("raise SystemExit(5)")
     (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt")
+    (tmp_path / "textless.py").write_text("class X(Exception):\n    __str__ = None\n\nraise X")
+    (tmp_path / "base.py").write_text('class X(BaseException): pass\nraise X("bye")')
     (tmp_path / "clashing.py").write_text(CLASHING)
     ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert (ended, said.count("\n")) == (status, 1), said
