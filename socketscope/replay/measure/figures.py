@@ -19,9 +19,9 @@ def duration(seconds: float | None) -> str:
 
 
 def edge(seconds: float) -> str:
-    """Return a round duration without the digits that it does not need: ``500 µs``, ``1 ms``."""
+    """Return a round duration without the digits that it does not need: ``500 µs``, ``1 ms``, ``1,000 s``."""
     unit, _, name = next(time for time in _TIMES if seconds < time[1])
-    return f"{seconds / unit:.3g} {name}"
+    return f"{float(f'{seconds / unit:.3g}'):,.10g} {name}"
 
 
 def clock(seconds: float) -> str:

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from socketscope.replay.signals import Stopped
 from socketscope.replay.watch.children import ROOT, Child
@@ -38,13 +39,7 @@ def run() -> tuple[str, int]:
     if not (ROOT / "server").is_dir():
         raise CannotRun("demo starts this project's server, which pip does not install: run it in a clone")
     with ExitStack() as stack:
-        server = stack.enter_context(Child(
-            "server", "--log-level", "warning", "--listen", f"tcp://127.0.0.1:{_port(SERVICE_PORT)}",
-            "--metrics", f"127.0.0.1:{_port(METRICS_PORT)}",
-        ))  # fmt: skip
-        if (line := server.line(PATIENCE)) is None:
-            raise CannotRun(f"the server did not start: {server.complaint}")
-        started = json.loads(line)
+        server, started = _server(stack)
         target = started["listeners"]["tcp"]
         metrics = f"127.0.0.1:{_port(0)}"
         replay = stack.enter_context(Child(
@@ -67,6 +62,23 @@ def run() -> tuple[str, int]:
         except Stopped as stopped:
             status = stopped.status
         return replay.stop(), status
+
+
+def _server(stack: ExitStack) -> tuple[Child, dict[str, Any]]:
+    """Return a server and what it says at its start.
+
+    Raises:
+        CannotRun: It did not start.
+    """
+    # Of ports that were free, another program, such as another demo, may have taken one meanwhile.
+    for service, metrics in ((_port(SERVICE_PORT), _port(METRICS_PORT)), (0, 0)):
+        server = stack.enter_context(Child(
+            "server", "--log-level", "warning", "--listen", f"tcp://127.0.0.1:{service}",
+            "--metrics", f"127.0.0.1:{metrics}",
+        ))  # fmt: skip
+        if (line := server.line(PATIENCE)) is not None:
+            return server, json.loads(line)
+    raise CannotRun(f"the server did not start: {server.complaint}")
 
 
 def _port(wanted: int) -> int:

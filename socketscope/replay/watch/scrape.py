@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import math
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,9 @@ TIMEOUT = 2.0
 
 _LONGEST = 16 << 20
 _PIECE = 65536
+_LARGEST = 1e200
+"""Beyond it stand NaN, infinity and what may become infinite in a sum: no figure can be made of these."""
+
 _TOLD = 100
 """Characters of what a stranger says, at most."""
 
@@ -81,7 +85,7 @@ def _whole(answer: http.client.HTTPResponse, until: float) -> bytes:
 
 
 def parse(text: str) -> Samples:
-    """Return what a page in Prometheus' text format says.
+    """Return what a page in Prometheus' text format says, without values of which no figure can be made.
 
     Raises:
         Unusable: It is none.
@@ -94,6 +98,7 @@ def parse(text: str) -> Samples:
             ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
+            if abs(sample.value) < _LARGEST
         }
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise Unusable("is no page of metrics") from error
@@ -156,7 +161,7 @@ def quantile(share: float, samples: Samples, name: str) -> float | None:
     As Prometheus' histogram_quantile has it: durations are taken as evenly spread within a bucket, and those
     above the last edge as on it.
     """
-    edges = sorted((float(edge), count) for edge, count in by_label(samples, f"{name}_bucket", "le").items())
+    edges = sorted(_buckets(samples, name).items())
     if not edges or edges[-1][1] <= 0:
         return None
     rank = share * edges[-1][1]
@@ -170,6 +175,16 @@ def quantile(share: float, samples: Samples, name: str) -> float | None:
 
 def within(seconds: float, samples: Samples, name: str) -> float | None:
     """Return the share of a histogram's observations within one of its edges; None where it has none."""
-    counts = {float(edge): n for edge, n in by_label(samples, f"{name}_bucket", "le").items()}
+    counts = _buckets(samples, name)
     whole = counts.get(float("inf"), 0.0)
-    return counts[seconds] / whole if whole > 0 else None
+    return counts[seconds] / whole if whole > 0 and seconds in counts else None
+
+
+def _buckets(samples: Samples, name: str) -> dict[float, float]:
+    """Return how many observations of a histogram are within each edge; an edge that is no number is none."""
+    counts: dict[float, float] = {}
+    for label, count in by_label(samples, f"{name}_bucket", "le").items():
+        with contextlib.suppress(ValueError):
+            if not math.isnan(edge := float(label)):
+                counts[edge] = count
+    return counts

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from socketscope.replay.watch import demo
 from tests.faults.replay.terminal import ROOT, Terminal, children, terminal
 from tests.faults.server.process import wait_for
 
@@ -65,10 +66,10 @@ def test_a_signal_ends_all_of_it(number):
 def test_nothing_of_it_outlives_it_even_where_it_is_killed():
     with terminal("sh", "-c", '"$@"; read line', "sh", *COMMAND) as shown:
         shown.sees(lambda text: "2 of 2 up" in text)
-        (demo,) = children(shown.process.pid)
-        processes = children(demo)
+        (killed,) = children(shown.process.pid)
+        processes = children(killed)
         assert len(processes) == 2
-        os.kill(demo, signal.SIGKILL)
+        os.kill(killed, signal.SIGKILL)
         wait_for(lambda: gone(processes), "both have ended", 10)
 
 
@@ -84,6 +85,18 @@ def test_ports_that_are_taken_are_no_hindrance():
         assert "127.0.0.1:9464 " not in shown.text
         shown.type("q")
         assert shown.wait() == 0
+
+
+def test_a_port_that_is_taken_while_the_server_starts_is_no_hindrance(monkeypatch):
+    free, notes = demo._port, []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        ports = {demo.SERVICE_PORT: taken}
+        monkeypatch.setattr(demo, "_port", lambda wanted: ports.get(wanted) or free(wanted))
+        monkeypatch.setattr(demo, "show", lambda _watches, _every, note, _check: notes.append(note))
+        _, status = demo.run()
+    assert status == 0
+    assert re.fullmatch(rf"try: echo hello \| nc 127\.0\.0\.1 (?!{taken}$)\d+", *notes)
 
 
 def test_a_server_that_dies_ends_it_with_one_line():

@@ -56,3 +56,11 @@ def test_bytes(number, text):
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(part, text):
     assert figures.share(part) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0005, "500 µs"), (0.001, "1 ms"), (2.5, "2.5 s"), (1000.0, "1,000 s"), (1e5, "100,000 s")],
+)
+def test_an_edge_has_no_digits_that_it_does_not_need_and_all_that_it_does(seconds, text):
+    assert figures.edge(seconds) == text

@@ -72,6 +72,22 @@ def test_the_share_within_an_edge():
     assert scrape.within(0.2, {}, "t") is None
 
 
+@pytest.mark.parametrize("value", ["+Inf", "-Inf", "NaN", "1e308"])
+def test_what_cannot_be_added_up_is_left_out(value):
+    assert scrape.parse(f'a_total 5\nb_total{{x="1"}} {value}\n') == {A: 5}
+
+
+@pytest.mark.parametrize("edge", ["", "few", "NaN"])
+def test_a_bucket_whose_edge_is_no_number_is_none(edge):
+    page = histogram(5, 9, 10, 10) | {("t_bucket", frozenset({("le", edge)})): 7.0}
+    assert scrape.quantile(0.5, page, "t") == pytest.approx(0.1)
+    assert scrape.within(0.2, page, "t") == 0.9
+
+
+def test_there_is_no_share_within_an_edge_that_is_not_there():
+    assert scrape.within(0.01, histogram(5, 9, 10, 10), "t") is None
+
+
 def test_what_a_terminal_would_obey_is_taken_out_of_labels():
     page = scrape.parse('a{x="o\x1b]0;title\x07k\\n\u202e"} 1\n')
     assert scrape.by_label(page, "a", "x") == {"o\ufffd]0;title\ufffdk\ufffd\ufffd": 1}
