@@ -101,7 +101,8 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         else:
             high = guess
         slope = shape.factor(guess)
-        if high - low <= PRECISION or abs(missing) <= PRECISION * slope:
+        # Far from the start, two floats that are neighbours are further apart than that.
+        if high - low <= max(PRECISION, math.ulp(low)) or abs(missing) <= PRECISION * slope:
             return max(guess, start)
         guess += missing / slope if slope else inf
         if not low < guess < high:
