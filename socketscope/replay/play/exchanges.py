@@ -155,7 +155,7 @@ class Exchanges:
             has_come = conversation.unread(again=again)
         except ConnectionRefusedError as error:
             raise not_received(error, line) from error
-        if has_come and (extra := self.asides.others(conversation)):
+        if has_come and (extra := self.asides.others(conversation, self._now() - QUIET)):
             raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
@@ -184,7 +184,7 @@ class Exchanges:
 
     def _end(self) -> Task:
         if self.current is not None and self.link.conversation is not None:
-            yield from self._listen(self.link.conversation, self._now() + QUIET)
+            yield from self._hear_out(self.link.conversation)
         self.settle()
         self.link.close()
 
@@ -193,7 +193,7 @@ class Exchanges:
         conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:
-                yield from self._listen(conversation, self._now() + QUIET)
+                yield from self._hear_out(conversation)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.disconnect()
@@ -241,6 +241,12 @@ class Exchanges:
             waited = self._now() - exchange.began if is_waiting else None
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
+
+    def _hear_out(self, conversation: Conversation) -> Task:
+        """Wait whether the server keeps silent; a line that begins has as long to be one that may come."""
+        yield from self._listen(conversation, self._now() + QUIET)
+        if conversation.inbox.data:
+            yield from self._listen(conversation, self._now() + QUIET)
 
     def _listen(self, conversation: Conversation, until: float) -> Task:
         """Wait whether the server says something, or it turns out that a datagram has reached nobody."""
