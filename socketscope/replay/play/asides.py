@@ -71,7 +71,7 @@ class Asides:
 
         Args:
             conversation: Where.
-            since: What has come later and ends no line yet may become one of these.
+            since: What has come later and ends no line yet may become one of these, for who reads on.
         """
         inbox = conversation.inbox
         is_other = not self.known or self.attend(conversation) or inbox.ended
