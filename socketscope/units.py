@@ -9,6 +9,10 @@ _SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|)")
 _BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
+YEAR = 366 * 24 * 3600.0
+"""Seconds that what is waited for never takes."""
+
+
 def parse_duration(text: str) -> float:
     """Return a duration in seconds; a bare number is seconds.
 

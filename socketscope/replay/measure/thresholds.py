@@ -102,4 +102,7 @@ def _number(metric: str, text: str) -> tuple[float, bool]:
         raise ValueError(f"{text!r} is neither a count nor a share like 0.1%")
     if is_share and metric == "rate":
         raise ValueError("the rate is a number of passes a second, not a share")
-    return (float(digits) / 100 if is_share else float(digits)), is_share
+    number = float(digits) / 100 if is_share else float(digits)
+    if is_share and number > 1:  # 100% is meant: all may fail
+        raise ValueError(f"{text!r} is no share: there is no more than 100%")
+    return number, is_share

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
-from socketscope.units import parse_duration
+from socketscope.units import YEAR, parse_duration
 
 PRECISION = 1e-7
 """Seconds to which a due time is solved."""
+
+_DIGITS = 9
+"""Of a number of steps, at most; a float has no room for some hundred."""
 
 _LARGE = 1e4
 """Mean above which the Poisson distribution is the normal one to a thousandth."""
@@ -53,9 +56,7 @@ def parse_shape(text: str) -> Shape:
         case "wave":
             return _wave(text, _length(given["period"]), _share(given["low"]))
         case "steps":
-            if not given["count"].isdecimal() or int(given["count"]) < 1:
-                raise ValueError(f"{given['count']!r} is no number of steps")
-            return _steps(text, int(given["count"]), _length(given["every"]))
+            return _steps(text, _number(given["count"]), _length(given["every"]))
     return Shape(text, lambda _: 1.0, lambda t: t, is_constant=True)
 
 
@@ -101,7 +102,8 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         else:
             high = guess
         slope = shape.factor(guess)
-        if high - low <= PRECISION or abs(missing) <= PRECISION * slope:
+        # Far from the start, two floats that are neighbours are further apart than that.
+        if high - low <= max(PRECISION, math.ulp(low)) or abs(missing) <= PRECISION * slope:
             return max(guess, start)
         guess += missing / slope if slope else inf
         if not low < guess < high:
@@ -122,7 +124,15 @@ def _share(text: str) -> float:
 def _length(text: str) -> float:
     if (seconds := parse_duration(text)) <= 0:
         raise ValueError("a length of time must be more than 0")
+    if seconds > YEAR:
+        raise ValueError(f"{text} is longer than a year")
     return seconds
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
+        raise ValueError(f"{text!r} is no number of steps")
+    return int(text)
 
 
 def _ramp(text: str, start: float, over: float) -> Shape:

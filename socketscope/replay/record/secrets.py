@@ -15,8 +15,8 @@ Span = tuple[int, int]
 
 _COMMAND = re.compile(
     # The tags of IMAP have a digit or are a letter.
-    rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)|(AUTH)|(PASS|PASSWORD)"
-    rb"|(?:Proxy-)?(AUTHORIZATION):)"
+    rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)"
+    rb"|(AUTH|AUTHINFO +SASL)|(PASS|PASSWORD|AUTHINFO +PASS)|(?:Proxy-)?(AUTHORIZATION):)"
     rb"[ \t]+([^\r\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -31,8 +31,11 @@ _MECHANISM = re.compile(
 _NO_SECRET = re.compile(rb"\{\d+\+?\}|[=*]")
 """The length of what follows, as IMAP has it; nothing; that the client gives up."""
 
-_GO_ON = re.compile(rb"334(?: |$)|\+(?: |$)")
-"""The server asks for more of an answer, as in SMTP, and as in IMAP and POP3."""
+_LITERAL = re.compile(rb"[^\r\n]*\{(\d{1,9})\+\}\r?\n")
+"""The rest of a line, and that so much follows it, as IMAP has it where the server is not asked first."""
+
+_GO_ON = re.compile(rb"(?:334|383|\+)(?: |$)")
+"""The server asks for more of an answer, as in SMTP, in NNTP, and in IMAP and POP3."""
 
 _SHORTEST = 4
 """Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""
@@ -102,6 +105,7 @@ class Secrets:
             yield match.span(match.lastindex or 0)
         for match in _COMMAND.finditer(said):
             yield from _arguments(match)
+            yield from _last_literal(said, match.start(5))
         for match in _JSON.finditer(said):
             yield match.span(1)
         yield from _answers(said, conversation)
@@ -121,6 +125,16 @@ def _arguments(match: re.Match[bytes]) -> Iterator[Span]:
             del words[0]
     if words and not (len(words) == 1 and _NO_SECRET.fullmatch(words[0][0])):
         yield words[0].start(), len(match.string[:stop].rstrip())
+
+
+def _last_literal(said: bytes, start: int) -> Iterator[Span]:
+    """Yield the last of the literals in what is said from a place on; one before it is who it is."""
+    found: Span | None = None
+    while literal := _LITERAL.match(said, start):
+        found = literal.end(), min(literal.end() + int(literal[1]), len(said))
+        start = found[1]
+    if found is not None:
+        yield found
 
 
 def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:

@@ -36,9 +36,8 @@ from socketscope.replay.script.constructs import (
 )
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.text import NAME, TextError, parse_text
-from socketscope.units import parse_duration, parse_size
+from socketscope.units import YEAR, parse_duration, parse_size
 
-_LONGEST = 366 * 24 * 3600.0
 _LARGEST = 64 << 20
 _ANSWER = " >"
 
@@ -137,7 +136,7 @@ def _duration(text: str) -> float:
         seconds = parse_duration(text)
     except ValueError as error:
         raise TextError(str(error)) from error
-    if seconds > _LONGEST:
+    if seconds > YEAR:
         raise TextError(f"{text} is longer than a year")
     return seconds
 

@@ -153,6 +153,33 @@ def test_the_rest_up_to_the_close_has_to_end_in_time(tmp_path):
     assert (counted, failure.expected) == ({"timeout": 1}, "anything, and the end of the connection")
 
 
+def test_the_beginning_of_a_line_that_may_be_passed_over_is_not_too_much_when_more_is_said(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 0.2)
+
+    def handle(file):
+        file.readline()
+        file.write(b"a\r\nNOI")
+        file.readline()
+        file.write(b"SE\r\nb\r\nNOI")
+        file.readline()
+        file.write(b"NAY\r\nc\r\n")
+        file.read()
+
+    script = "@ignore ^NOISE\n> go\n< a\npause 30ms\n> on\n< b\n"
+    assert result(tmp_path, handle, f"{script}> on\n< NOINAY\n< c\n") == ({"ok": 3}, NONE)
+    counted, failure = result(tmp_path, handle, f"{script}> on\n< c\n")
+    assert (counted, failure.got) == ({"ok": 2, "mismatch": 1}, "NOINAY")
+    counted, failure = result(tmp_path, handle, script)
+    assert (counted, failure.got) == ({"ok": 1, "unexpected_data": 1}, "'NOI'")
+    for connect in ("pass", "user"):
+        # So many that the last comes while the client waits for silence.
+        pieces = saying(b"a\r\n", *[b"NOISE\r\n"] * 300, b"NOI")
+        counted, failure = result(tmp_path, pieces, "@ignore ^NOISE\n> go\n< a\n", connect)
+        assert (counted["unexpected_data"], failure.got) == (1, "'NOI'")
+
+
 def test_a_server_that_closes_needs_no_quiet_moment(tmp_path, monkeypatch):
     monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 60.0)
     assert result(tmp_path, closing(b"a\n"), "> a\n< a\n") == ({"ok": 1}, NONE)

@@ -49,6 +49,23 @@ def test_a_random_pace_never_goes_back_and_its_seed_repeats_it(rate, seed, text)
     assert times == list(islice(due_times(rate, shape, Random(seed)), 50))
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("wave:period=3m,low=0.2", 1e-9),
+        ("steps:count=5,every=30s", 1e-9),
+        ("wave:period=8000h,low=0", 1e-9),
+        ("ramp:from=0,over=8000h", 1e-9),
+        ("steps:count=999999999,every=8000h", 5),
+    ],
+)
+def test_what_is_due_so_late_that_floats_are_coarse_is_solved_as_well_as_they_can(text, rate):
+    shape = parse_shape(text)
+    for number, time in enumerate(islice(due_times(rate, shape), 20)):
+        assert rate * shape.integral(time) == pytest.approx(number, rel=1e-3)
+
+
 def test_an_even_pace_is_even():
     assert list(islice(due_times(10, parse_shape("constant")), 4)) == pytest.approx(
         [0, 0.1, 0.2, 0.3], abs=1e-5
@@ -75,6 +92,10 @@ def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
         ("wave:high=1", "wave has no 'high'; it has period, low"),
         ("ramp:from=2", "'2' is no share from 0 to 1"),
         ("steps:count=0", "'0' is no number of steps"),
+        ("steps:count=99999999999,every=1s", "'99999999999' is no number of steps"),
+        pytest.param(f"steps:count={'9' * 5000}", "9' is no number of steps", id="too many digits"),
+        ("steps:count=5,every=99999999999999h", "99999999999999h is longer than a year"),
+        pytest.param(f"ramp:over={'9' * 200}h", "longer than a year", id="no float"),
         ("wave:period=0", "must be more than 0"),
     ],
 )

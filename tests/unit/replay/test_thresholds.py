@@ -73,6 +73,17 @@ def test_a_condition_that_no_run_could_meet_is_none(value):
         parse_threshold(f"errors > {value}")
 
 
+@pytest.mark.parametrize("condition", ["errors > 101%", "errors[get] > 100.1%", "dropped >= 200%"])
+def test_a_share_of_more_than_all_is_none(condition):
+    with pytest.raises(ValueError, match="there is no more than 100%"):
+        parse_threshold(condition)
+
+
+def test_a_condition_that_all_may_fail_can_be_meant(ledger):
+    ledger.exchange("get", "mismatch", 0.001, 0.0, WRONG)
+    assert judged(ledger, "errors > 100%").reasons == ()
+
+
 @pytest.mark.parametrize("failed", [7, 9, 13, 26])
 def test_a_share_at_its_border_is_that_and_no_more(failed):
     ledger = Ledger(["get"])

@@ -79,6 +79,28 @@ SECRETS = {
          (">", b"love\r\n"), ("<", b"a1 OK\r\n"), (">", b"a2 NOOP\r\n"), ("<", b"a2 OK\r\n")],
         "> a1 LOGIN {3}\n< + OK\n> ${env:SECRET_1}\n< + OK\n> ${env:SECRET_2}\n< a1 OK\n> a2 NOOP\n< a2 OK\n",
     ),
+    "literals that IMAP's server is not asked about": (
+        [(">", b"a1 LOGIN {3+}\r\nada {6+}\r\nlo\r\nve\r\n"), ("<", b"a1 OK\r\n")],
+        "> a1 LOGIN {3+}\\r\\nada {6+}\\r\\n${env:SECRET_1}\n< a1 OK\n",
+    ),
+    "one of ManageSieve's": (
+        [(">", b'AUTHENTICATE "PLAIN" {12+}\r\nAGFkYQBsb3Zl\r\n'), ("<", b"OK\r\n")],
+        '> AUTHENTICATE "PLAIN" {12+}\\r\\n${env:SECRET_1}\n< OK\n',
+    ),
+    "NNTP": (
+        [(">", b"AUTHINFO USER ada\r\n"), ("<", b"381 go on\r\n"), (">", b"AUTHINFO PASS love\r\n"),
+         ("<", b"281 ok\r\n")],
+        "> AUTHINFO USER ada\n< 381 go on\n> AUTHINFO PASS ${env:SECRET_1}\n< 281 ok\n",
+    ),
+    "NNTP's SASL": (
+        [(">", b"AUTHINFO SASL PLAIN AGFkYQBsb3Zl\r\n"), ("<", b"281 ok\r\n")],
+        "> AUTHINFO SASL PLAIN ${env:SECRET_1}\n< 281 ok\n",
+    ),
+    "NNTP's SASL in steps": (
+        [(">", b"AUTHINFO SASL PLAIN\r\n"), ("<", b"383 =\r\n"), (">", b"AGFkYQBsb3Zl\r\n"),
+         ("<", b"281 ok\r\n")],
+        "> AUTHINFO SASL PLAIN\n< 383 =\n> ${env:SECRET_1}\n< 281 ok\n",
+    ),
     "SMTP": (
         [(">", b"AUTH PLAIN AGFkYQBsb3Zl\r\n"), ("<", b"235 ok\r\n"), (">", b"DATA\r\n"),
          ("<", b"354 go\r\n")],
