@@ -117,6 +117,7 @@ class Record(Served):
         waiting_since: Since when its handler waits for bytes, if it does.
         blocked: How many calls that send are under way; any thread may send, as a chat's do.
         cut: Whether its socket was shut down from outside.
+        shut: Whether the program has shut it down for sending.
         late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
             the socket is as the kernel has it, at its end: a handler that polls would never leave.
         left: Called at the end of a connection whose handler nobody here runs.
@@ -143,6 +144,7 @@ class Record(Served):
         "requested_at",
         "responses",
         "sending",
+        "shut",
         "totals",
         "waited",
         "waiting_since",
@@ -167,7 +169,7 @@ class Record(Served):
         self.waiting_since: float | None = None
         self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
         self.quiet = 0.0  # the same, since the last bytes
-        self.cut = False
+        self.cut = self.shut = False
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
         self.accepted = False  # it is in the totals
@@ -282,13 +284,15 @@ class Record(Served):
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
 
-        Where the peer had asked for nothing, or had its answer, that it goes is a close like any other.
+        Where the peer had asked for nothing, or had its answer, that it goes is a close like any other. Who
+        sends on after an end of its own has not lost its peer.
 
         Args:
             error: What was raised.
             replying: Whether that was while a reply was sent.
         """
-        gone, spoiled = is_gone(error), is_tls_fault(error)
+        own = self.shut and isinstance(error, BrokenPipeError)
+        gone, spoiled = is_gone(error) and not own, is_tls_fault(error)
         if spoiled:
             self.fail("tls_error", error)
         elif gone and (self.pending or (replying and self.received)):

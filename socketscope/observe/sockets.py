@@ -211,6 +211,12 @@ class NotingStream(Noting):
             with memoryview(data) as view, view.cast("B") as whole:
                 self._send_rest(record, whole, done, flags, until)
 
+    def shutdown(self, how: int, /) -> None:
+        """Shut down, as the base class does."""
+        super().shutdown(how)
+        if how != socket.SHUT_RD and (record := self._socketscope) is not None:
+            record.shut = True
+
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file, as the base class does."""
         if (record := self._socketscope or self._join()) is None:

@@ -26,6 +26,9 @@ FORCE_GRACE = 0.5
 LEAST = 0.1
 """Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
 
+READ = 0.0005
+"""Seconds in which a thread that receives as the handler leaves may have the interpreter, to note that."""
+
 SAID = 0.05
 """Seconds in which a thread that sends as the handler leaves has to note what the peer may have by then."""
 
@@ -107,6 +110,8 @@ class Endings(Service):
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
         self.untold.add(record)
+        if record.waiting_since is not None:
+            sleep(READ)
         if record.blocked:
             said_by = monotonic() + SAID
             while record.blocked and monotonic() < said_by:

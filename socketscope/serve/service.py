@@ -86,7 +86,7 @@ class Service(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self.take, server),
+                partial(self._take_next, server),
                 partial(self.receive_next, server),
                 self.threads or Inline(),
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
@@ -100,7 +100,8 @@ class Service(State):
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
                     tick,
-                    alone=isinstance(self.threads, Elastic),
+                    # What the user's `service_actions` touches may be of this thread alone.
+                    alone=isinstance(self.threads, Elastic) and not self.hooks.acts,
                 )
             finally:
                 loop.stopping = True
@@ -150,6 +151,15 @@ class Service(State):
             self._stopping = False  # the server's own mark has it, until a loop ends by that
         elif threading.current_thread() is not self._supervisor:
             ended.wait()
+
+    def _take_next(self, server: Any) -> Job | None:
+        """Call `service_actions`, as between any two clients; then take one, unless that has ended it."""
+        if self.hooks.acts:
+            self.hooks.act(server)
+            self._heed(server)
+            if self._stopping:
+                return None
+        return self.take(server)
 
     def take(self, server: Any) -> Job | None:
         """Take a client who waits; return what serves it, unless the program takes clients in its own way."""

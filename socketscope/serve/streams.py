@@ -49,7 +49,7 @@ class StreamService(Endings):
         """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
         self.hooks.keep_up(server)
         listener = getattr(server, "socket", None)
-        if self.hooks.gets or not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
+        if self.hooks.between or not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
             return None
         # Where clients queue, of two who find room for one the other would have to hold its client.
         return None if self.options.limits.when_full == "queue" else self._accept(server)

@@ -269,6 +269,59 @@ def test_service_actions_and_another_hook_never_run_at_once():
     assert most == [1]
 
 
+@of_each_kind
+@pytest.mark.parametrize("choice", ["elastic", "per-connection"])
+def test_service_actions_are_called_between_any_two_clients_by_who_serves(kind, handler, ask_one, choice):
+    seen: list[str] = []
+    callers = set()
+
+    Hooked = subclass(kind, threads=choice)  # noqa: N806 - a class
+
+    def verify_request(*_):
+        seen.append("client")
+        return True
+
+    def service_actions(_):
+        callers.add(threading.current_thread())
+        if seen[-1:] != ["actions"]:
+            seen.append("actions")
+
+    Hooked.verify_request, Hooked.service_actions = verify_request, service_actions
+    server = Hooked(HOST, handler)
+    thread = threading.Thread(target=server.serve_forever, args=(2 * PATIENCE,), daemon=True)
+    thread.start()
+    with server:
+        assert [ask_one(server) for _ in range(5)] == [b"x"] * 5
+        server.shutdown()
+    assert seen == ["actions", "client"] * 5
+    assert callers == {thread}
+
+
+def test_service_actions_that_stop_the_loop_leave_who_waits_in_the_queue():
+    class Two(socketserver.TCPServer):
+        served = 0
+
+        def finish_request(self, request, client_address):
+            super().finish_request(request, client_address)
+            self.served += 1
+
+        def service_actions(self):
+            if self.served == 2:
+                self._BaseServer__shutdown_request = True
+
+    with observed(Two(HOST, Echo)) as server:
+        clients = [connect(server) for _ in range(3)]
+        for client in clients:
+            client.shutdown(socket.SHUT_WR)
+        thread = threading.Thread(target=server.serve_forever, args=(2 * PATIENCE,), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        assert server.served == 2
+        for client in clients:
+            client.close()
+
+
 @pytest.mark.parametrize("hook", ["verify_request", "process_request"])
 def test_hooks_run_one_at_a_time_beside_handlers_that_are_slow(hook):
     inside, most, go_on = [], [0], threading.Event()

@@ -157,3 +157,19 @@ def test_a_file_is_sent_from_where_the_standard_library_sends_it():
         assert received == b"0123456789" * 20_000 + b"56789" + b"34"
         ended(server, "ok")
         assert count(server, "sent_bytes_total") == len(received)
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+@pytest.mark.parametrize(("raises", "outcome"), [(False, "ok"), (True, "handler_error")])
+def test_who_sends_on_after_an_end_of_its_own_has_lost_no_client(how, raises, outcome):
+    def handle(request):
+        request.recv(1)
+        request.shutdown(how)
+        with contextlib.suppress(*() if raises else (BrokenPipeError,)):
+            request.sendall(b"x")
+
+    with serving(handling(handle)) as server, connect(server) as client:
+        server.handle_error = lambda *_: None
+        client.sendall(b"x")
+        assert client.recv(1) == b""
+        ended(server, outcome)

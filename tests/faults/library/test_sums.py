@@ -17,12 +17,28 @@ from typing import Any
 import pytest
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
+from socketscope.observe.record import current
+from socketscope.serve import endings
 from socketscope.serve.mixin import service_of
 from socketscope.views.log import Log
 from socketscope.views.writer import ROOM
 from tests.unit.socketscope.stalled import stalled_writer
 
-from .running import Echo, ask, connect, figures, logged, make, running, serving, udp_client, wait_for
+from .running import (
+    PATIENCE,
+    Echo,
+    ask,
+    connect,
+    ended,
+    figures,
+    handling,
+    logged,
+    make,
+    running,
+    serving,
+    udp_client,
+    wait_for,
+)
 
 THREADS = 16
 TURNS = 100
@@ -232,3 +248,28 @@ def test_what_another_thread_replies_is_counted_though_its_client_leaves_at_once
         replier.join()
         seen = figures(server)
         assert (seen.received, seen.sent, seen.exchanges) == (2 * MANY, 2 * MANY, MANY)
+
+
+def test_what_another_thread_has_received_as_the_handler_leaves_is_counted(monkeypatch):
+    leaving, received = threading.Event(), threading.Event()
+
+    def sleep(_seconds: float) -> None:
+        leaving.set()
+        received.wait(PATIENCE)  # whoever was woken has the interpreter meanwhile
+
+    monkeypatch.setattr(endings, "sleep", sleep)
+
+    def handle(request):
+        def receive() -> None:
+            request.recv(1)
+            received.set()
+
+        record: Any = current.get()
+        threading.Thread(target=receive).start()
+        wait_for(lambda: record.waiting_since is not None, "the other thread")
+
+    with serving(handling(handle)) as server, connect(server) as client:
+        leaving.wait(1)
+        client.sendall(b"x")
+        ended(server, "ok")
+        assert figures(server).received == 1
