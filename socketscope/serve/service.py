@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
-from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -81,7 +80,6 @@ class Service(State):
             self.hooks.find(server)
             self.show(server)
             self.draining = self._is_to_stop(server)
-            self.drain_by = inf
             if isinstance(self.threads, Elastic):
                 self.threads.open()
             loop = Loop(

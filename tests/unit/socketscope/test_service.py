@@ -5,6 +5,7 @@ import socketserver
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from types import ModuleType
 from typing import Any
 
@@ -202,3 +203,17 @@ def test_what_a_hook_has_handed_on_is_closed_where_it_cannot_be_served():
         client.settimeout(PATIENCE)
         assert client.recv(1) == b""
     assert handed[0].fileno() < 0
+
+
+def test_a_serving_that_begins_amid_a_close_leaves_it_its_deadline(monkeypatch):
+    server = make()
+    service = service_of(server)
+
+    def begin_to_serve():
+        server.shutdown()
+        server.serve_forever()  # and comes back
+        return False
+
+    monkeypatch.setattr(service, "_is_shared", begin_to_serve)
+    server.server_close()
+    assert service.drain_by < inf
