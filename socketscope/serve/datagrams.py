@@ -40,7 +40,7 @@ class DatagramService(Service):
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a hook of the user's is not called for nobody."""
         self.hooks.keep_up(server)
-        return None if self.hooks.between else self._take(server)
+        return None if self.hooks.gets or self.hooks.acts else self._take(server)
 
     def _take(self, server: Any) -> Job | None:
         try:

@@ -28,7 +28,6 @@ class Hooks:
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
-        between: Whether one of these two is, which are called before a client is taken.
         takes: Whether `_handle_request_noblock` is, private as that is: Odoo bounds its threads there.
         closes: Whether `shutdown_request` or `close_request` is.
     """
@@ -41,7 +40,6 @@ class Hooks:
         """
         self.lock = threading.Lock()
         self.verifies = self.processes = self.gets = self.acts = self.takes = self.closes = False
-        self.between = False
         self._threaded = threaded
         self._on_object = True  # some may be the object's own, and others for the next client
         self._handing = threading.local()
@@ -58,7 +56,6 @@ class Hooks:
         self.processes = is_the_users("process_request")
         self.gets = is_the_users("get_request")
         self.acts = is_the_users("service_actions")
-        self.between = self.gets or self.acts
         self.takes = is_the_users("_handle_request_noblock")
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 

@@ -48,8 +48,10 @@ class StreamService(Endings):
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
         self.hooks.keep_up(server)
+        if self.hooks.gets or self.hooks.acts:
+            return None
         listener = getattr(server, "socket", None)
-        if self.hooks.between or not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
+        if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
             return None
         # Where clients queue, of two who find room for one the other would have to hold its client.
         return None if self.options.limits.when_full == "queue" else self._accept(server)
