@@ -75,6 +75,8 @@ def _lock(path: str | bytes) -> int:
             if error.errno == errno.ELOOP and os.path.islink(beside):  # noqa: PTH114 - a path may be bytes
                 # What it leads to is somebody else's.
                 raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # of the way to both
+                raise OSError(error.errno, error.strerror, path) from error
             raise
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

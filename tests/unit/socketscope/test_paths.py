@@ -201,6 +201,12 @@ def test_links_that_lead_in_a_circle_on_the_way_are_told_as_such(make, path):
         make(f"{path}/x").bind()
 
 
+def test_a_folder_that_is_missing_is_told_of_the_path_and_not_of_its_lock(make, path):
+    with pytest.raises(FileNotFoundError) as raised:
+        make(f"{path}/x").bind()
+    assert raised.value.filename == f"{path}/x"
+
+
 def test_a_path_may_be_bytes(make, path):
     held = make(os.fsencode(path)).bind()
     refused(make(os.fsencode(path)))
