@@ -18,6 +18,7 @@ from unittest import mock
 import pytest
 from testcontainers.compose import DockerCompose
 
+from tests.ending import heeding_sigterm
 from tests.faults.server.process import summed
 
 from .clone import ROOT
@@ -140,7 +141,8 @@ def running(folder: Path, *services: str) -> Iterator[Stack]:
     name = f"socketscope-test-{uuid.uuid4().hex[:8]}"
     images = {"SERVER_IMAGE": f"{name}-server", "CLIENT_IMAGE": f"{name}-client"}
     ports = dict.fromkeys(PORTS, "0")
-    with mock.patch.dict(os.environ, {"COMPOSE_PROJECT_NAME": name, **images, **ports}):
+    environment = {"COMPOSE_PROJECT_NAME": name, **images, **ports}
+    with heeding_sigterm(), mock.patch.dict(os.environ, environment):
         compose = DockerCompose(folder, services=list(services), build=True, wait=True)
         try:
             compose.start()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ending import heeding_sigterm
+
 from .cluster import COMMAND, MANIFESTS, Namespace, kubectl
 
 
@@ -40,7 +42,8 @@ def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
         made.append(Namespace(name, tmp_path_factory.mktemp("kustomize")))
         return made[-1]
 
-    yield make
+    with heeding_sigterm():
+        yield make
     for namespace in made:
         kubectl("delete", "namespace", namespace.name, "--ignore-not-found", "--wait=false")
 

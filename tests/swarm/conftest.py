@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ending import heeding_sigterm
 from tests.integration.clone import clone
 from tests.integration.conftest import GRAFANA_IMAGE, wait_for, without_grafana  # noqa: F401 - a fixture
 
@@ -68,7 +69,8 @@ def node() -> Iterator[None]:
     if _asked("docker", "network", "inspect", "socketscope_default") is not None:
         pytest.skip("the stack of Compose runs, whose network has the name of the swarm's; take it down")
     bridge = _asked("docker", "network", "inspect", "docker_gwbridge")
-    yield
+    with heeding_sigterm():
+        yield
     subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False)
     if bridge is None:
         subprocess.run(["docker", "network", "rm", "docker_gwbridge"], capture_output=True, check=False)
