@@ -52,6 +52,8 @@ class TLS:
     def _read(self) -> Identity:
         key = self.cert if self.key is None else self.key
         for file in (self.cert, key, self.client_ca or key):
+            if Path(file).is_fifo():  # it might keep the start, or a SIGHUP, waiting for ever
+                raise ValueError(f"cannot read {file}: it is a pipe, and is read again later")
             try:
                 Path(file).read_bytes()
             except OSError as error:

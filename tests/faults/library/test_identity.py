@@ -1,5 +1,6 @@
 """Files of a TLS listener that cannot be used are told in a line that says which, and why."""
 
+import os
 import socketserver
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ def folder(tmp_path_factory, certificate):
     (folder / "cert.pem").write_text("-----BEGIN CERTIFICATE-----" + cert)
     (folder / "key.pem").write_text(key)
     (folder / "text.pem").write_text("hello\n")
+    os.mkfifo(folder / "pipe.pem")
     for options, name in (
         (["genpkey", "-algorithm", "ed25519"], "other.pem"),
         (["pkey", "-in", str(certificate), "-aes256", "-passout", "pass:secret"], "encrypted.pem"),
@@ -35,6 +37,7 @@ def folder(tmp_path_factory, certificate):
         ("cert.pem", "nowhere.pem", None, "cannot read {}/nowhere.pem: No such file or directory"),
         ("cert.pem", "key.pem", "nowhere.pem", "cannot read {}/nowhere.pem: No such file or directory"),
         (".", "key.pem", None, "cannot read {}/.: Is a directory"),
+        ("pipe.pem", "key.pem", None, "cannot read {}/pipe.pem: it is a pipe, and is read again later"),
         ("text.pem", "key.pem", None, "no certificate in PEM form is in {}/text.pem"),
         ("key.pem", "key.pem", None, "no certificate in PEM form is in {}/key.pem"),
         ("cert.pem", "text.pem", None, "no private key in PEM form is in {}/text.pem"),
