@@ -17,7 +17,8 @@ from server.loading import load_handler
 from server.service import datagram_handler_with, handler_with
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
-from socketscope.commands.parsed import Parsed
+from socketscope.commands.mistakes import complaint
+from socketscope.commands.parsed import Integer, Parsed
 from socketscope.commands.streams import discard_output
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         sys.exit(command.main(standalone_mode=False))
     except click.ClickException as error:
-        _say(error.format_message())
+        _say(complaint(error))
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(CANNOT_START)
@@ -60,7 +61,11 @@ def _one_shot(context: click.Context, option: click.Parameter, value: bool) -> b
     text = os.environ.get("SERVER_KEEP_ALIVE")
     if not text or context.get_parameter_source("one_shot") is not click.core.ParameterSource.DEFAULT:
         return value
-    return not click.BOOL.convert(text, option, context)
+    try:
+        return not click.BOOL.convert(text, option, context)
+    except click.BadParameter as error:
+        told = f"{error.message} (set by SERVER_KEEP_ALIVE)"
+        raise click.BadParameter(told, param_hint="'--keep-alive'") from error
 
 
 def _line_size(text: str) -> int:
@@ -126,9 +131,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="One line a connection, or any number.",
 )
 @_limit_options
-@click.option(
-    "--backlog", type=click.IntRange(min=1), default=1024, help="Connections that may wait in the kernel."
-)
+@click.option("--backlog", type=Integer(min=1), default=1024, help="Connections that may wait in the kernel.")
 @click.option(
     "--max-line",
     type=Parsed("BYTES", _line_size),

@@ -60,7 +60,10 @@ class Limits:
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
         for name in ("read_timeout", "write_timeout", "idle_timeout"):
             if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
-                raise ValueError(f"{_given(name, seconds)}, it must be more than 0 and at most {LONGEST:g}")
+                raise ValueError(
+                    f"{_given(name, seconds)}, it must be more than 0 and at most {LONGEST:g}; "
+                    "None is no limit"
+                )
         for name in ("drain_delay", "drain_grace", "drain_timeout"):
             if not 0 <= (seconds := getattr(self, name)) <= LONGEST:
                 raise ValueError(f"{_given(name, seconds)}, it must be from 0 to {LONGEST:g}")

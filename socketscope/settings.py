@@ -74,7 +74,7 @@ def parse_metrics(text: str) -> str | None:
     """
     if text == NONE:
         return None
-    parse_host_port(text)
+    _or_none(parse_host_port, text)
     return text
 
 
@@ -82,7 +82,7 @@ def in_flags(text: str) -> str:
     """Return a text about `Limits` in the words of a command line."""
     for field in dataclasses.fields(Limits):
         text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
-    return text
+    return text.replace("None", NONE)
 
 
 def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
@@ -129,7 +129,15 @@ def _parse_count(text: str) -> int:
 
 
 def _parse_optional_duration(text: str) -> float | None:
-    return None if text == NONE else parse_duration(text)
+    seconds: float | None = None if text == NONE else _or_none(parse_duration, text)
+    return seconds
+
+
+def _or_none(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; or {NONE}") from error
 
 
 def _text(value: Any) -> str:

@@ -15,8 +15,8 @@ CONVERSATIONS = {
     "talk": "prompt for lines, and send each to a server",
     "record": "write what clients and a server say to each other as scripts",
     "check": "say what scripts do, or where they are wrong",
-    "top": "show the metrics of servers and replays, summed over replicas",
-    "demo": "start a server and a replay against it, and show what both measure",
+    "top": "show the metrics of servers and replays, replicas summed",
+    "demo": "start a server and a replay, and show what both measure",
 }
 """What needs the extra `client`, which is loaded by nothing else."""
 

@@ -10,6 +10,7 @@ import click
 from socketscope.commands.check import check, printable
 from socketscope.commands.demo import demo
 from socketscope.commands.exits import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR
+from socketscope.commands.mistakes import complaint
 from socketscope.commands.record import record
 from socketscope.commands.replay import replay
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
@@ -50,7 +51,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
         click.echo(printable(str(error)), err=True)
         status = BAD_SCRIPT
     except click.ClickException as error:
-        click.echo(f"{name}: {error.format_message()}", err=True)
+        click.echo(f"{name}: {complaint(error)}", err=True)
         status = error.exit_code
     except click.Abort:
         status = 128 + signal.SIGINT
@@ -60,10 +61,17 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
     return status
 
 
-@click.group(context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True})
+@click.group(
+    invoke_without_command=True,  # so that its absence is told in a line
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True},
+)
 @click.version_option(__version__, prog_name="client", allow_from_autoenv=False)
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
+    if context.invoked_subcommand is None:
+        raise click.UsageError(f"a command is missing: one of {', '.join(command.commands)}")
 
 
 for _command in (replay, talk, record, check, top, demo):

@@ -1,9 +1,15 @@
-"""An option of click's whose value a function of ours parses."""
+"""Types of click's options."""
 
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+
+class Integer(click.IntRange):
+    """A whole number, which click's own errors would call an integer range."""
+
+    name = "integer"
 
 
 class Parsed(click.ParamType[Any]):

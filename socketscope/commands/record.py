@@ -67,10 +67,11 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     listen_at: Address, target: Address, ca: Path | None, insecure: bool, cert: Path | None, key: Path | None,
     redact: tuple[re.Pattern[bytes], ...], pauses: bool, folder: Path,
 ) -> int:  # fmt: skip
-    """Write what clients and a server say to each other as scripts, one for each distinct conversation.
+    """Write what clients and a server say to each other as scripts.
 
-    Clients connect to --listen instead of to the server, and notice nothing. Ctrl-C ends the recording. What
-    follows AUTH, PASS or LOGIN is written as a variable of the environment.
+    Each distinct conversation makes one. Clients connect to --listen instead of to the server, and notice
+    nothing. Ctrl-C ends the recording. What follows AUTH, PASS or LOGIN is written as a variable of the
+    environment.
     """
     signals = Noted()
     if leads_to_itself(listen_at, target):

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Tls, tls_options, warn
-from socketscope.commands.parsed import Parsed, ParsedLine
+from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
@@ -52,7 +52,7 @@ SPARE_FILES = 64
 @click.option(
     "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."
 )
-@click.option("--users", type=click.IntRange(min=1), default=1, help="Users that play at once.")
+@click.option("--users", type=Integer(min=1), default=1, help="Users that play at once.")
 @click.option(
     "--connect",
     type=click.Choice(["message", "pass", "user"]),
@@ -61,7 +61,7 @@ SPARE_FILES = 64
 )
 @click.option(
     "--loops",
-    type=click.IntRange(min=1, max=MOST_LOOPS),
+    type=Integer(min=1, max=MOST_LOOPS),
     help="How often each user plays each script.  [default: 1]",
 )
 @click.option("--duration", type=DURATION, help="How long to play.")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import stat
@@ -68,7 +69,7 @@ def launch(given: argparse.Namespace) -> NoReturn:
     try:
         _check(environment)
     except ValueError as error:
-        _fail(in_flags(str(error)), USAGE)
+        _fail(_with_variable(in_flags(str(error)), given), USAGE)
     words = given.program[1:] if given.program[0] == "--" else given.program
     if given.is_module:
         command = [sys.executable, "-m", *words]
@@ -91,6 +92,14 @@ def launch(given: argparse.Namespace) -> NoReturn:
         os.execve(command[0], command, environment)  # noqa: S606 - what it was told to run
     except OSError as error:
         _fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
+
+
+def _with_variable(told: str, given: argparse.Namespace) -> str:
+    """Return what is told of an option, and of one that was not given which variable sets it."""
+    for setting in SETTINGS:
+        if getattr(given, setting.name) is None and re.match(rf"{setting.flag}(?![\w-])", told):
+            return f"{told} (set by {setting.variable(PREFIX)})"
+    return told
 
 
 def _environment(given: argparse.Namespace) -> dict[str, str]:

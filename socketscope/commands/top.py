@@ -33,10 +33,10 @@ def parse_page(text: str) -> str:
 @click.argument("urls", nargs=-1, required=True, type=Parsed("URL", parse_page), metavar="URL...")
 @click.option("--interval", type=DURATION, default="1s", help="How often to look.")
 def top(urls: tuple[str, ...], interval: float) -> int:
-    """Show the metrics of servers and replays, summed over replicas. q or Ctrl-C ends it.
+    """Show the metrics of servers and replays, replicas summed.
 
-    URL is that of a /metrics page, or just HOST:PORT. Where standard output is no terminal, lines of text are
-    printed, one an interval for the servers and one for the replays.
+    q or Ctrl-C ends it. URL is that of a /metrics page, or just HOST:PORT. Where standard output is no
+    terminal, lines of text are printed, one an interval for the servers and one for the replays.
     """
     if interval <= 0:
         raise click.BadParameter("it must be more than 0", param_hint="'--interval'")

@@ -184,6 +184,13 @@ def test_a_mistake_is_told_in_one_line(words, status, told):
     assert errors.startswith(f"socketscope: {told}")
 
 
+@pytest.mark.parametrize(("text", "told"), [("5x", "; or none"), ("0", "; none is no limit")])
+def test_of_a_mistake_in_the_environment_the_variable_is_named(text, told):
+    code, output, errors = ended(*RUN, "x", env=os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": text})
+    assert (code, output, errors.count("\n")) == (2, "", 1), errors
+    assert errors.endswith(f"{told} (set by SOCKETSCOPE_IDLE_TIMEOUT)\n")
+
+
 def test_what_cannot_be_executed_is_told_in_one_line(tmp_path):
     script = tmp_path / "broken"
     script.write_text("#!/nowhere/at/all\n")

@@ -85,6 +85,22 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     assert told in said
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "told"),
+    [
+        ("SERVER_READ_TIMEOUT", "10sec", "is not a duration: write it like 500ms, 30s or 2m; or none"),
+        ("SERVER_READ_TIMEOUT", "0", "at most 1e+09; none is no limit"),
+        ("SERVER_KEEP_ALIVE", "maybe", "Invalid value for '--keep-alive': 'maybe' is not a valid boolean"),
+        ("SERVER_TLS_CERT", "x", "--tls-client-ca need a --listen with tls://"),
+    ],
+)
+def test_of_a_mistake_in_the_environment_the_variable_is_named(variable, text, told):
+    status, said = start(env=os.environ | {variable: text})
+    assert (status, said.count("\n")) == (2, 1), said
+    assert told in said
+    assert said.endswith(f" (set by {variable})\n")
+
+
 def test_words_stand_in_the_help_as_they_are_to_be_written():
     help_text = subprocess.check_output([sys.executable, "-m", "server", "--help"], cwd=ROOT, text=True)
     for option in ("--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION "):

@@ -25,3 +25,25 @@ def test_a_duration_of_nothing_is_refused_as_that(tmp_path, monkeypatch, capsys)
     assert refused(capsys, "--duration", "0") == "client: --duration must be more than 0\n"
     told = "client: --warmup is as long as the --duration, or longer; make it shorter\n"
     assert refused(capsys, "--duration", "1s", "--warmup", "1s") == told
+
+
+def test_of_a_mistake_in_the_environment_the_variable_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("CLIENT_REPLAY_USERS", "many")
+    assert refused(capsys) == (
+        "client: Invalid value for '--users': 'many' is not a valid integer. (set by CLIENT_REPLAY_USERS)\n"
+    )
+
+
+def test_without_a_command_a_line_names_them(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", [])
+    told = "client: a command is missing: one of replay, talk, record, check, top, demo\n"
+    assert (ended.value.code, capsys.readouterr()) == (2, ("", told))
+
+
+def test_of_each_command_the_help_has_a_whole_sentence(capsys):
+    with pytest.raises(SystemExit):
+        main("python -m client", ["--help"])
+    commands = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert len(commands) == 6
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
