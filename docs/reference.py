@@ -41,7 +41,7 @@ def render_metrics() -> str:
         [
             "# Metrics",
             "",
-            "Made from the instruments by `python -m docs`. Units stand in the names.",
+            "Made from the instruments by `python -m docs`. Units stand in the names. Beside these both show prometheus-client's `process_...`, such as `process_cpu_seconds_total`, and the server its `python_...`.",
             "",
             "## Server",
             "",

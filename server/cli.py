@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn, get_args
 
 import click
 
+from server import framing
 from server.listeners import STREAMS, bind, parse_listen
 from server.loading import load_handler
 from server.service import datagram_handler_with, handler_with
@@ -122,7 +123,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--handler",
     metavar="MODULE:CLASS",
     show_default="the timestamp service",
-    help="Serve this request handler.",
+    help="Serve this request handler; --keep-alive and --max-line are the service's.",
 )
 @click.option(
     "--one-shot/--keep-alive",
@@ -209,8 +210,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
             try:
                 kind = handlers[address.scheme in STREAMS]
                 bound = bind(
-                    name, address, kind, backlog, threads, tls, one_reply=one_shot and handler is None
-                )
+                    name, address, kind, backlog, threads, tls,
+                    one_reply=one_shot and loaded is None, refusal=b"" if loaded else framing.FULL,
+                )  # fmt: skip
             except OSError as error:
                 _fail(f"cannot listen on {address}: {error.strerror or error}")
             except ValueError as error:

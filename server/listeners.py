@@ -5,7 +5,6 @@ import socketserver
 import types
 from typing import Any
 
-from server import framing
 from socketscope import (
     TLS,
     ThreadingTCPServer,
@@ -59,6 +58,7 @@ def bind(
     tls: TLS | None,
     *,
     one_reply: bool,
+    refusal: bytes = b"",
 ) -> list[socketserver.BaseServer]:
     """Return servers that listen, one for each socket: a name may have several addresses.
 
@@ -70,6 +70,7 @@ def bind(
         threads: Pooled ones, or a new one for each connection.
         tls: The files of listeners whose scheme is ``tls``.
         one_reply: Whether a connection ends right after its only reply: then both leave in one segment.
+        refusal: What a connection above the limit is told.
 
     Raises:
         OSError: The address cannot be bound.
@@ -90,7 +91,7 @@ def bind(
         ]
     for server in servers:
         if isinstance(service := service_of(server), StreamService):
-            service.refusal = framing.FULL
+            service.refusal = refusal
             # Nobody else has it; who takes clients need not ask the kernel first whether there is another.
             server.socket.setblocking(False)
         if one_reply and address.scheme == "tcp":

@@ -39,6 +39,17 @@ def test_case_11_above_the_limit_each_connection_is_refused_and_counted_and_room
         assert {(line["listener"], line["reason"]) for line in rejected} == {("tcp", "capacity")}
 
 
+def test_a_handler_of_another_protocol_has_no_words_of_the_line_service_put_into_it():
+    with serving(
+        "--max-connections", "1", "--read-timeout", "5m", "--handler", "tests.faults.server.handlers:Echo"
+    ) as server:  # fmt: skip
+        held = server.connect()
+        wait_for(lambda: server.metric("socketserver_connections_open") == 1, "one is open")
+        assert read_all(server.connect()) == b""
+        assert server.metric("socketserver_connections_rejected_total", reason="capacity") == 1
+        held.close()
+
+
 def test_case_12_a_refused_client_that_does_not_listen_blocks_nobody():
     with serving("--max-connections", "2", "--backlog", "8", "--read-timeout", "5m") as server:
         for _ in range(2):
