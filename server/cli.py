@@ -123,7 +123,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--handler",
     metavar="MODULE:CLASS",
     show_default="the timestamp service",
-    help="Serve this request handler; --keep-alive and --max-line are the service's.",
+    help="Serve this request handler; --keep-alive and --max-line are the timestamp service's.",
 )
 @click.option(
     "--one-shot/--keep-alive",
@@ -211,7 +211,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
                 kind = handlers[address.scheme in STREAMS]
                 bound = bind(
                     name, address, kind, backlog, threads, tls,
-                    one_reply=one_shot and loaded is None, refusal=b"" if loaded else framing.FULL,
+                    one_reply=one_shot and loaded is None, refusal=framing.FULL if loaded is None else b"",
                 )  # fmt: skip
             except OSError as error:
                 _fail(f"cannot listen on {address}: {error.strerror or error}")
