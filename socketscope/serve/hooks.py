@@ -38,7 +38,7 @@ class Hooks:
         Args:
             threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
         """
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.verifies = self.processes = self.gets = self.acts = self.takes = self.closes = False
         self._threaded = threaded
         self._on_object = True  # some may be the object's own, and others for the next client

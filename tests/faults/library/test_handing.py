@@ -378,7 +378,9 @@ def test_a_thread_that_is_faster_than_the_hook_that_started_it_has_its_connectio
 
     opened: list[int] = []
     with serving(Detaching, Overtaken) as server, connect(server) as client:
-        wait_for(lambda: entered.is_set() and not service_of(server).hooks.lock.locked(), "the hook returns")
+        assert entered.wait(PATIENCE)
+        with service_of(server).hooks.lock:  # the hook has returned
+            pass
         goes_on.set()
         assert client.recv(1) == b"x"
         ended(server, "empty")  # what is sent by a descriptor of one's own is not seen

@@ -3,8 +3,9 @@
 import socket
 import socketserver
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from types import ModuleType
 from typing import Any
@@ -169,6 +170,33 @@ def test_without_threads_nobody_waits_for_who_was_about_to_be_served_at_an_inter
     figures: Any = service.totals.snapshot()
     ends = figures.outcomes if base is socketserver.UDPServer else figures.closed
     assert (service.forced, ends["handler_error"], sum(ends.values())) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.UDPServer])
+def test_without_threads_a_handler_that_closes_its_server_serves_who_waits_for_it(base):
+    asked = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.server.server_close()
+
+    def process(*request):
+        asked.append(request)
+        type(server).process_request(server, *request)
+
+    made = base(("127.0.0.1", 0), Handler)
+    server = socketscope.observe(made, registry=CollectorRegistry(), limits=SHORT)
+    server.process_request = process
+    with say(server), say(server):
+        serving = threading.Thread(target=serve_until_closed, args=(server,), daemon=True)
+        serving.start()
+        serving.join(PATIENCE)
+    assert (len(asked), serving.is_alive()) == (2, False)
+
+
+def serve_until_closed(server):
+    with suppress(OSError):
+        server.serve_forever()
 
 
 @contextmanager
