@@ -102,7 +102,7 @@ class Listening:
     def server_activate(self) -> None:
         """Listen, and show the listener's metrics."""
         super().server_activate()  # type: ignore[misc]
-        self._socketscope.note_listening(self)
+        self._socketscope.show(self)
 
     def server_close(self) -> None:
         """Serve who waits, close, and let what is being served end; force the rest at the deadline."""

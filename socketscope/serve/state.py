@@ -92,18 +92,15 @@ class State(ABC):
 
     # What its metrics are
 
-    def note_listening(self, server: Any) -> None:
-        """Show a listener that has begun to listen, be it of a server made anew: no end before is its own."""
-        self.draining, self.drain_by = False, inf
-        self.show(server)
-
     def show(self, server: Any) -> None:
-        """Show the listener's metrics.
+        """Show the listener's metrics; of one that the server had not before, no end before is its own.
 
         Raises:
             ValueError: It cannot have TLS as it is to have it, or the registry has no room.
         """
-        self.listener = getattr(server, "socket", None)
+        listener = getattr(server, "socket", None)
+        if listener is not self.listener:
+            self.listener, self.draining, self.drain_by = listener, False, inf
         self.encryption.prepare(self.listener)
         prepare(self.listener)
         view_of(self.options.registry).add(self)

@@ -1,5 +1,6 @@
 """The standard library's own `shutdown`, which an observed server's is an override of."""
 
+import socket
 import socketserver
 import threading
 import time
@@ -81,7 +82,16 @@ def test_one_without_effect_holds_until_the_server_is_made_anew():
         serving.join(PATIENCE)
 
 
-def test_a_server_that_is_made_anew_has_all_of_its_time_to_close():
+def make_anew(server):
+    type(server).__init__(server, server.server_address, server.RequestHandlerClass)
+
+
+def replace_listener(server):
+    server.socket = socket.create_server(server.server_address)
+
+
+@pytest.mark.parametrize("begin", [make_anew, replace_listener])
+def test_a_server_that_listens_anew_has_all_of_its_time_to_close(begin):
     entered = threading.Event()
 
     class Slow(socketserver.StreamRequestHandler):
@@ -94,7 +104,7 @@ def test_a_server_that_is_made_anew_has_all_of_its_time_to_close():
     server = make(Slow, drain_timeout=2)
     server.server_close()
     time.sleep(2)
-    type(server).__init__(server, HOST, Slow)
+    begin(server)
     with connect(server) as client:
         client.sendall(b"x\n")
         server.handle_request()
