@@ -129,17 +129,25 @@ class Hooks:
         return True
 
     def tell(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
-        """Have `handle_error` know what a handler raised; what is no Exception is for the thread's hook."""
-        if isinstance(error, Exception):
-            try:
+        """Have `handle_error` know what a handler raised.
+
+        What is no Exception, or is raised by that in its turn, is for the thread's hook, as ever.
+        """
+        if not self._threaded:
+            if isinstance(error, Exception):
                 guard(server.handle_error, request, client_address)
-            except BaseException as raised:
-                if not self._threaded:
-                    raise
-                error = raised
-        if self._threaded and not isinstance(error, Exception):
-            known = type(error), error, error.__traceback__, threading.current_thread()
-            guard(threading.excepthook, threading.ExceptHookArgs(known))
+        elif isinstance(error, Exception):
+            try:
+                server.handle_error(request, client_address)
+            except BaseException as raised:  # noqa: BLE001 - the thread outlives it
+                _tell_thread(raised)
+        else:
+            _tell_thread(error)
+
+
+def _tell_thread(error: BaseException) -> None:
+    known = type(error), error, error.__traceback__, threading.current_thread()
+    guard(threading.excepthook, threading.ExceptHookArgs(known))
 
 
 def _is_ours(method: Any) -> bool:

@@ -38,8 +38,8 @@ from .running import (
 
 PAUSE = 0.4
 
-SYSTEM_EXIT_OF_A_THREAD = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-"""It reaches threading.excepthook, which says nothing of it, while pytest's stand-in does."""
+END_OF_A_THREAD = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+"""It reaches threading.excepthook, where pytest's stand-in has it warned of, a SystemExit too."""
 
 
 def test_a_connection_can_be_read_from_before_its_handler_is_entered():
@@ -369,7 +369,7 @@ def test_a_hook_that_serves_by_itself_leaves_nothing_open():
     assert service_of(server).capacity.taken == 0
 
 
-@SYSTEM_EXIT_OF_A_THREAD
+@END_OF_A_THREAD
 @pytest.mark.parametrize("fault", [ValueError, SystemExit])
 def test_case_16_a_datagram_whose_hook_raises_is_counted_and_given_back(fault, capfd):
     class Broken(ThreadingUDPServer):
@@ -397,7 +397,7 @@ WORKERS_HOOKS = ("get_request", "verify_request", "process_request", "finish_req
 FAULTS = (ValueError, OSError, MemoryError)
 
 
-@SYSTEM_EXIT_OF_A_THREAD
+@END_OF_A_THREAD
 @pytest.mark.parametrize(
     ("hook", "fault"),
     [
@@ -466,7 +466,7 @@ class Wrong(socketserver.BaseRequestHandler):
 
 
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
-@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("raised", [ValueError, SystemExit, KeyboardInterrupt])
 def test_a_handle_error_that_ends_its_thread_has_the_connection_ended_once(monkeypatch, raised, threads):
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
