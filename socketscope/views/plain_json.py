@@ -9,8 +9,10 @@ from math import isfinite
 from typing import Any, NoReturn
 from uuid import UUID
 
-INTEGERS = range(-(1 << 63), 1 << 64)
-"""Those that it has."""
+
+def has(number: int) -> bool:
+    """Return whether it has an integer. A range would go through all for one of a class of its own."""
+    return -(1 << 63) <= number < 1 << 64
 
 
 def loads(text: bytes) -> Any:
@@ -64,7 +66,7 @@ def _plain(value: Any, default: Callable[[Any], Any]) -> Any:
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, int) and value not in INTEGERS:
+    if isinstance(value, int) and not has(value):
         raise TypeError("an integer has more than 64 bits")
     return None if isinstance(value, float) and not isfinite(value) else value
 

@@ -107,7 +107,7 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
             return escaped(value)
         case None | bool() | float() | datetime():
             return value
-        case int() if value in plain_json.INTEGERS:
+        case int() if plain_json.has(value):
             return value
         case dict() if id(value) not in above:
             inner = (*above, id(value))

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 import pytest
 
@@ -51,6 +52,13 @@ def test_a_line_is_bounded_and_says_what_was_cut(form, long):
         told = json.loads(line)
         assert list(told) == ["timestamp", "level", "event", "short", "long", "last"]
         assert (told["short"], told["last"]) == ("kept", 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "told"), [("json", b'"status":200,'), ("console", b"status=<HTTPStatus.OK: 200>")]
+)
+def test_a_number_of_a_class_of_its_own_is_told_as_any_other(form, told):
+    assert told in written(form, status=HTTPStatus.OK, path="\udcff")
 
 
 def served(level: str, outcome: str) -> list[dict[str, object]]:

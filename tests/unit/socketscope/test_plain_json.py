@@ -4,6 +4,7 @@ import enum
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from http import HTTPStatus
 
 import pytest
 
@@ -17,6 +18,10 @@ class Kind(enum.Enum):
 
 
 class Text(str):
+    __slots__ = ()
+
+
+class Number(int):
     __slots__ = ()
 
 
@@ -35,6 +40,8 @@ VALUES = [
     'é\n\x00\x1b\u2028\\"/',
     "\ud800",
     Text("x"),
+    Number(4),
+    HTTPStatus.OK,
     {1: 2},
     {None: 1},
     (1 << 64) - 1,
