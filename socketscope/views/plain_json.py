@@ -82,5 +82,6 @@ def _known(value: Any, default: Callable[[Any], Any]) -> Any:
         case UUID():
             return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        names = [field.name for field in fields(value) if not field.name.startswith("_")]
+        return {name: getattr(value, name) for name in names}
     return default(value)

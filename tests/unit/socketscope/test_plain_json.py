@@ -29,6 +29,7 @@ class Number(int):
 class Pair:
     number: int = 1
     text: str = "é"
+    _private: int = 2
 
 
 itself: list[object] = []
