@@ -15,6 +15,9 @@ from socketscope.identity import load_chain
 from socketscope.replay.play.targets import SCHEMES, Target
 from socketscope.units import parse_duration
 
+_HIGHEST_RATE = 1e300
+"""Passes a second; times the seconds of any run it is a float still."""
+
 
 def program() -> str:
     """Return what the user typed before the command's name."""
@@ -42,14 +45,14 @@ def positive_rate(text: str) -> float:
     """Return a rate a second.
 
     Raises:
-        ValueError: It is no number above 0.
+        ValueError: It is no number above 0, or one that a float cannot take times the length of a run.
     """
     try:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise ValueError(f"{text!r} is no rate above 0")
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise ValueError(f"{text!r} is no rate above 0 and up to {_HIGHEST_RATE:g}")
     return rate
 
 

@@ -149,6 +149,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         loops = 1
     if strict_rate and rate is None:
         raise click.UsageError("--strict-rate needs a --rate to hold")
+    if pacing == "poisson" and rate is None:
+        raise click.UsageError("--pacing poisson needs a --rate whose gaps it is about")
     if duration is not None and duration <= 0:
         raise click.UsageError("--duration must be more than 0")
     if duration is not None and warmup >= duration:

@@ -11,6 +11,9 @@ from socketscope.units import YEAR, parse_duration
 PRECISION = 1e-7
 """Seconds to which a due time is solved."""
 
+_LATEST = 1e15
+"""Seconds: what is due later is due then. Further on, waves have no turns that a float tells apart."""
+
 _DIGITS = 9
 """Of a number of steps, at most; a float has no room for some hundred."""
 
@@ -99,16 +102,18 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         missing = area - shape.integral(guess)
         if missing > 0:
             low = guess
+            if low >= _LATEST:
+                return low
         else:
             high = guess
         slope = shape.factor(guess)
         # Far from the start, two floats that are neighbours are further apart than that.
         if high - low <= max(PRECISION, math.ulp(low)) or abs(missing) <= PRECISION * slope:
             return max(guess, start)
-        guess += missing / slope if slope else inf
+        guess = min(guess + missing / slope, _LATEST) if slope else inf
         if not low < guess < high:
             stride *= 2
-            guess = low + stride if high == inf else (low + high) / 2
+            guess = min(low + stride, _LATEST) if high == inf else (low + high) / 2
 
 
 def _share(text: str) -> float:
@@ -122,8 +127,8 @@ def _share(text: str) -> float:
 
 
 def _length(text: str) -> float:
-    if (seconds := parse_duration(text)) <= 0:
-        raise ValueError("a length of time must be more than 0")
+    if (seconds := parse_duration(text)) <= PRECISION:
+        raise ValueError("a length of time must be more than 0.1 us")
     if seconds > YEAR:
         raise ValueError(f"{text} is longer than a year")
     return seconds

@@ -19,6 +19,12 @@ def test_a_number_that_no_run_comes_to_is_refused(capsys):
     assert refused(capsys, "--loops", "9" * 20) == told
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e308", "much"])
+def test_a_rate_that_cannot_be_counted_is_refused(capsys, rate):
+    told = f"client: Invalid value for '--rate': '{rate}' is no rate above 0 and up to 1e+300\n"
+    assert refused(capsys, "--rate", rate) == told
+
+
 def test_a_duration_of_nothing_is_refused_as_that(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.talk").write_text("> x\n")
@@ -47,3 +53,11 @@ def test_of_each_command_the_help_has_a_whole_sentence(capsys):
     commands = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
     assert len(commands) == 6
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
+def test_gaps_of_no_schedule_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    told = "client: --pacing poisson needs a --rate whose gaps it is about\n"
+    assert refused(capsys, "--pacing", "poisson") == told
+    assert refused(capsys, "--pacing", "poisson", "--loops", "2") == told

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from socketscope.replay.measure.durations import Durations
 from socketscope.replay.play.pacing import due_times, parse_shape
 from socketscope.replay.play.schedule import Schedule
+from socketscope.units import YEAR
 
 SHAPES = [
     "constant",
@@ -66,6 +67,17 @@ def test_what_is_due_so_late_that_floats_are_coarse_is_solved_as_well_as_they_ca
         assert rate * shape.integral(time) == pytest.approx(number, rel=1e-3)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("rate", [1e-100, 1e-300, 5e-324])
+@pytest.mark.parametrize("shape", ["constant", "ramp", "wave", "wave:low=0", "wave:period=1us", "steps"])
+@pytest.mark.parametrize("random", [None, Random(1)], ids=["even", "poisson"])
+def test_what_is_never_due_is_due_in_no_persons_time(shape, rate, random):
+    first, *others = islice(due_times(rate, parse_shape(shape), random), 20)
+    assert first == 0
+    assert all(YEAR < due < inf for due in others)
+    assert others == sorted(others)
+
+
 def test_an_even_pace_is_even():
     assert list(islice(due_times(10, parse_shape("constant")), 4)) == pytest.approx(
         [0, 0.1, 0.2, 0.3], abs=1e-5
@@ -97,6 +109,9 @@ def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
         ("steps:count=5,every=99999999999999h", "99999999999999h is longer than a year"),
         pytest.param(f"ramp:over={'9' * 200}h", "longer than a year", id="no float"),
         ("wave:period=0", "must be more than 0"),
+        pytest.param(f"wave:period=0.{'0' * 320}1s", "must be more than 0.1 us", id="no float but 0"),
+        pytest.param(f"wave:period=0.{'0' * 308}1s", "must be more than 0.1 us", id="no float for its turns"),
+        pytest.param(f"steps:every=0.{'0' * 308}1s", "must be more than 0.1 us", id="no float for its count"),
     ],
 )
 def test_no_shapes(text, told):
