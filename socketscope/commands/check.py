@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from socketscope.commands.exits import BAD_SCRIPT
+from socketscope.commands.options import PATH
 from socketscope.excerpt import escaped
 from socketscope.replay.script.compiler import load_script, script_files
 from socketscope.replay.script.constructs import ScriptError
@@ -12,7 +13,7 @@ from socketscope.replay.script.explanation import explain
 
 
 @click.command()
-@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
+@click.argument("scripts", nargs=-1, required=True, type=PATH, metavar="SCRIPT...")
 def check(scripts: tuple[Path, ...]) -> int:
     """Say what scripts do, or where they are wrong. The script - is standard input."""
     wrong = False

@@ -129,6 +129,16 @@ class Tls:
         return Target(address, context, self.server_name)
 
 
+def _parse_path(text: str) -> Path:
+    if not text:
+        raise ValueError("an empty text, as an unset variable gives, names no file")
+    return Path(text)
+
+
+PATH = Parsed("PATH", _parse_path)
+"""A file or a folder; an empty text would be the folder that one is in."""
+
+
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options about TLS, as its argument `tls`."""
 
@@ -149,12 +159,11 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-_FILE = click.Path(path_type=Path)
 _TLS_OPTIONS = (
-    click.option("--ca", type=_FILE, help="Certificates that vouch for a tls:// server."),
+    click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server."),
     click.option("--insecure", is_flag=True, help="Do not verify a tls:// server."),
-    click.option("--cert", type=_FILE, help="Certificate to show a tls:// server."),
-    click.option("--key", type=_FILE, help="Its private key, where that is not in the same file."),
+    click.option("--cert", type=PATH, help="Certificate to show a tls:// server."),
+    click.option("--key", type=PATH, help="Its private key, where that is not in the same file."),
     click.option(
         "--server-name", default="", show_default=False,
         help="Name that a tls:// server is asked for, and must have, in place of the target's.",

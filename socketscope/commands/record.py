@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import parse_target, program, show_certificate, tls_context
+from socketscope.commands.options import PATH, parse_target, program, show_certificate, tls_context
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
@@ -55,14 +55,14 @@ def _parse_server(text: str) -> Address:
               envvar="CLIENT_RECORD_LISTEN")  # fmt: skip
 @click.option("--target", type=Parsed("URL", _parse_server), required=True,
               help="The server: a tcp://, tls:// or unix:// URL.")  # fmt: skip
-@click.option("--ca", type=click.Path(path_type=Path), help="Certificates that vouch for a tls:// server.")
+@click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server.")
 @click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
-@click.option("--cert", type=click.Path(path_type=Path), help="Certificate for clients of --listen tls://.")
-@click.option("--key", type=click.Path(path_type=Path), help="Its key, where it is in a file of its own.")
+@click.option("--cert", type=PATH, help="Certificate for clients of --listen tls://.")
+@click.option("--key", type=PATH, help="Its key, where it is in a file of its own.")
 @click.option("--redact", type=ParsedLine("REGEX", _parse_expression), multiple=True,
               help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
 @click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH, metavar="FOLDER")
 def record(  # noqa: PLR0913, PLR0917 - an option each
     listen_at: Address, target: Address, ca: Path | None, insecure: bool, cert: Path | None, key: Path | None,
     redact: tuple[re.Pattern[bytes], ...], pauses: bool, folder: Path,

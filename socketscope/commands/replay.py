@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from socketscope.addresses import Address, format_host_port
 from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, RATE, TARGET, Tls, tls_options, warn
+from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, Tls, tls_options, warn
 from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
@@ -48,7 +48,7 @@ SPARE_FILES = 64
 
 
 @click.command()
-@click.argument("scripts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCRIPT...")
+@click.argument("scripts", nargs=-1, required=True, type=PATH, metavar="SCRIPT...")
 @click.option(
     "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."
 )
@@ -97,7 +97,7 @@ SPARE_FILES = 64
     help="Form of the summary.",
     envvar="CLIENT_REPLAY_SUMMARY",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Page of HTML to write about the run.")
+@click.option("--report", type=PATH, help="Page of HTML to write about the run.")
 @click.option(
     "--fail-on",
     "thresholds",

@@ -61,3 +61,24 @@ def test_gaps_of_no_schedule_are_refused(tmp_path, monkeypatch, capsys):
     told = "client: --pacing poisson needs a --rate whose gaps it is about\n"
     assert refused(capsys, "--pacing", "poisson") == told
     assert refused(capsys, "--pacing", "poisson", "--loops", "2") == told
+
+
+@pytest.mark.parametrize(
+    ("parameter", "line"),
+    [
+        ("'SCRIPT...'", ["check", ""]),
+        ("'SCRIPT...'", ["replay", "", "--target", "tcp://x:1"]),
+        ("'--report'", ["replay", "x.talk", "--target", "tcp://x:1", "--report", ""]),
+        ("'--ca'", ["talk", "--target", "tls://x:1", "--ca", ""]),
+        ("'FOLDER'", ["record", "--listen", "tcp://x:0", "--target", "tcp://x:1", ""]),
+    ],
+)
+def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch, capsys, parameter, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", line)
+    assert ended.value.code == 2
+    told = "an empty text, as an unset variable gives, names no file"
+    assert capsys.readouterr().err == f"client: Invalid value for {parameter}: {told}\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.talk"]
