@@ -83,6 +83,7 @@ class Loop:
             hand: Has a client served by another thread.
         """
         self.stopping = False
+        self._listener = listener
         self._receive = receive
         self._receive_next = receive_next
         self._queued = False  # who came last was there before
@@ -124,10 +125,17 @@ class Loop:
 
         Raises:
             RuntimeError: Not one thread can be started.
+            OSError: The listener was closed.
             BaseException: As `receive` does.
         """
+
+        def look_and_tick() -> None:
+            if self._listener.fileno() < 0:  # who waits for its clients waits on
+                raise _closed()
+            tick()
+
         tries = Tries()
-        ticker = _Ticker(interval, tick)
+        ticker = _Ticker(interval, look_and_tick)
         while not self.stopping:
             if alone and tries.due(began := monotonic()):
                 try:
@@ -169,7 +177,7 @@ class Loop:
                         self._call.clear()
                         return None
                     if events & select.POLLNVAL:
-                        raise OSError(errno.EBADF, "the listener was closed")
+                        raise _closed()
             job = self._receive()
             self._queued = job is not None and waited < PROMPT
             return job
@@ -231,6 +239,10 @@ class Loop:
         woken = bool(self._events.poll(max(until - monotonic(), 0) * 1000))
         self._alarm.clear()
         return woken
+
+
+def _closed() -> OSError:
+    return OSError(errno.EBADF, "the listener was closed")
 
 
 class _Ticker:

@@ -6,6 +6,7 @@ import signal
 import socket
 import socketserver
 import threading
+import time
 import warnings
 import weakref
 from contextlib import contextmanager, suppress
@@ -350,9 +351,16 @@ def test_a_listener_that_somebody_closed_ends_the_service_with_an_error():
     server.server_close()
 
 
-def test_a_listener_that_is_closed_while_it_serves_is_told_of_within_the_interval():
+@pytest.mark.parametrize("idle", [0, 0.1])
+def test_a_listener_that_is_closed_while_it_serves_is_told_of_within_the_interval(idle):
     server = make()
-    closing = threading.Thread(target=lambda: (ask(server), server.socket.close()))
+
+    def close():
+        ask(server)
+        time.sleep(idle)
+        server.socket.close()
+
+    closing = threading.Thread(target=close)
     closing.start()
     with pytest.raises(OSError, match="the listener was closed"):
         server.serve_forever(0.05)
