@@ -110,10 +110,11 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         # Far from the start, two floats that are neighbours are further apart than that.
         if high - low <= max(PRECISION, math.ulp(low)) or abs(missing) <= PRECISION * slope:
             return max(guess, start)
-        guess = min(guess + missing / slope, _LATEST) if slope else inf
+        guess += missing / slope if slope else inf
         if not low < guess < high:
             stride *= 2
-            guess = min(low + stride, _LATEST) if high == inf else (low + high) / 2
+            guess = low + stride if high == inf else (low + high) / 2
+        guess = min(guess, _LATEST)
 
 
 def _share(text: str) -> float:
