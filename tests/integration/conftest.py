@@ -23,8 +23,6 @@ from tests.faults.server.process import summed
 
 from .clone import ROOT
 
-pytest.register_assert_rewrite("tests.integration.expectations", "tests.integration.session")
-
 PATIENCE = 60.0
 PORTS = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT", "ALERTMANAGER_PORT")
 PULLING = 120.0

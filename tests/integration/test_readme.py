@@ -12,12 +12,9 @@ import pytest
 
 from .clone import clone
 from .conftest import remove
-from .expectations import EXPECTED, README
+from .expectations import EXPECTED, README, SYNTAX
 from .readme import title, told
 from .session import Session
-
-SYNTAX = {"pause 50ms"}
-"""What looks like a command and is of the scripts' language."""
 
 THINGS = [thing for thing in told(README) if thing not in SYNTAX]
 VARIABLES = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT", "ALERTMANAGER_PORT")
@@ -55,20 +52,3 @@ def session(folder: Path, without_grafana: str, without_alertmanager: str) -> It
 @pytest.mark.parametrize("thing", THINGS, ids=title)
 def test_it_works_each_time(session: Session, thing: str):
     EXPECTED[title(thing)](session, thing)
-
-
-def test_all_that_is_told_is_expected_and_nothing_else():
-    assert set(map(title, told(README))) == EXPECTED.keys() | SYNTAX
-
-
-def test_commands_are_found_as_they_stand():
-    text = (
-        "```sh\nmake a   # why\n\n# now\npython b \\\n    --c 'p > 1'\n```\n"
-        "| `echo d \\| nc e` | `f`, `--g H` | <http://localhost:1/i> | <https://example.org> |\n"
-        "A line's end in `docker compose\nup`, then `A_PORT=1 B_PORT=2` and `@set c d`.\n"
-        "```mermaid\nj\n```\n```python\nimport k\n\nl = 1\n```\n```\n> m\n```\n"
-    )
-    assert told(text) == [
-        "make a", "python b --c 'p > 1'", "echo d | nc e", "http://localhost:1/i", "docker compose up",
-        "A_PORT=1 B_PORT=2", "import k\n\nl = 1\n", "> m\n",
-    ]  # fmt: skip
