@@ -14,6 +14,7 @@ import time
 import timeit
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -94,7 +95,9 @@ def main(library: str, url: str, name: str) -> None:
         def handle(self) -> None:
             line = self.rfile.readline(8192)
             work()
-            self.wfile.write(line)
+            # Whose turn has ended has hung up: a traceback for each would hide the figures.
+            with suppress(ConnectionError):
+                self.wfile.write(line)
 
     class Datagrams(socketserver.DatagramRequestHandler):
         def handle(self) -> None:

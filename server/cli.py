@@ -92,7 +92,12 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(
-    context_settings={"auto_envvar_prefix": "SERVER", "show_default": True, "max_content_width": 100}
+    context_settings={
+        "auto_envvar_prefix": "SERVER",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 100,
+    }
 )
 @click.option(
     "--listen",

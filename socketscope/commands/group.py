@@ -64,7 +64,11 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 @click.group(
     invoke_without_command=True,  # so that its absence is told in a line
     subcommand_metavar="COMMAND [ARGS]...",
-    context_settings={"auto_envvar_prefix": "CLIENT", "show_default": True},
+    context_settings={
+        "auto_envvar_prefix": "CLIENT",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+    },
 )
 @click.version_option(__version__, prog_name="client", allow_from_autoenv=False)
 @click.pass_context

@@ -36,6 +36,7 @@ def test_help_and_errors_name_what_was_typed(name):
     for program, prefix in (("client", "python -m client"), ("socketscope", "socketscope")):
         status, shown, _ = said("-m", program, name, "--help")
         assert (status, shown.split("\n")[0].partition(" [")[0]) == (0, f"Usage: {prefix} {name}")
+        assert said("-m", program, name, "-h") == (0, shown, "")
         status, shown, complaint = said("-m", program, name, "--nonsense")
         assert (status, shown) == (2, "")
         assert complaint.startswith(f"{program}: No such option")

@@ -105,6 +105,7 @@ def test_words_stand_in_the_help_as_they_are_to_be_written():
     help_text = subprocess.check_output([sys.executable, "-m", "server", "--help"], cwd=ROOT, text=True)
     for option in ("--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION "):
         assert option in help_text
+    assert subprocess.check_output([sys.executable, "-m", "server", "-h"], cwd=ROOT, text=True) == help_text
 
 
 def test_a_taken_port_is_told_in_one_line():
