@@ -88,7 +88,7 @@ SPARE_FILES = 64
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
 @click.option("--metrics", type=ENDPOINT, help="Where /metrics is served; port 0 picks a free one.")
-@click.option("--linger", type=DURATION, default="0s", help="How long it stays for a last scrape.")
+@click.option("--linger", type=DURATION, default="0s", help="How long the metrics stay for a last scrape.")
 @click.option(
     "--summary",
     "form",
@@ -151,6 +151,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         raise click.UsageError("--strict-rate needs a --rate to hold")
     if pacing == "poisson" and rate is None:
         raise click.UsageError("--pacing poisson needs a --rate whose gaps it is about")
+    if linger and metrics is None:
+        raise click.UsageError("--linger needs --metrics, which it is about")
     if duration is not None and duration <= 0:
         raise click.UsageError("--duration must be more than 0")
     if duration is not None and warmup >= duration:

@@ -63,6 +63,12 @@ def test_gaps_of_no_schedule_are_refused(tmp_path, monkeypatch, capsys):
     assert refused(capsys, "--pacing", "poisson", "--loops", "2") == told
 
 
+def test_what_is_not_served_cannot_linger(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    assert refused(capsys, "--linger", "1m") == "client: --linger needs --metrics, which it is about\n"
+
+
 @pytest.mark.parametrize(
     ("parameter", "line"),
     [
