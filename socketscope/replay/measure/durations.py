@@ -1,5 +1,6 @@
 """Durations in bounded memory, of which any quantile can be asked."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -7,6 +8,8 @@ from hdrh.histogram import HdrHistogram
 
 _LONGEST = 3600 * 1_000_000
 _DIGITS = 3
+_RANK_DIGITS = 6
+"""Digits of a rank behind the point that count: 7 % of 100 are 7, which floats hold as somewhat more."""
 
 
 class Durations:
@@ -14,22 +17,28 @@ class Durations:
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, _LONGEST, _DIGITS)
+        self._longest = 0  # microseconds
 
     def add(self, seconds: Iterable[float]) -> None:
         """Add durations, many at once at a fraction of the cost; one above an hour counts as an hour."""
         for value, number in Counter([int(duration * 1e6) for duration in seconds]).items():
-            self._histogram.record_value(min(max(value, 1), _LONGEST), number)
+            entered = min(max(value, 1), _LONGEST)
+            self._histogram.record_value(entered, number)
+            self._longest = max(self._longest, entered)
 
     def merge(self, other: "Durations") -> None:
         """Add all that another one has."""
         self._histogram.add(other._histogram)  # noqa: SLF001 - its own class
+        self._longest = max(self._longest, other._longest)  # noqa: SLF001
 
     def quantile(self, share: float) -> float | None:
         """Return the duration that so many are within, in seconds; None where there are none."""
-        if not self._histogram.get_total_count():
+        if not (total := self._histogram.get_total_count()):
             return None
+        # By itself the histogram rounds to the nearest rank: of 60 one is 1.7 %, and would not be in a p99.
+        rank = math.ceil(round(share * total, _RANK_DIGITS))
         # A bucket's upper edge can lie above the longest duration that is in it.
-        value = min(self._histogram.get_value_at_percentile(share * 100), self._histogram.get_max_value())
+        value = min(self._histogram.get_value_at_percentile(rank / total * 100), self._longest)
         return float(value) / 1e6
 
     @property
