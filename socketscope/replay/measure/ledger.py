@@ -52,6 +52,7 @@ class Ledger:
         dropped: Passes whose time came and that did not start.
         outside: Shares of the counted ones that were in the warm-up, or in the grace, and so are in no rate.
         begun: Passes of a schedule that began after the warm-up; None in a closed loop.
+        early: Those of them that were due within it, and so could not have been dropped after it.
         in_flight: Exchanges that the end of the run met.
         unanswered: Of those the server still owes something to: the steps, and for how long, in seconds.
         open: Connections.
@@ -72,6 +73,7 @@ class Ledger:
         self.passes = self.counted_passes = self.dropped = self.in_flight = 0
         self.outside = 0.0
         self.begun: int | None = None
+        self.early = 0
         self.unanswered: list[tuple[str, float]] = []
         self.open = self.users = 0
         self.lag = Durations()

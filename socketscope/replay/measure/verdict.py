@@ -67,7 +67,7 @@ def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | Non
             return ledger.rate(seconds)
         case "dropped":
             begun = ledger.counted_passes if ledger.begun is None else ledger.begun
-            number, whole = ledger.dropped, begun + ledger.dropped or 1
+            number, whole = ledger.dropped, begun - ledger.early + ledger.dropped or 1
         case "errors":
             whole = sum(sum(step.counted.values()) for step in steps)
             number = whole - sum(step.counted["ok"] for step in steps)

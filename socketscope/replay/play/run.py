@@ -206,6 +206,7 @@ class Run:
                 break
             self._last_began = self.elapsed
             lateness = max(self._last_began - due, 0.0)
+            self.ledger.early += self.ledger.counting and due < self._plan.warmup
             if free_at < due:
                 self.ledger.lagged(lateness)
             program = self._programs[number % len(self._programs)]

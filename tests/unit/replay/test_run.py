@@ -159,6 +159,12 @@ def test_the_warm_up_is_in_no_figure(tmp_path):
     assert played.run.ledger.steps["main"].outcomes["ok"] == 6
 
 
+def test_the_share_of_dropped_passes_is_of_those_due_after_the_warm_up(tmp_path):
+    played = Played(tmp_path, then=0.5, rate=10, warmup=2.0, duration=3.0)
+    condition = parse_threshold("dropped > 99%")
+    assert compare([condition], played.run.ledger, 1.0) == {condition.text: "dropped > 99% (100 %)"}
+
+
 def test_what_was_due_in_the_warm_up_was_not_dropped(tmp_path):
     assert Played(tmp_path, 60.0, rate=10, warmup=2.0, duration=3.0).summary.dropped == 10
 
