@@ -65,7 +65,9 @@ class Replica:
             before, last = self._last
             seconds = max(now - before, 1e-9)
             grown = scrape.increases(last, page)
-            self._steps.append((now, grown, seconds))
+            if self.look.up or seconds <= LATELY:
+                # Else it was away for longer, and over all that time what came since is next to nothing.
+                self._steps.append((now, grown, seconds))
             step = {key: value / seconds for key, value in grown.items()}
         self._last = (now, page)
         while self._steps and self._steps[0][0] <= now - LATELY:

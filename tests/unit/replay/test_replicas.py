@@ -48,6 +48,24 @@ def test_when_it_comes_back_its_counters_begin_again():
     assert total(replica.look.step, ACCEPTED) == pytest.approx(10)
 
 
+def test_what_came_while_it_was_away_for_long_is_not_of_the_last_seconds():
+    replica = Replica(URL)
+    replica.answered(pages.of_server(1000), 100.0)
+    replica.failed("Connection refused", 101.0)
+    replica.answered(pages.of_server(50), 160.0)
+    assert replica.look.lately == {}
+    replica.answered(pages.of_server(150), 161.0)
+    assert total(replica.look.lately, ACCEPTED) == pytest.approx(100)
+
+
+def test_a_page_that_now_and_then_comes_late_has_figures_of_the_last_seconds():
+    replica = Replica(URL)
+    replica.answered(pages.of_server(1000), 100.0)
+    replica.failed("no answer within 2 s", 103.0)
+    replica.answered(pages.of_server(1400), 104.0)
+    assert total(replica.look.lately, ACCEPTED) == pytest.approx(100)
+
+
 def test_a_page_of_something_else_is_refused():
     with pytest.raises(Unusable):
         Replica(URL).answered({("x", frozenset()): 1.0}, 100.0)
