@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
+_PLAIN = re.compile(r"[^\\${}:]+")
+"""Characters of which none begins or ends anything; one at a time, megabytes would take many seconds."""
 _DEEPEST = 16
 """Functions of functions; each level takes some of the interpreter's stack when the text is filled in."""
 
@@ -198,7 +200,10 @@ class _Parser:
             character = text[position]
             if ends and not depth and character in ends:
                 break
-            if self._escapes and character == "\\":
+            if run := _PLAIN.match(text, position):
+                plain += encode(run[0])
+                position = run.end()
+            elif self._escapes and character == "\\":
                 data, position = _escape(text, position)
                 plain += data
             elif text.startswith("$${", position):

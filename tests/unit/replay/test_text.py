@@ -22,6 +22,12 @@ def test_bytes_become_a_text_of_a_script_and_bytes_again(data):
     assert parse_text(text).fill({}, RANDOM) == data
 
 
+def test_a_text_of_megabytes_is_parsed_by_its_runs_and_not_by_its_characters():
+    began = time.process_time()
+    assert len(parse_text("x" * (4 << 20)).fill({}, RANDOM)) == 4 << 20
+    assert time.process_time() - began < 0.5
+
+
 @given(st.binary())
 def test_bytes_that_are_no_text_are_kept(data):
     assert encode(decode(data)) == data
