@@ -44,7 +44,7 @@ _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _templates.filters |= {
-    "duration": figures.duration, "count": figures.count, "rate": figures.rate, "clock": figures.clock,
+    "duration": figures.duration, "count": figures.count, "rate": figures.rate,
     "share": figures.share, "compared": compared, "lasted": _lasted,
 }  # fmt: skip
 

@@ -67,6 +67,18 @@ def test_failures_have_a_chart_and_are_shown_as_they_came(ledger):
     assert "<b>hallo" not in page
 
 
+def test_the_share_of_failures_is_the_one_that_conditions_are_about(ledger):
+    ledger.exchange("main", "mismatch", 0.002, 0.0, WRONG, ended=9.0)
+    for _ in range(9):
+        ledger.interrupted("main", None)
+    assert "<span>9.09 % of all that ended</span>" in report(ledger)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.5, "500 ms"), (1.5, "1 s"), (90, "1:30 min")])
+def test_a_warm_up_of_less_than_a_second_is_told(ledger, seconds, told):
+    assert f"of which {told} of warm-up do not count" in report(ledger, warmup=seconds)
+
+
 def test_a_closed_loop_has_nothing_intended(ledger):
     page = report(ledger, target_rate=None)
     assert not [path for path in paths(page) if "intended" in path]
