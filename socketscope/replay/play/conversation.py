@@ -4,6 +4,7 @@ import array
 import errno
 import fcntl
 import os
+import select
 import socket
 import ssl
 import struct
@@ -37,6 +38,7 @@ class Conversation:
     """
 
     __slots__ = (
+        "_arrived",
         "_drained",
         "_hung_up",
         "_is_plain_stream",
@@ -61,6 +63,7 @@ class Conversation:
         self.inbox = Inbox()
         self._drained = True  # all that has come was taken: the loop will tell of more
         self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
+        self._arrived: tuple[float, float] | None = None  # when the first and last came of what waits
         self.first_byte_at: float | None = None
         self.last_byte_at = 0.0
         self._sent = self._received = self._received_in = 0
@@ -170,6 +173,15 @@ class Conversation:
             self._receive()
         return taken
 
+    def note_arrival(self, until: float) -> Generator[Wait, int, None]:
+        """Wait until a time. What comes meanwhile stays where it is; once it is read, it came when it did."""
+        while happened := (yield until):
+            self._hung_up |= happened & HANGUP
+            if happened & select.EPOLLIN:
+                now = self._loop.now()
+                self._arrived = (self._arrived[0] if self._arrived else now), now
+                self._drained = False
+
     def read_line(self, until: float) -> Generator[Wait, int, bytes]:
         """Return the next line without its ending; the end of a datagram ends its line.
 
@@ -236,15 +248,18 @@ class Conversation:
         try:
             data = self._recv(_CHUNK)
         except _WANTS:
-            self._drained = True
+            self._drained, self._arrived = True, None
             return
         # A short read has taken all, unless the end is behind it, of which the loop has already told.
         self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
         self._received_in = self._loop.turns
         if data or not self._is_stream:
-            self.last_byte_at = self._loop.now()
+            if self._arrived is None:
+                first = self.last_byte_at = self._loop.now()
+            else:
+                (first, self.last_byte_at), self._arrived = self._arrived, None
             if self.first_byte_at is None:
-                self.first_byte_at = self.last_byte_at
+                self.first_byte_at = first
             self._received += len(data)
             if not self._is_stream and not data.endswith(b"\n"):
                 data += b"\n"

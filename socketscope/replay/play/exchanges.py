@@ -166,8 +166,11 @@ class Exchanges:
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
-        if self.asides.known and (conversation := self.link.conversation) is not None:
-            yield from self._listen(conversation, until)
+        if (conversation := self.link.conversation) is not None:
+            if self.asides.known:
+                yield from self._listen(conversation, until)
+            if self.current is not None:
+                yield from conversation.note_arrival(until)
         yield Until(until)
 
     def reset(self) -> None:

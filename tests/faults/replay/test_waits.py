@@ -54,3 +54,19 @@ def test_what_comes_in_the_quiet_moment_after_the_last_line_is_unexpected(tmp_pa
     counted, failure = result(tmp_path, late(0.005), "> a\n< a\n", connect)
     assert counted.get("unexpected_data") == 1, counted
     assert failure.got == r"'and one too many\r\n'"
+
+
+@pytest.mark.parametrize("rest", ["pause 600ms", "!hold 600ms", "@on PING > PONG\npause 600ms"])
+@pytest.mark.parametrize(("between", "took"), [(0.0, 0.0), (0.2, 0.2)])
+def test_a_reply_that_comes_during_a_pause_took_as_long_as_it_did(tmp_path, rest, between, took):
+    def handle(file):
+        file.readline()
+        file.write(b"a\r\n")
+        time.sleep(between)
+        file.write(b"b\r\n")
+
+    with serving(handle) as target:
+        ledger = play(tmp_path, target, f"> go\n{rest}\n< a\n< b\n")
+    assert outcomes(ledger) == {"ok": 1}
+    assert ledger.service.longest == pytest.approx(took, abs=0.2)
+    assert ledger.first_byte.sum == pytest.approx(0.0, abs=0.15)

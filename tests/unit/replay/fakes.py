@@ -59,6 +59,9 @@ class FakeConversation:
         self.first_byte_at = self.last_byte_at = self._loop.now()
         return self._said.removesuffix(b"\r\n")
 
+    def note_arrival(self, until: float) -> Generator[Wait, int, None]:
+        yield Until(until)
+
     def unread(self, **_: bool) -> bytes:
         if self.last_byte_at and self._loop.now() >= self.last_byte_at + self._server.says_more_after:
             self.inbox = Inbox()
