@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 import structlog
@@ -16,6 +17,12 @@ Render = Callable[[Any], bytes]
 
 MOST_BYTES = 16 * 1024
 """Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
+
+_WHOLE = 64
+"""Characters of a name or a text that are never cut, as those of a time stamp or an address."""
+
+_LEAST = 6
+"""Bytes of a field, as of ``"a":1,``."""
 
 _CONTROLS = re.compile(rb"\xc2([\x80-\x9f])")
 """Those of UTF-8 that JSON leaves as they are: a terminal obeys U+009B as it does ESC [."""
@@ -62,16 +69,27 @@ def ended(text: str | bytes | bytearray) -> bytes:
 
 
 def _shortened(make: Render, fields: Mapping[str, Any]) -> bytes:
-    share = MOST_BYTES // (2 * len(fields))
-    long = {key for key, value in fields.items() if len(make({key: value})) > share}
-    most = MOST_BYTES
-    while most:
-        # A character can take several bytes.
-        most //= 2
-        line = make({key: excerpts(value, most) if key in long else value for key, value in fields.items()})
-        if len(line) <= MOST_BYTES:
-            return line
-    return _shortened(make, excerpts(fields, len(fields) // 2))  # there are too many
+    number = min(len(fields), MOST_BYTES // _LEAST)
+    while True:
+        # The first ones are the line's own, whatever names a client has a handler tell.
+        kept = dict(islice(fields.items(), number))
+        if left_out := len(fields) - number:
+            kept["..."] = f"{left_out} more"
+        share = MOST_BYTES // (2 * len(kept))
+        long = {key for key, value in kept.items() if len(make({key: value})) > share}
+        most = MOST_BYTES
+        while most:
+            # A character can take several bytes.
+            most //= 2
+            line = make(dict(_cut(*each, most) if each[0] in long else each for each in kept.items()))
+            if len(line) <= MOST_BYTES:
+                return line
+        number //= 2  # there are too many
+
+
+def _cut(key: Any, value: Any, most: int) -> tuple[str, Any]:
+    room = max(most, _WHOLE)
+    return excerpt(str(key), room), excerpts(value, room if isinstance(value, str) else most)
 
 
 def _json(fields: Any) -> bytes:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 import pytest
@@ -52,6 +53,23 @@ def test_a_line_is_bounded_and_says_what_was_cut(form, long):
         told = json.loads(line)
         assert list(told) == ["timestamp", "level", "event", "short", "long", "last"]
         assert (told["short"], told["last"]) == ("kept", 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"n" * (1 << 20): 1}, {f"field-{number}": "v" * 50 for number in range(5000)}],
+    ids=["a long name", "many fields"],
+)
+def test_what_a_client_has_for_names_costs_a_line_none_of_its_own(fields):
+    line = json.loads(written("json", outcome="ok", peer="[2001:db8::1]:65535", **fields))
+    assert list(line)[:5] == ["timestamp", "level", "event", "peer", "outcome"]
+    assert (line["event"], line["peer"]) == ("told", "[2001:db8::1]:65535")
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is UTC
+    *whole, told = list(line.items())[5:]
+    assert all(fields[name] == value for name, value in whole)
+    assert "more" in str(told)
+    if len(fields) > 1:
+        assert told == ("...", f"{len(fields) - len(whole)} more")
 
 
 @pytest.mark.parametrize(
