@@ -143,20 +143,21 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     # Not before: who types a script may end that, too.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    if sum([loops is not None, duration is not None, forever]) > 1:
-        raise click.UsageError("--loops, --duration and --forever exclude each other")
+    mistakes = {
+        "--loops, --duration and --forever exclude each other":
+            sum([loops is not None, duration is not None, forever]) > 1,
+        "--strict-rate needs a --rate to hold": strict_rate and rate is None,
+        "--pacing poisson needs a --rate whose gaps it is about": pacing == "poisson" and rate is None,
+        "--linger needs --metrics, which it is about": linger > 0 and metrics is None,
+        "--duration must be more than 0": duration is not None and duration <= 0,
+        "--warmup is as long as the --duration, or longer; make it shorter":
+            duration is not None and warmup >= duration,
+    }  # fmt: skip
+    for mistake, is_made in mistakes.items():
+        if is_made:
+            raise click.UsageError(mistake)
     if loops is None and duration is None and not forever:
         loops = 1
-    if strict_rate and rate is None:
-        raise click.UsageError("--strict-rate needs a --rate to hold")
-    if pacing == "poisson" and rate is None:
-        raise click.UsageError("--pacing poisson needs a --rate whose gaps it is about")
-    if linger and metrics is None:
-        raise click.UsageError("--linger needs --metrics, which it is about")
-    if duration is not None and duration <= 0:
-        raise click.UsageError("--duration must be more than 0")
-    if duration is not None and warmup >= duration:
-        raise click.UsageError("--warmup is as long as the --duration, or longer; make it shorter")
     plan = Plan(
         users=users, connect=connect, loops=loops, duration=None if duration is None else duration + warmup,
         rate=rate, poisson=pacing == "poisson", shape=shape, think=think, warmup=warmup,
