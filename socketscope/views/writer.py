@@ -50,6 +50,9 @@ class LineWriter:
         Args:
             descriptor: Where to; what it stands for now, and only the writer's thread ever blocks on it.
             digest: Asked regularly for further lines, and told how many were dropped.
+
+        Raises:
+            RuntimeError: No thread can be started.
         """
         self.written = 0
         self.dropped = 0
@@ -63,7 +66,11 @@ class LineWriter:
         self._torn = False  # what was written last does not end a line
         self._begin()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError):
+            os.close(self._descriptor)
+            raise
         _all.add(self)
 
     def put(self, line: bytes) -> None:
@@ -154,8 +161,9 @@ class LineWriter:
                 done = os.write(self._descriptor, rest)
             except BlockingIOError:
                 # Somebody else made the descriptor non-blocking.
-                with suppress(OSError):
-                    select.select([], [self._descriptor], [], TICK)
+                room = select.poll()
+                room.register(self._descriptor, select.POLLOUT)
+                room.poll(TICK * 1000)
             except OSError:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
                 lost = min(bytes(rest).count(b"\n"), lines)

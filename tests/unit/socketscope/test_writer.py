@@ -2,8 +2,11 @@
 
 import errno
 import os
+import resource
 import select
+import threading
 import time
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
@@ -13,6 +16,8 @@ from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
 
 from .patience import until
 from .stalled import stalled_writer
+
+SELECT_LIMIT = 1024
 
 
 def dropped(line: bytes, times: int) -> int:
@@ -64,6 +69,47 @@ def test_a_line_that_the_disk_took_in_part_is_ended_before_the_next(monkeypatch)
     writer.close()
     assert b"".join(taken) == b"tor\nwhole\n"
     assert (writer.written, writer.dropped) == (1, 1)
+
+
+def test_it_waits_for_room_beside_more_descriptors_than_select_can_watch():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < SELECT_LIMIT + 100:
+        pytest.skip(f"a process may have only {hard} file descriptors")
+    reader, pipe = os.pipe()
+    os.set_blocking(pipe, False)
+    line, number = b"x" * 999 + b"\n", 200  # more than the pipe has room for
+    with ExitStack() as undo:
+        undo.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SELECT_LIMIT + 100), hard))
+        while (another := os.dup(pipe)) < SELECT_LIMIT:
+            undo.callback(os.close, another)
+        os.close(another)
+        writer = LineWriter(pipe, lambda _: [])
+        for _ in range(number):
+            writer.put(line)
+        until(lambda: not select.select([], [pipe], [], 0)[1])
+        read = b""
+        while len(read) < number * len(line) and select.select([reader], [], [], 20)[0]:
+            read += os.read(reader, 1 << 16)
+        writer.close()
+    os.close(pipe)
+    os.close(reader)
+    assert read == number * line
+    assert (writer.written, writer.dropped) == (number, 0)
+
+
+def test_one_that_cannot_be_started_leaves_no_descriptor(monkeypatch):
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    free = os.dup(2)
+    os.close(free)
+    with pytest.raises(RuntimeError, match="can't start"):
+        LineWriter(2, lambda _: [])
+    again = os.dup(2)
+    os.close(again)
+    assert again == free
 
 
 def test_what_waits_is_bounded_in_lines():
