@@ -170,6 +170,10 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
 
+    def handle_expt(self) -> None:
+        """Hang up on who sends urgent data, which HTTP has not: each turn of the loop would tell of it."""
+        self.handle_close()
+
 
 def _readable(accept: str) -> str:
     """Return the header if the encoder can be chosen by it, which fails at a version that is no number."""

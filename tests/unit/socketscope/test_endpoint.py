@@ -211,3 +211,16 @@ def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(head, caplog):
     finally:
         endpoint.close()
     assert not caplog.records
+
+
+def test_urgent_data_is_hung_up_on_and_no_news(caplog):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    try:
+        parts = urlsplit(endpoint.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=5) as client:
+            client.send(b"!", socket.MSG_OOB)
+            with contextlib.suppress(ConnectionResetError):  # as nobody has read it
+                assert not client.recv(1)
+    finally:
+        endpoint.close()
+    assert not caplog.records
