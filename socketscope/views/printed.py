@@ -8,8 +8,10 @@ descriptor: `os.write`, libraries in C and child processes write there too.
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from typing import Any
 
 LONGEST = 1 << 20
@@ -51,7 +53,9 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     with _own_stream(descriptor):
         kept = os.dup(descriptor)
         reader, writer = os.pipe()
-        thread = threading.Thread(target=_hand_over, args=(reader, put), name="printed", daemon=True)
+        pipe = FileIO(reader)
+        _read.add(pipe)
+        thread = threading.Thread(target=_hand_over, args=(pipe, put), name="printed", daemon=True)
         thread.start()
         os.dup2(writer, descriptor)
         os.close(writer)
@@ -72,9 +76,9 @@ def _descriptor(stream: Any) -> int | None:
         return None
 
 
-def _hand_over(reader: int, put: Callable[[bytes], object]) -> None:
+def _hand_over(pipe: FileIO, put: Callable[[bytes], object]) -> None:
     rest = b""
-    with open(reader, "rb", buffering=0) as pipe:
+    with pipe:
         while data := pipe.read(_CHUNK):
             *lines, rest = (rest + data).split(b"\n")
             if len(rest) > LONGEST:
@@ -106,3 +110,15 @@ def _own_stream(descriptor: int) -> Iterator[None]:
     finally:
         if sys.stdout is made:  # else the program has put another there
             sys.stdout = before
+
+
+_read: "weakref.WeakSet[FileIO]" = weakref.WeakSet()
+
+
+def _begin_process() -> None:
+    # A child has nobody who reads: once its parent has ended, it would wait for ever for room to print.
+    for pipe in list(_read):
+        pipe.close()
+
+
+os.register_at_fork(after_in_child=_begin_process)

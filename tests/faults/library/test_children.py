@@ -200,3 +200,31 @@ def test_a_server_that_is_handed_to_a_process_of_its_own_serves_there(threads, t
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.stdout == "60 child\n", ended.stderr
+
+
+PRINTING = """
+import os, signal
+from socketscope.views.printed import printed_lines
+
+ended, alive = os.pipe()
+with printed_lines(lambda line: None):
+    if os.fork():
+        os._exit(0)
+    os.close(alive)
+    os.read(ended, 1)  # until its parent has
+    signal.alarm(10)
+    try:
+        while True:
+            os.write(1, bytes(1 << 12))
+    except BrokenPipeError:
+        os.write(2, b"nobody reads")
+    os._exit(0)
+"""
+
+
+def test_what_it_prints_does_not_hang_it_once_its_parent_has_ended():
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PRINTING],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.stderr == "nobody reads"
