@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import waitress
@@ -78,6 +79,7 @@ class Endpoint:
         for each in self._servers:
             each.channel_class = _Channel
             each.accept = partial(_accept, each.socket)
+            each.readable = partial(self._takes_clients, each.readable)
         self._dispatcher = server.task_dispatcher
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
@@ -97,6 +99,22 @@ class Endpoint:
         """Close what a forked process has inherited of it: its port and its clients are its process'."""
         for each in self._watched.values():
             each.socket.close()
+
+    def _takes_clients(self, ask: Callable[[], bool]) -> bool:
+        """Return whether clients are taken, as waitress asks in each turn of its loop, once there is room.
+
+        Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
+        any left, whoever has been silent for longest is hung up on.
+        """
+        if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
+            waiting = [each for each in self._watched.values() if isinstance(each, _Channel) and each.may_go]
+            if waiting:
+                silent = min(waiting, key=attrgetter("last_activity"))
+                silent.connected = False
+                # The loop closes it: before that its number cannot be another's.
+                with contextlib.suppress(OSError):
+                    silent.socket.shutdown(socket.SHUT_RDWR)
+        return ask()
 
     def _end(self) -> None:
         # In the thread of waitress' loop, which ends when nothing is left to watch.
@@ -169,6 +187,11 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
+
+    @property
+    def may_go(self) -> bool:
+        """Whether nothing that its client has asked for is under way, and nobody has hung up on it yet."""
+        return self.connected and not self.requests
 
     def handle_expt(self) -> None:
         """Hang up on who sends urgent data, which HTTP has not: each turn of the loop would tell of it."""

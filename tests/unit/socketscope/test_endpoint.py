@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from socketscope.addresses import format_host_port
-from socketscope.views.endpoint import SCRAPES, TURNS, Endpoint
+from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
 
 SELECT_LIMIT = 1024
 
@@ -224,3 +224,24 @@ def test_urgent_data_is_hung_up_on_and_no_news(caplog):
     finally:
         endpoint.close()
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n\r\n" * 500],
+    ids=["silent", "in a head that does not end", "taking no reply"],
+)
+def test_who_has_been_silent_for_longest_makes_room_for_who_comes(said, monkeypatch):
+    monkeypatch.setitem(LIMITS, "channel_timeout", 60)
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    parts = urlsplit(endpoint.url)
+    with contextlib.ExitStack() as held:
+        held.callback(endpoint.close)
+        for _ in range(2 * LIMITS["connection_limit"]):
+            client = held.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect((parts.hostname, parts.port))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.send(said)
+        assert get(endpoint.url, "/healthz") == 200
