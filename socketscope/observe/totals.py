@@ -155,9 +155,9 @@ class StreamTotals:
             self.capacity.free()
         return outcome, seconds
 
-    def resume(self, earlier: "StreamTotals") -> None:
-        """Go on from the figures of a listener that has closed."""
-        self._figures = earlier._figures  # noqa: SLF001 - of its own class
+    def resume(self, earlier: "StreamTotals | None") -> None:
+        """Go on from the figures of a listener that has closed; from none where another has one's own."""
+        self._figures = Figures() if earlier is None else earlier._figures  # noqa: SLF001 - of its own class
 
     def snapshot(self) -> Figures:
         """Return all figures as they were at one moment."""
@@ -266,8 +266,11 @@ class DatagramTotals:
             self.capacity.free()
         return outcome
 
-    def resume(self, earlier: "DatagramTotals") -> None:
-        """Go on from the figures of a listener that has closed."""
+    def resume(self, earlier: "DatagramTotals | None") -> None:
+        """Go on from the figures of a listener that has closed; from none where another has one's own."""
+        if earlier is None:
+            self._figures = DatagramFigures()
+            return
         self._figures = earlier._figures  # noqa: SLF001 - of its own class
         self._figures.lost += earlier.lost
         earlier.lost = 0  # these figures are of both

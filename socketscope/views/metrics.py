@@ -100,8 +100,8 @@ class MetricsView(Collector):
                     earlier = shown.get(name)
                     if earlier is None or earlier in self._closed:
                         break
-                if earlier is not None and earlier.kind == listener.kind:
-                    listener.totals.resume(earlier.totals)  # type: ignore[arg-type]  # of the same kind
+                of_its_kind = earlier if earlier is not None and earlier.kind == listener.kind else None
+                listener.totals.resume(of_its_kind and of_its_kind.totals)  # type: ignore[arg-type]
                 listener.name = name
                 self._listeners[next(self._numbers)] = listener
             self._closed.discard(listener)

@@ -1,5 +1,7 @@
+import socket
 import socketserver
 import threading
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -51,6 +53,21 @@ def test_servers_of_one_registry_have_names_of_their_own_in_it():
     registry = CollectorRegistry()
     with server(registry) as one, server(registry) as two:
         assert (service_of(one).name, service_of(two).name) == ("tcp", "tcp-2")
+
+
+def test_a_server_that_listens_again_has_none_of_the_figures_of_who_has_its_name_by_now():
+    registry = CollectorRegistry()
+    with server(registry) as one, server(registry) as two:
+        one.server_close()
+        with server(registry) as heir:
+            one.socket = socket.socket()
+            one.server_bind()
+            one.server_activate()
+            services: list[Any] = [service_of(each) for each in (heir, two, one)]
+            assert [service.name for service in services] == ["tcp", "tcp-2", "tcp-3"]
+            services[0].totals.reject("capacity")
+            figures = [service.totals.snapshot() for service in services]
+            assert [each.rejected["capacity"] for each in figures] == [1, 0, 0]
 
 
 def test_run_refuses_servers_of_several_registries():
