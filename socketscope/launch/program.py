@@ -100,8 +100,6 @@ class _Process:
         if self._log is not None:
             # Its writer has stayed behind, and may have had the lock that closing it takes.
             atexit.unregister(self._log.close)
-        if self._endpoint is not None:
-            self._endpoint.leave_behind()
 
     def _start_log(self, form: Any) -> None:
         from socketscope.views.log import Log  # noqa: PLC0415 - it loads structlog, for who wants it

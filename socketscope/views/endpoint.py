@@ -2,9 +2,11 @@
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
@@ -86,6 +88,7 @@ class Endpoint:
         self._dispatcher.queue_logger = logging.Logger("endpoint", logging.ERROR)  # noqa: LOG001
         self._thread = threading.Thread(target=server.run, name="metrics-endpoint", daemon=True)
         self._thread.start()
+        _all.add(self)
 
     def close(self) -> None:
         """Stop serving, hang up on who is connected, and free the port."""
@@ -209,3 +212,14 @@ def _readable(accept: str) -> str:
 
 def _plain(status: str, text: str, *headers: tuple[str, str]) -> Reply:
     return status, [("Content-Type", "text/plain; charset=utf-8"), *headers], f"{text}\n".encode()
+
+
+_all: "weakref.WeakSet[Endpoint]" = weakref.WeakSet()
+
+
+def _leave_all_behind() -> None:
+    for endpoint in list(_all):
+        endpoint.leave_behind()
+
+
+os.register_at_fork(after_in_child=_leave_all_behind)

@@ -228,3 +228,33 @@ def test_what_it_prints_does_not_hang_it_once_its_parent_has_ended():
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert ended.stderr == "nobody reads"
+
+
+ENDPOINT = """
+import os
+from prometheus_client import CollectorRegistry
+from socketscope.views.endpoint import Endpoint
+
+def start(port):
+    return Endpoint("127.0.0.1", port, CollectorRegistry(), lambda: True)
+
+endpoint = start(0)
+(asked, ask), (begun, begin) = os.pipe(), os.pipe()
+if not os.fork():
+    os.write(begin, b"!")
+    os.close(ask)
+    os.read(asked, 1)  # until its parent has ended
+    os._exit(0)
+os.read(begun, 1)
+endpoint.close()
+start(int(endpoint.url.split(":")[2].partition("/")[0]))
+print("free")
+"""
+
+
+def test_it_does_not_keep_the_port_of_the_endpoint():
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ENDPOINT],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.stdout == "free\n", ended.stderr
