@@ -165,7 +165,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
         "endpoint",
         "connections",
         endpoint.LIMITS["connection_limit"],
-        "Most clients of `/metrics` and its like at once; who is silent for longest makes room.",
+        "Most clients of `/metrics` and its like at once; who asks for nothing for longest makes room.",
     ),
     (
         "endpoint",

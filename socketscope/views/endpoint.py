@@ -43,6 +43,9 @@ LIMITS = {
 ACCEPT_PAUSE = 0.1
 """Seconds until the next try where the kernel had no descriptor or no memory for a client."""
 
+SOON = 0.2
+"""Seconds that who has connected, or has had a reply, has to ask before it may be hung up on for another."""
+
 Reply = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers and body."""
 
@@ -107,12 +110,13 @@ class Endpoint:
         """Return whether clients are taken, as waitress asks in each turn of its loop, once there is room.
 
         Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
-        any left, whoever has been silent for longest is hung up on.
+        any left, whoever has asked for nothing for longest is hung up on.
         """
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
-            waiting = [each for each in self._watched.values() if isinstance(each, _Channel) and each.may_go]
-            if waiting:
-                silent = min(waiting, key=attrgetter("last_activity"))
+            until = time.monotonic() - SOON
+            waiting = [each for each in self._watched.values() if isinstance(each, _Channel)]
+            if waiting := [each for each in waiting if each.may_go and each.since <= until]:
+                silent = min(waiting, key=attrgetter("since"))
                 silent.connected = False
                 # The loop closes it: before that its number cannot be another's.
                 with contextlib.suppress(OSError):
@@ -191,10 +195,19 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.since = time.monotonic()  # it asks for nothing
+        super().__init__(*args, **options)
+
     @property
     def may_go(self) -> bool:
         """Whether nothing that its client has asked for is under way, and nobody has hung up on it yet."""
         return self.connected and not self.requests
+
+    def service(self) -> None:
+        """Answer a request."""
+        super().service()
+        self.since = time.monotonic()
 
     def handle_expt(self) -> None:
         """Hang up on who sends urgent data, which HTTP has not: each turn of the loop would tell of it."""
