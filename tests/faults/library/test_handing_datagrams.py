@@ -2,10 +2,11 @@
 
 import gc
 import socket
+import socketserver
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 import pytest
 
@@ -92,6 +93,26 @@ def test_what_a_hook_changes_is_what_is_handled():
     with serving(Reply, Changing) as server, udp_client() as client:
         client.sendto(b"LOUD", server.server_address)
         assert client.recv(10) == b"loud"
+
+
+@pytest.mark.parametrize(
+    ("context", "outcome", "sent"),
+    [(Context, "no_reply", 0), (copy_context, "ok", 1)],
+    ids=["a thread of its own", "in the handler's context"],
+)
+def test_what_a_handlers_thread_sends_counts_by_its_context(context, outcome, sent):
+    class ByAThread(socketserver.BaseRequestHandler):
+        def handle(self):
+            data, sock = self.request
+            thread = threading.Thread(target=context().run, args=(sock.sendto, data, self.client_address))
+            thread.start()
+            thread.join()
+
+    with serving(ByAThread, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        assert client.recv(10) == b"x"
+        wait_for(lambda: outcomes(server) == {outcome: 1}, "the count")
+        assert (figures(server).received, figures(server).sent) == (1, sent)
 
 
 def test_what_its_handler_raises_is_told(capfd):
