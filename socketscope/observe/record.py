@@ -281,6 +281,11 @@ class Record(Served):
             if error is not None:
                 self.error, self.raised = describe(error), error
 
+    def tell(self, error: BaseException) -> None:
+        """Note what ended its handler, where that is no failure and nothing is told yet."""
+        if self.error is None:
+            self.error, self.raised = describe(error), error
+
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
 

@@ -82,9 +82,13 @@ class Endings(Service):
 
     @staticmethod
     def _fail(record: Record | None, error: BaseException) -> None:
-        if record is None or record.closed or error is record.fault:
+        if record is None or record.closed:
             return
-        if isinstance(error, LineTooLongError):
+        if error is record.fault:
+            # That a peer goes is a close like any other. A timeout of the handler's own is told here alone.
+            if isinstance(error, TimeoutError):
+                record.tell(error)
+        elif isinstance(error, LineTooLongError):
             record.fail("line_too_long", error)
         else:
             record.fail("handler_error", error)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import socket
+import socketserver
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .running import PATIENCE, connect, count, ended, handling, serving
+from .running import PATIENCE, connect, count, ended, handling, logged, observed, running, serving, wait_for
 
 PAUSE = 0.4
 """Seconds for which a peer is silent."""
@@ -48,6 +49,21 @@ def test_every_way_to_receive_waits_and_counts(method):
         assert after_a_pause(server, b"hello") == b"hello"
         ended(server, "ok")
         assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 5
+
+
+def wait_briefly(connection: socket.socket) -> None:
+    connection.settimeout(0.01)
+    connection.recv(10)
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_a_timeout_of_its_own_that_ends_a_handler_is_told_though_it_is_no_outcome(base):
+    with running(observed(base(("127.0.0.1", 0), handling(wait_briefly)))) as server:
+        log = logged(server)
+        with connect(server) as client:
+            assert client.recv(1) == b""
+        wait_for(lambda: log.lines == [("connection", "empty")], "the line")
+        assert log.errors[0].startswith("TimeoutError: timed out (")
 
 
 @pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
