@@ -197,7 +197,7 @@ class DatagramService(Service):
         self.hooks.tell(server, request, client_address, error)
 
     @staticmethod
-    def _fail(datagram: Datagram, error: BaseException) -> None:
+    def _fail(datagram: Any, error: BaseException) -> None:
         datagram.error, datagram.raised = describe(error), error
         if error is not datagram.fault and datagram.failure is None:
             datagram.failure = "handler_error"

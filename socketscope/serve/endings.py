@@ -81,7 +81,7 @@ class Endings(Service):
             self.hooks.tell(server, request, client_address, error)
 
     @staticmethod
-    def _fail(record: Record | None, error: BaseException) -> None:
+    def _fail(record: Any, error: BaseException) -> None:
         if record is None or record.closed:
             return
         if error is record.fault:

@@ -4,6 +4,7 @@ It stands beside the server, which keeps it in one private attribute, and calls 
 standard library does.
 """
 
+import sys
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -331,6 +332,17 @@ class Service(State):
             server.process_request_thread(request, client_address)
         except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
             complain()
+
+    def note_handled(self) -> None:
+        """Note the exception that is being handled as the end of who is served here."""
+        served, error = current.get(), sys.exception()
+        if served is not None and served.listener is self and error is not None:
+            self._fail(served, error)
+
+    @staticmethod
+    @abstractmethod
+    def _fail(served: Any, error: BaseException) -> None:
+        """Note what a handler raised."""
 
     def note_not_taken(self, error: BaseException) -> None:
         """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""

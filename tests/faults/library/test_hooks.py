@@ -690,3 +690,28 @@ def test_a_server_may_bound_its_threads_where_the_standard_librarys_loop_takes_a
             client.close()
         ended(server, "ok", 6)
         wait_for(lambda: server.places._value == 2, "both places")
+
+
+@pytest.mark.parametrize("base", [ThreadingTCPServer, ThreadingUDPServer])
+def test_what_an_override_tells_handle_error_of_is_the_handlers_failure(base):
+    class Copied(socketserver.BaseServer):
+        def process_request_thread(self, request, client_address):
+            try:
+                self.finish_request(request, client_address)
+            except Exception:  # noqa: BLE001 - as the standard library has it
+                self.handle_error(request, client_address)
+            finally:
+                self.shutdown_request(request)
+
+    def fail(_):
+        raise ValueError("as asked")
+
+    with (
+        serving(handling(fail), type("Kind", (Copied, base), {})) as server,
+        socket.socket(type=server.socket_type) as client,
+    ):
+        log = logged(server)
+        client.connect(server.server_address)
+        client.send(b"x")
+        wait_for(lambda: [outcome for _, outcome in log.lines] == ["handler_error"], "the line")
+        assert log.errors[0].startswith("ValueError: as asked (")
