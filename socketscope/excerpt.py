@@ -3,6 +3,9 @@
 from itertools import islice
 from typing import Any
 
+DEEPEST = 64
+"""Levels of what is nested that are shown; a client who sends JSON may have any number."""
+
 
 def escaped(text: str) -> str:
     """Return a text with what is not printable escaped, line ends too, so that no terminal obeys it."""
@@ -19,20 +22,22 @@ def excerpt(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters more)"
 
 
-def excerpts(value: Any, most: int) -> Any:
-    """Return a value with an excerpt of each text in it, and of what has entries so many of them.
+def excerpts(value: Any, most: int, depth: int = DEEPEST) -> Any:
+    """Return a value with an excerpt of each text in it, and of what has entries so many of them and so deep.
 
     What is no text, list or mapping, and longer than that as Python shows it, becomes an excerpt of that.
     """
     match value:
         case str():
             return excerpt(value, most)
+        case dict() | list() | tuple() if not depth:
+            return "..."
         case dict():
             some_of_it = islice(value.items(), most)
-            kept = {excerpt(str(key), most): excerpts(each, most) for key, each in some_of_it}
+            kept = {excerpt(str(key), most): excerpts(each, most, depth - 1) for key, each in some_of_it}
             return kept if len(value) <= most else {**kept, "...": f"{len(value) - most} more"}
         case list() | tuple():
-            some = [excerpts(each, most) for each in value[:most]]
+            some = [excerpts(each, most, depth - 1) for each in value[:most]]
             return some if len(value) <= most else [*some, f"... {len(value) - most} more"]
         case None | bool() | int() | float():
             return value

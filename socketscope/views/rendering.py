@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import structlog
 
-from socketscope.excerpt import escaped, excerpt, excerpts
+from socketscope.excerpt import DEEPEST, escaped, excerpt, excerpts
 from socketscope.views import encoding, plain_json
 
 Form = Literal["json", "console"]
@@ -96,7 +96,8 @@ def _json(fields: Any) -> bytes:
     try:
         line: bytes = _json_renderer(None, "", fields)
     except TypeError:
-        # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large.
+        # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large;
+        # what is nested too deeply.
         line = _json_renderer(None, "", _plain(fields))
     if not line.isascii():
         line = _CONTROLS.sub(lambda found: b"\\u00%02x" % found[1][0], line)
@@ -122,14 +123,18 @@ def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     """Return a value that JSON can have, with what is not printable escaped, so that no terminal obeys it."""
     match value:
         case str():
-            return escaped(value)
+            text = value
         case None | bool() | float() | datetime():
             return value
         case int() if plain_json.has(value):
             return value
+        case dict() | list() | tuple() if len(above) == DEEPEST:
+            text = "..."
         case dict() if id(value) not in above:
             inner = (*above, id(value))
             return {escaped(str(key)): _plain(each, inner) for key, each in value.items()}
         case list() | tuple() if id(value) not in above:
             return [_plain(each, (*above, id(value))) for each in value]
-    return escaped(repr(value))
+        case _:
+            text = repr(value)
+    return escaped(text)

@@ -72,6 +72,25 @@ def test_what_a_client_has_for_names_costs_a_line_none_of_its_own(fields):
         assert told == ("...", f"{len(fields) - len(whole)} more")
 
 
+def nested(deep: int, inner: object) -> object:
+    for level in range(deep):
+        inner = [inner] if level % 2 else {"of": inner}
+    return inner
+
+
+@pytest.mark.parametrize("inner", ["x", "x" * MOST_BYTES], ids=["short", "long"])
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("deep", [300, 3_000, 100_000])
+def test_what_is_nested_without_end_costs_a_line_its_depth_alone(form, deep, inner):
+    line = written(form, path="x", body=nested(deep, inner))
+    assert len(line) <= MOST_BYTES
+    assert b"told" in line
+    assert b"path" in line
+    assert b"body" in line
+    if form == "json":
+        assert json.loads(line)["path"] == "x"
+
+
 @pytest.mark.parametrize(
     ("form", "told"), [("json", b'"status":200,'), ("console", b"status=<HTTPStatus.OK: 200>")]
 )
