@@ -46,6 +46,12 @@ class Endings(Service):
         self._linger = Linger()
         self._elsewhere = Elsewhere()
 
+    def abandon(self) -> None:
+        """Leave clients who are being served to the parent, whose figures they are in."""
+        super().abandon()
+        for record in self.totals.records:
+            record.closed = True
+
     # Of one
 
     def shut_down(self, server: Any, request: Any) -> None:

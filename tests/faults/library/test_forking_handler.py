@@ -1,4 +1,4 @@
-"""A handler that forks, and whose child returns from it: as ever, that is the end of the child."""
+"""A handler that forks, and whose child returns from it; with threads that is, as ever, its end."""
 
 import subprocess
 import sys
@@ -50,3 +50,54 @@ def test_its_child_serves_nobody_and_ends(threads):
         cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert ended.stdout == "ended 0\n"
+
+
+SERIAL = """
+import os, signal, socket, socketserver, threading
+from prometheus_client import REGISTRY
+import socketscope
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.rfile.readline()
+        if child := os.fork():
+            os.waitpid(child, 0)
+        else:
+            signal.alarm(20)
+            self.server.is_child = True
+
+class Server(socketserver.TCPServer):
+    is_child = False
+
+    def service_actions(self):
+        if self.is_child:
+            tell()
+            os._exit(0)
+
+def tell():
+    print(os.getpid() == parent, *(
+        REGISTRY.get_sample_value(f"socketserver_connections_{name}", {"listener": "tcp", **labels})
+        for name, labels in (("accepted_total", {}), ("open", {}), ("closed_total", {"outcome": "ok"}))
+    ), flush=True)
+
+def come():
+    with socket.create_connection(server.server_address, timeout=10) as client:
+        client.sendall(b"x\\n")
+        client.recv(1)
+    server.shutdown()
+
+parent = os.getpid()
+server = socketscope.observe(Server(("127.0.0.1", 0), Handler))
+threading.Thread(target=come).start()
+server.serve_forever()
+server.server_close()
+tell()
+"""
+
+
+def test_its_child_counts_none_of_the_parents_clients():
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERIAL],  # of a fork beside threads
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.stdout == "False 0 0 0\nTrue 1 0 1\n", ended.stderr
