@@ -58,13 +58,17 @@ class Target:
                 `CONNECT_TIMEOUT`, `NoPortError` where this machine is what has no more.
         """
         until = loop.now() + CONNECT_TIMEOUT
-        refusals: list[OSError] = []
+        refusals, impossible = list[OSError](), list[OSError]()
         places = yield from self._places(loop, random, until)
         for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
             # Who goes after the name was resolved leaves an address that is silent; the others need time too.
             its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
-            conversation = Conversation(socket.socket(family, kind), loop)
+            try:
+                conversation = Conversation(socket.socket(family, kind), loop)
+            except OSError as error:  # of a family, such as IPv6, that this machine has not
+                impossible.append(error)
+                continue
             answered = False
             try:
                 yield from conversation.open(where, its_end)
@@ -80,7 +84,7 @@ class Target:
                 raise
             else:
                 return conversation
-        raise refusals[0]
+        raise (refusals + impossible)[0]
 
     def _places(self, loop: Loop, random: Random, until: float) -> Generator[Wait, int, list[Place]]:
         address = self.address

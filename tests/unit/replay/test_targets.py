@@ -116,6 +116,23 @@ def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas,
     assert accepted(second) == 10
 
 
+def test_an_address_of_a_family_that_this_machine_has_not_is_passed_over(replicas, monkeypatch):
+    target, (_, second), _ = replicas
+    resolve = socket.getaddrinfo
+
+    def with_another(host, port, *arguments, **named):
+        found = resolve(host, port, *arguments, **named)
+        return [(socket.AF_AX25, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)), found[1]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", with_another)
+    for _ in range(10):
+        connect(target)
+    assert accepted(second) == 10
+    second.close()
+    with pytest.raises(ConnectionRefusedError):
+        connect(target)
+
+
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
 def test_a_name_that_is_none_is_one_kind_of_error(host):
     with pytest.raises(socket.gaierror):
