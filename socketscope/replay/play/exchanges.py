@@ -100,7 +100,8 @@ class Exchanges:
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
         reply = yield from read_expected(action, conversation, self._random, self.asides, note, until)
-        exchange.ended = conversation.last_byte_at
+        # Where it is of no bytes, the last one may be another exchange's, or there was none.
+        exchange.ended = max(conversation.last_byte_at, exchange.began)
         if action.kind not in OF_LINES:
             conversation.end_datagram()
         if action.ends:

@@ -20,6 +20,7 @@ from socketscope.replay.script.program import (
     Program,
     Sending,
     Table,
+    ends_connection,
 )
 from socketscope.replay.script.text import decode
 
@@ -71,6 +72,7 @@ class Player:
                     continue
                 if greeting is not None and isinstance(action, Sending):
                     exchanges.expect_silence(action)
+                if isinstance(action, Sending) or ends_connection(action):
                     greeting = None
                 if (waiting := self._do(action, context)) is not None:
                     yield from waiting

@@ -110,6 +110,24 @@ def test_what_a_line_that_has_not_come_would_have_given_is_empty(tmp_path, const
     assert outcomes(ledger) == {"ok": 2}
 
 
+def test_a_connection_that_is_opened_after_a_reset_greets_itself(tmp_path):
+    def be_reset(file):
+        with contextlib.suppress(ConnectionResetError):
+            greet_and_echo(file)
+
+    with serving(be_reset) as target:
+        ledger = play(tmp_path, target, f"<~ ^220\n!reset\n{GREETED}", connect="user", passes=2)
+    assert outcomes(ledger) == {"ok": 5}
+
+
+@pytest.mark.parametrize("nothing", ["< 0B", "@set nothing \n<| ${nothing}"])
+def test_a_reply_of_no_bytes_does_not_end_before_its_exchange_begins(tmp_path, nothing):
+    with serving(lambda file: file.read()) as target:
+        ledger = play(tmp_path, target, f"> hello\n{nothing}\n")
+    assert outcomes(ledger) == {"ok": 1}
+    assert ledger.steps["main"].service.sum >= 0
+
+
 def test_after_the_server_has_closed_the_next_message_has_a_connection_of_its_own(tmp_path):
     def once(file):
         file.write(file.readline())
