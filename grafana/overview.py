@@ -51,14 +51,14 @@ WELL = [
         queries={"p99": first(quantile(0.99, client.EXCHANGE_INTENDED_DURATION), NOBODY_SERVED, UNKNOWN)},
     )),
     figure(Panel(
-        title="Served in range", unit="percentunit", width=4, height=5, decimals=3, memory=True, runbook="objectives",
+        title="Served in range", unit="percentunit", width=4, height=5, decimals=3, instant=True, runbook="objectives",
         meaning="Share of what clients asked for in all that is looked at that they got: what was forgotten by the tiles "
         "of now is still here. The objective is 99.9 %.",
         limits={0: BAD, 0.99: WARNING, 0.999: PLAIN}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
         queries={"served": first(SERVED_IN_RANGE, UNKNOWN)},
     )),
     figure(Panel(
-        title="Budget left", unit="percentunit", width=4, height=5, decimals=1, memory=True, runbook="objectives",
+        title="Budget left", unit="percentunit", width=4, height=5, decimals=1, instant=True, runbook="objectives",
         meaning="What is left of the 30 days' error budget of the objective that has least. Below 0 the objective is "
         "missed; the row Objectives has each.",
         limits={-1e9: BAD, 0: WARNING, 0.25: PLAIN}, words={None: ("not known yet", PLAIN)}, nothing="not known yet",

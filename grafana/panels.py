@@ -38,7 +38,7 @@ class Panel:
         limits_of: The same by legend, where its figures differ.
         words: Of a figure or a state: value to text and colour; None is what is not known.
         decimals: Of a figure.
-        memory: Whether a figure is of all that is looked at, and not of now.
+        instant: Whether a figure is asked for once, at the end of what is looked at, and has no course.
         stacked: Whether curves lie on each other.
         outcomes: Of curves: what legends end with that has a colour of its own everywhere.
         colours: Legend to colour; what has neither is a shade.
@@ -59,7 +59,7 @@ class Panel:
     limits_of: Mapping[str, Limits] = field(default_factory=dict)
     words: Mapping[float | None, tuple[str, str]] = field(default_factory=dict)
     decimals: int | None = None
-    memory: bool = False
+    instant: bool = False
     stacked: bool = False
     outcomes: tuple[str, ...] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
@@ -69,14 +69,14 @@ class Panel:
 
 
 def figure(panel: Panel) -> Any:
-    """Return a figure as it is now, with its recent course, or, as a memory, of all that is looked at."""
-    several = len(panel.queries) > 1
+    """Return a figure as it is now, with its recent course unless it is instant or stands beside others."""
+    several = len(panel.queries) > 1 or any("{{" in legend for legend in panel.queries)
     builder = (
         stat.Panel()
         # The last value even if it is none: what ended is not still well.
         .reduce_options(common.ReduceDataOptions().calcs(["last"]))
         .graph_mode(
-            choices.BigValueGraphMode.NONE if panel.memory or several else choices.BigValueGraphMode.AREA
+            choices.BigValueGraphMode.NONE if panel.instant or several else choices.BigValueGraphMode.AREA
         )
         .color_mode(choices.BigValueColorMode.VALUE)
         .text_mode(choices.BigValueTextMode.VALUE_AND_NAME if several else choices.BigValueTextMode.VALUE)
@@ -91,7 +91,7 @@ def figure(panel: Panel) -> Any:
     for legend, limits in panel.limits_of.items():
         steps = models.DynamicConfigValue(id_val="thresholds", value=_thresholds(limits).build())
         builder.override_by_name(legend, [steps])
-    return _dress(builder, panel, instant=panel.memory)
+    return _dress(builder, panel, instant=panel.instant)
 
 
 def curves(panel: Panel) -> Any:

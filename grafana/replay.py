@@ -112,7 +112,7 @@ LOAD_ROW = [
     )),
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", nothing="no client", limits={0: PLAIN},
-        words={None: ("no client", PLAIN)}, runbook="traffic",
+        words={None: ("no client", PLAIN)}, instant=True, runbook="traffic",
         meaning="The version of each client, and its age. One that is young has been restarted.",
         queries={
             "{{instance}}: {{version}}":

@@ -97,7 +97,7 @@ DURATION_ROW = [
 SATURATION_ROW = [
     curves(Panel(
         title="Connection limit in use", unit="percentunit", width=6, top=1, line=NEAR, runbook="connectionlimitnear",
-        nothing="no server",
+        nothing="no stream listener",
         meaning="Of each replica, as clients of a full one have nothing of the others' room. At 100 % new ones are refused: "
         "raise --max-connections, or add a replica.",
         queries={
@@ -165,7 +165,7 @@ PROCESS_ROW = [
     )),
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", width=10, height=6, runbook="which-container",
-        nothing="no server", limits={0: PLAIN}, words={None: ("no server", BAD)},
+        nothing="no server", limits={0: PLAIN}, words={None: ("no server", BAD)}, instant=True,
         meaning="The version of socketscope and of Python of each replica, and its age. Two versions are an update under "
         "way, or one that was left half done.",
         queries={

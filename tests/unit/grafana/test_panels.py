@@ -126,6 +126,17 @@ def test_a_tile_never_shows_what_was_before(drawn):
 
 
 @each_panel
+def test_a_tile_that_names_its_figures_shows_the_names_of_those_that_are_there_now(drawn):
+    # In a range, what was replaced would stand beside what replaced it, with its last value.
+    if drawn.panel["type"] != "stat":
+        return
+    named = [target for target in drawn.panel["targets"] if "{{" in target["legendFormat"]]
+    several = named or len(drawn.panel["targets"]) > 1
+    assert drawn.panel["options"]["textMode"] == ("value_and_name" if several else "value")
+    assert all(target["instant"] for target in named)
+
+
+@each_panel
 def test_what_ends_with_an_outcome_has_its_colour(drawn):
     given = {
         override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
