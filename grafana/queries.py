@@ -79,10 +79,10 @@ SERVERS_UP = first(
     'count(ALERTS{alertname="NoServer", alertstate="firing"}) * 0',
 )
 """How many; nothing before the first scrape, when none is missed yet."""
-_DRAINED = f"last_over_time({series(server.DRAINING)}[5m]) == 1"
+_DRAINED = f"max by (job, instance) (last_over_time({series(server.DRAINING)}[5m]) == 1)"
 STATES = first(
     f"up{{{', '.join(CHOSEN)}}} + on (job, instance) {series(server.DRAINING)}",
-    f"({_DRAINED}) * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
+    f"{_DRAINED} * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
     f"sum by (job, instance) ({SERVERS})",
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""

@@ -137,6 +137,16 @@ def test_a_tile_that_names_its_figures_shows_the_names_of_those_that_are_there_n
 
 
 @each_panel
+def test_a_state_has_no_labels_but_those_of_its_name_whichever_part_finds_it(drawn):
+    # An orchestrator gives targets more labels: a part that keeps them shows its series beside another's.
+    if drawn.panel["type"] != "state-timeline":
+        return
+    for expression in drawn.expressions:
+        for part in expression.split(" or "):
+            assert re.match(r"\(*((max|sum) by \(|up{[^}]*} \+ on \(job, instance\) )", part)
+
+
+@each_panel
 def test_what_ends_with_an_outcome_has_its_colour(drawn):
     given = {
         override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
