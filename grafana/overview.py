@@ -8,6 +8,7 @@ from grafana.queries import (
     CHOSEN,
     CLIENT_OBJECTIVE,
     CLOSED_BY_OUTCOME,
+    FIRING,
     NOBODY,
     NOBODY_SERVED,
     NOT_OK,
@@ -16,6 +17,7 @@ from grafana.queries import (
     SERVED_IN_RANGE,
     SERVERS_UP,
     STATES,
+    TOLD,
     UNSERVED_BY_REASON,
     first,
     quantile,
@@ -31,7 +33,6 @@ JOBS = f"{{{CHOSEN[0]}}}"
 LOST = 'max by (job, instance) (ALERTS{alertname=~"ReplicaDown|ReplicaSilent"})'
 """One of each, whatever is told of it."""
 NONE = 'ALERTS{alertname="NoServer", alertstate="firing"}'
-FIRING = 'ALERTS{alertstate="firing"}'
 FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 
 WELL = [
@@ -68,7 +69,7 @@ WELL = [
         title="Alerts firing", width=4, height=5, runbook="runbook",
         meaning="Alerts that fire now; what is about to is pending. Each is below, with its time, and in the runbook.",
         limits={0: GOOD, 1: BAD}, words={NOBODY: ("pending", WARNING)},
-        queries={"firing": first(f"count({FIRING})", f"count(ALERTS) * 0 + ({NOBODY})", "vector(0)")},
+        queries={"firing": first(f"count({FIRING})", f"count({TOLD}) * 0 + ({NOBODY})", "vector(0)")},
     )),
     figure(Panel(
         title="Replicas", width=4, height=5, runbook="noserver",

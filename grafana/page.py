@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.colours import BAD, TRAFFIC, WARNING
 from grafana.panels import DATASOURCE, RUNBOOK
-from grafana.queries import chosen, series
+from grafana.queries import FIRING, chosen, series
 from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
@@ -160,7 +160,7 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Alerts",
-            'ALERTS{alertstate="firing"}',
+            FIRING,
             BAD,
             titleFormat="{{alertname}}",
             textFormat="{{severity}} {{job}} {{instance}} {{slo}}",

@@ -14,6 +14,11 @@ OBJECTIVE = 0.01
 CLIENT_OBJECTIVE = 0.1
 """Seconds within which a client is to have its reply; docs/slo.md."""
 
+TOLD = 'ALERTS{severity=~"page|ticket"}'
+"""Alerts of our rules, pending ones too: Prometheus may have others' beside them, of other severities."""
+FIRING = 'ALERTS{alertstate="firing", severity=~"page|ticket"}'
+"""Those that fire."""
+
 NOBODY = -1
 """What a tile has where clients ask and nobody answers, or no server is there."""
 

@@ -107,6 +107,15 @@ def test_it_asks_for_what_is_chosen(drawn):
             assert ('listener=~"$listener"' in labels) == (base in by_listener)
 
 
+def test_alerts_are_those_of_the_rules_whatever_others_prometheus_has():
+    # An operator's has dozens, and one always fires. Each of ours is a page or a ticket (test_alerts.py).
+    annotations = [one["expr"] for board in DASHBOARDS.values() for one in board["annotations"]["list"]]
+    asked = " ".join(annotations + [expression for drawn in PANELS for expression in drawn.expressions])
+    found = re.findall(r"\bALERTS\b(?:{([^}]*)})?", asked)
+    assert found
+    assert all(re.search(r'\b(alertname|severity)=~?"(\w+\|?)+"', labels) for labels in found)
+
+
 @each_panel
 def test_counters_are_asked_for_their_rate_over_the_interval_that_fits(drawn):
     for expression in drawn.expressions:
