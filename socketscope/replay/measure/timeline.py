@@ -1,5 +1,7 @@
 """How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
 
+from collections import deque
+
 from socketscope.replay.measure.sketch import Sketch
 
 SLOTS = 240
@@ -8,6 +10,15 @@ SHORTEST = 1 / 32
 
 Each time that all are used, two become one of twice the length.
 """
+
+LATELY = 10.0
+"""Seconds, the latest ones, that are known in short slots however long the run."""
+
+_FINE = 1 / 8
+"""Seconds of such a slot."""
+
+_LATEST = round(LATELY / _FINE) + 1
+"""Of such slots, the unfinished one among them."""
 
 
 class Slot:
@@ -60,11 +71,15 @@ class Timeline:
     def __init__(self) -> None:
         self.seconds = SHORTEST
         self.slots: list[Slot] = []
+        self._latest: deque[Slot] = deque(maxlen=_LATEST)
+        self._reached = 0  # of those, how many there have been
 
     def add(self, at: float, figures: Slot) -> None:
         """Add exchanges that ended at the same time, in seconds since the run began."""
         self.reach(at)
         self.slots[int(max(at, 0.0) / self.seconds)].merge(figures)
+        if (ago := self._reached - int(max(at, 0.0) / _FINE)) <= len(self._latest):
+            self._latest[-ago].merge(figures)
 
     def reach(self, at: float) -> None:
         """Have slots up to a time, also where nothing ended."""
@@ -72,12 +87,16 @@ class Timeline:
             self._halve()
         while len(self.slots) * self.seconds <= at or not self.slots:
             self.slots.append(Slot())
+        self._reached = max(self._reached, int(at / _FINE) - _LATEST)  # those before would be pushed out
+        while self._reached * _FINE <= at or not self._latest:
+            self._latest.append(Slot())
+            self._reached += 1
 
     def last(self, seconds: float) -> Slot:
-        """Return what the latest slots hold together, as many as this takes, the unfinished one left out."""
+        """Return what ended in the latest seconds, `LATELY` at most, but for the unfinished slot's."""
         whole = Slot()
-        most = max(round(seconds / self.seconds), 1)
-        for slot in self.slots[:-1][-most:] or self.slots:
+        latest = list(self._latest)
+        for slot in latest[:-1][-round(seconds / _FINE) :] or latest:
             whole.merge(slot)
         return whole
 

@@ -43,6 +43,20 @@ def test_a_time_in_which_nothing_ends_has_slots_too():
     assert [each.outcomes for each in timeline.slots] == [{}] * 9
 
 
+def test_the_latest_of_a_long_run_are_of_no_longer_than_was_asked_for():
+    timeline = Timeline()
+    for second in range(3600):
+        timeline.add(second, slot("ok" if second < 3594 else "timeout"))
+    timeline.reach(3600.0)
+    assert timeline.last(5).outcomes == {"timeout": 5}
+    assert timeline.last(10).outcomes == {"ok": 4, "timeout": 6}
+    timeline.reach(3606.0)
+    assert timeline.last(5).outcomes == {}
+    timeline.add(1e6, slot("ok"))
+    timeline.reach(1e6 + 1)
+    assert timeline.last(10).outcomes == {"ok": 1}
+
+
 def test_the_latest_are_those_that_are_over():
     timeline = Timeline()
     assert timeline.last(5).ok == 0
