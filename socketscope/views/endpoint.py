@@ -113,9 +113,8 @@ class Endpoint:
         any left, whoever has asked for nothing for longest is hung up on.
         """
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
-            until = time.monotonic() - SOON
-            waiting = [each for each in self._watched.values() if isinstance(each, _Channel)]
-            if waiting := [each for each in waiting if each.may_go and each.since <= until]:
+            waiting = [each for each in self._watched.values() if isinstance(each, _Channel) and each.may_go]
+            if waiting:
                 silent = min(waiting, key=attrgetter("since"))
                 silent.connected = False
                 # The loop closes it: before that its number cannot be another's.
@@ -201,8 +200,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def may_go(self) -> bool:
-        """Whether nothing that its client has asked for is under way, and nobody has hung up on it yet."""
-        return self.connected and not self.requests
+        """Whether its client has asked for nothing for `SOON`, and nobody has hung up on it yet."""
+        return self.connected and not self.requests and time.monotonic() - self.since >= SOON
 
     def service(self) -> None:
         """Answer a request."""
