@@ -15,7 +15,7 @@ from socketscope.observe.distribution import BUCKETS
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
 from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
-from socketscope.serve import endings, linger, service
+from socketscope.serve import endings, linger, serving
 from socketscope.units import format_duration
 from socketscope.views import endpoint, log, printed, rendering, writer
 from socketscope.views.events import COMMON, EVENTS, Field
@@ -146,7 +146,7 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
     (
         "accepting",
         "seconds",
-        service.ACCEPT_PAUSE,
+        serving.ACCEPT_PAUSE,
         "Pause after the kernel had no descriptor, memory or thread for a connection.",
     ),
     ("forcing", "seconds", endings.FORCE_GRACE, "Time for a handler to leave once its socket was shut down."),

@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from socketscope.observe.totals import Figures
-from socketscope.serve import queue, service
+from socketscope.serve import queue, serving
 from socketscope.serve.mixin import service_of
 
 from .test_service import make
@@ -43,12 +43,12 @@ def test_the_others_are_as_they_are(error, counted):
 
 @pytest.mark.parametrize(
     ("number", "pauses"),
-    [(errno.ECONNABORTED, []), (errno.EMFILE, [service.ACCEPT_PAUSE]), (errno.EAGAIN, [])],
+    [(errno.ECONNABORTED, []), (errno.EMFILE, [serving.ACCEPT_PAUSE]), (errno.EAGAIN, [])],
     ids=["gone", "no room", "nobody"],
 )
 def test_nobody_waits_for_a_peer_that_has_left(monkeypatch, number, pauses):
     slept: list[float] = []
-    monkeypatch.setattr(service, "sleep", slept.append)
+    monkeypatch.setattr(serving, "sleep", slept.append)
     with make() as server:
         service_of(server).note_not_taken(OSError(number, os.strerror(number)))
         monkeypatch.undo()
@@ -58,7 +58,7 @@ def test_nobody_waits_for_a_peer_that_has_left(monkeypatch, number, pauses):
 @pytest.mark.parametrize("refused", [OSError("not you"), OSError(errno.EBADF, "it is closed")], ids=repr)
 def test_nobody_waits_where_a_hook_refuses_its_client(monkeypatch, refused):
     slept: list[float] = []
-    monkeypatch.setattr(service, "sleep", slept.append)
+    monkeypatch.setattr(serving, "sleep", slept.append)
 
     def refuse():
         raise refused
@@ -75,10 +75,10 @@ def test_nobody_waits_where_a_hook_refuses_its_client(monkeypatch, refused):
 
 def test_a_hook_that_the_kernel_gives_no_client_to_waits_as_ever(monkeypatch):
     slept: list[float] = []
-    monkeypatch.setattr(service, "sleep", slept.append)
+    monkeypatch.setattr(serving, "sleep", slept.append)
     with make() as server:
         server.get_request = lambda: type(server).get_request(server)
         server.socket.shutdown(socket.SHUT_RDWR)  # what is told of it ever after is EINVAL
         service_of(server).handle_one(server)
         monkeypatch.undo()
-    assert slept == [service.ACCEPT_PAUSE]
+    assert slept == [serving.ACCEPT_PAUSE]
