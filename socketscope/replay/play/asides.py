@@ -66,16 +66,12 @@ class Asides:
         is_other = self.attend(conversation) if self.known else bool(conversation.inbox.data)
         return is_other or conversation.inbox.ended or None
 
-    def others(self, conversation: Conversation, since: float) -> bytes:
-        """Return what has come that nothing has taken, and that is none of these.
-
-        Args:
-            conversation: Where.
-            since: What has come later and ends no line yet may become one of these, for who reads on.
-        """
+    def others(self, conversation: Conversation) -> bytes:
+        """Return what has come that nothing has taken, and that is none of these."""
         inbox = conversation.inbox
         is_other = not self.known or self.attend(conversation) or inbox.ended
-        return inbox.unread() if is_other or conversation.last_byte_at <= since else b""
+        # What ends no line yet may become one of these, for who reads on.
+        return inbox.unread() if is_other or conversation.last_byte_at <= conversation.heard_since else b""
 
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
         data = answer.fill(self.context, self._random) + aside.ending

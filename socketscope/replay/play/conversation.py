@@ -35,6 +35,7 @@ class Conversation:
         inbox: What has come.
         first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
         last_byte_at: When the latest came.
+        heard_since: Since when it was last waited whether more comes, at its end; 0 before.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Conversation:
         "_sent",
         "_sock",
         "first_byte_at",
+        "heard_since",
         "inbox",
         "last_byte_at",
     )
@@ -65,7 +67,7 @@ class Conversation:
         self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
         self._arrived: tuple[float, float] | None = None  # when the first and last came of what waits
         self.first_byte_at: float | None = None
-        self.last_byte_at = 0.0
+        self.last_byte_at = self.heard_since = 0.0
         self._sent = self._received = self._received_in = 0
 
     def open(self, where: Any, until: float) -> Generator[Wait, int, None]:

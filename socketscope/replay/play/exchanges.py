@@ -136,11 +136,8 @@ class Exchanges:
                 self._begin(action)
                 raise
 
-    def settle(self, since: float = 0.0) -> None:
+    def settle(self) -> None:
         """Enter the exchange under way, if there is one, as ok, unless the server has said too much.
-
-        Args:
-            since: What has come later and ends no line is left to whoever reads on.
 
         Raises:
             Failed: It has.
@@ -151,17 +148,15 @@ class Exchanges:
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         if conversation is not None:
             again = self._connect_for != "user"
-            self._expect_no_others(conversation, exchange.line, "nothing more", again=again, since=since)
+            self._expect_no_others(conversation, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
 
-    def _expect_no_others(
-        self, conversation: Conversation, line: int, expected: str, *, again: bool, since: float = 0.0
-    ) -> None:
+    def _expect_no_others(self, conversation: Conversation, line: int, expected: str, *, again: bool) -> None:
         try:
             has_come = conversation.unread(again=again)
         except ConnectionRefusedError as error:
             raise not_received(error, line) from error
-        if has_come and (extra := self.asides.others(conversation, since)):
+        if has_come and (extra := self.asides.others(conversation)):
             raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
@@ -192,28 +187,27 @@ class Exchanges:
         return None
 
     def _end(self) -> Task:
-        since = 0.0
         if self.current is not None and self.link.conversation is not None:
-            since = yield from self._hear_out(self.link.conversation)
-        self.settle(since)
+            yield from self._hear_out(self.link.conversation)
+        self.settle()
         self.link.close()
 
     def leave(self) -> Task:
         """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
-        conversation, last, since = self.link.conversation, self._last, 0.0
+        conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:
-                since = yield from self._hear_out(conversation)
+                yield from self._hear_out(conversation)
             except Failed as failed:
                 self.fail(failed, last.step)
-        self.disconnect(since)
+        self.disconnect()
 
-    def disconnect(self, since: float = 0.0) -> None:
+    def disconnect(self) -> None:
         """Disconnect after the last pass; what has come since then is a failed exchange."""
         conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:
-                self._expect_no_others(conversation, last.line, "nothing more", again=True, since=since)
+                self._expect_no_others(conversation, last.line, "nothing more", again=True)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.link.close()
@@ -252,17 +246,14 @@ class Exchanges:
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
 
-    def _hear_out(self, conversation: Conversation) -> Generator[Wait, int, float]:
-        """Wait whether the server keeps silent; a line that begins has as long to be one that may come.
-
-        Return since when nothing has come, if nothing has.
-        """
+    def _hear_out(self, conversation: Conversation) -> Task:
+        """Wait whether the server keeps silent; a line that begins has as long to be one that may come."""
         since = self._now()
         yield from self._listen(conversation, since + QUIET)
         if conversation.inbox.data:
             since = self._now()
             yield from self._listen(conversation, since + QUIET)
-        return since
+        conversation.heard_since = since
 
     def _listen(self, conversation: Conversation, until: float) -> Task:
         """Wait whether the server says something, or it turns out that a datagram has reached nobody."""
