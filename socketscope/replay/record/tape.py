@@ -36,10 +36,7 @@ class Tape:
         """Take down bytes of the client."""
         if self._is_over:
             return
-        if self._unfinished:
-            # The client has not waited for a line's end: it was a prompt.
-            self._add(self._unfinished, ended=False)
-            self._unfinished = b""
+        self._add_unfinished()  # the client has not waited for a line's end: it was a prompt
         if self._place == self._heard:
             self._pauses.append((len(self._said), now - self._spoke_at))
         self._spoke_at = now
@@ -67,10 +64,8 @@ class Tape:
         if self._is_over:
             return
         self._is_over = True
-        if self._unfinished:
-            came_last = self._unfinished_after > len(self._said)
-            self._add(self._unfinished, ended=came_last or not self._client_left)
-            self._unfinished = b""
+        came_last = self._unfinished_after > len(self._said)
+        self._add_unfinished(ended=came_last or not self._client_left)
         self._closes_later = self._client_left
         self._closes = not self._client_left
 
@@ -92,10 +87,8 @@ class Tape:
         """Note that the recording ends here; what was not answered in full is left off."""
         if self._is_over:
             return
-        if self._unfinished and now - self._spoke_at >= QUIET:
-            # More would have come by now: it is a prompt.
-            self._add(self._unfinished, ended=False)
-            self._unfinished = b""
+        if now - self._spoke_at >= QUIET:
+            self._add_unfinished()  # more would have come by now: it is a prompt
         if self._unfinished:
             self._lines = [line for line in self._lines if line.after < self._unfinished_after]
         answered = min(self._heard, len(self._said))
@@ -111,9 +104,7 @@ class Tape:
         """
         if self._problem is not None:
             raise CannotBeScriptError(self._problem)
-        if self._unfinished:
-            self._add(self._unfinished, ended=False)
-            self._unfinished = b""
+        self._add_unfinished()
         if not self._said and not self._lines:
             return None
         return Conversation(
@@ -138,6 +129,11 @@ class Tape:
 
     def _add(self, line: bytes, *, ended: bool = True) -> None:
         self._lines.append(ReplyLine(line, self._place if ended else self._unfinished_after, ended))
+
+    def _add_unfinished(self, *, ended: bool = False) -> None:
+        if self._unfinished:
+            self._add(self._unfinished, ended=ended)
+            self._unfinished = b""
 
     def _keeps(self, data: bytes) -> bool:
         if self._problem is None and len(self._said) + self._received + len(data) > LONGEST:
