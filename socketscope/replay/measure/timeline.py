@@ -11,13 +11,13 @@ SHORTEST = 1 / 32
 Each time that all are used, two become one of twice the length.
 """
 
-LATELY = 10.0
+RECENT = 10.0
 """Seconds, the latest ones, that are known in short slots however long the run."""
 
 _FINE = 1 / 8
 """Seconds of such a slot."""
 
-_LATEST = round(LATELY / _FINE) + 1
+_LATEST = round(RECENT / _FINE) + 1
 """Of such slots, the unfinished one among them."""
 
 
@@ -93,7 +93,7 @@ class Timeline:
             self._reached += 1
 
     def last(self, seconds: float) -> Slot:
-        """Return what ended in the latest seconds, `LATELY` at most, but for the unfinished slot's."""
+        """Return what ended in the latest seconds, `RECENT` at most, but for the unfinished slot's."""
         whole = Slot()
         latest = list(self._latest)
         for slot in latest[:-1][-round(seconds / _FINE) :] or latest:

@@ -23,6 +23,10 @@ class Sending:
     """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular.
 
     Attributes:
+        chunk: Bytes at a time; 0 is all at once.
+        interval: Seconds from one chunk to the next.
+        filler: Bytes that are sent in place of a text; 0 is the text.
+        random: Whether these are random, and not all the same.
         timeout: Seconds in which the server must have taken it.
     """
 
@@ -30,7 +34,7 @@ class Sending:
     step: str
     template: Template = field(default_factory=lambda: literal(""))
     ending: bytes = b""
-    chunk: int = 0  # bytes at a time; 0 is all at once
+    chunk: int = 0
     interval: float = 0.0
     filler: int = 0
     random: bool = False
