@@ -12,11 +12,11 @@ from drills.stack import StackError
 class FakeStack:
     """A stack whose series and alerts are there between so many seconds after the fault's begin and end."""
 
-    def __init__(self, *, seen=2.0, told=10.0, resolved=5.0, others=(), there_already=False):
+    def __init__(self, *, seen=2.0, told=10.0, resolved=5.0, others=(), always=(), there_already=False):
         self.now = 0.0
         self.began = self.ended = None
         self.seen, self.told, self.resolved = seen, told, resolved
-        self.others, self.there_already = set(others), there_already
+        self.others, self.always, self.there_already = set(others), set(always), there_already
         self.asked_for = []
 
     def wait(self, seconds):
@@ -39,7 +39,7 @@ class FakeStack:
     def firing(self):
         over = self.ended is not None and self.resolved is not None and self.now - self.ended >= self.resolved
         names = {"Meant"} if self._since(self.told) and not over else set()
-        names |= self.others if self._since(1) else set()
+        names |= self.always | (self.others if self._since(1) else set())
         return {name: {"annotations": {"summary": "it is so"}} for name in names}
 
 
@@ -112,6 +112,13 @@ def test_another_alert_is_noted_and_not_what_was_meant(alert):
     outcome = rehearsal.play(drill)
     assert outcome.others >= {"NoServer"}
     assert not outcome.is_as_told(drill)
+
+
+def test_an_alert_that_fired_before_is_none_of_the_drills():
+    drill, rehearsal, _ = drilled(FakeStack(always=["Watchdog"]))
+    outcome = rehearsal.play(drill)
+    assert outcome.others == set()
+    assert outcome.is_as_told(drill)
 
 
 def test_what_is_there_already_cannot_be_provoked():
