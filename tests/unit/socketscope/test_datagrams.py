@@ -128,11 +128,18 @@ def test_who_has_no_address_cannot_be_answered(tmp_path, peer):
         assert datagram.outcome == "no_address"
 
 
-def test_a_peer_that_is_gone_is_known_again(tmp_path):
-    with DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+@pytest.mark.parametrize("error", [FileNotFoundError, ConnectionRefusedError])
+def test_a_peer_that_is_gone_is_known_again(tmp_path, error):
+    with (
+        DatagramSocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer,
+    ):
         server.bind(str(tmp_path / "socket"))
         datagram = Datagram(str(tmp_path / "gone"), 3)
-        with pytest.raises(FileNotFoundError) as wrong:
+        if error is ConnectionRefusedError:
+            peer.bind(datagram.peer)
+            peer.close()  # its path stays
+        with pytest.raises(error) as wrong:
             serving(datagram, server.sendto, b"reply", datagram.peer)
         assert datagram.fault is wrong.value
         assert datagram.outcome == "no_reply"

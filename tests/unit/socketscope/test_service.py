@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope import Limits
 from socketscope.serve import datagrams, queue
+from socketscope.serve import service as service_module
 from socketscope.serve.deadlines import Deadlines
 from socketscope.serve.mixin import service_of
 from socketscope.serve.service import LOOK
@@ -245,3 +246,39 @@ def test_a_serving_that_begins_amid_a_close_leaves_it_its_deadline(monkeypatch):
     monkeypatch.setattr(service, "_is_shared", begin_to_serve)
     server.server_close()
     assert service.drain_by < inf
+
+
+def test_what_the_kernel_dropped_since_the_last_scrape_is_counted_at_the_close():
+    class Server(socketscope.ThreadingUDPServer, registry=CollectorRegistry()):
+        pass
+
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the kernel's least
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for _ in range(100):
+                client.sendto(bytes(1000), server.server_address)
+        dropped = queue.lost(server.socket)
+    figures: Any = service_of(server).totals.snapshot()
+    assert (figures.lost > 0, figures.lost) == (True, dropped)
+
+
+def test_a_hook_of_a_clients_end_has_as_long_as_the_drain(monkeypatch):
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        def shutdown_request(self, request):
+            begun.set()
+            may_end.wait(PATIENCE)
+            super().shutdown_request(request)
+
+    monkeypatch.setattr(service_module, "TELL", 0.0)
+    monkeypatch.setattr(service_module, "sleep", lambda _: may_end.set())
+    with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        with socket.create_connection(server.server_address):
+            assert begun.wait(PATIENCE)
+            server.server_close()
+            assert may_end.is_set()
+        serving.join(PATIENCE)
+    assert service_of(server).forced == 0
