@@ -302,3 +302,23 @@ def test_what_the_client_itself_takes_long_for_the_server_does_not_owe(tmp_path)
             loop.run(loop.now() + 0.1)
             loop.close()
             assert (ledger.in_flight, len(ledger.unanswered)) == (1, owed)
+
+
+def test_what_comes_after_a_pass_that_only_recalled_is_too_much_all_the_same(tmp_path):
+    may_say, said = threading.Event(), threading.Event()
+
+    def greet_twice(file):
+        file.write(b"220 mail ready\r\n")
+        may_say.wait(10)
+        file.write(b"221 and more\r\n")
+        said.set()
+        file.read()
+
+    def between():
+        if may_say.is_set():
+            assert said.wait(10)
+        may_say.set()
+
+    with serving(greet_twice) as target:
+        ledger = play(tmp_path, target, "<~ ^220\n", "user", passes=2, between=between)
+    assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
