@@ -153,7 +153,7 @@ class DatagramService(Service):
             self.end(datagram)
             leave(entered)
 
-    def shut_down(self, server: Any, request: Any) -> None:
+    def end_request(self, server: Any, request: Any) -> None:
         """Do what there is to do, which is nothing."""
         server.close_request(request)
 

@@ -54,7 +54,7 @@ class Endings(Service):
 
     # Of one
 
-    def shut_down(self, server: Any, request: Any) -> None:
+    def end_request(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
         more = False
         if isinstance(request, ssl.SSLSocket):
@@ -103,7 +103,7 @@ class Endings(Service):
         """Count a connection as ended, and tell so, unless that was done before."""
         self._tell(served, self._close_record(served))
 
-    def _end(self, server: Any, record: Record, request: Any) -> None:
+    def _end_with_request(self, server: Any, record: Record, request: Any) -> None:
         closed = self._close_record(record)
         self._close_by(server.shutdown_request, request)
         self._tell(record, closed)

@@ -64,7 +64,7 @@ class Closing(TCPServer):
 
     def shutdown_request(self, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
-        self._socketscope.shut_down(self, request)
+        self._socketscope.end_request(self, request)
 
     def close_request(self, request: Any) -> None:
         """Close, also where a handler has left a file object of the socket open."""

@@ -88,7 +88,7 @@ class StreamService(Endings):
                 except OSError as error:
                     # As ever, `handle_error` is not told: no handler has seen it.
                     self._fail(record, error)
-                    self._end(server, record, request)
+                    self._end_with_request(server, record, request)
                     return
             if self.hooks.processes or not record.accepted:
                 with self.hooks.lock:
@@ -108,7 +108,7 @@ class StreamService(Endings):
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
-                self._end(server, record, request)
+                self._end_with_request(server, record, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise
 
