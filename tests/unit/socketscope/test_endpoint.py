@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from socketscope.addresses import format_host_port
+from socketscope.views import endpoint as module
 from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
 
 SELECT_LIMIT = 1024
@@ -246,3 +247,15 @@ def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, mo
             with contextlib.suppress(BlockingIOError):
                 client.send(said)
         assert get(endpoint.url, "/healthz") == 200
+
+
+def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_news(monkeypatch, caplog):
+    monkeypatch.setattr(module, "SOON", 0.0)
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    parts = urlsplit(endpoint.url)
+    with contextlib.ExitStack() as held:
+        held.callback(endpoint.close)
+        for _ in range(2 * LIMITS["connection_limit"]):
+            held.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=10))
+        assert get(endpoint.url, "/healthz") == 200
+    assert not caplog.records

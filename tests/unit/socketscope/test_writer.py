@@ -71,6 +71,27 @@ def test_a_line_that_the_disk_took_in_part_is_ended_before_the_next(monkeypatch)
     assert (writer.written, writer.dropped) == (1, 1)
 
 
+def test_of_lines_that_the_disk_took_in_part_those_are_lost_that_it_has_not_whole(monkeypatch):
+    taken: list[bytes] = []
+    room = iter([6, 0, 0])
+    batches = [[b"one\n", b"two\n", b"three\n"], [b"four\n"], [b"five\n"]]
+
+    def write(_: int, data: bytes) -> int:
+        if not (size := next(room, len(data))):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken.append(bytes(data[:size]))
+        return size
+
+    monkeypatch.setattr(os, "write", write)
+    null = os.open(os.devnull, os.O_WRONLY)
+    writer = LineWriter(null, lambda _: batches.pop(0) if batches else [])
+    os.close(null)
+    until(lambda: writer.written + writer.dropped == 5)
+    writer.close()
+    assert b"".join(taken) == b"one\ntw\nfive\n"
+    assert (writer.written, writer.dropped) == (2, 3)
+
+
 def test_it_waits_for_room_beside_more_descriptors_than_select_can_watch():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < SELECT_LIMIT + 100:
