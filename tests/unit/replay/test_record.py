@@ -268,3 +268,13 @@ def test_a_reply_that_another_waited_for_in_vain_is_another_conversation():
     some = conversation((">", b"get\n"), ("<", b"VALUE\nEND\n"), LEFT)
     none = conversation((">", b"get\n"), ("<", b"VALUE\n"), CLOSED)
     assert some.merged(none) is none.merged(some) is None
+
+
+def test_a_client_that_resets_some_of_the_times_is_one_that_does_not():
+    resets = conversation((">", b"get\n"), ("<", b"VALUE\n"), RESET)
+    leaves = conversation((">", b"get\n"), ("<", b"VALUE\n"), LEFT)
+    assert shown(resets).endswith("!reset\n")
+    for one, other in permutations((resets, leaves)):
+        either = one.merged(other)
+        assert either is not None
+        assert shown(either) == shown(leaves)
