@@ -127,8 +127,6 @@ class Conversation:
         try:
             sent = self._sock.send(data)
         except _WANTS:
-            # Who now waits to send may be told of what can be read instead, and only once.
-            self._drained = False
             return data
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             # What TLS makes of it before Python 3.13.
@@ -148,6 +146,8 @@ class Conversation:
         """
         left = memoryview(data)
         while left := memoryview(self.send(left)):
+            # Who waits to send may be told of what can be read instead, and only once.
+            self._drained = False
             if self._loop.now() >= until or not (yield until):
                 raise TimeoutError("timed out")
 

@@ -322,3 +322,18 @@ def test_what_comes_after_a_pass_that_only_recalled_is_too_much_all_the_same(tmp
     with serving(greet_twice) as target:
         ledger = play(tmp_path, target, "<~ ^220\n", "user", passes=2, between=between)
     assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
+
+
+def test_a_reply_that_comes_while_the_message_waits_to_be_sent_is_read(tmp_path):
+    size = 16 << 20
+
+    def answer_first(file):
+        left = size - len(file.read(1))
+        file.write(b"x\r\n")
+        while left:
+            left -= len(file.read(min(left, 1 << 20)))
+        file.read(1)
+
+    with serving(answer_first) as target:
+        ledger = play(tmp_path, target, "!flood 16MiB\n< x\n", passes=4)
+    assert outcomes(ledger) == {"ok": 4}
