@@ -4,8 +4,10 @@ import os
 from contextlib import suppress
 from errno import EMFILE, ENFILE
 from pathlib import Path
+from stat import S_ISSOCK
 from typing import Any
 
+_FIRST = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 _FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>
 
 
@@ -18,10 +20,10 @@ def is_shared(listener: Any) -> bool:
     Raises:
         OSError: It is closed, the kernel does not tell of processes, or there is no descriptor to look by.
     """
-    # sd_listen_fds(3): the service manager keeps what it has passed on.
-    if "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") in {None, str(os.getpid())}:
+    number = os.fstat(listener.fileno()).st_ino
+    if _passed_on is None or number in _passed_on:
         return True
-    wanted = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    wanted = f"socket:[{number}]"
     if _targets(os.getpid()).count(wanted) > 1:
         return True
     inheritable = os.get_inheritable(listener.fileno())
@@ -37,6 +39,20 @@ def is_shared(listener: Any) -> bool:
             if _may_have(process, inheritable=inheritable):
                 return True
     return False
+
+
+def passed_on() -> set[int] | None:
+    """Return the inodes of the listeners that a service manager has passed on, and keeps; None if not known.
+
+    The program may have closed one that it has duplicated, and its number may be another's by now.
+    """
+    if os.environ.get("LISTEN_PID") not in {None, str(os.getpid())}:
+        return set()
+    try:
+        listeners = [os.fstat(_FIRST + number) for number in range(int(os.environ.get("LISTEN_FDS", "0")))]
+    except (OSError, ValueError):
+        return None
+    return {each.st_ino for each in listeners} if all(S_ISSOCK(each.st_mode) for each in listeners) else None
 
 
 def _targets(process: int) -> list[str]:
@@ -74,6 +90,10 @@ def _stat(process: int) -> tuple[str, int, bool]:
         state, parent, _, _, _, _, flags = text.rpartition(")")[2].split()[:7]
         return state, int(parent), bool(int(flags) & _FORKED)
     return "", 0, False
+
+
+_passed_on = passed_on()
+"""As the program began: later it may have closed them, and other sockets have their numbers."""
 
 
 def _note_fork() -> None:

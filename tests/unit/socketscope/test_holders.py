@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -48,8 +49,23 @@ def test_what_a_service_manager_has_passed_on_it_keeps(monkeypatch, process, sha
         monkeypatch.delenv("LISTEN_PID", raising=False)
     else:
         monkeypatch.setenv("LISTEN_PID", process)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as own:
+        monkeypatch.setattr(holders, "_FIRST", listener.fileno())
+        monkeypatch.setattr(holders, "_passed_on", holders.passed_on())
         assert is_shared(listener) == shared
+        assert not is_shared(own)
+
+
+@pytest.mark.parametrize(
+    "count", ["1", "9999999", "x"], ids=["one of them a file", "some closed", "no number"]
+)
+def test_where_it_is_not_known_what_was_passed_on_it_may_be_any(monkeypatch, count):
+    monkeypatch.setenv("LISTEN_FDS", count)
+    monkeypatch.delenv("LISTEN_PID", raising=False)
+    with Path(os.devnull).open("rb") as file, socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(holders, "_FIRST", file.fileno())
+        monkeypatch.setattr(holders, "_passed_on", holders.passed_on())
+        assert is_shared(listener)
 
 
 def test_whether_a_closed_listener_is_shared_is_an_error():
