@@ -64,8 +64,15 @@ def observe(server: _Server, **options: Any) -> _Server:
 
 
 def is_draining(server: BaseServer) -> bool:
-    """Return whether a server has been asked to stop: its handlers may want to come to an end."""
-    return service_of(server).draining
+    """Return whether a server has been asked to stop: its handlers may want to come to an end.
+
+    Raises:
+        TypeError: It is not observed.
+    """
+    try:
+        return service_of(server).draining
+    except AttributeError:
+        raise TypeError(f"this {type(server).__name__} is not observed") from None
 
 
 class _Unannounced:

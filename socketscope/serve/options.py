@@ -1,5 +1,6 @@
 """What a server's author chooses: keywords of the class statement and of `observe`."""
 
+import re
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,8 @@ from socketscope.identity import TLS
 from socketscope.limits import Limits
 
 Threads = Literal["elastic", "per-connection"]
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +42,22 @@ class Options:
         """Refuse values that cannot be meant.
 
         Raises:
-            ValueError: There is no such choice of threads.
-            TypeError: The limits are no `Limits`, a processor cannot be called, or `tls` is no `TLS`.
+            ValueError: There is no such choice of threads, or the listener's name cannot be told.
+            TypeError: A processor cannot be called, or a value is not of its type.
         """
         if self.threads not in get_args(Threads):
             raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
+        # A name that cannot be shown would cost all that the registry has.
+        if not isinstance(self.listener, str | None):
+            raise TypeError(f"listener is {self.listener!r}, it must be a text")
+        if self.listener is not None and _SURROGATES.search(self.listener):
+            raise ValueError(f"listener is {self.listener!r}, which UTF-8 cannot write")
+        if not isinstance(self.registry, CollectorRegistry | None):
+            raise TypeError(
+                f"registry is {self.registry!r}, it must be prometheus_client.CollectorRegistry(...)"
+            )
         if not isinstance(self.tls, TLS | None):
             raise TypeError(f"tls is {self.tls!r}, it must be socketscope.TLS(...)")
         object.__setattr__(self, "processors", checked(self.processors))

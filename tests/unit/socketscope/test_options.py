@@ -67,6 +67,13 @@ def test_other_keywords_are_for_other_classes():
         ({"threads": "elastc"}, ValueError, "threads is 'elastc', it must be 'elastic' or 'per-connection'"),
         ({"limits": {"max_connections": 5}}, TypeError, "it must be socketscope.Limits"),
         ({"limit": TIGHT}, TypeError, "keyword"),
+        ({"listener": 9000}, TypeError, "listener is 9000, it must be a text"),
+        ({"listener": "\udcff"}, ValueError, "listener is '\\\\udcff', which UTF-8 cannot write"),
+        (
+            {"registry": "mine"},
+            TypeError,
+            "registry is 'mine', it must be prometheus_client.CollectorRegistry",
+        ),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused_where_they_are_written(wrong, error, told):
@@ -91,6 +98,14 @@ def test_a_forking_server_cannot_be_observed():
         with pytest.raises(TypeError, match="^ForkingTCPServer forks for each client: [^\n]*$"):
             socketscope.observe(server)
         assert type(server) is socketserver.ForkingTCPServer
+
+
+def test_of_a_server_that_is_not_observed_it_is_not_known_whether_a_stop_is_on():
+    with (
+        socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server,
+        pytest.raises(TypeError, match="^this TCPServer is not observed$"),
+    ):
+        socketscope.is_draining(server)
 
 
 def test_nothing_of_the_options_is_an_attribute_of_the_class():
