@@ -1,11 +1,13 @@
 """The listening socket's queue of connections that the kernel has established and nobody has accepted."""
 
 import ctypes
+import os
 import select
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import closing
-from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+from errno import EMFILE, ENFILE, ENOBUFS, ENODATA, ENOMEM
 from ssl import SSLError
 from typing import Any
 
@@ -29,10 +31,15 @@ _SACKED = 8 + 5 * 4
 # asked for, and so is each part of its answer, of which the last says that it is, or what was wrong.
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
-_REQUEST_DUMP = 0x301
+_REQUEST, _REQUEST_DUMP = 0x001, 0x301
 _DONE, _ERROR = 3, 2
 _SYN_RECV = 1 << 3  # among states
 _NO_COOKIE = b"\xff" * 8
+
+# <linux/unix_diag.h>: what is told begins with a struct of 16 bytes, behind the header; then come attributes.
+_ANY_STATE = 0xFFFFFFFF
+_SHOW_RQLEN, _RQLEN = 0x10, 4
+_UNIX_DIAG_SIZE = 16 + 16
 
 _ANSWER = 0.5
 """Seconds; the kernel answers within milliseconds, what stands in for one may not at all."""
@@ -87,8 +94,34 @@ def handshakes(listener: socket.socket) -> int:
     asked = struct.pack(
         "=BBBxIHH36x8s", listener.family, socket.IPPROTO_TCP, 0, _SYN_RECV, port, 0, _NO_COOKIE
     )
-    header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0)
-    count = 0
+    return sum(1 for _ in _told(asked, _REQUEST_DUMP))
+
+
+def unix_length(listener: socket.socket) -> int:
+    """Return how many clients wait in a Unix listener's queue.
+
+    Raises:
+        OSError: It is closed, or the kernel does not tell.
+    """
+    number = os.fstat(listener.fileno()).st_ino
+    asked = struct.pack("=BxxxIII8s", socket.AF_UNIX, _ANY_STATE, number, _SHOW_RQLEN, _NO_COOKIE)
+    for told in _told(asked, _REQUEST):
+        at = _UNIX_DIAG_SIZE
+        while at < len(told):
+            size, kind = struct.unpack_from("=HH", told, at)
+            if kind == _RQLEN:
+                return int(struct.unpack_from("=I", told, at + 4)[0])
+            at += (size + 3) & ~3
+    raise OSError(ENODATA, "the kernel does not tell of a Unix listener's queue")
+
+
+def _told(asked: bytes, flags: int) -> Iterator[bytes]:
+    """Yield the parts of what the kernel tells of sockets.
+
+    Raises:
+        OSError: It does not tell.
+    """
+    header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, flags, 0, 0)
     # The C class: a program may have put another in the place of `socket.socket`, for TCP alone.
     with closing(socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)) as kernel:
         kernel.settimeout(_ANSWER)
@@ -99,10 +132,12 @@ def handshakes(listener: socket.socket) -> int:
                 size, kind = struct.unpack_from("=IH", answer)
                 if kind == _ERROR:
                     number = -struct.unpack_from("=i", answer, 16)[0]
-                    raise OSError(number, "the kernel tells of no handshakes")
+                    raise OSError(number, "the kernel does not tell of sockets")
                 if kind == _DONE:
-                    return count
-                count += 1
+                    return
+                yield answer[:size]
+                if flags == _REQUEST:
+                    return  # it is one
                 answer = answer[(size + 3) & ~3 :]
 
 
@@ -165,6 +200,22 @@ def refuse_arrivals(listener: socket.socket) -> bool:
     """
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
+    except OSError:
+        return False
+    return True
+
+
+def refuse_at_last(listener: socket.socket) -> bool:
+    """Have new clients of a Unix listener refused, those too who wait for room in its queue.
+
+    Returns:
+        Whether that could be done; then `unix_length` tells who is left: to `poll` it is ready from here on.
+    """
+    try:
+        if listener.family != socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
+            return False
+        unix_length(listener)
+        listener.shutdown(socket.SHUT_RD)
     except OSError:
         return False
     return True

@@ -7,6 +7,7 @@ standard library does.
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
@@ -102,10 +103,20 @@ class Service(Serving):
                     queue.waits(server, LOOK)
                 elif not queue.waits(server):
                     break
-            elif (job := self.take(server)) is not None:
-                self._hand(job)
             else:
-                self.release_idle(began)  # it may be for want of their room
+                self._serve_next(server, began)
+        # Those who kept coming, and are in the queue.
+        if not stopped and queue.refuse_at_last(self.listener):
+            with suppress(OSError):
+                while monotonic() < self.drain_by and queue.unix_length(self.listener):
+                    self._serve_next(server, began)
+
+    def _serve_next(self, server: Any, began: float) -> None:
+        """Have a client of the queue served, as soon as there is room, at a stop that began then."""
+        if (job := self.take(server)) is not None:
+            self._hand(job)
+        else:
+            self.release_idle(began)  # it may be for want of their room
 
     def wait_for_ends(self) -> list[Served]:
         """Return when the hooks and log lines of what has ended are over, or what is still there."""

@@ -515,6 +515,41 @@ def test_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_hold_up_n
     assert seconds < PATIENCE / 2
 
 
+@pytest.mark.parametrize("one_has_bound_it", ["by an abstract name", "before it was observed"])
+def test_of_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_nobody_is_lost(
+    tmp_path, one_has_bound_it
+):
+    if one_has_bound_it == "by an abstract name":
+        server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
+    else:
+        server = observed(socketserver.UnixStreamServer(str(tmp_path / "socket"), Echo))
+        server.socket.listen(100)
+    lost: list[OSError | bytes] = []
+
+    def keep_coming():
+        while True:
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.connect(server.server_address)
+                except OSError:
+                    return
+                try:
+                    client.sendall(b"x")
+                    client.shutdown(socket.SHUT_WR)
+                    if (got := client.recv(10)) != b"x":
+                        lost.append(got)
+                except OSError as error:
+                    lost.append(error)
+
+    with running(server), ThreadPoolExecutor(10) as pool:
+        clients = [pool.submit(keep_coming) for _ in range(10)]
+        wait_for(lambda: figures(server).accepted > len(clients), "clients")
+        server.server_close()
+        for client in clients:
+            client.result(PATIENCE)
+    assert lost == []
+
+
 def test_the_end_of_a_connection_that_requests_are_read_of_is_nobody_who_waits():
     class OfOne(socketserver.BaseServer):
         """Its requests come one after the other on one connection, and end with that."""

@@ -3,13 +3,16 @@ from collections.abc import Callable
 
 import pytest
 
+from socketscope.serve import queue
 from socketscope.serve.queue import (
     accept_queue,
     handshakes,
     is_kept,
     lost,
     refuse_arrivals,
+    refuse_at_last,
     stop_arrivals,
+    unix_length,
     waits,
 )
 
@@ -123,6 +126,37 @@ def test_that_a_unix_listener_cannot_keep_clients_out_is_told():
         listener.bind("\0" + __name__)
         listener.listen()
         assert not stop_arrivals(listener)
+
+
+def test_at_last_a_unix_listener_refuses_who_comes_and_tells_of_who_waits():
+    name = f"\0{__name__}"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as early:
+        listener.bind(name)
+        listener.listen()
+        early.connect(name)
+        assert refuse_at_last(listener)
+        with socket.socket(socket.AF_UNIX) as late, pytest.raises(ConnectionRefusedError):
+            late.connect(name)
+        assert unix_length(listener) == 1
+        listener.accept()[0].close()
+        assert unix_length(listener) == 0
+
+
+def test_nobody_is_refused_where_the_kernel_does_not_tell_of_who_waits(monkeypatch):
+    monkeypatch.setattr(queue, "_NETLINK_SOCK_DIAG", -1)
+    name = f"\0{__name__}"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(name)
+        listener.listen()
+        assert not refuse_at_last(listener)
+        client.connect(name)
+
+
+def test_what_is_no_unix_listener_refuses_nobody_at_last():
+    with socket.create_server(("127.0.0.1", 0)) as listener, datagrams() as receiver:
+        assert not refuse_at_last(listener)
+        assert not refuse_at_last(receiver)
+        connect(listener).close()
 
 
 def test_clients_queue_where_they_are_accepted_and_where_datagrams_come():
