@@ -91,10 +91,9 @@ class Service(Serving):
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
         began = monotonic()
-        stopped = queue.stop_arrivals(self.listener)
         if self.held is not None:
-            self.held.release(remove=True)
-            stopped = True  # by that path nobody finds it any more
+            self.held.release(remove=True)  # by that path nobody finds it any more, and senders are told so
+        stopped = queue.stop_arrivals(self.listener) or self.held is not None
         patience = 0 if stopped else LOOK
         while monotonic() < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, patience):

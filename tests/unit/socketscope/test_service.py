@@ -104,6 +104,19 @@ def test_where_nobody_is_about_to_come_it_looks_twice_and_waits_only_where_some_
     assert looked == seconds
 
 
+def test_a_path_is_gone_before_a_filter_drops_datagrams_of_which_no_sender_is_told(monkeypatch, tmp_path):
+    path, there = tmp_path / "socket", []
+    server = socketscope.observe(
+        socketscope.ThreadingUnixDatagramServer(str(path), socketserver.BaseRequestHandler),
+        registry=CollectorRegistry(),
+    )
+    server.shutdown()
+    server.serve_forever()
+    monkeypatch.setattr(queue, "stop_arrivals", lambda _: there.append(path.exists()))
+    server.server_close()
+    assert there == [False]
+
+
 def test_where_the_kernel_tells_of_no_handshakes_they_have_some_time(monkeypatch):
     asked = []
 
