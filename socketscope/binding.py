@@ -17,8 +17,8 @@ def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> 
     """Return sockets, at least one and all at the same port, that are bound and do not listen yet.
 
     Args:
-        host: Address or name; of a name each address that this machine has gets a socket. Empty is all
-            addresses of both families, on one socket.
+        host: Address or name; of a name each address that this machine has gets a socket. Empty, or ``*``, is
+            all addresses of both families, on one socket.
         port: 0 is any that is free at all of the addresses.
         kind: Stream or datagram.
 
@@ -26,6 +26,8 @@ def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> 
         OSError: The port is taken at one of the addresses, or none of them is this machine's;
             `socket.gaierror` where the name is unknown.
     """
+    if host == "*":
+        host = ""  # as a name, glibc has it mean this machine alone
     places = _places(host, port, kind)
     tries = TRIES
     while True:

@@ -91,12 +91,13 @@ def test_all_addresses_of_one_family_leave_those_of_the_other():
         assert bind("0.0.0.0", port) == [("0.0.0.0", port)]
 
 
-def test_no_host_is_one_socket_for_both_families(ipv6):
-    (sock,) = binding.bind("", 0)
+@pytest.mark.parametrize("host", ["", "*"])
+def test_no_host_is_one_socket_for_both_families(ipv6, host):
+    (sock,) = binding.bind(host, 0)
     with sock:
         sock.listen()
-        for host in ("127.0.0.1", ipv6):
-            socket.create_connection((host, sock.getsockname()[1]), timeout=10).close()
+        for address in ("127.0.0.1", ipv6):
+            socket.create_connection((address, sock.getsockname()[1]), timeout=10).close()
 
 
 def test_what_can_be_no_name_is_an_error_like_an_unknown_one():
