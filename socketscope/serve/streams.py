@@ -211,14 +211,16 @@ class StreamService(Endings):
         if record is None:
             run()
             return
-        record.entered_at = monotonic()
         owner: Any = record.listener
         handed_on = self.hooks.processes or record.left is not None
+        ends_here = handed_on or current.get() is not record
+        if ends_here:
+            record.entered_at = monotonic()
         if handed_on:
             owner._elsewhere.come_back(record, request)  # noqa: SLF001 - of its own class
         if record.socket is not request:
             adopt(request, record)
-        if not handed_on and current.get() is record:
+        if not ends_here:
             run()
             return
         entered = enter(record)

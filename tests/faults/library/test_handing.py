@@ -535,6 +535,28 @@ def test_a_connection_that_a_handler_has_left_to_a_thread_counts_until_it_is_clo
         assert (figures(server).received, figures(server).sent, figures(server).exchanges) == (10, 10, 2)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # as above
+def test_a_socket_of_its_own_that_an_overridden_thread_serves_ends_with_it():
+    class Server(socketscope.ThreadingTCPServer):
+        def process_request_thread(self, request, client_address):
+            self.finish_request(request, client_address)
+            self.shutdown_request(request)
+
+        def finish_request(self, request, client_address):
+            super().finish_request(socket.socket(fileno=request.detach()), client_address)
+
+    class Hello(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(b"hello")
+
+    with running(subclass(Server, limits={"max_connections": 1})(HOST, Hello)) as server:
+        for number in (1, 2):
+            with connect(server) as client:
+                assert client.makefile("rb").read() == b"hello"
+            wait_for(partial(is_free, server, number), "its place is free")
+        ended(server, "ok", 2)
+
+
 class Raising(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(self.rfile.readline())
