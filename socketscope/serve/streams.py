@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from socketscope.addresses import format_peer
-from socketscope.observe.adoption import adopt
+from socketscope.observe.adoption import adopt, is_socket
 from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
 from socketscope.serve import queue
@@ -108,9 +108,18 @@ class StreamService(Endings):
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
-                self._end_with_request(server, record, request)
+                self._end_failed(server, record, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise
+
+    def _end_failed(self, server: Any, record: Record, request: Any) -> None:
+        """End a connection that a hook has raised on."""
+        # Our process_request_thread raises nothing: an override has closed it, and has called its hooks.
+        in_thread = self.threads is not None and not self.hooks.processes
+        if in_thread and is_socket(request) and request.fileno() < 0:
+            self.end(record)
+        else:
+            self._end_with_request(server, record, request)
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, record: Record

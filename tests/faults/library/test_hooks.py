@@ -715,3 +715,35 @@ def test_what_an_override_tells_handle_error_of_is_the_handlers_failure(base):
         client.send(b"x")
         wait_for(lambda: [outcome for _, outcome in log.lines] == ["handler_error"], "the line")
         assert log.errors[0].startswith("ValueError: as asked (")
+
+
+@pytest.mark.parametrize("by", ["close_request", "shutdown_request"])
+def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by):
+    calls = []
+
+    class Server(ThreadingTCPServer):
+        def process_request_thread(self, request, client_address):
+            try:
+                self.finish_request(request, client_address)
+            finally:
+                getattr(self, by)(request)
+
+        def shutdown_request(self, request):
+            calls.append("shutdown_request")
+            super().shutdown_request(request)
+
+        def close_request(self, request):
+            calls.append("close_request")
+            super().close_request(request)
+
+        def handle_error(self, *client):
+            pass
+
+    def fail(_):
+        raise ValueError("as asked")
+
+    with serving(handling(fail), Server) as server:
+        with connect(server) as client:
+            assert client.recv(1) == b""
+        ended(server, "handler_error")
+    assert calls == (["close_request"] if by == "close_request" else ["shutdown_request", "close_request"])
