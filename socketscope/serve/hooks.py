@@ -116,9 +116,10 @@ class Hooks:
         self._handing.result, self._handing.now = None, True
         try:
             server.process_request(request, client_address)
+            handed: tuple[Any, Any] | None = self._handing.result
         finally:
-            self._handing.now = False
-        handed: tuple[Any, Any] | None = self._handing.result
+            # Kept by this thread while it is idle, it would outlive the connection.
+            self._handing.result, self._handing.now = None, False
         return handed
 
     def hand_here(self, request: Any, client_address: Any) -> bool:

@@ -536,6 +536,21 @@ def test_a_connection_that_a_handler_has_left_to_a_thread_counts_until_it_is_clo
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # as above
+def test_what_a_hook_hands_on_and_nobody_closes_ends_with_its_handler():
+    class Server(socketscope.ThreadingTCPServer):
+        def process_request(self, request, client_address):
+            super().process_request(request, client_address)
+
+        def process_request_thread(self, request, client_address):
+            self.finish_request(request, client_address)
+
+    with serving(handling(lambda request: request.sendall(b"hello")), Server) as server:
+        with connect(server) as client:
+            assert client.makefile("rb").read() == b"hello"
+        ended(server, "ok")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # as above
 def test_a_socket_of_its_own_that_an_overridden_thread_serves_ends_with_it():
     class Server(socketscope.ThreadingTCPServer):
         def process_request_thread(self, request, client_address):
