@@ -64,12 +64,18 @@ class Endings(Service):
             request.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if more or unread(request, charged=self.kind == "tcp"):
+        if not (more or unread(request, charged=self.kind == "tcp")):
+            server.close_request(request)
+        elif self.threads is None:
+            # Its hooks are of one thread, and what lingers is another descriptor.
+            with suppress(OSError, ValueError):
+                twin = socket.socket(fileno=os.dup(request.fileno()))
+                self._linger.add(twin, twin.close)
+            server.close_request(request)
+        else:
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, self._close_by, server.close_request, request)
             self._linger.add(request, close)
-        else:
-            server.close_request(request)
 
     def close_for_good(self, request: Any) -> None:
         """Close a socket that a handler has left a file object of; know the end of one handed on."""

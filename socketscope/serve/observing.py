@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from socketscope.observe.adoption import said
 from socketscope.serve import theirs
 from socketscope.serve.mixin import (
+    Closing,
     Listening,
     ListeningBehind,
     Observed,
@@ -100,6 +101,7 @@ def _observed(server: BaseServer) -> type:
         if not _may_become(server, made):
             made = type(kind.__name__, (kind,), named)
             stand_before(TCPServer, ListeningBehind, made)
+        stand_before(TCPServer, Closing, made)
         stand_before(BaseServer, Serial, made)
     return made
 

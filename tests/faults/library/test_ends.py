@@ -465,6 +465,31 @@ def test_a_serial_server_ends_like_any_other():
         assert stop(server) < LONG / 2
 
 
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_what_nobody_read_takes_no_reply_with_or_without_threads(base):
+    size, closed_by = 500_000, []
+
+    class Server(base):  # type: ignore[misc, valid-type]
+        def close_request(self, request):
+            closed_by.append(threading.current_thread().name)
+            super().close_request(request)
+
+    def answer(request):
+        request.recv(1)
+        request.sendall(bytes(size))
+
+    server = socketscope.observe(Server(HOST, handling(answer)))
+    with running(server) as server, connect(server) as client:
+        client.sendall(b"x, and what nobody reads")
+        ended(server, "ok")
+        time.sleep(SHORT)  # a reset would have come by now
+        client.shutdown(socket.SHUT_WR)
+        assert len(client.makefile("rb").read()) == size
+        wait_for(lambda: closed_by, "its hook")
+    # Without threads its hooks are of the one that serves.
+    assert ("linger" in closed_by) == (base is socketserver.ThreadingTCPServer)
+
+
 def test_closing_twice_is_closing_once():
     with serving() as server:
         assert ask(server) == b"x"

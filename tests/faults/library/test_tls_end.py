@@ -1,11 +1,14 @@
 """What a TLS peer sees of an end that the server's side brought about: an end, no alert."""
 
 import contextlib
+import socketserver
 import threading
 
 import pytest
 
-from .running import Echo, connect, ended, make, running
+from socketscope import observe
+
+from .running import HOST, Echo, connect, ended, handling, make, running
 
 
 @contextlib.contextmanager
@@ -34,6 +37,13 @@ def test_a_passed_deadline_is_an_end(server_context, client_context, timeout):
 def test_so_is_a_drain(server_context, client_context):
     with running(make(Echo), server_context) as server, asked(server, client_context) as client:
         threading.Thread(target=server.server_close).start()
+        assert client.recv(100) == b""
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_so_is_a_handlers_with_or_without_threads(base, server_context, client_context):
+    server = observe(base(HOST, handling(lambda request: request.sendall(request.recv(1)))))
+    with running(server, server_context), asked(server, client_context) as client:
         assert client.recv(100) == b""
 
 
