@@ -32,6 +32,15 @@ class Asides:
         self.met = 0
         self.last = b""
         self._random = random
+        self._speaker: Conversation | None = None
+        self._given: dict[Aside, Context] = {}  # variables of its lines
+
+    def hold(self, aside: Aside, conversation: Conversation | None) -> None:
+        """Know of one from here on, and what its lines have given on the connection in earlier passes."""
+        self.known.append(aside)
+        given = self._given.get(aside, {}) if conversation is self._speaker else {}
+        for name in aside.groups:
+            self.context.setdefault(name, given.get(name, ""))
 
     def attend(self, conversation: Conversation) -> bool:
         """Take and answer those that stand before all else; return whether a line follows that is none.
@@ -57,6 +66,10 @@ class Asides:
         self.met += 1
         self.last = line
         self.note(line)
+        if known.groups:
+            if conversation is not self._speaker:
+                self._speaker, self._given = conversation, {}
+            self._given[known] = {name: self.context[name] for name in known.groups}
         if known.answer is not None:
             self._answer(conversation, known.answer, known)
         return True

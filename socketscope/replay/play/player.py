@@ -120,9 +120,7 @@ class Player:
             case Table():
                 context.update(action.next_row())
             case Aside():
-                self._exchanges.asides.known.append(action)
-                for name in action.groups:
-                    context.setdefault(name, "")
+                self._exchanges.asides.hold(action, self._exchanges.link.conversation)
         return None
 
 

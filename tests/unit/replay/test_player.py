@@ -110,6 +110,36 @@ def test_what_a_line_that_has_not_come_would_have_given_is_empty(tmp_path, const
     assert outcomes(ledger) == {"ok": 2}
 
 
+@pytest.mark.parametrize("connect", ["user", "pass"])
+@pytest.mark.parametrize("construct", ["@on ^220 (?P<host>.*)$ > HELO", "@ignore ^220 (?P<host>.*)$"])
+def test_what_a_line_gave_that_comes_once_a_connection_is_there_in_each_of_its_passes(
+    tmp_path, construct, connect
+):
+    def answer(file):
+        file.write(b"220 mail\r\n")
+        for line in file:
+            if line != b"HELO\r\n":
+                file.write(line)
+
+    with serving(answer) as target:
+        ledger = play(tmp_path, target, f"{construct}\n> a\n< a\n> ${{host}}\n< mail\n", connect, passes=3)
+    assert outcomes(ledger) == {"ok": 6}
+
+
+def test_what_a_line_gave_is_of_its_connection_alone(tmp_path):
+    greetings = iter([b"220 mail\r\n", b""])
+
+    def answer_twice(file):
+        file.write(next(greetings))
+        for _ in range(2):
+            file.write(file.readline())
+
+    script = "@ignore ^220 (?P<host>.*)$\n> a\n< a\n> b${host}\n< b"
+    with serving(answer_twice) as target:
+        ledger = play(tmp_path, target, [f"{script}mail\n<$\n", f"{script}\n<$\n"], "user")
+    assert outcomes(ledger) == {"ok": 4}
+
+
 def test_a_connection_that_is_opened_after_a_reset_greets_itself(tmp_path):
     def be_reset(file):
         with contextlib.suppress(ConnectionResetError):
