@@ -71,9 +71,6 @@ class Exchanges:
         self._connect_for = connect_for
         self.asides.context = context
         self.asides.known.clear()
-        if connect_for != "user":
-            # Another script may have kept one.
-            self.link.close()
         return None if self.link.conversation is None else list(self.link.greeting)
 
     def open(self, action: Opening) -> Task:
@@ -203,7 +200,7 @@ class Exchanges:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """Disconnect after the last pass; what has come since then is a failed exchange."""
+        """Disconnect after a pass, if that was not done; what has come since then is a failed exchange."""
         conversation, last = self.link.conversation, self._last
         if conversation is not None and last is not None:
             try:

@@ -59,8 +59,11 @@ class Player:
         """
         context = {**program.environment, "user": str(user), "seq": str(seq)}
         exchanges = self._exchanges
-        self._saying.begin(user, program.file, seq, context)
         connect_for = program.connect_for(self._connect)
+        if connect_for != "user":
+            # Another script may have kept one.
+            exchanges.disconnect()
+        self._saying.begin(user, program.file, seq, context)
         # What a connection that is kept said when it opened, it does not say again.
         greeting = exchanges.begin_pass(program.file, context, connect_for, lateness)
         action: Action | None = None

@@ -192,6 +192,32 @@ def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_
     )
 
 
+def test_what_came_before_a_connection_that_was_kept_gives_way_to_the_next_script_is_unexpected(tmp_path):
+    late, said = threading.Event(), threading.Event()
+
+    def chatter(file):
+        file.write(file.readline())
+        if not said.is_set():
+            late.wait(10)
+            file.write(b"by the way\r\n")
+            said.set()
+        with contextlib.suppress(ConnectionResetError):
+            file.read(1)
+
+    def hear() -> None:
+        late.set()
+        assert said.wait(10)
+
+    with serving(chatter) as target:
+        scripts = ["@connect user\n> a\n< a\n", "@connect pass\n> b\n< b\n"]
+        ledger = play(tmp_path, target, scripts, None, between=hear)
+    assert outcomes(ledger) == {"ok": 2, "unexpected_data": 1}
+    assert first_failure(ledger) == Failure(
+        f"{tmp_path}/x.talk", 3, "nothing more", r"'by the way\r\n'", is_text=False, step="main",
+        said=("> a", "< a"),
+    )  # fmt: skip
+
+
 def test_a_line_that_the_close_ends_is_one_if_it_is_what_was_expected(tmp_path):
     def unfinished(file):
         file.readline()
