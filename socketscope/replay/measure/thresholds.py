@@ -68,6 +68,13 @@ def parse_threshold(text: str) -> Threshold:
     Raises:
         ValueError: It has another form, there is no such metric, or no figure could ever meet it.
     """
+    threshold = _parse(text)
+    if threshold.comparison == "<" and not threshold.value:
+        raise ValueError(f"{text!r} is never met: nothing is less than 0")
+    return threshold
+
+
+def _parse(text: str) -> Threshold:
     if not (match := _FORM.fullmatch(text)):
         raise ValueError(f"{text!r} is no condition; write it like 'p99 > 20ms' or 'errors > 0.1%'")
     name, step, comparison, value = match.groups()

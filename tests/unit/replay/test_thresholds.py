@@ -1,5 +1,7 @@
 """Conditions under which a run fails: how they are written, and that none of them can never be met."""
 
+import re
+
 import pytest
 
 from socketscope.replay.measure.failures import Failure
@@ -76,6 +78,15 @@ def test_a_condition_that_no_run_could_meet_is_none(value):
 @pytest.mark.parametrize("condition", ["errors > 101%", "errors[get] > 100.1%", "dropped >= 200%"])
 def test_a_share_of_more_than_all_is_none(condition):
     with pytest.raises(ValueError, match="there is no more than 100%"):
+        parse_threshold(condition)
+
+
+@pytest.mark.parametrize(
+    "condition", ["errors < 0", "errors[get] < 0%", "dropped < 0", "rate < 0", "p99 < 0ms"]
+)
+def test_a_condition_below_nothing_is_none(condition):
+    told = f"{condition!r} is never met: nothing is less than 0"
+    with pytest.raises(ValueError, match=re.escape(told)):
         parse_threshold(condition)
 
 
