@@ -73,10 +73,15 @@ def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLCon
     except OSError as error:
         raise click.UsageError(f"--ca {ca}: {error.strerror}") from error
     if insecure:
-        warn("--insecure: the server's certificate is not verified")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def warn_of_insecure(insecure: bool) -> None:
+    """Tell that the target is not verified, where that is so; once nothing is wrong with any other option."""
+    if insecure:
+        warn("--insecure: the server's certificate is not verified")
 
 
 def show_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
@@ -127,6 +132,10 @@ class Tls:
             except ValueError as error:
                 raise click.UsageError(f"--server-name {self.server_name} is no name of a host") from error
         return Target(address, context, self.server_name)
+
+    def warn(self) -> None:
+        """Tell what is not verified; once nothing is wrong with any other option."""
+        warn_of_insecure(self.insecure)
 
 
 def _parse_path(text: str) -> Path:

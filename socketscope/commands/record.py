@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import PATH, parse_target, program, show_certificate, tls_context
+from socketscope.commands.options import (
+    PATH,
+    parse_target,
+    program,
+    show_certificate,
+    tls_context,
+    warn_of_insecure,
+)
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
@@ -90,6 +97,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         raise click.UsageError(f"cannot listen on {listen_at}: {describe(error)}") from error
     secrets = Secrets(redact)
     recorder = Recorder(scripts, secrets, target, tls)
+    warn_of_insecure(insecure)
     click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
     try:
         recorder.run(listeners, shown, signals)

@@ -168,10 +168,12 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     _allow_connections(users)
     thresholds = _thresholds(thresholds, programs)
     hear = overhear(users) if verbose else None
-    run = Run(programs, tls.target(target), plan, hear=hear)
-    endpoint = _endpoint(context, metrics, run)
+    server = tls.target(target)
     if report is not None:
         _write(report, open_for_report)
+    run = Run(programs, server, plan, hear=hear)
+    endpoint = _endpoint(context, metrics, run)
+    tls.warn()
     mode = _mode(plan, programs)
     is_drawn = can_be_redrawn(sys.stderr) and not verbose
     view = LiveView(plan, f"{target}, {mode}", len(programs)) if is_drawn else Lines()

@@ -18,6 +18,7 @@ from socketscope.replay.play.talk import talk as hold_talk
 def talk(target: Address, is_kept: bool, tls: Tls) -> int:
     """Prompt for lines; each is sent on a connection of its own. An empty line ends."""
     server = tls.target(target)
+    tls.warn()
     if not is_kept:
         hold_talk(server)
         return 0

@@ -95,3 +95,13 @@ def test_without_a_schedule_no_pass_is_dropped(tmp_path, monkeypatch, capsys):
     (tmp_path / "x.talk").write_text("> x\n")
     told = "client: --fail-on 'dropped …' needs a --rate: without a schedule no pass is dropped\n"
     assert refused(capsys, "--fail-on", "dropped > 1%") == told
+
+
+def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    options = ("--target", "tls://127.0.0.1:1", "--insecure")
+    told = "client: --key needs the --cert that it belongs to\n"
+    assert refused(capsys, *options, "--key", "key.pem") == told
+    told = "client: --report . cannot be written: Is a directory\n"
+    assert refused(capsys, *options, "--report", ".") == told
