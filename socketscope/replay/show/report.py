@@ -1,6 +1,7 @@
 """``--report``: a run on one page of HTML that needs nothing but itself."""
 
 import math
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -22,6 +23,7 @@ WIDTH = 1000
 HEIGHT = 210
 LEFT, RIGHT, TOP, BOTTOM = 64, 34, 12, 26
 _BARS = 80
+_OUTPUT = 1
 _FEWEST_SLOTS = 20
 _IN_A_SLOT = 10
 """Exchanges in a slot on the average, where there are so many: with fewer a steady rate looks like a saw."""
@@ -206,7 +208,8 @@ def open_for_report(path: Path) -> None:
     """Make sure that a report can be written, before it is worth a run; what is there stays.
 
     Raises:
-        OSError: It cannot.
+        OSError: It cannot, or would stand in standard output with the summary.
     """
-    with path.open("a", encoding="utf-8"):
-        pass
+    with path.open("a", encoding="utf-8") as page:
+        if os.path.sameopenfile(page.fileno(), _OUTPUT) and not path.samefile(os.devnull):
+            raise OSError("the summary goes there")

@@ -1,5 +1,8 @@
 """Options that cannot be meant."""
 
+import subprocess
+import sys
+
 import pytest
 
 from socketscope.commands.group import main
@@ -105,3 +108,17 @@ def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, caps
     assert refused(capsys, *options, "--key", "key.pem") == told
     told = "client: --report . cannot be written: Is a directory\n"
     assert refused(capsys, *options, "--report", ".") == told
+
+
+@pytest.mark.parametrize("report", ["/dev/stdout", "page.html"])
+def test_a_report_is_not_written_into_the_summary(tmp_path, report):
+    (tmp_path / "x.talk").write_text("> x\n")
+    with (tmp_path / "page.html").open("w") as output:
+        ended = subprocess.run(
+            [sys.executable, "-m", "socketscope", "replay", "x.talk", "--target", "tcp://127.0.0.1:1",
+             "--report", report],
+            check=False, cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    told = f"socketscope: --report {report} cannot be written: the summary goes there\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
+    assert (tmp_path / "page.html").read_text() == ""
