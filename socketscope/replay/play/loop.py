@@ -206,10 +206,13 @@ class Loop:
         return min(sleeper, self._deadlines[0][0]) if self._deadlines else sleeper
 
     def _wake(self, now: float) -> None:
-        """Resume the tasks whose time has come."""
+        """Resume each task whose time has come, once: before it is again come the others, and the end."""
         sleepers, deadlines = self._sleepers, self._deadlines
+        due = []
         while sleepers and sleepers[0][0] <= now:
-            self._resume(heapq.heappop(sleepers)[2], 0)
+            due.append(heapq.heappop(sleepers)[2])
+        for runner in due:
+            self._resume(runner, 0)
         while deadlines and deadlines[0][0] <= now:
             time, _, runner = heapq.heappop(deadlines)
             if time != runner.watched:

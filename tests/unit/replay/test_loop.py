@@ -103,6 +103,42 @@ def test_a_task_that_never_waits_lets_the_others_have_their_turn(loop):
     assert loop.now() == 100.0
 
 
+def test_a_task_that_never_waits_keeps_nobody_from_what_has_come(loop):
+    heard = []
+
+    def listen() -> Task:
+        here, there = socket.socketpair()
+        with here, there:
+            loop.watch(here)
+            there.send(b"x")
+            heard.append((yield loop.now() + 10.0))
+
+    def talk() -> Task:
+        turns = 0
+        while not heard and turns < 100:
+            turns += 1
+            yield NEXT_TURN
+        return turns
+
+    loop.start(listen())
+    assert loop.complete(talk()) < 100
+
+
+def test_a_task_that_never_waits_ends_with_the_loop(loop):
+    turns: list[int] = []
+
+    def talk() -> Task:
+        while len(turns) < 100:
+            turns.append(loop.turns)
+            if len(turns) == 10:
+                loop.stop()
+            yield NEXT_TURN
+
+    loop.start(talk())
+    loop.run()
+    assert len(turns) == 10
+
+
 def test_it_ends_at_its_time_and_tells_the_tasks_when_it_is_closed(loop):
     ended = []
 
