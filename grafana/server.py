@@ -178,7 +178,7 @@ PROCESS_ROW = [
 
 DATAGRAM_ROW = [
     curves(Panel(
-        title="Datagrams by outcome", unit="suffix:/s", width=12, nothing="no datagram listener", runbook="datagramslost",
+        title="Datagrams by outcome", unit="suffix:/s", width=12, nothing="no datagrams", runbook="datagramsfail",
         meaning="What became of those that were received. no_reply is what many protocols want.",
         outcomes=DATAGRAM_OUTCOMES,
         queries={"{{outcome}}": rate(server.DATAGRAMS, by="outcome") + " > 0"},
