@@ -40,6 +40,17 @@ def test_what_is_scraped_comes_twice_in_it(configuration: str):
     assert 2 * max(map(parse_duration, intervals)) <= lookback(STACKS[0])
 
 
+def test_the_page_says_how_seldom_may_be_scraped_at_most():
+    # A rate needs two scrapes: whose window has fewer, an alert never fires.
+    text = "".join(file.read_text(encoding="utf-8") for file in RULES)
+    windows = [parse_duration(window) for window in re.findall(r"[a-z}]\[(\d+[smh])\]", text)]
+    page = (ROOT / "docs" / "slo.md").read_text(encoding="utf-8")
+    (most,) = re.findall(r"may do so every (\d+ s)\b", page)
+    assert parse_duration(most.replace(" ", "")) == min(windows) / 2
+    operators = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    assert f"[every {most}](slo.md#how-soon-it-is-told)" in operators
+
+
 @pytest.mark.parametrize("rules", RULES, ids=lambda file: file.stem)
 def test_what_is_recorded_comes_twice_in_it(rules: Path):
     groups = yaml.safe_load(rules.read_text(encoding="utf-8"))["groups"]
