@@ -133,7 +133,8 @@ OBJECTIVES = [
     curves(Panel(
         title="How fast each error budget is spent", unit="suffix:x", width=12, height=7, line=14.4, top=15,
         runbook="budgetburnsfast", nothing="not known yet",
-        meaning="Over the last hour, as a multiple of what would just last 30 days. At the line somebody is paged.",
+        meaning="Over the last hour, as a multiple of what would just last 30 days. At the line somebody is paged, and at 6 too "
+        "where it lasts for hours.",
         colours=OF_OBJECTIVE,
         queries={"{{slo}}": f"max by (slo) (job_slo:error_budget:burn1h{JOBS})"},
     )),

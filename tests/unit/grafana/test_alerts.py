@@ -65,6 +65,10 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     near = {alert["alert"]: alert["expr"] for alert in ALERTS}
     for name in ("ConnectionLimitNear", "DescriptorsNear"):
         assert f"> {NEAR}" in near[name]
+    page, longer = re.findall(r"burn(?:1h|6h) > ([\d.]+)", near["BudgetBurnsFast"])
+    (burn,) = [one.panel for one in PANELS if one.panel["title"] == "How fast each error budget is spent"]
+    assert burn["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == float(page)
+    assert f"at {longer} too where it lasts for hours" in burn["description"]
     rules = (ROOT / "prometheus" / "rules" / "objectives.yml").read_text(encoding="utf-8")
     assert f'response_duration_seconds_bucket{{le="{queries.OBJECTIVE}"}}' in rules
     assert f'intended_duration_seconds_bucket{{le="{queries.CLIENT_OBJECTIVE}"}}' in rules
