@@ -142,7 +142,7 @@ OBJECTIVES = [
 
 SERVER = [
     curves(Panel(
-        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
+        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no connection ended", runbook="traffic",
         meaning="How connections end. What is not ok is small here; see beside it.",
         outcomes=OUTCOMES,
         queries=CLOSED_BY_OUTCOME,
@@ -155,7 +155,7 @@ SERVER = [
     )),
     curves(Panel(
         title="How long the server takes to reply", unit="s", logarithmic=True, top=0.02, line=OBJECTIVE,
-        nothing="no traffic", runbook="durations",
+        nothing="no connection had a reply", runbook="durations",
         meaning="From the last byte of a request to the last of its reply. The line is the objective, 10 ms.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
         queries={"p50": quantile(0.5, server.RESPONSE), "p99": quantile(0.99, server.RESPONSE)},

@@ -27,7 +27,7 @@ RENEWAL = 14
 
 TRAFFIC_ROW = [
     curves(Panel(
-        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no traffic", runbook="traffic",
+        title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no connection ended", runbook="traffic",
         meaning="How connections end. What is not ok is small here; see Failures and refusals. The first seconds of a new "
         "replica are missing, as of any rate.",
         outcomes=OUTCOMES,
@@ -40,7 +40,7 @@ TRAFFIC_ROW = [
         queries=UNSERVED_BY_REASON,
     )),
     curves(Panel(
-        title="Connections accepted by replica", unit="suffix:/s", nothing="no traffic", runbook="traffic",
+        title="Connections accepted by replica", unit="suffix:/s", nothing="no stream listener", runbook="traffic",
         meaning="Whether clients spread over the replicas. One that gets none is not resolved by its clients.",
         queries={"{{instance}}": rate(server.ACCEPTED, by="instance")},
     )),
@@ -68,14 +68,14 @@ TRAFFIC_ROW = [
 DURATION_ROW = [
     durations(Panel(
         title="How many replies took how long", unit="suffix:/s", width=12, height=12, runbook="durations",
-        nothing="no traffic",
+        nothing="no connection had a reply",
         meaning="Replies a second; each row is a bucket, named by its upper edge. Two bands mean two kinds of requests, or a "
         "queue that forms and clears.",
         queries={"{{le}}": buckets(server.RESPONSE)},
     )),
     curves(Panel(
         title="Response duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, line=OBJECTIVE,
-        nothing="no traffic", runbook="durations",
+        nothing="no connection had a reply", runbook="durations",
         meaning="The line is the objective, 10 ms. A p99 far above p50 is waiting: look at threads and the queue.",
         colours={"p50": "light-blue", "p90": "blue", "p99": "dark-blue"},
         queries={
@@ -85,8 +85,8 @@ DURATION_ROW = [
         },
     )),
     curves(Panel(
-        title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, nothing="no traffic",
-        runbook="durations",
+        title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, runbook="durations",
+        nothing="no handler has ended",
         meaning="How long a client occupies a thread, the wait for its own bytes included. Far above the response: clients "
         "are slow, or silent.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
@@ -105,7 +105,7 @@ SATURATION_ROW = [
         },
     )),
     curves(Panel(
-        title="Connections served at once", width=6, nothing="no traffic", runbook="saturation",
+        title="Connections served at once", width=6, nothing="no server", runbook="saturation",
         meaning="The mean over a few seconds, from how long handlers take: short connections are missed by who counts open "
         "ones every two seconds. A long one counts at its end, for its whole time: of those, see Connection limit in use.",
         queries={"{{instance}}": rate(server.HANDLE, by="instance", suffix="_sum")},

@@ -17,7 +17,7 @@ from socketscope.observe.outcomes import (
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.replay.watch.colours import FAILURES, OF_FAILURE
-from socketscope.views.instruments import INSTRUMENTS
+from socketscope.views.instruments import EXCHANGES, INSTRUMENTS, RECEIVED, SENT
 
 from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard, each_panel
 
@@ -74,6 +74,14 @@ def test_it_says_what_it_means_in_a_unit_and_where_there_is_more(drawn):
     assert section in SECTIONS
     assert panel["targets"]
     assert all(target["legendFormat"] for target in panel["targets"])
+
+
+@each_panel
+def test_no_traffic_is_said_where_all_of_it_is_asked_for(drawn):
+    # Datagrams are no connections, and a long connection has traffic before it ends, and maybe no reply.
+    if drawn.panel["fieldConfig"]["defaults"]["noValue"] == "no traffic":
+        asked = re.findall(r"\bsocketserver_\w+", " ".join(drawn.expressions))
+        assert {*asked} <= {instrument.name for instrument in (EXCHANGES, RECEIVED, SENT)}
 
 
 @each_panel
