@@ -86,9 +86,9 @@ SERVERS_UP = first(
 """How many; nothing before the first scrape, when none is missed yet."""
 _DRAINED = f"max by (job, instance) (last_over_time({series(server.DRAINING)}[5m]) == 1)"
 STATES = first(
-    f"up{{{', '.join(CHOSEN)}}} + on (job, instance) {series(server.DRAINING)}",
+    f"max by (job, instance) (up{{{', '.join(CHOSEN)}}}) + max by (job, instance) ({series(server.DRAINING)})",
     f"{_DRAINED} * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
-    f"sum by (job, instance) ({SERVERS})",
+    f"max by (job, instance) ({SERVERS})",
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""
 

@@ -116,7 +116,8 @@ LOAD_ROW = [
         meaning="The version of each client, and its age. One that is young has been restarted.",
         queries={
             "{{instance}}: {{version}}":
-                f"(time() - {chosen('process_start_time_seconds')}) * on (job, instance) group_left (version) "
+                f"(time() - {chosen('process_start_time_seconds')}) "
+                "* ignoring (version) group_left (version) "
                 f"{series(client.BUILD)}",
         },
     )),

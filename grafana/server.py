@@ -101,7 +101,8 @@ SATURATION_ROW = [
         meaning="Of each replica, as clients of a full one have nothing of the others' room. At 100 % new ones are refused: "
         "raise --max-connections, or add a replica.",
         queries={
-            "{{instance}}": f"sum by (job, instance) ({series(server.OPEN)}) / on (job, instance) {series(server.LIMIT)}",
+            "{{instance}}":
+                f"max by (instance) (sum without (listener) ({series(server.OPEN)}) / {series(server.LIMIT)})",
         },
     )),
     curves(Panel(
@@ -170,7 +171,8 @@ PROCESS_ROW = [
         "way, or one that was left half done.",
         queries={
             "{{instance}}: {{version}}, Python {{python}}":
-                f"(time() - {chosen('process_start_time_seconds')}) * on (job, instance) group_left (version, python) "
+                f"(time() - {chosen('process_start_time_seconds')}) "
+                "* ignoring (version, python) group_left (version, python) "
                 f"{series(server.BUILD)}",
         },
     )),
