@@ -148,8 +148,6 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
             sum([loops is not None, duration is not None, forever]) > 1,
         "--strict-rate needs a --rate to hold": strict_rate and rate is None,
         "--pacing poisson needs a --rate whose gaps it is about": pacing == "poisson" and rate is None,
-        "--fail-on 'dropped …' needs a --rate: without a schedule no pass is dropped":
-            rate is None and any(threshold.metric == "dropped" for threshold in thresholds),
         "--linger needs --metrics, which it is about": linger > 0 and metrics is None,
         "--duration must be more than 0": duration is not None and duration <= 0,
         "--warmup is as long as the --duration, or longer; make it shorter":

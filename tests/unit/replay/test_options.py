@@ -93,13 +93,6 @@ def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatc
     assert [file.name for file in tmp_path.iterdir()] == ["x.talk"]
 
 
-def test_without_a_schedule_no_pass_is_dropped(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
-    told = "client: --fail-on 'dropped …' needs a --rate: without a schedule no pass is dropped\n"
-    assert refused(capsys, "--fail-on", "dropped > 1%") == told
-
-
 def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.talk").write_text("> x\n")
