@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from socketscope.commands.group import main
+
+ROOT = Path(__file__).parents[3]
 
 
 def refused(capsys, *options):
@@ -105,13 +108,15 @@ def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, caps
 
 @pytest.mark.parametrize("report", ["/dev/stdout", "page.html"])
 def test_a_report_is_not_written_into_the_summary(tmp_path, report):
-    (tmp_path / "x.talk").write_text("> x\n")
-    with (tmp_path / "page.html").open("w") as output:
+    script, page = tmp_path / "x.talk", tmp_path / "page.html"
+    script.write_text("> x\n")
+    report = tmp_path / report
+    with page.open("w") as output:
         ended = subprocess.run(
-            [sys.executable, "-m", "socketscope", "replay", "x.talk", "--target", "tcp://127.0.0.1:1",
+            [sys.executable, "-m", "client", "replay", script, "--target", "tcp://127.0.0.1:1",
              "--report", report],
-            check=False, cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60,
         )  # fmt: skip
-    told = f"socketscope: --report {report} cannot be written: the summary goes there\n"
+    told = f"client: --report {report} cannot be written: the summary goes there\n"
     assert (ended.returncode, ended.stderr) == (2, told)
-    assert (tmp_path / "page.html").read_text() == ""
+    assert page.read_text() == ""
