@@ -69,7 +69,7 @@ class Endings(Service):
         elif self.threads is None:
             # Its hooks are of one thread, and what lingers is another descriptor.
             with suppress(OSError, ValueError):
-                twin = socket.socket(fileno=os.dup(request.fileno()))
+                twin = socket.SocketType(fileno=os.dup(request.fileno()))
                 self._linger.add(twin, twin.close)
             server.close_request(request)
         else:

@@ -59,7 +59,7 @@ def say_end(request: ssl.SSLSocket) -> None:
 
 @dataclass(slots=True)
 class _Leaving:
-    sock: socket.socket
+    sock: socket.SocketType
     close: Callable[[], None]
     until: float
     left: int = BYTES
@@ -77,7 +77,7 @@ class Linger:
         self._count = 0
         self._thread: threading.Thread | None = None
 
-    def add(self, sock: socket.socket, close: Callable[[], None]) -> None:
+    def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:
         """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
         with self._lock:
             if self._count < MOST and self._has_thread():
