@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from stat import S_ISSOCK
 from time import monotonic
 
 from socketscope.observe.adoption import is_socket
@@ -45,8 +46,11 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
     except (OSError, AttributeError):
         pass  # closed, or an older kernel, or no socket
     try:
-        return fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) != _NOTHING
-    except (OSError, ValueError, TypeError):
+        if fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) == _NOTHING:
+            return False
+        # A pipe, or a serial line, resets nobody: what is left in it may be the next request.
+        return S_ISSOCK(os.fstat(sock.fileno()).st_mode)
+    except Exception:  # noqa: BLE001 - where it is none of the standard library's, it may raise anything
         return False
 
 

@@ -1,5 +1,6 @@
 """Sockets that were shut down for writing, and whose peers go on sending."""
 
+import os
 import socket
 import sys
 import threading
@@ -200,3 +201,19 @@ def test_whether_something_is_unread(pair, charged):
     assert not unread(near, charged=charged)
     near.close()
     assert not unread(near, charged=charged)
+
+
+def test_what_a_pipe_holds_may_be_the_next_request():
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as request, os.fdopen(write, "wb", buffering=0) as peer:
+        peer.write(b"x")
+        assert not unread(request, charged=False)
+
+
+@pytest.mark.parametrize("error", [NotImplementedError, AttributeError])
+def test_of_a_request_without_a_descriptor_nothing_is_known_to_be_unread(error):
+    class Request:
+        def fileno(self):
+            raise error
+
+    assert not unread(Request(), charged=True)
