@@ -78,17 +78,21 @@ class Linger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new: deque[_Leaving] = deque()
-        self._count = 0
+        self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
 
     def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:
         """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
         with self._lock:
-            if self._count < MOST and self._has_thread():
+            if len(self._held) < MOST and self._has_thread():
                 self._new.append(_Leaving(sock, close, monotonic() + SECONDS))
-                self._count += 1
+                self._held.add(id(sock))
                 return
         close()
+
+    def has(self, sock: socket.SocketType) -> bool:
+        """Return whether a socket lingers here."""
+        return id(sock) in self._held
 
     def join(self, timeout: float) -> None:
         """Wait until all sockets are closed, at most so many seconds."""
@@ -151,6 +155,6 @@ class Linger:
         self._finish(key.data)
 
     def _finish(self, leaving: _Leaving) -> None:
-        with self._lock:
-            self._count -= 1
         leaving.close()
+        with self._lock:
+            self._held.discard(id(leaving.sock))

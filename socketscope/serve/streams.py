@@ -116,7 +116,7 @@ class StreamService(Endings):
         """End a connection that a hook has raised on."""
         # Our process_request_thread raises nothing: an override has closed it, and has called its hooks.
         in_thread = self.threads is not None and not self.hooks.processes
-        if in_thread and is_socket(request) and request.fileno() < 0:
+        if in_thread and is_socket(request) and (self._linger.has(request) or request.fileno() < 0):
             self.end(record)
         else:
             self._end_with_request(server, record, request)

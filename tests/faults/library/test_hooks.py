@@ -717,8 +717,15 @@ def test_what_an_override_tells_handle_error_of_is_the_handlers_failure(base):
         assert log.errors[0].startswith("ValueError: as asked (")
 
 
-@pytest.mark.parametrize("by", ["close_request", "shutdown_request"])
-def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by):
+@pytest.mark.parametrize(
+    ("by", "sent"),
+    [
+        ("close_request", b"x"),
+        ("shutdown_request", b"x"),
+        ("shutdown_request", b"x, and what is read away before it is closed"),
+    ],
+)
+def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, sent):
     calls = []
 
     class Server(ThreadingTCPServer):
@@ -739,11 +746,13 @@ def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by):
         def handle_error(self, *client):
             pass
 
-    def fail(_):
+    def fail(request):
+        request.recv(1)
         raise ValueError("as asked")
 
     with serving(handling(fail), Server) as server:
         with connect(server) as client:
+            client.sendall(sent)
             assert client.recv(1) == b""
         ended(server, "handler_error")
     assert calls == (["close_request"] if by == "close_request" else ["shutdown_request", "close_request"])

@@ -178,7 +178,7 @@ def test_many_threads_may_add_while_it_reads(lingering):
     finally:
         sys.setswitchinterval(interval)
     assert len(closed) == 400
-    assert lingering._count == 0
+    assert not lingering._held
 
 
 def tcp_pair():
