@@ -70,8 +70,8 @@ class Elsewhere:
         record = getattr(request, "_socketscope", None) or self.records.get(id(request))
         return record if isinstance(record, Record) else None
 
-    def note_closed(self, request: Any) -> None:
-        """Note that a request was closed."""
+    def note_end(self, request: Any) -> None:
+        """Note that a request was closed, or lingers until it is."""
         # Asked for once: another thread may end it meanwhile.
-        if (record := self.records.get(id(request))) is not None and (left := record.left):
+        if (record := self.find(request)) is not None and (left := record.left):
             left()

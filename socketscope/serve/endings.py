@@ -76,11 +76,12 @@ class Endings(Service):
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, self._close_by, server.close_request, request)
             self._linger.add(request, close)
+            self._elsewhere.note_end(request)
 
     def close_for_good(self, request: Any) -> None:
         """Close a socket that a handler has left a file object of; know the end of one handed on."""
         if self._elsewhere.records:
-            self._elsewhere.note_closed(request)
+            self._elsewhere.note_end(request)
         if is_socket(request) and request.fileno() >= 0:
             os.close(request.detach())
 

@@ -101,7 +101,7 @@ class StreamService(Endings):
             else:
                 server.process_request_thread(request, client_address)
             if not record.closed:  # an override has served it by itself, or left it to somebody
-                self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
+                self._let_go(record, request)
         except BaseException as error:
             # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
             # called serve_forever, if it is this thread.
@@ -136,8 +136,14 @@ class StreamService(Endings):
             return request, client_address
         handed = self.hooks.process(server, request, client_address)
         if handed is None and not record.closed:
-            self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
+            self._let_go(record, request)
         return handed
+
+    def _let_go(self, record: Record, request: Any) -> None:
+        """Have a connection end with its request, which may have been shut down by now."""
+        self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
+        if self._linger.has(request):
+            self._elsewhere.note_end(request)
 
     def look(self) -> tuple[int, int] | None:
         """Return length and limit of the accept queue, which TCP alone tells."""

@@ -15,6 +15,7 @@ from functools import partial
 import pytest
 
 import socketscope
+from socketscope.serve import linger
 from socketscope.serve.mixin import service_of
 
 from .running import (
@@ -570,6 +571,31 @@ def test_a_socket_of_its_own_that_an_overridden_thread_serves_ends_with_it():
                 assert client.makefile("rb").read() == b"hello"
             wait_for(partial(is_free, server, number), "its place is free")
         ended(server, "ok", 2)
+
+
+class ServingByItself(socketscope.ThreadingTCPServer):
+    def process_request_thread(self, request, client_address):
+        self.finish_request(request, client_address)
+        self.shutdown_request(request)
+
+
+class ServingElsewhere(socketscope.ThreadingTCPServer):
+    def process_request(self, request, _client_address):
+        pool.submit(self.answer, request)
+
+    def answer(self, request):
+        request.sendall(request.recv(1))
+        self.shutdown_request(request)
+
+
+@pytest.mark.parametrize("base", [ServingByItself, ServingElsewhere])
+def test_what_is_read_away_when_an_override_has_ended_a_connection_is_no_part_of_it(base):
+    with serving(handling(lambda request: request.sendall(request.recv(1))), base) as server:
+        with connect(server) as client:
+            client.sendall(b"x, and what nobody reads")
+            assert client.makefile("rb").read() == b"x"
+            ended(server, "ok")
+        assert figures(server).handle.sum < linger.SECONDS / 2
 
 
 class Raising(socketserver.StreamRequestHandler):
