@@ -29,15 +29,20 @@ class Held:
         self._identity = _identity(path)
         self._lock = lock
 
-    def release(self, *, remove: bool) -> None:
-        """Give the lock back; remove both that and the path, unless they are another's by now."""
+    def release(self, *, remove: bool) -> bool:
+        """Give the lock back; remove both that and the path, unless they are another's by now.
+
+        Returns:
+            Whether the path was removed.
+        """
         if self._lock < 0:
-            return
+            return False
         lock, self._lock = self._lock, -1
+        removed = remove and _remove(self._path, self._identity)
         if remove:
-            _remove(self._path, self._identity)
             _remove_lock(self._path, lock)
         os.close(lock)
+        return removed
 
 
 def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
@@ -95,10 +100,12 @@ def _remove_lock(path: str | bytes, lock: int) -> None:
         _remove(_beside(path), _identity(lock))
 
 
-def _remove(path: str | bytes, own: tuple[int, int] | None) -> None:
+def _remove(path: str | bytes, own: tuple[int, int] | None) -> bool:
     if own is not None and _identity(path) == own:
         with suppress(OSError):
             os.unlink(path)  # noqa: PTH108 - a path may be bytes
+            return True
+    return False
 
 
 def _beside(path: str | bytes) -> str | bytes:

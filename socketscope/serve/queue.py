@@ -178,7 +178,7 @@ def stop_arrivals(listener: socket.socket) -> bool:
     Returns:
         Whether that could be done.
     """
-    if listener.family == socket.AF_UNIX and listener.type == socket.SOCK_STREAM:
+    if listener.family == socket.AF_UNIX and listener.type != socket.SOCK_DGRAM:
         return False  # it takes a filter, and asks it nothing
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))

@@ -91,9 +91,9 @@ class Service(Serving):
     def _empty_queue(self, server: Any) -> None:
         """Serve who has come before this; where others share the listener, they do."""
         began = monotonic()
-        if self.held is not None:
-            self.held.release(remove=True)  # by that path nobody finds it any more, and senders are told so
-        stopped = queue.stop_arrivals(self.listener) or self.held is not None
+        # By its path nobody finds it any more, and senders are told so, unless it was renamed.
+        gone = self.held is not None and self.held.release(remove=True)
+        stopped = queue.stop_arrivals(self.listener) or gone
         patience = 0 if stopped else LOOK
         while monotonic() < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
             if not queue.waits(server, patience):
@@ -104,8 +104,8 @@ class Service(Serving):
                     break
             else:
                 self._serve_next(server, began)
-        # Those who kept coming, and are in the queue.
-        if not stopped and queue.refuse_at_last(self.listener):
+        # Those who kept coming, or had found the path before it was gone, and are in the queue.
+        if queue.refuse_at_last(self.listener):
             with suppress(OSError):
                 while monotonic() < self.drain_by and queue.unix_length(self.listener):
                     self._serve_next(server, began)

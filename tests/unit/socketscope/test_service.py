@@ -104,6 +104,28 @@ def test_where_nobody_is_about_to_come_it_looks_twice_and_waits_only_where_some_
     assert looked == seconds
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
+@pytest.mark.parametrize(("way", "seconds"), [("path", 0), ("renamed path", LOOK), ("abstract name", LOOK)])
+def test_whoever_may_still_come_to_a_unix_listener_is_waited_for(monkeypatch, tmp_path, kind, way, seconds):
+    class Server(socketscope.ThreadingUnixStreamServer, registry=CollectorRegistry()):
+        socket_type = kind
+
+    looked = []
+
+    def waits(_, seconds=0):
+        looked.append(seconds)
+        return False
+
+    path = tmp_path / "socket"
+    with Server(f"\0{path}" if way == "abstract name" else str(path), None) as server:
+        if way == "renamed path":
+            path.rename(tmp_path / "renamed")
+        server.shutdown()
+        server.serve_forever()
+        monkeypatch.setattr(queue, "waits", waits)
+    assert looked == [seconds, 0]
+
+
 def test_a_path_is_gone_before_a_filter_drops_datagrams_of_which_no_sender_is_told(monkeypatch, tmp_path):
     path, there = tmp_path / "socket", []
     server = socketscope.observe(
