@@ -50,9 +50,9 @@ class Elsewhere:
                 return  # another thread runs its handler by now, and ends it
             record.left = leave
             record.forget()
+            request = record.request  # or what that was wrapped into; kept until it has been asked
             if not watch_end(record, drop):
                 self.records[key] = record
-        request = record.request
         with suppress(AttributeError, OSError, ValueError):
             endless = record.socket is request and not hasattr(request, "close")  # it tells nobody of its end
             # A closed one that is not found goes on under TLS.

@@ -142,7 +142,7 @@ class StreamService(Endings):
     def _let_go(self, record: Record, request: Any) -> None:
         """Have a connection end with its request, which may have been shut down by now."""
         self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
-        if self._linger.has(request):
+        if self._linger.has(request := record.request):
             self._elsewhere.note_end(request)
 
     def look(self) -> tuple[int, int] | None:

@@ -8,10 +8,11 @@ import time
 import pytest
 
 from socketscope import ThreadingTCPServer
+from socketscope.serve import linger
 from socketscope.serve.mixin import service_of
 from tests.faults.server.process import read_all
 
-from .running import PATIENCE, connect, count, ended, handling, logged, serving, wait_for
+from .running import PATIENCE, connect, count, ended, figures, handling, logged, serving, wait_for
 
 SHORT = 0.4
 ALERT = b"\x15"
@@ -167,3 +168,22 @@ def test_it_may_be_wrapped_again(server_context, client_context):
         client.close()
         ended(server, "ok")
         assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 12
+
+
+@pytest.mark.parametrize("sent", [b"x", b"x, and what nobody reads"])
+def test_what_an_override_wraps_and_closes_has_ended_when_it_returns(server_context, client_context, sent):
+    class Server(ThreadingTCPServer):
+        def serve_forever(self, _poll_interval=None):
+            super().serve_forever(2 * PATIENCE)  # what is merely dropped ends at an interval's end
+
+        def process_request_thread(self, request, client_address):
+            request = server_context.wrap_socket(request, server_side=True)
+            self.finish_request(request, client_address)
+            self.shutdown_request(request)
+
+    with serving(handling(lambda request: request.sendall(request.recv(1))), Server) as server:
+        with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+            client.sendall(sent)
+            assert [client.recv(10), client.recv(10)] == [b"x", b""]
+            ended(server, "ok")
+        assert figures(server).handle.sum < linger.SECONDS / 2
