@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from socketscope.addresses import format_peer
-from socketscope.observe.adoption import adopt, is_socket
+from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
 from socketscope.serve import queue
@@ -114,12 +114,20 @@ class StreamService(Endings):
 
     def _end_failed(self, server: Any, record: Record, request: Any) -> None:
         """End a connection that a hook has raised on."""
-        # Our process_request_thread raises nothing: an override has closed it, and has called its hooks.
-        in_thread = self.threads is not None and not self.hooks.processes
-        if in_thread and is_socket(request) and (self._linger.has(request) or request.fileno() < 0):
+        # Our process_request_thread raises nothing: an override may have closed it, and has called its hooks.
+        if self.threads is not None and not self.hooks.processes and self._is_over(request):
             self.end(record)
         else:
             self._end_with_request(server, record, request)
+
+    def _is_over(self, request: Any) -> bool:
+        """Return whether a request was closed, or lingers until it is."""
+        if self._linger.has(request):
+            return True
+        try:
+            return bool(request.fileno() < 0)
+        except Exception:  # noqa: BLE001 - where it is none of the standard library's, it may raise anything
+            return False
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, record: Record

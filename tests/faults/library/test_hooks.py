@@ -8,6 +8,7 @@ import socketserver
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -725,10 +726,16 @@ def test_what_an_override_tells_handle_error_of_is_the_handlers_failure(base):
         ("shutdown_request", b"x, and what is read away before it is closed"),
     ],
 )
-def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, sent):
+@pytest.mark.parametrize("wraps", [False, True])
+def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, sent, wraps):
     calls = []
 
     class Server(ThreadingTCPServer):
+        def get_request(self):
+            request, client_address = super().get_request()
+            of_its_own = {name: getattr(request, name) for name in ("recv", "fileno", "shutdown", "close")}
+            return SimpleNamespace(**of_its_own) if wraps else request, client_address
+
         def process_request_thread(self, request, client_address):
             try:
                 self.finish_request(request, client_address)
