@@ -61,6 +61,7 @@ class DatagramService(Service):
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:
         handed: tuple[Any, Any] | None = (request, client_address)
+        in_thread = False
         try:
             enter(datagram)
             datagram.began = monotonic()
@@ -75,13 +76,15 @@ class DatagramService(Service):
                 if self.threads is None:
                     server.process_request(*handed)
                 else:
+                    in_thread = True
                     server.process_request_thread(*handed)
         except BaseException as error:
             try:
                 self._note_failure(server, datagram, request, client_address, error)
             finally:
                 self.end(datagram)
-            guard(server.shutdown_request, request)
+            if not in_thread:  # else an override has called its hooks, as ours raises nothing
+                guard(server.shutdown_request, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise
         else:

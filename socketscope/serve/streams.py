@@ -76,6 +76,7 @@ class StreamService(Endings):
         return partial(self._context(record), self._serve, server, request, client_address, record)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
+        in_thread = False
         try:
             enter(record)
             adopt(request, record)
@@ -99,6 +100,7 @@ class StreamService(Endings):
             if self.threads is None:
                 server.process_request(request, client_address)
             else:
+                in_thread = True
                 server.process_request_thread(request, client_address)
             if not record.closed:  # an override has served it by itself, or left it to somebody
                 self._let_go(record, request)
@@ -108,14 +110,14 @@ class StreamService(Endings):
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
-                self._end_failed(server, record, request)
+                self._end_failed(server, record, request, in_thread=in_thread)
             if self.threads is None and not isinstance(error, Exception):
                 raise
 
-    def _end_failed(self, server: Any, record: Record, request: Any) -> None:
-        """End a connection that a hook has raised on."""
-        # Our process_request_thread raises nothing: an override may have closed it, and has called its hooks.
-        if self.threads is not None and not self.hooks.processes and self._is_over(request):
+    def _end_failed(self, server: Any, record: Record, request: Any, *, in_thread: bool) -> None:
+        """End a connection that a hook has raised on, or an override of what its thread runs."""
+        # Ours raises nothing: an override may have closed it, and has called its hooks.
+        if in_thread and self._is_over(request):
             self.end(record)
         else:
             self._end_with_request(server, record, request)

@@ -726,15 +726,15 @@ def test_what_an_override_tells_handle_error_of_is_the_handlers_failure(base):
         ("shutdown_request", b"x, and what is read away before it is closed"),
     ],
 )
-@pytest.mark.parametrize("wraps", [False, True])
-def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, sent, wraps):
+@pytest.mark.parametrize("way", ["as it is", "of a class of its own", "handed on"])
+def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, sent, way):
     calls = []
 
     class Server(ThreadingTCPServer):
         def get_request(self):
             request, client_address = super().get_request()
             of_its_own = {name: getattr(request, name) for name in ("recv", "fileno", "shutdown", "close")}
-            return SimpleNamespace(**of_its_own) if wraps else request, client_address
+            return SimpleNamespace(**of_its_own) if "its own" in way else request, client_address
 
         def process_request_thread(self, request, client_address):
             try:
@@ -757,9 +757,39 @@ def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, se
         request.recv(1)
         raise ValueError("as asked")
 
-    with serving(handling(fail), Server) as server:
+    class Handing(Server):
+        def process_request(self, request, client_address):
+            super().process_request(request, client_address)
+
+    with serving(handling(fail), Handing if way == "handed on" else Server) as server:
         with connect(server) as client:
             client.sendall(sent)
             assert client.recv(1) == b""
         ended(server, "handler_error")
     assert calls == (["close_request"] if by == "close_request" else ["shutdown_request", "close_request"])
+
+
+def test_what_an_override_has_of_a_datagram_is_not_given_back_again_where_it_raises():
+    calls = []
+
+    class Server(ThreadingUDPServer):
+        def process_request_thread(self, request, client_address):
+            try:
+                self.finish_request(request, client_address)
+            finally:
+                self.shutdown_request(request)
+
+        def shutdown_request(self, request):
+            calls.append("shutdown_request")
+            super().shutdown_request(request)
+
+        def handle_error(self, *client):
+            pass
+
+    def fail(_):
+        raise ValueError("as asked")
+
+    with serving(handling(fail), Server) as server, udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        wait_for(lambda: figures(server).outcomes["handler_error"], "it is counted")
+    assert calls == ["shutdown_request"]
