@@ -146,10 +146,11 @@ class Conversation:
         """
         left = memoryview(data)
         while left := memoryview(self.send(left)):
-            # Who waits to send may be told of what can be read instead, and only once.
-            self._drained = False
-            if self._loop.now() >= until or not (yield until):
+            if self._loop.now() >= until or not (happened := (yield until)):
                 raise TimeoutError("timed out")
+            # Who waits to send may be told of what can be read instead, and only once.
+            self._hung_up |= happened & HANGUP
+            self._drained = False
 
     def read(self, take: Callable[[], Taken | None], until: float) -> Generator[Wait, int, Taken]:
         """Return what is taken of what comes, once it is there.

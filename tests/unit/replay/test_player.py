@@ -393,3 +393,19 @@ def test_a_reply_that_comes_while_the_message_waits_to_be_sent_is_read(tmp_path)
     with serving(answer_first) as target:
         ledger = play(tmp_path, target, "!flood 16MiB\n< x\n", passes=4)
     assert outcomes(ledger) == {"ok": 4}
+
+
+def test_a_close_that_comes_while_the_message_waits_to_be_sent_is_seen(tmp_path):
+    size = 16 << 20
+
+    def answer_and_end_first(file):
+        left = size - len(file.read(1))
+        file.write(b"x\r\n")
+        file._sock.shutdown(socket.SHUT_WR)
+        while left:
+            left -= len(file.read(min(left, 1 << 20)))
+        file.read(1)
+
+    with serving(answer_and_end_first) as target:
+        ledger = play(tmp_path, target, "@timeout 1s\n!flood 16MiB\n< x\n<$\n", passes=2)
+    assert outcomes(ledger) == {"ok": 2}
