@@ -160,7 +160,13 @@ def test_a_state_has_no_labels_but_those_of_its_name_whichever_part_finds_it(dra
         return
     for expression in drawn.expressions:
         for part in expression.split(" or "):
-            assert re.match(r"\(*max by \(", part)
+            assert re.match(r"\(*(last_over_time\()?max by \(", part)
+
+
+@each_panel
+def test_who_died_is_not_shown_as_stopped_since_another_stopped_at_its_address(drawn):
+    # Under an orchestrator that one had other labels: who looks back under each of them finds its stop.
+    assert not any("last_over_time(socketserver_draining" in one for one in drawn.expressions)
 
 
 @each_panel
