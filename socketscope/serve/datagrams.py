@@ -135,19 +135,17 @@ class DatagramService(Service):
             if self.hooks.closes:  # else there is nothing to do
                 guard(server.shutdown_request, request)
 
-    def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:  # noqa: ARG002
+    def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:  # noqa: ARG002
         """Run the handler, be it of a datagram that a hook has handed on."""
         if not isinstance(request, _Handed):
-            run()
-            return
+            return run()
         datagram = request.datagram
         if current.get() is datagram and datagram.socket is request:
-            run()  # `_serve` ends it, once the hooks of its end are over
-            return
+            return run()  # `_serve` ends it, once the hooks of its end are over
         datagram.began, datagram.socket = monotonic(), request
         entered = enter(datagram)
         try:
-            run()
+            return run()
         except BaseException as error:
             self._fail(datagram, error)
             raise

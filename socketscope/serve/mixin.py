@@ -81,14 +81,13 @@ class Handing:
         """Have the request handled, by this thread where the user's hooks have returned."""
         self._socketscope.hand(self, request, client_address)
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Run the handler."""
+    def finish_request(self, request: Any, client_address: Any) -> Any:
+        """Run the handler; return what an override behind the mixin does."""
         serving, service = current.get(), self._socketscope
         if serving is not None and serving.socket is request and not service.hooks.processes:
-            super().finish_request(request, client_address)  # type: ignore[misc]
-        else:
-            run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
-            service.finish(request, client_address, run)
+            return super().finish_request(request, client_address)  # type: ignore[misc]
+        run = partial(super().finish_request, request, client_address)  # type: ignore[misc]
+        return service.finish(request, client_address, run)
 
 
 class Serial(Handing, Observed):

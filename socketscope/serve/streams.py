@@ -230,12 +230,11 @@ class StreamService(Endings):
             if record is not None:
                 owner._tell(record, closed)  # noqa: SLF001 - of its own class
 
-    def finish(self, request: Any, client_address: Any, run: Callable[[], None]) -> None:
+    def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
         """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
         record = self._find(request, client_address)
         if record is None:
-            run()
-            return
+            return run()
         owner: Any = record.listener
         handed_on = self.hooks.processes or record.left is not None
         ends_here = handed_on or current.get() is not record
@@ -246,11 +245,10 @@ class StreamService(Endings):
         if record.socket is not request:
             adopt(request, record)
         if not ends_here:
-            run()
-            return
+            return run()
         entered = enter(record)
         try:
-            run()
+            return run()
         except BaseException as error:
             self._fail(record, error)
             raise

@@ -598,6 +598,36 @@ def test_what_is_read_away_when_an_override_has_ended_a_connection_is_no_part_of
         assert figures(server).handle.sum < linger.SECONDS / 2
 
 
+@pytest.mark.parametrize("way", ["its own thread", "a pool", "at once"])
+def test_what_an_overridden_finish_request_returns_is_for_who_calls_it(way):
+    """As of a handler that has put another socket in the place of its own: that is to be closed."""
+
+    class Finishing(socketserver.TCPServer):
+        def finish_request(self, request, client_address):
+            return self.RequestHandlerClass(request, client_address, self).request
+
+    class Server(socketscope.ThreadingMixIn, Finishing):
+        def process_request(self, request, client_address):
+            if way == "a pool":
+                pool.submit(self.process_request_thread, request, client_address)
+            elif way == "at once":
+                self.process_request_thread(request, client_address)
+            else:
+                super().process_request(request, client_address)
+
+        def process_request_thread(self, request, client_address):
+            try:
+                self.shutdown_request(self.finish_request(request, client_address))
+            except AttributeError as error:
+                raised.append(error)
+
+    raised: list[AttributeError] = []
+    with serving(Echo, Server) as server:
+        assert ask(server, b"hello\n") == b"hello\n"
+        ended(server, "ok")
+    assert not raised
+
+
 class Raising(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(self.rfile.readline())
