@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 from hdrh.histogram import HdrHistogram
 
-_LONGEST = 3600 * 1_000_000
+LONGEST = 3600.0
+"""Seconds that a duration has at most."""
+
+_LONGEST = int(LONGEST * 1e6)
 _DIGITS = 3
 _RANK_DIGITS = 6
 """Digits of a rank behind the point that count: 7 % of 100 are 7, which floats hold as somewhat more."""

@@ -90,6 +90,18 @@ def test_a_condition_below_nothing_is_none(condition):
         parse_threshold(condition)
 
 
+@pytest.mark.parametrize("condition", ["p99 > 2h", "max >= 61m", "intended_p50[get] < 1.01h"])
+def test_a_condition_above_the_longest_duration_is_none(condition):
+    told = f"{condition!r} is of no duration: one above an hour is told as an hour"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        parse_threshold(condition)
+
+
+def test_a_duration_that_ends_at_an_hour_meets_a_condition_of_one(ledger):
+    ledger.exchange("get", "ok", 7200.0, 0.0)
+    assert judged(ledger, "max >= 1h", "max > 59m").reasons == ("max >= 1h (3,600 s)", "max > 59m (3,600 s)")
+
+
 def test_a_condition_that_all_may_fail_can_be_meant(ledger):
     ledger.exchange("get", "mismatch", 0.001, 0.0, WRONG)
     assert judged(ledger, "errors > 100%").reasons == ()
