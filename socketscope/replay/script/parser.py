@@ -209,7 +209,7 @@ def _on(text: str) -> On:
         expression, separator = text.removesuffix(_ANSWER), _ANSWER
     if not separator:
         raise TextError("an answer is missing; write it like @on ^PING > PONG", len(text))
-    _regex(expression)
+    _some(_regex(expression))
     with _moved(len(expression) + len(separator)):
         return On(expression, _text(answer))
 
