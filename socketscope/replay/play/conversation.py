@@ -41,6 +41,7 @@ class Conversation:
     __slots__ = (
         "_arrived",
         "_drained",
+        "_ended_line",
         "_hung_up",
         "_is_plain_stream",
         "_is_stream",
@@ -65,6 +66,7 @@ class Conversation:
         self.inbox = Inbox()
         self._drained = True  # all that has come was taken: the loop will tell of more
         self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
+        self._ended_line = True  # what came last, if it is a datagram
         self._arrived: tuple[float, float] | None = None  # when the first and last came of what waits
         self.first_byte_at: float | None = None
         self.last_byte_at = self.heard_since = 0.0
@@ -200,6 +202,10 @@ class Conversation:
         if not self._is_stream and self.inbox.next_line() == b"":
             self.inbox.take_line()
 
+    def as_sent(self, unread: bytes) -> bytes:
+        """Return what nobody took without the line's end that the end of a datagram stands for."""
+        return unread if self._ended_line else unread.removesuffix(b"\n")
+
     @property
     def sent(self) -> int:
         """Bytes sent since the counts were taken."""
@@ -264,8 +270,9 @@ class Conversation:
             if self.first_byte_at is None:
                 self.first_byte_at = first
             self._received += len(data)
-            if not self._is_stream and not data.endswith(b"\n"):
-                data += b"\n"
+            if not self._is_stream:
+                self._ended_line = data.endswith(b"\n")
+                data = data if self._ended_line else data + b"\n"
             self.inbox.add(data)
         else:
             self.inbox.ended = True

@@ -154,7 +154,8 @@ class Exchanges:
         except ConnectionRefusedError as error:
             raise not_received(error, line) from error
         if has_come and (extra := self.asides.others(conversation)):
-            raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
+            got = quoted(conversation.as_sent(extra), self._context)
+            raise Failed("unexpected_data", expected, got, line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""

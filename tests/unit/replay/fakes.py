@@ -68,6 +68,9 @@ class FakeConversation:
             self.inbox.add(b"more")
         return self.inbox.unread()
 
+    def as_sent(self, unread: bytes) -> bytes:
+        return unread
+
     def take_counts(self) -> tuple[int, int]:
         return 1, 1
 

@@ -345,15 +345,17 @@ def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("datagrams", "script", "counted"),
+    ("datagrams", "script", "counted", "got"),
     [
-        ((b"", b"b"), "> a\n< \n< b\n", {"ok": 1}),
-        ((b"a", b""), "> a\n< a\n", {"unexpected_data": 1}),
-        ((b"", b""), "> a\n<~ ^$\n<\n", {"ok": 1}),
+        ((b"", b"b"), "> a\n< \n< b\n", {"ok": 1}, ""),
+        ((b"a", b""), "> a\n< a\n", {"unexpected_data": 1}, "''"),
+        ((b"a", b"b"), "> a\n< a\n", {"unexpected_data": 1}, "'b'"),
+        ((b"a", b"b\n"), "> a\n< a\n", {"unexpected_data": 1}, r"'b\n'"),
+        ((b"", b""), "> a\n<~ ^$\n<\n", {"ok": 1}, ""),
     ],
 )
 @pytest.mark.parametrize("connect", ["message", "user"])
-def test_an_empty_datagram_is_an_empty_line(tmp_path, datagrams, script, counted, connect):
+def test_a_datagram_is_a_line_be_it_empty(tmp_path, datagrams, script, counted, got, connect):
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
 
@@ -370,3 +372,4 @@ def test_an_empty_datagram_is_an_empty_line(tmp_path, datagrams, script, counted
     # On a kept connection, what is too much may come up after the exchange that was ok.
     assert outcomes(ledger).items() - {("ok", 1)} == counted.items() - {("ok", 1)}
     assert ledger.failures.kinds or outcomes(ledger) == {"ok": 1}
+    assert (first_failure(ledger) or NONE).got == got
