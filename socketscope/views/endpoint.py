@@ -178,11 +178,17 @@ def _accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
-    """Refuses what waitress' parser stumbles over, where that hangs up and logs an error."""
+    """Answers what waitress' parser sees no end of, or stumbles over, where it hangs up and logs an error."""
+
+    header_plus: bytes  # what has come of a head that has no end yet
 
     def received(self, data: bytes) -> int:
         try:
             consumed: int = super().received(data)
+            if not self.headers_finished and b"\n\n" in self.header_plus:
+                # A head that was typed into `nc`, whose lines have no carriage returns.
+                typed, self.header_plus = self.header_plus.replace(b"\r\n", b"\n"), b""
+                super().received(typed.replace(b"\n", b"\r\n"))
         except (ParsingError, ValueError) as error:
             self.headers.clear()
             self.parse_header(b"GET / HTTP/1.0\r\n")  # as it does itself where it cannot read a head

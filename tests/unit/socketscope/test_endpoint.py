@@ -214,6 +214,26 @@ def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(head, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [b"GET /healthz HTTP/1.0\n\n"],
+        [b"GET /healthz HTTP/1.1\n", b"Connection: close\n", b"\n"],
+        [b"GET /healthz HTTP/1.1\r\nConnection: close\r\n", b"X: y\n", b"\n"],
+    ],
+)
+def test_a_request_without_carriage_returns_is_answered(packets):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    parts = urlsplit(endpoint.url)
+    with contextlib.closing(endpoint), socket.create_connection((parts.hostname, parts.port), 5) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for packet in packets:
+            client.sendall(packet)
+        answer = client.makefile("rb").read()
+    assert answer.partition(b" ")[2].startswith(b"200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nok\n")
+
+
 def test_urgent_data_is_hung_up_on_and_no_news(caplog):
     endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     try:
