@@ -1,4 +1,4 @@
-"""Sockets bound to every address that a host has."""
+"""The addresses that a host has, and sockets bound to every one."""
 
 import errno
 import socket
@@ -11,6 +11,7 @@ TRIES = 20
 _FOREIGN = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 Place = tuple[socket.AddressFamily, Any]
+"""A family of addresses and one of them, as `socket.connect` and `bind` take it."""
 
 
 def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[socket.socket]:
@@ -43,8 +44,25 @@ def _places(host: str, port: int, kind: socket.SocketKind) -> list[Place]:
     if not host:
         both = socket.has_dualstack_ipv6()
         return [(socket.AF_INET6, ("::", port, 0, 0)) if both else (socket.AF_INET, ("0.0.0.0", port))]
+    return look_up(host, port, kind)
+
+
+def look_up(
+    host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM, flags: int = 0
+) -> list[Place]:
+    """Return the places that a name or address stands for, each once.
+
+    Args:
+        host: It.
+        port: Of each.
+        kind: Stream or datagram.
+        flags: As `socket.getaddrinfo` takes them.
+
+    Raises:
+        OSError: `socket.gaierror`, it is unknown or cannot be a name.
+    """
     try:
-        found = socket.getaddrinfo(host, port, type=kind)
+        found = socket.getaddrinfo(host, port, type=kind, flags=flags)
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, "label empty or too long") from error
     # A hosts file may name one address twice.

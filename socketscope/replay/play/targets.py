@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from socketscope.addresses import Address
+from socketscope.binding import Place, look_up
 from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.script.program import Program
@@ -17,9 +18,6 @@ SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
 DATAGRAMS = frozenset({"udp", "unixgram"})
 CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
-
-Place = tuple[socket.AddressFamily, Any]
-"""A family of addresses and one of them, as `socket.connect` takes it."""
 
 
 class NoPortError(OSError):
@@ -92,11 +90,11 @@ class Target:
             return [(socket.AF_UNIX, address.path)]
         try:
             # What is no name needs no thread to wait in.
-            return _look_up(address.host, address.port, socket.AI_NUMERICHOST)
+            return look_up(address.host, address.port, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             pass
         try:
-            places: list[Place] = yield from loop.call(_look_up, address.host, address.port, until=until)
+            places: list[Place] = yield from loop.call(look_up, address.host, address.port, until=until)
         except TimeoutError as error:
             raise socket.gaierror(socket.EAI_AGAIN, f"no answer in {CONNECT_TIMEOUT:g} s") from error
         random.shuffle(places)
@@ -110,14 +108,6 @@ def _explained(error: OSError, family: socket.AddressFamily, where: Any) -> OSEr
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         # Datagrams have ports of their own, and want the same address.
         return error if probe.connect_ex(where) == errno.EADDRNOTAVAIL else NoPortError(*error.args)
-
-
-def _look_up(host: str, port: int, flags: int = 0) -> list[Place]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from error
-    return [(family, where) for family, _, _, _, where in found]
 
 
 def misfit(program: Program, connect: str | None, address: Address) -> str | None:
