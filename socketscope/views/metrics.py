@@ -52,7 +52,7 @@ def view_of(registry: CollectorRegistry | None) -> "MetricsView":
         return _views[registry]
 
 
-class Listener(Protocol):
+class Shown(Protocol):
     """What is shown of a server."""
 
     kind: str
@@ -87,10 +87,10 @@ class MetricsView(Collector):
     def __init__(self) -> None:
         self.log: Log | None = None
         self._numbers = count()
-        self._listeners: weakref.WeakValueDictionary[int, Listener] = weakref.WeakValueDictionary()
-        self._closed: weakref.WeakSet[Listener] = weakref.WeakSet()
+        self._listeners: weakref.WeakValueDictionary[int, Shown] = weakref.WeakValueDictionary()
+        self._closed: weakref.WeakSet[Shown] = weakref.WeakSet()
 
-    def add(self, listener: Listener) -> None:
+    def add(self, listener: Shown) -> None:
         """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
         with _lock:
             shown = self._shown()
@@ -106,12 +106,12 @@ class MetricsView(Collector):
                 self._listeners[next(self._numbers)] = listener
             self._closed.discard(listener)
 
-    def retire(self, listener: Listener) -> None:
+    def retire(self, listener: Shown) -> None:
         """Free the name of a listener that has closed; its figures stay, unless another has the name."""
         with _lock:
             self._closed.add(listener)
 
-    def remove(self, listener: Listener) -> None:
+    def remove(self, listener: Shown) -> None:
         """Show a listener no more."""
         with _lock:
             for number, each in list(self._listeners.items()):
@@ -122,7 +122,7 @@ class MetricsView(Collector):
         """Show nothing of before."""
         self.__init__()  # type: ignore[misc]  # all that it has
 
-    def _shown(self) -> dict[str, Listener]:
+    def _shown(self) -> dict[str, Shown]:
         """Return the latest listener of each name."""
         # At once: a server that is dropped meanwhile changes what is walked through.
         references = self._listeners.valuerefs()
@@ -152,7 +152,7 @@ class MetricsView(Collector):
         """Name the families, by which a registry finds them and refuses another of the same name."""
         return map(described, instruments.INSTRUMENTS)
 
-    def _process_families(self, listeners: list[Listener]) -> Iterator[Metric]:
+    def _process_families(self, listeners: list[Shown]) -> Iterator[Metric]:
         both = [listener.thread_counts for listener in listeners]
         idle, busy = sum(idle for idle, _ in both), sum(busy for _, busy in both)
         yield gauge(instruments.THREADS, [(("idle",), idle), (("busy",), busy)])
