@@ -26,7 +26,7 @@ def parse_page(text: str) -> str:
         usable = False
     if not usable:
         raise ValueError(f"{text!r} is no URL of metrics: write it like http://localhost:9464/metrics")
-    return url if parts.path.strip("/") else f"{url.rstrip('/')}/metrics"
+    return url if parts.path.strip("/") else parts._replace(path="/metrics").geturl()
 
 
 @click.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from socketscope.commands.group import main
+from socketscope.commands.top import parse_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,6 +52,20 @@ def test_without_a_command_a_line_names_them(capsys):
         main("python -m client", [])
     told = "client: a command is missing: one of replay, talk, record, check, top, demo\n"
     assert (ended.value.code, capsys.readouterr()) == (2, ("", told))
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("localhost:9464", "http://localhost:9464/metrics"),
+        ("https://[::1]:1//", "https://[::1]:1/metrics"),
+        ("localhost:9464?name[]=up", "http://localhost:9464/metrics?name[]=up"),
+        ("localhost:9464/?x", "http://localhost:9464/metrics?x"),
+        ("http://x/of/mine?x", "http://x/of/mine?x"),
+    ],
+)
+def test_where_no_page_is_named_top_asks_for_metrics_with_the_query_that_there_is(text, url):
+    assert parse_page(text) == url
 
 
 def test_of_each_command_the_help_has_a_whole_sentence(capsys):
