@@ -82,7 +82,9 @@ def _announce(stack: Stack, drill: Drill) -> None:
     """Say what to look at."""
     dashboard, title = drill.panel
     _say(f"{drill.name}: {drill.what}")
-    at = f"{stack.grafana}/d/socketscope-{dashboard}?viewPanel={_panel(dashboard, title)}"
+    at = f"on the dashboard {dashboard}, as Grafana does not run"
+    if stack.grafana is not None:
+        at = f"{stack.grafana}/d/socketscope-{dashboard}?viewPanel={_panel(dashboard, title)}"
     _say(f"    panel    {title}: {at}")
     _say(f"    series   {drill.seen}")
     _say(f"    alert    {drill.alert or 'none'}: {stack.prometheus}/alerts")

@@ -33,7 +33,7 @@ class Stack:
 
     Attributes:
         prometheus: URL.
-        grafana: URL; where it would be, if it does not run.
+        grafana: URL; None where it does not run.
 
     Raises:
         StackError: It does not run.
@@ -48,10 +48,9 @@ class Stack:
             raise StackError(
                 f"the stack does not answer; start it by docker compose up --build --wait ({error})"
             ) from error
-        try:
+        self.grafana: str | None = None
+        with suppress(StackError):
             self.grafana = f"http://{self.compose('port', 'grafana', '3000').strip()}"
-        except StackError:
-            self.grafana = "http://localhost:3000"
 
     def compose(self, *arguments: str) -> str:
         """Run a command of Compose and return what it prints.

@@ -5,6 +5,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from drills import __main__ as command
+from drills.catalogue import DRILLS
 from drills.stack import Stack, StackError
 
 FIRING = b'{"data": {"alerts": [{"labels": {"alertname": "NoServer"}, "state": "firing"}]}}'
@@ -32,6 +34,24 @@ def test_prometheus_is_asked_itself_where_the_environment_has_a_proxy(monkeypatc
         thread.start()
         assert list(stack.firing()) == ["NoServer"]
         thread.join()
+
+
+class WithoutGrafana(Stack):
+    """A stack whose Grafana could not be had."""
+
+    def compose(self, *arguments):
+        if "grafana" in arguments:
+            raise StackError("no such service")
+        return "127.0.0.1:9090\n"
+
+    def query(self, _):
+        return []
+
+
+def test_where_grafana_does_not_run_the_dashboard_is_named_and_no_port(capsys):
+    command._announce(WithoutGrafana(), next(drill for drill in DRILLS if drill.name == "resets"))
+    panel = capsys.readouterr().out.splitlines()[1]
+    assert panel.endswith(": on the dashboard server, as Grafana does not run")
 
 
 class Scaled(Stack):
