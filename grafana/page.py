@@ -153,7 +153,8 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Drains",
-            f"{series(server.DRAINING)} == 1",
+            # A drain is seen, however far its samples lie between two steps.
+            f"max_over_time({series(server.DRAINING)}[$__interval]) == 1",
             WARNING,
             titleFormat="{{job}} drains",
             textFormat="{{instance}} was asked to stop",

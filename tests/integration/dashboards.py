@@ -12,8 +12,8 @@ from .conftest import Stack
 FILES = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 DASHBOARDS = [json.loads(file.read_text(encoding="utf-8")) for file in FILES]
 
-# Four scrape intervals, as Grafana computes the first, and the range that the dashboards open with.
-VARIABLES = {"$__rate_interval": "8s", "$__range": "15m"} | dict.fromkeys(
+# Four scrape intervals and one, as Grafana computes the first two, and the range that dashboards open with.
+VARIABLES = {"$__rate_interval": "8s", "$__interval": "2s", "$__range": "15m"} | dict.fromkeys(
     ("$job", "$instance", "$listener"), ".+"
 )
 

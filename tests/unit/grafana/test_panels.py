@@ -53,12 +53,13 @@ def test_it_leads_to_the_others_and_to_the_runbook(dashboard):
 
 
 @each_dashboard
-def test_its_annotations_have_texts_and_starts_their_own_time(dashboard):
+def test_its_annotations_have_texts_and_miss_nothing_between_two_steps(dashboard):
     annotations = {one["name"]: one for one in dashboard["annotations"]["list"]}
     assert annotations.keys() == {"Starts", "Drains", "Alerts"}
     assert all(one["titleFormat"] and one["textFormat"] for one in annotations.values())
     assert annotations["Starts"]["useValueForTime"] == "on"
     assert "* 1000" in annotations["Starts"]["expr"]
+    assert re.fullmatch(r"max_over_time\(.+\[\$__interval\]\) == 1", annotations["Drains"]["expr"])
 
 
 @each_panel
