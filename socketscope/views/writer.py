@@ -144,18 +144,18 @@ class LineWriter:
         further = self._digest(self.dropped)
         any_waited = bool(further or self._queue)
         if further:
-            self.failed = not self._write(b"".join(further), len(further))
+            self.failed = not self._write(further)
         while self._queue:
             lines = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
             if taken := sum(len(line) for line in lines if len(line) > SHORT):
                 with self._lock:
                     self._long -= taken
-            self._write(b"".join(lines), len(lines))
+            self._write(lines)
         return any_waited
 
-    def _write(self, data: bytes, lines: int) -> bool:
-        """Write so many lines; return whether none was lost."""
-        rest = memoryview(b"\n" + data if self._torn else data)
+    def _write(self, lines: list[bytes]) -> bool:
+        """Write lines, of which one may be many, with a traceback; return whether none was lost."""
+        rest = memoryview(b"\n" * self._torn + b"".join(lines))
         while rest:
             try:
                 done = os.write(self._descriptor, rest)
@@ -166,15 +166,17 @@ class LineWriter:
                 room.poll(TICK * 1000)
             except OSError:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
-                lost = min(bytes(rest).count(b"\n"), lines)
-                self._drop(lost)
-                self.written += lines - lost
+                kept = len(lines)
+                while kept and sum(map(len, lines[kept:])) < len(rest):
+                    kept -= 1
+                self._drop(len(lines) - kept)
+                self.written += kept
                 time.sleep(TICK)
                 return False
             else:
                 self._torn = rest[done - 1] != _LINE_END
                 rest = rest[done:]
-        self.written += lines
+        self.written += len(lines)
         return True
 
 

@@ -71,10 +71,14 @@ def test_a_line_that_the_disk_took_in_part_is_ended_before_the_next(monkeypatch)
     assert (writer.written, writer.dropped) == (1, 1)
 
 
-def test_of_lines_that_the_disk_took_in_part_those_are_lost_that_it_has_not_whole(monkeypatch):
+@pytest.mark.parametrize("traceback", [b"three\n", b"three\nTraceback\nKeyError\n"])
+@pytest.mark.parametrize(("size", "torn", "lost"), [(6, b"tw\n", 3), (8, b"two\n", 2), (10, b"two\nth\n", 2)])
+def test_of_lines_that_the_disk_took_in_part_those_are_lost_that_it_has_not_whole(
+    monkeypatch, traceback, size, torn, lost
+):
     taken: list[bytes] = []
-    room = iter([6, 0, 0])
-    batches = [[b"one\n", b"two\n", b"three\n"], [b"four\n"], [b"five\n"]]
+    room = iter([size, 0, 0])
+    batches = [[b"one\n", b"two\n", traceback], [b"four\n"], [b"five\n"]]
 
     def write(_: int, data: bytes) -> int:
         if not (size := next(room, len(data))):
@@ -88,8 +92,8 @@ def test_of_lines_that_the_disk_took_in_part_those_are_lost_that_it_has_not_whol
     os.close(null)
     until(lambda: writer.written + writer.dropped == 5)
     writer.close()
-    assert b"".join(taken) == b"one\ntw\nfive\n"
-    assert (writer.written, writer.dropped) == (2, 3)
+    assert b"".join(taken) == b"one\n" + torn + b"five\n"
+    assert (writer.written, writer.dropped) == (5 - lost, lost)
 
 
 def test_it_waits_for_room_beside_more_descriptors_than_select_can_watch():
