@@ -120,9 +120,15 @@ def _some(text: str) -> str:
     return text
 
 
-def _nothing(text: str) -> None:
-    if text:
-        raise TextError(f"{text!r} is one word too many")
+def _alone(construct: Construct) -> Callable[[str], Construct]:
+    """Return what parses a construct that has no text."""
+
+    def parse(text: str) -> Construct:
+        if text:
+            raise TextError(f"{text!r} is one word too many")
+        return construct
+
+    return parse
 
 
 def _name(text: str) -> str:
@@ -235,26 +241,6 @@ def _reply(text: str) -> Reply:
     raise TextError(f"{text!r} is neither line nor none")
 
 
-def _half_close(text: str) -> HalfClose:
-    _nothing(text)
-    return HalfClose()
-
-
-def _reset(text: str) -> Reset:
-    _nothing(text)
-    return Reset()
-
-
-def _close(text: str) -> Expect:
-    _nothing(text)
-    return Expect("close")
-
-
-def _rest(text: str) -> Expect:
-    _nothing(text)
-    return Expect("rest")
-
-
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     ">": lambda text: Send(_text(text)),
     "<": _line_or_count,
@@ -263,8 +249,8 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "<...~": lambda text: Expect("until match", _regex(text)),
     "<|": lambda text: Expect("bytes", _some(_text(text))),
     "<|~": lambda text: Expect("bytes match", _some(_regex(text))),
-    "<$": _close,
-    "<...$": _rest,
+    "<$": _alone(Expect("close")),
+    "<...$": _alone(Expect("rest")),
     "==": lambda text: Step(_name(text)),
     "pause": _pause,
     "@connect": _connect,
@@ -275,8 +261,8 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "@values": _values,
     "@ignore": lambda text: Ignore(_some(_regex(text))),
     "@on": _on,
-    "!reset": _reset,
-    "!half-close": _half_close,
+    "!reset": _alone(Reset()),
+    "!half-close": _alone(HalfClose()),
     "!hold": lambda text: Hold(_duration(text)),
     "!dribble": _dribble,
     "!flood": lambda text: Flood(_size(text)),
