@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.distribution import Distribution
@@ -164,17 +164,13 @@ class StreamTotals:
         with self.capacity.lock:
             self._add(record for record in self.records if record.accepted and record.has_news)
             figures = self._figures
-            return Figures(
-                figures.accepted,
-                figures.open,
-                figures.closed.copy(),
-                figures.rejected.copy(),
-                figures.accept_errors.copy(),
-                figures.received,
-                figures.sent,
-                figures.exchanges,
-                figures.response.copy(),
-                figures.handle.copy(),
+            return replace(
+                figures,
+                closed=figures.closed.copy(),
+                rejected=figures.rejected.copy(),
+                accept_errors=figures.accept_errors.copy(),
+                response=figures.response.copy(),
+                handle=figures.handle.copy(),
             )
 
     def _place(self, record: Record) -> bool:
@@ -279,13 +275,11 @@ class DatagramTotals:
         """Return all figures as they were at one moment."""
         with self.capacity.lock:
             figures = self._figures
-            return DatagramFigures(
-                figures.outcomes.copy(),
-                figures.received,
-                figures.sent,
-                figures.exchanges,
-                figures.lost + self.lost,
-                figures.handle.copy(),
+            return replace(
+                figures,
+                outcomes=figures.outcomes.copy(),
+                lost=figures.lost + self.lost,
+                handle=figures.handle.copy(),
             )
 
 
