@@ -220,9 +220,9 @@ class Serving(State):
     def receive(self, server: Any) -> Job | None:
         """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
 
-    def receive_next(self, server: Any) -> Job | None:  # noqa: ARG002
+    @abstractmethod
+    def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting, if that can be tried without waiting for somebody."""
-        return None
 
     @abstractmethod
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
