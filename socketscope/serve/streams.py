@@ -1,7 +1,6 @@
 """Connections, from the listener to the handler."""
 
 import socket
-import socketserver
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
 from socketscope.serve import queue
 from socketscope.serve.endings import Endings
-from socketscope.serve.options import Options
 from socketscope.serve.threads import Job
 from socketscope.views.context import enter, leave
 
@@ -31,9 +29,7 @@ class StreamService(Endings):
         refusal: What a connection above the limit is told.
     """
 
-    def __init__(self, server: socketserver.BaseServer, options: Options, kind: str) -> None:
-        self.refusal = b""
-        super().__init__(server, options, kind)
+    refusal = b""
 
     # From the listener to the handler
 
