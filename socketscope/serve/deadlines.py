@@ -44,7 +44,7 @@ class Deadlines:
         self.watching = False
         self._calm = 0
         self._rests = False
-        self._progress: dict[Record, tuple[Any, float]] = {}
+        self._sending: dict[Record, tuple[Any, float]] = {}  # how far each is, and since when
 
     def watch(self) -> None:
         """See to it that somebody watches; called with each connection once it is open."""
@@ -89,7 +89,7 @@ class Deadlines:
         with self._totals.capacity.lock:
             records = list(self._totals.records)
         now = monotonic()
-        before, self._progress = self._progress, {}
+        before, self._sending = self._sending, {}
         for record in records:
             if record.overdue(now):
                 hang_up(record, socket.SHUT_RD)
@@ -97,7 +97,7 @@ class Deadlines:
                 taken, since = _progress(record), now
                 if record in before and before[record][0] == taken:
                     since = before[record][1]
-                self._progress[record] = taken, since
+                self._sending[record] = taken, since
                 if now - since >= record.limits.write_timeout:
                     record.stall()
                     hang_up(record, socket.SHUT_RDWR)

@@ -210,12 +210,12 @@ def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock,
     assert len(far.recv(1000)) == 1000
     clock.now = 9.0
     over._look()
-    assert over._progress[record][1] == 0.0  # as if it had taken nothing
+    assert over._sending[record][1] == 0.0  # as if it had taken nothing
     drain(far)
 
     def seen():
         over._look()
-        return over._progress[record][1] == 9.0
+        return over._sending[record][1] == 9.0
 
     until(seen)
 
