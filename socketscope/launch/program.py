@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from socketscope.views.log import Log
 
 
-def method(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
+def look_after(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
     """Have a server looked after that is about to serve.
 
     Args:

@@ -15,7 +15,7 @@ _METHODS = {
 }
 """What is hooked, by the module that has it: the program may use the library's classes, too."""
 
-_looked_after = []  # what is told of each server, once something serves
+_look_after = None  # `program.look_after`, once something serves
 
 
 class _Watch:
@@ -90,27 +90,28 @@ def _hook(attributes):
 
 def _method(server, original):
     """Return what goes on with a server that is about to serve."""
-    if not _looked_after:
-        try:
-            _looked_after.append(_load().method)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
-            _complain(error)
-            _looked_after.append(lambda _, original: original)
-    return _looked_after[0](server, original)
+    global _look_after  # noqa: PLW0603 - there is one a process
+    if _look_after is None:
+        _look_after = _load()
+    return _look_after(server, original)
 
 
 def _load():
+    """Return what looks after servers, or leaves them alone where that cannot be had."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(_FOLDER)))
     # Found also where it is not installed, and then without all that stands beside it.
     beside = root not in sys.path
     if beside:
         sys.path.append(root)
     try:
-        from socketscope.launch import program  # not before something serves
+        from socketscope.launch.program import look_after  # not before something serves
+    except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
+        _complain(error)
+        return lambda _, original: original
     finally:
         if beside:
             sys.path.remove(root)
-    return program
+    return look_after
 
 
 def _complain(error):
