@@ -1,4 +1,4 @@
-"""Running servers as a program: endpoint, log, signals and the drain."""
+"""Running servers as a program: endpoint, log and signals."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from socketserver import BaseServer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from socketscope.addresses import format_host_port, format_peer, parse_host_port
+from socketscope.draining import LOOK, REST, Running, drain
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
-from socketscope.serve.mixin import Observed, service_of
+from socketscope.serve.mixin import service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import checked
 from socketscope.serve.service import Service
@@ -30,18 +30,8 @@ if TYPE_CHECKING:
 FORCED = 3
 """What `run` returns when something had to be forced."""
 
-_LOOK = 0.1
-"""Seconds between looks at servers that start or end."""
-
 _START = 2.0
 """Seconds for which servers are waited for to serve: one that has a loop of its own does not tell."""
-
-_GIVE_UP = 3.0
-"""Seconds after the deadline of a drain for servers that come back from it by themselves, as forcing what is
-left takes one or two; a server that is in a hook which waits does not."""
-
-_REST = 10.0
-"""Longest wait between two looks at servers that serve; one that ends wakes who waits."""
 
 
 def run(
@@ -110,13 +100,13 @@ def run(
                 service.name: listening_on(server, service)
                 for server, service in zip(servers, services, strict=True)
             }
-            with _serving(servers, services, stop, close) as threads:
+            with _serving(servers, services, stop, close) as running:
                 if output is not None:
                     output.event("server_started", always=True, listeners=urls, metrics=url)
                 while not (stop.asked or stop.ended):
-                    stop.wait(_REST)
+                    stop.wait(REST)
                     _renew(renewable, stop, output)
-                forced = _drain(servers, services, threads, stop, output)
+                forced = drain(running, stop, output)
     return FORCED if forced else 0
 
 
@@ -215,7 +205,7 @@ def _serving(
     services: Sequence[Service],
     stop: Stop,
     close: Callable[[BaseServer], None],
-) -> Iterator[list[threading.Thread]]:
+) -> Iterator[list[Running]]:
     failures: list[BaseException] = []
 
     def serve(server: BaseServer) -> None:
@@ -229,88 +219,20 @@ def _serving(
         stop.wake()
 
     # What a second signal has forced does not keep the process alive; all others are waited for.
-    threads = [
-        threading.Thread(target=serve, args=(server,), name=service.name, daemon=True)
+    running = [
+        Running(
+            server, service, [threading.Thread(target=serve, args=(server,), name=service.name, daemon=True)]
+        )
         for server, service in zip(servers, services, strict=True)
     ]
-    for thread in threads:
-        thread.start()
+    for each in running:
+        each.thread.start()
     until = monotonic() + _START
-    for service, thread in zip(services, threads, strict=True):
-        while thread.is_alive() and not service.serving.wait(_LOOK):
+    for each in running:
+        while each.thread.is_alive() and not each.service.serving.wait(LOOK):
             if monotonic() >= until:
                 break
     if not failures:
-        yield threads
+        yield running
     if failures:
         raise failures[0]
-
-
-def _drain(
-    servers: Sequence[BaseServer],
-    services: Sequence[Service],
-    threads: Sequence[threading.Thread],
-    stop: Stop,
-    output: "Log | None",
-) -> int:
-    """Return how many had to be forced when all servers have ended."""
-    began = monotonic()
-    for service in services:
-        service.draining = True
-    if output is not None:
-        output.event("drain_started")
-    limits = [service.options.limits for service in services]
-    delay = max(each.drain_delay for each in limits)
-    while not stop.insists and (left := began + delay - monotonic()) > 0:
-        stop.wait(min(left, _REST))  # the kernel takes no more than 24 days at once
-    told = [thread for service, thread in zip(services, threads, strict=True) if service.serving.is_set()]
-    for service in services:
-        service.stop()
-    # One of the program's own may wait for as long as the server serves.
-    ends = [[thread] for thread in threads]
-    for server, of_it in zip(servers, ends, strict=True):
-        if of_it[0].is_alive() and _ends_in_its_own_way(server):
-            of_it.append(threading.Thread(target=server.shutdown, daemon=True))
-            of_it[1].start()
-    _wait_for([*chain(*ends)], told, services, stop)
-    forced = sum(map(_forced, services, ends))
-    if output is not None:
-        output.event("drain_finished", forced=forced, seconds=round(monotonic() - began, 6))
-    return forced
-
-
-def _forced(service: Service, threads: Sequence[threading.Thread]) -> int:
-    """Return how many clients of a server were forced, and one for a method of the program's that stays."""
-    stuck = any(thread.is_alive() for thread in threads)
-    # Without threads that method is the handler of a client that was forced.
-    return service.forced + stuck if service.threads is not None else max(service.forced, stuck)
-
-
-def _ends_in_its_own_way(server: Any) -> bool:
-    kind = type(server)
-    return kind.shutdown is not Observed.shutdown or kind.serve_forever is not Observed.serve_forever
-
-
-def _wait_for(
-    threads: Sequence[threading.Thread],
-    told: Sequence[threading.Thread],
-    services: Sequence[Service],
-    stop: Stop,
-) -> None:
-    """Wait until all threads have ended, or those that have not are in methods of the program's."""
-    began = monotonic()
-    until = began + max(service.options.limits.drain_timeout for service in services)
-    while alive := [thread for thread in threads if thread.is_alive()]:
-        if stop.insists:
-            until = min(until, monotonic())
-        late = monotonic() - until
-        if late >= (_GIVE_UP if set(alive) & set(told) else 0):
-            return
-        # The one thread of a server without threads may be in a handler.
-        for service in services:
-            if late >= 0:
-                service.drain_by = 0.0
-                service.force()
-            elif service.threads is None:
-                service.release_idle(began)
-        stop.wait(_LOOK)

@@ -6,12 +6,11 @@ import signal
 import socketserver
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from socketscope import ThreadingTCPServer, ThreadingUnixStreamServer, run, running
+from socketscope import ThreadingTCPServer, ThreadingUnixStreamServer, run
 from socketscope.running import listening_on
 from socketscope.serve.mixin import service_of
 from socketscope.signals import STOP_SIGNALS
@@ -85,21 +84,3 @@ def test_where_a_server_is_that_has_an_address_of_its_own_kind_is_told_as_python
         assert listening_on(server, service_of(server)) == "tcp://ttyS0:a line"
         vars(server)["server_address"] = None
         assert listening_on(server, service_of(server)) == "tcp://"
-
-
-def test_after_a_second_signal_a_hook_that_stays_is_not_waited_for_until_the_deadline(monkeypatch):
-    now, may_end = [0.0], threading.Event()
-
-    def wait(seconds):
-        now[0] += seconds
-        assert now[0] < 10
-
-    monkeypatch.setattr(running, "monotonic", lambda: now[0])
-    thread = threading.Thread(target=may_end.wait)
-    thread.start()
-    with make(registry=CollectorRegistry()) as server:
-        stop = SimpleNamespace(insists=True, wait=wait)
-        running._wait_for([thread], [thread], [service_of(server)], stop)
-        may_end.set()
-        thread.join()
-    assert running._GIVE_UP <= now[0] < running._GIVE_UP + 1

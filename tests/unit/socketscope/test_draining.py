@@ -1,0 +1,59 @@
+"""The stop of a program's servers, with time that passes only where somebody waits."""
+
+import socketserver
+import threading
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from socketscope import Limits, ThreadingTCPServer, draining
+from socketscope.draining import Running, drain
+from socketscope.serve.mixin import service_of
+
+
+@pytest.fixture
+def now(monkeypatch) -> list[float]:
+    """The time, which a `stop` of these tests sets forward."""
+    time = [0.0]
+    monkeypatch.setattr(draining, "monotonic", lambda: time[0])
+    return time
+
+
+def stop(now, *, insists):
+    def wait(seconds):
+        now[0] += seconds
+        assert now[0] < 10
+
+    return SimpleNamespace(insists=insists, wait=wait)
+
+
+def make(**limits):
+    class Server(ThreadingTCPServer, registry=CollectorRegistry(), limits=Limits(**limits)):
+        pass
+
+    return Server(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+
+
+def running(server, target=int):
+    thread = threading.Thread(target=target)
+    thread.start()
+    return Running(server, service_of(server), [thread])
+
+
+def test_all_servers_take_clients_until_the_longest_delay_is_over(now):
+    with make(drain_delay=2.0) as slow, make() as quick:
+        servers = [running(slow), running(quick)]
+        assert drain(servers, stop(now, insists=False), None) == 0
+    assert now[0] >= 2.0
+
+
+def test_after_a_second_signal_a_hook_that_stays_is_not_waited_for_until_the_deadline(now):
+    may_end = threading.Event()
+    with make() as server:
+        stuck = running(server, may_end.wait)
+        stuck.service.serving.set()
+        assert drain([stuck], stop(now, insists=True), None) == 1
+        may_end.set()
+        stuck.thread.join()
+    assert draining._GIVE_UP <= now[0] < draining._GIVE_UP + 1
