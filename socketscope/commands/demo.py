@@ -2,7 +2,7 @@
 
 import click
 
-from socketscope.replay.signals import Stopped, stop_signals
+from socketscope.replay.signals import Stopped, stoppable
 from socketscope.replay.watch import demo as programs
 
 
@@ -14,7 +14,7 @@ def demo() -> int:
     not. At the end it prints the replay's summary.
     """
     try:
-        with stop_signals():
+        with stoppable():
             summary, status = programs.run()
             click.echo(summary, nl=False)
     except programs.CannotRun as error:

@@ -7,7 +7,7 @@ import click
 from socketscope.commands.options import DURATION
 from socketscope.commands.parsed import Parsed
 from socketscope.commands.streams import Unread, discard_output
-from socketscope.replay.signals import Stopped, stop_signals
+from socketscope.replay.signals import Stopped, stoppable
 from socketscope.replay.watch import top as screen
 from socketscope.replay.watch.scrape import Unusable
 
@@ -41,7 +41,7 @@ def top(urls: tuple[str, ...], interval: float) -> int:
     if interval <= 0:
         raise click.BadParameter("it must be more than 0", param_hint="'--interval'")
     try:
-        with stop_signals():
+        with stoppable():
             screen.show(screen.first_look(urls, interval), interval)
     except Unusable as error:
         raise click.ClickException(str(error)) from error

@@ -57,7 +57,7 @@ def interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def stop_signals() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Have the first of `NUMBERS` raise `Stopped` in the main thread, and ignore the rest.
 
     Enter it first: what is put in order on the way out must not be interrupted again.

@@ -9,7 +9,7 @@ from socketscope.addresses import Address
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.recorder import Recorder, listen
 from socketscope.replay.record.secrets import Secrets
-from socketscope.replay.signals import NUMBERS, Noted, Stopped, stop_signals
+from socketscope.replay.signals import NUMBERS, Noted, Stopped, stoppable
 
 each = pytest.mark.parametrize("number", NUMBERS)
 
@@ -31,7 +31,7 @@ def test_what_was_ignored_at_the_start_stays_so(number):
     noted = Noted()
     signal.raise_signal(number)
     assert noted.first == 0
-    with stop_signals():
+    with stoppable():
         signal.raise_signal(number)
 
 
@@ -43,7 +43,7 @@ def test_one_ends_a_block_and_the_rest_are_ignored(number):
         finally:
             signal.raise_signal(signal.SIGTERM)
 
-    with pytest.raises(Stopped) as stopped, stop_signals():
+    with pytest.raises(Stopped) as stopped, stoppable():
         interrupted()
     assert stopped.value.number == number
 
