@@ -18,7 +18,8 @@ from socketscope.commands.options import (
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
-from socketscope.replay.record.recorder import Recorder, bound, describe, leads_to_itself, listen, remove
+from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
+from socketscope.replay.record.recorder import Recorder, describe
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import Noted
 

@@ -1,4 +1,4 @@
-"""Records conversations: listens, hands on to a server, and writes what was said as scripts."""
+"""Records conversations: hands on what clients and a server say, and writes it as scripts."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,10 @@ import os
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
-from pathlib import Path
 from typing import Any
 
 import click
 
-from socketscope import binding
 from socketscope.addresses import Address
 from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.record.conversation import Conversation
@@ -22,56 +20,6 @@ from socketscope.replay.record.proxy import Proxy
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import LOOK, Noted
-
-_EVERYWHERE = {"0.0.0.0", "::"}
-
-
-def listen(address: Address) -> list[socket.socket]:
-    """Return a listening socket for a path, or one for each address of a name.
-
-    Raises:
-        OSError: The address is taken, or none of this machine's.
-    """
-    if address.path:
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(address.path)
-        except OSError:
-            listener.close()
-            raise
-        listeners = [listener]
-    else:
-        listeners = binding.bind(address.host, address.port)
-    for listener in listeners:
-        listener.listen()
-    return listeners
-
-
-def leads_to_itself(address: Address, target: Address) -> bool:
-    """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
-    if address.path and target.path:
-        # Path's own raises where links lead in a circle.
-        return os.path.realpath(address.path) == os.path.realpath(target.path)
-    if address.path or target.path or address.port != target.port:
-        return False
-    here = _hosts(address.host) if address.host else _EVERYWHERE
-    return any(host in here or (here & _EVERYWHERE and _is_ours(host)) for host in _hosts(target.host))
-
-
-def _hosts(name: str) -> set[str]:
-    try:
-        return {str(where[0]) for *_, where in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
-        return set()  # which is told where it is needed
-
-
-def _is_ours(host: str) -> bool:
-    try:
-        for bound in binding.bind(host, 0):
-            bound.close()
-    except OSError:
-        return False
-    return True
 
 
 class Recorder:
@@ -170,15 +118,3 @@ def describe(error: BaseException) -> str:
 
 def _tell(text: str) -> None:
     click.echo(f"record: {text}", err=True)
-
-
-def bound(listeners: list[socket.socket], address: Address) -> Address:
-    """Return where sockets listen, their port as the kernel has chosen it."""
-    return address if address.path else Address(address.scheme, address.host, listeners[0].getsockname()[1])
-
-
-def remove(address: Address) -> None:
-    """Take away what listening at a path has left in the file system."""
-    if address.path:
-        with contextlib.suppress(OSError):
-            Path(address.path).unlink()

@@ -7,7 +7,8 @@ import pytest
 
 from socketscope.addresses import Address
 from socketscope.replay.record.folder import Folder
-from socketscope.replay.record.recorder import Recorder, listen
+from socketscope.replay.record.listening import listen
+from socketscope.replay.record.recorder import Recorder
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import NUMBERS, Noted, Stopped, stoppable
 

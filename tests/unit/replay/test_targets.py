@@ -12,7 +12,7 @@ from socketscope.addresses import Address
 from socketscope.replay.play.failing import not_connected
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.targets import Target
-from socketscope.replay.record.recorder import leads_to_itself
+from socketscope.replay.record.listening import leads_to_itself
 
 
 def connect(target: Target) -> None:

@@ -1,0 +1,71 @@
+"""Where a recorder listens, and whether its server is that place."""
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+from socketscope import binding
+from socketscope.addresses import Address
+
+_EVERYWHERE = {"0.0.0.0", "::"}
+
+
+def listen(address: Address) -> list[socket.socket]:
+    """Return a listening socket for a path, or one for each address of a name.
+
+    Raises:
+        OSError: The address is taken, or none of this machine's.
+    """
+    if address.path:
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(address.path)
+        except OSError:
+            listener.close()
+            raise
+        listeners = [listener]
+    else:
+        listeners = binding.bind(address.host, address.port)
+    for listener in listeners:
+        listener.listen()
+    return listeners
+
+
+def leads_to_itself(address: Address, target: Address) -> bool:
+    """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
+    if address.path and target.path:
+        # Path's own raises where links lead in a circle.
+        return os.path.realpath(address.path) == os.path.realpath(target.path)
+    if address.path or target.path or address.port != target.port:
+        return False
+    here = _hosts(address.host) if address.host else _EVERYWHERE
+    return any(host in here or (here & _EVERYWHERE and _is_ours(host)) for host in _hosts(target.host))
+
+
+def _hosts(name: str) -> set[str]:
+    try:
+        return {str(where[0]) for _, where in binding.look_up(name, 0)}
+    except OSError:
+        return set()  # which is told where it is needed
+
+
+def _is_ours(host: str) -> bool:
+    try:
+        for bound in binding.bind(host, 0):
+            bound.close()
+    except OSError:
+        return False
+    return True
+
+
+def bound(listeners: list[socket.socket], address: Address) -> Address:
+    """Return where sockets listen, their port as the kernel has chosen it."""
+    return address if address.path else Address(address.scheme, address.host, listeners[0].getsockname()[1])
+
+
+def remove(address: Address) -> None:
+    """Take away what listening at a path has left in the file system."""
+    if address.path:
+        with contextlib.suppress(OSError):
+            Path(address.path).unlink()
