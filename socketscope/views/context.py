@@ -38,7 +38,7 @@ def enter(served: Served) -> list[Token[Any]]:
 
 def leave(entered: list[Token[Any]]) -> None:
     """Have the running code serve whom it served before."""
-    for token in reversed(entered):
+    for token in entered:
         token.var.reset(token)
 
 
