@@ -26,7 +26,7 @@ too, a client of the service of `server/` takes 0.3 ms, and more than this once 
 
 
 class Tries:
-    """What is remembered from try to try."""
+    """What is remembered from try to try. Times are seconds on the monotonic clock."""
 
     def __init__(self) -> None:
         self._pause = SHORTEST

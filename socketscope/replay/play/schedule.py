@@ -8,7 +8,10 @@ from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
 
 
 class Schedule:
-    """Passes and when they are due; users take the next one as they become free."""
+    """Passes and when they are due; users take the next one as they become free.
+
+    Times are seconds since the run began.
+    """
 
     def __init__(self, rate: float, shape: Shape, most: float, random: Random | None) -> None:
         """Lay it out.
