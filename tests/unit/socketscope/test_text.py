@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.addresses import Address, format_host_port, format_peer, parse_host_port, parse_url
+from socketscope.excerpt import excerpts
 from socketscope.units import format_duration, parse_duration, parse_size
 
 
@@ -23,6 +24,10 @@ def test_no_durations(text):
 @given(st.integers(1, 10**7).map(lambda n: n / 1000))
 def test_a_duration_reads_back(seconds):
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds)
+
+
+def test_no_time_is_no_seconds():
+    assert format_duration(0.0) == "0s"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,7 @@ def test_urls_read_back(text, address):
         ("http://x:1", "must start with one of tcp://, unix://"),
         ("x:1", "must start with one of"),
         ("unix://run/x", "needs an absolute path"),
+        ("unix:///", "needs an absolute path"),
         ("tcp://x", "is not HOST:PORT"),
     ],
 )
@@ -89,6 +95,7 @@ class WithoutText:
         (("127.0.0.1", 5), "127.0.0.1:5"),
         (("::1", 5, 0, 0), "[::1]:5"),
         (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1:5"),
+        (("::ffff:0:a00:1", 5, 0, 0), "[::ffff:0:a00:1]:5"),
         ("/run/x", "/run/x"),
         ("", ""),
         (None, ""),
@@ -101,3 +108,20 @@ class WithoutText:
 )
 def test_a_client_has_one_name(address, text):
     assert format_peer(address) == text
+
+
+@pytest.mark.parametrize("value", ["ab", {"a": 1, "b": 2}, [1, 2], {"ab": ["ab"]}])
+def test_what_is_as_long_as_it_may_be_is_shown_whole(value):
+    assert excerpts(value, 2) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("abc", "ab... (1 characters more)"),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "...": "1 more"}),
+        ([1, 2, 3], [1, 2, "... 1 more"]),
+    ],
+)
+def test_what_is_longer_is_cut_and_says_so(value, shown):
+    assert excerpts(value, 2) == shown
