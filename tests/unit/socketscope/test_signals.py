@@ -5,7 +5,8 @@ import threading
 from pathlib import Path
 from time import monotonic
 
-from socketscope.signals import STOP_SIGNALS, stop_signals
+from socketscope import signals
+from socketscope.signals import INSISTENCE, STOP_SIGNALS, stop_signals
 
 from .patience import PATIENCE, until
 
@@ -66,6 +67,18 @@ def test_a_hangup_that_asks_for_files_is_no_stop_whether_it_is_ignored_otherwise
             assert signal.getsignal(signal.SIGHUP) is usual
         finally:
             signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_signal_insists_unless_it_comes_with_the_first(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(signals, "monotonic", lambda: now[0])
+    with stop_signals() as stop:
+        for now[0] in (5.0, 5.0 + INSISTENCE):
+            signal.raise_signal(signal.SIGTERM)
+            assert (stop.asked, stop.insists) == (True, False)
+        now[0] += 0.001
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.insists
 
 
 def test_signals_are_handled_afterwards_as_they_were_before():
