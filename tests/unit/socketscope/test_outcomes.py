@@ -1,9 +1,12 @@
 import errno
 import ssl
+import sys
 
 import pytest
 
 from socketscope.observe.outcomes import MOST_TEXT, describe, is_gone, is_tls_fault
+
+from .observed import observed_pair
 
 
 def test_an_error_is_described_with_its_place():
@@ -14,6 +17,14 @@ def test_an_error_is_described_with_its_place():
     assert text.startswith("ValueError: bad\nline (")
     assert text.endswith("in test_an_error_is_described_with_its_place)")
     assert describe(KeyError()) == "KeyError"
+
+
+def test_of_an_error_of_an_observed_socket_the_place_is_the_handlers():
+    near, far, _ = observed_pair()
+    near.close()
+    with far, pytest.raises(OSError, match="Bad file descriptor") as raised:
+        near.recv(1)
+    assert describe(raised.value).endswith(f" in {sys._getframe().f_code.co_name})")
 
 
 def test_an_error_whose_text_cannot_be_had_is_described():

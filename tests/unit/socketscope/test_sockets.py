@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socketscope.observe import sockets
+
 from .observed import observed_pair
+from .patience import PATIENCE
 
 SIZES = st.integers(0, 40)
 DATA = st.binary(max_size=40)
@@ -175,6 +178,31 @@ def test_a_timeout_of_sendall_is_for_the_whole():
         assert record.outcome == "ok"
         assert isinstance(record.fault, TimeoutError)
         assert not record.blocked
+
+
+def test_so_it_is_where_the_peer_takes_something_time_and_again(monkeypatch):
+    near, far, _ = observed_pair()
+    size, times = 8 << 20, iter([0.0])
+    monkeypatch.setattr(sockets, "monotonic", lambda: next(times, 2 * PATIENCE))
+    with near, far, ThreadPoolExecutor(1) as pool:
+        near.settimeout(PATIENCE)
+        reading = pool.submit(far.recv, size, socket.MSG_WAITALL)
+        with pytest.raises(TimeoutError, match="timed out"):
+            near.sendall(bytes(size))
+        near.shutdown(socket.SHUT_WR)
+        assert 0 < len(reading.result(PATIENCE)) < size
+
+
+def test_who_has_ended_receiving_alone_loses_a_peer_that_goes():
+    near, far, record = observed_pair()
+    with near, far:
+        far.sendall(b"request")
+        assert near.recv(10) == b"request"
+        near.shutdown(socket.SHUT_RD)
+        far.close()
+        with pytest.raises(BrokenPipeError):
+            near.sendall(b"reply")
+    assert record.outcome == "reset"
 
 
 @pytest.mark.parametrize("timeout", [0, 0.01])
