@@ -177,6 +177,20 @@ def test_a_request_that_is_the_data_alone_counts_for_its_bytes():
         assert (figures(server).received, figures(server).sent) == (5, 5)
 
 
+def test_what_a_get_request_of_the_users_own_has_received_was_not_cut_off_however_long_it_is():
+    class Long(socketscope.ThreadingUDPServer):
+        max_packet_size = 4
+
+        def get_request(self):
+            data, address = self.socket.recvfrom(100)
+            return (data, self.socket), address
+
+    with serving(Reply, Long) as server, udp_client() as client:
+        client.sendto(b"hello", server.server_address)
+        assert client.recv(10) == b"hello"
+        outcome(server, "ok")
+
+
 def test_a_get_request_that_was_put_on_the_server_just_now_is_not_called_for_nobody():
     with make(Reply) as server:
         service = service_of(server)

@@ -283,6 +283,33 @@ def test_a_serving_that_begins_amid_a_close_leaves_it_its_deadline(monkeypatch):
     assert service.drain_by < inf
 
 
+def test_a_deadline_that_has_passed_is_not_put_off_by_a_close():
+    server, handling = make(), threading.Event()
+
+    def handle(request, _):
+        handling.set()
+        request.recv(1)
+
+    server.finish_request = handle
+    service = service_of(server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with socket.create_connection(server.server_address):
+        assert handling.wait(PATIENCE)
+        service.drain_by = 0.0
+        server.server_close()
+    thread.join(PATIENCE)
+    assert service.forced == 1
+
+
+def test_a_server_without_threads_has_none():
+    with socketscope.observe(
+        socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler),
+        registry=CollectorRegistry(),
+    ) as server:
+        assert service_of(server).thread_counts == (0, 0)
+
+
 def test_what_the_kernel_dropped_since_the_last_scrape_is_counted_at_the_close():
     class Server(socketscope.ThreadingUDPServer, registry=CollectorRegistry()):
         pass
