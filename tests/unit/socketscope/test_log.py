@@ -15,7 +15,7 @@ from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
 from socketscope.views.log import LEVELS, Log
-from socketscope.views.rendering import MOST_BYTES
+from socketscope.views.rendering import MOST_BYTES, renderer
 from socketscope.views.writer import LineWriter
 
 from .patience import until
@@ -53,6 +53,14 @@ def test_a_line_is_bounded_and_says_what_was_cut(form, long):
         told = json.loads(line)
         assert list(told) == ["timestamp", "level", "event", "short", "long", "last"]
         assert (told["short"], told["last"]) == ("kept", 1)
+
+
+def test_a_line_is_cut_from_the_first_byte_on_that_is_too_many():
+    render = renderer("json", -1)
+    whole = len(render({"event": "told", "text": ""}))
+    for more in (-1, 0, 1):
+        line = render({"event": "told", "text": "x" * (MOST_BYTES - whole + more)})
+        assert (len(line) <= MOST_BYTES, b"characters more" in line) == (True, more > 0)
 
 
 @pytest.mark.parametrize(

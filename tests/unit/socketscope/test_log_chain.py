@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -219,6 +220,19 @@ def test_leaving_gives_back_what_the_program_had_bound_by_the_same_names():
     Context().run(serve)
 
 
+def test_a_line_that_names_its_connection_itself_is_of_that_one():
+    def serve() -> None:
+        enter(record())
+        clear_contextvars()
+        of.log.event("told", connection_id="another")
+
+    with lines() as of:
+        Context().run(serve)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert (told["connection_id"], told.get("peer")) == ("another", None)
+
+
 def test_they_are_structlogs_own_variables():
     def serve() -> None:
         enter(record())
@@ -375,6 +389,22 @@ def test_events_of_datagrams_are_told_alike():
         (text,) = of.take()
     fields = next(event.fields for event in EVENTS if event.name == "datagram")
     assert list(json.loads(text)) == [field.name for field in (*COMMON[:3], *fields)]
+
+
+def test_a_level_that_the_program_has_set_meanwhile_stays(monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    before = root.level
+    root.setLevel(logging.WARNING)
+    try:
+        with lines() as of:
+            undo = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+            assert root.level == logging.INFO
+            root.setLevel(logging.ERROR)
+            undo.close()
+        assert (root.level, root.handlers) == (logging.ERROR, [])
+    finally:
+        root.setLevel(before)
 
 
 def test_without_structlog_nothing_is_bound_and_nobody_pays(monkeypatch):

@@ -70,6 +70,17 @@ def test_a_server_that_listens_again_has_none_of_the_figures_of_who_has_its_name
             assert [each.rejected["capacity"] for each in figures] == [1, 0, 0]
 
 
+def test_a_server_that_listens_again_has_its_name_to_itself_again():
+    registry = CollectorRegistry()
+    with server(registry) as one:
+        one.server_close()
+        one.socket = socket.socket()
+        one.server_bind()
+        one.server_activate()
+        with server(registry) as two:
+            assert (service_of(one).name, service_of(two).name) == ("tcp", "tcp-2")
+
+
 def test_run_refuses_servers_of_several_registries():
     with (
         server(CollectorRegistry()) as one,
