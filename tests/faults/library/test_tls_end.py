@@ -40,6 +40,15 @@ def test_so_is_a_drain(server_context, client_context):
         assert client.recv(100) == b""
 
 
+def test_who_is_amid_a_handshake_at_a_drain_has_done_nothing_wrong(server_context):
+    with running(make(Echo, drain_grace=0.0), server_context) as server, connect(server) as client:
+        client.sendall(b"\x16\x03\x01")  # the head of a handshake
+        threading.Thread(target=server.server_close).start()
+        while client.recv(100):  # OpenSSL says something of it
+            pass
+        ended(server, "empty")
+
+
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
 def test_so_is_a_handlers_with_or_without_threads(base, server_context, client_context):
     server = observe(base(HOST, handling(lambda request: request.sendall(request.recv(1)))))

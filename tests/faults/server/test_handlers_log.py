@@ -277,6 +277,20 @@ def test_a_forked_process_writes_its_lines_as_well():
     assert {each["event"] for each in lines} == {"in a child", "connection"}
 
 
+def test_what_a_child_of_the_handlers_module_prints_later_is_told(tmp_path):
+    go = tmp_path / "go"
+    late = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\nprint('late')"
+    (tmp_path / "starts.py").write_text(
+        "import subprocess, sys\nfrom tests.faults.server.handlers import Echo\n"
+        f"subprocess.Popen([sys.executable, '-c', {late!r}, {str(go)!r}])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with serving("--handler", "starts:Echo", env=environment) as server:
+        go.touch()
+        wait_for(lambda: server.events("printed"), "the child's line")
+    assert [each["text"] for each in server.events("printed")] == ["late"]
+
+
 def console(what: str) -> list[str]:
     """Return the lines of a log for people."""
     process = subprocess.Popen(
