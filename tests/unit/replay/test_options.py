@@ -1,5 +1,6 @@
 """Options that cannot be meant."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from socketscope.commands.group import main
+from socketscope.commands.replay import SPARE_FILES
 from socketscope.commands.top import parse_page
 
 ROOT = Path(__file__).parents[3]
@@ -119,6 +121,31 @@ def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, caps
     assert refused(capsys, *options, "--key", "key.pem") == told
     told = "client: --report . cannot be written: Is a directory\n"
     assert refused(capsys, *options, "--report", ".") == told
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("localhost:9464", "http://localhost:9464/metrics"),
+        ("https://x:1/", "https://x:1/metrics"),
+        ("http://x/pages/all", "http://x/pages/all"),
+    ],
+)
+def test_of_a_page_of_metrics_host_and_port_are_enough(text, url):
+    assert parse_page(text) == url
+
+
+def test_users_have_files_where_there_is_no_limit_to_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.talk").write_text("> x\n")
+    limits = [16, resource.RLIM_INFINITY]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.__setitem__(slice(None), both))
+    assert "--report" in refused(capsys, "--users", "1000", "--report", ".")
+    assert limits == [1000 + SPARE_FILES, resource.RLIM_INFINITY]
+    limits[:] = 16, 1000
+    told = f"client: --users 1000 needs {1000 + SPARE_FILES} open files; ulimit -n allows 1000\n"
+    assert refused(capsys, "--users", "1000") == told
 
 
 @pytest.mark.parametrize("report", ["/dev/stdout", "page.html"])

@@ -323,6 +323,15 @@ def test_bytes_are_told_as_a_script_would_have_them(tmp_path):
     assert (told.expected, told.got) == (r"a match of ^\S ${n}{2}\x00$", r"'\xff$${x}\0\\'")
 
 
+def test_bytes_that_differ_are_told_at_the_end_where_they_may_have_become_a_line_to_ignore(tmp_path):
+    def deny(file):
+        file.readline()
+        file.write(b"no")
+
+    failed = failure(tmp_path, deny, "@ignore ^#\n> x\n<| yes\n")
+    assert (failed.expected, failed.got) == ("yes", "no")
+
+
 def test_of_long_lines_what_is_around_the_difference_is_told(tmp_path):
     size = 3_000_000
 

@@ -32,7 +32,7 @@ def test_a_scale_of_durations_has_decades_or_where_these_are_few_their_parts():
 
 
 def test_a_line_has_gaps_where_nothing_is_known_and_dots_between_them():
-    assert line([(0, None), (1, 5.5), (2, 6), (3, None), (4, 7)]) == "M1 5.5h0L2 6M4 7h0"
+    assert line([(0, None), (1, 5.5), (2, 0.0), (3, None), (4, 7)]) == "M1 5.5h0L2 0M4 7h0"
     assert line([]) == ""
 
 

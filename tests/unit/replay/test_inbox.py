@@ -1,0 +1,31 @@
+"""What has come on a connection, as it is taken."""
+
+import pytest
+
+from socketscope.replay.play.inbox import LONGEST_LINE, Closed, Inbox
+
+
+def test_lines_are_taken_in_order_and_what_ends_none_waits_for_its_end():
+    inbox = Inbox()
+    inbox.add(b"one\r\ntwo\nthr")
+    assert [inbox.take_line() for _ in range(3)] == [b"one", b"two", None]
+    inbox.add(b"ee\n")
+    assert (inbox.take_line(), inbox.data) == (b"three", b"")
+
+
+def test_at_the_end_what_ends_no_line_is_told():
+    inbox = Inbox()
+    inbox.add(b"half")
+    inbox.ended = True
+    with pytest.raises(Closed) as closed:
+        inbox.take_line()
+    assert (closed.value.partial, inbox.data) == (b"half", b"")
+
+
+def test_what_comes_without_end_and_ends_no_line_is_too_much():
+    inbox = Inbox()
+    inbox.add(bytes(LONGEST_LINE))
+    assert inbox.take_line() is None
+    inbox.add(b"\0")
+    with pytest.raises(OverflowError):
+        inbox.take_line()
