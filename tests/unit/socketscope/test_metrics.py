@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from socketscope import ThreadingTCPServer, run
+from socketscope.observe.distribution import Distribution
 from socketscope.serve.mixin import service_of
+from socketscope.views import families, instruments
 from socketscope.views.metrics import MetricsView, view_of
 
 from .patience import PATIENCE
@@ -32,6 +34,14 @@ def test_a_scrape_finds_a_metric_by_its_name():
         name = "socketserver_connections_accepted_total"
         page = generate_latest(registry.restricted_registry([name])).decode()
     assert [line for line in page.splitlines() if line[0] != "#"] == [f'{name}{{listener="tcp"}} 0.0']
+
+
+def test_a_histograms_buckets_hold_all_that_is_within_their_edges():
+    distribution = Distribution()
+    distribution.observe_sorted([0.001, 0.002, 20.0])
+    samples = families.histogram(instruments.HANDLE, [(("tcp",), distribution)]).samples
+    buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
+    assert [buckets[edge] for edge in ("0.0005", "0.001", "0.0025", "10.0", "+Inf")] == [0, 1, 2, 2, 3]
 
 
 def test_a_registry_is_asked_for_names_and_not_for_figures(monkeypatch):
