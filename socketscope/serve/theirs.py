@@ -18,7 +18,7 @@ _LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
 def serves(server: Any) -> bool:
     """Return whether another thread is in the standard library's loop with a server, which does not tell."""
     frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
-    frames.pop(threading.get_ident(), None)  # it may be about to serve; gevent numbers threads otherwise
+    frames.pop(threading.get_ident(), None)  # it would wait for itself; gevent numbers threads otherwise
     for frame in frames.values():
         at: FrameType | None = frame
         while at is not None:

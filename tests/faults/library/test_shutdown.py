@@ -217,3 +217,13 @@ def test_it_reaches_all_threads_that_serve_one_server(kind):
         for thread in pool:
             thread.join(PATIENCE)
         assert not any(thread.is_alive() for thread in pool)
+
+
+def test_the_standard_librarys_loop_may_be_ended_by_the_thread_that_runs_it():
+    server = observed(socketserver.TCPServer(HOST, Echo))
+    server.service_actions = server.shutdown
+    serving = threading.Thread(target=socketserver.BaseServer.serve_forever, args=(server,), daemon=True)
+    serving.start()
+    serving.join(PATIENCE)
+    assert not serving.is_alive()
+    server.server_close()
