@@ -659,3 +659,21 @@ def test_what_is_handed_to_another_server_is_counted_where_it_came_in(method, ha
         assert (figures(other).accepted, figures(other).open, figures(other).received) == (0, 0, 0)
         assert not any(figures(other).closed.values())
     assert capfd.readouterr().err.count("ValueError: after the reply") == (outcome == "handler_error")
+
+
+def test_what_a_handler_has_another_server_handle_is_none_of_its_own_clients():
+    read = list[bytes]()
+    other = make(handling(lambda request: read.append(request.recv(100))))
+
+    def hand_over(request):
+        near, far = socket.socketpair()
+        with near, far:
+            far.sendall(b"another's")
+            other.finish_request(near, "")
+        request.sendall(request.recv(10))
+
+    with other, running(make(handling(hand_over))) as server:
+        assert ask(server, b"x") == b"x"
+        ended(server, "ok")
+    assert read == [b"another's"]
+    assert (figures(server).received, figures(server).sent) == (1, 1)

@@ -129,6 +129,10 @@ SECRETS = {
                   "> SET PASS x\n< +OK\n> SET login me\n< x\n"),
     "said again": ([(">", b"PASS sesame\r\n"), ("<", b"+OK\r\n"), (">", b"SET pw sesame1\r\n"),
                     ("<", b"x\r\n")], "> PASS ${env:SECRET_1}\n< +OK\n> SET pw ${env:SECRET_1}1\n< x\n"),
+    "too short to be known again": (
+        [(">", b"PASS abc\r\n"), ("<", b"+OK\r\n"), (">", b"GET abcd\r\n"), ("<", b"abc\r\n")],
+        "> PASS ${env:SECRET_1}\n< +OK\n> GET abcd\n< abc\n",
+    ),
 }  # fmt: skip
 
 
