@@ -1,4 +1,4 @@
-"""An observed socket without a server, and what it counts for."""
+"""Pairs of sockets without a server, of which one may be observed."""
 
 import socket
 
@@ -19,3 +19,10 @@ def observed_pair(limits: Limits = UNLIMITED, now: float = 0.0, totals: StreamTo
     assert totals.accept(record)
     near._socketscope, record.socket = record, near
     return near, far, record
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two plain sockets that are connected over TCP, as `socketpair` connects them over a Unix one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        return listener.accept()[0], far

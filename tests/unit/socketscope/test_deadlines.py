@@ -16,7 +16,7 @@ from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve import deadlines
 from socketscope.serve.deadlines import Deadlines
 
-from .observed import observed_pair
+from .observed import observed_pair, tcp_pair
 from .patience import PATIENCE, until
 
 LIMITS = Limits(read_timeout=10, write_timeout=10, idle_timeout=60)
@@ -32,12 +32,6 @@ def clock(monkeypatch):
 @pytest.fixture
 def totals():
     return StreamTotals(Capacity(10))
-
-
-def tcp_pair():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        far = socket.create_connection(listener.getsockname())
-        return listener.accept()[0], far
 
 
 @pytest.fixture(params=[socket.socketpair, tcp_pair], ids=["unix", "tcp"])

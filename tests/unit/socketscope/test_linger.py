@@ -12,6 +12,7 @@ import pytest
 from socketscope.serve import linger
 from socketscope.serve.linger import BYTES, SECONDS, Linger, unread
 
+from .observed import tcp_pair
 from .patience import PATIENCE
 
 
@@ -179,12 +180,6 @@ def test_many_threads_may_add_while_it_reads(lingering):
         sys.setswitchinterval(interval)
     assert len(closed) == 400
     assert not lingering._held
-
-
-def tcp_pair():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        far = socket.create_connection(listener.getsockname())
-        return listener.accept()[0], far
 
 
 @pytest.mark.parametrize(
