@@ -16,8 +16,9 @@ from socketscope.serve.streams import StreamService
 def make_service(server: Any, options: Options) -> StreamService | DatagramService:
     """Return a new service for a server, of the kind of its socket."""
     sock = getattr(server, "socket", None)
-    unix = sock is not None and sock.family == socket.AF_UNIX
-    if sock is not None and sock.type == socket.SOCK_DGRAM:
+    # What stands in for a socket may have no more of one than socketserver asks for.
+    unix = getattr(sock, "family", None) == socket.AF_UNIX
+    if getattr(sock, "type", None) == socket.SOCK_DGRAM:
         return DatagramService(server, options, "unixgram" if unix else "udp")
     return StreamService(server, options, "unix" if unix else "tcp")
 

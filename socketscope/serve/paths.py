@@ -52,7 +52,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         OSError: Somebody is there, or it is no socket.
     """
     sock = server.socket
-    if sock.family != socket.AF_UNIX:
+    if getattr(sock, "family", None) != socket.AF_UNIX:
         server_bind()
         return None
     path = os.fspath(server.server_address)

@@ -143,11 +143,11 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
 
 def expects(listener: socket.socket, seconds: float) -> bool:
     """Return whether a client may be about to come, so many seconds after arrivals were stopped."""
-    if listener.family == socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
-        return False  # nobody shakes hands there
     try:
+        if listener.family == socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
+            return False  # nobody shakes hands there
         return seconds < HANDSHAKE and handshakes(listener) > 0
-    except OSError:
+    except (AttributeError, OSError):
         return seconds < UNTOLD
 
 
@@ -178,8 +178,11 @@ def stop_arrivals(listener: socket.socket) -> bool:
     Returns:
         Whether that could be done.
     """
-    if listener.family == socket.AF_UNIX and listener.type != socket.SOCK_DGRAM:
-        return False  # it takes a filter, and asks it nothing
+    try:
+        if listener.family == socket.AF_UNIX and listener.type != socket.SOCK_DGRAM:
+            return False  # it takes a filter, and asks it nothing
+    except AttributeError:
+        return False  # it is no socket itself
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     try:
@@ -216,7 +219,7 @@ def refuse_at_last(listener: socket.socket) -> bool:
             return False
         unix_length(listener)
         listener.shutdown(socket.SHUT_RD)
-    except OSError:
+    except (AttributeError, OSError):
         return False
     return True
 

@@ -111,23 +111,41 @@ def test_a_get_request_of_the_users_own_is_called_for_who_is_there_alone(own):
         assert next_job(server) is None
 
 
+class Wrapped:
+    """A listener that is no socket, and has no more of one than socketserver asks for."""
+
+    def __init__(self, listener):
+        self._listener = listener
+
+    def fileno(self):
+        return self._listener.fileno()
+
+    def accept(self):
+        return self._listener.accept()
+
+    def close(self):
+        self._listener.close()
+
+
 def test_a_listener_that_is_no_socket_is_waited_for():
-    class Wrapped:
-        def __init__(self, listener):
-            self._listener = listener
-
-        def fileno(self):
-            return self._listener.fileno()
-
-        def accept(self):
-            return self._listener.accept()
-
-        def close(self):
-            self._listener.close()
-
     with make() as server, connect(server):
         server.socket = Wrapped(server.socket)
         assert next_job(server) is None
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_a_listener_that_is_no_socket_is_served_to_the_last_in_its_queue(base):
+    server = base(HOST, Echo)
+    server.socket = Wrapped(server.socket)
+    socketscope.observe(server, registry=CollectorRegistry())
+    with running(server):
+        assert ask(server) == b"x"
+        server.shutdown()
+        with connect(server) as client:
+            client.sendall(b"x")
+            client.shutdown(socket.SHUT_WR)
+            server.server_close()
+            assert client.recv(1) == b"x"
 
 
 def test_one_that_does_not_block_is_served_as_any(monkeypatch):
