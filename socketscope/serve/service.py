@@ -6,8 +6,9 @@ standard library does.
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from time import monotonic, sleep
 from typing import Any
 
@@ -52,7 +53,8 @@ class Service(Serving):
             if self._emptying.acquire(timeout=self._time_to_drain()):
                 try:
                     if self._has_served and not shared and queue.is_kept(self.listener):
-                        self._empty_queue(server)
+                        with self._looked_after():
+                            self._empty_queue(server)
                     self._has_served = False
                 finally:
                     self._emptying.release()
@@ -84,6 +86,32 @@ class Service(Serving):
             began = monotonic()
             while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
                 self.release_idle(began)  # without threads, who serves may wait for one of these
+
+    @contextmanager
+    def _looked_after(self) -> Iterator[None]:
+        """Have another thread see to clients where this one serves them, and may wait for one of them."""
+        if self.threads is not None:
+            yield
+            return
+        began, over = monotonic(), threading.Event()
+
+        def look_after() -> None:
+            while not over.wait(LOOK):
+                if not self._time_to_drain():
+                    self.force()
+                    return
+                self.release_idle(began)
+
+        # Of this context: one who has asked for the stop is not waited for.
+        thread = threading.Thread(target=copy_context().run, args=(look_after,), name="drain", daemon=True)
+        with suppress(RuntimeError, MemoryError):  # where none can be started, they are served all the same
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if thread.is_alive():
+                thread.join()
 
     def _time_to_drain(self) -> float:
         return max(self.drain_by - monotonic(), 0)

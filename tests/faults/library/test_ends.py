@@ -465,6 +465,31 @@ def test_a_serial_server_ends_like_any_other():
         assert stop(server) < LONG / 2
 
 
+@pytest.mark.parametrize(
+    ("sent", "drain_timeout", "outcome"),
+    [(b"", LONG, "empty"), (b"line\n", LONG, "ok"), (b"half a line", SHORT, "forced")],
+    ids=["silent", "answered", "half a request"],
+)
+def test_nor_does_who_waits_in_its_queue_hold_it_up(sent, drain_timeout, outcome):
+    def echo_lines(request):
+        with suppress(OSError), request.makefile("rb") as lines:
+            for line in lines:
+                request.sendall(line)
+
+    limits = {"drain_timeout": drain_timeout, "drain_grace": SHORT}
+    server = observed(socketserver.TCPServer(HOST, handling(echo_lines)), limits=limits)
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with connect(server) as client:
+            client.sendall(sent)
+            closing = threading.Thread(target=server.server_close)
+            closing.start()
+            closing.join(LONG / 2)
+            assert not closing.is_alive()
+        ended(server, outcome)
+
+
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
 def test_what_nobody_read_takes_no_reply_with_or_without_threads(base):
     size, closed_by = 500_000, []
