@@ -72,7 +72,7 @@ class Endings(Service):
                 twin = socket.SocketType(fileno=os.dup(request.fileno()))
                 self._linger.add(twin, twin.close)
             server.close_request(request)
-        else:
+        elif not self._linger.has(request):  # as it does where a handler has called this before
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, self._close_by, server.close_request, request)
             self._linger.add(request, close)

@@ -18,6 +18,7 @@ from socketscope import Limits
 from socketscope.serve import datagrams, queue
 from socketscope.serve import service as service_module
 from socketscope.serve.deadlines import Deadlines
+from socketscope.serve.linger import Linger
 from socketscope.serve.mixin import service_of
 from socketscope.serve.service import LOOK
 from socketscope.serve.threads import PerClient
@@ -344,3 +345,16 @@ def test_a_hook_of_a_clients_end_has_as_long_as_the_drain(monkeypatch):
             assert may_end.is_set()
         serving.join(PATIENCE)
     assert service_of(server).forced == 0
+
+
+def test_what_is_shut_down_twice_is_read_away_once(monkeypatch):
+    monkeypatch.setattr(Linger, "_has_thread", lambda _: True)  # which has not begun to read
+    with make() as server, socket.create_connection(server.server_address) as client:
+        client.send(b"x")
+        request, _ = server.get_request()
+        with request:
+            assert queue.waits(request, PATIENCE)
+            server.shutdown_request(request)
+            server.shutdown_request(request)
+        service: Any = service_of(server)
+        assert len(service._linger._new) == 1
