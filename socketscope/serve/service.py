@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -123,7 +124,9 @@ class Service(Serving):
         gone = self.held is not None and self.held.release(remove=True)
         stopped = queue.stop_arrivals(self.listener) or gone
         patience = 0 if stopped else LOOK
-        while monotonic() < (self.drain_by if stopped else min(self.drain_by, began + UNSTOPPED)):
+        until = inf if stopped else began + UNSTOPPED
+        # A handler that this thread runs may close the server as well: then that has emptied it.
+        while self._has_served and monotonic() < min(self.drain_by, until):
             if not queue.waits(server, patience):
                 # Who came while that was looked for is there now.
                 if queue.expects(self.listener, monotonic() - began):

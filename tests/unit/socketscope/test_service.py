@@ -211,11 +211,12 @@ def test_without_threads_nobody_waits_for_who_was_about_to_be_served_at_an_inter
 
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.UDPServer])
 def test_without_threads_a_handler_that_closes_its_server_serves_who_waits_for_it(base):
-    asked = []
+    asked, closed = [], []
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
             self.server.server_close()
+            closed.append(self.server)
 
     def process(*request):
         asked.append(request)
@@ -228,7 +229,7 @@ def test_without_threads_a_handler_that_closes_its_server_serves_who_waits_for_i
         serving = threading.Thread(target=serve_until_closed, args=(server,), daemon=True)
         serving.start()
         serving.join(PATIENCE)
-    assert (len(asked), serving.is_alive()) == (2, False)
+    assert (len(asked), len(closed), serving.is_alive()) == (2, 2, False)
 
 
 def serve_until_closed(server):
