@@ -89,6 +89,24 @@ def test_it_is_counted_once_its_handler_has_left(base):
     assert service_of(server).capacity.taken == 0
 
 
+@pytest.mark.parametrize("hook", ["process_request", "process_request_thread"])
+def test_what_an_overridden_finish_request_returns_is_for_who_calls_it(hook):
+    class Finishing(socketserver.UDPServer):
+        def finish_request(self, request, client_address):
+            return self.RequestHandlerClass(request, client_address, self)
+
+    def serve(self, request, client_address):
+        made.append(self.finish_request(request, client_address))
+
+    made: list[object] = []
+    server_class = type("Server", (socketscope.ThreadingMixIn, Finishing), {hook: serve})
+    with serving(Reply, server_class) as server, udp_client() as client:
+        client.sendto(b"X", server.server_address)
+        assert client.recv(10).lower() == b"x"
+        wait_for(lambda: made, "the handler has left")
+    assert isinstance(made[0], Reply)
+
+
 def test_what_a_hook_changes_is_what_is_handled():
     with serving(Reply, Changing) as server, udp_client() as client:
         client.sendto(b"LOUD", server.server_address)
