@@ -11,6 +11,7 @@ import struct
 import termios
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from socketscope.replay.play.inbox import Inbox
@@ -60,7 +61,7 @@ class Conversation:
     def __init__(self, sock: socket.socket, loop: Loop) -> None:
         sock.setblocking(False)
         self._sock = sock
-        self._recv = sock.recv
+        self._recv: Callable[[int], bytes] = sock.recv
         self._loop = loop
         self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
         self.inbox = Inbox()
@@ -259,6 +260,11 @@ class Conversation:
         except _WANTS:
             self._drained, self._arrived = True, None
             return
+        except OSError as error:
+            if self._is_stream:
+                # The kernel tells of it once, and maybe to who only looks whether something comes.
+                self._recv, self._drained = partial(_raise, error), False
+            raise
         # A short read has taken all, unless the end is behind it, of which the loop has already told.
         self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
         self._received_in = self._loop.turns
@@ -293,6 +299,10 @@ class Conversation:
         # Half of what a receive costs that fails.
         fcntl.ioctl(self._sock, termios.FIONREAD, _size)
         return not _size[0]
+
+
+def _raise(error: OSError, _: int) -> bytes:
+    raise error
 
 
 def reset_when_closed(sock: Any) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from random import Random
@@ -418,3 +419,13 @@ def test_a_close_that_comes_while_the_message_waits_to_be_sent_is_seen(tmp_path)
     with serving(answer_and_end_first) as target:
         ledger = play(tmp_path, target, "@timeout 1s\n!flood 16MiB\n< x\n<$\n", passes=2)
     assert outcomes(ledger) == {"ok": 2}
+
+
+def test_a_reset_in_a_pause_that_heeds_lines_is_told_to_who_reads_on(tmp_path):
+    def reset(file):
+        file.readline()
+        file._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with serving(reset) as target:
+        ledger = play(tmp_path, target, "@timeout 1s\n@ignore ^#\n> a\npause 100ms\n< x\n")
+    assert outcomes(ledger) == {"reset": 1}
