@@ -183,10 +183,10 @@ class Conversation:
         """Wait until a time. What comes meanwhile stays where it is; once it is read, it came when it did."""
         while happened := (yield until):
             self._hung_up |= happened & HANGUP
-            if happened & select.EPOLLIN:
+            self._drained = False
+            if happened & select.EPOLLIN:  # and not that a datagram has reached nobody
                 now = self._loop.now()
                 self._arrived = (self._arrived[0] if self._arrived else now), now
-                self._drained = False
 
     def read_line(self, until: float) -> Generator[Wait, int, bytes]:
         """Return the next line without its ending; the end of a datagram ends its line.

@@ -429,3 +429,11 @@ def test_a_reset_in_a_pause_that_heeds_lines_is_told_to_who_reads_on(tmp_path):
     with serving(reset) as target:
         ledger = play(tmp_path, target, "@timeout 1s\n@ignore ^#\n> a\npause 100ms\n< x\n")
     assert outcomes(ledger) == {"reset": 1}
+
+
+def test_a_datagram_that_reaches_nobody_is_told_after_a_pause_too(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        nobody = Target(Address("udp", *held.getsockname()))
+    ledger = play(tmp_path, nobody, "@timeout 1s\n> a\npause 50ms\n< b\n")
+    assert outcomes(ledger) == {"refused": 1}
