@@ -5,6 +5,9 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
+EVERYWHERE = frozenset({"", "*"})
+"""Hosts that are all addresses of both families; as a name, glibc has ``*`` mean this machine alone."""
+
 TRIES = 20
 """How often the kernel chooses a port, until it is free at all addresses of a name."""
 
@@ -18,8 +21,8 @@ def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> 
     """Return sockets, at least one and all at the same port, that are bound and do not listen yet.
 
     Args:
-        host: Address or name; of a name each address that this machine has gets a socket. Empty, or ``*``, is
-            all addresses of both families, on one socket.
+        host: Address or name; of a name each address that this machine has gets a socket. One of
+            `EVERYWHERE` gets one for all.
         port: 0 is any that is free at all of the addresses.
         kind: Stream or datagram.
 
@@ -27,13 +30,11 @@ def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> 
         OSError: The port is taken at one of the addresses, or none of them is this machine's;
             `socket.gaierror` where the name is unknown.
     """
-    if host == "*":
-        host = ""  # as a name, glibc has it mean this machine alone
     places = _places(host, port, kind)
     tries = TRIES
     while True:
         try:
-            return _bind_all(places, port, kind, dual_stack=not host)
+            return _bind_all(places, port, kind, dual_stack=host in EVERYWHERE)
         except OSError as error:
             tries -= 1
             if port or not tries or error.errno != errno.EADDRINUSE:
@@ -41,7 +42,7 @@ def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> 
 
 
 def _places(host: str, port: int, kind: socket.SocketKind) -> list[Place]:
-    if not host:
+    if host in EVERYWHERE:
         both = socket.has_dualstack_ipv6()
         return [(socket.AF_INET6, ("::", port, 0, 0)) if both else (socket.AF_INET, ("0.0.0.0", port))]
     return look_up(host, port, kind)

@@ -8,7 +8,7 @@ from pathlib import Path
 from socketscope import binding
 from socketscope.addresses import Address
 
-_EVERYWHERE = {"0.0.0.0", "::"}
+_UNSPECIFIED = {"0.0.0.0", "::"}
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -39,8 +39,8 @@ def leads_to_itself(address: Address, target: Address) -> bool:
         return os.path.realpath(address.path) == os.path.realpath(target.path)
     if address.path or target.path or address.port != target.port:
         return False
-    here = _hosts(address.host) if address.host else _EVERYWHERE
-    return any(host in here or (here & _EVERYWHERE and _is_ours(host)) for host in _hosts(target.host))
+    here = _UNSPECIFIED if address.host in binding.EVERYWHERE else _hosts(address.host)
+    return any(host in here or (here & _UNSPECIFIED and _is_ours(host)) for host in _hosts(target.host))
 
 
 def _hosts(name: str) -> set[str]:

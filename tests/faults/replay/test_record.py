@@ -503,6 +503,7 @@ def test_a_taken_address_is_one_line(tmp_path):
         ("tcp://127.0.0.1:{0}", "tcp://127.0.0.1:{0}"),
         ("tcp://localhost:{0}", "tcp://127.0.0.1:{0}"),
         ("tcp://:{0}", "tcp://localhost:{0}"),
+        ("tcp://*:{0}", "tcp://127.0.0.1:{0}"),
         ("tcp://0.0.0.0:{0}", "tcp://127.0.0.2:{0}"),
         ("unix://{1}/s", "unix://{1}/./s"),
     ],
