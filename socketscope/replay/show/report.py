@@ -210,6 +210,7 @@ def open_for_report(path: Path) -> None:
     Raises:
         OSError: It cannot, or would stand in standard output with the summary.
     """
-    with path.open("a", encoding="utf-8") as page:
-        if os.path.sameopenfile(page.fileno(), _OUTPUT) and not path.samefile(os.devnull):
-            raise OSError("the summary goes there")
+    if path.exists() and os.path.samestat(path.stat(), os.fstat(_OUTPUT)) and not path.samefile(os.devnull):
+        raise OSError("the summary goes there")
+    if not path.is_fifo():  # whose reader would take the close for the end
+        path.open("a", encoding="utf-8").close()

@@ -1,5 +1,6 @@
 """Options that cannot be meant."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -162,3 +163,20 @@ def test_a_report_is_not_written_into_the_summary(tmp_path, report):
     told = f"client: --report {report} cannot be written: the summary goes there\n"
     assert (ended.returncode, ended.stderr) == (2, told)
     assert page.read_text() == ""
+
+
+def test_who_reads_the_report_from_a_pipe_has_the_page(tmp_path):
+    script, pipe = tmp_path / "x.talk", tmp_path / "pipe"
+    script.write_text("> x\n")
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "client", "replay", script, "--target", "tcp://127.0.0.1:1",
+                 "--report", pipe],
+                check=False, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=20,
+            )  # fmt: skip
+            assert ended.returncode == 4
+            assert reader.communicate(timeout=20)[0].endswith("</html>\n")
+        finally:
+            reader.kill()
