@@ -66,7 +66,10 @@ class Deadlines:
     def _run(self) -> None:
         while not (self._rests or self._calm >= _CALM) or not self._leave():
             self._pause()
-            self._calm = 0 if self._look() else self._calm + 1
+            try:
+                self._calm = 0 if self._look() else self._calm + 1
+            except MemoryError:
+                self._calm = 0  # there may be some at the next look
 
     @staticmethod
     def _pause() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from stat import S_ISSOCK
-from time import monotonic
+from time import monotonic, sleep
 
 from socketscope.observe.adoption import is_socket
 from socketscope.serve.queue import SO_MEMINFO
@@ -111,13 +111,21 @@ class Linger:
 
     def _run(self) -> None:
         with selectors.PollSelector() as selector:
-            while self._take_new(selector):
-                for key, _ in selector.select(_TICK):
-                    self._read(selector, key)
-                now = monotonic()
-                for key in list(selector.get_map().values()):
-                    if key.data.until <= now or key.data.left <= 0:
-                        self._close(selector, key)
+            while True:
+                try:
+                    if not self._take_new(selector):
+                        return
+                    self._read_away(selector)
+                except MemoryError:
+                    sleep(_TICK)  # there may be some by then
+
+    def _read_away(self, selector: selectors.BaseSelector) -> None:
+        for key, _ in selector.select(_TICK):
+            self._read(selector, key)
+        now = monotonic()
+        for key in list(selector.get_map().values()):
+            if key.data.until <= now or key.data.left <= 0:
+                self._close(selector, key)
 
     def _take_new(self, selector: selectors.BaseSelector) -> bool:
         """Take over what was added; return whether there is anything to do, else nobody does it any more."""

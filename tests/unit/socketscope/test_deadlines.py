@@ -272,6 +272,28 @@ def test_there_is_one_thread_while_there_are_connections_and_none_afterwards(tot
 
 
 @pytest.mark.usefixtures("hurried")
+def test_for_want_of_memory_it_looks_again(totals):
+    class Scarce(dict[object, object]):
+        fails = True
+
+        def __iter__(self):
+            if self.fails:
+                self.fails = False
+                raise MemoryError
+            return super().__iter__()
+
+    near, far, record = observed_pair(totals=totals)
+    totals.records = Scarce(totals.records)
+    with near, far:
+        Deadlines(totals).watch()
+        (watcher,) = watchers()
+        until(lambda: not totals.records.fails)
+        totals.close(record, 1.0)
+        watcher.join(PATIENCE)
+    assert watchers() == []
+
+
+@pytest.mark.usefixtures("hurried")
 def test_where_no_thread_can_be_started_the_next_connection_tries_again(totals, monkeypatch):
     def fail(_):
         raise RuntimeError("can't start new thread")

@@ -1,6 +1,7 @@
 """Sockets that were shut down for writing, and whose peers go on sending."""
 
 import os
+import selectors
 import socket
 import sys
 import threading
@@ -61,6 +62,22 @@ def test_it_has_a_thread_as_long_as_there_is_something_to_do(lingering):
         peer.far.close()
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def test_for_want_of_memory_a_peer_is_read_later(lingering, monkeypatch):
+    select = selectors.PollSelector.select
+    failing = iter([MemoryError])
+
+    def scarce(*args):
+        for error in failing:
+            raise error
+        return select(*args)
+
+    monkeypatch.setattr(selectors.PollSelector, "select", scarce)
+    peer = Peer(lingering)
+    peer.far.close()
+    assert peer.closed.wait(PATIENCE)
+    assert not list(failing)
 
 
 def test_a_peer_that_stays_is_closed_after_some_seconds(clock, lingering):
