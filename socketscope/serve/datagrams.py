@@ -199,6 +199,8 @@ class DatagramService(Service):
 
     @staticmethod
     def _fail(datagram: Any, error: BaseException) -> None:
+        if error is datagram.raised:
+            return  # told by `handle_error` already
         datagram.error, datagram.raised = describe(error), error
         if error is not datagram.fault and datagram.failure is None:
             datagram.failure = "handler_error"

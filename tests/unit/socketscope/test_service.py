@@ -359,3 +359,19 @@ def test_what_is_shut_down_twice_is_read_away_once(monkeypatch):
             server.shutdown_request(request)
         service: Any = service_of(server)
         assert len(service._linger._new) == 1
+
+
+@pytest.mark.parametrize("kind", [socketserver.UDPServer, socketserver.ThreadingUDPServer])
+def test_what_a_datagrams_handler_raises_is_described_once(monkeypatch, kind):
+    described: list[BaseException] = []
+    monkeypatch.setattr(datagrams, "describe", described.append)
+
+    class Raising(socketserver.BaseRequestHandler):
+        def handle(self):
+            raise ValueError
+
+    with socketscope.observe(kind(("127.0.0.1", 0), Raising), registry=CollectorRegistry()) as server:
+        with socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", server.server_address)
+        server.handle_request()
+    assert len(described) == 1
