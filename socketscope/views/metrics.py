@@ -86,7 +86,7 @@ class MetricsView(Collector):
 
     def __init__(self) -> None:
         self.log: Log | None = None
-        self._numbers = count()
+        self._numbers = count()  # a set that holds them weakly would not know which is the latest of a name
         self._listeners: weakref.WeakValueDictionary[int, Shown] = weakref.WeakValueDictionary()
         self._closed: weakref.WeakSet[Shown] = weakref.WeakSet()
 
@@ -120,7 +120,8 @@ class MetricsView(Collector):
 
     def clear(self) -> None:
         """Show nothing of before."""
-        self.__init__()  # type: ignore[misc]  # all that it has
+        # Anew: what there was may be amid a walk by a thread that a child has not.
+        self.__init__()  # type: ignore[misc]
 
     def _shown(self) -> dict[str, Shown]:
         """Return the latest listener of each name."""
