@@ -136,6 +136,16 @@ def test_of_a_page_of_metrics_host_and_port_are_enough(text, url):
     assert parse_page(text) == url
 
 
+def test_a_folder_without_scripts_is_wrong_and_keeps_nobody_from_hearing_of_others(tmp_path, capsys):
+    (folder := tmp_path / "none").mkdir()
+    (script := tmp_path / "x.talk").write_text("> x\n")
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", ["check", str(folder), str(script)])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.err) == (3, f"{folder}: no .talk or .txt script is in this folder\n")
+    assert said.out.startswith(f"{script}: 1 message in 1 step\n")
+
+
 def test_users_have_files_where_there_is_no_limit_to_them(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.talk").write_text("> x\n")
