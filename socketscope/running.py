@@ -96,11 +96,8 @@ def run(
             return not (stop.asked or any(service.draining for service in services))
 
         with _closing(servers) as close, _endpoint(metrics, registry, ready) as url:
-            urls = {
-                service.name: listening_on(server, service)
-                for server, service in zip(servers, services, strict=True)
-            }
-            with _serving(servers, services, stop, close) as running:
+            urls = {service_of(server).name: listening_on(server) for server in servers}
+            with _serving(servers, stop, close) as running:
                 if output is not None:
                     output.event("server_started", always=True, listeners=urls, metrics=url)
                 while not (stop.asked or stop.ended):
@@ -130,13 +127,14 @@ def _date(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
-def listening_on(server: BaseServer, service: Service) -> str:
-    """Return the URL that a server is bound to."""
+def listening_on(server: BaseServer) -> str:
+    """Return the URL that an observed server is bound to."""
+    scheme = service_of(server).scheme
     match server.server_address:
         case host, int(port), *_:
-            return f"{service.scheme}://{format_host_port(str(host), port)}"
+            return f"{scheme}://{format_host_port(str(host), port)}"
         case address:
-            return f"{service.scheme}://{format_peer(address)}"
+            return f"{scheme}://{format_peer(address)}"
 
 
 def _registry(service: Service) -> CollectorRegistry:
@@ -201,10 +199,7 @@ def _closing(servers: Sequence[BaseServer]) -> Iterator[Callable[[BaseServer], N
 
 @contextmanager
 def _serving(
-    servers: Sequence[BaseServer],
-    services: Sequence[Service],
-    stop: Stop,
-    close: Callable[[BaseServer], None],
+    servers: Sequence[BaseServer], stop: Stop, close: Callable[[BaseServer], None]
 ) -> Iterator[list[Running]]:
     failures: list[BaseException] = []
 
@@ -218,20 +213,17 @@ def _serving(
         stop.ended = True
         stop.wake()
 
-    # What a second signal has forced does not keep the process alive; all others are waited for.
-    running = [
-        Running(
-            server, service, [threading.Thread(target=serve, args=(server,), name=service.name, daemon=True)]
-        )
-        for server, service in zip(servers, services, strict=True)
-    ]
+    def thread_of(server: BaseServer) -> threading.Thread:
+        # What a second signal has forced does not keep the process alive; all others are waited for.
+        return threading.Thread(target=serve, args=(server,), name=service_of(server).name, daemon=True)
+
+    running = [Running(server, service_of(server), [thread_of(server)]) for server in servers]
     for each in running:
         each.thread.start()
     until = monotonic() + _START
     for each in running:
-        while each.thread.is_alive() and not each.service.serving.wait(LOOK):
-            if monotonic() >= until:
-                break
+        while each.thread.is_alive() and monotonic() < until and not each.service.serving.wait(LOOK):
+            pass
     if not failures:
         yield running
     if failures:

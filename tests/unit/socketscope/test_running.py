@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from socketscope import ThreadingTCPServer, ThreadingUnixStreamServer, run
 from socketscope.running import listening_on
-from socketscope.serve.mixin import service_of
 from socketscope.signals import STOP_SIGNALS
 
 
@@ -72,7 +71,7 @@ def test_an_abstract_name_is_told_as_that_of_a_peer_is():
 
     name = f"socketscope-{os.getpid()}"
     with Server(f"\0{name}", socketserver.BaseRequestHandler) as server:
-        assert listening_on(server, service_of(server)) == f"unix://@{name}"
+        assert listening_on(server) == f"unix://@{name}"
 
 
 def test_where_a_server_is_that_has_an_address_of_its_own_kind_is_told_as_python_shows_it():
@@ -81,6 +80,6 @@ def test_where_a_server_is_that_has_an_address_of_its_own_kind_is_told_as_python
 
     with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         vars(server)["server_address"] = "ttyS0", "a line"
-        assert listening_on(server, service_of(server)) == "tcp://ttyS0:a line"
+        assert listening_on(server) == "tcp://ttyS0:a line"
         vars(server)["server_address"] = None
-        assert listening_on(server, service_of(server)) == "tcp://"
+        assert listening_on(server) == "tcp://"
