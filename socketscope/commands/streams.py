@@ -61,13 +61,7 @@ def guard_streams() -> None:
 
     Streams that somebody has put in place of the process's stay as they are.
     """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            # It gets the lowest number that is free, this one, which else a connection would get.
-            os.open(_NOTHING, os.O_RDWR)
-    # By now a library may have a file at the number of one that was closed.
+    # What is opened gets the lowest number that is free: the closed one's, which else a connection would get.
     sys.stdin = sys.stdin or _NOTHING.open()  # as long as the process
     if sys.stdout is sys.__stdout__:
         sys.stdout = _like(sys.stdout, _Output)
