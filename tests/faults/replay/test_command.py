@@ -68,3 +68,11 @@ def test_what_is_not_installed_is_told_in_a_line_and_run_needs_none_of_it(missin
         rf"socketscope: replay needs {missing}\S*: pip install 'socketscope\[client\]' brings it\n", complaint
     )
     assert said("-c", without, "run", "-m", "platform", "-h")[2] == said("-m", "platform", "-h")[2]
+
+
+def test_that_a_module_of_ours_is_missing_is_no_want_of_the_extras():
+    group = "socketscope.commands.group"
+    without = f"import sys; sys.modules[{group!r}] = None; from socketscope.commands.cli import main; main()"
+    status, shown, complaint = said("-c", without, "check", "x.talk")
+    assert (status, shown) == (1, "")
+    assert complaint.endswith(f"ModuleNotFoundError: import of {group} halted; None in sys.modules\n")
