@@ -5,6 +5,7 @@ import pytest
 from socketscope import Limits
 from socketscope.observe.outcomes import OUTCOMES
 from socketscope.observe.record import MOST_RESPONSES, Record
+from socketscope.observe.shared import SharedRecord
 
 LIMITS = Limits(read_timeout=10, idle_timeout=60)
 GONE = ConnectionResetError(104, "Connection reset by peer")
@@ -21,9 +22,10 @@ class Counter:
         record.responses.clear()
 
 
-@pytest.fixture
-def record():
-    return Record(Counter(), "127.0.0.1:1", 100.0, LIMITS)
+@pytest.fixture(params=[Record, SharedRecord], ids=["with a lock", "without"])
+def record(request):
+    """One as an interpreter with, or without, a lock of its own has it."""
+    return request.param(Counter(), "127.0.0.1:1", 100.0, LIMITS)
 
 
 def receive(record, size, since, now):
@@ -49,8 +51,7 @@ def greeted(record):
     record.gave(1, 100.1)
 
 
-def test_what_passes_once_it_is_closed_is_none_of_its():
-    record = Record(Counter(), "127.0.0.1:1", 100.0, LIMITS)
+def test_what_passes_once_it_is_closed_is_none_of_its(record):
     answered(record)
     record.closed = True
     receive(record, 5, 100.3, 100.4)
@@ -302,3 +303,10 @@ def test_who_takes_nothing_is_late_too(record):
     record.wait(200.0)
     assert not record.overdue(1e9)
     assert str(record.lateness()) == "the client did not take the reply in time"
+
+
+def test_a_count_of_sends_that_several_threads_have_spoiled_is_right_again_once_none_is_under_way():
+    record = SharedRecord(Counter(), "", 0.0)
+    for change, under_way in ((1, True), (1, True), (-1, False), (-1, False), (1, True), (-1, False)):
+        record.blocked += change
+        assert bool(record.blocked) == under_way
