@@ -334,3 +334,10 @@ def test_a_thread_for_each_client_that_cannot_be_started_is_an_error(exhausted):
     with pytest.raises(RuntimeError, match="can't start new thread"):
         each.run(lambda: None)
     assert each.counts == (0, 0)
+
+
+def test_a_thread_that_was_given_a_job_just_now_does_not_leave():
+    pool = Elastic("test")
+    given = threads._Worker(pool, "test", print)
+    assert not pool.leave(given)
+    assert pool.counts == (0, 0)
