@@ -248,6 +248,12 @@ def test_nothing_is_waited_for_where_the_script_says_so(tmp_path):
     assert got == [b"a\r\n", b"b\n", b"c"]
 
 
+def test_a_connection_that_a_fault_has_opened_is_that_of_the_message_behind_it(tmp_path):
+    with serving(lambda file: file.write(file.readline())) as target:
+        ledger = play(tmp_path, target, "!hold 1ms\n> one\n> two\n", "message")
+    assert (outcomes(ledger), ledger.connections["ok"]) == ({"ok": 2}, 2)
+
+
 def test_faults_are_sent_as_the_script_has_them(tmp_path):
     got: list[bytes] = []
 
