@@ -138,6 +138,11 @@ def test_a_name_that_is_none_is_one_kind_of_error(host):
         connect(Target(Address("tcp", host, 1)))
 
 
+def test_a_link_to_a_path_leads_there(tmp_path):
+    (link := tmp_path / "link").symlink_to(path := tmp_path / "path")
+    assert leads_to_itself(Address("unix", path=str(path)), Address("unix", path=str(link)))
+
+
 def test_links_that_lead_in_a_circle_lead_to_nobody(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     one.symlink_to(other)

@@ -159,3 +159,8 @@ def test_what_a_function_makes_of_a_secret_is_one_and_a_length_is_not():
     parse_text("${base64:x${env:PASS}} ${len:${env:PASS}} ${hex:${user}}").fill(context, RANDOM)
     said = b"sesame eHNlc2FtZQ== 6 36"
     assert excerpt(said, context) == "${env:PASS} ${base64:x${env:PASS}} 6 36"
+
+
+def test_a_backslash_that_is_escaped_itself_escapes_no_variable_behind_it():
+    template, _ = parse_expression(r"\\${n}$")
+    assert re.fullmatch(template.fill({"n": "a.b"}, Random(1), re.escape), rb"\a.b")
