@@ -70,15 +70,12 @@ def test_a_hangup_that_asks_for_files_is_no_stop_whether_it_is_ignored_otherwise
 
 
 def test_a_second_signal_insists_unless_it_comes_with_the_first(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(signals, "monotonic", lambda: now[0])
+    times = iter([5.0, 5.0 + INSISTENCE, 5.001 + INSISTENCE])
+    monkeypatch.setattr(signals, "monotonic", lambda: next(times))
     with stop_signals() as stop:
-        for now[0] in (5.0, 5.0 + INSISTENCE):
+        for insists in (False, False, True):
             signal.raise_signal(signal.SIGTERM)
-            assert (stop.asked, stop.insists) == (True, False)
-        now[0] += 0.001
-        signal.raise_signal(signal.SIGTERM)
-        assert stop.insists
+            assert (stop.asked, stop.insists) == (True, insists)
 
 
 def test_signals_are_handled_afterwards_as_they_were_before():
