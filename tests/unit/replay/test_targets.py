@@ -9,6 +9,8 @@ from random import Random
 import pytest
 
 from socketscope.addresses import Address
+from socketscope.replay.play import targets
+from socketscope.replay.play.conversation import Conversation
 from socketscope.replay.play.failing import not_connected
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.targets import Target
@@ -130,6 +132,23 @@ def test_an_address_of_a_family_that_this_machine_has_not_is_passed_over(replica
 
     monkeypatch.setattr(socket, "getaddrinfo", with_another)
     assert_only_it_answers(second, target)
+
+
+def test_an_address_that_a_name_has_twice_is_tried_once(replicas, monkeypatch):
+    target, (first, _), _ = replicas
+    first.close()
+    resolve, tried = socket.getaddrinfo, []
+
+    class Counted(Conversation):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            tried.append(self)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **named: resolve(*given, **named)[:1] * 2)
+    monkeypatch.setattr(targets, "Conversation", Counted)
+    with pytest.raises(ConnectionRefusedError):
+        connect(target)
+    assert len(tried) == 1
 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a" * 64, "a..b"])
