@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from socketscope import Limits
+from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve import deadlines
@@ -212,6 +213,23 @@ def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock,
         return over._sending[record][1] == 9.0
 
     until(seen)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_sendall_calls_no_send_of_a_class_of_ones_own(totals, timeout):
+    class Framed(socket.socket):
+        def send(self, _data, _flags=0):
+            raise AssertionError
+
+    plain, far = socket.socketpair()
+    near = Framed(fileno=plain.detach())
+    adopt(near, Record(totals, "", 0.0, LIMITS))
+    near.settimeout(timeout)
+    with near, far, far.makefile("rb") as reader:
+        sender = threading.Thread(target=near.sendall, args=(bytes(1 << 22),))
+        sender.start()
+        assert len(reader.read(1 << 22)) == 1 << 22
+        sender.join(PATIENCE)
 
 
 def watchers():
