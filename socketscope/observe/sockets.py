@@ -17,6 +17,10 @@ _T = TypeVar("_T")
 MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
 """As plain numbers: an enumeration's operators take longer than a system call."""
 
+STEP = 1 << 16
+"""Bytes of which more are sent in several calls where a deadline asks what a peer on a Unix socket takes. Its
+queue says little of that: who takes all of it leaves one that is as full again at once."""
+
 
 if TYPE_CHECKING:
     Socket = socket.socket  # what is mixed into, for who checks types
@@ -178,6 +182,8 @@ class NotingStream(Noting):
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send, as the base class does."""
+        if (type(data) is not bytes or len(data) > STEP) and self._goes_in_steps(data):
+            return self._send_in_steps(data, flags)
         return self._send(super().send, data, flags)
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
@@ -195,6 +201,10 @@ class NotingStream(Noting):
             return
         timeout = self.gettimeout()
         until = monotonic() + timeout if timeout else None
+        if (type(data) is not bytes or len(data) > STEP) and self._goes_in_steps(data):
+            with memoryview(data) as view, view.cast("B") as whole:
+                self._send_rest(record, whole, 0, flags, until)
+            return
         # As `_send` does it, in one call less: every reply goes this way.
         record.blocked += 1
         try:
@@ -238,6 +248,35 @@ class NotingStream(Noting):
             record.gave(size, monotonic())
         return size
 
+    def _goes_in_steps(self, data: Any) -> bool:
+        """Return whether a deadline would not see, if this were sent by one call, that the peer takes it."""
+        record = self._socketscope or self._join()
+        return (
+            record is not None
+            and record.limits.write_timeout is not None
+            and isinstance(data, bytes | bytearray | memoryview)
+            and memoryview(data).nbytes > STEP
+            and self.gettimeout() is None  # else a call ends with what there is room for
+            and self.family == socket.AF_UNIX
+            and self.type == socket.SOCK_STREAM
+        )
+
+    def _send_in_steps(self, data: Any, flags: int) -> int:
+        """Send all of it, or what went out before an error, which is the next call's, as the kernel does."""
+        done = 0
+        with memoryview(data) as view, view.cast("B") as whole:
+            while done < len(whole):
+                with whole[done : done + STEP] as step:
+                    try:
+                        done += self._send(super().send, step, flags)
+                    except TimeoutError:
+                        raise
+                    except OSError:
+                        if not done:
+                            raise
+                        break
+        return done
+
     def _send_rest(
         self, record: Record, whole: memoryview, done: int, flags: int, until: float | None
     ) -> None:
@@ -252,7 +291,7 @@ class NotingStream(Noting):
             finally:
                 record.blocked -= 1
             with whole[done:] as rest:  # a traceback that held it would hold the handler's buffer
-                done += NotingStream.send(self, rest, flags)  # an override is none of its business
+                done += NotingStream.send(self, rest, flags)  # no override of it, as ever
 
 
 def _takes(sock: Any, seconds: float) -> bool:

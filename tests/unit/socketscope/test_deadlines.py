@@ -1,5 +1,6 @@
 """Overdue connections are shut down from outside, at a clock that the test sets."""
 
+import fcntl
 import socket
 import struct
 import threading
@@ -215,6 +216,44 @@ def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock,
     until(seen)
 
 
+@pytest.mark.parametrize("method", ["send", "sendall"])
+def test_a_queue_that_is_full_at_every_look_as_its_reader_takes_all_of_it_is_no_stall(
+    clock, totals, method, monkeypatch
+):
+    monkeypatch.setattr(fcntl, "ioctl", lambda *_: b"full")
+    near, far, record = observed_pair(LIMITS, 0.0, totals)
+    over, size, taken_at_once = Deadlines(totals), 1 << 22, 1 << 18
+    far.settimeout(PATIENCE)
+    with near, far, far.makefile("rb") as reader:
+        sender = threading.Thread(target=getattr(near, method), args=(bytes(size),))
+        sender.start()
+        taken = 0
+        while taken < size:
+            taken += len(reader.read(taken_at_once))
+            until(lambda: record.sent > taken - taken_at_once)  # noqa: B023 - called at once
+            over._look()
+            assert record.failure is None
+            clock.now += 9.0
+        sender.join(PATIENCE)
+        assert record.sent == size
+
+
+@pytest.mark.parametrize("data", [bytes(1 << 20), bytearray(1 << 20), memoryview(bytes(1 << 20)).cast("Q")])
+def test_a_send_whose_peer_goes_returns_what_went_out(totals, data):
+    near, far, record = observed_pair(LIMITS, 0.0, totals)
+    sent = []
+    with near, far:
+        sender = threading.Thread(target=lambda: sent.append(near.send(data)))
+        sender.start()
+        assert far.recv(1)
+        far.close()
+        sender.join(PATIENCE)
+        assert 0 < sent[0] < 1 << 20
+        assert sent[0] == record.sent
+        with pytest.raises(ConnectionError):
+            near.send(data)
+
+
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 def test_sendall_calls_no_send_of_a_class_of_ones_own(totals, timeout):
     class Framed(socket.socket):
@@ -230,6 +269,15 @@ def test_sendall_calls_no_send_of_a_class_of_ones_own(totals, timeout):
         sender.start()
         assert len(reader.read(1 << 22)) == 1 << 22
         sender.join(PATIENCE)
+
+
+def test_a_message_stays_one_however_long(totals):
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    record = Record(totals, "", 0.0, LIMITS)
+    adopt(near, record)
+    with near, far:
+        near.sendall(bytes(100_000))
+        assert len(far.recv(1 << 20)) == 100_000
 
 
 def watchers():
