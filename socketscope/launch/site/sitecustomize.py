@@ -91,9 +91,17 @@ def _hook(attributes):
 def _method(server, original):
     """Return what goes on with a server that is about to serve."""
     global _look_after  # noqa: PLW0603 - there is one a process
-    if _look_after is None:
-        _look_after = _load()
-    return _look_after(server, original)
+    import signal  # not before something serves
+
+    # What a handler of the program's raises is the program's, and no failure of what is loaded here.
+    handled = [number for number in signal.valid_signals() if callable(signal.getsignal(number))]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+    try:
+        if _look_after is None:
+            _look_after = _load()
+        return _look_after(server, original)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _load():

@@ -384,6 +384,55 @@ sys.exit(socketscope.run(server, metrics=None, log=None))
         assert running.errors.text() == ""
 
 
+@pytest.mark.parametrize("met", ["socketscope.launch.settings", "socketscope.views.log", "class"])
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "Stop"])
+def test_a_signal_that_meets_the_library_being_loaded_is_the_program_s(program, met, raised):
+    """The last of the meetings is where Python 3.11 makes another error of it."""
+    text = """
+import os
+import signal
+
+class Stop(Exception):
+    pass
+
+def stop(*_):
+    raise RAISED
+
+def send():
+    if not sent:
+        sent.append(1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MET:
+            send()
+
+class Counted(int):
+    def __set_name__(self, owner, name):
+        send()
+
+def with_name(*args, **kwargs):
+    if MET == "class":
+        type("Owner", (), {"name": Counted()})
+    return register(*args, **kwargs)
+
+sent, register, os.register_at_fork = [], os.register_at_fork, with_name
+signal.signal(signal.SIGUSR1, stop)
+sys.meta_path.insert(0, Finder())
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+try:
+    server.serve_forever()
+except RAISED:
+    print("stopped", flush=True)
+"""
+    text = text.replace("RAISED", raised).replace("MET", repr(met))
+    with launched("--log", "json", program(text), metrics="none") as running:
+        assert running.wait() == 0
+        assert running.output.lines()[-1] == "stopped\n"
+        assert running.errors.text() == ""
+
+
 def test_an_interpreter_that_lacks_the_library_s_needs_says_so_once(program, tmp_path):
     (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')")
     text = """
