@@ -766,6 +766,7 @@ def test_what_an_override_has_closed_before_it_raises_is_not_closed_again(by, se
             client.sendall(sent)
             assert client.recv(1) == b""
         ended(server, "handler_error")
+        wait_for(lambda: "close_request" in calls, "the hook that closes")
     assert calls == (["close_request"] if by == "close_request" else ["shutdown_request", "close_request"])
 
 
