@@ -79,12 +79,15 @@ class Endpoint:
         listeners = binding.bind(host, port)
         self.url = f"http://{format_host_port(*listeners[0].getsockname()[:2])}/metrics"
         self._watched: dict[int, Any] = {}
+        self._waking = threading.Lock()
+        self._ended = False
         server = waitress.create_server(self._respond, self._watched, sockets=listeners, ident=None, **LIMITS)
         self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
         for each in self._servers:
             each.channel_class = _Channel
             each.accept = partial(_accept, each.socket)
             each.readable = partial(self._takes_clients, each.readable)
+            each.pull_trigger = partial(self._wake, each.pull_trigger)
         self._dispatcher = server.task_dispatcher
         # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
         # the program may serve by waitress, too.
@@ -122,11 +125,17 @@ class Endpoint:
                     silent.socket.shutdown(socket.SHUT_RDWR)
         return ask()
 
+    def _wake(self, pull: Callable[[], None]) -> None:
+        """Wake waitress' loop, as who has answered does, unless it has ended."""
+        with self._waking:
+            if not self._ended:
+                pull()
+
     def _end(self) -> None:
         # In the thread of waitress' loop, which ends when nothing is left to watch.
+        with self._waking:  # by a pipe, whose number may be another's by then
+            self._ended = True
         for server in self._servers:
-            # A thread that still answers wakes the loop by a pipe, whose number may be another's by then.
-            server.trigger.pull_trigger = lambda *_: None
             for channel in list(server.active_channels.values()):
                 channel.handle_close()
             server.close()

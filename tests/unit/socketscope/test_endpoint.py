@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -279,3 +280,27 @@ def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_
             held.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=10))
         assert get(endpoint.url, "/healthz") == 200
     assert not caplog.records
+
+
+def test_who_answers_as_the_endpoint_closes_wakes_no_loop_that_has_ended():
+    """By a pipe that is closed: its number may be that of a file of the program's."""
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    server = endpoint._servers[0]
+    pull, waking, goes_on = server.trigger._physical_pull, threading.Event(), threading.Event()
+
+    def pull_late():
+        server.trigger._physical_pull = pull  # the next ones are as ever
+        waking.set()
+        assert goes_on.wait(10)
+        pull()
+
+    server.trigger._physical_pull = pull_late
+    with ThreadPoolExecutor(2) as beside:
+        woken = beside.submit(server.pull_trigger)
+        assert waking.wait(10)
+        closed = beside.submit(endpoint.close)
+        with contextlib.suppress(TimeoutError):
+            closed.result(0.1)
+        goes_on.set()
+        woken.result(10)
+        closed.result(10)
