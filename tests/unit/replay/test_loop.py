@@ -73,6 +73,21 @@ def test_a_deadline_is_answered_by_nothing_at_its_time_although_an_earlier_one_w
     assert loop.complete(read()) == [True, True, False, 5.0, False, 0.5, False, 3.0]
 
 
+def test_a_deadline_that_moves_on_with_each_exchange_is_kept_once(loop, pair):
+    here, there = pair
+
+    def read() -> Task:
+        loop.watch(here)
+        yield loop.now() + 9  # it can be written to
+        for exchange in range(100):
+            there.send(b"x")
+            assert (yield loop.now() + 10 + exchange)
+            here.recv(10)
+        return len(loop._deadlines)
+
+    assert loop.complete(read()) == 1
+
+
 def test_what_happened_during_a_pause_is_told_after_it(loop, pair):
     here, there = pair
 
