@@ -91,6 +91,9 @@ def _hook(attributes):
 def _method(server, original):
     """Return what goes on with a server that is about to serve."""
     global _look_after  # noqa: PLW0603 - there is one a process
+    # One that is observed may come here for each client.
+    if _look_after is not None and "_socketscope" in vars(server):
+        return _look_after(server, original)
     import signal  # not before something serves
 
     # What a handler of the program's raises is the program's, and no failure of what is loaded here.
