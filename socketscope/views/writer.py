@@ -5,9 +5,11 @@ import select
 import threading
 import time
 import weakref
+from bisect import bisect
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
 
 ROOM = 10_000
 """Lines that may wait; more are dropped and counted."""
@@ -166,9 +168,8 @@ class LineWriter:
                 room.poll(TICK * 1000)
             except OSError:
                 # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
-                kept = len(lines)
-                while kept and sum(map(len, lines[kept:])) < len(rest):
-                    kept -= 1
+                ends = list(accumulate(map(len, lines)))
+                kept = bisect(ends, ends[-1] - len(rest))
                 self._drop(len(lines) - kept)
                 self.written += kept
                 time.sleep(TICK)
