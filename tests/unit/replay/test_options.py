@@ -57,20 +57,6 @@ def test_without_a_command_a_line_names_them(capsys):
     assert (ended.value.code, capsys.readouterr()) == (2, ("", told))
 
 
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("localhost:9464", "http://localhost:9464/metrics"),
-        ("https://[::1]:1//", "https://[::1]:1/metrics"),
-        ("localhost:9464?name[]=up", "http://localhost:9464/metrics?name[]=up"),
-        ("localhost:9464/?x", "http://localhost:9464/metrics?x"),
-        ("http://x/of/mine?x", "http://x/of/mine?x"),
-    ],
-)
-def test_where_no_page_is_named_top_asks_for_metrics_with_the_query_that_there_is(text, url):
-    assert parse_page(text) == url
-
-
 def test_of_each_command_the_help_has_a_whole_sentence(capsys):
     with pytest.raises(SystemExit):
         main("python -m client", ["--help"])
@@ -129,10 +115,14 @@ def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, caps
     [
         ("localhost:9464", "http://localhost:9464/metrics"),
         ("https://x:1/", "https://x:1/metrics"),
+        ("https://[::1]:1//", "https://[::1]:1/metrics"),
+        ("localhost:9464?name[]=up", "http://localhost:9464/metrics?name[]=up"),
+        ("localhost:9464/?x", "http://localhost:9464/metrics?x"),
         ("http://x/pages/all", "http://x/pages/all"),
+        ("http://x/of/mine?x", "http://x/of/mine?x"),
     ],
 )
-def test_of_a_page_of_metrics_host_and_port_are_enough(text, url):
+def test_of_a_page_of_metrics_host_and_port_are_enough_with_the_query_that_there_is(text, url):
     assert parse_page(text) == url
 
 
