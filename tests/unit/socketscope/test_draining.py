@@ -35,15 +35,21 @@ def make(**limits):
     return Server(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 
 
-def running(server, target=int):
+def running(server, target):
     thread = threading.Thread(target=target)
     thread.start()
     return Running(server, service_of(server), [thread])
 
 
+def ended(server):
+    each = running(server, int)
+    each.thread.join()  # the clock of these tests gives it no time
+    return each
+
+
 def test_all_servers_take_clients_until_the_longest_delay_is_over(now):
     with make(drain_delay=2.0) as slow, make() as quick:
-        servers = [running(slow), running(quick)]
+        servers = [ended(slow), ended(quick)]
         assert drain(servers, stop(now, insists=False), None) == 0
     assert now[0] >= 2.0
 
