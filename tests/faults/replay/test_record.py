@@ -224,6 +224,21 @@ def test_a_client_that_resets(tmp_path):
     assert scripts(tmp_path) == {"001.talk": "> a\n< a\n!reset\n"}
 
 
+def test_what_a_client_who_has_gone_never_took_is_not_waited_for(tmp_path):
+    def goes_on(_: socket.socket, file: IO[bytes]) -> None:
+        echo(_, file)
+        while True:
+            file.write(b"late\n")  # until nobody takes it
+
+    with serving(goes_on) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection:
+            ask(connection, b"a\r\n")
+            connection.shutdown(socket.SHUT_WR)
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {"001.talk": "> a\n< a\n"}
+
+
 def test_the_time_of_day_is_no_part_of_a_conversation(tmp_path):
     server = subprocess.Popen(
         [sys.executable, "-m", "server", "--metrics", "none", "--listen", f"unix://{tmp_path}/s"],
