@@ -112,7 +112,7 @@ def test_a_handshake_of_tls_that_gets_no_answer_is_no_silence_of_the_address(rep
 
 
 def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
-    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.5)
     target, (silent, second), _ = replicas
     silent.listen(0)  # holds one who waits, and leaves all others without an answer
     with socket.socket() as waiting:

@@ -240,13 +240,14 @@ def test_one_serves_where_no_second_thread_can_be_started(service, monkeypatch):
 class Scripted:
     """What the loop judges by: for one thread as `one` tells, for several as `several` does."""
 
-    one = several = False
+    one = several = stays_one = False
     pause = 0.001
 
     def __init__(self, asleep):
         self._of_one = asleep == ASLEEP
 
     def grows(self, *_):
+        Scripted.stays_one = self._of_one and not Scripted.one
         return Scripted.one if self._of_one else Scripted.several
 
 
@@ -256,6 +257,7 @@ def scripted(monkeypatch):
     monkeypatch.setattr(loops, "Impatience", Scripted)
     monkeypatch.setattr(Scripted, "one", True)
     monkeypatch.setattr(Scripted, "several", False)
+    monkeypatch.setattr(Scripted, "stays_one", False)
     return Scripted
 
 
@@ -294,7 +296,7 @@ def test_now_and_then_one_tries_to_be_enough_and_stays_alone_if_it_is(service, m
     until(lambda: turns(service) == SEVERAL)
     until(lambda: turns(service) == 1)
     scripted.one = False
-    until(lambda: turns(service) == 1)
+    until(lambda: scripted.stays_one)  # who was found not to be enough just before gives way to several
     until(lambda: service.loop.waiting == 1)
     assert {service.come(name).result(PATIENCE) for name in names()} == {service.threads.started[-1]}
 
