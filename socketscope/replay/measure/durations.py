@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 LONGEST = 3600.0
 """Seconds that a duration has at most."""
 
-_LONGEST = int(LONGEST * 1e6)
+_LONGEST_MICROSECONDS = int(LONGEST * 1e6)
 _DIGITS = 3
 _RANK_DIGITS = 6
 """Digits of a rank behind the point that count: 7 % of 100 are 7, which floats hold as somewhat more."""
@@ -19,13 +19,13 @@ class Durations:
     """A histogram of seconds, to a microsecond and three digits, up to an hour."""
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, _LONGEST, _DIGITS)
+        self._histogram = HdrHistogram(1, _LONGEST_MICROSECONDS, _DIGITS)
         self._longest = 0  # microseconds
 
     def add(self, seconds: Iterable[float]) -> None:
         """Add durations, many at once at a fraction of the cost; one above an hour counts as an hour."""
         for value, number in Counter([int(duration * 1e6) for duration in seconds]).items():
-            entered = min(max(value, 1), _LONGEST)
+            entered = min(max(value, 1), _LONGEST_MICROSECONDS)
             self._histogram.record_value(entered, number)
             self._longest = max(self._longest, entered)
 

@@ -73,7 +73,7 @@ def parse_threshold(text: str) -> Threshold:
     if threshold.comparison == "<" and not threshold.value:
         raise ValueError(f"{text!r} is never met: nothing is less than 0")
     if threshold.is_duration and threshold.value > LONGEST:  # an hour is meant, as 100% is
-        raise ValueError(f"{text!r} is of no duration: one above an hour is told as an hour")
+        raise ValueError(f"{text!r} names more than an hour, and what took longer is told as an hour")
     return threshold
 
 

@@ -92,7 +92,7 @@ def test_a_condition_below_nothing_is_none(condition):
 
 @pytest.mark.parametrize("condition", ["p99 > 2h", "max >= 61m", "intended_p50[get] < 1.01h"])
 def test_a_condition_above_the_longest_duration_is_none(condition):
-    told = f"{condition!r} is of no duration: one above an hour is told as an hour"
+    told = f"{condition!r} names more than an hour, and what took longer is told as an hour"
     with pytest.raises(ValueError, match=re.escape(told)):
         parse_threshold(condition)
 
