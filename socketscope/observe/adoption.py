@@ -16,7 +16,7 @@ from typing import Any, Self
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.reader import Reader, buffered
 from socketscope.observe.record import Record, current
-from socketscope.observe.sockets import Leaving, Noting, NotingStream
+from socketscope.observe.sockets import Leaving, Noting, NotingStream, family_of, type_of
 from socketscope.observe.tls import NotingTLS
 
 _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
@@ -35,9 +35,6 @@ os.register_at_fork(after_in_child=_begin_process)
 
 # A program may put another class in this one's place, as PySocks does; all are of the C class.
 _PLAIN = socket.socket
-
-# As the C class has them: plain numbers.
-_family, _type = socket.SocketType.family.__get__, socket.SocketType.type.__get__
 
 
 class Upgradable(NotingStream):
@@ -119,7 +116,7 @@ class ListeningSocket(socket.socket):
         """Accept a connection, as the base class does."""
         # Less the detour over a plain socket, and its three enumerations.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
-        connection = ObservedSocket(_family(self), _type(self), self.proto, descriptor)
+        connection = ObservedSocket(family_of(self), type_of(self), self.proto, descriptor)
         if socket.getdefaulttimeout() is None and self.gettimeout():
             connection.setblocking(True)
         return connection, address
@@ -243,7 +240,7 @@ def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
 
 def _reduce(sock: socket.socket) -> Any:
     # As the standard library hands its own class, and no other, to another process.
-    return _rebuild, (reduction.DupFd(sock.fileno()), _family(sock), _type(sock), sock.proto)
+    return _rebuild, (reduction.DupFd(sock.fileno()), family_of(sock), type_of(sock), sock.proto)
 
 
 def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socket:

@@ -17,6 +17,9 @@ _T = TypeVar("_T")
 MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
 """As plain numbers: an enumeration's operators take longer than a system call."""
 
+family_of, type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
+"""As the C class has them: plain numbers, too."""
+
 STEP = 1 << 16
 """Bytes of which more are sent in several calls where a deadline asks what a peer on a Unix socket takes. Its
 queue says little of that: who takes all of it leaves one that is as full again at once."""
@@ -183,7 +186,7 @@ class NotingStream(Noting):
     def send(self, data: Any, flags: int = 0) -> int:
         """Send, as the base class does."""
         if (type(data) is not bytes or len(data) > STEP) and self._goes_in_steps(data):
-            return self._send_in_steps(data, flags)
+            return self._send_in_steps(super().send, data, flags)
         return self._send(super().send, data, flags)
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
@@ -254,21 +257,20 @@ class NotingStream(Noting):
         return (
             record is not None
             and record.limits.write_timeout is not None
-            and isinstance(data, bytes | bytearray | memoryview)
-            and memoryview(data).nbytes > STEP
+            and family_of(self) == socket.AF_UNIX
+            and type_of(self) == socket.SOCK_STREAM
             and self.gettimeout() is None  # else a call ends with what there is room for
-            and self.family == socket.AF_UNIX
-            and self.type == socket.SOCK_STREAM
+            and _length(data) > STEP
         )
 
-    def _send_in_steps(self, data: Any, flags: int) -> int:
+    def _send_in_steps(self, send: Callable[..., int], data: Any, flags: int) -> int:
         """Send all of it, or what went out before an error, which is the next call's, as the kernel does."""
         done = 0
         with memoryview(data) as view, view.cast("B") as whole:
             while done < len(whole):
                 with whole[done : done + STEP] as step:
                     try:
-                        done += self._send(super().send, step, flags)
+                        done += self._send(send, step, flags)
                     except TimeoutError:
                         raise
                     except OSError:
@@ -299,6 +301,15 @@ def _takes(sock: Any, seconds: float) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return seconds > 0 and bool(poll.poll(seconds * 1000))
+
+
+def _length(data: Any) -> int:
+    """Return how many bytes can be sent of something; 0 where to send it is an error."""
+    try:
+        view = memoryview(data)
+    except (TypeError, ValueError, BufferError):
+        return 0
+    return view.nbytes if view.c_contiguous else 0
 
 
 def _place(file: Any) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import MSG_PEEK, NotingStream
+from socketscope.observe.sockets import MSG_PEEK, STEP, NotingStream
 
 if TYPE_CHECKING:
     # What is mixed into, for who checks types.
@@ -68,6 +68,8 @@ class NotingTLS(_TLSSocket):
         """Send plain bytes, as the base class does."""
         if self._sslobj is None:
             return super().send(data, flags)
+        if (type(data) is not bytes or len(data) > STEP) and self._goes_in_steps(data):
+            return self._send_in_steps(super().send, data, flags)
         return self._send(super().send, data, flags)
 
     def write(self, data: Any) -> int:

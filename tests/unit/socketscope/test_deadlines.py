@@ -2,10 +2,13 @@
 
 import fcntl
 import socket
+import ssl
 import struct
 import threading
 import weakref
+from array import array
 from contextlib import suppress
+from mmap import mmap
 from time import monotonic
 from types import SimpleNamespace
 
@@ -14,6 +17,7 @@ import pytest
 from socketscope import Limits
 from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record
+from socketscope.observe.sockets import STEP
 from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve import deadlines
 from socketscope.serve.deadlines import Deadlines
@@ -22,6 +26,26 @@ from .observed import observed_pair, tcp_pair
 from .patience import PATIENCE, until
 
 LIMITS = Limits(read_timeout=10, write_timeout=10, idle_timeout=60)
+
+
+def plain(near, far):
+    return near, far
+
+
+def encrypted(near, far):
+    """Return what is made of two sockets by TLS, of a kind that needs no certificate."""
+    contexts = [ssl.SSLContext(kind) for kind in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)]
+    for context in contexts:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("aNULL:@SECLEVEL=0")
+    server, client = contexts
+    near = server.wrap_socket(near, server_side=True, do_handshake_on_connect=False)
+    greeting = threading.Thread(target=near.do_handshake)
+    greeting.start()
+    far = client.wrap_socket(far)
+    greeting.join(PATIENCE)
+    return near, far
 
 
 @pytest.fixture
@@ -216,26 +240,53 @@ def test_that_little_is_taken_shows_only_once_it_is_a_step_of_the_kernels(clock,
     until(seen)
 
 
+@pytest.fixture(params=[plain, encrypted])
+def crossed(totals, request):
+    """An observed socket over a Unix one, whose queue is as full at every look, its peer and its record."""
+    near, far, record = observed_pair(LIMITS, 0.0, totals)
+    near, far = request.param(near, far)
+    far.settimeout(PATIENCE)
+    with near, far:
+        yield near, far, record
+
+
+LONG = 1 << 22
+
+
 @pytest.mark.parametrize("method", ["send", "sendall"])
+@pytest.mark.parametrize(
+    "data", [bytes(LONG), mmap(-1, LONG), array("d", bytes(LONG))], ids=["bytes", "mmap", "array"]
+)
 def test_a_queue_that_is_full_at_every_look_as_its_reader_takes_all_of_it_is_no_stall(
-    clock, totals, method, monkeypatch
+    clock, totals, crossed, method, data, monkeypatch
 ):
     monkeypatch.setattr(fcntl, "ioctl", lambda *_: b"full")
-    near, far, record = observed_pair(LIMITS, 0.0, totals)
-    over, size, taken_at_once = Deadlines(totals), 1 << 22, 1 << 18
-    far.settimeout(PATIENCE)
-    with near, far, far.makefile("rb") as reader:
-        sender = threading.Thread(target=getattr(near, method), args=(bytes(size),))
+    near, far, record = crossed
+    over, taken_at_once = Deadlines(totals), 1 << 18
+    with far.makefile("rb") as reader:
+        sender = threading.Thread(target=getattr(near, method), args=(data,))
         sender.start()
         taken = 0
-        while taken < size:
+        while taken < LONG:
             taken += len(reader.read(taken_at_once))
             until(lambda: record.sent > taken - taken_at_once)  # noqa: B023 - called at once
             over._look()
             assert record.failure is None
             clock.now += 9.0
         sender.join(PATIENCE)
-        assert record.sent == size
+        assert record.sent == LONG
+
+
+@pytest.mark.parametrize("data", ["long" * STEP, memoryview(bytes(4 * STEP))[::2]], ids=["text", "gaps"])
+def test_what_cannot_be_sent_is_refused_as_ever(totals, data):
+    near, far, _ = observed_pair(LIMITS, 0.0, totals)
+    plain, peer = socket.socketpair()
+    with near, far, plain, peer:
+        for method in ("send", "sendall"):
+            with pytest.raises((TypeError, BufferError)) as theirs:
+                getattr(plain, method)(data)
+            with pytest.raises(theirs.type, match=str(theirs.value)):
+                getattr(near, method)(data)
 
 
 @pytest.mark.parametrize("data", [bytes(1 << 20), bytearray(1 << 20), memoryview(bytes(1 << 20)).cast("Q")])
