@@ -196,8 +196,10 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
             consumed: int = super().received(data)
             if not self.headers_finished and b"\n\n" in self.header_plus:
                 # A head that was typed into `nc`, whose lines have no carriage returns.
-                typed, self.header_plus = self.header_plus.replace(b"\r\n", b"\n"), b""
-                super().received(typed.replace(b"\n", b"\r\n"))
+                typed, _, rest = self.header_plus.partition(b"\n\n")
+                self.header_plus = b""
+                super().received(typed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n")
+                consumed -= len(rest)
         except (ParsingError, ValueError) as error:
             self.headers.clear()
             self.parse_header(b"GET / HTTP/1.0\r\n")  # as it does itself where it cannot read a head
