@@ -98,9 +98,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Stop serving, hang up on who is connected, and free the port."""
-        # The loop may have run it, and closed the trigger's pipe, before the pipe is written to.
-        with contextlib.suppress(OSError):
-            self._servers[0].trigger.pull_trigger(self._end)
+        self._wake(partial(self._servers[0].trigger.pull_trigger, self._end))
         self._thread.join()
         self._dispatcher.set_thread_count(0)
 
@@ -126,7 +124,7 @@ class Endpoint:
         return ask()
 
     def _wake(self, pull: Callable[[], None]) -> None:
-        """Wake waitress' loop, as who has answered does, unless it has ended."""
+        """Wake waitress' loop, as who has answered does, or who closes it, unless it has ended."""
         with self._waking:
             if not self._ended:
                 pull()

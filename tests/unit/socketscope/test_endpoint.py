@@ -1,6 +1,7 @@
 import contextlib
 import http.client
 import logging
+import os
 import re
 import resource
 import select
@@ -287,8 +288,9 @@ def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_
     assert not caplog.records
 
 
-def test_who_answers_as_the_endpoint_closes_wakes_no_loop_that_has_ended():
-    """By a pipe that is closed: its number may be that of a file of the program's."""
+@pytest.mark.parametrize("late", ["who answers", "who closes"])
+def test_whoever_wakes_the_loop_as_the_endpoint_closes_does_so_before_it_has_ended(late):
+    """By a pipe, whose number may be that of a file of the program's once it is closed."""
     endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     server = endpoint._servers[0]
     pull, waking, goes_on = server.trigger._physical_pull, threading.Event(), threading.Event()
@@ -297,15 +299,18 @@ def test_who_answers_as_the_endpoint_closes_wakes_no_loop_that_has_ended():
         server.trigger._physical_pull = pull  # the next ones are as ever
         waking.set()
         assert goes_on.wait(10)
+        os.fstat(server.trigger.trigger)
         pull()
 
     server.trigger._physical_pull = pull_late
+    first, second = server.pull_trigger, endpoint.close
+    if late == "who closes":
+        first, second = second, first
     with ThreadPoolExecutor(2) as beside:
-        woken = beside.submit(server.pull_trigger)
+        woken = beside.submit(first)
         assert waking.wait(10)
-        closed = beside.submit(endpoint.close)
-        with contextlib.suppress(TimeoutError):
-            closed.result(0.1)
+        other = beside.submit(second)
+        endpoint._thread.join(0.1)
         goes_on.set()
         woken.result(10)
-        closed.result(10)
+        other.result(10)
