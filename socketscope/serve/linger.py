@@ -80,6 +80,7 @@ class Linger:
         self._new: deque[_Leaving] = deque()
         self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
+        self._selector = selectors.PollSelector()  # of that thread, which need not find memory for it
 
     def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:
         """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
@@ -110,39 +111,38 @@ class Linger:
         return True
 
     def _run(self) -> None:
-        with selectors.PollSelector() as selector:
-            while True:
-                try:
-                    if not self._take_new(selector):
-                        return
-                    self._read_away(selector)
-                except MemoryError:
-                    sleep(_TICK)  # there may be some by then
+        while True:
+            try:
+                if not self._take_new():
+                    return
+                self._read_away()
+            except MemoryError:
+                sleep(_TICK)  # there may be some by then
 
-    def _read_away(self, selector: selectors.BaseSelector) -> None:
-        for key, _ in selector.select(_TICK):
-            self._read(selector, key)
+    def _read_away(self) -> None:
+        for key, _ in self._selector.select(_TICK):
+            self._read(key)
         now = monotonic()
-        for key in list(selector.get_map().values()):
+        for key in list(self._selector.get_map().values()):
             if key.data.until <= now or key.data.left <= 0:
-                self._close(selector, key)
+                self._close(key)
 
-    def _take_new(self, selector: selectors.BaseSelector) -> bool:
+    def _take_new(self) -> bool:
         """Take over what was added; return whether there is anything to do, else nobody does it any more."""
         with self._lock:
             new = list(self._new)
             self._new.clear()
-            if not new and not selector.get_map():
+            if not new and not self._selector.get_map():
                 self._thread = None
                 return False
         for leaving in new:
             try:
-                selector.register(leaving.sock, selectors.EVENT_READ, leaving)
+                self._selector.register(leaving.sock, selectors.EVENT_READ, leaving)
             except Exception:  # noqa: BLE001 - it is closed, its number is another's, or it raises anything
                 self._finish(leaving)
         return True
 
-    def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    def _read(self, key: selectors.SelectorKey) -> None:
         sock = key.data.sock
         try:
             if is_socket(sock):
@@ -156,10 +156,10 @@ class Linger:
             data = b""
         key.data.left -= len(data)
         if not data:
-            self._close(selector, key)
+            self._close(key)
 
-    def _close(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-        selector.unregister(key.fd)
+    def _close(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fd)
         self._finish(key.data)
 
     def _finish(self, leaving: _Leaving) -> None:

@@ -80,6 +80,16 @@ def test_for_want_of_memory_a_peer_is_read_later(lingering, monkeypatch):
     assert not list(failing)
 
 
+def test_who_begins_to_read_needs_no_memory_for_a_selector(lingering, monkeypatch):
+    def fail(_):
+        raise MemoryError
+
+    monkeypatch.setattr(selectors.PollSelector, "__init__", fail)
+    peer = Peer(lingering)
+    peer.far.close()
+    assert peer.closed.wait(PATIENCE)
+
+
 def test_a_peer_that_stays_is_closed_after_some_seconds(clock, lingering):
     peer = Peer(lingering)
     clock.now = SECONDS - 0.1
