@@ -105,9 +105,9 @@ class Service(Serving):
 
         # Of this context: one who has asked for the stop is not waited for.
         thread = threading.Thread(target=copy_context().run, args=(look_after,), name="drain", daemon=True)
-        with suppress(RuntimeError, MemoryError):  # where none can be started, they are served all the same
-            thread.start()
         try:
+            with suppress(RuntimeError, MemoryError):  # they are served all the same
+                thread.start()
             yield
         finally:
             over.set()

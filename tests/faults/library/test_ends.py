@@ -490,6 +490,29 @@ def test_nor_does_who_waits_in_its_queue_hold_it_up(sent, drain_timeout, outcome
         ended(server, outcome)
 
 
+def test_an_interrupt_as_it_begins_to_close_leaves_nobody_who_looks_after_its_clients(monkeypatch):
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        if thread.name == "drain":
+            raise KeyboardInterrupt
+
+    def lookers():
+        return [thread for thread in threading.enumerate() if thread.name == "drain"]
+
+    limits = {"drain_timeout": 10 * LONG}
+    server = observed(socketserver.TCPServer(HOST, handling(lambda _: None)), limits=limits)
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                server.server_close()
+        wait_for(lambda: not lookers(), "nobody looks after them")
+
+
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
 def test_what_nobody_read_takes_no_reply_with_or_without_threads(base):
     size, closed_by = 500_000, []
