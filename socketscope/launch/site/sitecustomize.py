@@ -107,6 +107,11 @@ def _method(server, original):
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+def _forget():
+    global _look_after  # noqa: PLW0603 - there is one a process
+    _look_after = None  # what it has once is made anew in a child, when something serves there
+
+
 def _load():
     """Return what looks after servers, or leaves them alone where that cannot be had."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(_FOLDER)))
@@ -135,6 +140,7 @@ while _FOLDER in sys.path:
     sys.path.remove(_FOLDER)
 if sys.version_info >= (3, 11):
     sys.meta_path.insert(0, _Watch())
+    os.register_at_fork(after_in_child=_forget)
     if "socketserver" in sys.modules:
         _hook(vars(sys.modules["socketserver"]))
 

@@ -433,6 +433,44 @@ except RAISED:
         assert running.errors.text() == ""
 
 
+def test_nor_is_one_lost_that_meets_a_child_of_a_program_which_has_served_by_itself(program):
+    text = """
+import os
+import signal
+import socket
+import threading
+
+class Stop(Exception):
+    pass
+
+def stop(*_):
+    raise Stop
+
+def start_and_send(thread):
+    start(thread)
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+server = socketserver.TCPServer(('127.0.0.1', 0), Echo)
+socket.create_connection(server.server_address).close()
+server.handle_request()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+else:
+    signal.alarm(20)
+    signal.signal(signal.SIGUSR1, stop)
+    start, threading.Thread.start = threading.Thread.start, start_and_send
+    try:
+        server.serve_forever()
+    except Stop:
+        print("stopped", flush=True)
+"""
+    with launched("--log", "json", program(text), metrics="none") as running:
+        assert running.wait() == 0
+        assert running.output.lines()[-1:] == ["stopped\n"]
+        assert "not observed" not in running.errors.text()
+
+
 def test_an_interpreter_that_lacks_the_library_s_needs_says_so_once(program, tmp_path):
     (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')")
     text = """
