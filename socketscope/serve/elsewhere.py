@@ -53,7 +53,7 @@ class Elsewhere:
             request = record.request  # or what that was wrapped into; kept until it has been asked
             if not watch_end(record, drop):
                 self.records[key] = record
-        with suppress(AttributeError, OSError, ValueError):
+        with suppress(Exception):  # where it is none of the standard library's, it may raise anything
             endless = record.socket is request and not hasattr(request, "close")  # it tells nobody of its end
             # A closed one that is not found goes on under TLS.
             if endless or (request.fileno() < 0 and self.find(request) is record):
@@ -66,8 +66,9 @@ class Elsewhere:
             self.records.pop(id(request), None)
 
     def find(self, request: Any) -> Record | None:
-        """Return the record of a request, if that knows it or was let go here."""
-        record = getattr(request, "_socketscope", None) or self.records.get(id(request))
+        """Return the record of a request, if that was let go here or knows it."""
+        # First where it was let go: one of the user's own class may answer to every name.
+        record = self.records.get(id(request)) or getattr(request, "_socketscope", None)
         return record if isinstance(record, Record) else None
 
     def note_end(self, request: Any) -> None:

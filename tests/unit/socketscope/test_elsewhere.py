@@ -20,3 +20,20 @@ def test_what_was_dropped_is_told_and_known_no_more():
     assert (elsewhere.find(request), dropped) == (record, [])
     del request
     assert (elsewhere.records, dropped) == ({}, [record])
+
+
+class Willing(Request):
+    """What answers to every name, as a stand-in does that hands all calls on."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+def test_the_end_of_what_answers_to_every_name_is_noted():
+    elsewhere, ended = Elsewhere(), list[Record]()
+    record, request = Record(StreamTotals(Capacity(1)), "", 0.0), Willing()
+    record.socket = request
+    elsewhere.let_go(record, request, ended.append, lambda _: None)
+    assert elsewhere.find(request) is record
+    elsewhere.note_end(request)
+    assert (elsewhere.records, ended) == ({}, [record])
