@@ -41,12 +41,12 @@ def renderer(form: Form, descriptor: int) -> Render:
 
     def render(fields: Any) -> bytes:
         try:
+            if isinstance(fields, dict):
+                line = make(fields)
+                return line if len(line) <= MOST_BYTES else _shortened(make, fields)
             if isinstance(fields, (str, bytes, bytearray)):
                 return ended(fields)
-            if not isinstance(fields, dict):
-                raise TypeError  # noqa: TRY301 - of a processor that returns nothing, say
-            line = make(fields)
-            return line if len(line) <= MOST_BYTES else _shortened(make, fields)
+            raise TypeError  # noqa: TRY301 - of a processor that returns nothing, say
         except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
             return unprintable(error)
 
