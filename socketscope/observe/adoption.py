@@ -130,11 +130,12 @@ def is_socket(thing: Any) -> bool:
 def adopt(request: Any, record: Record) -> None:
     """Have what passes through a request noted in a record, where it is a socket of whatever class."""
     record.socket = request
-    if not is_socket(request):
-        return
-    if not isinstance(request, Noting):
+    kind = type(request)  # not what it says that it is
+    if not issubclass(kind, Noting):
+        if not issubclass(kind, socket.SocketType):
+            return
         try:
-            request.__class__ = _observed(type(request))
+            request.__class__ = _observed(kind)
         except TypeError:
             return  # its layout leaves no room
     request._socketscope = record  # noqa: SLF001 - its own attribute
