@@ -117,7 +117,7 @@ class ListeningSocket(socket.socket):
         # Less the detour over a plain socket, and its three enumerations.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
         connection = ObservedSocket(family_of(self), type_of(self), self.proto, descriptor)
-        if socket.getdefaulttimeout() is None and self.gettimeout():
+        if self.gettimeout() and socket.getdefaulttimeout() is None:
             connection.setblocking(True)
         return connection, address
 
