@@ -78,7 +78,7 @@ class ObservedSocket(Upgradable, socket.socket):
             return super().makefile(mode, buffering, **text)  # type: ignore[call-overload]  # the same
         self._io_refs += 1  # type: ignore[attr-defined]  # not in typeshed
         size = DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
-        return buffered(Reader(self, "r"), size)
+        return buffered(Reader(self), size)
 
 
 class AdoptedSocket(Upgradable, socket.socket):

@@ -13,8 +13,11 @@ class Reader(socket.SocketIO):
     A buffered reader asks for itself whether it is closed, and is made for reading alone.
     """
 
-    _sock: socket.socket | None
-    _timeout_occurred: bool
+    # What the base class would make of a mode, each time.
+    _mode, _reading, _writing, _timeout_occurred = "rb", True, False, False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock: socket.socket | None = sock
 
     def readinto(self, buffer: Any) -> int | None:
         """Receive into a buffer; None is that nothing came and the handler does not want to wait.

@@ -41,6 +41,13 @@ def tls() -> tuple[socket.socket, socket.socket]:
     return context.wrap_socket(near, server_side=True, do_handshake_on_connect=False), far
 
 
+def test_what_reads_for_a_file_object_has_these_names_and_no_more():
+    near, far = plain()
+    with near, far, socket.SocketIO(near, "r") as raw:
+        known = {"_mode": "rb", "_reading": True, "_writing": False, "_timeout_occurred": False}
+        assert vars(raw) == {"_sock": near, **known}
+
+
 @pytest.mark.parametrize("pair", [plain, tls])
 def test_every_close_goes_through_one_method_once_no_file_is_left(pair):
     closed = []
