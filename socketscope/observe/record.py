@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from socketscope.addresses import format_peer
 from socketscope.limits import Limits
 from socketscope.observe.outcomes import OUTCOMES, describe, is_gone, is_tls_fault
 
@@ -150,12 +151,12 @@ class Record(Served):
         "waiting_since",
     )
 
-    def __init__(self, totals: Sums, peer: str, now: float, limits: Limits = UNLIMITED) -> None:
+    def __init__(self, totals: Sums, address: Any, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
         self.connection_id = f"{_process}-{next(_numbers)}"
-        self.peer = peer
+        self.address = address
+        self.peer = format_peer(address)
         self.listener = self.socket = self.error = self.fault = self.raised = None
-        self.address: Any = None
         self.received = self.sent = self.exchanges = self.blocked = 0
         self.totals = totals
         self.limits = limits

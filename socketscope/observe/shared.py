@@ -5,6 +5,7 @@ lock no two of them are in the same statement; without it a sum that two add to 
 """
 
 import threading
+from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
 from socketscope.limits import Limits
@@ -17,8 +18,8 @@ class SharedRecord(Record):
 
     __slots__ = ("_sends", "_turn")
 
-    def __init__(self, totals: Sums, peer: str, now: float, limits: Limits = UNLIMITED) -> None:
-        super().__init__(totals, peer, now, limits)
+    def __init__(self, totals: Sums, address: Any, now: float, limits: Limits = UNLIMITED) -> None:
+        super().__init__(totals, address, now, limits)
         self._turn = threading.Lock()
 
     @property

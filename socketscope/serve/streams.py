@@ -9,7 +9,6 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from socketscope.addresses import format_peer
 from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
@@ -59,8 +58,8 @@ class StreamService(Endings):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
-        record = new_record(self.totals, format_peer(client_address), monotonic(), limits)
-        record.listener, record.address = self, client_address
+        record = new_record(self.totals, client_address, monotonic(), limits)
+        record.listener = self
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
         while not admit(record):
             if self.settle():

@@ -23,8 +23,7 @@ def test_clients_whose_addresses_read_alike_are_told_apart():
         assert isinstance(service, StreamService)
         records = []
         for address in addresses:
-            record = Record(service.totals, format_peer(address), 0.0)
-            record.address = address
+            record = Record(service.totals, address, 0.0)
             assert service.totals.accept(record)
             records.append(record)
         found = [service._find(object(), address) for address in addresses]
