@@ -137,9 +137,7 @@ class Record(Served):
         "left",
         "limits",
         "quiet",
-        "recorded_exchanges",
-        "recorded_received",
-        "recorded_sent",
+        "recorded",
         "replied_at",
         "replying",
         "requested_at",
@@ -162,8 +160,7 @@ class Record(Served):
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now
         self.entered_at: float | None = None
-        # What of it is in the totals.
-        self.recorded_received = self.recorded_sent = self.recorded_exchanges = 0
+        self.recorded = 0, 0, 0  # what of its bytes, received and sent, and its exchanges is in the totals
         self.replying = False  # a reply was begun, and it is not known whether it has ended
         self.responses: list[float] = []
         self.sending = False  # the last bytes went out, not in
@@ -228,9 +225,8 @@ class Record(Served):
     @property
     def has_news(self) -> bool:
         """Whether it is open and did something that is not in the totals yet."""
-        return not self.closed and bool(
-            self.responses or self.received != self.recorded_received or self.sent != self.recorded_sent
-        )
+        received, sent, _ = self.recorded
+        return not self.closed and bool(self.responses or self.received != received or self.sent != sent)
 
     def idle(self, seconds: float, grace: float) -> bool:
         """Return whether nothing is pending; of a client that never sent that is said after some grace.

@@ -141,9 +141,10 @@ class StreamTotals:
             if record.responses:
                 self._add([record])
             figures = self._figures
-            figures.received += record.received - record.recorded_received
-            figures.sent += record.sent - record.recorded_sent
-            figures.exchanges += record.exchanges - record.recorded_exchanges
+            received, sent, exchanges = record.recorded
+            figures.received += record.received - received
+            figures.sent += record.sent - sent
+            figures.exchanges += record.exchanges - exchanges
             if record.replying:
                 figures.response.observe(record.replied_at - record.requested_at)
             outcome = record.outcome
@@ -189,13 +190,12 @@ class StreamTotals:
         ended: list[float] = []
         for record in records:
             # Its thread goes on meanwhile.
-            received, sent, exchanges = record.received, record.sent, record.exchanges
+            now, before = (record.received, record.sent, record.exchanges), record.recorded
             responses = record.responses[:]
-            figures.received += received - record.recorded_received
-            figures.sent += sent - record.recorded_sent
-            figures.exchanges += exchanges - record.recorded_exchanges
-            record.recorded_received, record.recorded_sent = received, sent
-            record.recorded_exchanges = exchanges
+            figures.received += now[0] - before[0]
+            figures.sent += now[1] - before[1]
+            figures.exchanges += now[2] - before[2]
+            record.recorded = now
             ended += responses
             del record.responses[: len(responses)]
         figures.response.observe_sorted(sorted(ended))
