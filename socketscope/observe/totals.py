@@ -87,12 +87,16 @@ class StreamTotals:
     def accept(self, record: Record) -> bool:
         """Count a connection as accepted, or return False where no more may be open."""
         with self.capacity.lock:
-            if record.closed:  # forced, while it was verified
-                return True
-            if record not in self.records and not self._place(record):
+            if not self._place(record):
                 return False
             self._count(record)
             return True
+
+    def confirm(self, record: Record) -> None:
+        """Count a connection as accepted that has a place, unless it was forced meanwhile."""
+        with self.capacity.lock:
+            if not record.closed:
+                self._count(record)
 
     def reject(self, reason: str, record: Record | None = None) -> bool:
         """Count a connection that was refused, and that had a place if it has a record.

@@ -136,7 +136,7 @@ class StreamService(Endings):
                     self._tell_rejected("verify")
                 self._close_by(server.shutdown_request, request)
                 return None
-            self.totals.accept(record)
+            self.totals.confirm(record)
         if not self.hooks.processes:
             return request, client_address
         handed = self.hooks.process(server, request, client_address)

@@ -20,7 +20,7 @@ def record(totals):
 
 def test_one_that_was_forced_meanwhile_is_accepted_once(totals, record):
     totals.close(record, 1.0)
-    totals.accept(record)
+    totals.confirm(record)
     totals.close(record, 2.0)
     figures = totals.snapshot()
     assert (figures.accepted, figures.open, sum(figures.closed.values())) == (1, 0, 1)

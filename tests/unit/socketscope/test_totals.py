@@ -63,7 +63,7 @@ def test_a_place_can_be_reserved_for_who_is_not_accepted_yet(totals, capacity):
     record = Record(totals, "", 100.0)
     assert totals.reserve(record)
     assert (states(totals.snapshot()), capacity.taken) == ((0, 0, 0), 1)
-    assert totals.accept(record)
+    totals.confirm(record)
     assert (states(totals.snapshot()), capacity.taken) == ((1, 1, 0), 1)
 
 
@@ -83,7 +83,7 @@ def test_what_passed_before_it_was_accepted_counts_once_it_is_and_never_if_it_is
         assert totals.reserve(record)
         record.took(5, 100.5)
     assert totals.snapshot().received == 0
-    totals.accept(accepted)
+    totals.confirm(accepted)
     totals.reject("verify", rejected)
     assert totals.snapshot().received == 5
 
