@@ -201,8 +201,8 @@ class StreamService(Endings):
         Raises:
             BaseException: As the handler does, if there are no threads.
         """
-        record = current.get()
-        if not (isinstance(record, Record) and record.socket is request):
+        record: Any = current.get()
+        if record is None or record.socket is not request:
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
