@@ -86,12 +86,14 @@ def format_peer(address: Any) -> str:
         if type(address) is tuple and len(address) == 2 and type(address[0]) is str:  # noqa: PLR2004 - host and port
             # Of each IPv4 client: the match below takes four times as long.
             return f"{address[0]}:{address[1]}"
+        if not address:
+            return ""
         match address:
             case str(host), int(port), _, _:
                 return format_host_port(host.removeprefix("::ffff:") if "." in host else host, port)
             case bytes():
                 # An abstract Unix address: a name that begins with NUL and is any bytes.
                 return address.decode("utf-8", "backslashreplace").replace("\0", "@")
-        return str(address or "")
+        return str(address)
     except Exception:  # noqa: BLE001 - what a user's get_request has returned
         return type(address).__name__
