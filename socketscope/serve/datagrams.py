@@ -44,7 +44,13 @@ class DatagramService(Service):
 
     def _take(self, server: Any) -> Job | None:
         try:
-            request, client_address = self.hooks.get(server) if self.hooks.gets else _receive(server)
+            if self.hooks.gets:
+                request, client_address = self.hooks.get(server)
+            else:
+                # One byte more than fits tells whether it was cut off. Another thread, a handler say, may
+                # have been faster.
+                data, client_address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
+                request = data, server.socket
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
@@ -220,13 +226,6 @@ class DatagramService(Service):
         finally:
             datagram.raised = None
             self.untold.discard(datagram)
-
-
-def _receive(server: Any) -> Any:
-    # One byte more than fits tells whether it was cut off. Another thread, a handler say, may have been
-    # faster.
-    data, address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
-    return (data, server.socket), address
 
 
 def _size(request: Any) -> int:
