@@ -46,16 +46,17 @@ class DatagramService(Service):
         try:
             if self.hooks.gets:
                 request, client_address = self.hooks.get(server)
+                size = _size(request)
             else:
                 # One byte more than fits tells whether it was cut off. Another thread, a handler say, may
                 # have been faster.
                 data, client_address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
-                request = data, server.socket
+                request, size = (data, server.socket), len(data)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
-        datagram = new_datagram(format_peer(client_address), _size(request), patience)
+        datagram = new_datagram(format_peer(client_address), size, patience)
         datagram.listener = self
         if not self.hooks.gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
