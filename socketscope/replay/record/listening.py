@@ -8,7 +8,8 @@ from pathlib import Path
 from socketscope import binding
 from socketscope.addresses import Address
 
-_UNSPECIFIED = {"0.0.0.0", "::"}
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a connection to an address leads that as a listener's is all of its family."""
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -39,8 +40,9 @@ def leads_to_itself(address: Address, target: Address) -> bool:
         return os.path.realpath(address.path) == os.path.realpath(target.path)
     if address.path or target.path or address.port != target.port:
         return False
-    here = _UNSPECIFIED if address.host in binding.EVERYWHERE else _hosts(address.host)
-    return any(host in here or (here & _UNSPECIFIED and _is_ours(host)) for host in _hosts(target.host))
+    here = _LOOPBACK.keys() if address.host in binding.EVERYWHERE else _hosts(address.host)
+    there = {_LOOPBACK.get(host, host) for host in _hosts(target.host)}
+    return any(host in here or (_all_of_its_family(host) in here and _is_ours(host)) for host in there)
 
 
 def _hosts(name: str) -> set[str]:
@@ -48,6 +50,10 @@ def _hosts(name: str) -> set[str]:
         return {str(where[0]) for _, where in binding.look_up(name, 0)}
     except OSError:
         return set()  # which is told where it is needed
+
+
+def _all_of_its_family(host: str) -> str:
+    return "::" if ":" in host else "0.0.0.0"
 
 
 def _is_ours(host: str) -> bool:

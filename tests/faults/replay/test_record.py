@@ -520,6 +520,8 @@ def test_a_taken_address_is_one_line(tmp_path):
         ("tcp://:{0}", "tcp://localhost:{0}"),
         ("tcp://*:{0}", "tcp://127.0.0.1:{0}"),
         ("tcp://0.0.0.0:{0}", "tcp://127.0.0.2:{0}"),
+        ("tcp://127.0.0.1:{0}", "tcp://0.0.0.0:{0}"),
+        ("tcp://[::1]:{0}", "tcp://[::]:{0}"),
         ("unix://{1}/s", "unix://{1}/./s"),
     ],
 )
@@ -531,10 +533,13 @@ def test_what_would_connect_to_itself_is_one_line(tmp_path, listen, target):
     assert run("--listen", urls[0], "--target", urls[1], str(tmp_path / "f")) == (2, told)
 
 
-def test_another_address_at_the_same_port_is_another_server(tmp_path):
+@pytest.mark.parametrize("host", ["127.0.0.2", "[::]"])
+def test_another_address_at_the_same_port_is_another_server(tmp_path, host):
+    if host == "[::]" and not socket.has_dualstack_ipv6():
+        pytest.skip("there is no IPv6 here")
     with serving(echo) as target:
         port = target.rpartition(":")[2]
-        recorder = Recording(target, tmp_path, "--listen", f"tcp://127.0.0.2:{port}")
+        recorder = Recording(target, tmp_path, "--listen", f"tcp://{host}:{port}")
         assert recorder.end()[0] == 0
 
 
