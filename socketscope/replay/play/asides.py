@@ -79,12 +79,13 @@ class Asides:
         is_other = self.attend(conversation) if self.known else bool(conversation.inbox.data)
         return is_other or conversation.inbox.ended or None
 
-    def others(self, conversation: Conversation) -> bytes:
-        """Return what has come that nothing has taken, and that is none of these."""
+    def others(self, conversation: Conversation) -> bytes | None:
+        """Return what has come that nothing has taken, and that is none of these; None if all was."""
         inbox = conversation.inbox
         is_other = not self.known or self.attend(conversation) or inbox.ended
         # What ends no line yet may become one of these, for who reads on.
-        return inbox.unread() if is_other or conversation.last_byte_at <= conversation.heard_since else b""
+        is_other = is_other or conversation.last_byte_at <= conversation.heard_since
+        return inbox.unread() if inbox.data and is_other else None
 
     def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
         data = answer.fill(self.context, self._random) + aside.ending

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from socketscope.replay.play.inbox import Inbox
+from socketscope.replay.play.inbox import Datagrams, Inbox
 from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Wait
 
 _CHUNK = 65536
@@ -42,7 +42,6 @@ class Conversation:
     __slots__ = (
         "_arrived",
         "_drained",
-        "_ended_line",
         "_hung_up",
         "_is_plain_stream",
         "_is_stream",
@@ -64,10 +63,9 @@ class Conversation:
         self._recv: Callable[[int], bytes] = sock.recv
         self._loop = loop
         self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
-        self.inbox = Inbox()
+        self.inbox = Inbox() if self._is_stream else Datagrams()
         self._drained = True  # all that has come was taken: the loop will tell of more
         self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
-        self._ended_line = True  # what came last, if it is a datagram
         self._arrived: tuple[float, float] | None = None  # when the first and last came of what waits
         self.first_byte_at: float | None = None
         self.last_byte_at = self.heard_since = 0.0
@@ -198,15 +196,6 @@ class Conversation:
         """
         return self.read(self.inbox.take_line, until)
 
-    def end_datagram(self) -> None:
-        """Take the line's end that the end of a datagram stands for, where all its bytes were read."""
-        if not self._is_stream and self.inbox.next_line() == b"":
-            self.inbox.take_line()
-
-    def as_sent(self, unread: bytes) -> bytes:
-        """Return what nobody took without the line's end that the end of a datagram stands for."""
-        return unread if self._ended_line else unread.removesuffix(b"\n")
-
     @property
     def sent(self) -> int:
         """Bytes sent since the counts were taken."""
@@ -218,8 +207,8 @@ class Conversation:
         self._sent = self._received = 0
         return counts
 
-    def unread(self, *, again: bool = True) -> bytes:
-        """Return what has come and nobody read.
+    def has_unread(self, *, again: bool = True) -> bool:
+        """Return whether something has come that nobody read, be it an empty datagram.
 
         Args:
             again: Whether to look for more, at the cost of a system call, though the loop has not gone round
@@ -229,16 +218,16 @@ class Conversation:
             ConnectionRefusedError: A datagram that was sent has reached nobody.
         """
         if self.inbox.data:
-            return self.inbox.unread()
+            return True
         if self._drained and ((not again and self._received_in == self._loop.turns) or self._has_nothing()):
-            return b""
+            return False
         try:
             self._receive()
         except ConnectionRefusedError:
             raise
         except OSError:
             pass  # who reads on will be told
-        return self.inbox.unread()
+        return bool(self.inbox.data)
 
     def half_close(self) -> None:
         """Send no more; not under TLS, which has no such end."""
@@ -276,9 +265,6 @@ class Conversation:
             if self.first_byte_at is None:
                 self.first_byte_at = first
             self._received += len(data)
-            if not self._is_stream:
-                self._ended_line = data.endswith(b"\n")
-                data = data if self._ended_line else data + b"\n"
             self.inbox.add(data)
         else:
             self.inbox.ended = True

@@ -15,7 +15,7 @@ from socketscope.replay.play.reading import read_expected, recalled
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.program import OF_LINES, Expectation, Opening, Sending
+from socketscope.replay.script.program import Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
 
 QUIET = 0.02
@@ -99,8 +99,6 @@ class Exchanges:
         reply = yield from read_expected(action, conversation, self._random, self.asides, note, until)
         # Where it is of no bytes, the last one may be another exchange's, or there was none.
         exchange.ended = max(conversation.last_byte_at, exchange.began)
-        if action.kind not in OF_LINES:
-            conversation.end_datagram()
         if action.ends:
             self._take_end(action, exchange, reply)
 
@@ -150,12 +148,11 @@ class Exchanges:
 
     def _expect_no_others(self, conversation: Conversation, line: int, expected: str, *, again: bool) -> None:
         try:
-            has_come = conversation.unread(again=again)
+            has_come = conversation.has_unread(again=again)
         except ConnectionRefusedError as error:
             raise not_received(error, line) from error
-        if has_come and (extra := self.asides.others(conversation)):
-            got = quoted(conversation.as_sent(extra), self._context)
-            raise Failed("unexpected_data", expected, got, line)
+        if has_come and (extra := self.asides.others(conversation)) is not None:
+            raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""

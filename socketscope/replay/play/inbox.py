@@ -136,8 +136,8 @@ class Inbox:
         return b"" if self.ended else None
 
     def any_or_end(self) -> bytes | None:
-        """Return what has come, and leave it there; nothing once the server has closed."""
-        return self.unread() if self.data or self.ended else None
+        """Return what has come, lines' ends too, and leave it there; nothing once the server has closed."""
+        return self.data[self._start :] if self.data or self.ended else None
 
     def _move(self, start: int) -> None:
         self._start = start
@@ -152,3 +152,39 @@ class Inbox:
             raise Closed(partial)
         if len(self.data) - self._start > LONGEST_LINE:
             raise OverflowError
+
+
+class Datagrams(Inbox):
+    """What has come as datagrams: the end of one ends its line, and is none of its bytes."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._end = 0  # of the bytes; behind them may stand a line's end that nobody sent
+
+    def add(self, data: bytes) -> None:
+        """Put one behind the rest."""
+        super().add(data if data.endswith(b"\n") else data + b"\n")
+        self._end = len(self.data) - (not data.endswith(b"\n"))
+
+    def unread(self) -> bytes:
+        """Return the bytes that nobody took."""
+        return self.data[self._start : self._end]
+
+    def take_text(self, text: bytes) -> bytes | None:
+        """Take these bytes of one.
+
+        Raises:
+            Differs: It has others, or fewer.
+        """
+        if self.data and not self.unread().startswith(text):
+            raise Differs(self.unread())
+        return super().take_text(text)
+
+    def skip(self, most: int) -> int:
+        """Take so many bytes, or fewer where they have not come; return how many."""
+        return super().skip(min(len(self.unread()), most))
+
+    def _move(self, start: int) -> None:
+        super()._move(len(self.data) if start >= self._end else start)

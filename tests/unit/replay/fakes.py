@@ -43,12 +43,12 @@ class FakeConversation:
         self._server.heard.append((round(self._loop.now() - self._server.began, 6), data))
         return b""
 
-    def read(self, take: Callable[[], Any], until: float) -> Generator[Wait, int, bytes]:
+    def read(self, take: Callable[[], Any], until: float) -> Generator[Wait, int, bytes | bool]:
         if take != self.inbox.take_line:
             # It closes behind its reply, so that nobody waits for more, unless it says more.
             if self._server.says_more_after < inf:
                 yield Until(min(until, self.last_byte_at + self._server.says_more_after))
-            return self.unread()
+            return self.has_unread()
         takes = next(self._server.durations)
         timeout = until - self._loop.now()
         yield Until(self._loop.now() + min(takes, timeout))
@@ -62,14 +62,11 @@ class FakeConversation:
     def note_arrival(self, until: float) -> Generator[Wait, int, None]:
         yield Until(until)
 
-    def unread(self, **_: bool) -> bytes:
+    def has_unread(self, **_: bool) -> bool:
         if self.last_byte_at and self._loop.now() >= self.last_byte_at + self._server.says_more_after:
             self.inbox = Inbox()
             self.inbox.add(b"more")
-        return self.inbox.unread()
-
-    def as_sent(self, unread: bytes) -> bytes:
-        return unread
+        return bool(self.inbox.data)
 
     def take_counts(self) -> tuple[int, int]:
         return 1, 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from socketscope.replay.play.inbox import LONGEST_LINE, Closed, Inbox
+from socketscope.replay.play.inbox import LONGEST_LINE, Closed, Datagrams, Inbox
 
 
 def test_lines_are_taken_in_order_and_what_ends_none_waits_for_its_end():
@@ -29,3 +29,11 @@ def test_what_comes_without_end_and_ends_no_line_is_too_much():
     inbox.add(b"\0")
     with pytest.raises(OverflowError):
         inbox.take_line()
+
+
+def test_the_end_of_a_datagram_is_shown_as_that_of_a_line_and_is_no_byte_of_it():
+    inbox = Datagrams()
+    inbox.add(b"one")
+    assert (inbox.unread(), inbox.any_or_end()) == (b"one", b"one\n")
+    inbox.add(b"two\n")
+    assert (inbox.unread(), inbox.any_or_end()) == (b"one\ntwo\n", b"one\ntwo\n")

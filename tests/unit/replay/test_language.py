@@ -352,12 +352,19 @@ def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
         ((b"a", b"b"), "> a\n< a\n", {"unexpected_data": 1}, "'b'"),
         ((b"a", b"b\n"), "> a\n< a\n", {"unexpected_data": 1}, r"'b\n'"),
         ((b"", b""), "> a\n<~ ^$\n<\n", {"ok": 1}, ""),
+        ((b"abc", b"def"), "> a\n< 2B\n< 4B\n", {"ok": 1}, ""),
+        ((b"abc", b"d"), "> a\n<| abc\n< d\n", {"ok": 1}, ""),
+        ((b"abc",), "> a\n<| abX\n", {"mismatch": 1}, "abc"),
+        ((b"abc",), "> a\n<| abc\\n\n", {"mismatch": 1}, "abc"),
+        ((b"",), "> a\n<| abc\n", {"mismatch": 1}, ""),
+        ((b"abc\n",), "> a\n<| abc\n", {"unexpected_data": 1}, r"'\n'"),
     ],
 )
 @pytest.mark.parametrize("connect", ["message", "user"])
-def test_a_datagram_is_a_line_be_it_empty(tmp_path, datagrams, script, counted, got, connect):
+def test_a_datagram_is_a_line_and_no_byte_more(tmp_path, datagrams, script, counted, got, connect):
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
 
         def answer() -> None:
             _, client = server.recvfrom(100)
