@@ -589,7 +589,8 @@ class ServingElsewhere(socketscope.ThreadingTCPServer):
 
 
 @pytest.mark.parametrize("base", [ServingByItself, ServingElsewhere])
-def test_what_is_read_away_when_an_override_has_ended_a_connection_is_no_part_of_it(base):
+def test_what_is_read_away_when_an_override_has_ended_a_connection_is_no_part_of_it(base, monkeypatch):
+    monkeypatch.setattr(linger, "SECONDS", PATIENCE)
     with serving(handling(lambda request: request.sendall(request.recv(1))), base) as server:
         with connect(server) as client:
             client.sendall(b"x, and what nobody reads")

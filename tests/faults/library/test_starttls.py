@@ -171,7 +171,11 @@ def test_it_may_be_wrapped_again(server_context, client_context):
 
 
 @pytest.mark.parametrize("sent", [b"x", b"x, and what nobody reads"])
-def test_what_an_override_wraps_and_closes_has_ended_when_it_returns(server_context, client_context, sent):
+def test_what_an_override_wraps_and_closes_has_ended_when_it_returns(
+    server_context, client_context, sent, monkeypatch
+):
+    monkeypatch.setattr(linger, "SECONDS", PATIENCE)
+
     class Server(ThreadingTCPServer):
         def serve_forever(self, _poll_interval=None):
             super().serve_forever(2 * PATIENCE)  # what is merely dropped ends at an interval's end

@@ -279,7 +279,11 @@ def test_a_forked_process_writes_its_lines_as_well():
 
 def test_what_a_child_of_the_handlers_module_prints_later_is_told(tmp_path):
     go = tmp_path / "go"
-    late = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\nprint('late')"
+    # Only so long that it is not left behind by a test that fails.
+    late = (
+        f"import os, sys, time\nuntil = time.monotonic() + {2 * PATIENCE}\n"
+        "while not os.path.exists(sys.argv[1]) and time.monotonic() < until: time.sleep(0.01)\nprint('late')"
+    )
     (tmp_path / "starts.py").write_text(
         "import subprocess, sys\nfrom tests.faults.server.handlers import Echo\n"
         f"subprocess.Popen([sys.executable, '-c', {late!r}, {str(go)!r}])\n"

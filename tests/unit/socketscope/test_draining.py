@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from socketscope import Limits, ThreadingTCPServer, draining
 from socketscope.draining import Running, drain
 from socketscope.serve.mixin import service_of
+
+from .patience import PATIENCE
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_all_servers_take_clients_until_the_longest_delay_is_over(now):
 def test_after_a_second_signal_a_hook_that_stays_is_not_waited_for_until_the_deadline(now):
     may_end = threading.Event()
     with make() as server:
-        stuck = running(server, may_end.wait)
+        stuck = running(server, partial(may_end.wait, PATIENCE))
         stuck.service.serving.set()
         assert drain([stuck], stop(now, insists=True), None) == 1
         may_end.set()

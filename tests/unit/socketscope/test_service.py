@@ -294,7 +294,7 @@ def test_a_deadline_that_has_passed_is_not_put_off_by_a_close():
 
     server.finish_request = handle
     service = service_of(server)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     with socket.create_connection(server.server_address):
         assert handling.wait(PATIENCE)
