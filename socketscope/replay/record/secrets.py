@@ -16,7 +16,7 @@ Span = tuple[int, int]
 _COMMAND = re.compile(
     # The tags of IMAP have a digit or are a letter.
     rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)"
-    rb"|(AUTH|AUTHINFO +SASL)|(PASS|PASSWORD|AUTHINFO +PASS)|(?:Proxy-)?(AUTHORIZATION):)"
+    rb"|((?:HELLO +\d +)?AUTH|AUTHINFO +SASL)|(PASS|PASSWORD|AUTHINFO +PASS)|(?:Proxy-)?(AUTHORIZATION):)"
     rb"[ \t]+([^\r\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -36,6 +36,9 @@ _LITERAL = re.compile(rb"[^\r\n]*\{(\d{1,9})\+\}\r?\n")
 
 _GO_ON = re.compile(rb"(?:334|383|\+)(?: |$)")
 """The server asks for more of an answer, as in SMTP, in NNTP, and in IMAP and POP3."""
+
+_ASKS = re.compile(rb"(?!\d{3}[ -]).*pass(?:word|phrase|code)\b.*[:>?]\s*$", re.IGNORECASE | re.DOTALL)
+"""The server asks a person for it, as `login` does; to a line with a status the answer is a command."""
 
 _SHORTEST = 4
 """Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""
@@ -138,7 +141,7 @@ def _last_literal(said: bytes, start: int) -> Iterator[Span]:
 
 
 def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:
-    """Yield what is said after a server has asked for more, in the course of a login."""
+    """Yield what is said after a server has asked for a password, or for more in the course of a login."""
     lines = conversation.lines
     logs_in = False
     for number, line in enumerate(lines):
@@ -149,7 +152,10 @@ def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:
         if stop <= start:
             continue
         answer = said[start:stop].rstrip(b"\r\n")
-        if not (logs_in and _GO_ON.match(line.said)):
+        if _ASKS.match(line.said):
+            answer = answer.partition(b"\n")[0].rstrip(b"\r")
+        elif not (logs_in and _GO_ON.match(line.said)):
             logs_in = False
-        elif not _NO_SECRET.fullmatch(answer):
+            continue
+        if answer and not _NO_SECRET.fullmatch(answer):
             yield start, start + len(answer)

@@ -111,6 +111,21 @@ SECRETS = {
          ("<", b"334 UGFzcw==\r\n"), (">", b"bG92ZQ==\r\n"), ("<", b"235 ok\r\n")],
         "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> ${env:SECRET_1}\n< 334 UGFzcw==\n> ${env:SECRET_2}\n< 235 ok\n",
     ),
+    "a person's login": (
+        [("<", b"login: "), (">", b"ada\r\n"), ("<", b"Password: "), (">", b"love\r\n"), ("<", b"\r\n$ "),
+         (">", b"id\r\n"), ("<", b"ada\r\n")],
+        "<| login:\\x20\n> ada\n<| Password:\\x20\n> ${env:SECRET_1}\n< \n<| $\\x20\n> id\n< ada\n",
+    ),
+    "asked for in a line, and answered with more than it": (
+        [(">", b"login\r\n"), ("<", b"Password for 'ada'?\r\n"), (">", b"love\r\nid\r\n"), ("<", b"ok\r\n")],
+        "> login\n< Password for 'ada'?\n> ${env:SECRET_1}\\r\\nid\n< ok\n",
+    ),
+    "a status that asks for a command": (
+        [(">", b"USER a\r\n"), ("<", b"331 Password:\r\n"), (">", b"PASS love\r\n"), ("<", b"230 ok\r\n")],
+        "> USER a\n< 331 Password:\n> PASS ${env:SECRET_1}\n< 230 ok\n",
+    ),
+    "redis' HELLO": ([(">", b"HELLO 3 AUTH default foobared\r\n"), ("<", b"%7\r\n")],
+                     "> HELLO 3 AUTH default ${env:SECRET_1}\n< %7\n"),
     "redis": ([(">", b"AUTH default foobared\r\n"), ("<", b"+OK\r\n")],
               "> AUTH default ${env:SECRET_1}\n< +OK\n"),
     "redis' protocol": (
