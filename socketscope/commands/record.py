@@ -21,6 +21,8 @@ from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
 from socketscope.replay.record.recorder import Recorder, describe
 from socketscope.replay.record.secrets import Secrets
+from socketscope.replay.script.expressions import compile_expression
+from socketscope.replay.script.text import TextError
 from socketscope.replay.signals import Noted
 
 
@@ -29,10 +31,12 @@ def _parse_listen(text: str) -> Address:
 
 
 def _parse_expression(text: str) -> re.Pattern[bytes]:
+    if not text:
+        raise ValueError("an empty text, as an unset variable gives, finds nothing")
     try:
-        return re.compile(text.encode("utf-8", "surrogateescape"))
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error.msg}") from error
+        return compile_expression(text)
+    except TextError as error:
+        raise ValueError(f"{text!r}: {error}") from error
 
 
 def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

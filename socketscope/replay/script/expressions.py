@@ -31,6 +31,16 @@ def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
     return Template(tuple(part for part in parts if part) or (b"",), text), groups
 
 
+def compile_expression(text: str) -> re.Pattern[bytes]:
+    """Return a regular expression without variables, as it meets bytes.
+
+    Raises:
+        TextError: It is none.
+    """
+    _groups(_probe(text, Template((), text)))
+    return re.compile(as_bytes(text))
+
+
 def _check_backslashes(text: str, template: Template) -> None:
     for variable in template.variables:
         before = text[: variable.offset]

@@ -100,6 +100,24 @@ def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatc
     assert [file.name for file in tmp_path.iterdir()] == ["x.talk"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("", "an empty text, as an unset variable gives, finds nothing"),
+        ("a(", "'a(': no regular expression: missing ), unterminated subpattern"),
+        ("[[a]", "'[[a]': no clear regular expression: possible nested set"),
+        ("a{99999999999}", "'a{99999999999}': no regular expression: the repetition number is too large"),
+        ("[ü]", "'[ü]': ü is 2 bytes, and a class has single ones"),
+    ],
+)
+def test_what_finds_no_secret_is_refused(tmp_path, capsys, expression, told):
+    line = ["record", "--listen", "tcp://x.invalid:0", "--target", "tcp://x:1", "--redact", expression]
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", [*line, str(tmp_path)])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"client: Invalid value for '--redact': {told}\n"
+
+
 def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.talk").write_text("> x\n")
