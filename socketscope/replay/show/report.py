@@ -210,7 +210,8 @@ def open_for_report(path: Path) -> None:
     Raises:
         OSError: It cannot, or would stand in standard output with the summary.
     """
-    if path.exists() and os.path.samestat(path.stat(), os.fstat(_OUTPUT)) and not path.samefile(os.devnull):
+    is_output = path.exists() and os.path.samestat(path.stat(), os.fstat(_OUTPUT))
+    if str(path) == "-" or (is_output and not path.samefile(os.devnull)):
         raise OSError("the summary goes there")
     if not path.is_fifo():  # whose reader would take the close for the end
         path.open("a", encoding="utf-8").close()

@@ -167,11 +167,11 @@ def test_users_have_files_where_there_is_no_limit_to_them(tmp_path, monkeypatch,
     assert refused(capsys, "--users", "1000") == told
 
 
-@pytest.mark.parametrize("report", ["/dev/stdout", "page.html"])
+@pytest.mark.parametrize("report", ["/dev/stdout", "page.html", "-"])
 def test_a_report_is_not_written_into_the_summary(tmp_path, report):
     script, page = tmp_path / "x.talk", tmp_path / "page.html"
     script.write_text("> x\n")
-    report = tmp_path / report
+    report = report if report == "-" else tmp_path / report
     with page.open("w") as output:
         ended = subprocess.run(
             [sys.executable, "-m", "client", "replay", script, "--target", "tcp://127.0.0.1:1",
