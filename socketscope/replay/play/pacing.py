@@ -45,13 +45,16 @@ def parse_shape(text: str) -> Shape:
         ValueError: There is no such shape, or an argument is wrong.
     """
     name, _, rest = text.partition(":")
-    arguments = dict(part.partition("=")[::2] for part in rest.split(",") if part)
+    parts = [part.partition("=")[::2] for part in rest.split(",") if part]
+    arguments = dict(parts)
     known = {"constant": {}, "ramp": {"from": "0", "over": "30s"}, "wave": {"period": "3m", "low": "0.2"},
              "steps": {"count": "5", "every": "30s"}}  # fmt: skip
     if name not in known:
         raise ValueError(f"{name!r} is none of {', '.join(known)}")
     if unknown := set(arguments) - set(known[name]):
         raise ValueError(f"{name} has no {min(unknown)!r}; it has {', '.join(known[name]) or 'no arguments'}")
+    if len(arguments) < len(parts):
+        raise ValueError(f"{rest!r} has an argument twice")
     given = {**known[name], **arguments}
     match name:
         case "ramp":

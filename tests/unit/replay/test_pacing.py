@@ -102,6 +102,7 @@ def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
     [
         ("spiral", "'spiral' is none of constant, ramp, wave, steps"),
         ("wave:high=1", "wave has no 'high'; it has period, low"),
+        ("ramp:from=0,over=1s,from=1", "'from=0,over=1s,from=1' has an argument twice"),
         ("ramp:from=2", "'2' is no share from 0 to 1"),
         ("steps:count=0", "'0' is no number of steps"),
         ("steps:count=99999999999,every=1s", "'99999999999' is no number of steps"),
