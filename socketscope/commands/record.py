@@ -1,6 +1,7 @@
 """`record`: a proxy that writes what it saw as scripts."""
 
 import re
+import shlex
 import ssl
 from pathlib import Path
 
@@ -110,7 +111,9 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")
     if scripts.written:
-        click.echo(f"replay: {program()} replay {folder} --target {target}")
+        verified = ["--ca", str(ca)] if ca is not None else ["--insecure"] if insecure else []
+        line = shlex.join(["replay", str(folder), "--target", str(target), *verified])
+        click.echo(f"replay: {program()} {line}")
     if secrets.names:
         click.echo(f"secrets: {', '.join(secrets.names)}, which a replay takes from the environment")
     return int(recorder.failed)

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import shlex
 import signal
 import socket
 import struct
@@ -295,15 +296,22 @@ def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_co
 
     with serving(shout) as plain:
         target = plain.replace("tcp://127.0.0.1", "tls://localhost")
-        with recording(target, tmp_path / "scripts", "--ca", str(certificate)) as recorder:
-            with recorder.connect() as connection, connection.makefile("rb") as file:
-                connection.sendall(b"hello\r\n")
-                # TLS has no half-close; the reply to who makes one comes all the same.
-                connection.shutdown(socket.SHUT_WR)
-                assert file.read() == b"HELLO\r\n"
-            recorder.tell()
-        assert_replays(tmp_path / "scripts", target, "--ca", str(certificate))
-    assert scripts(tmp_path / "scripts") == {"001.talk": "> hello\n< HELLO\n"}
+        recorder = Recording(target, tmp_path / "my scripts", "--ca", str(certificate))
+        with recorder.connect() as connection, connection.makefile("rb") as file:
+            connection.sendall(b"hello\r\n")
+            # TLS has no half-close; the reply to who makes one comes all the same.
+            connection.shutdown(socket.SHUT_WR)
+            assert file.read() == b"HELLO\r\n"
+        recorder.tell()
+        status, out, err = recorder.end()
+        assert (status, err) == (0, "")
+        # The line that it ends with, typed into a shell.
+        told, _, line = out.splitlines()[1].partition(" python -m client replay ")
+        assert told == "replay:"
+        folder, *options = shlex.split(line)
+        assert options[0] == "--target"
+        assert_replays(Path(folder), *options[1:])
+    assert scripts(tmp_path / "my scripts") == {"001.talk": "> hello\n< HELLO\n"}
 
 
 def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_context):
