@@ -1,5 +1,6 @@
 """The standard streams of the command line: that one fails is told apart from any other error."""
 
+import codecs
 import io
 import os
 import sys
@@ -74,8 +75,10 @@ def _like(stream: TextIO | None, kind: type[_Stream]) -> _Stream:
         return kind(_NOTHING.open("wb"))
     # A script or a server may say what a terminal has no character for; that is no reason to say nothing.
     errors = "backslashreplace" if stream.errors == "strict" else stream.errors
+    # ASCII is the encoding of a locale that nobody has set: click too takes it for UTF-8.
+    encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
     return kind(
-        stream.buffer, encoding=stream.encoding, errors=errors,
+        stream.buffer, encoding=encoding, errors=errors,
         line_buffering=bool(stream.line_buffering),
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Programs that run beside this one and end with it."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,10 +24,10 @@ class Child:
 
     def __init__(self, *words: str) -> None:
         self.name = words[0]
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-m", "socketscope.replay.watch.tied", *words],
-            cwd=ROOT, process_group=0, text=True,
+            cwd=ROOT, process_group=0, encoding="utf-8", env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         self._lines: SimpleQueue[str] = SimpleQueue()

@@ -37,8 +37,9 @@ def lives(pid: int) -> bool:
         return False
 
 
-def test_it_shows_traffic_and_ctrl_c_ends_all_of_it():
-    with terminal(*COMMAND, lines=40) as shown:
+@pytest.mark.parametrize("locale", [(), ("env", "LC_ALL=C", "PYTHONUTF8=0")], ids=["utf-8", "ascii"])
+def test_it_shows_traffic_and_ctrl_c_ends_all_of_it(locale):
+    with terminal(*locale, *COMMAND, lines=40) as shown:
         processes = started(shown)
         address = re.search(r"try: echo hello \| nc (\S+) (\d+)", shown.text)
         assert address is not None
