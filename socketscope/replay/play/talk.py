@@ -63,14 +63,16 @@ def _lines() -> Iterator[str]:
     """Yield what a person says at the prompt, up to an empty line."""
     while True:
         try:
-            # A file's lines may end with CRLF, which is what is sent behind each line.
-            line = input(PROMPT).removesuffix("\r")
+            # What is pasted may be several, where a person's readline takes a paste as a whole.
+            lines = input(PROMPT).split("\n")
         except (EOFError, KeyboardInterrupt):
             print()  # noqa: T201 - leaves the prompt's line
             return
-        if not line:
-            return
-        yield line
+        for line in lines:
+            # A file's lines may end with CRLF, which is what is sent behind each line.
+            if not (said := line.removesuffix("\r")):
+                return
+            yield said
 
 
 def _edit_lines() -> None:

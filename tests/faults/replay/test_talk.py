@@ -38,6 +38,17 @@ def test_a_tab_is_sent_and_the_end_of_input_ends():
         assert shown.is_as_it_was
 
 
+def test_of_lines_that_are_pasted_as_a_whole_each_is_sent_alone():
+    with serving(echo) as target, terminal(*COMMAND, target) as shown:
+        shown.sees(">")
+        shown.type("\x1b[200~one\rtwo\x1b[201~\r")
+        shown.sees("\none\ntwo\n>")
+        shown.type("\x1b[200~three\r\x1b[201~\r")
+        assert shown.wait() == 0
+        assert shown.text.endswith("\nthree")
+        assert shown.is_as_it_was
+
+
 def test_a_person_is_told_of_a_failure_and_may_try_again():
     with terminal(*COMMAND, nobody()) as shown:
         shown.sees(">")
