@@ -98,9 +98,9 @@ class RecordHandler(logging.Handler):
         """Write a record's line."""
         try:
             if not is_the_programs():
-                self._put(self.format(record).encode())
+                self._put(self.format(_readable(record)).encode())
             elif not isinstance(_program_logger(record.name), logging.Logger):
-                self._tell_program(record)
+                self._tell_program(_readable(record))
             elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
                 # Its loggers lead to `logging`, where nobody else handles anything.
                 logging.lastResort.handle(record)
@@ -116,6 +116,17 @@ class RecordHandler(logging.Handler):
             fields["exc_info"] = record.exc_info
         level = _LEVELS[min(max(record.levelno // 10 - 1, 0), len(_LEVELS) - 1)]
         self._program.tell(record.name, level, record.getMessage(), fields)
+
+
+def _readable(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record whose text can be made: where its arguments do not fit, both are the text."""
+    try:
+        record.getMessage()
+    except Exception as error:  # noqa: BLE001 - whatever an argument raises
+        record = logging.makeLogRecord(vars(record))
+        record.msg, record.args = f"{record.msg!r} % {record.args!r}", None
+        record.exc_info = record.exc_info or (type(error), error, error.__traceback__)
+    return record
 
 
 def _program_logger(name: str) -> Any:

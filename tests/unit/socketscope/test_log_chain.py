@@ -315,6 +315,22 @@ def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
     assert [fields["event"] for fields in captured] == ["captured", "connection"]
 
 
+def test_of_a_record_whose_arguments_do_not_fit_its_text_both_are_told_and_of_whom_it_is():
+    with lines() as of:
+        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+        served = record()
+        served.listener = SimpleNamespace(name="tcp", processors=())
+        context = Context()
+        context.run(current.set, served)
+        logged = logging.LogRecord("stock", logging.WARNING, __file__, 1, "%d left", ("two",), None)
+        context.run(handler.handle, logged)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert (told["level"], told["event"], told["logger"]) == ("warning", "'%d left' % ('two',)", "stock")
+    assert told["connection_id"] == served.connection_id
+    assert told["error"].startswith("TypeError: %d format: a real number is required")
+
+
 def test_a_line_that_a_processor_drops_is_not_written():
     with lines(processors=[drop_ok]) as of:
         of.log.served("connection", "tcp", record(), "ok", 0.5)
