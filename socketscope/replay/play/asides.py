@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.inbox import Differs
 from socketscope.replay.play.saying import Line
@@ -32,29 +32,29 @@ class Asides:
         self.met = 0
         self.last = b""
         self._random = random
-        self._speaker: Conversation | None = None
+        self._speaker: Connection | None = None
         self._given: dict[Aside, Context] = {}  # variables of its lines
 
-    def hold(self, aside: Aside, conversation: Conversation | None) -> None:
+    def hold(self, aside: Aside, connection: Connection | None) -> None:
         """Know of one from here on, and what its lines have given on the connection in earlier passes."""
         self.known.append(aside)
-        given = self._given.get(aside, {}) if conversation is self._speaker else {}
+        given = self._given.get(aside, {}) if connection is self._speaker else {}
         for name in aside.groups:
             self.context.setdefault(name, given.get(name, ""))
 
-    def attend(self, conversation: Conversation) -> bool:
+    def attend(self, connection: Connection) -> bool:
         """Take and answer those that stand before all else; return whether a line follows that is none.
 
         Raises:
             Failed: An answer could not be sent.
         """
-        while (line := conversation.inbox.next_line()) is not None:
-            if not self.meet(conversation, line):
+        while (line := connection.inbox.next_line()) is not None:
+            if not self.meet(connection, line):
                 return True
-            conversation.inbox.take_line()
+            connection.inbox.take_line()
         return False
 
-    def meet(self, conversation: Conversation, line: bytes) -> bool:
+    def meet(self, connection: Connection, line: bytes) -> bool:
         """Return whether a line is one of these, answered if it is one of those that are.
 
         Raises:
@@ -67,48 +67,46 @@ class Asides:
         self.last = line
         self.note(line)
         if known.groups:
-            if conversation is not self._speaker:
-                self._speaker, self._given = conversation, {}
+            if connection is not self._speaker:
+                self._speaker, self._given = connection, {}
             self._given[known] = {name: self.context[name] for name in known.groups}
         if known.answer is not None:
-            self._answer(conversation, known.answer, known)
+            self._answer(connection, known.answer, known)
         return True
 
-    def heard(self, conversation: Conversation) -> bool | None:
+    def heard(self, connection: Connection) -> bool | None:
         """Return whether the server has said something else, or has closed; None while that may come."""
-        is_other = self.attend(conversation) if self.known else bool(conversation.inbox.data)
-        return is_other or conversation.inbox.ended or None
+        is_other = self.attend(connection) if self.known else bool(connection.inbox.data)
+        return is_other or connection.inbox.ended or None
 
-    def others(self, conversation: Conversation) -> bytes | None:
+    def others(self, connection: Connection) -> bytes | None:
         """Return what has come that nothing has taken, and that is none of these; None if all was."""
-        inbox = conversation.inbox
-        is_other = not self.known or self.attend(conversation) or inbox.ended
+        inbox = connection.inbox
+        is_other = not self.known or self.attend(connection) or inbox.ended
         # What ends no line yet may become one of these, for who reads on.
-        is_other = is_other or conversation.last_byte_at <= conversation.heard_since
+        is_other = is_other or connection.last_byte_at <= connection.heard_since
         return inbox.unread() if inbox.data and is_other else None
 
-    def _answer(self, conversation: Conversation, answer: Template, aside: Aside) -> None:
+    def _answer(self, connection: Connection, answer: Template, aside: Aside) -> None:
         data = answer.fill(self.context, self._random) + aside.ending
         self.note((aside, data))
         try:
-            left = conversation.send(data)
+            left = connection.send(data)
         except OSError as error:
             raise Failed("send_error", "to answer", error.strerror or str(error), aside.line) from error
         if left:
             raise Failed("send_error", "to answer", "the server has ceased to read", aside.line)
 
-    def before(
-        self, take: Callable[[], bytes | None], conversation: Conversation
-    ) -> Callable[[], bytes | None]:
+    def before(self, take: Callable[[], bytes | None], connection: Connection) -> Callable[[], bytes | None]:
         """Return what takes the same once those that stand before it are out of the way."""
 
         def attend_and_take() -> bytes | None:
-            is_other = self.attend(conversation)
+            is_other = self.attend(connection)
             try:
                 return take()
             except Differs:
                 # What ends no line yet may become one of those.
-                if is_other or conversation.inbox.ended:
+                if is_other or connection.inbox.ended:
                     raise
                 return None
 

@@ -7,7 +7,7 @@ from random import Random
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed, not_received, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
@@ -71,11 +71,11 @@ class Exchanges:
         self._connect_for = connect_for
         self.asides.context = context
         self.asides.known.clear()
-        return None if self.link.conversation is None else list(self.link.greeting)
+        return None if self.link.connection is None else list(self.link.greeting)
 
     def open(self, action: Opening) -> Task:
         """Connect, unless a connection is kept; only where that fails it is an exchange."""
-        if self.link.conversation is None:
+        if self.link.connection is None:
             yield from self._open(self._begin(action))
             self.current = None
 
@@ -93,12 +93,12 @@ class Exchanges:
             Failed: Something else came, or nothing.
         """
         exchange = self.current or self._begin(action)
-        conversation = self.link.conversation or (yield from self._open(exchange))
+        connection = self.link.connection or (yield from self._open(exchange))
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
-        reply = yield from read_expected(action, conversation, self._random, self.asides, note, until)
+        reply = yield from read_expected(action, connection, self._random, self.asides, note, until)
         # Where it is of no bytes, the last one may be another exchange's, or there was none.
-        exchange.ended = max(conversation.last_byte_at, exchange.began)
+        exchange.ended = max(connection.last_byte_at, exchange.began)
         if action.ends:
             self._take_end(action, exchange, reply)
 
@@ -124,9 +124,9 @@ class Exchanges:
         Raises:
             Failed: It has.
         """
-        if (conversation := self.link.conversation) is not None:
+        if (connection := self.link.connection) is not None:
             try:
-                self._expect_no_others(conversation, action.line, "nothing before this", again=False)
+                self._expect_no_others(connection, action.line, "nothing before this", again=False)
             except Failed:
                 self._begin(action)
                 raise
@@ -139,29 +139,29 @@ class Exchanges:
         """
         if (exchange := self.current) is None:
             return
-        conversation = self.link.conversation
+        connection = self.link.connection
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
-        if conversation is not None:
+        if connection is not None:
             again = self._connect_for != "user"
-            self._expect_no_others(conversation, exchange.line, "nothing more", again=again)
+            self._expect_no_others(connection, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
 
-    def _expect_no_others(self, conversation: Conversation, line: int, expected: str, *, again: bool) -> None:
+    def _expect_no_others(self, connection: Connection, line: int, expected: str, *, again: bool) -> None:
         try:
-            has_come = conversation.has_unread(again=again)
+            has_come = connection.has_unread(again=again)
         except ConnectionRefusedError as error:
             raise not_received(error, line) from error
-        if has_come and (extra := self.asides.others(conversation)) is not None:
+        if has_come and (extra := self.asides.others(connection)) is not None:
             raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
-        if (conversation := self.link.conversation) is not None:
+        if (connection := self.link.connection) is not None:
             if self.asides.known:
-                yield from self._listen(conversation, until)
+                yield from self._listen(connection, until)
             if self.current is not None:
-                yield from conversation.note_arrival(until)
+                yield from connection.note_arrival(until)
         yield Until(until)
 
     def reset(self) -> None:
@@ -182,27 +182,27 @@ class Exchanges:
         return None
 
     def _end(self) -> Task:
-        if self.current is not None and self.link.conversation is not None:
-            yield from self._hear_out(self.link.conversation)
+        if self.current is not None and self.link.connection is not None:
+            yield from self._hear_out(self.link.connection)
         self.settle()
         self.link.close()
 
     def leave(self) -> Task:
         """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
-        conversation, last = self.link.conversation, self._last
-        if conversation is not None and last is not None:
+        connection, last = self.link.connection, self._last
+        if connection is not None and last is not None:
             try:
-                yield from self._hear_out(conversation)
+                yield from self._hear_out(connection)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.disconnect()
 
     def disconnect(self) -> None:
         """Disconnect after a pass, if that was not done; what has come since then is a failed exchange."""
-        conversation, last = self.link.conversation, self._last
-        if conversation is not None and last is not None:
+        connection, last = self.link.connection, self._last
+        if connection is not None and last is not None:
             try:
-                self._expect_no_others(conversation, last.line, "nothing more", again=True)
+                self._expect_no_others(connection, last.line, "nothing more", again=True)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.link.close()
@@ -241,19 +241,19 @@ class Exchanges:
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
 
-    def _hear_out(self, conversation: Conversation) -> Task:
+    def _hear_out(self, connection: Connection) -> Task:
         """Wait whether the server keeps silent; a line that begins has as long to be one that may come."""
         since = self._now()
-        yield from self._listen(conversation, since + QUIET)
-        if conversation.inbox.data:
+        yield from self._listen(connection, since + QUIET)
+        if connection.inbox.data:
             since = self._now()
-            yield from self._listen(conversation, since + QUIET)
-        conversation.heard_since = since
+            yield from self._listen(connection, since + QUIET)
+        connection.heard_since = since
 
-    def _listen(self, conversation: Conversation, until: float) -> Task:
+    def _listen(self, connection: Connection, until: float) -> Task:
         """Wait whether the server says something, or it turns out that a datagram has reached nobody."""
         try:
-            yield from conversation.read(lambda: self.asides.heard(conversation), until)
+            yield from connection.read(lambda: self.asides.heard(connection), until)
         except OSError as error:
             exchange = self.current or self._last
             if isinstance(error, ConnectionRefusedError) and exchange is not None:
@@ -263,33 +263,33 @@ class Exchanges:
         self.current = Exchange(action.step, action.line, self._now())
         return self.current
 
-    def _open(self, exchange: Exchange) -> Generator[Wait, int, Conversation]:
+    def _open(self, exchange: Exchange) -> Generator[Wait, int, Connection]:
         """Open the connection that an exchange needs, and is longer by if it is a message's own, or fails."""
         began = exchange.began = self._now()
-        conversation = yield from self.link.open(exchange.line)
+        connection = yield from self.link.open(exchange.line)
         exchange.began = began if self._connect_for == "message" else self._now()
-        return conversation
+        return connection
 
     def _send(self, action: Sending, data: bytes) -> Task:
         exchange = self._begin(action)
-        conversation = self.link.conversation or (yield from self._open(exchange))
-        conversation.first_byte_at = None
+        connection = self.link.connection or (yield from self._open(exchange))
+        connection.first_byte_at = None
         self.link.has_sent = True
         self._saying.note((action, data))
         try:
             if action.chunk:
-                yield from self._dribble(conversation, data, action)
-            elif rest := conversation.send(data):
-                yield from conversation.write(rest, self._now() + action.timeout)
+                yield from self._dribble(connection, data, action)
+            elif rest := connection.send(data):
+                yield from connection.write(rest, self._now() + action.timeout)
         except OSError as error:
-            raise not_sent(error, action, conversation.sent, len(data)) from error
+            raise not_sent(error, action, connection.sent, len(data)) from error
         exchange.sent_at = exchange.ended = self._now()
 
-    def _dribble(self, conversation: Conversation, data: bytes, action: Sending) -> Task:
+    def _dribble(self, connection: Connection, data: bytes, action: Sending) -> Task:
         for start in range(0, len(data), action.chunk):
             if start:
                 yield Until(self._now() + action.interval)
-            yield from conversation.write(data[start : start + action.chunk], self._now() + action.timeout)
+            yield from connection.write(data[start : start + action.chunk], self._now() + action.timeout)
 
     def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
         """Take the close, which ends the exchange, and the connection on this side too."""
@@ -303,10 +303,10 @@ class Exchanges:
     def _enter(self, exchange: Exchange, outcome: str, ended: float, failure: Failure | None) -> None:
         sent = received = 0
         first_byte = None
-        if (conversation := self.link.conversation) is not None:
-            sent, received = conversation.take_counts()
-            if exchange.sent_at and conversation.first_byte_at is not None:
-                first_byte = max(conversation.first_byte_at - exchange.sent_at, 0.0)
+        if (connection := self.link.connection) is not None:
+            sent, received = connection.take_counts()
+            if exchange.sent_at and connection.first_byte_at is not None:
+                first_byte = max(connection.first_byte_at - exchange.sent_at, 0.0)
         self.current = None
         self._ledger.exchange(
             exchange.step, outcome, ended - exchange.began, self._lateness, failure,

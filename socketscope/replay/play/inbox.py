@@ -6,7 +6,7 @@ LONGEST_LINE = 1 << 24
 """Bytes; a server that sends more without a line's end sends no lines."""
 
 
-class Closed(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+class Closed(Exception):  # noqa: N818 - an event of the connection, no fault of the program
     """The server closed.
 
     Attributes:
@@ -18,7 +18,7 @@ class Closed(Exception):  # noqa: N818 - an event of the conversation, no fault 
         self.partial = partial
 
 
-class Differs(Exception):  # noqa: N818 - an event of the conversation, no fault of the program
+class Differs(Exception):  # noqa: N818 - an event of the connection, no fault of the program
     """What has come is not what was wanted.
 
     Attributes:

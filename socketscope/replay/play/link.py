@@ -5,7 +5,7 @@ from contextlib import suppress
 from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed, not_connected
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.play.targets import Target
@@ -15,14 +15,14 @@ class Link:
     """The connection that is open, if one is.
 
     Attributes:
-        conversation: What is said on it; None without one.
+        connection: It, or None without one.
         greeting: What the server said on it before anything was sent.
         has_sent: Whether anything was.
         reachable: Whether the last attempt to connect succeeded.
     """
 
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random) -> None:
-        self.conversation: Conversation | None = None
+        self.connection: Connection | None = None
         self.greeting: list[bytes] = []
         self.has_sent = False
         self.reachable = True
@@ -31,7 +31,7 @@ class Link:
         self._loop = loop
         self._random = random
 
-    def open(self, line: int) -> Generator[Wait, int, Conversation]:
+    def open(self, line: int) -> Generator[Wait, int, Connection]:
         """Connect, for an exchange of a line of a script.
 
         Raises:
@@ -40,7 +40,7 @@ class Link:
         began = self._loop.now()
         outcome, got = "ok", ""
         try:
-            self.conversation = conversation = yield from self._target.connect(self._loop, self._random)
+            self.connection = connection = yield from self._target.connect(self._loop, self._random)
         except OSError as error:
             outcome, got = not_connected(error)
         self._ledger.connected(outcome, self._loop.now() - began)
@@ -49,20 +49,20 @@ class Link:
             raise Failed(outcome, f"a connection to {self._target.address}", got, line)
         self.greeting.clear()
         self.has_sent = False
-        return conversation
+        return connection
 
     def half_close(self) -> None:
         """Send no more on this connection."""
-        if self.conversation is not None:
+        if self.connection is not None:
             with suppress(OSError):
-                self.conversation.half_close()
+                self.connection.half_close()
 
     def close(self, *, with_reset: bool = False) -> None:
         """Close the connection, if there is one."""
-        if (conversation := self.conversation) is not None:
+        if (connection := self.connection) is not None:
             if with_reset:
-                conversation.reset()
+                connection.reset()
             else:
-                conversation.close()
-            self._ledger.disconnected(*conversation.take_counts())
-            self.conversation = None
+                connection.close()
+            self._ledger.disconnected(*connection.take_counts())
+            self.connection = None

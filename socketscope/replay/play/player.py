@@ -123,7 +123,7 @@ class Player:
             case Table():
                 context.update(action.next_row())
             case Aside():
-                self._exchanges.asides.hold(action, self._exchanges.link.conversation)
+                self._exchanges.asides.hold(action, self._exchanges.link.connection)
         return None
 
 

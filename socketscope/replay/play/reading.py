@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 
 from socketscope.replay.play.asides import Asides
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import differs, not_read, wrong
 from socketscope.replay.play.inbox import Closed, Differs, Inbox
 from socketscope.replay.play.loop import Wait
@@ -26,7 +26,7 @@ _AND_NO_LINE = dict.fromkeys(("line", "match", "any"), " and no end of line")
 
 def read_expected(
     action: Expectation,
-    conversation: Conversation,
+    connection: Connection,
     random: Random,
     asides: Asides,
     note: Callable[[bytes], None],
@@ -36,7 +36,7 @@ def read_expected(
 
     Args:
         action: The expectation.
-        conversation: Where.
+        connection: Where.
         random: As the pass has it.
         asides: Of the pass, and its variables, to which what comes may add.
         note: Takes down the lines.
@@ -46,13 +46,13 @@ def read_expected(
         Failed: Something else came, or nothing.
     """
     context, is_line = asides.context, action.kind in OF_LINES
-    take: Take = conversation.inbox.take_line
+    take: Take = connection.inbox.take_line
     others, reply, asides.met = 0, b"", 0
     try:
         if asides.known or not is_line:
-            take = _taking(action, conversation, context, random, asides)
+            take = _taking(action, connection, context, random, asides)
         while True:
-            reply = yield from conversation.read(take, until)
+            reply = yield from connection.read(take, until)
             found = action.matches(reply, context, random) if is_line else {}
             if found is not None:
                 break
@@ -61,9 +61,9 @@ def read_expected(
             others += 1
             note(reply)
     except Closed as closed:
-        found, reply = _last_line(closed.partial, action, conversation, context, random, take), closed.partial
+        found, reply = _last_line(closed.partial, action, connection, context, random, take), closed.partial
     except (Differs, OverflowError, OSError) as error:
-        came = _came_so_far(action, conversation, take, asides, others, reply)
+        came = _came_so_far(action, connection, take, asides, others, reply)
         raise not_read(error, action, context, random, came) from error
     context.update(found)
     if not action.ends:
@@ -72,14 +72,14 @@ def read_expected(
 
 
 def _taking(
-    action: Expectation, conversation: Conversation, context: Context, random: Random, asides: Asides
+    action: Expectation, connection: Connection, context: Context, random: Random, asides: Asides
 ) -> Take:
     """Return what takes the next line, or whatever else an expectation is about.
 
     Raises:
         Differs: It is about something that cannot be.
     """
-    inbox = conversation.inbox
+    inbox = connection.inbox
     take: Take
     match action.kind:
         case "count":
@@ -92,15 +92,15 @@ def _taking(
         case "bytes match":
             take = _match(action, inbox, context, random)
         case "rest":
-            return Rest(conversation, asides)
+            return Rest(connection, asides)
         case "close":
             take = inbox.any_or_end
             if asides.known:
                 # What ends no line yet may become one.
-                return lambda: inbox.unread() if asides.attend(conversation) or inbox.ended else None
+                return lambda: inbox.unread() if asides.attend(connection) or inbox.ended else None
         case _:
             take = inbox.take_line
-    return asides.before(take, conversation) if asides.known else take
+    return asides.before(take, connection) if asides.known else take
 
 
 class Count:
@@ -124,17 +124,17 @@ class Count:
 class Rest:
     """Takes whatever comes up to the close; of the lines the last ones are noted, and none is kept."""
 
-    def __init__(self, conversation: Conversation, asides: Asides) -> None:
-        self._conversation = conversation
+    def __init__(self, connection: Connection, asides: Asides) -> None:
+        self._connection = connection
         self._asides = asides
         self._lines = 0
         self._last = b""
 
     def __call__(self) -> bytes | None:
         """Take what has come; return nothing once the server has closed."""
-        inbox = self._conversation.inbox
+        inbox = self._connection.inbox
         for line in inbox.take_lines():
-            if not (self._asides.known and self._asides.meet(self._conversation, line)):
+            if not (self._asides.known and self._asides.meet(self._connection, line)):
                 self._note(line)
                 self._lines += 1
         # The beginning of a line may become an aside, but what is so long is none.
@@ -151,17 +151,17 @@ class Rest:
         """Return what was taken, for a person; empty if nothing was."""
         if self._lines:
             return _lines(self._lines, "line", "", self._last, context)
-        return _quoted(self._last or self._conversation.inbox.unread(), context)
+        return _quoted(self._last or self._connection.inbox.unread(), context)
 
 
 def _came_so_far(
-    action: Expectation, conversation: Conversation, take: Take, asides: Asides, others: int, last: bytes
+    action: Expectation, connection: Connection, take: Take, asides: Asides, others: int, last: bytes
 ) -> str:
     """Return what came where something else was waited for, for a person; empty if nothing did.
 
     Args:
         action: What was waited for.
-        conversation: Where.
+        connection: Where.
         take: What would have taken it.
         asides: Of the pass.
         others: How many lines were passed over on the way to it.
@@ -173,7 +173,7 @@ def _came_so_far(
     told = take.told(context) if isinstance(take, Rest) else ""
     if others:
         told = _lines(others, "other line", "", last, context)
-    elif not told and (unread := conversation.inbox.unread()):
+    elif not told and (unread := connection.inbox.unread()):
         told = _quoted(unread, context) + _AND_NO_LINE.get(action.kind, "")
     if not told and asides.met:
         told = _lines(asides.met, "line", " that @ignore or @on is about,", asides.last, context)
@@ -192,7 +192,7 @@ def _quoted(data: bytes, context: Context) -> str:
 def _last_line(
     partial: bytes,
     action: Expectation,
-    conversation: Conversation,
+    connection: Connection,
     context: Context,
     random: Random,
     take: Take,
@@ -206,7 +206,7 @@ def _last_line(
     if partial and action.kind in OF_LINES and action.kind != "any":
         found = action.matches(partial, context, random)
     if found is None:
-        outcome = "closed" if conversation.first_byte_at is None else "short_reply"
+        outcome = "closed" if connection.first_byte_at is None else "short_reply"
         got = take.told if isinstance(take, Count) else _and_the_end(partial, context)
         raise wrong(outcome, action, context, random, got)
     return found

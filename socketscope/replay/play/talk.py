@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator, Iterator
 from random import Random
 
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.inbox import Closed
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.play.targets import Target
@@ -85,31 +85,31 @@ def _edit_lines() -> None:
 
 
 def _keep(loop: Loop, target: Target) -> Generator[Wait, int, bool]:
-    conversation = yield from target.connect(loop, Random())
+    connection = yield from target.connect(loop, Random())
     try:
-        heard = yield from _show(loop, conversation, FIRST_BYTE)
-        for line in () if conversation.inbox.ended else _lines():
-            yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
-            heard = yield from _show(loop, conversation, FIRST_BYTE)
-            if conversation.inbox.ended:
+        heard = yield from _show(loop, connection, FIRST_BYTE)
+        for line in () if connection.inbox.ended else _lines():
+            yield from connection.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
+            heard = yield from _show(loop, connection, FIRST_BYTE)
+            if connection.inbox.ended:
                 break
         # Who has no more to say, in a pipe, can wait for the reply to what was said last.
         if not heard and not sys.stdin.isatty():
-            yield from _show(loop, conversation, REPLY_TIMEOUT)
-        return conversation.inbox.ended
+            yield from _show(loop, connection, REPLY_TIMEOUT)
+        return connection.inbox.ended
     finally:
-        conversation.close()
+        connection.close()
 
 
-def _show(loop: Loop, conversation: Conversation, patience: float) -> Generator[Wait, int, bool]:
+def _show(loop: Loop, connection: Connection, patience: float) -> Generator[Wait, int, bool]:
     """Print what comes until the server is quiet or closes; return whether anything came."""
-    inbox = conversation.inbox
+    inbox = connection.inbox
     shown = b""
     try:
         while not inbox.ended:
             wait = QUIET if shown else patience
             try:
-                came = yield from conversation.read(inbox.any_or_end, loop.now() + wait)
+                came = yield from connection.read(inbox.any_or_end, loop.now() + wait)
             except TimeoutError:
                 break
             inbox.skip_all()
@@ -134,15 +134,15 @@ def ask(target: Target, line: str) -> str | None:
 
 def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | None]:
     try:
-        conversation = yield from target.connect(loop, Random())
+        connection = yield from target.connect(loop, Random())
     except OSError:
         return None
     try:
-        yield from conversation.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
-        return decode((yield from conversation.read_line(loop.now() + REPLY_TIMEOUT))).strip()
+        yield from connection.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
+        return decode((yield from connection.read_line(loop.now() + REPLY_TIMEOUT))).strip()
     except Closed as closed:
         return decode(closed.partial).strip() or None
     except (OSError, OverflowError):
         return None
     finally:
-        conversation.close()
+        connection.close()

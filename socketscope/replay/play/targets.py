@@ -10,7 +10,7 @@ from typing import Any
 
 from socketscope.addresses import Address
 from socketscope.binding import Place, look_up
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.script.program import Program
 
@@ -44,7 +44,7 @@ class Target:
         """Whether there are connections to speak of: datagrams have none."""
         return self.address.scheme not in DATAGRAMS
 
-    def connect(self, loop: Loop, random: Random) -> Generator[Wait, int, Conversation]:
+    def connect(self, loop: Loop, random: Random) -> Generator[Wait, int, Connection]:
         """Connect, in a task of a loop.
 
         Args:
@@ -63,25 +63,25 @@ class Target:
             its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
             try:
-                conversation = Conversation(socket.socket(family, kind), loop)
+                connection = Connection(socket.socket(family, kind), loop)
             except OSError as error:  # of a family, such as IPv6, that this machine has not
                 impossible.append(error)
                 continue
             answered = False
             try:
-                yield from conversation.open(where, its_end)
+                yield from connection.open(where, its_end)
                 answered = True
                 if self.tls is not None:
-                    yield from conversation.secure(self.tls, self.server_name or self.address.host, its_end)
+                    yield from connection.secure(self.tls, self.server_name or self.address.host, its_end)
             except OSError as error:
-                conversation.close()
+                connection.close()
                 # What one that answers says is more to the point than that another was not there.
                 refusals.insert(0 if answered else len(refusals), _explained(error, family, where))
             except BaseException:
-                conversation.close()
+                connection.close()
                 raise
             else:
-                return conversation
+                return connection
         raise (refusals + impossible)[0]
 
     def _places(self, loop: Loop, random: Random, until: float) -> Generator[Wait, int, list[Place]]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from socketscope.addresses import Address
-from socketscope.replay.play.conversation import reset_when_closed
+from socketscope.replay.play.connection import reset_when_closed
 from socketscope.replay.play.targets import CONNECT_TIMEOUT
 from socketscope.replay.record.tape import Tape
 

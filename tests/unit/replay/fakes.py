@@ -26,7 +26,7 @@ class FakeLoop(Loop):
         return happened
 
 
-class FakeConversation:
+class FakeConnection:
     """Answers every message with itself, each as late as it was told."""
 
     first_byte_at: float | None = None
@@ -103,7 +103,7 @@ class FakeServer:
         self.says_more_after = says_more_after
         self._connect = chain(connect, repeat(0.0))
 
-    def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConversation]:
+    def connect(self, loop: FakeLoop, _: Random) -> Generator[Wait, int, FakeConnection]:
         self.attempts.append(round(loop.now() - self.began, 6))
         takes = next(self._connect)
         if isinstance(takes, TimeoutError):
@@ -111,4 +111,4 @@ class FakeServer:
         if isinstance(takes, OSError):
             raise takes
         yield Until(loop.now() + takes)
-        return FakeConversation(self)
+        return FakeConnection(self)

@@ -12,7 +12,7 @@ import pytest
 from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.targets import Target
@@ -201,14 +201,14 @@ def test_a_line_is_answered_also_while_nothing_is_waited_for(tmp_path):
 
 @pytest.mark.parametrize("following", ["", "pause 10s\n> y\n< y\n"])
 def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_path, monkeypatch, following):
-    send = Conversation.send
+    send = Connection.send
 
-    def broken(conversation, data):
+    def broken(connection, data):
         if data == b"PONG\r\n":
             raise BrokenPipeError(32, "Broken pipe")
-        return send(conversation, data)
+        return send(connection, data)
 
-    monkeypatch.setattr(Conversation, "send", broken)
+    monkeypatch.setattr(Connection, "send", broken)
     monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 10.0)
     is_over = threading.Event()
 

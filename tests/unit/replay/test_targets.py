@@ -10,7 +10,7 @@ import pytest
 
 from socketscope.addresses import Address
 from socketscope.replay.play import targets
-from socketscope.replay.play.conversation import Conversation
+from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import not_connected
 from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.targets import Target
@@ -139,13 +139,13 @@ def test_an_address_that_a_name_has_twice_is_tried_once(replicas, monkeypatch):
     first.close()
     resolve, tried = socket.getaddrinfo, []
 
-    class Counted(Conversation):
+    class Counted(Connection):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             tried.append(self)
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **named: resolve(*given, **named)[:1] * 2)
-    monkeypatch.setattr(targets, "Conversation", Counted)
+    monkeypatch.setattr(targets, "Connection", Counted)
     with pytest.raises(ConnectionRefusedError):
         connect(target)
     assert len(tried) == 1

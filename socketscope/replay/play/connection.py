@@ -29,7 +29,7 @@ _size = array.array("i", [0])
 Taken = TypeVar("Taken")
 
 
-class Conversation:
+class Connection:
     """A connection, of one task of a loop. What may have to wait is a generator.
 
     Attributes:
