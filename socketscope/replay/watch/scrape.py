@@ -75,12 +75,19 @@ def fetch(url: str) -> Samples:
 
 
 def _whole(answer: http.client.HTTPResponse, until: float) -> bytes:
-    """Return a page, of which each piece may come in time and all of it never."""
+    """Return a page, of which each piece may come in time and all of it never.
+
+    Raises:
+        IncompleteRead: Its end did not come: what has come of a figure is another figure.
+        TimeoutError: It did not come in time.
+    """
     page = b""
     while len(page) < _LONGEST and (piece := answer.read1(_PIECE)):
         page += piece
         if time.monotonic() > until:
             raise TimeoutError
+    if answer.length:
+        raise http.client.IncompleteRead(page, answer.length)
     return page
 
 

@@ -177,6 +177,12 @@ def test_whoever_leaves_without_an_answer_may_answer_later():
         scrape.fetch(url)
 
 
+def test_a_page_of_which_the_rest_does_not_come_is_none():
+    cut = b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nopen 3"
+    with saying(cut) as url, pytest.raises(Unreachable, match="6 bytes read, 2 more expected"):
+        scrape.fetch(url)
+
+
 def test_a_page_that_takes_longer_than_it_may_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(scrape, "TIMEOUT", 0.2)
     ended = threading.Event()
