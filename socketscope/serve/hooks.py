@@ -49,7 +49,7 @@ class Hooks:
         kind, own = type(server), vars(server)
 
         def is_the_users(hook: str) -> bool:
-            return hook in own or not _is_ours(getattr(kind, hook))
+            return hook in own or not is_ours(getattr(kind, hook))
 
         self._on_object = not own.keys().isdisjoint(_HOOKS)
         self.verifies = is_the_users("verify_request")
@@ -151,7 +151,7 @@ def _tell_thread(error: BaseException) -> None:
     guard(threading.excepthook, threading.ExceptHookArgs(known))
 
 
-def _is_ours(method: Any) -> bool:
+def is_ours(method: Any) -> bool:
     """Return whether a method is the library's or the standard library's, and none that wraps one."""
     # What wraps one may say of itself all that the wrapped one says, but for its type and where it was made.
     return type(method) is FunctionType and method.__globals__.get("__name__") in _OWN_MODULES

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from socketscope.observe.adoption import said
 from socketscope.serve import theirs
+from socketscope.serve.hooks import is_ours
 from socketscope.serve.mixin import (
     Closing,
     Listening,
@@ -22,6 +23,9 @@ from socketscope.serve.mixin import (
 from socketscope.serve.options import declared, overrides, refuse_forking
 
 _Server = TypeVar("_Server", bound=BaseServer)
+
+_NOT_PASSED_ON = ("process_request", "process_request_thread", "shutdown_request", "handle_error")
+"""Hooks of which the library's do not call socketserver's, or not always."""
 
 
 def observe(server: _Server, **options: Any) -> _Server:
@@ -88,7 +92,7 @@ def _observed(server: BaseServer) -> type:
     kind = type(server)
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    named |= {"__doc__": kind.__doc__, "__class__": said(kind)}
+    named |= {"__doc__": kind.__doc__, "__class__": said(kind), **_put_in_place(kind)}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
@@ -104,6 +108,18 @@ def _observed(server: BaseServer) -> type:
         stand_before(TCPServer, Closing, made)
         stand_before(BaseServer, Serial, made)
     return made
+
+
+def _put_in_place(kind: type) -> dict[str, Any]:
+    """Return the hooks that the program has put into socketserver's own classes: overrides as well."""
+    found = {}
+    for name in _NOT_PASSED_ON:
+        for owner in kind.__mro__:
+            if (method := vars(owner).get(name)) is not None:
+                if owner.__module__ == BaseServer.__module__ and not is_ours(method):
+                    found[name] = method
+                break
+    return found
 
 
 def _may_become(server: BaseServer, made: type) -> bool:

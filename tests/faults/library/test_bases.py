@@ -136,6 +136,49 @@ def test_a_base_whose_close_request_keeps_a_connection_has_it(way):
         kept[0].close()
 
 
+@pytest.mark.parametrize("way", ["observed", "observed without threads"])
+def test_what_the_program_has_put_into_the_standard_librarys_classes_is_called(way, monkeypatch):
+    called = []
+
+    def put(kind, name):
+        original = getattr(kind, name)
+
+        def hook(self, *args):
+            called.append(name)
+            return original(self, *args)
+
+        monkeypatch.setattr(kind, name, hook)
+
+    expected = ["process_request", "shutdown_request"]
+    put(socketserver.TCPServer, "shutdown_request")
+    if way == "observed":
+        put(socketserver.ThreadingMixIn, "process_request")
+        put(socketserver.ThreadingMixIn, "process_request_thread")
+        expected.insert(1, "process_request_thread")
+    else:
+        put(socketserver.BaseServer, "process_request")
+    server = made(way, socketserver.TCPServer, Echo)
+    with running(server):
+        assert ask(server) == b"x"
+        ended(server, "ok", 1)
+        wait_for(lambda: called[-1:] == ["shutdown_request"], "the connection's end")
+    assert called == expected
+
+
+@pytest.mark.parametrize("way", ["observed", "observed without threads"])
+def test_a_handle_error_that_the_program_has_put_there_is_called_while_the_log_tells_of_errors(
+    way, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(socketserver.BaseServer, "handle_error", lambda *args: told.append(args))
+    server = made(way, socketserver.TCPServer, Fails)
+    with running(server):
+        logged(server)
+        ask(server)
+        ended(server, "handler_error", 1)
+        wait_for(lambda: told, "handle_error")
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_base_that_has_a_log_of_its_own_for_errors_keeps_it(way):
     told = []
