@@ -2,10 +2,13 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from functools import partial
+from math import inf
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -54,7 +57,7 @@ class StreamService(Endings):
     def _accept(self, server: Any) -> Job | None:
         limits = self.options.limits
         try:
-            request, client_address = self.hooks.get(server) if self.hooks.gets else server.get_request()
+            request, client_address = self._get(server) if self.hooks.gets else server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
@@ -69,6 +72,39 @@ class StreamService(Endings):
                 return None
             self.capacity.wait(FULL_LOOK)
         return partial(self._context(record), self._serve, server, request, client_address, record)
+
+    def _get(self, server: Any) -> Any:
+        """Call the user's `get_request`, which may wait for its client; at a stop, until `drain_by`.
+
+        Raises:
+            TimeoutError: It still waits; the client is closed when that is over.
+        """
+        if self.drain_by == inf:
+            return self.hooks.get(server)
+        came: SimpleQueue[Any] = SimpleQueue()
+        claim = threading.Lock()  # who has it first decides what becomes of the client
+
+        def get() -> None:
+            try:
+                taken = self.hooks.get(server)
+            except BaseException as error:  # noqa: BLE001 - it is for who waits
+                came.put(error)
+                return
+            if claim.acquire(blocking=False):
+                came.put(taken)
+            else:
+                self._close_by(server.shutdown_request, taken[0])
+
+        threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True).start()
+        try:
+            answer = came.get(timeout=self._time_to_drain())
+        except Empty:
+            if claim.acquire(blocking=False):
+                raise TimeoutError from None
+            answer = came.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         in_thread = False

@@ -490,6 +490,27 @@ def test_nor_does_who_waits_in_its_queue_hold_it_up(sent, drain_timeout, outcome
         ended(server, outcome)
 
 
+@pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
+def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadline_and_no_longer(base):
+    def get_request(server):
+        request, address = base.get_request(server)
+        assert request.recv(1) == b"p"
+        return request, address
+
+    preambled = type("Preambled", (base,), {"get_request": get_request})
+    server = observed(preambled(HOST, Echo), limits={"drain_timeout": SHORT})
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with connect(server) as late, connect(server):
+            closing = threading.Thread(target=server.server_close, daemon=True)
+            closing.start()
+            closing.join(LONG / 2)
+            assert not closing.is_alive()
+            late.sendall(b"p")
+            assert late.recv(1) == b""  # by then nobody serves it
+
+
 def test_an_interrupt_as_it_begins_to_close_leaves_nobody_who_looks_after_its_clients(monkeypatch):
     start = threading.Thread.start
 
