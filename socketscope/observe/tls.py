@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 else:
     _TLSSocket = object
 
+_COUNTED = frozenset({bytes, memoryview})
+"""What tells at once how long it is."""
+
 
 class NotingTLS(_TLSSocket):
     """What passes through a TLS socket; its other ways to receive and to send end in those here.
@@ -68,7 +71,8 @@ class NotingTLS(_TLSSocket):
         """Send plain bytes, as the base class does."""
         if self._sslobj is None:
             return super().send(data, flags)
-        if (type(data) is not bytes or len(data) > STEP) and self._goes_in_steps(data):
+        # `sendall` gives a view of bytes.
+        if (type(data) not in _COUNTED or len(data) > STEP) and self._goes_in_steps(data):
             return self._send_in_steps(super().send, data, flags)
         return self._send(super().send, data, flags)
 
