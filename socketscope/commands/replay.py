@@ -181,15 +181,16 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         run.play()
     summary = _summary(run, plan, programs, target, mode, thresholds, strict_rate)
     try:
+        # Before the page: one that is written into a pipe may wait for a reader who never comes.
+        click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
+    finally:
+        # Whichever of the two cannot be written, the other one can.
         if report is not None:
             page = Report(
                 summary=summary, history=progress.history,
                 began=began, length=run.lasted, warmup=warmup,
             ).render()  # fmt: skip
             _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
-    finally:
-        # Whichever of the two cannot be written, the other one can.
-        click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     if endpoint is not None:
         signals.wait(linger)
         endpoint.close()

@@ -198,3 +198,18 @@ def test_who_reads_the_report_from_a_pipe_has_the_page(tmp_path):
             assert reader.communicate(timeout=20)[0].endswith("</html>\n")
         finally:
             reader.kill()
+
+
+def test_who_waits_for_a_reader_of_the_report_has_the_summary(tmp_path):
+    script, pipe = tmp_path / "x.talk", tmp_path / "pipe"
+    script.write_text("> x\n")
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        [sys.executable, "-m", "client", "replay", script, "--target", "tcp://127.0.0.1:1", "--report", pipe],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    ) as waiting:  # fmt: skip
+        try:
+            assert waiting.stdout is not None
+            assert waiting.stdout.readline().startswith("FAIL: ")
+        finally:
+            waiting.kill()
