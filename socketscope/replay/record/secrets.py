@@ -37,8 +37,11 @@ _LITERAL = re.compile(rb"[^\r\n]*\{(\d{1,9})\+\}\r?\n")
 _GO_ON = re.compile(rb"(?:334|383|\+)(?: |$)")
 """The server asks for more of an answer, as in SMTP, in NNTP, and in IMAP and POP3."""
 
-_ASKS = re.compile(rb"(?!\d{3}[ -]).*pass(?:word|phrase|code)\b.*[:>?]\s*$", re.IGNORECASE | re.DOTALL)
-"""The server asks a person for it, as `login` does; to a line with a status the answer is a command."""
+_ASKS = re.compile(
+    rb"(?!\d{3}[ -]).{0,200}pass(?:word|phrase|code)\b.{0,100}[:>?]\s{0,9}$", re.IGNORECASE | re.DOTALL
+)
+"""The server asks a person for it, as `login` does, in a line of a screen; to one with a status the answer
+is a command."""
 
 _SHORTEST = 4
 """Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from time import thread_time
 
 import pytest
 
@@ -185,6 +186,13 @@ def test_a_token_is_not_named_after_another_which_is_another_each_time(tokens):
     said = [("<", b"HELLO %b %b\n" % tokens), (">", b"use %b %b\n" % tokens), ("<", b"ok\n")]
     expected = "<~ ^HELLO (?P<hello>\\w+) (?P<hello_2>\\w+)$\n@eol lf\n> use ${hello} ${hello_2}\n< ok\n"
     assert script(*said) == expected
+
+
+def test_whether_a_long_line_asks_for_a_password_shows_at_once():
+    began = thread_time()
+    said = script((">", b"list\n"), ("<", b"password " * 20_000 + b"\n"), (">", b"ok\n"))
+    assert thread_time() - began < 5
+    assert said.endswith("> ok\n")
 
 
 @pytest.mark.parametrize("password", ["pass the salt", "auth me now", "x login y z"])
