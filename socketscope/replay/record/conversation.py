@@ -10,20 +10,6 @@ Said = tuple[bytes | str, ...]
 """What a client said: bytes, and names of variables where it is another each time. A name has length 1."""
 
 
-def cut(said: Said, start: int, stop: int) -> Said:
-    """Return the part of it between two places."""
-    parts: list[bytes | str] = []
-    at = 0
-    for part in said:
-        size = length(part)
-        if isinstance(part, bytes):
-            parts.append(part[max(start - at, 0) : max(stop - at, 0)])
-        elif start <= at < stop:
-            parts.append(part)
-        at += size
-    return tuple(part for part in parts if part)
-
-
 def length(part: bytes | str) -> int:
     """Return how far a part of what was said reaches."""
     return len(part) if isinstance(part, bytes) else 1

@@ -7,8 +7,8 @@ word and that number, as in `INSERTED 7`, and where it stands between spaces whe
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Container, Iterator
-from itertools import chain, count
+from collections import Counter
+from collections.abc import Container, Iterator
 
 from socketscope.replay.record import times
 from socketscope.replay.record.conversation import Conversation
@@ -22,6 +22,9 @@ _LONG = 16
 _MANY_DIGITS = 4
 _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
 _LONGEST_NAME = 20
+_AROUND = 64
+"""Bytes before and behind a token in which its name is, and a time that holds it."""
+
 
 Marks = tuple[list[Mark], dict[int, list[Mark]]]
 """In what the client said, and in the server's lines by their number."""
@@ -37,6 +40,7 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
     said = b"".join(part for part in conversation.said if isinstance(part, bytes))
     places = _places(conversation, said, hidden)
     names: dict[bytes, str] = {}
+    used: Counter[str] = Counter(BUILT_IN)
     lines: dict[int, list[Mark]] = {}
     for number, line in enumerate(conversation.lines):
         seen: set[bytes] = set()
@@ -46,11 +50,11 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
                 continue
             if token in names:
                 written = Token(names[token], "variable")
-            elif _is_handed_out(match, said[: line.after]) and (
+            elif _is_handed_out(match, said, line.after) and (
                 back := _given_back(token, places[token], line.after)
             ):
                 places[token] = back
-                name = names[token] = _name(line.said[: match.start()], names.values())
+                name = names[token] = _name(match, used)
                 written = Token(f"(?P<{name}>{_shape(token)})", "expression")
             else:
                 continue
@@ -102,14 +106,16 @@ def _is_apart(match: re.Match[bytes]) -> bool:
     return not around.strip()
 
 
-def _is_handed_out(match: re.Match[bytes], said: bytes) -> bool:
+def _is_handed_out(match: re.Match[bytes], said: bytes, after: int) -> bool:
     """Return whether a reply is about a token: it is no echo, and no time that holds the same digits."""
     if not _is_telling(match[0]):
-        return _WORD_AND_NUMBER.fullmatch(match.string) is not None and match.string not in said
-    start, stop = match.span()
+        return _WORD_AND_NUMBER.fullmatch(match.string) is not None and said.find(match.string, 0, after) < 0
+    begin = max(match.start() - _AROUND, 0)
+    around = match.string[begin : match.end() + _AROUND].decode("latin-1")
+    start, stop = match.start() - begin, match.end() - begin
     return not any(
         time.start() <= start and stop <= time.end() and time[0] != match[0].decode()
-        for time in times.FINDER.finditer(match.string.decode("latin-1"))
+        for time in times.FINDER.finditer(around)
     )
 
 
@@ -126,9 +132,14 @@ def _shape(token: bytes) -> str:
     return r"\d+" if token.isdigit() else r"[\w-]+" if b"-" in token else r"\w+"
 
 
-def _name(before: bytes, taken: Collection[str]) -> str:
+def _name(match: re.Match[bytes], used: Counter[str]) -> str:
     """Return a name for a token: the word before it, which is no token, as that is another each time."""
+    before = match.string[max(match.start() - _AROUND, 0) : match.start()]
     words = [word for part in _TOKEN.findall(before) if not _is_telling(part) for word in _WORD.findall(part)]
-    name = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"
-    numbered = (f"{name}_{number}" for number in count(2))
-    return next(one for one in chain([name], numbered) if one not in BUILT_IN and one not in taken)
+    word = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"
+    name = word
+    while used[name]:
+        used[word] += 1
+        name = f"{word}_{used[word]}"
+    used[name] += 1
+    return name

@@ -4,6 +4,7 @@ In what a client says, a secret becomes a variable of the environment.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -14,8 +15,8 @@ from socketscope.replay.record.marks import Mark
 Span = tuple[int, int]
 
 _COMMAND = re.compile(
-    # The tags of IMAP have a digit or are a letter.
-    rb"^(?:(?:(?:[\w.-]*\d[\w.-]*|[a-z]) +)?(LOGIN|AUTHENTICATE)"
+    # The tags of IMAP, which are short, have a digit or are a letter.
+    rb"^(?:(?:(?:[\w.-]{0,31}\d[\w.-]{0,31}|[a-z]) +)?(LOGIN|AUTHENTICATE)"
     rb"|((?:HELLO +\d +)?AUTH|AUTHINFO +SASL)|(PASS|PASSWORD|AUTHINFO +PASS)|(?:Proxy-)?(AUTHORIZATION):)"
     rb"[ \t]+([^\r\n]+)",
     re.IGNORECASE | re.MULTILINE,
@@ -71,7 +72,7 @@ class Secrets:
         marks = []
         for start, stop in (*self._commanded(said, conversation), *self._redacted(said)):
             # What the server spoke in the middle of is masked on both sides of that.
-            places = [start, *(place for place in cuts if start < place < stop), stop]
+            places = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, stop)], stop]
             marks += [
                 Mark(one, two, Token(f"env:{self._name(said[one:two])}", "variable"))
                 for one, two in pairwise(places)
@@ -89,7 +90,7 @@ class Secrets:
 
     def _known(self, data: bytes) -> Iterator[Mark]:
         for secret, name in self._names.items():
-            if len(secret) >= _SHORTEST:
+            if len(secret) >= _SHORTEST and secret in data:
                 for match in re.finditer(re.escape(secret), data):
                     yield Mark(*match.span(), Token(f"env:{name}", "variable"))
 

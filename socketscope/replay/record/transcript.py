@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Literal
 
-from socketscope.replay.record.conversation import Conversation, Said, cut
+from socketscope.replay.record.conversation import Conversation, Said, length
 from socketscope.replay.record.lines import visible
 from socketscope.replay.script.constructs import (
     DEFAULT_TIMEOUT,
@@ -53,6 +53,7 @@ class _Transcript:
         self._pauses = dict(conversation.pauses) if with_pauses else {}
         self._size = conversation.size
         self._at = 0
+        self._part = self._offset = 0  # the same place, among the parts of what was said
         self._step = ""
         self._ending: _Name = "crlf"
 
@@ -81,7 +82,7 @@ class _Transcript:
         start, self._at = self._at, until
         if start == until:
             return
-        message = cut(self._conversation.said, start, until)
+        message = self._take(until - start)
         yield from self._begin(_name(message))
         seconds = round(self._pauses.get(start, 0.0), 3)
         if seconds >= _SHORTEST_PAUSE:
@@ -93,6 +94,20 @@ class _Transcript:
         if not is_answered:
             yield Reply("none")
         yield Send(visible(text))
+
+    def _take(self, size: int) -> Said:
+        """Return the next part of what was said."""
+        taken: list[bytes | str] = []
+        while size:
+            part = self._conversation.said[self._part]
+            some = part[self._offset : self._offset + size] if isinstance(part, bytes) else part
+            size -= length(some)
+            self._offset += length(some)
+            if self._offset == length(part):
+                self._part, self._offset = self._part + 1, 0
+            if some:
+                taken.append(some)
+        return tuple(taken)
 
     def _begin(self, step: str) -> Iterator[Construct]:
         if step != self._step:
