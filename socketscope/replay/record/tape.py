@@ -20,14 +20,14 @@ class Tape:
     def __init__(self, now: float) -> None:
         self._said = bytearray()
         self._lines: list[ReplyLine] = []
-        self._unfinished = b""
+        self._unfinished = bytearray()  # a line, up to now
         self._unfinished_after = 0
         self._pauses: list[tuple[int, float]] = []
         self._received = 0
         self._spoke_at = now
         self._longest_wait = 0.0
         self._client_left = False
-        self._left_after = b"", 0  # what was unfinished when it did, and since when
+        self._left_after = bytearray(), 0  # what was unfinished when it did, and since when
         self._is_over = False
         self._closes = self._closes_later = self._resets = False
         self._problem: str | None = None
@@ -49,15 +49,18 @@ class Tape:
         self._spoke_at = now
         if self._keeps(data):
             self._received += len(data)
-            *lines, self._unfinished = (self._unfinished + data).split(b"\n")
-            self._unfinished_after = self._place
+            *lines, begun = data.split(b"\n")
             for line in lines:
-                self._add(line.removesuffix(b"\r"))
+                self._unfinished += line
+                self._add(bytes(self._unfinished.removesuffix(b"\r")))
+                self._unfinished.clear()
+            self._unfinished += begun
+            self._unfinished_after = self._place
 
     def client_ended(self) -> None:
         """Note that the client sends no more."""
         self._client_left = True
-        self._left_after = self._unfinished, self._unfinished_after
+        self._left_after = self._unfinished.copy(), self._unfinished_after
 
     def server_ended(self) -> None:
         """Note that the server closes."""
@@ -93,7 +96,7 @@ class Tape:
             self._lines = [line for line in self._lines if line.after < self._unfinished_after]
         answered = min(self._heard, len(self._said))
         del self._said[answered:]
-        self._unfinished = b""
+        self._unfinished.clear()
         self._is_over = True
 
     def conversation(self) -> Conversation | None:
@@ -132,8 +135,8 @@ class Tape:
 
     def _add_unfinished(self, *, ended: bool = False) -> None:
         if self._unfinished:
-            self._add(self._unfinished, ended=ended)
-            self._unfinished = b""
+            self._add(bytes(self._unfinished), ended=ended)
+            self._unfinished.clear()
 
     def _keeps(self, data: bytes) -> bool:
         if self._problem is None and len(self._said) + self._received + len(data) > LONGEST:
@@ -144,4 +147,4 @@ class Tape:
         self._problem = self._problem or problem
         self._said.clear()
         self._lines.clear()
-        self._unfinished = b""
+        self._unfinished.clear()

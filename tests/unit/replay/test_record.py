@@ -278,3 +278,10 @@ def test_a_client_that_resets_some_of_the_times_is_one_that_does_not():
         either = one.merged(other)
         assert either is not None
         assert shown(either) == shown(leaves)
+
+
+def test_a_long_line_in_many_pieces_is_taken_down_in_the_time_that_it_takes_to_come():
+    began = time.thread_time()
+    said = script((">", b"a\n"), *[("<", b"abcdefgh")] * 100_000, ("<", b"\n"))
+    assert time.thread_time() - began < 5
+    assert len(said) > 800_000
