@@ -43,8 +43,9 @@ class DatagramService(Service):
         return None if self.hooks.gets or self.hooks.acts else self._take(server)
 
     def _take(self, server: Any) -> Job | None:
+        gets = self.hooks.gets
         try:
-            if self.hooks.gets:
+            if gets:
                 request, client_address = self.hooks.get(server)
                 size = _size(request)
             else:
@@ -55,10 +56,11 @@ class DatagramService(Service):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
+        self.hooks.keep_up(server)
         patience = self.options.limits.write_timeout if self.kind == "unixgram" else None
         datagram = new_datagram(format_peer(client_address), size, patience)
         datagram.listener = self
-        if not self.hooks.gets and datagram.received > server.max_packet_size:
+        if not gets and datagram.received > server.max_packet_size:
             self._drop(datagram, "truncated")
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
             self._drop(datagram, "dropped")

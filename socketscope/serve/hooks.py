@@ -60,7 +60,10 @@ class Hooks:
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 
     def keep_up(self, server: Any) -> None:
-        """Do the same where the object has, or had, hooks of its own; called for each client."""
+        """Do the same where the object has, or had, hooks of its own; called for each client.
+
+        Once it was taken: who puts a hook there, and then sends, may do both while a thread is about to take.
+        """
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 

@@ -40,12 +40,10 @@ class StreamService(Endings):
         if self.options.limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             self.settle()
             return None
-        self.hooks.keep_up(server)
         return self._accept(server)
 
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
-        self.hooks.keep_up(server)
         if self.hooks.gets or self.hooks.acts:
             return None
         listener = getattr(server, "socket", None)
@@ -61,6 +59,7 @@ class StreamService(Endings):
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
+        self.hooks.keep_up(server)
         record = new_record(self.totals, client_address, monotonic(), limits)
         record.listener = self
         admit = self.totals.reserve if self.hooks.verifies else self.totals.accept

@@ -188,6 +188,30 @@ def test_a_hook_in_place_of_another_is_called_at_once(kind, handler, ask_one):
     assert called == ["verify", "process"] * 2
 
 
+@of_each_kind
+def test_a_hook_that_comes_as_a_client_is_taken_is_called_for_it(kind, handler, ask_one, monkeypatch):
+    called: list[str] = []
+
+    def verify_request(*_):
+        called.append("verify")
+        return True
+
+    server = make(handler, kind)
+    with running(server):
+        assert ask_one(server) == b"x"
+        listener, way = type(server.socket), "recvfrom" if kind is ThreadingUDPServer else "accept"
+        take = getattr(listener, way)
+
+        def take_and_put(*args):
+            taken = take(*args)
+            server.verify_request = verify_request
+            return taken
+
+        monkeypatch.setattr(listener, way, take_and_put)
+        assert ask_one(server) == b"x"
+    assert called == ["verify"]
+
+
 def test_a_client_who_was_admitted_before_there_was_a_hook_is_counted_once():
     with serving() as server:
         totals, hooks = service_of(server).totals, service_of(server).hooks
