@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
@@ -14,6 +16,12 @@ ROOT = Path(__file__).parents[3]
 
 LEAVE = 10.0
 """Seconds that a program has to end."""
+
+LOOK = 0.05
+"""Seconds between looks at what it says."""
+
+_MOST = 1 << 20
+"""Bytes of its standard error that are looked at."""
 
 
 class Child:
@@ -24,7 +32,7 @@ class Child:
 
     def __init__(self, *words: str) -> None:
         self.name = words[0]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-m", "socketscope.replay.watch.tied", *words],
             cwd=ROOT, process_group=0, encoding="utf-8", env={**os.environ, "PYTHONIOENCODING": "utf-8"},
@@ -68,9 +76,21 @@ class Child:
     @property
     def complaint(self) -> str:
         """The last line that it wrote to standard error, or its exit status."""
-        self._errors.seek(0)
-        lines = self._errors.read().splitlines()
+        lines = self._said().splitlines()
         return lines[-1] if lines else f"exit status {self._process.returncode}"
+
+    def told(self, what: str, seconds: float) -> str | None:
+        """Return the word behind this in its standard error; None if none comes in time, or it has ended."""
+        until = time.monotonic() + seconds
+        while not (found := re.search(rf"{re.escape(what)} (\S+)\n", self._said())):
+            if not self.runs or time.monotonic() > until:
+                return None
+            time.sleep(LOOK)
+        return found[1]
+
+    def _said(self) -> str:
+        # It writes where it was: its place in the file is this program's as well.
+        return os.pread(self._errors.fileno(), _MOST, 0).decode("utf-8", "replace")
 
     def stop(self) -> str:
         """End it, by force where it must be, and return the rest of its output."""

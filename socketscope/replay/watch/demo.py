@@ -41,18 +41,19 @@ def run() -> tuple[str, int]:
     with ExitStack() as stack:
         server, started = _server(stack)
         target = started["listeners"]["tcp"]
-        metrics = f"127.0.0.1:{_port(0)}"
         replay = stack.enter_context(Child(
-            "socketscope", "replay", str(SCRIPTS), "--target", target, "--metrics", metrics, "--forever",
-            "--users", "8", "--think", "50ms", "--shape", "wave:period=1m,low=0.2",
+            "socketscope", "replay", str(SCRIPTS), "--target", target, "--metrics", "127.0.0.1:0",
+            "--forever", "--users", "8", "--think", "50ms", "--shape", "wave:period=1m,low=0.2",
         ))  # fmt: skip
+        if (metrics := replay.told("metrics are at", PATIENCE)) is None:
+            raise CannotRun(f"the replay did not start: {replay.complaint}")
 
         def check() -> None:
             for child, name in ((server, "server"), (replay, "replay")):
                 if not child.runs:
                     raise CannotRun(f"the {name} has ended: {child.complaint}")
 
-        watches = [Watch(started["metrics"], EVERY), Watch(f"http://{metrics}/metrics", EVERY)]
+        watches = [Watch(started["metrics"], EVERY), Watch(metrics, EVERY)]
         for watch in watches:
             _answers(watch, check)
         host, _, port = target.removeprefix("tcp://").rpartition(":")

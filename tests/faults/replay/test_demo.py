@@ -110,12 +110,19 @@ def test_a_server_that_dies_ends_it_with_one_line():
         assert shown.text.splitlines()[-1] == "client: the server has ended: exit status -9"
 
 
-def test_a_server_that_cannot_start_is_one_line():
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("SERVER_MAX_LINE", "the server did not start: server: Invalid value for '--max-line'"),
+        ("CLIENT_REPLAY_FAIL_ON", "the replay did not start: socketscope: Invalid value for '--fail-on'"),
+    ],
+)
+def test_a_program_that_cannot_start_is_one_line(variable, told):
     ended = subprocess.run(
         COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "SERVER_MAX_LINE": "much"},
+        env={**os.environ, variable: "much"},
     )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr.startswith("client: the server did not start: server: Invalid value for '--max-line'")
+    assert ended.stderr.startswith(f"client: {told}")
     assert ended.stderr.count("\n") == 1
