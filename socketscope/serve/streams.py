@@ -94,7 +94,11 @@ class StreamService(Endings):
             else:
                 self._close_by(server.shutdown_request, taken[0])
 
-        threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True).start()
+        thread = threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # none can be started any more, as at the interpreter's end
+            return self.hooks.get(server)
         try:
             answer = came.get(timeout=self._time_to_drain())
         except Empty:

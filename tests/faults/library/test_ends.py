@@ -511,6 +511,27 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
             assert late.recv(1) == b""  # by then nobody serves it
 
 
+def test_nor_is_it_left_out_where_no_thread_can_be_started_any_more(monkeypatch):
+    class Own(socketserver.TCPServer):
+        def get_request(self):
+            return super().get_request()
+
+    def start(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    server = observed(Own(HOST, Echo), limits={"drain_timeout": LONG})
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with connect(server) as client:
+            client.sendall(b"x")
+            client.shutdown(socket.SHUT_WR)
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", start)
+                server.server_close()
+            assert client.recv(10) == b"x"
+
+
 def test_an_interrupt_as_it_begins_to_close_leaves_nobody_who_looks_after_its_clients(monkeypatch):
     start = threading.Thread.start
 
