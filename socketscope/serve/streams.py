@@ -44,6 +44,7 @@ class StreamService(Endings):
 
     def receive_next(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
+        self.hooks.keep_up(server)
         if self.hooks.gets or self.hooks.acts:
             return None
         listener = getattr(server, "socket", None)
