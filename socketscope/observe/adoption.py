@@ -132,7 +132,7 @@ def adopt(request: Any, record: Record) -> None:
     record.socket = request
     kind = type(request)  # not what it says that it is
     if not issubclass(kind, Noting):
-        if not issubclass(kind, socket.SocketType):
+        if not is_socket(request):
             return
         try:
             request.__class__ = _observed(kind)
