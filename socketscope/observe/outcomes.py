@@ -1,6 +1,18 @@
 """How connections and datagrams can end, and why one is not served: the values of labels."""
 
-from errno import ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT
+from errno import (
+    ECONNABORTED,
+    ECONNRESET,
+    EHOSTUNREACH,
+    EMFILE,
+    ENETUNREACH,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    ENOTCONN,
+    EPIPE,
+    ETIMEDOUT,
+)
 from pathlib import Path
 from ssl import (
     SSLEOFError,
@@ -43,6 +55,7 @@ _OWN_FILES = str(Path(__file__).parent)
 
 _NO_FAULTS = (SSLEOFError, SSLSyscallError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError)
 _GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
+_NO_ROOM = {EMFILE: "fd_limit", ENFILE: "fd_limit", ENOBUFS: "no_buffers", ENOMEM: "no_buffers"}
 
 
 class LineTooLongError(Exception):
@@ -57,6 +70,14 @@ def is_gone(error: OSError) -> bool:
 def is_tls_fault(error: OSError) -> bool:
     """Return whether a socket's error says that what its peer sent is no TLS, or none that is wanted here."""
     return isinstance(error, SSLError) and not isinstance(error, _NO_FAULTS)
+
+
+def accept_error(error: OSError) -> str:
+    """Return which of `ACCEPT_ERRORS` an error is that came as a client was accepted."""
+    # The user's get_request may do more than accept: a handshake, a preamble.
+    if isinstance(error, SSLError) or is_gone(error):
+        return "aborted"
+    return _NO_ROOM.get(error.errno or 0, "other")
 
 
 def in_words(error: BaseException) -> str:

@@ -7,11 +7,8 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing
-from errno import EMFILE, ENFILE, ENOBUFS, ENODATA, ENOMEM
-from ssl import SSLError
+from errno import ENODATA
 from typing import Any
-
-from socketscope.observe.outcomes import is_gone
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26
@@ -61,13 +58,6 @@ _DROP_HANDSHAKES = (
     (0x06, 0, 0, 0xFFFFFFFF),  # else keep all of it
 )
 _DROP_ALL = ((0x06, 0, 0, 0),)
-
-_ERRORS = {
-    EMFILE: "fd_limit",
-    ENFILE: "fd_limit",
-    ENOBUFS: "no_buffers",
-    ENOMEM: "no_buffers",
-}
 
 _NOWHERE = 0x7FFFFFFF
 """The number of a network interface that there is not."""
@@ -149,14 +139,6 @@ def expects(listener: socket.socket, seconds: float) -> bool:
         return seconds < HANDSHAKE and handshakes(listener) > 0
     except (AttributeError, OSError):
         return seconds < UNTOLD
-
-
-def accept_error(error: OSError) -> str:
-    """Return which of `outcomes.ACCEPT_ERRORS` an error of a listener's accept is."""
-    # The user's get_request may do more than accept: a handshake, a preamble.
-    if isinstance(error, SSLError) or is_gone(error):
-        return "aborted"
-    return _ERRORS.get(error.errno or 0, "other")
 
 
 def is_kept(listener: Any) -> bool:

@@ -13,6 +13,7 @@ from math import inf
 from time import monotonic, sleep
 from typing import Any
 
+from socketscope.observe.outcomes import accept_error
 from socketscope.observe.record import Served, current
 from socketscope.serve import queue
 from socketscope.serve.holders import is_shared
@@ -167,7 +168,7 @@ class Service(Serving):
                 return True  # there is none
             except OSError as error:
                 # To look takes a descriptor. Where there is none, those who are being served may free one.
-                if is_last or queue.accept_error(error) != "fd_limit":
+                if is_last or accept_error(error) != "fd_limit":
                     return True  # it is closed
             self.release_idle(began)
             sleep(ACCEPT_PAUSE)

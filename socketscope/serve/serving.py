@@ -9,8 +9,8 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
+from socketscope.observe.outcomes import accept_error
 from socketscope.observe.record import Served, current
-from socketscope.serve import queue
 from socketscope.serve.hooks import complain
 from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
@@ -179,7 +179,7 @@ class Serving(State):
             case BlockingIOError() | TimeoutError() | InterruptedError():
                 pass
             case OSError():
-                kind = queue.accept_error(error)
+                kind = accept_error(error)
                 self.note_accept_error(kind)
                 if kind != "aborted" and not (kind == "other" and self.hooks.refused(error)):
                     sleep(ACCEPT_PAUSE)

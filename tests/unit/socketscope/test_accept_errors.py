@@ -7,8 +7,9 @@ import ssl
 
 import pytest
 
+from socketscope.observe.outcomes import accept_error
 from socketscope.observe.totals import Figures
-from socketscope.serve import queue, serving
+from socketscope.serve import serving
 from socketscope.serve.mixin import service_of
 
 from .test_service import make
@@ -25,7 +26,7 @@ GONE = (
 
 @pytest.mark.parametrize("number", GONE, ids=errno.errorcode.get)
 def test_a_peer_that_has_left_is_gone_and_no_want_of_room(number):
-    assert queue.accept_error(OSError(number, os.strerror(number))) == "aborted"
+    assert accept_error(OSError(number, os.strerror(number))) == "aborted"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_peer_that_has_left_is_gone_and_no_want_of_room(number):
     ],
 )
 def test_the_others_are_as_they_are(error, counted):
-    assert queue.accept_error(error) == counted
+    assert accept_error(error) == counted
 
 
 @pytest.mark.parametrize(
