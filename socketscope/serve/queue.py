@@ -1,6 +1,5 @@
-"""The listening socket's queue of connections that the kernel has established and nobody has accepted."""
+"""What the kernel tells of a listener's queue: who has come and was not taken, and who is about to come."""
 
-import ctypes
 import os
 import select
 import socket
@@ -10,10 +9,7 @@ from contextlib import closing
 from errno import ENODATA
 from typing import Any
 
-# <asm-generic/socket.h>; Python's socket module lacks them.
-_SO_ATTACH_FILTER = 26
-_SO_BINDTOIFINDEX = 62
-SO_MEMINFO = 55
+SO_MEMINFO = 55  # <asm-generic/socket.h>; Python's socket module lacks it
 """Of a socket's memory: 32-bit words, the first of which is what its receive queue is charged."""
 
 _DROPS = 8 * 4  # SK_MEMINFO_DROPS of <linux/sock_diag.h>, among 32-bit words
@@ -40,27 +36,6 @@ _UNIX_DIAG_SIZE = 16 + 16
 
 _ANSWER = 0.5
 """Seconds; the kernel answers within milliseconds, what stands in for one may not at all."""
-
-HANDSHAKE = 1.5
-"""Seconds that a handshake which was under way when arrivals were stopped has to complete: where a packet of
-it was lost, the next one comes after 1 s."""
-
-UNTOLD = 0.1
-"""The same where the kernel does not tell whether any is."""
-
-# Classic BPF, a line for each (code, jump if true, jump if false, operand). On a TCP socket it sees the
-# packet from the TCP header on.
-_DROP_HANDSHAKES = (
-    (0x30, 0, 0, 13),  # load the byte of flags
-    (0x54, 0, 0, 0x12),  # keep SYN and ACK
-    (0x15, 0, 1, 0x02),  # SYN alone?
-    (0x06, 0, 0, 0),  # then drop,
-    (0x06, 0, 0, 0xFFFFFFFF),  # else keep all of it
-)
-_DROP_ALL = ((0x06, 0, 0, 0),)
-
-_NOWHERE = 0x7FFFFFFF
-"""The number of a network interface that there is not."""
 
 
 def accept_queue(listener: socket.socket) -> tuple[int, int]:
@@ -131,16 +106,6 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
                 answer = answer[(size + 3) & ~3 :]
 
 
-def expects(listener: socket.socket, seconds: float) -> bool:
-    """Return whether a client may be about to come, so many seconds after arrivals were stopped."""
-    try:
-        if listener.family == socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
-            return False  # nobody shakes hands there
-        return seconds < HANDSHAKE and handshakes(listener) > 0
-    except (AttributeError, OSError):
-        return seconds < UNTOLD
-
-
 def is_kept(listener: Any) -> bool:
     """Return whether clients queue there: a connection that requests are read of is ready at its end, too."""
     try:
@@ -149,61 +114,6 @@ def is_kept(listener: Any) -> bool:
         )
     except (AttributeError, OSError):
         return True  # it is no socket itself
-
-
-def stop_arrivals(listener: socket.socket) -> bool:
-    """Let no new connection, or datagram, into the queue; what is in it stays.
-
-    A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s.
-    Some kernels grant filters to the privileged alone; there `refuse_arrivals` does it for a stream.
-
-    Returns:
-        Whether that could be done.
-    """
-    try:
-        if listener.family == socket.AF_UNIX and listener.type != socket.SOCK_DGRAM:
-            return False  # it takes a filter, and asks it nothing
-    except AttributeError:
-        return False  # it is no socket itself
-    program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    try:
-        # struct sock_fprog: a length and a pointer.
-        listener.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
-        )
-    except OSError:
-        return listener.type == socket.SOCK_STREAM and refuse_arrivals(listener)
-    return True
-
-
-def refuse_arrivals(listener: socket.socket) -> bool:
-    """Have new connections refused, by binding the listener to an interface that does not exist.
-
-    Returns:
-        Whether that could be done. Without privilege it cannot be undone.
-    """
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
-    except OSError:
-        return False
-    return True
-
-
-def refuse_at_last(listener: socket.socket) -> bool:
-    """Have new clients of a Unix listener refused, those too who wait for room in its queue.
-
-    Returns:
-        Whether that could be done; then `unix_length` tells who is left: to `poll` it is ready from here on.
-    """
-    try:
-        if listener.family != socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
-            return False
-        unix_length(listener)
-        listener.shutdown(socket.SHUT_RD)
-    except (AttributeError, OSError):
-        return False
-    return True
 
 
 def lost(listener: Any) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from socketscope.observe.outcomes import accept_error
 from socketscope.observe.record import Served, current
-from socketscope.serve import queue
+from socketscope.serve import arrivals, queue
 from socketscope.serve.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving
 from socketscope.views.metrics import view_of
@@ -123,21 +123,21 @@ class Service(Serving):
         began = monotonic()
         # By its path nobody finds it any more, and senders are told so, unless it was renamed.
         gone = self.held is not None and self.held.release(remove=True)
-        stopped = queue.stop_arrivals(self.listener) or gone
+        stopped = arrivals.stop(self.listener) or gone
         patience = 0 if stopped else LOOK
         until = inf if stopped else began + UNSTOPPED
         # A handler that this thread runs may close the server as well: then that has emptied it.
         while self._has_served and monotonic() < min(self.drain_by, until):
             if not queue.waits(server, patience):
                 # Who came while that was looked for is there now.
-                if queue.expects(self.listener, monotonic() - began):
+                if arrivals.expected(self.listener, monotonic() - began):
                     queue.waits(server, LOOK)
                 elif not queue.waits(server):
                     break
             else:
                 self._serve_next(server, began)
         # Those who kept coming, or had found the path before it was gone, and are in the queue.
-        if queue.refuse_at_last(self.listener):
+        if arrivals.refuse_at_last(self.listener):
             with suppress(OSError):
                 while monotonic() < self.drain_by and queue.unix_length(self.listener):
                     self._serve_next(server, began)

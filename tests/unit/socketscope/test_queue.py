@@ -3,15 +3,12 @@ from collections.abc import Callable
 
 import pytest
 
-from socketscope.serve import queue
+from socketscope.serve import arrivals, queue
 from socketscope.serve.queue import (
     accept_queue,
     handshakes,
     is_kept,
     lost,
-    refuse_arrivals,
-    refuse_at_last,
-    stop_arrivals,
     unix_length,
     waits,
 )
@@ -31,7 +28,7 @@ def datagrams() -> socket.socket:
 
 
 @pytest.mark.parametrize(
-    ("stop", "told"), [(stop_arrivals, OSError), (refuse_arrivals, ConnectionRefusedError)]
+    ("stop", "told"), [(arrivals.stop, OSError), (arrivals.refuse, ConnectionRefusedError)]
 )
 def test_who_waits_is_served_and_who_comes_later_is_not(
     stop: Callable[[socket.socket], bool], told: type[OSError]
@@ -51,7 +48,7 @@ def test_who_waits_is_served_and_who_comes_later_is_not(
 
 def test_a_datagram_socket_can_be_closed_to_senders_or_says_that_it_cannot():
     with datagrams() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        stopped = stop_arrivals(receiver)
+        stopped = arrivals.stop(receiver)
         sender.sendto(b"late", receiver.getsockname())
         if stopped:
             with pytest.raises(TimeoutError):
@@ -125,7 +122,7 @@ def test_that_a_unix_listener_cannot_keep_clients_out_is_told():
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("\0" + __name__)
         listener.listen()
-        assert not stop_arrivals(listener)
+        assert not arrivals.stop(listener)
 
 
 def test_at_last_a_unix_listener_refuses_who_comes_and_tells_of_who_waits():
@@ -134,7 +131,7 @@ def test_at_last_a_unix_listener_refuses_who_comes_and_tells_of_who_waits():
         listener.bind(name)
         listener.listen()
         early.connect(name)
-        assert refuse_at_last(listener)
+        assert arrivals.refuse_at_last(listener)
         with socket.socket(socket.AF_UNIX) as late, pytest.raises(ConnectionRefusedError):
             late.connect(name)
         assert unix_length(listener) == 1
@@ -148,14 +145,14 @@ def test_nobody_is_refused_where_the_kernel_does_not_tell_of_who_waits(monkeypat
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
         listener.bind(name)
         listener.listen()
-        assert not refuse_at_last(listener)
+        assert not arrivals.refuse_at_last(listener)
         client.connect(name)
 
 
 def test_what_is_no_unix_listener_refuses_nobody_at_last():
     with socket.create_server(("127.0.0.1", 0)) as listener, datagrams() as receiver:
-        assert not refuse_at_last(listener)
-        assert not refuse_at_last(receiver)
+        assert not arrivals.refuse_at_last(listener)
+        assert not arrivals.refuse_at_last(receiver)
         connect(listener).close()
 
 

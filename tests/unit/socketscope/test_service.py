@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope import Limits
-from socketscope.serve import datagrams, queue
+from socketscope.serve import arrivals, datagrams, queue
 from socketscope.serve import service as service_module
 from socketscope.serve.deadlines import Deadlines
 from socketscope.serve.linger import Linger
@@ -100,7 +100,7 @@ def test_where_nobody_is_about_to_come_it_looks_twice_and_waits_only_where_some_
     with make() as server:
         server.shutdown()
         server.serve_forever()
-        monkeypatch.setattr(queue, "stop_arrivals", lambda _: stopped)
+        monkeypatch.setattr(arrivals, "stop", lambda _: stopped)
         monkeypatch.setattr(queue, "waits", waits)
     assert looked == seconds
 
@@ -135,7 +135,7 @@ def test_a_path_is_gone_before_a_filter_drops_datagrams_of_which_no_sender_is_to
     )
     server.shutdown()
     server.serve_forever()
-    monkeypatch.setattr(queue, "stop_arrivals", lambda _: there.append(path.exists()))
+    monkeypatch.setattr(arrivals, "stop", lambda _: there.append(path.exists()))
     server.server_close()
     assert there == [False]
 
