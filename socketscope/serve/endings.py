@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -16,7 +15,7 @@ from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve.deadlines import Deadlines, hang_up
 from socketscope.serve.elsewhere import Elsewhere
-from socketscope.serve.hooks import complain
+from socketscope.serve.hooks import close_by
 from socketscope.serve.linger import Linger, say_end, unread
 from socketscope.serve.service import LOOK, Service
 
@@ -74,7 +73,7 @@ class Endings(Service):
             server.close_request(request)
         elif not self._linger.has(request):  # as it does where a handler has called this before
             # The hook is called for this client as well, though by another thread.
-            close = partial(copy_context().run, self._close_by, server.close_request, request)
+            close = partial(copy_context().run, close_by, server.close_request, request)
             self._linger.add(request, close)
             self._elsewhere.note_end(request)
 
@@ -112,17 +111,8 @@ class Endings(Service):
 
     def _end_with_request(self, server: Any, record: Record, request: Any) -> None:
         closed = self._close_record(record)
-        self._close_by(server.shutdown_request, request)
+        close_by(server.shutdown_request, request)
         self._tell(record, closed)
-
-    @staticmethod
-    def _close_by(hook: Callable[[Any], None], request: Any) -> None:
-        try:
-            hook(request)
-        except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
-            complain()
-            with suppress(Exception):
-                request.close()
 
     def _close_record(self, record: Record) -> tuple[str, float] | None:
         """Complete a record; return outcome and seconds in its handler, or None where it was complete."""

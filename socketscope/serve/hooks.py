@@ -5,6 +5,9 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
+from math import inf
+from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any
 
@@ -67,13 +70,51 @@ class Hooks:
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 
-    def get(self, server: Any) -> tuple[Any, Any]:
-        """Return what `get_request` does.
+    def get(self, server: Any, seconds: float = inf) -> tuple[Any, Any]:
+        """Return what `get_request` does, which may wait for its client.
+
+        Args:
+            server: Whose hook it is.
+            seconds: How long it is waited for.
 
         Raises:
             BlockingIOError: Another thread is in a hook.
+            TimeoutError: It still waits; the client is closed when that is over.
             BaseException: As `get_request` does.
         """
+        if seconds == inf:
+            return self._get(server)
+        came: SimpleQueue[Any] = SimpleQueue()
+        claim = threading.Lock()  # who has it first decides what becomes of the client
+
+        def get() -> None:
+            try:
+                taken = self._get(server)
+            except BaseException as error:  # noqa: BLE001 - it is for who waits
+                came.put(error)
+                return
+            if claim.acquire(blocking=False):
+                came.put(taken)
+            else:
+                close_by(server.shutdown_request, taken[0])
+
+        thread = threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # none can be started any more, as at the interpreter's end
+            return self._get(server)
+        try:
+            answer = came.get(timeout=seconds)
+        except Empty:
+            if claim.acquire(blocking=False):
+                raise TimeoutError from None
+            answer = came.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        got: tuple[Any, Any] = answer
+        return got
+
+    def _get(self, server: Any) -> tuple[Any, Any]:
         if not self.lock.acquire(timeout=PATIENCE):
             raise BlockingIOError
         try:
@@ -166,6 +207,16 @@ def guard(hook: Callable[..., Any], *args: Any) -> None:
         hook(*args)
     except Exception:  # noqa: BLE001 - the same
         complain()
+
+
+def close_by(hook: Callable[[Any], None], request: Any) -> None:
+    """Have a hook of the user's close a request, which is closed as well where that raises anything."""
+    try:
+        hook(request)
+    except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open
+        complain()
+        with suppress(Exception):
+            request.close()
 
 
 def complain() -> None:

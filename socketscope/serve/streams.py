@@ -2,13 +2,10 @@
 
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
-from math import inf
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -17,6 +14,7 @@ from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
 from socketscope.serve import queue
 from socketscope.serve.endings import Endings
+from socketscope.serve.hooks import close_by
 from socketscope.serve.threads import Job
 from socketscope.views.context import enter, leave
 
@@ -56,7 +54,10 @@ class StreamService(Endings):
     def _accept(self, server: Any) -> Job | None:
         limits = self.options.limits
         try:
-            request, client_address = self._get(server) if self.hooks.gets else server.get_request()
+            if self.hooks.gets:
+                request, client_address = self.hooks.get(server, self._time_to_drain())
+            else:
+                request, client_address = server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
             self.note_not_taken(error)
             return None
@@ -72,43 +73,6 @@ class StreamService(Endings):
                 return None
             self.capacity.wait(FULL_LOOK)
         return partial(self._context(record), self._serve, server, request, client_address, record)
-
-    def _get(self, server: Any) -> Any:
-        """Call the user's `get_request`, which may wait for its client; at a stop, until `drain_by`.
-
-        Raises:
-            TimeoutError: It still waits; the client is closed when that is over.
-        """
-        if self.drain_by == inf:
-            return self.hooks.get(server)
-        came: SimpleQueue[Any] = SimpleQueue()
-        claim = threading.Lock()  # who has it first decides what becomes of the client
-
-        def get() -> None:
-            try:
-                taken = self.hooks.get(server)
-            except BaseException as error:  # noqa: BLE001 - it is for who waits
-                came.put(error)
-                return
-            if claim.acquire(blocking=False):
-                came.put(taken)
-            else:
-                self._close_by(server.shutdown_request, taken[0])
-
-        thread = threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True)
-        try:
-            thread.start()
-        except (RuntimeError, MemoryError):  # none can be started any more, as at the interpreter's end
-            return self.hooks.get(server)
-        try:
-            answer = came.get(timeout=self._time_to_drain())
-        except Empty:
-            if claim.acquire(blocking=False):
-                raise TimeoutError from None
-            answer = came.get()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         in_thread = False
@@ -174,7 +138,7 @@ class StreamService(Endings):
             if not self.hooks.verified(server, request, client_address):
                 if self.totals.reject("verify", record):
                     self._tell_rejected("verify")
-                self._close_by(server.shutdown_request, request)
+                close_by(server.shutdown_request, request)
                 return None
             self.totals.confirm(record)
         if not self.hooks.processes:
@@ -209,7 +173,7 @@ class StreamService(Endings):
                 request.send(self.refusal)
         with suppress(Exception):
             request.shutdown(socket.SHUT_WR)
-        self._linger.add(request, partial(self._close_by, server.close_request, request))
+        self._linger.add(request, partial(close_by, server.close_request, request))
 
     def _tell_rejected(self, reason: str) -> None:
         if self.log is not None:
@@ -260,7 +224,7 @@ class StreamService(Endings):
             if record is not None:
                 closed = owner._close_record(record)  # noqa: SLF001 - of its own class
             if self.threads is not None:
-                self._close_by(server.shutdown_request, request)
+                close_by(server.shutdown_request, request)
             # A client may wait for this end, and no client waits for the log.
             if record is not None:
                 owner._tell(record, closed)  # noqa: SLF001 - of its own class
