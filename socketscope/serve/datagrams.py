@@ -35,14 +35,14 @@ class DatagramService(Service):
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
         self.hooks.keep_up(server)
-        return self._take(server)
+        return self._receive(server)
 
-    def receive_next(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting; a hook of the user's is not called for nobody."""
+    def try_to_receive(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting, unless that would call a hook of the user's in vain."""
         self.hooks.keep_up(server)
-        return None if self.hooks.gets or self.hooks.acts else self._take(server)
+        return None if self.hooks.gets or self.hooks.acts else self._receive(server)
 
-    def _take(self, server: Any) -> Job | None:
+    def _receive(self, server: Any) -> Job | None:
         gets = self.hooks.gets
         try:
             if gets:

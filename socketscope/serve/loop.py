@@ -67,7 +67,7 @@ class Loop:
         self,
         listener: Any,
         receive: Callable[[], Job | None],
-        receive_next: Callable[[], Job | None],
+        try_to_receive: Callable[[], Job | None],
         executor: Executor,
         hand: Callable[[Job], None],
     ) -> None:
@@ -77,15 +77,15 @@ class Loop:
             listener: What has a descriptor that is readable while a client waits.
             receive: Takes a client who waits and returns what serves it, or None where there is nothing to
                 serve.
-            receive_next: Does the same, and returns None where nobody waits; asked in place of `poll` once a
-                client was there before it was waited for, as the next one is, too, under load.
+            try_to_receive: Does the same at once, and returns None where nobody waits. It is called in place
+                of `poll` after a client who did not have to be waited for: under load the next one is there.
             executor: Whose threads take and serve while clients are quick.
             hand: Has a client served by another thread.
         """
         self.stopping = False
         self._listener = listener
         self._receive = receive
-        self._receive_next = receive_next
+        self._try_to_receive = try_to_receive
         self._queued = False  # who came last was there before
         self._executor = executor
         self._hand = hand
@@ -157,7 +157,7 @@ class Loop:
 
     def _take(self, seconds: float | None, stint: Stint | None = None) -> Job | None:
         if self._queued and not self.stopping:
-            if (job := self._receive_next()) is not None:
+            if (job := self._try_to_receive()) is not None:
                 return job
             self._queued = False
         began = monotonic()

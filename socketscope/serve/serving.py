@@ -67,8 +67,8 @@ class Serving(State):
                 self.threads.open()
             loop = Loop(
                 server,
-                partial(self._take_next, server),
-                partial(self.receive_next, server),
+                partial(self._act_and_take, server),
+                partial(self.try_to_receive, server),
                 self.threads or Inline(),
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
             )
@@ -133,7 +133,7 @@ class Serving(State):
         elif threading.current_thread() is not self._supervisor:
             ended.wait()
 
-    def _take_next(self, server: Any) -> Job | None:
+    def _act_and_take(self, server: Any) -> Job | None:
         """Call `service_actions`, as between any two clients; then take one, unless that has ended it."""
         if self.hooks.acts:
             self.hooks.act(server)
@@ -221,8 +221,8 @@ class Serving(State):
         """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
 
     @abstractmethod
-    def receive_next(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting, if that can be tried without waiting for somebody."""
+    def try_to_receive(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting; return None as well where that cannot be tried at once."""
 
     @abstractmethod
     def handle(self, server: Any, request: Any, client_address: Any) -> None:

@@ -40,15 +40,15 @@ class StreamService(Endings):
             return None
         return self._accept(server)
 
-    def receive_next(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting; a listener that blocks would wait for somebody."""
+    def try_to_receive(self, server: Any) -> Job | None:
+        """Do the same where nobody may be waiting, unless that could block or call a user's hook in vain."""
         self.hooks.keep_up(server)
         if self.hooks.gets or self.hooks.acts:
             return None
         listener = getattr(server, "socket", None)
         if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
             return None
-        # Where clients queue, of two who find room for one the other would have to hold its client.
+        # Where clients queue: of two threads that find the last place free, one would take a client in vain.
         return None if self.options.limits.when_full == "queue" else self._accept(server)
 
     def _accept(self, server: Any) -> Job | None:

@@ -194,17 +194,17 @@ def test_what_a_get_request_of_the_users_own_has_received_was_not_cut_off_howeve
 def test_a_get_request_that_was_put_on_the_server_just_now_is_not_called_for_nobody():
     with make(Reply) as server:
         service = service_of(server)
-        assert service.receive_next(server) is None
+        assert service.try_to_receive(server) is None
         server.get_request = lambda: pytest.fail("nobody has come")
-        assert service.receive_next(server) is None
+        assert service.try_to_receive(server) is None
 
 
 def test_the_next_is_received_if_there_is_one_and_told_of_once():
     with make(Reply) as server, udp_client() as client:
         service, log = service_of(server), logged(server)
-        assert service.receive_next(server) is None
+        assert service.try_to_receive(server) is None
         client.sendto(b"yes", server.server_address)
-        job: Any = service.receive_next(server)
+        job: Any = service.try_to_receive(server)
         job()
         assert client.recv(10) == b"yes"
         service.end(job.args[-1])

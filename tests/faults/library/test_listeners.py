@@ -68,7 +68,7 @@ def test_a_listener_that_somebody_else_made_is_served_as_long_as_its_clients_lik
 
 
 def next_job(server):
-    return service_of(server).receive_next(server)
+    return service_of(server).try_to_receive(server)
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])

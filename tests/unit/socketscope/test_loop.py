@@ -44,7 +44,7 @@ class Service:
         self.held: dict[bytes, threading.Event] = {}
         self.ticks: list[None] = []
         self.asked_for_next = 0
-        self.loop = Loop(self.listener, self.receive, self.receive_next, self.threads, self.threads.run)
+        self.loop = Loop(self.listener, self.receive, self.try_to_receive, self.threads, self.threads.run)
 
     def come(self, name: bytes, *, slow: bool = False) -> "Future[threading.Thread]":
         self.served[name] = Future()
@@ -57,7 +57,7 @@ class Service:
         name = self.listener.recv(1)
         return None if name == b"-" else lambda: self.serve(name)
 
-    def receive_next(self):
+    def try_to_receive(self):
         self.asked_for_next += 1
         try:
             name = self.listener.recv(1, socket.MSG_DONTWAIT)
@@ -529,12 +529,12 @@ def test_it_has_not_stopped_before_who_is_being_taken_is_taken(service, monkeypa
     monkeypatch.setattr(loops, "STUCK", 2 * PATIENCE)
     taking, may = threading.Event(), threading.Event()
 
-    def receive_next():
+    def try_to_receive():
         taking.set()
         may.wait(PATIENCE)
         return service.receive()
 
-    service.loop._receive_next = receive_next
+    service.loop._try_to_receive = try_to_receive
     service.run()
     service.come(b"a").result(PATIENCE)
     assert taking.wait(PATIENCE)
