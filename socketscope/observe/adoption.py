@@ -14,9 +14,10 @@ from types import FrameType
 from typing import Any, Self
 
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.noting import Leaving, Noting, family_of, type_of
 from socketscope.observe.reader import Reader, buffered
 from socketscope.observe.record import Record, current
-from socketscope.observe.sockets import Leaving, Noting, NotingStream, family_of, type_of
+from socketscope.observe.sockets import NotingStream
 from socketscope.observe.tls import NotingTLS
 
 _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed

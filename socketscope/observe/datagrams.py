@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
+from socketscope.observe.noting import MSG_DONTWAIT, MSG_PEEK, Socket
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Served, current
-from socketscope.observe.sockets import MSG_DONTWAIT, MSG_PEEK, Socket
 
 _CONNECTED = "connected"  # in place of an address
 
@@ -64,7 +64,7 @@ class Datagram(Served):
 
 
 class NotingDatagrams(Socket):
-    """What passes through a datagram socket; without room of its own, as `sockets.Noting` says."""
+    """What passes through a datagram socket; without room of its own, as `noting.Noting` says."""
 
     __slots__ = ()
 

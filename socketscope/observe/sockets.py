@@ -1,140 +1,17 @@
-"""Sockets that note what passes through them, and are otherwise the standard library's.
-
-Where a deadline has passed, whoever watches over the connections has shut the socket down, and the call that
-this woke raises TimeoutError.
-"""
+"""Stream sockets that note what passes through them, and are otherwise the standard library's."""
 
 import select
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any
 
+from socketscope.observe.noting import Noting, family_of, type_of
 from socketscope.observe.record import Record
-
-_T = TypeVar("_T")
-
-MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
-"""As plain numbers: an enumeration's operators take longer than a system call."""
-
-family_of, type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
-"""As the C class has them: plain numbers, too."""
 
 STEP = 1 << 16
 """Bytes of which more are sent in several calls where a deadline asks what a peer on a Unix socket takes. Its
 queue says little of that: who takes all of it leaves one that is as full again at once."""
-
-
-if TYPE_CHECKING:
-    Socket = socket.socket  # what is mixed into, for who checks types
-else:
-    Socket = object
-
-
-class Noting(Socket):
-    """What every observed stream socket has, whatever class of socket it is mixed into.
-
-    No socket itself and without room of its own: a socket that somebody else made becomes an observed one by
-    a change of its class, for which the interpreter wants the layout to stay.
-    """
-
-    __slots__ = ()
-    _socketscope: Record | None
-    """What it counts for; None observes nothing."""
-
-    def _join(self) -> Record | None:
-        """Return what it counts for though nobody has told it so, if there is anything."""
-        return None
-
-    def _note_missed(self, error: OSError) -> None:
-        """Note a receive that failed.
-
-        Raises:
-            TimeoutError: It failed since a deadline has passed.
-        """
-        if (record := self._socketscope) is not None:
-            record.missed(monotonic())
-            if record.late:
-                raise record.lateness() from None
-            record.lose(error)
-
-    def _note_unsent(self, error: OSError) -> None:
-        """Note a send that failed.
-
-        Raises:
-            TimeoutError: It failed since a deadline has passed.
-        """
-        if (record := self._socketscope) is not None:
-            if record.late and record.failure == "write_timeout":
-                raise record.lateness() from None
-            record.lose(error, replying=True)
-
-    def _receive(
-        self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
-    ) -> _T:
-        if (record := self._socketscope or self._join()) is None:
-            return receive(*args)
-        record.wait(monotonic())
-        try:
-            received = receive(*args)
-        except OSError as error:
-            self._note_missed(error)
-            raise
-        except BaseException:
-            record.missed(monotonic())
-            raise
-        if flags & MSG_PEEK:
-            record.missed(monotonic())
-            return received
-        size = size_of(received)
-        record.took(size, monotonic())
-        if not size and record.late:
-            raise record.lateness()
-        return received
-
-    def _send(self, send: Callable[..., int], *args: Any) -> int:
-        if (record := self._socketscope or self._join()) is None:
-            return send(*args)
-        record.blocked += 1
-        try:
-            size = send(*args)
-            if size:
-                record.gave(size, monotonic())  # noted before it is no more under way, which is waited for
-        except OSError as error:
-            self._note_unsent(error)
-            raise
-        finally:
-            record.blocked -= 1
-        return size
-
-
-class Leaving(Socket):
-    """What a socket has whose connection was handed on: its end is the end of the record."""
-
-    __slots__ = ()
-    _socketscope: Record | None
-
-    def _real_close(self, *args: Any) -> None:
-        super()._real_close(*args)  # type: ignore[misc]  # not in typeshed
-        self._note_left()
-
-    def detach(self) -> int:
-        """Give the descriptor away, as the base class does."""
-        descriptor = super().detach()
-        self._note_left()
-        return descriptor
-
-    def dup(self) -> Self:
-        """Return another socket of the same connection, as the class does that this was made of."""
-        twin = super().dup()
-        twin.__class__ = type(self).__bases__[-1]  # the connection does not end with it
-        return twin
-
-    def _note_left(self) -> None:
-        record = self._socketscope
-        # Asked for once: another thread may end it meanwhile.
-        if record is not None and (left := record.left) is not None:
-            left()
 
 
 class NotingStream(Noting):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from socketscope.observe.noting import MSG_PEEK
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
-from socketscope.observe.sockets import MSG_PEEK, STEP, NotingStream
+from socketscope.observe.sockets import STEP, NotingStream
 
 if TYPE_CHECKING:
     # What is mixed into, for who checks types.

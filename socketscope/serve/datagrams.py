@@ -8,10 +8,10 @@ from typing import Any
 
 from socketscope.addresses import format_peer
 from socketscope.observe.datagrams import Datagram
+from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
-from socketscope.observe.sockets import MSG_DONTWAIT
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve import queue
 from socketscope.serve.endings import LEAST

@@ -17,8 +17,8 @@ from socketscope.observe.adoption import (
     watch_end,
 )
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
+from socketscope.observe.noting import Noting
 from socketscope.observe.record import Record, current
-from socketscope.observe.sockets import Noting
 from socketscope.observe.tls import NotingTLS
 from socketscope.observe.totals import Capacity, StreamTotals
 
