@@ -28,11 +28,11 @@ from time import monotonic
 from typing import Any
 
 from socketscope.interpreter import AT_ONCE, FREE_THREADED
-from socketscope.serve.call import Call
 from socketscope.serve.impatience import ASLEEP, ASLEEP_OF_SEVERAL, Impatience
 from socketscope.serve.stint import Executor, Stint
 from socketscope.serve.threads import Job
 from socketscope.serve.tries import Tries
+from socketscope.serve.waker import Waker
 
 SEVERAL = 8
 """Threads that take and serve where others wait for one. Where clients close at once, eight serve 1.6 times
@@ -91,22 +91,19 @@ class Loop:
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client, until it is taken
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
-        self._call, self._alarm = Call(), Call()
-        self._arrivals = select.poll()
-        self._arrivals.register(listener, select.POLLIN)
-        self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `poll` returns of a client alone
         self._has_begun = False  # a thread of the executor could be started
         self._stint: Stint | None = None
-        self._look = select.poll()
-        self._look.register(listener, select.POLLIN)
-        self._arrivals.register(self._call.descriptor, select.POLLIN)
-        self._events = select.poll()  # for the supervisor
-        self._events.register(listener, select.POLLIN)
+        self._waker, self._alarm = Waker(), Waker()  # of who waits for a client, and of the supervisor
+        self._arrivals, self._events, self._look = select.poll(), select.poll(), select.poll()
+        for poll in (self._arrivals, self._events, self._look):
+            poll.register(listener, select.POLLIN)
+        self._arrivals.register(self._waker.descriptor, select.POLLIN)
         self._events.register(self._alarm.descriptor, select.POLLIN)
+        self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `_arrivals` tell of a client alone
 
     def wake(self) -> None:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
-        self._call.wake()
+        self._waker.wake()
         self._alarm.wake()
 
     @property
@@ -173,8 +170,8 @@ class Loop:
                 return None
             if ready != self._one_waits:
                 for descriptor, events in ready:
-                    if descriptor == self._call.descriptor:
-                        self._call.clear()
+                    if descriptor == self._waker.descriptor:
+                        self._waker.clear()
                         return None
                     if events & select.POLLNVAL:
                         raise _closed()
@@ -223,9 +220,9 @@ class Loop:
         finally:
             stint.ended = True
             if not stint.busy:
-                self._call.wake()
+                self._waker.wake()
                 stint.wait_until_nobody_takes(STUCK)  # who is stuck in accepting is given up
-            self._call.clear()
+            self._waker.clear()
             self._stint = None  # it holds the loop, and the loop the server
             if stint.raised is not None:
                 raise stint.raised

@@ -6,8 +6,8 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from socketscope.serve.call import Call
 from socketscope.serve.threads import Job
+from socketscope.serve.waker import Waker
 
 
 class Executor(Protocol):
@@ -22,13 +22,13 @@ class Stint:
 
     Attributes:
         take: Waits for a client and takes it; returns what serves it, or None where there was none.
-        alarm: Called when one is to take no more.
+        alarm: Wakes the supervisor when one of them takes no more.
         ended: They are to take no more.
         raised: What ends the service, as a hook of the user's has it while a client is taken.
         turns: What each of them does.
     """
 
-    def __init__(self, take: Callable[["Stint"], Job | None], alarm: Call) -> None:
+    def __init__(self, take: Callable[["Stint"], Job | None], alarm: Waker) -> None:
         """Have nobody yet."""
         self.take = take
         self.alarm = alarm

@@ -10,10 +10,10 @@ import pytest
 
 from socketscope.serve import impatience, tries
 from socketscope.serve import loop as loops
-from socketscope.serve.call import Call
 from socketscope.serve.impatience import ASLEEP, Seen
 from socketscope.serve.loop import SEVERAL, Loop
 from socketscope.serve.stint import Stint
+from socketscope.serve.waker import Waker
 
 from .patience import PATIENCE, until
 
@@ -432,7 +432,7 @@ def test_a_thread_that_takes_sees_a_stop_before_who_looks_does(service):
     service.thread.start()
     service.come(b"a").result(PATIENCE)
     service.loop.stopping = True
-    service.loop._call.wake()
+    service.loop._waker.wake()
     service.threads.started[0].join(PATIENCE)
     assert not service.threads.started[0].is_alive()
     may.set()
@@ -693,7 +693,7 @@ def test_a_turn_that_has_begun_before_its_thread_was_known_to_be_late_stays_one(
         ends.wait(PATIENCE)
 
     ends, threads = threading.Event(), list[threading.Thread]()
-    stint = Stint(take, Call())
+    stint = Stint(take, Waker())
     stint.begin(Freed(), 3)
     try:
         assert [turn.takes for turn in stint.turns] == [True, True]

@@ -6,8 +6,8 @@ import weakref
 from contextlib import suppress
 
 
-class Call:
-    """What another thread, or a signal's handler, can wake a waiting one with."""
+class Waker:
+    """Wakes a thread that waits in `wait`, or whose own `poll` watches the descriptor."""
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -22,13 +22,13 @@ class Call:
             os.eventfd_write(self.descriptor, 1)
 
     def clear(self) -> None:
-        """Forget that it was called."""
+        """Forget that somebody was to be woken."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until called, at most so many seconds; return whether it was."""
-        called = bool(self._poll.poll(max(seconds, 0) * 1000))
-        if called:
+        """Wait until woken, at most so many seconds; return whether that was so."""
+        woken = bool(self._poll.poll(max(seconds, 0) * 1000))
+        if woken:
             self.clear()
-        return called
+        return woken
