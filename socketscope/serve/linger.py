@@ -62,7 +62,7 @@ def say_end(request: ssl.SSLSocket) -> None:
 
 
 @dataclass(slots=True)
-class _Leaving:
+class _Lingering:
     sock: socket.SocketType
     close: Callable[[], None]
     until: float
@@ -77,7 +77,7 @@ class Linger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._new: deque[_Leaving] = deque()
+        self._new: deque[_Lingering] = deque()
         self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
         self._selector = selectors.PollSelector()  # of that thread, which need not find memory for it
@@ -86,7 +86,7 @@ class Linger:
         """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
         with self._lock:
             if len(self._held) < MOST and self._has_thread():
-                self._new.append(_Leaving(sock, close, monotonic() + SECONDS))
+                self._new.append(_Lingering(sock, close, monotonic() + SECONDS))
                 self._held.add(id(sock))
                 return
         close()
@@ -135,11 +135,11 @@ class Linger:
             if not new and not self._selector.get_map():
                 self._thread = None
                 return False
-        for leaving in new:
+        for lingering in new:
             try:
-                self._selector.register(leaving.sock, selectors.EVENT_READ, leaving)
+                self._selector.register(lingering.sock, selectors.EVENT_READ, lingering)
             except Exception:  # noqa: BLE001 - it is closed, its number is another's, or it raises anything
-                self._finish(leaving)
+                self._finish(lingering)
         return True
 
     def _read(self, key: selectors.SelectorKey) -> None:
@@ -162,7 +162,7 @@ class Linger:
         self._selector.unregister(key.fd)
         self._finish(key.data)
 
-    def _finish(self, leaving: _Leaving) -> None:
-        leaving.close()
+    def _finish(self, lingering: _Lingering) -> None:
+        lingering.close()
         with self._lock:
-            self._held.discard(id(leaving.sock))
+            self._held.discard(id(lingering.sock))
