@@ -106,8 +106,11 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
                 answer = answer[(size + 3) & ~3 :]
 
 
-def is_kept(listener: Any) -> bool:
-    """Return whether clients queue there: a connection that requests are read of is ready at its end, too."""
+def exists(listener: Any) -> bool:
+    """Return whether clients queue at a server's socket.
+
+    They do not where that is a connection which it reads requests from: at its end it is ready for good.
+    """
     try:
         return listener.type == socket.SOCK_DGRAM or bool(
             listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

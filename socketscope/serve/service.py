@@ -51,15 +51,7 @@ class Service(Serving):
             self._closing.add(own)
         try:
             shared = self._is_shared()
-            # By one at a time, as who waits there is another's the moment after; one may stay in a hook.
-            if self._emptying.acquire(timeout=self._time_to_drain()):
-                try:
-                    if self._has_served and not shared and queue.is_kept(self.listener):
-                        with self._looked_after():
-                            self._empty_queue(server)
-                    self._has_served = False
-                finally:
-                    self._emptying.release()
+            self._serve_queue(server, shared=shared)
             if self.closes_first:
                 closed = True
                 close_listener()
@@ -88,6 +80,19 @@ class Service(Serving):
             began = monotonic()
             while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
                 self.release_idle(began)  # without threads, who serves may wait for one of these
+
+    def _serve_queue(self, server: Any, *, shared: bool) -> None:
+        """Serve who waits in the queue, unless others share it or the server never served."""
+        # By one thread at a time, as who waits there is another's the moment after; one may stay in a hook.
+        if not self._emptying.acquire(timeout=self._time_to_drain()):
+            return
+        try:
+            if self._has_served and not shared and queue.exists(self.listener):
+                with self._looked_after():
+                    self._empty_queue(server)
+            self._has_served = False
+        finally:
+            self._emptying.release()
 
     @contextmanager
     def _looked_after(self) -> Iterator[None]:
@@ -119,7 +124,7 @@ class Service(Serving):
         return max(self.drain_by - monotonic(), 0)
 
     def _empty_queue(self, server: Any) -> None:
-        """Serve who has come before this; where others share the listener, they do."""
+        """Serve who has come before this, and let nobody else come."""
         began = monotonic()
         # By its path nobody finds it any more, and senders are told so, unless it was renamed.
         gone = self.held is not None and self.held.release(remove=True)

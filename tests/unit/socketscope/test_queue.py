@@ -7,7 +7,6 @@ from socketscope.serve import arrivals, queue
 from socketscope.serve.queue import (
     accept_queue,
     handshakes,
-    is_kept,
     lost,
     unix_length,
     waits,
@@ -159,5 +158,5 @@ def test_what_is_no_unix_listener_refuses_nobody_at_last():
 def test_clients_queue_where_they_are_accepted_and_where_datagrams_come():
     near, far = socket.socketpair()
     with near, far, socket.create_server(("127.0.0.1", 0)) as listener, datagrams() as receiver:
-        assert [is_kept(each) for each in (listener, receiver, near)] == [True, True, False]
-    assert is_kept(None)  # it may be, behind what is no socket
+        assert [queue.exists(each) for each in (listener, receiver, near)] == [True, True, False]
+    assert queue.exists(None)  # it may be, behind what is no socket
