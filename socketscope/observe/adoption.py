@@ -67,7 +67,7 @@ class ObservedSocket(Upgradable, socket.socket):
         self._socketscope: Record | None = None
 
     def _join(self) -> Record | None:
-        """Count for what is served here, where the request is of the user's own class: this is in it then."""
+        """Count for who is being served, where the request is an object of the user's with this inside."""
         record = current.get()
         if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record

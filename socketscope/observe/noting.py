@@ -37,7 +37,7 @@ class Noting(Socket):
     """What it counts for; None observes nothing."""
 
     def _join(self) -> Record | None:
-        """Return what it counts for though nobody has told it so, if there is anything."""
+        """Look for what it counts for, where it was given no record; return that, if there is any."""
         return None
 
     def _note_missed(self, error: OSError) -> None:

@@ -229,7 +229,7 @@ class Record(Served):
         return not self.closed and bool(self.responses or self.received != received or self.sent != sent)
 
     def idle(self, seconds: float, grace: float) -> bool:
-        """Return whether nothing is pending; of a client that never sent that is said after some grace.
+        """Return whether its client waits for nothing: it has had its reply, or never sent within the grace.
 
         Args:
             seconds: For how long it has been looked at.

@@ -1,4 +1,9 @@
-"""Connections that a hook has handed on, whoever serves and closes them."""
+"""Connections that a hook has handed on, whoever serves and closes them.
+
+A user's `process_request` may give its request to a thread, a pool or a process of its own, and return. Where
+that runs the handler in its own way, nobody here sees it leave: such a connection ends when its socket is
+closed, or when nobody has it any more.
+"""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +18,7 @@ class Elsewhere:
     """Which record is of which request, and when it ends.
 
     Attributes:
-        records: Those whose request tells nobody of its end, by its `id`.
+        records: Those of requests that are no observed sockets and tell nobody of their end, by their `id`.
     """
 
     def __init__(self) -> None:

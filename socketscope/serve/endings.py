@@ -26,10 +26,10 @@ LEAST = 0.1
 """Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
 
 READ = 0.0005
-"""Seconds in which a thread that receives as the handler leaves may have the interpreter, to note that."""
+"""Seconds that another thread has, if it is amid a receive when the handler leaves, to note what has come."""
 
 SAID = 0.05
-"""Seconds in which a thread that sends as the handler leaves has to note what the peer may have by then."""
+"""Seconds that another thread has at most, if it is amid a send then, to note what the peer may have."""
 
 
 class Endings(Service):

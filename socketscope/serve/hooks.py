@@ -1,4 +1,9 @@
-"""The hooks of a server, called as the standard library calls them: those of one thread by one at a time."""
+"""The methods of a server that a user may override, called as the standard library calls them.
+
+That calls `get_request`, `verify_request`, `process_request` and `service_actions` in the one thread that is
+in `serve_forever`, so nobody who overrides them had to think of others. Here several threads take clients;
+a lock has them call these hooks one at a time.
+"""
 
 import sys
 import threading
@@ -63,9 +68,10 @@ class Hooks:
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 
     def keep_up(self, server: Any) -> None:
-        """Do the same where the object has, or had, hooks of its own; called for each client.
+        """Look again if the object itself has, or had, hooks of its own; called for each client.
 
-        Once it was taken: who puts a hook there, and then sends, may do both while a thread is about to take.
+        That is done once the client was taken: a program may set a hook and then connect, both while a thread
+        is already about to accept.
         """
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
@@ -124,9 +130,9 @@ class Hooks:
         return got
 
     def refused(self, error: OSError) -> bool:
-        """Return whether the `get_request` of the user has itself raised this, be it to refuse a client.
+        """Return whether the user's `get_request` has raised this by itself, as it does to refuse a client.
 
-        What `accept` raises the next call would meet at once, too.
+        What comes of `accept` instead, as a want of descriptors, would meet the next call at once, too.
         """
         if not self.gets:
             return False
@@ -156,7 +162,11 @@ class Hooks:
             return False
 
     def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
-        """Call `process_request`; return what it hands on to be handled by this thread, if it does."""
+        """Call the user's `process_request`; return what that has passed to the library's.
+
+        With threads the library's only notes that (`hand_here`): the handler runs when the user's method has
+        returned, so that nobody waits for the lock of the hooks meanwhile.
+        """
         self._handing.result, self._handing.now = None, True
         try:
             server.process_request(request, client_address)
@@ -167,7 +177,10 @@ class Hooks:
         return handed
 
     def hand_here(self, request: Any, client_address: Any) -> bool:
-        """Note what the `process_request` that this thread is in hands on; return whether it is in one."""
+        """Note a request for `process`, if this thread is amid it; return whether that is so.
+
+        Else a thread of the user's own has called the library's `process_request`.
+        """
         if not getattr(self._handing, "now", False):
             return False
         self._handing.result = request, client_address
@@ -176,7 +189,7 @@ class Hooks:
     def tell(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
         """Have `handle_error` know what a handler raised.
 
-        What is no Exception, or is raised by that in its turn, is for the thread's hook, as ever.
+        What is no Exception, or is raised by `handle_error` itself, goes to `threading.excepthook`, as ever.
         """
         if not self._threaded:
             if isinstance(error, Exception):

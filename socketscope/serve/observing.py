@@ -123,7 +123,7 @@ def _put_in_place(kind: type) -> dict[str, Any]:
 
 
 def _may_become(server: BaseServer, made: type) -> bool:
-    """Return whether a server can be of a class: where its first base has no room of its own, not of any."""
+    """Return whether a server can be of a class: the interpreter wants the object's layout to stay."""
     kind = type(server)
     try:
         # Past a `__setattr__` of the user's, here as elsewhere.

@@ -96,7 +96,10 @@ class Service(Serving):
 
     @contextmanager
     def _looked_after(self) -> Iterator[None]:
-        """Have another thread see to clients where this one serves them, and may wait for one of them."""
+        """Have another thread hang up on idle clients, and force all at `drain_by`, where this one serves.
+
+        Without threads this one runs handlers, and may wait in one for a client.
+        """
         if self.threads is not None:
             yield
             return

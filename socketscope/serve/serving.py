@@ -107,7 +107,7 @@ class Serving(State):
         return self._stopping or bool(vars(server).get(ASKED_TO_STOP))
 
     def _heed(self, server: Any) -> None:
-        """Stop if that was asked for as programs do it that have no other thread to call `shutdown` from."""
+        """Stop if the standard library's own mark is set: who has no thread for `shutdown` sets that."""
         if vars(server).get(ASKED_TO_STOP):
             self.stop()
 
@@ -190,7 +190,7 @@ class Serving(State):
                 self.note_accept_error("other")
 
     def _context(self, served: Served) -> Callable[..., Any]:
-        """Return what calls who serves a client: in a context of its own, without threads in this one."""
+        """Return what runs the job of a client: in a new context, or without threads in this one, as ever."""
         return Context().run if self.threads is not None else partial(_call_for, served)
 
     @staticmethod

@@ -155,28 +155,28 @@ class State(ABC):
         return len(self._forced)
 
     def others(self) -> list[Any]:
-        """Return what is being served, but for what waits with the one that asks for all others to end."""
+        """Return what is being served, without those whose handlers the caller must not wait for."""
         self.settle()
         with self.capacity.lock:
             return self.but_for_closing(self.totals.records)
 
     def but_for_closing(self, served: Iterable[Any]) -> list[Any]:
-        """Return those that do not wait with the one that asks for all others to end."""
+        """Leave out those whose handlers close the server, if one of them asks: both would wait for ever."""
         waiting = self._closing if current.get() in self._closing else ()
         return [each for each in served if each not in waiting]
 
     def note_dropped(self, served: Served) -> None:
-        """Note that nobody has any more what a hook has handed on.
+        """Note that nobody has any more what a hook has handed on; `settle` ends it.
 
-        The interpreter may tell that anywhere, also where a lock is held.
+        A finalizer calls this, which the interpreter may run anywhere, also amid code that holds a lock.
         """
         if served in self.totals.records:
             self._dropped.append(served)
 
     def note_closed(self, served: Served) -> None:
-        """End what a hook has handed on and somebody has closed.
+        """End what a hook has handed on and somebody has closed, at once if that is possible.
 
-        That may be a finalizer, which the interpreter calls anywhere, also amid a look at all that is served.
+        A finalizer may have closed it, amid code of this thread that holds the lock of the totals.
         """
         if self.capacity.lock.acquire(timeout=FREE):
             self.capacity.lock.release()
@@ -210,7 +210,7 @@ def _begin_anew(service: type[State], server: BaseServer, kind: str) -> State:
 
 
 FREE = 0.01
-"""Seconds within which another thread lets go of the totals; who waits for longer waits for itself."""
+"""Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
 
 _all: "weakref.WeakSet[State]" = weakref.WeakSet()
 

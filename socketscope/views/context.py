@@ -1,4 +1,4 @@
-"""What the code that serves a client is told apart by: its record, and for log lines structlog's variables.
+"""Which client the running code serves: its record, and for log lines the same in structlog's variables.
 
 structlog merges into a line what is bound in the context that it is written in, whoever has configured it.
 """
@@ -43,7 +43,7 @@ def leave(entered: list[Token[Any]]) -> None:
 
 
 def nothing_else_bound(served: object) -> bool:
-    """Return whether the context of a client adds nothing to its line; any other has no part in it."""
+    """Return whether nothing but the library's variables is set in a client's context, where this is that."""
     # Whatever else is set, be it structlog's or not, is looked at by structlog.
     return current.get() is not served or len(copy_context()) == _OURS
 
