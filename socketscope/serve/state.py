@@ -1,6 +1,5 @@
 """What is known of a server, and of whom it serves, in one process."""
 
-import os
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
@@ -11,6 +10,7 @@ from math import inf
 from socketserver import BaseServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 
+from socketscope.forks import in_each_child
 from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served, current
 from socketscope.observe.totals import Capacity, Totals
@@ -212,13 +212,10 @@ def _begin_anew(service: type[State], server: BaseServer, kind: str) -> State:
 FREE = 0.01
 """Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
 
-_all: "weakref.WeakSet[State]" = weakref.WeakSet()
+
+def _begin_child(state: State) -> None:
+    state.abandon()
+    state.begin()
 
 
-def _begin_all() -> None:
-    for state in list(_all):
-        state.abandon()
-        state.begin()
-
-
-os.register_at_fork(after_in_child=_begin_all)
+_all = in_each_child(_begin_child)

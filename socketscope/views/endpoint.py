@@ -2,11 +2,9 @@
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
@@ -22,6 +20,7 @@ from waitress.utilities import BadRequest
 
 from socketscope import binding
 from socketscope.addresses import format_host_port
+from socketscope.forks import in_each_child
 
 SCRAPES = 4
 """Most scrapes that are under way or wait for their turn; one more is asked to come again."""
@@ -241,12 +240,4 @@ def _plain(status: str, text: str, *headers: tuple[str, str]) -> Reply:
     return status, [("Content-Type", "text/plain; charset=utf-8"), *headers], f"{text}\n".encode()
 
 
-_all: "weakref.WeakSet[Endpoint]" = weakref.WeakSet()
-
-
-def _leave_all_behind() -> None:
-    for endpoint in list(_all):
-        endpoint.leave_behind()
-
-
-os.register_at_fork(after_in_child=_leave_all_behind)
+_all = in_each_child(Endpoint.leave_behind)

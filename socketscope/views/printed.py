@@ -8,11 +8,12 @@ descriptor: `os.write`, libraries in C and child processes write there too.
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import Any
+
+from socketscope.forks import in_each_child
 
 LONGEST = 1 << 20
 """Bytes of what is printed that are waited for without a line's end; then it gets one."""
@@ -112,13 +113,5 @@ def _own_stream(descriptor: int) -> Iterator[None]:
             sys.stdout = before
 
 
-_read: "weakref.WeakSet[FileIO]" = weakref.WeakSet()
-
-
-def _begin_process() -> None:
-    # A child has nobody who reads: once its parent has ended, it would wait for ever for room to print.
-    for pipe in list(_read):
-        pipe.close()
-
-
-os.register_at_fork(after_in_child=_begin_process)
+# A child has nobody who reads: once its parent has ended, it would wait for ever for room to print.
+_read = in_each_child(FileIO.close)

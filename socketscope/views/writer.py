@@ -4,12 +4,13 @@ import os
 import select
 import threading
 import time
-import weakref
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
+
+from socketscope.forks import in_each_child
 
 ROOM = 10_000
 """Lines that may wait; more are dropped and counted."""
@@ -181,12 +182,4 @@ class LineWriter:
         return True
 
 
-_all: "weakref.WeakSet[LineWriter]" = weakref.WeakSet()
-
-
-def _copy_all() -> None:
-    for writer in list(_all):
-        writer.be_copy()
-
-
-os.register_at_fork(after_in_child=_copy_all)
+_all = in_each_child(LineWriter.be_copy)
