@@ -165,11 +165,14 @@ def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
 
 
 def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
-    """Have the end of a record's socket call what it has for that; return whether it will.
+    """Have `record.left` called when the record's socket is closed.
 
     Args:
         record: What is counted; it keeps its socket alive no more.
         drop: Called once nobody has the socket any more.
+
+    Returns:
+        Whether that can be: a request that is no observed socket tells nobody of its end.
     """
     with _turn:
         return _watch_end(record, drop)

@@ -161,7 +161,10 @@ class StreamTotals:
         return outcome, seconds
 
     def resume(self, earlier: "StreamTotals | None") -> None:
-        """Go on from the figures of a listener that has closed; from none where another has one's own."""
+        """Go on from the figures of the closed listener that had the name before; begin at zero if none had.
+
+        What was counted here before is not kept: another listener may have gone on from it.
+        """
         self._figures = Figures() if earlier is None else earlier._figures  # noqa: SLF001 - of its own class
 
     def snapshot(self) -> Figures:
@@ -267,7 +270,10 @@ class DatagramTotals:
         return outcome
 
     def resume(self, earlier: "DatagramTotals | None") -> None:
-        """Go on from the figures of a listener that has closed; from none where another has one's own."""
+        """Go on from the figures of the closed listener that had the name before; begin at zero if none had.
+
+        What was counted here before is not kept: another listener may have gone on from it.
+        """
         if earlier is None:
             self._figures = DatagramFigures()
             return

@@ -105,7 +105,7 @@ def refuse_forking(kind: type) -> None:
 
 
 def overrides(kind: type, mixin: type) -> bool:
-    """Return whether a mixin does anything in a class: behind a server whose methods it has it does not."""
+    """Return whether a mixin stands before the server in a class; behind it, it would do nothing."""
     return mixin in takewhile(lambda base: base is not BaseServer, kind.__mro__)
 
 

@@ -1,8 +1,4 @@
-"""What the library does for one server: its life, from the first client to the end of the last.
-
-It stands beside the server, which keeps it in one private attribute, and calls the server's hooks as the
-standard library does.
-"""
+"""How a server ends: its queue is served, it closes, and what is being served ends or is forced."""
 
 import threading
 from abc import abstractmethod
@@ -31,7 +27,11 @@ TELL = 0.5
 
 
 class Service(Serving):
-    """One server's life: its clients are taken as `Serving` does it; here is its end."""
+    """What the library does for one server, from its first client to the end of the last.
+
+    It stands beside the server, which keeps it in one private attribute, and calls the server's hooks as the
+    standard library does.
+    """
 
     def begin(self) -> None:
         """Make what is of this process alone."""

@@ -29,7 +29,7 @@ def serves(server: Any) -> bool:
 
 
 def shut_down(server: Any) -> None:
-    """Have that loop end, be it that it has not begun; wait for one that has."""
+    """Have the standard library's loop end, also one that is yet to begin; wait for one that runs."""
     vars(server)[ASKED_TO_STOP] = True
     if serves(server):
         vars(server)[HAS_STOPPED].wait()

@@ -15,10 +15,10 @@ RESERVE = 4
 """Threads without work beside which one more stays; above that only as many stay as are at work."""
 
 COMING = 2
-"""Threads that may have been given a job and not have begun with it."""
+"""Pooled threads that may have a job and not have begun with it; the next job waits until one has."""
 
 SOON = 0.001
-"""Seconds after which one of them keeps the next job back: it wants for a core, or for the interpreter."""
+"""Seconds after which even one of them keeps the next job back: it has no core, or not the interpreter."""
 
 LATE = 1.0
 """Seconds after which a thread that has not begun is waited for no more."""
@@ -186,7 +186,7 @@ class Elastic:
         return given
 
     def lose(self) -> None:
-        """Count a thread no more that has ended by what its job raised after all."""
+        """Count a thread no more that an error of its job has ended after all."""
         with self._lock:
             self._alive -= 1
 

@@ -44,7 +44,7 @@ class LineWriter:
     Attributes:
         written: Lines written.
         dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
-        failed: Whether of the further lines that were asked for last any was lost.
+        failed: Whether any of the lines that `digest` gave last was lost.
     """
 
     def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
