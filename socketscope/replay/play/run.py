@@ -60,7 +60,6 @@ class Run:
 
     Attributes:
         ledger: What came of it.
-        began: When, on the loop's clock.
         seconds: How long passes were due or began, without the warm-up.
         lasted: How long it took, with that and with the wait for the last replies.
         busy: The share of its time in which there was something to do. Near to 1 the users waited for
@@ -77,10 +76,9 @@ class Run:
     ) -> None:
         steps = dict.fromkeys(step for program in programs for step in program.steps)
         self.ledger = Ledger(steps, counting=plan.warmup <= 0)
-        self.seconds = self.lasted = 0.0
-        self.busy = 0.0
+        self.seconds = self.lasted = self.busy = 0.0
         self._loop = loop or Loop()
-        self.ledger.began = self.began = self._loop.now()
+        self.ledger.began = self._loop.now()
         self._programs = programs
         self._target = target
         self._plan = plan
@@ -98,7 +96,7 @@ class Run:
         """Play to the end, which the plan, or `stop`, brings."""
         plan, loop = self._plan, self._loop
         random = Random(plan.seed)
-        self.ledger.began = self.began = loop.now()
+        self.ledger.began = loop.now()
         self._playing = plan.users
         if plan.warmup:
             loop.start(self._warm_up())
@@ -131,6 +129,11 @@ class Run:
     def stop(self) -> None:
         """Have `play` return now; from any thread or signal handler."""
         self._loop.stop()
+
+    @property
+    def began(self) -> float:
+        """When it began, on the loop's clock."""
+        return self.ledger.began
 
     @property
     def elapsed(self) -> float:
