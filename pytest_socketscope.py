@@ -108,15 +108,11 @@ def _play(program: "Program", server: Any) -> None:
     __tracebackhide__ = True
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
     from socketscope.replay.measure.thresholds import with_default  # noqa: PLC0415
-    from socketscope.replay.play.pacing import parse_shape  # noqa: PLC0415
     from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
     from socketscope.replay.play.targets import misfit  # noqa: PLC0415
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
 
-    plan = Plan(
-        users=1, connect=None, loops=1, duration=None, rate=None, poisson=False,
-        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=time.time_ns(),
-    )  # fmt: skip
+    plan = Plan(users=1, loops=1, seed=time.time_ns())
     try:
         target = _target(server)
     except ValueError as error:

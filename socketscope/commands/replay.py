@@ -269,7 +269,7 @@ def _mode(plan: Plan, programs: Sequence[Program]) -> str:
     """Return how the load is made, for a person."""
     loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
     users = "1 user" if plan.users == 1 else f"{plan.users} users"
-    shape = "" if plan.shape.text == "constant" else f", {plan.shape.text}"
+    shape = "" if plan.shape.is_constant else f", {plan.shape.text}"
     connections = " or ".join(sorted(_connections(plan, programs)))
     return f"{loop}, {users}, a connection a {connections}{shape}"
 

@@ -38,6 +38,10 @@ class Shape:
     is_constant: bool = False
 
 
+CONSTANT = Shape("constant", lambda _: 1.0, lambda t: t, is_constant=True)
+"""The load that does not change."""
+
+
 def parse_shape(text: str) -> Shape:
     """Return the shape that ``NAME:KEY=VALUE,...`` names.
 
@@ -63,7 +67,7 @@ def parse_shape(text: str) -> Shape:
             return _wave(text, _length(given["period"]), _share(given["low"]))
         case "steps":
             return _steps(text, _number(given["count"]), _length(given["every"]))
-    return Shape(text, lambda _: 1.0, lambda t: t, is_constant=True)
+    return CONSTANT
 
 
 def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterator[float]:

@@ -9,7 +9,7 @@ from random import Random
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import QUIET
 from socketscope.replay.play.loop import NEXT_TURN, Loop, Task, Until
-from socketscope.replay.play.pacing import Shape
+from socketscope.replay.play.pacing import CONSTANT, Shape
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.saying import Hear
 from socketscope.replay.play.schedule import Schedule
@@ -26,10 +26,11 @@ RESTING = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run does.
+    """What a run does; without more than its users and a seed, each plays every program for ever.
 
     Attributes:
         users: How many play at once.
+        seed: Of everything random.
         connect: What a connection is for: ``message``, ``pass`` or ``user``; None is as each script says.
         loops: How often each user plays each program; None for ever.
         duration: Seconds; None has no such end.
@@ -38,20 +39,19 @@ class Plan:
         shape: Scales the rate, or the users at work.
         think: Seconds between the passes of a user.
         warmup: Seconds that the figures leave out.
-        seed: Of everything random.
         grace: Seconds that passes have to end in, which are under way when the duration is over.
     """
 
     users: int
-    connect: str | None
-    loops: int | None
-    duration: float | None
-    rate: float | None
-    poisson: bool
-    shape: Shape
-    think: float
-    warmup: float
     seed: int
+    connect: str | None = None
+    loops: int | None = None
+    duration: float | None = None
+    rate: float | None = None
+    poisson: bool = False
+    shape: Shape = CONSTANT
+    think: float = 0.0
+    warmup: float = 0.0
     grace: float = 0.0
 
 

@@ -9,7 +9,6 @@ from socketscope.observe.distribution import BUCKETS, Distribution
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, INSTRUMENTS, OUTCOMES
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.program import Expectation, Program
 from socketscope.replay.script.text import literal
@@ -98,12 +97,8 @@ def test_durations_are_in_the_same_buckets_one_by_one_and_all_at_once(durations)
 
 def test_every_series_is_there_from_the_start_at_0():
     program = Program("x.talk", (Expectation(1, "one", "any", literal(""), 1.0),), ("one", "two"), {})
-    plan = Plan(
-        users=1, connect="user", loops=1, duration=None, rate=None, poisson=False,
-        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=1,
-    )  # fmt: skip
     loop = FakeLoop()
-    run = Run([program], FakeServer(loop), plan, loop)
+    run = Run([program], FakeServer(loop), Plan(users=1, connect="user", loops=1, seed=1), loop)
     registry = CollectorRegistry()
     registry.register(RunView(run))
     families = {family.name: family for family in registry.collect()}

@@ -35,11 +35,7 @@ class Played:
         stop_at = options.pop("stop_at", None)
         options["shape"] = parse_shape(options.get("shape", "constant"))
         options.setdefault("duration", None if "loops" in options else 10.0 + options.get("warmup", 0.0))
-        defaults = {
-            "users": 1, "connect": "user", "loops": None, "rate": None, "poisson": False, "think": 0.0,
-            "warmup": 0.0, "seed": 1,
-        }  # fmt: skip
-        self.plan = Plan(**(defaults | options))
+        self.plan = Plan(**({"users": 1, "connect": "user", "seed": 1} | options))
         self.run = Run(programs, self.server, self.plan, self.loop)
         if stop_at is not None:
             self.loop.start(self._stop(stop_at))
@@ -254,11 +250,7 @@ def test_stopped_before_it_began_it_plays_nothing(tmp_path):
     path.write_text("> x\n")
     loop = FakeLoop()
     server = FakeServer(loop)
-    plan = Plan(
-        users=2, connect="user", loops=None, duration=None, rate=None, poisson=False,
-        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=1,
-    )  # fmt: skip
-    run = Run(load(path), server, plan, loop)
+    run = Run(load(path), server, Plan(users=2, connect="user", seed=1), loop)
     run.stop()
     run.play()
     assert server.attempts == []
