@@ -38,6 +38,11 @@ class Conversation:
     pauses: tuple[tuple[int, float], ...] = ()
 
     @property
+    def plain(self) -> bytes:
+        """What the client said, as bytes; asked for before any of it has become a variable."""
+        return b"".join(part for part in self.said if isinstance(part, bytes))
+
+    @property
     def size(self) -> int:
         """How much the client said."""
         return sum(map(length, self.said))

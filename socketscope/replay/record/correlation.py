@@ -37,7 +37,7 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
         conversation: As a tape has it.
         hidden: Places in what the client said that are something else already.
     """
-    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+    said = conversation.plain
     places = _places(conversation, said, hidden)
     names: dict[bytes, str] = {}
     used: Counter[str] = Counter(BUILT_IN)

@@ -36,7 +36,7 @@ def marked(
     """
     if not marks and not lines:
         return conversation
-    said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+    said = conversation.plain
     chosen = _apart(marks)
     parts: list[bytes | str] = []
     at = 0

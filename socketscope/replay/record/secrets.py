@@ -67,7 +67,7 @@ class Secrets:
 
     def marks(self, conversation: Conversation) -> tuple[list[Mark], dict[int, list[Mark]]]:
         """Return what is written for secrets in what the client said, and in the lines by their number."""
-        said = b"".join(part for part in conversation.said if isinstance(part, bytes))
+        said = conversation.plain
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
         marks = []
         for start, stop in (*self._commanded(said, conversation), *self._redacted(said)):

@@ -111,13 +111,13 @@ class Tape:
         if not self._said and not self._lines:
             return None
         return Conversation(
-            (bytes(self._said),) if self._said else (),
-            tuple(self._lines),
-            self._closes,
-            self._closes_later,
-            self._resets,
-            self._longest_wait,
-            tuple(self._pauses),
+            said=(bytes(self._said),) if self._said else (),
+            lines=tuple(self._lines),
+            closes=self._closes,
+            closes_later=self._closes_later,
+            resets=self._resets,
+            longest_wait=self._longest_wait,
+            pauses=tuple(self._pauses),
         )
 
     @property
