@@ -7,7 +7,7 @@ from random import Random
 from socketscope.replay.measure.failures import around_difference
 from socketscope.replay.play.inbox import LONGEST_LINE, Differs
 from socketscope.replay.play.targets import NoPortError
-from socketscope.replay.script.context import Context, parted, secrets
+from socketscope.replay.script.context import Context, secrets, split_at_secrets
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import escape, quoted
 
@@ -118,7 +118,7 @@ def differs(action: Expectation, context: Context, random: Random, reply: bytes)
 def _marked(data: bytes, context: Context, names: list[str]) -> bytes:
     known = secrets(context)
     return b"".join(
-        plain + (_mark(names.index(name)) if name else b"") for plain, name in parted(data, known)
+        plain + (_mark(names.index(name)) if name else b"") for plain, name in split_at_secrets(data, known)
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator
 from socketscope.replay.record import times
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import Token
-from socketscope.replay.record.marks import Mark
+from socketscope.replay.record.marks import Mark, Marks
 from socketscope.replay.script.text import BUILT_IN
 
 _TOKEN = re.compile(rb"[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*")
@@ -24,10 +24,6 @@ _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
 _LONGEST_NAME = 20
 _AROUND = 64
 """Bytes before and behind a token in which its name is, and a time that holds it."""
-
-
-Marks = tuple[list[Mark], dict[int, list[Mark]]]
-"""In what the client said, and in the server's lines by their number."""
 
 
 def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:

@@ -69,7 +69,7 @@ class ReplyLine:
     @property
     def tokens(self) -> tuple[Token, ...]:
         """Its pieces; taken anew each time, since a long conversation has too many to keep."""
-        return self.pattern or parted(decode(self.said))
+        return self.pattern or tokens_of(decode(self.said))
 
     def construct(self) -> Expect:
         """Return what a script expects."""
@@ -123,7 +123,7 @@ class ReplyLine:
         return replace(self, pattern=tuple(mine if mine.is_group else token for token, mine in pairs))
 
 
-def parted(text: str) -> tuple[Token, ...]:
+def tokens_of(text: str) -> tuple[Token, ...]:
     """Return the pieces of a text; what surely is another at the next replay is an expression."""
     if len(text) > _LONGEST:
         return (Token(text),)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from socketscope.replay.record.conversation import Conversation
-from socketscope.replay.record.lines import ReplyLine, Token, parted
+from socketscope.replay.record.lines import ReplyLine, Token, tokens_of
 from socketscope.replay.script.text import decode
 
 
@@ -22,6 +22,10 @@ class Mark:
     start: int
     stop: int
     token: Token
+
+
+Marks = tuple[list[Mark], dict[int, list[Mark]]]
+"""Those in what the client said, and those in the server's lines by the lines' number."""
 
 
 def marked(
@@ -69,9 +73,9 @@ def _pattern(line: ReplyLine, marks: Sequence[Mark]) -> tuple[Token, ...]:
     tokens: list[Token] = []
     at = 0
     for mark in _apart(marks):
-        tokens += [*parted(decode(line.said[at : mark.start])), mark.token]
+        tokens += [*tokens_of(decode(line.said[at : mark.start])), mark.token]
         at = mark.stop
-    return (*tokens, *parted(decode(line.said[at:])))
+    return (*tokens, *tokens_of(decode(line.said[at:])))
 
 
 def _apart(marks: Sequence[Mark]) -> list[Mark]:

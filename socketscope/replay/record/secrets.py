@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import ANYTHING, Token
-from socketscope.replay.record.marks import Mark
+from socketscope.replay.record.marks import Mark, Marks
 
 Span = tuple[int, int]
 
@@ -65,7 +65,7 @@ class Secrets:
         """The variables of the environment that stand for secrets."""
         return tuple(self._names.values())
 
-    def marks(self, conversation: Conversation) -> tuple[list[Mark], dict[int, list[Mark]]]:
+    def marks(self, conversation: Conversation) -> Marks:
         """Return what is written for secrets in what the client said, and in the lines by their number."""
         said = conversation.plain
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})

@@ -87,7 +87,7 @@ class _Transcript:
         seconds = round(self._pauses.get(start, 0.0), 3)
         if seconds >= _SHORTEST_PAUSE:
             yield Pause(seconds, seconds)
-        text, ending = _parted(message)
+        text, ending = _without_ending(message)
         if ending != self._ending:
             self._ending = ending
             yield Ending(ending)
@@ -115,7 +115,7 @@ class _Transcript:
             yield Step(step)
 
 
-def _parted(said: Said) -> tuple[Said, _Name]:
+def _without_ending(said: Said) -> tuple[Said, _Name]:
     *before, last = said
     if isinstance(last, bytes):
         if last.endswith(b"\r\n"):

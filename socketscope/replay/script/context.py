@@ -45,7 +45,7 @@ def derive(context: Context, function: str, value: str, arguments: Iterable[byte
         context[f"{_DERIVED}{value}"] = function
 
 
-def parted(data: bytes, known: Mapping[bytes, str]) -> Iterable[tuple[bytes, str]]:
+def split_at_secrets(data: bytes, known: Mapping[bytes, str]) -> Iterable[tuple[bytes, str]]:
     """Yield what stands between secrets, each with what stands in a script for the secret behind it."""
     if not known:
         yield data, ""

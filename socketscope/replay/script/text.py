@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from socketscope.replay.script.context import Context, derive, parted, secrets
+from socketscope.replay.script.context import Context, derive, secrets, split_at_secrets
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -148,7 +148,7 @@ def _escape_character(character: str) -> str:
 def excerpt(data: bytes, context: Mapping[str, str]) -> str:
     """Return bytes as a script would write them, of many the first ones; what is secret as its variable."""
     left, text = _SHOWN, ""
-    for plain, secret in parted(data, secrets(context)):
+    for plain, secret in split_at_secrets(data, secrets(context)):
         text += escape(plain[:left])
         if len(plain) > left:
             return f"{text}…"
