@@ -13,7 +13,20 @@ from socketscope.replay.measure.durations import Durations, merged
 from socketscope.replay.measure.failures import Failure, Failures
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
 from socketscope.replay.measure.sketch import Sketch
-from socketscope.replay.measure.steps import Entry, StepFigures, are_late
+from socketscope.replay.measure.steps import (
+    ENDED,
+    FAILURE,
+    FIRST_BYTE,
+    LATENESS,
+    OUTCOME,
+    RECEIVED,
+    SENT,
+    SERVICE,
+    STEP,
+    Entry,
+    StepFigures,
+    are_late,
+)
 from socketscope.replay.measure.timeline import SHORTEST, Slot
 
 _BATCH = 200
@@ -215,22 +228,28 @@ class Ledger:
         entries, lags = self._entries[:], self._lags[:]
         del self._entries[: len(entries)], self._lags[: len(lags)]
         self.lag.add(lags)
-        for step, of_step in groupby(sorted(entries, key=itemgetter(0)), itemgetter(0)):
+        for step, of_step in groupby(sorted(entries, key=itemgetter(STEP)), itemgetter(STEP)):
             self.steps[step].add(list(of_step))
-        for _, group in groupby(entries, lambda entry: int((entry[5] - self.began) / SHORTEST)):
+        for _, group in groupby(entries, lambda entry: int((entry[ENDED] - self.began) / SHORTEST)):
             moment = list(group)
-            failures = [(entry[5], entry[1], entry[4]) for entry in moment if entry[4] is not None]
-            self._ended.append(Ended(moment[0][5], _slot(moment), failures, self.counting))
+            failures = [
+                (entry[ENDED], entry[OUTCOME], entry[FAILURE])
+                for entry in moment
+                if entry[FAILURE] is not None
+            ]
+            self._ended.append(Ended(moment[0][ENDED], _slot(moment), failures, self.counting))
             self.failures.add(failures, self.began)
-        self.first_byte.observe_sorted(sorted([entry[6] for entry in entries if entry[6] is not None]))
-        self.sent += sum([entry[7] for entry in entries])
-        self.received += sum([entry[8] for entry in entries])
+        self.first_byte.observe_sorted(
+            sorted([entry[FIRST_BYTE] for entry in entries if entry[FIRST_BYTE] is not None])
+        )
+        self.sent += sum([entry[SENT] for entry in entries])
+        self.received += sum([entry[RECEIVED] for entry in entries])
 
 
 def _slot(entries: list[Entry]) -> Slot:
-    service = Sketch([entry[2] for entry in entries if entry[1] == "ok"])
+    service = Sketch([entry[SERVICE] for entry in entries if entry[OUTCOME] == "ok"])
     if are_late(entries):
-        intended = Sketch([entry[2] + entry[3] for entry in entries if entry[1] == "ok"])
+        intended = Sketch([entry[SERVICE] + entry[LATENESS] for entry in entries if entry[OUTCOME] == "ok"])
     else:
         intended = Sketch.of_bins(service.bins.items())
-    return Slot(Counter([entry[1] for entry in entries]), service, intended)
+    return Slot(Counter([entry[OUTCOME] for entry in entries]), service, intended)
