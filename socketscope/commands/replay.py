@@ -5,17 +5,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
-from prometheus_client import CollectorRegistry, ProcessCollector
 
-from socketscope.addresses import Address, format_host_port
+from socketscope.addresses import Address
 from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, Tls, tls_options, warn
+from socketscope.commands.metrics import serve_metrics
+from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, Tls, tls_options
 from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
@@ -25,14 +24,12 @@ from socketscope.replay.play.targets import misfit
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView
-from socketscope.replay.show.metrics import RunView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, open_for_report
 from socketscope.replay.show.spoken import overhear
 from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
-from socketscope.views.endpoint import Endpoint
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
@@ -170,7 +167,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     if report is not None:
         _write(report, open_for_report)
     run = Run(programs, server, plan, hear=hear)
-    endpoint = _endpoint(context, metrics, run)
+    is_asked_for = context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
+    endpoint = None if metrics is None else serve_metrics(run, *metrics, is_asked_for=is_asked_for)
     tls.warn()
     mode = _mode(plan, programs)
     is_drawn = can_be_redrawn(sys.stderr) and not verbose
@@ -224,33 +222,6 @@ def _thresholds(given: tuple[Threshold, ...], programs: list[Program]) -> tuple[
             known = ", ".join(sorted(steps))
             raise click.UsageError(f"--fail-on: there is no step {threshold.step!r}; there are {known}")
     return with_default(given)
-
-
-def _endpoint(context: click.Context, metrics: tuple[str, int] | None, run: Run) -> Endpoint | None:
-    """Serve metrics; at another port, or not at all, where an address that nobody asked for cannot be had."""
-    if metrics is None:
-        return None
-    registry = CollectorRegistry()
-    registry.register(RunView(run))
-    ProcessCollector(registry=registry)
-    (host, port), asked = metrics, context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
-    try:
-        served = Endpoint(host, port, registry, lambda: True)
-    except OSError as error:
-        problem = f"cannot serve metrics on {format_host_port(host, port)}: {error.strerror or error}"
-    else:
-        if not port:
-            warn(f"metrics are at {served.url}")
-        return served
-    if asked:
-        raise click.UsageError(problem)
-    # A container's environment has the address of the replay that is already there.
-    endpoint = None
-    with suppress(OSError):
-        endpoint = Endpoint(host, 0, registry, lambda: True)
-    instead = "there are none" if endpoint is None else f"they are at {endpoint.url}"
-    warn(f"{problem}; {instead}")
-    return endpoint
 
 
 def _write(report: Path, write: Callable[[Path], Any]) -> None:
