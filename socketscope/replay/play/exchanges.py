@@ -8,18 +8,16 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.connection import Connection
-from socketscope.replay.play.failing import Failed, not_received, not_sent, wrong
+from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import read_expected, recalled
 from socketscope.replay.play.saying import Saying
+from socketscope.replay.play.silence import hear_out, listen, require_silence
 from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
-
-QUIET = 0.02
-"""Seconds after its last line for which a server must keep silent before a connection is closed."""
 
 
 @dataclass(slots=True)
@@ -126,7 +124,7 @@ class Exchanges:
         """
         if (connection := self.link.connection) is not None:
             try:
-                self._expect_no_others(connection, action.line, "nothing before this", again=False)
+                require_silence(connection, self.asides, action.line, "nothing before this", again=False)
             except Failed:
                 self._begin(action)
                 raise
@@ -143,23 +141,16 @@ class Exchanges:
         # A kept connection is looked at again with its next message; at every message it would cost a tenth.
         if connection is not None:
             again = self._connect_for != "user"
-            self._expect_no_others(connection, exchange.line, "nothing more", again=again)
+            require_silence(connection, self.asides, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
-
-    def _expect_no_others(self, connection: Connection, line: int, expected: str, *, again: bool) -> None:
-        try:
-            has_come = connection.has_unread(again=again)
-        except ConnectionRefusedError as error:
-            raise not_received(error, line) from error
-        if has_come and (extra := self.asides.others(connection)) is not None:
-            raise Failed("unexpected_data", expected, quoted(extra, self._context), line)
 
     def rest(self, seconds: float) -> Task:
         """Wait, and attend to lines that are answered wherever they come."""
         until = self._now() + seconds
         if (connection := self.link.connection) is not None:
             if self.asides.known:
-                yield from self._listen(connection, until)
+                latest = self.current or self._last
+                yield from listen(connection, self.asides, latest.line if latest else None, until)
             if self.current is not None:
                 yield from connection.note_arrival(until)
         yield Until(until)
@@ -183,7 +174,7 @@ class Exchanges:
 
     def _end(self) -> Task:
         if self.current is not None and self.link.connection is not None:
-            yield from self._hear_out(self.link.connection)
+            yield from hear_out(self.link.connection, self.asides, self.current.line, self._now)
         self.settle()
         self.link.close()
 
@@ -192,7 +183,7 @@ class Exchanges:
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
-                yield from self._hear_out(connection)
+                yield from hear_out(connection, self.asides, last.line, self._now)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.disconnect()
@@ -202,7 +193,7 @@ class Exchanges:
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
-                self._expect_no_others(connection, last.line, "nothing more", again=True)
+                require_silence(connection, self.asides, last.line, "nothing more")
             except Failed as failed:
                 self.fail(failed, last.step)
         self.link.close()
@@ -240,24 +231,6 @@ class Exchanges:
             waited = self._now() - exchange.began if is_waiting else None
             self._ledger.interrupted(exchange.step, waited, self._lateness)
         self.link.close()
-
-    def _hear_out(self, connection: Connection) -> Task:
-        """Wait whether the server keeps silent; a line that begins has as long to be one that may come."""
-        since = self._now()
-        yield from self._listen(connection, since + QUIET)
-        if connection.inbox.data:
-            since = self._now()
-            yield from self._listen(connection, since + QUIET)
-        connection.heard_since = since
-
-    def _listen(self, connection: Connection, until: float) -> Task:
-        """Wait whether the server says something, or it turns out that a datagram has reached nobody."""
-        try:
-            yield from connection.read(lambda: self.asides.heard(connection), until)
-        except OSError as error:
-            exchange = self.current or self._last
-            if isinstance(error, ConnectionRefusedError) and exchange is not None:
-                raise not_received(error, exchange.line) from error
 
     def _begin(self, action: Sending | Expectation | Opening) -> Exchange:
         self.current = Exchange(action.step, action.line, self._now())

@@ -1,0 +1,68 @@
+"""Whether a server keeps silent where the script expects nothing of it: between exchanges and in pauses."""
+
+from collections.abc import Callable
+
+from socketscope.replay.play.asides import Asides
+from socketscope.replay.play.connection import Connection
+from socketscope.replay.play.failing import Failed, not_received
+from socketscope.replay.play.loop import Task
+from socketscope.replay.script.text import quoted
+
+QUIET = 0.02
+"""Seconds after its last line for which a server must keep silent before a connection is closed."""
+
+
+def require_silence(
+    connection: Connection, asides: Asides, line: int, expected: str, *, again: bool = True
+) -> None:
+    """See that nothing has come but what the script passes over or answers; what can be read at once is read.
+
+    Args:
+        connection: Where.
+        asides: What the script passes over and answers.
+        line: Of the script, to which a failure belongs.
+        expected: What the failure says was expected.
+        again: As for `Connection.has_unread`.
+
+    Raises:
+        Failed: Something else has come, or a datagram that was sent has reached nobody.
+    """
+    try:
+        has_come = connection.has_unread(again=again)
+    except ConnectionRefusedError as error:
+        raise not_received(error, line) from error
+    if has_come and (extra := asides.others(connection)) is not None:
+        raise Failed("unexpected_data", expected, quoted(extra, asides.context), line)
+
+
+def listen(connection: Connection, asides: Asides, line: int | None, until: float) -> Task:
+    """Wait until a time, or until something comes that the script neither passes over nor answers.
+
+    Args:
+        connection: Where.
+        asides: What the script passes over and answers.
+        line: Of the script, to which a failure belongs; None before the first exchange, when nothing fails.
+        until: On the loop's clock.
+
+    Raises:
+        Failed: A datagram that was sent has reached nobody.
+    """
+    try:
+        yield from connection.read(lambda: asides.heard(connection), until)
+    except OSError as error:
+        if isinstance(error, ConnectionRefusedError) and line is not None:
+            raise not_received(error, line) from error
+
+
+def hear_out(connection: Connection, asides: Asides, line: int, now: Callable[[], float]) -> Task:
+    """Listen for `QUIET` seconds; where the beginning of a line comes, for as long again for its end.
+
+    Raises:
+        Failed: A datagram that was sent has reached nobody.
+    """
+    since = now()
+    yield from listen(connection, asides, line, since + QUIET)
+    if connection.inbox.data:
+        since = now()
+        yield from listen(connection, asides, line, since + QUIET)
+    connection.heard_since = since
