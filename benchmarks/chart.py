@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generator import Rounds
-from benchmarks.goals import Results, column
+from benchmarks.generator import Rounds, column
+from benchmarks.goals import Results
 from benchmarks.measures import OF_GOALS, THROUGHPUT
 from benchmarks.programs import OFF, OURS
 from benchmarks.ratios import spread

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import click
 
 from benchmarks import generator, machine
-from benchmarks.generator import Load, in_turns
+from benchmarks.generator import Figures, Load, Rounds, column, in_turns
 from benchmarks.programs import Server, Workshop, wait_until_it_answers
 from benchmarks.ratios import ratio, spread
 
@@ -29,9 +29,6 @@ WORKLOADS = {
         CLIENTS, keep=False, seconds=0, echo=True
     ),
 }
-
-Rounds = dict[str, list[tuple[float, float, float]]]
-"""Of each competitor: exchanges a second, the worst p99 in seconds, and CPU seconds an exchange."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +61,8 @@ def main(free: str, ordinary: str, rounds: int, seconds: float) -> None:
             print(f"\n| {title} | /s | p99 | CPU µs | times {BASE} |\n|---|---|---|---|---|")
             found = _measure(workshop, {"free": free, "ordinary": ordinary}, load, rounds, seconds)
             for name, turns in found.items():
-                rate, p99, cpu = (spread([turn[at] for turn in turns]).median for at in range(3))
-                times = ratio([turn[0] for turn in turns], [turn[0] for turn in found[BASE]])
+                rate, p99, cpu = (spread(column(turns, key)).median for key in ("rate", "p99", "server_cpu"))
+                times = ratio(column(turns, "rate"), column(found[BASE], "rate"))
                 print(
                     f"| {name} | {rate:,.0f} | {p99 * 1e3:.1f} ms | {cpu * 1e6:.0f} | {times.median:.2f}"
                     f" ({times.low:.2f} to {times.high:.2f}) |",
@@ -113,9 +110,8 @@ def _serving(workshop: Workshop, name: str, python: str, load: Load) -> Iterator
         yield Server(name, url, None, process, 0.0)
 
 
-def _turn(
-    workshop: Workshop, competitor: Competitor, load: Load, seconds: float
-) -> tuple[float, float, float]:
+def _turn(workshop: Workshop, competitor: Competitor, load: Load, seconds: float) -> Figures:
+    """Return the exchanges a second of all processes, the worst p99 and the CPU time of an exchange."""
     servers = competitor.servers
     each = replace(load, clients=load.clients // len(servers), seconds=seconds, warmup=0.5)
     with ThreadPoolExecutor(len(servers)) as pool:
@@ -124,7 +120,7 @@ def _turn(
         raise RuntimeError(f"{competitor.name}: {failed:.0f} exchanges failed")
     rate = sum(turn["rate"] for turn in turns)
     cpu = sum(turn["server_cpu"] * turn["rate"] for turn in turns)
-    return rate, max(turn["p99"] for turn in turns), cpu / rate
+    return {"rate": rate, "p99": max(turn["p99"] for turn in turns), "server_cpu": cpu / rate}
 
 
 if __name__ == "__main__":

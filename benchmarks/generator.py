@@ -23,6 +23,11 @@ Rounds = dict[str, list[Figures]]
 _T = TypeVar("_T")
 
 
+def column(turns: Sequence[Figures], key: str) -> list[float]:
+    """Return one figure of all rounds."""
+    return [turn[key] for turn in turns]
+
+
 @dataclass(frozen=True)
 class Load:
     """What the generator does.

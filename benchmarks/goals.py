@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks import clients, idle, scrape
-from benchmarks.generator import Figures, Rounds
+from benchmarks.generator import Rounds, column
 from benchmarks.programs import OFF, OURS, C
 from benchmarks.ratios import Spread, ratio, spread
 
@@ -40,11 +40,6 @@ class Goal:
     def is_met(self, figure: Spread) -> bool:
         """Return whether the median reaches the bound."""
         return figure.median >= self.bound if self.at_least else figure.median <= self.bound
-
-
-def column(turns: list[Figures], key: str) -> list[float]:
-    """Return one figure of all rounds."""
-    return [turn[key] for turn in turns]
 
 
 def _against(measure: str, theirs: str) -> Callable[[Results], Spread]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks import clients, cost, idle, library, scrape
-from benchmarks.generator import Rounds
-from benchmarks.goals import GOALS, Results, column, idle_memory
+from benchmarks.generator import Rounds, column
+from benchmarks.goals import GOALS, Results, idle_memory
 from benchmarks.measures import THROUGHPUT
 from benchmarks.programs import OURS, SERVERS
 from benchmarks.ratios import Spread, ratio, spread

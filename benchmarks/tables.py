@@ -1,6 +1,6 @@
 """What was measured as a table for the terminal."""
 
-from benchmarks.generator import Rounds
+from benchmarks.generator import Rounds, column
 from benchmarks.programs import OURS
 from benchmarks.ratios import ratio, spread
 
@@ -22,9 +22,9 @@ def as_text(rounds: Rounds) -> str:
         cells = [f"  {name:30}"]
         for key, (unit, scale, form) in _FORMS.items():
             if key in turns[0]:
-                cells.append(f"{spread([turn[key] for turn in turns]).median * scale:>9{form}} {unit}")
+                cells.append(f"{spread(column(turns, key)).median * scale:>9{form}} {unit}")
         if OURS in rounds and name != OURS and "rate" in turns[0]:
-            against = ratio([turn["rate"] for turn in rounds[OURS]], [turn["rate"] for turn in turns])
+            against = ratio(column(rounds[OURS], "rate"), column(turns, "rate"))
             cells.append(f"  x {against.median:.2f} ({against.low:.2f} to {against.high:.2f})")
         if failed := sum(turn.get("failed", 0) for turn in turns):
             cells.append(f"  {failed:.0f} failed")

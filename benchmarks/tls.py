@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from benchmarks import machine
-from benchmarks.generator import in_turns
+from benchmarks.generator import Figures, Rounds, column, in_turns
 from benchmarks.programs import ROOT, Process, Workshop, cpu_seconds, wait_until_it_answers
-from benchmarks.ratios import Spread, ratio, spread
+from benchmarks.ratios import ratio, spread
 
 CLIENTS = 64
 KINDS = ("tcp", "tls")
@@ -34,20 +34,19 @@ def main(rounds: int, seconds: int) -> None:
     with Workshop() as workshop:
         for mode, connect in MODES.items():
             found = _measure(workshop, connect, rounds, seconds)
-            rate, cpu = ({kind: [turn[at] for turn in found[kind]] for kind in KINDS} for at in (0, 1))
-            print(f"{mode}: exchanges/s {_row(rate, 0)}; server CPU µs {_row(cpu, 1)}")
+            rate, cpu = _row(found, "rate", 1, ".0f"), _row(found, "server_cpu", 1e6, ".1f")
+            print(f"{mode}: exchanges/s {rate}; server CPU µs {cpu}")
 
 
-def _row(figures: dict[str, list[float]], digits: int) -> str:
-    plain, tls = (spread(figures[kind]).median for kind in KINDS)
-    times: Spread = ratio(figures["tls"], figures["tcp"])
-    return f"{plain:.{digits}f}, {tls:.{digits}f}, {times.median:.2f} ({times.low:.2f} to {times.high:.2f})"
+def _row(rounds: Rounds, key: str, scale: float, form: str) -> str:
+    plain, tls = (column(rounds[kind], key) for kind in KINDS)
+    medians = ", ".join(f"{spread(figures).median * scale:{form}}" for figures in (plain, tls))
+    times = ratio(tls, plain)
+    return f"{medians}, {times.median:.2f} ({times.low:.2f} to {times.high:.2f})"
 
 
-def _measure(
-    workshop: Workshop, connect: tuple[str, ...], rounds: int, seconds: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Return exchanges a second and the server's CPU µs for one, by kind and round."""
+def _measure(workshop: Workshop, connect: tuple[str, ...], rounds: int, seconds: int) -> Rounds:
+    """Return the exchanges a second and the server's CPU time for one, by kind and round."""
     certificate = _certificate(workshop.folder)
     script = workshop.folder / "hello.talk"
     script.write_text(SCRIPT, encoding="utf-8")
@@ -58,7 +57,7 @@ def _measure(
         *(word for url in urls for word in ("--listen", url)),
         *(["--keep-alive"] if "user" in connect else []),
     ]  # fmt: skip
-    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    found: Rounds = {kind: [] for kind in KINDS}
     load = [*connect, "--users", str(CLIENTS), "--duration", f"{seconds}s"]
     with workshop.running(command) as server:
         wait_until_it_answers("the server", urls[0], server)
@@ -68,14 +67,15 @@ def _measure(
     return found
 
 
-def _turn(server: Process, arguments: list[str]) -> tuple[float, float]:
+def _turn(server: Process, arguments: list[str]) -> Figures:
     before = cpu_seconds(server)
     told = subprocess.run(
         [sys.executable, "-m", "client", "replay", *arguments, "--summary", "json"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
     ).stdout  # fmt: skip
     summary = json.loads(told)
-    return summary["rate"]["achieved"], (cpu_seconds(server) - before) / summary["attempted"] * 1e6
+    cpu = (cpu_seconds(server) - before) / summary["attempted"]
+    return {"rate": summary["rate"]["achieved"], "server_cpu": cpu}
 
 
 def _certificate(folder: Path) -> str:
