@@ -1,7 +1,7 @@
 """The home page: is it well, and if not, where to look."""
 
 from grafana.colours import BAD, GOOD, LINE, OF_OBJECTIVE, PLAIN, TRAFFIC, WARNING
-from grafana.page import BUILDS, Page, Row
+from grafana.page import BUILDS, Page, Row, replica_states
 from grafana.panels import Panel, curves, figure, states
 from grafana.queries import (
     ASKED,
@@ -16,7 +16,6 @@ from grafana.queries import (
     SERVED,
     SERVED_IN_RANGE,
     SERVERS_UP,
-    STATES,
     TOLD,
     UNSERVED_BY_REASON,
     first,
@@ -78,13 +77,7 @@ WELL = [
         limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: PLAIN, 1: BAD}}, words={None: ("?", PLAIN)},
         queries={"up": first(SERVERS_UP, UNKNOWN), "lost": first(f"count({LOST} or {NONE})", "vector(0)")},
     )),
-    states(Panel(
-        title="Which replicas were up", width=14, height=6, runbook="which-container", nothing="no server was seen",
-        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
-        "both until the address is forgotten.",
-        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
-        queries={"{{instance}}": STATES},
-    )),
+    replica_states("Which replicas were up"),
     states(Panel(
         title="Which alerts fired", width=10, height=6, runbook="runbook",
         meaning="Alerts and the time for which they fired. A page wants somebody now, a ticket this week.",

@@ -1,12 +1,11 @@
 """The server by listener and replica: rate, errors, duration, and what is used of what there is."""
 
-from grafana.colours import BAD, GOOD, PLAIN, TRAFFIC
-from grafana.page import Page, Row
-from grafana.panels import Panel, curves, durations, figure, states
+from grafana.colours import BAD, PLAIN, TRAFFIC
+from grafana.page import Page, Row, replica_states
+from grafana.panels import Panel, curves, durations, figure
 from grafana.queries import (
     CLOSED_BY_OUTCOME,
     OBJECTIVE,
-    STATES,
     UNSERVED_BY_REASON,
     buckets,
     chosen,
@@ -156,14 +155,7 @@ SATURATION_ROW = [
 ]  # fmt: skip
 
 PROCESS_ROW = [
-    states(Panel(
-        title="When replicas came, drained and went", width=14, height=6, runbook="which-container",
-        nothing="no server was seen",
-        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
-        "both until the address is forgotten.",
-        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
-        queries={"{{instance}}": STATES},
-    )),
+    replica_states("When replicas came, drained and went"),
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", width=10, height=6, runbook="which-container",
         nothing="no server", limits={0: PLAIN}, words={None: ("no server", BAD)}, instant=True,
