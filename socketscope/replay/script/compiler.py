@@ -223,7 +223,7 @@ class _Compiler:
             template: The text.
             to_the_end: What stands there from its beginning to the end of the line.
         """
-        for variable in template.names:
+        for variable in template.needed:
             if variable.name.startswith("env:"):
                 name = variable.name.removeprefix("env:")
                 if name not in os.environ:

@@ -58,11 +58,12 @@ class Variable:
         """As it stands in the script."""
         return f"${{{self.name}}}"
 
-    def names(self) -> tuple["Variable", ...]:
-        """Return the variables whose values a pass must have for it."""
+    @property
+    def needed(self) -> tuple["Variable", ...]:
+        """The variables whose values a pass must have: itself, or what the arguments of its function need."""
         if self.function is None:
             return (self,)
-        return tuple(name for template in self.arguments for name in template.names)
+        return tuple(variable for template in self.arguments for variable in template.needed)
 
     def value(self, context: Context, random: Random) -> str:
         """Return its value in a pass."""
@@ -89,13 +90,13 @@ class Template:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """Its variables, those made up on the spot included."""
+        """The variables that stand in it, functions included."""
         return tuple(part for part in self.parts if isinstance(part, Variable))
 
     @property
-    def names(self) -> tuple[Variable, ...]:
+    def needed(self) -> tuple[Variable, ...]:
         """The variables whose values a pass must have."""
-        return tuple(name for variable in self.variables for name in variable.names())
+        return tuple(needed for variable in self.variables for needed in variable.needed)
 
     def fill(
         self, context: Context, random: Random, transform: Callable[[bytes], bytes] | None = None
