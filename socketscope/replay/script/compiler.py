@@ -8,18 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from socketscope.replay.script import constructs
-from socketscope.replay.script.constructs import (
-    DEFAULT_TIMEOUT,
-    SENDS,
-    Expect,
-    HalfClose,
-    Hold,
-    Line,
-    Pause,
-    Reset,
-    Script,
-    ScriptError,
-)
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, SENDS, Line, Script, ScriptError
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
 from socketscope.replay.script.program import (
@@ -152,12 +141,12 @@ class _Compiler:
                 self._actions.append(self._answer(line, expression, text))
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
-            case Expect(kind, text):
+            case constructs.Expect(kind, text):
                 self._actions.append(self._expectation(line, kind, text))
                 self._has_begun = True
-            case Pause() as pause:
+            case constructs.Pause() as pause:
                 self._actions.append(pause)
-            case Hold() | HalfClose() | Reset() as fault:
+            case constructs.Hold() | constructs.HalfClose() | constructs.Reset() as fault:
                 if not self._has_begun:
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
@@ -271,6 +260,6 @@ def _answered(lines: Sequence[Line]) -> list[bool]:
     answered, is_expected = [], False
     for line in reversed(lines):
         answered.append(is_expected)
-        if isinstance(line.construct, (Expect, *SENDS)):
-            is_expected = isinstance(line.construct, Expect)
+        if isinstance(line.construct, (constructs.Expect, *SENDS)):
+            is_expected = isinstance(line.construct, constructs.Expect)
     return answered[::-1]
