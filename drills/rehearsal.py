@@ -101,7 +101,7 @@ class Rehearsal:
             self._note("the fault has ended")
             if outcome.told is not None:
                 outcome.resolved = self._until(
-                    lambda: drill.alert not in self._noted(drill, outcome, before), RESOLVED, ended
+                    lambda: drill.alert not in self._firing(drill, outcome, before), RESOLVED, ended
                 )
                 self._note(f"{drill.alert} {'still fires' if outcome.resolved is None else 'has resolved'}")
         self._note(f"other alerts: {', '.join(sorted(outcome.others)) or 'none'}")
@@ -119,12 +119,12 @@ class Rehearsal:
         if drill.alert is None:
             over = self._clock() + self._quiet
             while self._clock() < over:
-                self._noted(drill, outcome, before)
+                self._firing(drill, outcome, before)
                 self._pause()
             self._note(f"watched for {self._quiet:.0f} s")
         else:
             outcome.told = self._until(
-                lambda: drill.alert in self._noted(drill, outcome, before), TOLD, self._began
+                lambda: drill.alert in self._firing(drill, outcome, before), TOLD, self._began
             )
             told = self._stack.firing().get(drill.alert)
             self._note(f"{drill.alert} fires: {told['annotations']['summary']}" if told else "no alert fires")
@@ -145,8 +145,8 @@ class Rehearsal:
     def _is_calm(self, drill: Drill) -> bool:
         return drill.alert not in self._stack.firing() and not self._stack.query(drill.seen)
 
-    def _noted(self, drill: Drill, outcome: Outcome, before: set[str]) -> set[str]:
-        """Return what fires; what should not is noted."""
+    def _firing(self, drill: Drill, outcome: Outcome, before: set[str]) -> set[str]:
+        """Return the alerts that fire; those that should not are entered in the outcome."""
         firing = set(self._stack.firing())
         outcome.others |= firing - before - {drill.alert}
         return firing

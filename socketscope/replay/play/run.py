@@ -123,7 +123,7 @@ class Run:
         if (schedule := self._schedule) is not None:
             self.ledger.dropped_passes(schedule.dropped(plan.warmup, elapsed))
             self.ledger.begun = self._begun - self._begun_warming if self.ledger.counting else 0
-            if (end := max(schedule.end, self._last_began) - plan.warmup) > 0:
+            if (end := max(schedule.end(), self._last_began) - plan.warmup) > 0:
                 self.seconds = min(self.seconds, end)
 
     def stop(self) -> None:

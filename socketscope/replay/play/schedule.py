@@ -40,9 +40,11 @@ class Schedule:
         """Note that a pass that was taken did not start."""
         self._not_started.append((number, due))
 
-    @property
     def end(self) -> float:
-        """When one more pass would be due, once all were taken; asked for once, at the end of the run."""
+        """Return when one more pass would be due, where all were taken; else infinity.
+
+        To be called once, at the end of the run: the time is taken off the schedule.
+        """
         return inf if self._taken < self._most else next(self._times)
 
     def dropped(self, begin: float, end: float) -> int:

@@ -76,13 +76,13 @@ class Replica:
         grown = scrape.combined(grown for _, grown, _ in self._steps)
         lately = {key: value / whole for key, value in grown.items()}
         since = self.look.since if self.look.up else now
-        self.look = Look(self.look.url, kind, None, since, page, step, lately)
+        self.look = Look(self.look.url, kind, since=since, page=page, step=step, lately=lately)
 
     def failed(self, problem: str, now: float) -> None:
         """Note that no page came."""
         self._steps.clear()
         since = now if self.look.up or self.look.since == 0 else self.look.since
-        self.look = Look(self.look.url, self.look.kind, problem, since)
+        self.look = Look(self.look.url, self.look.kind, problem=problem, since=since)
 
 
 class Watch:
