@@ -13,12 +13,12 @@ from socketscope.replay.script.text import Template
 
 
 class Asides:
-    """Those of a user's pass.
+    """Of a user's pass: the lines that `@ignore` and `@on` are about, here called asides.
 
-    An answer is sent at once or not at all: who does not read it has stopped to read.
+    An answer is sent at once or not at all: a server that has no room for it has ceased to read.
 
     Attributes:
-        known: What the script has said of so far.
+        known: Those that the pass has come to so far.
         context: Variables of the pass.
         note: Takes down what is said.
         met: Lines that were taken since somebody last set this to 0.
@@ -36,14 +36,14 @@ class Asides:
         self._given: dict[Aside, Context] = {}  # variables of its lines
 
     def hold(self, aside: Aside, connection: Connection | None) -> None:
-        """Know of one from here on, and what its lines have given on the connection in earlier passes."""
+        """Know of one from here on; variables have what it gave them in earlier passes on the connection."""
         self.known.append(aside)
         given = self._given.get(aside, {}) if connection is self._speaker else {}
         for name in aside.groups:
             self.context.setdefault(name, given.get(name, ""))
 
     def attend(self, connection: Connection) -> bool:
-        """Take and answer those that stand before all else; return whether a line follows that is none.
+        """Take and answer the asides that have come first; return whether another line is behind them.
 
         Raises:
             Failed: An answer could not be sent.
@@ -55,7 +55,7 @@ class Asides:
         return False
 
     def meet(self, connection: Connection, line: bytes) -> bool:
-        """Return whether a line is one of these, answered if it is one of those that are.
+        """Return whether a line is an aside; if it is, note it, and answer it where the script has an answer.
 
         Raises:
             Failed: The answer could not be sent.
@@ -80,10 +80,10 @@ class Asides:
         return is_other or connection.inbox.ended or None
 
     def others(self, connection: Connection) -> bytes | None:
-        """Return what has come that nothing has taken, and that is none of these; None if all was."""
+        """Return what has come and is neither taken nor an aside; None if there is nothing."""
         inbox = connection.inbox
         is_other = not self.known or self.attend(connection) or inbox.ended
-        # What ends no line yet may become one of these, for who reads on.
+        # What ends no line yet may become an aside, for who reads on.
         is_other = is_other or connection.last_byte_at <= connection.heard_since
         return inbox.unread() if inbox.data and is_other else None
 
@@ -98,7 +98,7 @@ class Asides:
             raise Failed("send_error", "to answer", "the server has ceased to read", aside.line)
 
     def before(self, take: Callable[[], bytes | None], connection: Connection) -> Callable[[], bytes | None]:
-        """Return what takes the same once those that stand before it are out of the way."""
+        """Return what takes and answers the asides that have come first, and then takes what `take` does."""
 
         def attend_and_take() -> bytes | None:
             is_other = self.attend(connection)

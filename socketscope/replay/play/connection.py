@@ -30,13 +30,13 @@ Taken = TypeVar("Taken")
 
 
 class Connection:
-    """A connection, of one task of a loop. What may have to wait is a generator.
+    """A connection that one task of a loop uses. Methods that may have to wait are generators.
 
     Attributes:
         inbox: What has come.
         first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
         last_byte_at: When the latest came.
-        heard_since: Since when it was last waited whether more comes, at its end; 0 before.
+        heard_since: When the latest wait for more from the server began, once it is over; 0 before the first.
     """
 
     __slots__ = (
@@ -64,9 +64,9 @@ class Connection:
         self._loop = loop
         self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
         self.inbox = Inbox() if self._is_stream else Datagrams()
-        self._drained = True  # all that has come was taken: the loop will tell of more
-        self._hung_up = 0  # the server will have closed, once all is taken: what epoll said of it
-        self._arrived: tuple[float, float] | None = None  # when the first and last came of what waits
+        self._drained = True  # nothing is left to receive: the loop will tell when more comes
+        self._hung_up = 0  # what epoll said of the end, before which bytes may still be read
+        self._arrived: tuple[float, float] | None = None  # times of the first and last bytes to be received
         self.first_byte_at: float | None = None
         self.last_byte_at = self.heard_since = 0.0
         self._sent = self._received = self._received_in = 0
@@ -93,7 +93,7 @@ class Connection:
                 raise TimeoutError("timed out")
             self._hung_up |= happened & HANGUP
             error = sock.connect_ex(where)
-            # What told of the connection may have told of a greeting too.
+            # The same event may have told of a greeting, of which the loop does not tell again.
             self._drained = False
         if error:
             raise OSError(error, os.strerror(error))
@@ -149,7 +149,7 @@ class Connection:
         while left := memoryview(self.send(left)):
             if self._loop.now() >= until or not (happened := (yield until)):
                 raise TimeoutError("timed out")
-            # Who waits to send may be told of what can be read instead, and only once.
+            # The event may have been about bytes to read, of which the loop does not tell again.
             self._hung_up |= happened & HANGUP
             self._drained = False
 
@@ -178,7 +178,7 @@ class Connection:
         return taken
 
     def note_arrival(self, until: float) -> Generator[Wait, int, None]:
-        """Wait until a time. What comes meanwhile stays where it is; once it is read, it came when it did."""
+        """Wait until a time. What comes meanwhile is not received yet, but when it came is noted."""
         while happened := (yield until):
             self._hung_up |= happened & HANGUP
             self._drained = False
@@ -211,8 +211,8 @@ class Connection:
         """Return whether something has come that nobody read, be it an empty datagram.
 
         Args:
-            again: Whether to look for more, at the cost of a system call, though the loop has not gone round
-                since all that had come was taken.
+            again: Whether to ask the kernel, which costs a system call, even where all was received in this
+                very turn of the loop.
 
         Raises:
             ConnectionRefusedError: A datagram that was sent has reached nobody.
@@ -251,10 +251,10 @@ class Connection:
             return
         except OSError as error:
             if self._is_stream:
-                # The kernel tells of it once, and maybe to who only looks whether something comes.
+                # The kernel tells of it once, and this may be a mere look: whoever reads next is to be told.
                 self._recv, self._drained = partial(_raise, error), False
             raise
-        # A short read has taken all, unless the end is behind it, of which the loop has already told.
+        # A short read has taken all, unless the end follows, of which the loop does not tell again.
         self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
         self._received_in = self._loop.turns
         if data or not self._is_stream:
@@ -270,7 +270,7 @@ class Connection:
             self.inbox.ended = True
 
     def _raise_alert(self) -> None:
-        """Raise what a server that is gone has against this side of TLS, if it has said so."""
+        """Raise what a server that is gone has against this side of TLS, where an alert of its own tells."""
         if not isinstance(self._sock, ssl.SSLSocket):
             return
         try:
@@ -282,7 +282,7 @@ class Connection:
     def _has_nothing(self) -> bool:
         if not self._is_stream:
             return False  # an empty datagram has no bytes to tell of
-        # Half of what a receive costs that fails.
+        # It costs half as much as a receive that finds nothing.
         fcntl.ioctl(self._sock, termios.FIONREAD, _size)
         return not _size[0]
 

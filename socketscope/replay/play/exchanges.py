@@ -57,7 +57,7 @@ class Exchanges:
     def begin_pass(
         self, file: str, context: Context, connect_for: str, lateness: float
     ) -> list[bytes] | None:
-        """Begin a pass; return what the server said when a connection opened that is kept, None without one.
+        """Begin a pass; return the greeting of the connection that an earlier one has kept, None without one.
 
         Args:
             file: The script's name.
@@ -72,13 +72,13 @@ class Exchanges:
         return None if self.link.connection is None else list(self.link.greeting)
 
     def open(self, action: Opening) -> Task:
-        """Connect, unless a connection is kept; only where that fails it is an exchange."""
+        """Connect, unless a connection is open; it is entered as an exchange only where it fails."""
         if self.link.connection is None:
             yield from self._open(self._begin(action))
             self.current = None
 
     def send(self, action: Sending) -> Task:
-        """Enter the exchange under way, and return what begins another with a message."""
+        """Enter the exchange under way, and return the task that begins another by sending a message."""
         self.settle()
         if self._connect_for == "message" and self.link.has_sent:
             self.link.close()
@@ -95,7 +95,7 @@ class Exchanges:
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
         reply = yield from read_expected(action, connection, self._random, self.asides, note, until)
-        # Where it is of no bytes, the last one may be another exchange's, or there was none.
+        # Where no bytes are expected, the last byte may be an earlier exchange's, or none may have come.
         exchange.ended = max(connection.last_byte_at, exchange.began)
         if action.ends:
             self._take_end(action, exchange, reply)
@@ -105,7 +105,7 @@ class Exchanges:
         self._saying.note(line)
 
     def recall(self, action: Expectation, greeting: list[bytes]) -> None:
-        """Take from what the server said on this connection before anything was sent to it.
+        """Find what is expected in the greeting, which a kept connection has once and not in each pass.
 
         Raises:
             Failed: It was something else.
@@ -138,7 +138,7 @@ class Exchanges:
         if (exchange := self.current) is None:
             return
         connection = self.link.connection
-        # A kept connection is looked at again with its next message; at every message it would cost a tenth.
+        # A kept connection is looked at with its next message; a look here too would cost a tenth of each.
         if connection is not None:
             again = self._connect_for != "user"
             require_silence(connection, self.asides, exchange.line, "nothing more", again=again)
@@ -161,7 +161,7 @@ class Exchanges:
         self.link.close(with_reset=True)
 
     def end_pass(self) -> Task | None:
-        """Enter the exchange under way, and close the connection unless it is kept; return what waits first.
+        """Enter the exchange under way, and close the connection unless it is kept; return what has to wait.
 
         Raises:
             Failed: The server has said too much.
@@ -179,7 +179,7 @@ class Exchanges:
         self.link.close()
 
     def leave(self) -> Task:
-        """Wait after the last pass whether a server whose connection is kept says more, and disconnect."""
+        """After the last pass, listen whether the server says more on a kept connection; then disconnect."""
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
@@ -189,7 +189,7 @@ class Exchanges:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """Disconnect after a pass, if that was not done; what has come since then is a failed exchange."""
+        """Close the connection, if it is open; what has come since the last pass makes a failed exchange."""
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
@@ -201,7 +201,7 @@ class Exchanges:
     def fail(self, failed: Failed, step: str) -> None:
         """Enter the exchange under way as failed, and give its connection up.
 
-        Between two, as in a pause, an answer may fail that `@on` wants: that is one of its own, of a step.
+        Between two, as in a pause, the answer of an `@on` may fail: that is an exchange by itself, of `step`.
         """
         exchange = self.current or Exchange(step, failed.line, self._now())
         failure = Failure(
@@ -237,7 +237,7 @@ class Exchanges:
         return self.current
 
     def _open(self, exchange: Exchange) -> Generator[Wait, int, Connection]:
-        """Open the connection that an exchange needs, and is longer by if it is a message's own, or fails."""
+        """Open the connection that an exchange needs; its time counts if it is for one message, or fails."""
         began = exchange.began = self._now()
         connection = yield from self.link.open(exchange.line)
         exchange.began = began if self._connect_for == "message" else self._now()
@@ -265,7 +265,7 @@ class Exchanges:
             yield from connection.write(data[start : start + action.chunk], self._now() + action.timeout)
 
     def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
-        """Take the close, which ends the exchange, and the connection on this side too."""
+        """End the exchange with the server's close, and close this side."""
         if rest:
             got = quoted(rest, self._context)
             raise wrong("unexpected_data", action, self._context, self._random, got)

@@ -102,10 +102,10 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
 
 
 def differs(action: Expectation, context: Context, random: Random, reply: bytes) -> Failed:
-    """Return how something failed that is another than what was expected."""
+    """Return the failure of a reply that is another than the expected one."""
     if not action.is_literal:
         return wrong("mismatch", action, context, random, quoted(reply, context))
-    # A part of a secret, which is all that may be left around the difference, would not be known as one.
+    # Secrets become marks before long texts are cut: a mere part of one would not be known as a secret.
     names = list(dict.fromkeys(secrets(context).values()))
     both = (_marked(text, context, names) for text in (action.template.fill(context, random), reply))
     expected, got = (escape(text) for text in around_difference(*both))
@@ -132,7 +132,7 @@ def wrong(outcome: str, action: Expectation, context: Context, random: Random, g
 
 
 def tls_reason(error: ssl.SSLError) -> str:
-    """Return what TLS has against the other side, or the other side against us."""
+    """Return why TLS failed: what this side has against the other, or the other against this one."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"the server's certificate does not hold: {error.verify_message}"

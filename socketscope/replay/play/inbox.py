@@ -10,7 +10,7 @@ class Closed(Exception):  # noqa: N818 - an event of the connection, no fault of
     """The server closed.
 
     Attributes:
-        partial: What it sent and what is no whole of what was wanted.
+        partial: What it had sent, which is not all of what was wanted.
     """
 
     def __init__(self, partial: bytes) -> None:
@@ -34,7 +34,7 @@ class Inbox:
     """Bytes, in order. What takes some returns None while more must come first.
 
     Attributes:
-        data: They, behind those that were taken; empty as soon as all were.
+        data: The bytes, with those already taken at the beginning; empty as soon as all are taken.
         ended: Whether the server has closed, so that no more will come.
     """
 
@@ -145,7 +145,7 @@ class Inbox:
             self.data, self._start = b"", 0
 
     def _wait(self) -> None:
-        """See that more may come, and that there is not too much of it already."""
+        """Return if more may come: the server has not closed, and not too much has come already."""
         if self.ended:
             partial = self.unread()
             self._move(len(self.data))

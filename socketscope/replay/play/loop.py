@@ -22,7 +22,7 @@ _FINE = 2e-3
 
 _LONGEST = 1.0
 """Seconds of a wait, at most. A signal is handled between two instructions: one that comes right before a
-wait, after it."""
+wait is handled after it."""
 
 _HELPERS = 16
 """Threads, at most, for what blocks."""
@@ -48,7 +48,7 @@ Wait = float | Until
 what epoll says of it, or until that time, answered by 0. What happened may be of no use to it."""
 
 Task = Generator[Wait, int, Any]
-"""Closed where the loop ends before it, so that GeneratorExit is what tells it of the end."""
+"""Where the loop ends before it, it is closed: GeneratorExit tells it so."""
 
 
 class _Runner:
@@ -62,7 +62,7 @@ class _Runner:
         self.waits = False  # for its connection
         self.missed = 0  # what happened there while it waited for a time
         self.deadline = inf
-        self.watched = inf  # until when `Loop._deadlines` has it at the latest
+        self.watched = inf  # for when it stands in `Loop._deadlines`; infinity if it does not
 
     def _begin(self, _: int) -> Wait:
         self.send = self.task.send
@@ -206,7 +206,7 @@ class Loop:
         return min(sleeper, self._deadlines[0][0]) if self._deadlines else sleeper
 
     def _wake(self, now: float) -> None:
-        """Resume each task whose time has come, once: before it is again come the others, and the end."""
+        """Resume each task whose time has come, and once only: the other tasks, and the end, are next."""
         sleepers, deadlines = self._sleepers, self._deadlines
         due = []
         while sleepers and sleepers[0][0] <= now:

@@ -76,7 +76,7 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
     Args:
         rate: Passes a second where the shape's factor is 1.
         shape: Multiplies the rate.
-        random: With one the gaps are those of a Poisson process, without even.
+        random: With one, the gaps are those of a Poisson process; without, they are even.
     """
     area, time = 0.0, 0.0
     while True:

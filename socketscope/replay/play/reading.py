@@ -77,7 +77,7 @@ def _taking(
     """Return what takes the next line, or whatever else an expectation is about.
 
     Raises:
-        Differs: It is about something that cannot be.
+        Differs: A variable's value makes it no number of bytes, or no regular expression.
     """
     inbox = connection.inbox
     take: Take
@@ -197,10 +197,10 @@ def _last_line(
     random: Random,
     take: Take,
 ) -> Mapping[str, str]:
-    """Return the variables of what stands before a close and ends no line: it is one, if it was expected.
+    """Return the variables of the bytes before a close: without a line's end they are a line all the same.
 
     Raises:
-        Failed: It was not.
+        Failed: It is not what was expected.
     """
     found = None
     if partial and action.kind in OF_LINES and action.kind != "any":
@@ -219,7 +219,7 @@ def _and_the_end(partial: bytes, context: Context) -> str:
 def recalled(
     action: Expectation, greeting: list[bytes], context: Context, random: Random, note: Callable[[Line], None]
 ) -> Mapping[str, str]:
-    """Return the variables of what a server said when the connection opened; take it from that, and note it.
+    """Return the variables of the line of a greeting that is expected; take and note all up to that line.
 
     Raises:
         Failed: It was something else.

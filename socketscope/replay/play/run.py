@@ -21,7 +21,7 @@ BACKOFF_LONGEST = 1.0
 """Seconds of waiting after a connection that failed, doubled each time, with jitter."""
 
 RESTING = 0.1
-"""Seconds between looks of a user whom the shape has rest."""
+"""Seconds after which a user whom the shape lets rest looks again whether it is to work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Run:
         self._schedule = _schedule(plan, len(programs))
         self._playing = 0
         self._is_over = False  # no pass begins any more
-        self._quiet_at = 0.0  # what servers say before is still of the latest pass
+        self._quiet_at = 0.0  # until then, what a server says belongs to its latest pass
         self._waited_warming = 0.0
         self._begun_warming = 0
 
@@ -221,7 +221,7 @@ class Run:
     def _play(
         self, player: Player, program: Program, user: int, lateness: float, backoff: "_Backoff"
     ) -> Task:
-        """Play a pass, and keep from knocking at a closed door, or from the others, all the time."""
+        """Play a pass; then wait if nobody could be reached, and let the other users have their turn."""
         turns = self._loop.turns
         self._begun += 1
         began = self.elapsed

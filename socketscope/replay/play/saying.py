@@ -21,7 +21,7 @@ class Saying:
     """What one user says and hears.
 
     Attributes:
-        note: Takes down a line; what costs no more than an append where nobody listens.
+        note: Takes down a line; no more than an append to a list where nobody listens.
     """
 
     def __init__(self, hear: Hear | None = None) -> None:

@@ -20,7 +20,7 @@ class Schedule:
             rate: Passes a second where the shape's factor is 1.
             shape: Multiplies the rate.
             most: How many passes there are; infinity for no end.
-            random: With one the gaps are those of a Poisson process, without even.
+            random: With one, the gaps are those of a Poisson process; without, they are even.
         """
         self._rate, self._shape, self._most, self._random = rate, shape, most, random
         self._times: Iterator[float] = due_times(rate, shape, random)
