@@ -49,7 +49,7 @@ def replica(text: str) -> Fault:
     def fault(stack: Stack) -> Iterator[None]:
         handler = ("--handler", "__main__:Handler")
         run = ("--use-aliases", "--entrypoint", "python", "server", "-c", text + _SERVE, *handler)
-        # It goes in order, or its going were a fault of its own.
+        # It has time to end in order, as its death would be a fault of its own.
         with _beside(stack, *run, grace=30):
             yield
 
@@ -59,7 +59,7 @@ def replica(text: str) -> Fault:
 @contextmanager
 def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
     """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
-    # No other drill's: there is one at a time, and this one's name is taken or it fails.
+    # What is stopped below is not another drill's: where the name is taken already, this fails.
     stack.compose("run", "--detach", "--rm", "--no-deps", "--name", NAME, *arguments)
     try:
         yield

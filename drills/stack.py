@@ -146,7 +146,7 @@ class Stack:
             try:
                 yield
             finally:
-                # One that is back and goes before that is seen has died, as far as Prometheus knows.
+                # A server that is back must be scraped before it goes, or Prometheus takes it for dead.
                 with suppress(StackError):
                     self._wait_for_scrapes(servers)
         finally:

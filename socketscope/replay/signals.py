@@ -77,7 +77,7 @@ def stoppable() -> Iterator[None]:
 
 
 class Noted:
-    """The first of `NUMBERS` from here on, which ends what there is to end and is no more than noted.
+    """Notes the first of `NUMBERS` from here on, which stops what `then` has named and raises nothing.
 
     A second one, more than `INSISTENCE` after it, ends the program there and then.
 

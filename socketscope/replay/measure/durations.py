@@ -12,7 +12,7 @@ LONGEST = 3600.0
 _LONGEST_MICROSECONDS = int(LONGEST * 1e6)
 _DIGITS = 3
 _RANK_DIGITS = 6
-"""Digits of a rank behind the point that count: 7 % of 100 are 7, which floats hold as somewhat more."""
+"""Decimal places to which a rank is rounded: 7 % of 100 are 7, and slightly more in floats."""
 
 
 class Durations:

@@ -16,8 +16,8 @@ class Failure:
         line: Of the script, from 1.
         expected: What should have come.
         got: What came.
-        is_text: Whether both are texts, written as the script would write them. Else they are words, in which
-            what is text stands in quotes.
+        is_text: Whether both are texts, written as in a script; else each is a description in words, with
+            quotes around what is text.
         step: Whose exchange it was.
         said: The lines that were said before, in order, as the script would have them.
     """

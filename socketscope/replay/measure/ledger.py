@@ -30,7 +30,7 @@ from socketscope.replay.measure.steps import (
 from socketscope.replay.measure.timeline import SHORTEST, Slot
 
 _BATCH = 200
-"""Exchanges that are entered together: many at once cost a fraction, and hold up by 0.2 ms what is due."""
+"""Exchanges that are entered together. Fewer would cost more each; these delay what is due by 0.2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,12 @@ class Ledger:
         passes: Played to their end or to a failure.
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
-        outside: Shares of the counted ones that were in the warm-up, or in the grace, and so are in no rate.
+        outside: How many of the counted ones no rate has, as they were in the warm-up or in the grace; of one
+            that was so in part, that part.
         begun: Passes of a schedule that began after the warm-up; None in a closed loop.
-        early: Those of them that were due within it, and so could not have been dropped after it.
+        early: Those of them that were due in the warm-up: what is dropped after it is no share of these.
         in_flight: Exchanges that the end of the run met.
-        unanswered: Of those the server still owes something to: the steps, and for how long, in seconds.
+        unanswered: Those of them to which the server owed a reply: the step, and for how many seconds.
         open: Connections.
         users: Users at work.
         lag: How late passes began although a user was free.
@@ -110,7 +111,7 @@ class Ledger:
         return merged(step.intended_durations for step in self.steps.values())
 
     def rate(self, seconds: float) -> float:
-        """Return the passes a second: of a schedule those that began, else as much as was played of them."""
+        """Return the passes a second: on a schedule those that began, else those that ended."""
         return (self.counted_passes - self.outside if self.begun is None else self.begun) / seconds
 
     @contextmanager
@@ -156,7 +157,7 @@ class Ledger:
         return {outcome: sum(step.counted[outcome] for step in self.steps.values()) for outcome in OUTCOMES}
 
     def take_ended(self) -> list[Ended]:
-        """Return what has ended since the last call; while a run lasts, somebody must call."""
+        """Return what has ended since the last call, until when all of it is kept: call it time and again."""
         with self.settled():
             taken, self._ended = self._ended, []
         return taken

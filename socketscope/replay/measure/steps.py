@@ -43,10 +43,10 @@ class StepFigures:
         service: How long those took that ended ok.
         intended: The same with the lateness of their passes.
         counted: As `outcomes`, of those that the summary counts.
-        on_time: Of those, how long the ok ones took, and how long the others waited that were not answered,
-            where they were entered with none whose pass was late.
-        late: The same of the others.
-        late_intended: The same as `late`, with the lateness.
+        on_time: How long the counted ones took that ended ok, and how long those waited that were not
+            answered; of batches in which no pass was late, so that both durations are the same.
+        late: The same of all other batches.
+        late_intended: The same as `late`, with the lateness of their passes.
         longest_ok: The longest of the ok ones, in seconds.
     """
 
@@ -61,7 +61,7 @@ class StepFigures:
 
     @property
     def durations(self) -> Durations:
-        """How long those took that the summary counts, and those waited in vain."""
+        """How long those took that the summary counts, or waited in vain."""
         return merged((self.on_time, self.late))
 
     @property
@@ -85,7 +85,7 @@ class StepFigures:
         if service:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
-            # Who gave up had waited so long at least: without it the slowest would make the figures fast.
+            # Who gave up had waited so long at least; without the slowest, the figures would be too good.
             given_up = [entry for entry in entries if entry[OUTCOME] in UNANSWERED]
             service = [*service, *(entry[SERVICE] for entry in given_up)]
             intended = [*intended, *(entry[SERVICE] + entry[LATENESS] for entry in given_up)]

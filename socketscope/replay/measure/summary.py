@@ -36,8 +36,8 @@ class Summary:
         scripts: What was played.
         users: How many played.
         seconds: How long passes were due or began, without the warm-up.
-        unanswered: For how long the server had owed something at the end, in seconds, by exchange; a part of
-            the durations, each of which would have been longer.
+        unanswered: For how many seconds the server had owed a reply at the end, exchange by exchange. The
+            durations have these too, as lower bounds.
         rate_held: Whether the passes came at the rate that was asked for; so they do where none was.
         failures: All kinds of them, in the order in which they came up.
         reasons: Why it failed, each for a person; none where it passed.
@@ -90,7 +90,7 @@ class Summary:
 
     @property
     def lower_bounds(self) -> dict[str, int]:
-        """Exchanges that were not answered, whose durations are as long as they had waited, by why."""
+        """How many durations are but lower bounds, as a wait ended without a reply, by what ended it."""
         timeouts = sum(self.outcomes[outcome] for outcome in UNANSWERED)
         return {"timeout": timeouts, "unanswered": len(self.unanswered)}
 

@@ -21,7 +21,7 @@ _FORM = re.compile(r"\s*([^\s<>=\[]+)\s*(?:\[(.+)\])?\s*(>=|<=|>|<)\s*(\S+)\s*")
 _QUANTILE = re.compile(r"(intended_)?(?:max|p(\d+(?:[._]\d+)?))")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _DIGITS = 9
-"""Digits behind the point that are compared: more than a figure has, fewer than a float gets wrong."""
+"""Decimal places that are compared: more than a figure has, and too few to show the error of a float."""
 
 _COUNTS: dict[str, Metric] = {"errors": "errors", "dropped": "dropped", "rate": "rate"}
 
@@ -59,7 +59,7 @@ class Threshold:
         """Return whether a figure fails; one that there is none of does, as nothing was measured."""
         if figure is None:
             return True
-        # At its border a figure is the value: 0.7 % of 1000 are 7, which floats hold as somewhat more.
+        # Rounded, as 7 of 1000 must be 0.7 %, and floats may have it that one is slightly more.
         return _OPERATORS[self.comparison](round(figure, _DIGITS), round(self.value, _DIGITS))
 
 

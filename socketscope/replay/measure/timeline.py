@@ -18,7 +18,7 @@ _FINE = 1 / 8
 """Seconds of such a slot."""
 
 _LATEST = round(RECENT / _FINE) + 1
-"""Of such slots, the unfinished one among them."""
+"""How many of such slots are kept, with the unfinished one."""
 
 
 class Slot:
@@ -93,7 +93,7 @@ class Timeline:
             self._reached += 1
 
     def last(self, seconds: float) -> Slot:
-        """Return what ended in the latest seconds, `RECENT` at most, but for the unfinished slot's."""
+        """Return what ended in the latest seconds, at most `RECENT`; the unfinished slot is left out."""
         whole = Slot()
         latest = list(self._latest)
         for slot in latest[:-1][-round(seconds / _FINE) :] or latest:

@@ -8,7 +8,7 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.thresholds import Threshold
 
 STALL = 1.0
-"""Seconds that are too long for an exchange that the end met, where all that were answered took less."""
+"""Seconds. Who has waited for longer at the end is stalled, if no answer of the step took as long."""
 
 
 def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator[str]:

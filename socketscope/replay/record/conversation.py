@@ -1,4 +1,4 @@
-"""What was said on one connection, whoever was faster. No I/O."""
+"""What a client and a server said on one connection. No I/O."""
 
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -21,7 +21,8 @@ class Conversation:
 
     Attributes:
         said: By the client, all of it; what tells one conversation from another.
-        lines: Of the server, each with how much the client had said; one more than all, when it had left.
+        lines: The server's, each with how much the client had said by then: `size` and one more, once it had
+            left.
         closes: Whether the server closed while the client was there.
         closes_later: Whether it closed when the client had left.
         resets: Whether the client ended with a reset.

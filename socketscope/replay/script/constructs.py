@@ -78,10 +78,10 @@ class Expect:
     """``<`` and its kin: what the server must say next.
 
     Attributes:
-        kind: ``line`` is this text, ``match`` holds a match of this regular expression, ``until`` and ``until
-            match`` read on until a line is or does, ``any`` is one line of anything. ``bytes`` and
-            ``bytes match`` are the same of what comes next, whether it ends a line or not; ``count`` is so
-            many bytes. ``close`` is the end, ``rest`` whatever comes and then the end.
+        kind: ``line`` is a line with this text, ``match`` one in which this regular expression is found, and
+            ``any`` one with anything; ``until`` and ``until match`` pass over all lines before such a one.
+            ``bytes`` and ``bytes match`` are about what comes next, whether it ends a line or not; ``count``
+            is a number of bytes. ``close`` is the end of the connection, ``rest`` anything and then the end.
         text: The text or expression; the number, or the variable that has it; else empty.
     """
 

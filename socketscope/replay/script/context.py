@@ -1,8 +1,8 @@
 """The variables of a pass, and which of their values nobody is to read. No I/O.
 
-They are a plain dictionary, since each pass makes one. The names of what the environment has begin with
-``env:``, and their values are secret. What functions make of a secret is one, too, as who has its base64 has
-it: those values are names themselves, behind a colon, and what stands there is the function.
+They are a plain dictionary, since each pass makes one. A name that begins with ``env:`` is a variable of the
+environment, and its value is a secret. What a function makes of a secret, such as its base64, is one too, and
+has an entry the other way round: the name is that result behind a colon, the value is the function's call.
 """
 
 import re
@@ -15,11 +15,11 @@ _ENVIRONMENT = "env:"
 _DERIVED = ":"
 
 _SHORTEST_LINE = 3
-"""Bytes from which on a line of a secret is one itself; shorter ones stand everywhere."""
+"""Bytes that a line of a secret must have to be one itself; shorter ones would be found everywhere."""
 
 
 def secrets(context: Mapping[str, str]) -> dict[bytes, str]:
-    """Return what stands for each secret value in a script; of one of several lines, for each of them too."""
+    """Return each secret, and each line of one of several lines, with what a script has in its place."""
     found: dict[bytes, str] = {}
     for name, value in context.items():
         if name.startswith(_DERIVED):
@@ -46,7 +46,7 @@ def derive(context: Context, function: str, value: str, arguments: Iterable[byte
 
 
 def split_at_secrets(data: bytes, known: Mapping[bytes, str]) -> Iterable[tuple[bytes, str]]:
-    """Yield what stands between secrets, each with what stands in a script for the secret behind it."""
+    """Yield what is between secrets, each piece with what a script has in place of the secret behind it."""
     if not known:
         yield data, ""
         return

@@ -15,7 +15,7 @@ _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
 _PLAIN = re.compile(r"[^\\${}:]+")
-"""Characters of which none begins or ends anything; one at a time, megabytes would take many seconds."""
+"""Characters without a meaning, taken together: one at a time, megabytes would take many seconds."""
 _DEEPEST = 16
 """Functions of functions; each level takes some of the interpreter's stack when the text is filled in."""
 
