@@ -8,7 +8,9 @@ from server import framing
 
 @given(st.binary(), st.sampled_from([b"\n", b"\r\n"]))
 def test_content_is_the_line_without_its_ending(content, ending):
-    content = content.replace(b"\n", b"").removesuffix(b"\r")
+    content = content.replace(b"\n", b"")
+    if ending == b"\n":  # behind a carriage return it would be another ending
+        content = content.rstrip(b"\r")
     assert framing.content(content + ending) == content
 
 
