@@ -107,7 +107,7 @@ def _serving(workshop: Workshop, name: str, python: str, load: Load) -> Iterator
         command = [python, "-m", "benchmarks.peers", name, url, *keep]
     with workshop.running(command) as process:
         wait_until_it_answers(name, url, process)
-        yield Server(name, url, None, process, 0.0)
+        yield Server(name, url, process)
 
 
 def _turn(workshop: Workshop, competitor: Competitor, load: Load, seconds: float) -> Figures:

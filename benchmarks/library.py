@@ -60,7 +60,7 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
                 command = [sys.executable, "-m", "benchmarks.handler", library, url, case.work]
                 process = stack.enter_context(workshop.running(command))
                 wait_until_it_answers(library, url, process)
-                servers.append(Server(library, url, None, process, 0.0))
+                servers.append(Server(library, url, process))
             for server in in_turns(servers, rounds):
                 with awake(server, servers):
                     found = generator.run(workshop, server, load)

@@ -112,7 +112,7 @@ class Workshop:
         with self.running(command) as process:
             wait_until_it_answers(name, url, process)
             endpoint = f"http://{metrics}/metrics" if name == OURS else None
-            yield Server(name, url, endpoint, process, time.monotonic() - began)
+            yield Server(name, url, process, endpoint, time.monotonic() - began)
 
     @contextlib.contextmanager
     def running(self, command: Sequence[str], **streams: Any) -> Iterator[Process]:
@@ -171,16 +171,16 @@ class Server:
     Attributes:
         name: Which.
         url: Where it listens.
-        metrics: Its endpoint, if it has one.
         process: What runs it.
-        started_in: Seconds from its start to its first answer.
+        metrics: Its endpoint, if it has one.
+        started_in: Seconds from its start to its first answer, where they were measured.
     """
 
     name: str
     url: str
-    metrics: str | None
     process: Process
-    started_in: float
+    metrics: str | None = None
+    started_in: float = 0.0
 
     @property
     def resident(self) -> int:
