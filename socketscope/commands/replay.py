@@ -35,7 +35,7 @@ SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
 
 SEEDS = 1 << 53
-"""How many there are of those that nobody gave: so many whole numbers every reader of JSON tells apart."""
+"""What a seed that nobody gave is below: up to here every reader of JSON has whole numbers exactly."""
 
 MOST_LOOPS = 1_000_000_000
 """Times all users and scripts, it is a number that every part of the program can count to."""
@@ -137,7 +137,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
 ) -> int:
     """Play scripts against a server, check every reply, and report. The script - is standard input."""
     programs = _programs(scripts, connect, target)
-    # Not before: who types a script may end that, too.
+    # Not before the scripts are read: who types one at a terminal may end that by Ctrl-C as usual.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
     mistakes = {

@@ -59,7 +59,7 @@ class Target:
         refusals, impossible = list[OSError](), list[OSError]()
         places = yield from self._places(loop, random, until)
         for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
-            # Who goes after the name was resolved leaves an address that is silent; the others need time too.
+            # A server that went after its name was resolved may be silent: the other addresses need time too.
             its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
             try:
@@ -75,7 +75,7 @@ class Target:
                     yield from connection.secure(self.tls, self.server_name or self.address.host, its_end)
             except OSError as error:
                 connection.close()
-                # What one that answers says is more to the point than that another was not there.
+                # An address that answered, and then failed, tells more than one that nobody was at.
                 refusals.insert(0 if answered else len(refusals), _explained(error, family, where))
             except BaseException:
                 connection.close()
@@ -102,11 +102,11 @@ class Target:
 
 
 def _explained(error: OSError, family: socket.AddressFamily, where: Any) -> OSError:
-    """Return the same, unless it is that no port is left, which has the number of having no address."""
+    """Return the error, or a NoPortError for it: no port and no address left have the same number."""
     if error.errno != errno.EADDRNOTAVAIL:
         return error
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        # Datagrams have ports of their own, and want the same address.
+        # Datagrams have ports of their own: where none has a way either, it is the address that is missing.
         return error if probe.connect_ex(where) == errno.EADDRNOTAVAIL else NoPortError(*error.args)
 
 

@@ -30,7 +30,7 @@ class _Greeting:
         # A client that does not wait for a greeting has it somewhat later.
         if len(conversation.lines) < size or len(greeting) not in {0, size}:
             return None
-        # A client may give back what another has no use for: groups are a script's own.
+        # Clients give back different parts of a greeting, so each script keeps the groups that it has.
         own = conversation.lines[:size]
         lines = [one.merged(two.unnamed()) for one, two in zip(self.lines, own, strict=True)]
         if None in lines:

@@ -1,4 +1,4 @@
-"""What surely is another at the next replay: times of day, today, the clock, durations. No I/O."""
+"""What surely differs at the next replay: times of day, today, the clock, durations. No I/O."""
 
 import re
 import time

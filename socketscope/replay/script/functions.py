@@ -45,7 +45,7 @@ REVEALING = frozenset(OF_TEXTS) - {"len"}
 
 
 def made(name: str, arguments: list[str]) -> Function | None:
-    """Return the function of a call whose arguments are none but plain words; None where it is none.
+    """Return the function that a call without texts as arguments names; None where there is none such.
 
     Args:
         name: What stands before the first colon.

@@ -25,9 +25,10 @@ _MOST = 1 << 20
 
 
 class Child:
-    """``python -m`` with these words; its output is collected, its group is its own, its end this program's.
+    """``python -m`` with these words: its output is collected, and it ends at the latest with this program.
 
-    A terminal's Ctrl-C so reaches only this program, which ends the others in order.
+    It is in a process group of its own, so that a terminal's Ctrl-C reaches this program alone, which ends
+    the others in order.
     """
 
     def __init__(self, *words: str) -> None:
@@ -89,7 +90,7 @@ class Child:
         return found[1]
 
     def _said(self) -> str:
-        # It writes where it was: its place in the file is this program's as well.
+        # Both share one place in the file, at which the program writes: reading must not move it.
         return os.pread(self._errors.fileno(), _MOST, 0).decode("utf-8", "replace")
 
     def stop(self) -> str:

@@ -66,7 +66,7 @@ class Replica:
             seconds = max(now - before, 1e-9)
             grown = scrape.increases(last, page)
             if self.look.up or seconds <= LATELY:
-                # Else it was away for longer, and over all that time what came since is next to nothing.
+                # Else it was away for longer than figures look back: they would be means over all that time.
                 self._steps.append((now, grown, seconds))
             step = {key: value / seconds for key, value in grown.items()}
         self._last = (now, page)
