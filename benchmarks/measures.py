@@ -30,18 +30,18 @@ class Measure:
 
 
 THROUGHPUT = {
-    "message-64": ("a connection a message, 64 clients", Setting("tcp", False, 64)),
-    "message-1": ("a connection a message, 1 client", Setting("tcp", False, 1)),
-    "message-1000": ("a connection a message, 1,000 clients", Setting("tcp", False, 1000)),
-    "persistent-64": ("persistent connections, 64 clients", Setting("tcp", True, 64)),
-    "persistent-1": ("persistent connections, 1 client", Setting("tcp", True, 1)),
-    "persistent-1000": ("persistent connections, 1,000 clients", Setting("tcp", True, 1000)),
+    "message-64": ("a connection a message, 64 clients", Setting("tcp", 64)),
+    "message-1": ("a connection a message, 1 client", Setting("tcp", 1)),
+    "message-1000": ("a connection a message, 1,000 clients", Setting("tcp", 1000)),
+    "persistent-64": ("persistent connections, 64 clients", Setting("tcp", 64, keep=True)),
+    "persistent-1": ("persistent connections, 1 client", Setting("tcp", 1, keep=True)),
+    "persistent-1000": ("persistent connections, 1,000 clients", Setting("tcp", 1000, keep=True)),
     "closing-64": (
         "a connection a message, closed by its client, 64 clients",
-        Setting("tcp", False, 64, server_closes=False),
+        Setting("tcp", 64, server_closes=False),
     ),
-    "unix-64": ("Unix socket, a connection a message, 64 clients", Setting("unix", False, 64)),
-    "udp-64": ("UDP, 64 clients", Setting("udp", True, 64)),
+    "unix-64": ("Unix socket, a connection a message, 64 clients", Setting("unix", 64)),
+    "udp-64": ("UDP, 64 clients", Setting("udp", 64, keep=True)),
 }
 
 OF_GOALS = frozenset({"message-64", "persistent-64"})
@@ -54,8 +54,9 @@ def all_measures(names: Sequence[str]) -> list[Measure]:
         Measure(
             name,
             title,
-            *((9, 0.5) if name in OF_GOALS else (3, 0.5)),
-            partial(_compare, names=names, setting=setting),
+            9 if name in OF_GOALS else 3,
+            0.5,
+            partial(compare, names=names, setting=setting),
         )
         for name, (title, setting) in THROUGHPUT.items()
     ]
@@ -69,9 +70,3 @@ def all_measures(names: Sequence[str]) -> list[Measure]:
         Measure("schedule", "clients, open loop", 3, 2.0, clients.measure_open_loop),
         Measure("start", "start", 3, 0.0, start.measure),
     ]
-
-
-def _compare(
-    workshop: Workshop, rounds: int, seconds: float, names: Sequence[str], setting: Setting
-) -> Rounds:
-    return compare(workshop, names, setting, rounds, seconds)

@@ -16,19 +16,19 @@ class Setting:
 
     Attributes:
         kind: Of address.
-        keep: Whether connections are kept, or carry one message each.
         clients: At once.
+        keep: Whether connections are kept, or carry one message each.
         server_closes: Whether the server ends a connection that is not kept, or its client.
     """
 
     kind: str
-    keep: bool
     clients: int
+    keep: bool = False
     server_closes: bool = True
 
 
 def compare(
-    workshop: Workshop, names: Sequence[str], setting: Setting, rounds: int, seconds: float
+    workshop: Workshop, rounds: int, seconds: float, *, names: Sequence[str], setting: Setting
 ) -> Rounds:
     """Measure servers in turns. All run at once, those that are not loaded asleep."""
     load = Load(setting.clients, setting.keep, seconds, server_closes=setting.server_closes)

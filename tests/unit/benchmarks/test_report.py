@@ -23,11 +23,11 @@ def test_a_spread_is_the_median_and_the_ends():
 
 
 @pytest.mark.parametrize(
-    ("at_least", "median", "met"),
-    [(True, 0.9, False), (True, 1, True), (False, 1, True), (False, 1.1, False)],
+    ("sign", "median", "met"),
+    [("≥", 0.9, False), ("≥", 1, True), ("≤", 1, True), ("≤", 1.1, False)],
 )
-def test_a_goal_is_met_by_the_median(at_least, median, met):
-    goal = Goal("speed", 1, at_least, "times", lambda _: Spread(median, 0, 9))
+def test_a_goal_is_met_by_the_median(sign, median, met):
+    goal = Goal("speed", sign, 1, "times", lambda _: Spread(median, 0, 9))
     assert goal.is_met(goal.figure({})) is met
 
 
