@@ -64,8 +64,7 @@ def main(free: str, ordinary: str, rounds: int, seconds: float) -> None:
                 rate, p99, cpu = (spread(column(turns, key)).median for key in ("rate", "p99", "server_cpu"))
                 times = ratio(column(turns, "rate"), column(found[BASE], "rate"))
                 print(
-                    f"| {name} | {rate:,.0f} | {p99 * 1e3:.1f} ms | {cpu * 1e6:.0f} | {times.median:.2f}"
-                    f" ({times.low:.2f} to {times.high:.2f}) |",
+                    f"| {name} | {rate:,.0f} | {p99 * 1e3:.1f} ms | {cpu * 1e6:.0f} | {times:.2f} |",
                     flush=True,
                 )
 

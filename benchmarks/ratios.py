@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the rounds."""
+    """A figure over the rounds; as text the median and, in brackets, the range: ``1.02 (0.97 to 1.10)``."""
 
     median: float
     low: float
     high: float
+
+    def __format__(self, form: str) -> str:
+        return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
 def spread(values: Sequence[float]) -> Spread:

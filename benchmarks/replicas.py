@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import click
 
 from benchmarks import machine
-from benchmarks.generator import in_turns
+from benchmarks.generator import Figures, column, in_turns
 from benchmarks.programs import ROOT
 from benchmarks.ratios import spread
 
@@ -137,38 +136,28 @@ def main(rounds: int, seconds: int) -> None:
                 found = _measure(servers, work, rounds, seconds)
             finally:
                 servers.compose("down", "--volumes", "--remove-orphans", "--timeout", "30")
-        for number, rows in found.items():
-            figures = "; ".join(
-                f"{name} {_spread([row[at] for row in rows])}" for at, name in enumerate(COLUMNS)
-            )
+        for number, turns in found.items():
+            figures = "; ".join(f"{name} {spread(column(turns, name)):.3g}" for name in turns[0])
             print(f"{work.name}, {number}: {figures}")
 
 
-COLUMNS = ("connections/s", "p99 ms", "cores", "failed", "p99 ms at the rate", "failed at the rate")
-
-
-def _measure(servers: Servers, work: Work, rounds: int, seconds: int) -> dict[int, list[tuple[float, ...]]]:
-    found: dict[int, list[tuple[float, ...]]] = {number: [] for number in SERVERS}
+def _measure(servers: Servers, work: Work, rounds: int, seconds: int) -> dict[int, list[Figures]]:
+    found: dict[int, list[Figures]] = {number: [] for number in SERVERS}
     for number in in_turns(SERVERS, rounds):
         servers.scale(number)
         full, cores = servers.load(seconds)
         paced, _ = servers.load(seconds, "--rate", str(work.rate))
         found[number].append(
-            (
-                full["rate"]["achieved"],
-                full["service_seconds"]["p99"] * 1e3,
-                cores,
-                full["failed"],
-                paced["intended_seconds"]["p99"] * 1e3,
-                paced["failed"] + paced["dropped"],
-            )
+            {
+                "connections/s": full["rate"]["achieved"],
+                "p99 ms": full["service_seconds"]["p99"] * 1e3,
+                "cores": cores,
+                "failed": full["failed"],
+                "p99 ms at the rate": paced["intended_seconds"]["p99"] * 1e3,
+                "failed at the rate": paced["failed"] + paced["dropped"],
+            }
         )
     return found
-
-
-def _spread(figures: Sequence[float]) -> str:
-    found = spread(figures)
-    return f"{found.median:.3g} ({found.low:.3g} to {found.high:.3g})"
 
 
 if __name__ == "__main__":

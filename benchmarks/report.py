@@ -117,7 +117,7 @@ def _matrix(results: Results) -> Iterable[Sequence[str]]:
         for name in _peers(results):
             if name in rounds:
                 figure = ratio(column(rounds[OURS], "rate"), column(rounds[name], "rate"))
-                cells.append(f"{figure.median:.2f} ({figure.low:.2f} to {figure.high:.2f})")
+                cells.append(f"{figure:.2f}")
             else:
                 cells.append("not installed")
         yield title, *cells
@@ -149,10 +149,10 @@ def _library(rounds: Rounds) -> Iterable[Sequence[str]]:
             str(case),
             _rate(ours),
             _rate(theirs),
-            f"{rate.median:.2f} ({rate.low:.2f} to {rate.high:.2f})",
+            f"{rate:.2f}",
             _time(ours, "p99"),
             _time(theirs, "p99"),
-            f"{p99.median:.2f} ({p99.low:.2f} to {p99.high:.2f})",
+            f"{p99:.2f}",
         )
 
 

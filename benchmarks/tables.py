@@ -25,7 +25,7 @@ def as_text(rounds: Rounds) -> str:
                 cells.append(f"{spread(column(turns, key)).median * scale:>9{form}} {unit}")
         if OURS in rounds and name != OURS and "rate" in turns[0]:
             against = ratio(column(rounds[OURS], "rate"), column(turns, "rate"))
-            cells.append(f"  x {against.median:.2f} ({against.low:.2f} to {against.high:.2f})")
+            cells.append(f"  x {against:.2f}")
         if failed := sum(turn.get("failed", 0) for turn in turns):
             cells.append(f"  {failed:.0f} failed")
         lines.append(" ".join(cells))

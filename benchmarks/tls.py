@@ -41,8 +41,7 @@ def main(rounds: int, seconds: int) -> None:
 def _row(rounds: Rounds, key: str, scale: float, form: str) -> str:
     plain, tls = (column(rounds[kind], key) for kind in KINDS)
     medians = ", ".join(f"{spread(figures).median * scale:{form}}" for figures in (plain, tls))
-    times = ratio(tls, plain)
-    return f"{medians}, {times.median:.2f} ({times.low:.2f} to {times.high:.2f})"
+    return f"{medians}, {ratio(tls, plain):.2f}"
 
 
 def _measure(workshop: Workshop, connect: tuple[str, ...], rounds: int, seconds: int) -> Rounds:
