@@ -36,6 +36,7 @@ class Connection:
         inbox: What has come.
         first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
         last_byte_at: When the latest came.
+        sent: Bytes, since the counts were taken.
         heard_since: When the latest wait for more from the server began, once it is over; 0 before the first.
     """
 
@@ -49,12 +50,12 @@ class Connection:
         "_received",
         "_received_in",
         "_recv",
-        "_sent",
         "_sock",
         "first_byte_at",
         "heard_since",
         "inbox",
         "last_byte_at",
+        "sent",
     )
 
     def __init__(self, sock: socket.socket, loop: Loop) -> None:
@@ -69,7 +70,7 @@ class Connection:
         self._arrived: tuple[float, float] | None = None  # times of the first and last bytes to be received
         self.first_byte_at: float | None = None
         self.last_byte_at = self.heard_since = 0.0
-        self._sent = self._received = self._received_in = 0
+        self.sent = self._received = self._received_in = 0
 
     def open(self, where: Any, until: float) -> Generator[Wait, int, None]:
         """Connect.
@@ -136,7 +137,7 @@ class Connection:
         except ConnectionError:  # and from then on
             self._raise_alert()
             raise
-        self._sent += sent
+        self.sent += sent
         return data[sent:]
 
     def write(self, data: bytes | memoryview, until: float) -> Generator[Wait, int, None]:
@@ -186,25 +187,10 @@ class Connection:
                 now = self._loop.now()
                 self._arrived = (self._arrived[0] if self._arrived else now), now
 
-    def read_line(self, until: float) -> Generator[Wait, int, bytes]:
-        """Return the next line without its ending; the end of a datagram ends its line.
-
-        Raises:
-            Closed: There is none, and no more will come.
-            OverflowError: What has come of it is longer than any line should be.
-            OSError: The connection broke, TimeoutError nothing whole came in time.
-        """
-        return self.read(self.inbox.take_line, until)
-
-    @property
-    def sent(self) -> int:
-        """Bytes sent since the counts were taken."""
-        return self._sent
-
     def take_counts(self) -> tuple[int, int]:
         """Return the bytes sent and received since the last call."""
-        counts = self._sent, self._received
-        self._sent = self._received = 0
+        counts = self.sent, self._received
+        self.sent = self._received = 0
         return counts
 
     def has_unread(self, *, again: bool = True) -> bool:

@@ -139,7 +139,8 @@ def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | No
         return None
     try:
         yield from connection.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
-        return decode((yield from connection.read_line(loop.now() + REPLY_TIMEOUT))).strip()
+        until = loop.now() + REPLY_TIMEOUT
+        return decode((yield from connection.read(connection.inbox.take_line, until))).strip()
     except Closed as closed:
         return decode(closed.partial).strip() or None
     except (OSError, OverflowError):

@@ -39,11 +39,6 @@ class Target:
     tls: ssl.SSLContext | None = None
     server_name: str = ""
 
-    @property
-    def has_connections(self) -> bool:
-        """Whether there are connections to speak of: datagrams have none."""
-        return self.address.scheme not in DATAGRAMS
-
     def connect(self, loop: Loop, random: Random) -> Generator[Wait, int, Connection]:
         """Connect, in a task of a loop.
 
@@ -61,7 +56,7 @@ class Target:
         for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
             # A server that went after its name was resolved may be silent: the other addresses need time too.
             its_end = loop.now() + (until - loop.now()) / untried
-            kind = socket.SOCK_STREAM if self.has_connections else socket.SOCK_DGRAM
+            kind = socket.SOCK_DGRAM if self.address.scheme in DATAGRAMS else socket.SOCK_STREAM
             try:
                 connection = Connection(socket.socket(family, kind), loop)
             except OSError as error:  # of a family, such as IPv6, that this machine has not
