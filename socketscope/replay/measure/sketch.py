@@ -27,21 +27,20 @@ class Sketch:
 
     def __init__(self, durations: Iterable[float] = ()) -> None:
         numbers = [_number(seconds) for seconds in durations]
-        self.bins: dict[int, int] = Counter(numbers)
+        self.bins = Counter(numbers)
         self.total = len(numbers)
 
     @classmethod
     def of_bins(cls, bins: Iterable[tuple[int, int]]) -> "Sketch":
         """Return one with these bins, each with how many durations are in it."""
         sketch = cls()
-        sketch.bins = dict(bins)
+        sketch.bins = Counter(dict(bins))
         sketch.total = sum(sketch.bins.values())
         return sketch
 
     def merge(self, other: "Sketch") -> None:
         """Add all that another one has."""
-        for number, many in other.bins.items():
-            self.bins[number] = self.bins.get(number, 0) + many
+        self.bins.update(other.bins)
         self.total += other.total
 
     def quantile(self, share: float) -> float | None:

@@ -1,6 +1,7 @@
 """How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 
 from socketscope.replay.measure.sketch import Sketch
 
@@ -34,25 +35,24 @@ class Slot:
 
     def __init__(
         self,
-        outcomes: dict[str, int] | None = None,
+        outcomes: Mapping[str, int] | None = None,
         service: Sketch | None = None,
         intended: Sketch | None = None,
     ) -> None:
-        self.outcomes = outcomes or {}
+        self.outcomes = Counter(outcomes)
         self.service = service or Sketch()
         self.intended = intended or Sketch()
 
     def merge(self, other: "Slot") -> None:
         """Add all that another one has."""
-        for outcome, number in other.outcomes.items():
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + number
+        self.outcomes.update(other.outcomes)
         self.service.merge(other.service)
         self.intended.merge(other.intended)
 
     @property
     def ok(self) -> int:
         """Exchanges that ended ok."""
-        return self.outcomes.get("ok", 0)
+        return self.outcomes["ok"]
 
     @property
     def failed(self) -> int:
