@@ -104,7 +104,7 @@ class _Compiler:
         self._connect: str | None = None
         self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
-        self._has_begun = False  # a pass that has come so far has had a connection
+        self._has_begun = False  # whether a pass that has come to this line has a connection
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
