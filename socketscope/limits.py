@@ -52,12 +52,15 @@ class Limits:
         """
         for limit in fields(self):
             value, unit = getattr(self, limit.name), limit.metadata["unit"]
-            if unit != "-" and not isinstance(value, int | float) and (value, limit.default) != (None, None):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if unit != "-" and not is_number and (value, limit.default) != (None, None):
                 raise TypeError(f"{limit.name} is {value!r}, it must be a number of {unit}")
         if self.when_full not in {"refuse", "queue"}:
             raise ValueError(f"when_full is {self.when_full!r}, it must be 'refuse' or 'queue'")
         if not self.max_connections >= 1:  # as NaN is not
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
+        if self.max_connections % 1 > 0:
+            raise ValueError(f"max_connections is {self.max_connections}, it must be a whole number")
         for name in ("read_timeout", "write_timeout", "idle_timeout"):
             if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
                 raise ValueError(

@@ -73,6 +73,7 @@ def run(
     if len(set(map(id, servers))) < len(servers):
         raise ValueError("run() was given one server twice")
     processors = checked(processors)
+    place = None if metrics is None else parse_host_port(metrics)
     services = [service_of(observe(server)) for server in servers]
     registry, *others = {id(each): each for each in map(_registry, services)}.values()
     if others:
@@ -95,7 +96,7 @@ def run(
             # A server may have been shut down by its handler, and its listener is closed then.
             return not (stop.asked or any(service.draining for service in services))
 
-        with _closing(servers) as close, _endpoint(metrics, registry, ready) as url:
+        with _closing(servers) as close, _endpoint(place, registry, ready) as url:
             urls = {service_of(server).name: listening_on(server) for server in servers}
             with _serving(servers, stop, close) as running:
                 if output is not None:
@@ -164,17 +165,18 @@ def _output(
 
 @contextmanager
 def _endpoint(
-    address: str | None, registry: CollectorRegistry, ready: Callable[[], bool]
+    place: tuple[str, int] | None, registry: CollectorRegistry, ready: Callable[[], bool]
 ) -> Iterator[str | None]:
-    if address is None:
+    if place is None:
         yield None
         return
     from socketscope.views.endpoint import Endpoint  # noqa: PLC0415 - for who wants it
 
     try:
-        endpoint = Endpoint(*parse_host_port(address), registry, ready)
+        endpoint = Endpoint(*place, registry, ready)
     except OSError as error:
         # As a server may raise one, too.
+        address = format_host_port(*place)
         raise OSError(error.errno, f"cannot serve metrics on {address}: {error.strerror or error}") from error
     try:
         yield endpoint.url

@@ -52,6 +52,8 @@ class Options:
         # A name that cannot be shown would cost all that the registry has.
         if not isinstance(self.listener, str | None):
             raise TypeError(f"listener is {self.listener!r}, it must be a text")
+        if self.listener == "":
+            raise ValueError("listener is '', it must be a name; None is the kind of listener")
         if self.listener is not None and _SURROGATES.search(self.listener):
             raise ValueError(f"listener is {self.listener!r}, which UTF-8 cannot write")
         if not isinstance(self.registry, CollectorRegistry | None):

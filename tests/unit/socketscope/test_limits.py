@@ -11,6 +11,7 @@ from socketscope import Limits
     [
         ({"max_connections": 0}, "max_connections is 0, it must be at least 1"),
         ({"max_connections": math.nan}, "max_connections is nan, it must be at least 1"),
+        ({"max_connections": 1.5}, "max_connections is 1.5, it must be a whole number"),
         ({"read_timeout": 0}, "read_timeout is 0 s, it must be more than 0 and at most"),
         ({"read_timeout": 1e30}, "read_timeout is 1e+30 s, it must be more than 0 and at most 1e+09"),
         ({"read_timeout": 10**9 + 1}, "read_timeout is 1000000001 s, it must be more than 0"),
@@ -32,6 +33,7 @@ def test_limits_that_cannot_be_meant_are_refused(wrong, told):
     ("wrong", "told"),
     [
         ({"read_timeout": "10s"}, "read_timeout is '10s', it must be a number of seconds"),
+        ({"read_timeout": True}, "read_timeout is True, it must be a number of seconds"),
         ({"drain_timeout": None}, "drain_timeout is None, it must be a number of seconds"),
         ({"max_connections": None}, "max_connections is None, it must be a number of connections"),
         ({"max_connections": "5"}, "max_connections is '5', it must be a number of connections"),

@@ -57,6 +57,7 @@ def test_an_endpoint_shows_one_registry():
 def test_what_there_is_not_is_told(wrong, told):
     with make(registry=CollectorRegistry()) as server:
         assert re.match(re.escape(told), refused(server, **wrong))
+        assert server.fileno() >= 0
 
 
 def test_another_thread_than_the_main_one_cannot_have_the_signals():
