@@ -92,7 +92,7 @@ def _observed(server: BaseServer) -> type:
     kind = type(server)
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    named |= {"__doc__": kind.__doc__, "__class__": said(kind), **_put_in_place(kind)}
+    named |= {"__doc__": kind.__doc__, "__class__": said(kind)}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
@@ -100,6 +100,8 @@ def _observed(server: BaseServer) -> type:
         if not _may_become(server, made):
             made = type(kind.__name__, (kind, ThreadingMixIn), named)
         take_places(made)
+        _keep_put(TheirThreadingMixIn, ThreadingMixIn, made)
+        _keep_put(BaseServer, Observed, made)
     else:
         made = type(kind.__name__, (_Unannounced, Listening, kind), named)
         if not _may_become(server, made):
@@ -107,19 +109,16 @@ def _observed(server: BaseServer) -> type:
             stand_before(TCPServer, ListeningBehind, made)
         stand_before(TCPServer, Closing, made)
         stand_before(BaseServer, Serial, made)
+        _keep_put(BaseServer, Serial, made)
+    _keep_put(TCPServer, Closing, made)
     return made
 
 
-def _put_in_place(kind: type) -> dict[str, Any]:
-    """Return the hooks that the program has put into socketserver's own classes: overrides as well."""
-    found = {}
-    for name in _NOT_PASSED_ON:
-        for owner in kind.__mro__:
-            if (method := vars(owner).get(name)) is not None:
-                if owner.__module__ == BaseServer.__module__ and not is_ours(method):
-                    found[name] = method
-                break
-    return found
+def _keep_put(owner: type, ours: type, kind: type) -> None:
+    """Have the hooks that the program has put into a class of socketserver's stand before the library's."""
+    put = {name: hook for name in _NOT_PASSED_ON if (hook := vars(owner).get(name)) and not is_ours(hook)}
+    if put:
+        stand_before(ours, type(owner.__name__, (), {"__slots__": (), **put}), kind)
 
 
 def _may_become(server: BaseServer, made: type) -> bool:

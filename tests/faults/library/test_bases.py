@@ -166,6 +166,30 @@ def test_what_the_program_has_put_into_the_standard_librarys_classes_is_called(w
 
 
 @pytest.mark.parametrize("way", ["observed", "observed without threads"])
+def test_an_override_that_hands_on_to_what_the_program_has_put_there_meets_it(way, monkeypatch):
+    called = []
+
+    class Base(socketserver.TCPServer):
+        def shutdown_request(self, request):
+            called.append("the base's")
+            super().shutdown_request(request)
+
+    original = socketserver.TCPServer.shutdown_request
+
+    def shutdown_request(self, request):
+        called.append("the program's")
+        original(self, request)
+
+    monkeypatch.setattr(socketserver.TCPServer, "shutdown_request", shutdown_request)
+    server = made(way, Base, Echo)
+    with running(server):
+        assert ask(server) == b"x"
+        ended(server, "ok", 1)
+        wait_for(lambda: called[1:], "the connection's end")
+    assert called == ["the base's", "the program's"]
+
+
+@pytest.mark.parametrize("way", ["observed", "observed without threads"])
 def test_a_handle_error_that_the_program_has_put_there_is_called_while_the_log_tells_of_errors(
     way, monkeypatch
 ):
