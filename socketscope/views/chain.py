@@ -81,11 +81,12 @@ class Steps:
 
         return [*_HEAD, *self._body(), last]
 
-    def formatter(self) -> structlog.stdlib.ProcessorFormatter:
-        """Return the formatter of records of `logging`."""
+    def formatter(self, put: Callable[[bytes], None]) -> structlog.stdlib.ProcessorFormatter:
+        """Return the formatter of records of `logging`, which has the line of each written."""
 
         def last(logger: Any, name: str, fields: EventDict) -> str:
-            return self._last(logger, name, fields).decode("utf-8", "replace")
+            put(self._last(logger, name, fields))
+            return ""  # of that a record makes its text once more, in whatever style it has
 
         return structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[add_extra, *_HEAD, structlog.stdlib.add_logger_name],

@@ -90,7 +90,7 @@ class RecordHandler(logging.Handler):
 
     def __init__(self, steps: Steps, put: Put, program: Program) -> None:
         super().__init__()
-        self.setFormatter(steps.formatter())
+        self.setFormatter(steps.formatter(put))
         self._put = put
         self._program = program
 
@@ -98,7 +98,7 @@ class RecordHandler(logging.Handler):
         """Write a record's line."""
         try:
             if not is_the_programs():
-                self._put(self.format(_readable(record)).encode())
+                self.format(_readable(record))
             elif not isinstance(_program_logger(record.name), logging.Logger):
                 self._tell_program(_readable(record))
             elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:

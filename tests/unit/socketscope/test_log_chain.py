@@ -331,6 +331,26 @@ def test_of_a_record_whose_arguments_do_not_fit_its_text_both_are_told_and_of_wh
     assert told["error"].startswith("TypeError: %d format: a real number is required")
 
 
+class Braces(logging.LogRecord):
+    """Has its text in the style of `str.format`, as the cookbook of `logging` has it."""
+
+    def getMessage(self):  # noqa: N802 - the base's name
+        return self.msg.format(*(self.args or ()))
+
+
+def test_the_records_of_the_program_may_have_a_style_of_their_own():
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(Braces)
+    try:
+        with lines() as of:
+            handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+            handler.handle(Braces("stock", logging.WARNING, __file__, 1, "{} left", (2,), None))
+            (text,) = of.take()
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert json.loads(text)["event"] == "2 left"
+
+
 def test_a_line_that_a_processor_drops_is_not_written():
     with lines(processors=[drop_ok]) as of:
         of.log.served("connection", "tcp", record(), "ok", 0.5)
