@@ -46,7 +46,7 @@ class DatagramService(Service):
         gets = self.hooks.gets
         try:
             if gets:
-                request, client_address = self.hooks.get(server)
+                request, client_address = self.hooks.get(server, self._time_to_drain)
                 size = _size(request)
             else:
                 # One byte more than fits tells whether it was cut off. Another thread, a handler say, may

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from math import inf
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import FunctionType
 from typing import Any
 
@@ -76,19 +76,20 @@ class Hooks:
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 
-    def get(self, server: Any, seconds: float = inf) -> tuple[Any, Any]:
+    def get(self, server: Any, time_left: Callable[[], float] = lambda: inf) -> tuple[Any, Any]:
         """Return what `get_request` does, which may wait for its client.
 
         Args:
             server: Whose hook it is.
-            seconds: How long it is waited for.
+            time_left: How many seconds it is still waited for; asked again and again, as a second signal
+                leaves none.
 
         Raises:
             BlockingIOError: Another thread is in a hook.
             TimeoutError: It still waits; the client is closed when that is over.
             BaseException: As `get_request` does.
         """
-        if seconds == inf:
+        if time_left() == inf:
             return self._get(server)
         came: SimpleQueue[Any] = SimpleQueue()
         claim = threading.Lock()  # who has it first decides what becomes of the client
@@ -109,12 +110,11 @@ class Hooks:
             thread.start()
         except (RuntimeError, MemoryError):  # none can be started any more, as at the interpreter's end
             return self._get(server)
-        try:
-            answer = came.get(timeout=seconds)
-        except Empty:
-            if claim.acquire(blocking=False):
-                raise TimeoutError from None
-            answer = came.get()
+        while thread.is_alive() and (left := time_left()):
+            thread.join(min(left, PATIENCE))
+        if came.empty() and claim.acquire(blocking=False):
+            raise TimeoutError
+        answer = came.get()
         if isinstance(answer, BaseException):
             raise answer
         got: tuple[Any, Any] = answer

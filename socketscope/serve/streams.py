@@ -55,7 +55,7 @@ class StreamService(Endings):
         limits = self.options.limits
         try:
             if self.hooks.gets:
-                request, client_address = self.hooks.get(server, self._time_to_drain())
+                request, client_address = self.hooks.get(server, self._time_to_drain)
             else:
                 request, client_address = server.get_request()
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives

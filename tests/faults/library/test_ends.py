@@ -511,6 +511,29 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
             assert late.recv(1) == b""  # by then nobody serves it
 
 
+def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it():
+    came = threading.Event()
+
+    class Waits(socketserver.TCPServer):
+        def get_request(self):
+            request, address = super().get_request()
+            came.set()
+            request.recv(1)
+            return request, address
+
+    server = observed(Waits(HOST, Echo), limits={"drain_timeout": 10 * LONG})
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with connect(server):
+            closing = threading.Thread(target=server.server_close, daemon=True)
+            closing.start()
+            assert came.wait(PATIENCE)
+            service_of(server).drain_by = 0.0
+            closing.join(LONG)
+            assert not closing.is_alive()
+
+
 def test_nor_is_it_left_out_where_no_thread_can_be_started_any_more(monkeypatch):
     class Own(socketserver.TCPServer):
         def get_request(self):
