@@ -71,7 +71,7 @@ WELL = [
         queries={"firing": first(f"count({FIRING})", f"count({TOLD}) * 0 + ({NOBODY})", "vector(0)")},
     )),
     figure(Panel(
-        title="Replicas", width=4, height=5, runbook="noserver",
+        title="Replicas", width=4, height=5, instant=True, runbook="noserver",
         meaning="Servers that answer their scrape, and servers that should and do not. The row below says which, and the "
         "runbook how to find the container and the log of an address.",
         limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: PLAIN, 1: BAD}}, words={None: ("?", PLAIN)},

@@ -38,7 +38,8 @@ class Panel:
         limits_of: The same by legend, where its figures differ.
         words: Of a figure or a state: value to text and colour; None is what is not known.
         decimals: Of a figure.
-        instant: Whether a figure is asked for once, at the end of what is looked at, and has no course.
+        instant: Whether a figure is asked for once, at the end of what is looked at, and has no course; others are of
+            now, with the course of a quarter of an hour.
         stacked: Whether curves lie on each other.
         outcomes: Of curves: what legends end with that has a colour of its own everywhere.
         colours: Legend to colour; what has neither is a shade.
@@ -86,6 +87,9 @@ def figure(panel: Panel) -> Any:
     )
     if panel.unit == "percentunit":
         builder.max(1)
+    if not panel.instant:
+        # Its steps are those of what is looked at, and its last is as old as one: over a week up to an hour.
+        builder.time_from("now-15m").hide_time_override(True)
     if panel.decimals is not None:
         builder.decimals(panel.decimals)
     for legend, limits in panel.limits_of.items():
