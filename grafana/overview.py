@@ -82,7 +82,13 @@ WELL = [
         title="Which alerts fired", width=10, height=6, runbook="runbook",
         meaning="Alerts and the time for which they fired. A page wants somebody now, a ticket this week.",
         words={1: ("ticket", WARNING), 2: ("page", BAD)},
-        queries={"{{alertname}}": first(f"max by (alertname) ({FIRING_PAGES}) * 2", f"max by (alertname) ({FIRING})")},
+        # What fired between two steps is shown too: over days they are longer than most alerts.
+        queries={
+            "{{alertname}}": first(
+                f"max by (alertname) (max_over_time({FIRING_PAGES}[$__rate_interval])) * 2",
+                f"max by (alertname) (max_over_time({FIRING}[$__rate_interval]))",
+            ),
+        },
     )),
 ]  # fmt: skip
 

@@ -156,13 +156,15 @@ class _Annotation:
 
 
 def _annotations() -> list[Any]:
-    started = chosen("process_start_time_seconds")
-    builds = f"({series(server.BUILD)} or {series(client.BUILD)})"
+    started, served, played = (
+        f"last_over_time({one}[$__interval])"
+        for one in (chosen("process_start_time_seconds"), series(server.BUILD), series(client.BUILD))
+    )
     return [
         _Annotation(
             "Starts",
-            # The start itself, also of what is new, whatever the step between two samples of the panel.
-            f"{started} * 1000 and on (job, instance) {builds}",
+            # The start itself, also of what is new and of what was gone again before the next step.
+            f"{started} * 1000 and on (job, instance) ({served} or {played})",
             TRAFFIC,
             titleFormat="{{job}} started",
             textFormat="{{instance}}",
@@ -178,7 +180,8 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Alerts",
-            FIRING,
+            # What fired between two steps, or where rules are looked at more seldom what fires.
+            f"max by (alertname, severity, job, instance, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
             BAD,
             titleFormat="{{alertname}}",
             textFormat="{{severity}} {{job}} {{instance}} {{slo}}",

@@ -7,6 +7,7 @@ import yaml
 from docs.pages import render_runbook
 from grafana import server
 from grafana.colours import BAD, GOOD, OF_OUTCOME, SERVED
+from grafana.queries import FIRING
 from socketscope.observe.outcomes import (
     ACCEPT_ERRORS,
     DATAGRAM_OUTCOMES,
@@ -60,6 +61,15 @@ def test_its_annotations_have_texts_and_miss_nothing_between_two_steps(dashboard
     assert annotations["Starts"]["useValueForTime"] == "on"
     assert "* 1000" in annotations["Starts"]["expr"]
     assert re.fullmatch(r"max_over_time\(.+\[\$__interval\]\) == 1", annotations["Drains"]["expr"])
+    assert f"max_over_time({FIRING}[$__interval])" in annotations["Alerts"]["expr"]
+    assert "last_over_time(process_start_time_seconds" in annotations["Starts"]["expr"]
+    assert annotations["Starts"]["expr"].count("[$__interval]") == 3
+
+
+def test_an_alert_that_fired_between_two_steps_is_shown():
+    (panel,) = [drawn for drawn in PANELS if drawn.panel["title"] == "Which alerts fired"]
+    (expression,) = panel.expressions
+    assert expression.count("max_over_time(ALERTS{") == expression.count("[$__rate_interval]") == 2
 
 
 @each_panel
