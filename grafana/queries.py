@@ -84,11 +84,12 @@ SERVERS_UP = first(
     'count(ALERTS{alertname="NoServer", alertstate="firing"}) * 0',
 )
 """How many; nothing before the first scrape, when none is missed yet."""
-_DRAINS = f"max by (job, instance) ({series(server.DRAINING)})"
+_DRAINED = f"max by (job, instance) (max_over_time({series(server.DRAINING)}[$__interval]))"
 STATES = first(
-    f"max by (job, instance) (up{{{', '.join(CHOSEN)}}}) + {_DRAINS}",
-    # Whether its address did, as the rules have it: the labels beside may be those of a life before.
-    f"(last_over_time({_DRAINS}[5m:2s]) == 1) * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
+    f"max by (job, instance) (up{{{', '.join(CHOSEN)}}}) + max by (job, instance) ({series(server.DRAINING)})",
+    # Whether its address did, as the rules have it: the labels beside may be those of a life before. In steps as long as
+    # those that are shown: Prometheus holds them all at once.
+    f"(last_over_time({_DRAINED}[5m:$__interval]) == 1) * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
     f"max by (job, instance) ({SERVERS})",
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""

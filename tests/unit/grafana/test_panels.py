@@ -190,6 +190,13 @@ def test_who_died_is_not_shown_as_stopped_since_another_stopped_at_its_address(d
 
 
 @each_panel
+def test_what_is_looked_at_step_by_step_has_no_more_steps_over_a_month_than_over_an_hour(drawn):
+    # Of a step of two seconds a month has over a million, of each server, in Prometheus' memory.
+    for expression in drawn.expressions:
+        assert set(re.findall(r"\[\w+:([^\]]*)\]", expression)) <= {"$__interval"}
+
+
+@each_panel
 def test_what_has_other_labels_for_a_while_is_no_error(drawn):
     # Whose labels change is there under both until the old ones are stale, and by fewer neither is the one.
     for expression in drawn.expressions:
