@@ -70,5 +70,6 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     assert burn["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == float(page)
     assert f"at {longer} too where it lasts for hours" in burn["description"]
     rules = (ROOT / "prometheus" / "rules" / "objectives.yml").read_text(encoding="utf-8")
-    assert f'response_duration_seconds_bucket{{le="{queries.OBJECTIVE}"}}' in rules
+    for rule in (rules, near["RepliesLate"]):
+        assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{queries.OBJECTIVE}"]
     assert f'intended_duration_seconds_bucket{{le="{queries.CLIENT_OBJECTIVE}"}}' in rules
