@@ -6,7 +6,7 @@ In what a client says, a secret becomes a variable of the environment.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import ANYTHING, Token
@@ -77,22 +77,33 @@ class Secrets:
                 Mark(one, two, Token(f"env:{self._name(said[one:two])}", "variable"))
                 for one, two in pairwise(places)
             ]
-        marks += self._known(said)
+        known, *of_lines = self._known([said, *(line.said for line in conversation.lines)])
         lines = {
             number: found
             for number, line in enumerate(conversation.lines)
-            if (found := [*self._known(line.said), *self._withheld(line.said)])
+            if (found := [*of_lines[number], *self._withheld(line.said)])
         }
-        return marks, lines
+        return marks + known, lines
 
     def _name(self, secret: bytes) -> str:
         return self._names.setdefault(secret, f"SECRET_{len(self._names) + 1}")
 
-    def _known(self, data: bytes) -> Iterator[Mark]:
+    def _known(self, texts: Sequence[bytes]) -> list[list[Mark]]:
+        """Return what is written in each of some texts for secrets that are known."""
+        # Each secret is looked for once, in all of them: a recording may have thousands of both.
+        whole = b"\n".join(texts)
+        begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        marks: list[list[Mark]] = [[] for _ in texts]
         for secret, name in self._names.items():
-            if len(secret) >= _SHORTEST and secret in data:
-                for match in re.finditer(re.escape(secret), data):
-                    yield Mark(*match.span(), Token(f"env:{name}", "variable"))
+            size = len(secret)
+            at = whole.find(secret) if size >= _SHORTEST else -1
+            while at >= 0:
+                number = bisect_right(begins, at) - 1
+                if at + size < begins[number + 1]:  # and no part of two lines
+                    start = at - begins[number]
+                    marks[number].append(Mark(start, start + size, Token(f"env:{name}", "variable")))
+                at = whole.find(secret, at + size)
+        return marks
 
     def _withheld(self, line: bytes) -> Iterator[Mark]:
         for start, stop in self._redacted(line):

@@ -200,7 +200,7 @@ LONG = {
         for said in ((">", b"put\n"), ("<", b"INSERTED %d\n" % job), (">", b"del %d\n" % job), ("<", b"OK\n"))
     ],
     "many passwords": [
-        said for number in range(1_000) for said in ((">", b"AUTH word%d\n" % number), ("<", b"+OK\n"))
+        said for number in range(6_000) for said in ((">", b"AUTH word%d\n" % number), ("<", b"+OK\n"))
     ],
     "one password many times": [(">", b"AUTH word\n"), ("<", b"+OK\n")] * 15_000,
 }  # fmt: skip
@@ -211,6 +211,12 @@ def test_a_recorder_has_time_for_its_clients_however_long_one_of_them_speaks(sai
     began = thread_time()
     script(*said)
     assert thread_time() - began < 5
+
+
+def test_a_secret_of_two_lines_is_none_where_the_server_ends_one_with_it_and_begins_another():
+    said = [(">", b"a=one\ntwo;\n"), ("<", b"one\n"), ("<", b"two;\n"), (">", b"a=one\ntwo;\n"), ("<", b"\n")]
+    text = script(*said, secrets=Secrets((re.compile(rb"a=(one\ntwo);"),)))
+    assert text == "@eol lf\n> a=${env:SECRET_1};\n< one\n< two;\n> a=${env:SECRET_1};\n< \n"
 
 
 @pytest.mark.parametrize("password", ["pass the salt", "auth me now", "x login y z"])
