@@ -52,6 +52,8 @@ class Recorder:
     async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(_fault(context)))
         servers = []
+        if tls is not None:
+            tls.sslobject_class = _WithClient
         for listener in listeners:
             start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
             servers.append(await start(self._serve, sock=listener, ssl=tls))
@@ -89,6 +91,20 @@ class Recorder:
     def _unreachable(self, error: Exception) -> None:
         reason = tls_reason(error) if isinstance(error, ssl.SSLError) else describe(error)
         _tell(f"cannot connect to {self._target}: {reason}")
+
+
+class _WithClient(ssl.SSLObject):
+    """TLS with a client; asyncio tells nobody of a handshake that fails."""
+
+    def do_handshake(self) -> None:
+        """Go on with it, and tell of what is wrong."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            _tell(f"a client is not served: {tls_reason(error)}")
+            raise
 
 
 def written(conversation: Conversation, secrets: Secrets) -> Conversation:

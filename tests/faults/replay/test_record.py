@@ -7,6 +7,7 @@ import secrets
 import shlex
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -435,6 +436,22 @@ def test_clients_may_speak_tls(tmp_path, certificate, client_context):
                 assert ask(tls, b"hello\n") == [b"hello\n"]
             recorder.tell()
         assert_replays(tmp_path / "scripts", target)
+
+
+def test_a_client_that_speaks_no_tls_or_trusts_another_is_told_and_the_next_is_served(
+    tmp_path, certificate, client_context
+):
+    options = ("--listen", "tls://localhost:0", "--cert", str(certificate))
+    with serving(echo) as target, recording(target, tmp_path / "scripts", *options) as recorder:
+        with recorder.connect() as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert recorder.tell() == "record: a client is not served: http request\n"
+        with recorder.connect() as connection, pytest.raises(ssl.SSLCertVerificationError):
+            ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")
+        assert recorder.tell() == "record: a client is not served: tlsv1 alert unknown ca\n"
+        with client_context.wrap_socket(recorder.connect(), server_hostname="localhost") as tls:
+            assert ask(tls, b"hello\n") == [b"hello\n"]
+        assert recorder.tell() == f"record: {tmp_path}/scripts/001.talk\n"
 
 
 def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
