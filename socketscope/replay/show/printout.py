@@ -3,6 +3,8 @@
 import math
 from itertools import zip_longest
 
+from rich.cells import cell_len
+
 from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.figures import count, duration, edge, rate, share
 from socketscope.replay.measure.summary import LAG_FLOOR, Summary
@@ -134,8 +136,9 @@ def compared(failure: Failure) -> list[str]:
     pairs = enumerate(zip_longest(expected, got))
     differs = next((n for n, (a, b) in pairs if a != b), len(expected))
     start = max(differs - _SHOWN_BEFORE, 0)
-    caret = [" " * (10 + differs - start) + "^"] if differs > 1 else []
-    return [*said, f"expected  {_window(expected, start)}", f"got       {_window(got, start)}", *caret]
+    shown = f"got       {_window(got, start)}"
+    caret = [" " * cell_len(shown[: 10 + differs - start]) + "^"] if differs > 1 else []
+    return [*said, f"expected  {_window(expected, start)}", shown, *caret]
 
 
 def _wrapped(title: str, text: str) -> list[str]:

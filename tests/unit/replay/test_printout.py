@@ -129,6 +129,7 @@ def test_no_line_is_wider_than_a_terminal(ledger):
         ("a\\tb", "a\\tc", ["expected  'a\\tb'", "got       'a\\tc'", "              ^"]),
         ("OK", "OKAY", ["expected  'OK'", "got       'OKAY'", "             ^"]),
         ("bye", "hello", ["expected  'bye'", "got       'hello'"]),
+        ("日本a", "日本b", ["expected  '日本a'", "got       '日本b'", "               ^"]),  # two wide each
     ],
 )
 def test_a_caret_is_where_two_texts_part(expected, got, lines):
