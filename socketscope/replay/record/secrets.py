@@ -39,10 +39,12 @@ _GO_ON = re.compile(rb"(?:334|383|\+)(?: |$)")
 """The server asks for more of an answer, as in SMTP, in NNTP, and in IMAP and POP3."""
 
 _ASKS = re.compile(
-    rb"(?!\d{3}[ -]).{0,200}pass(?:word|phrase|code)\b.{0,100}[:>?]\s{0,9}$", re.IGNORECASE | re.DOTALL
+    rb"(?!\d{3}[ -]|[^<]{0,320}<.{0,320}>\s{0,9}$)"
+    rb".{0,200}pass(?:word|phrase|code)\b.{0,100}[:>?]\s{0,9}$",
+    re.IGNORECASE | re.DOTALL,
 )
 """The server asks a person for it, as `login` does, in a line of a screen; to one with a status the answer
-is a command."""
+is a command, and one that ends with a tag, as in XML, asks nobody."""
 
 _SHORTEST = 4
 """Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""

@@ -125,6 +125,15 @@ SECRETS = {
         [(">", b"USER a\r\n"), ("<", b"331 Password:\r\n"), (">", b"PASS love\r\n"), ("<", b"230 ok\r\n")],
         "> USER a\n< 331 Password:\n> PASS ${env:SECRET_1}\n< 230 ok\n",
     ),
+    "a prompt with an angle": (
+        [("<", b"Password>"), (">", b"love\r\n"), ("<", b"ok\r\n")],
+        "<| Password>\n> ${env:SECRET_1}\n< ok\n",
+    ),
+    "a tag that tells of a password": (
+        [(">", b"<login/>\r\n"), ("<", b"<no>wrong password</no>\r\n"), (">", b"<list/>\r\n"),
+         ("<", b"ok\r\n")],
+        "> <login/>\n< <no>wrong password</no>\n> <list/>\n< ok\n",
+    ),
     "redis' HELLO": ([(">", b"HELLO 3 AUTH default foobared\r\n"), ("<", b"%7\r\n")],
                      "> HELLO 3 AUTH default ${env:SECRET_1}\n< %7\n"),
     "redis": ([(">", b"AUTH default foobared\r\n"), ("<", b"+OK\r\n")],
