@@ -511,6 +511,24 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
             assert late.recv(1) == b""  # by then nobody serves it
 
 
+def test_nor_one_that_waits_for_another_datagram():
+    class Pairs(socketserver.UDPServer):
+        def get_request(self):
+            (first, sock), address = super().get_request()
+            return (first + sock.recv(100), sock), address
+
+    server = observed(Pairs(HOST, Echo), limits={"drain_timeout": SHORT})
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"the first half", server.server_address)
+            closing = threading.Thread(target=server.server_close, daemon=True)
+            closing.start()
+            closing.join(LONG / 2)
+            assert not closing.is_alive()
+
+
 def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it():
     came = threading.Event()
 
