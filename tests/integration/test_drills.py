@@ -28,7 +28,7 @@ from drills.rehearsal import Rehearsal
 from drills.stack import Stack as DrilledStack
 
 from .clone import clone
-from .conftest import Stack, running, wait_for
+from .conftest import Stack, get, running, wait_for
 from .dashboards import TARGETS, filled_in
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,8 @@ def test_the_receiver_prints_what_fires_and_what_resolves(calm: Stack, without_a
     calm.run("up", "--detach", "--build", "--wait", "alertmanager", "receiver")
     config = "/etc/alertmanager/alertmanager.yml"
     assert "SUCCESS" in calm.run("exec", "-T", "alertmanager", "amtool", "check-config", config)
-    wait_for(lambda: calm.value("prometheus_notifications_alertmanagers_discovered") == 1, "it is found")
+    found = f"http://127.0.0.1:{calm.port('prometheus', 9090)}/api/v1/alertmanagers"
+    wait_for(lambda: json.loads(get(found))["data"]["activeAlertmanagers"], "it is found")
     calm.run("kill", "server")
     try:
         wait_for(lambda: printed(calm, "firing"), "the alert is printed")
