@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from socketscope.replay.script.text import Template, TextError, Variable, encode, parse_text
 
-# A character, an escaped one, or a class as a whole; one that is never closed is all the rest, as each
-# bracket in it would else have the whole searched again.
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\[.*|.", re.DOTALL)
+# A character, an escaped one, or a comment or a class as a whole; one that is never closed is all the rest,
+# as each bracket in it would else have the whole searched again.
+_PIECE = re.compile(r"\\.|\(\?#[^)]*\)?|\[\^?\]?(?:\\.|[^\]\\])*\]|\[.*|.", re.DOTALL)
 
 
 def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
@@ -95,6 +95,6 @@ def _pieces(text: str) -> Iterator[bytes]:
     for piece in _PIECE.findall(text):
         if piece.isascii():
             yield piece.encode()
-        else:
+        elif not piece.startswith("("):  # which is a comment
             # What follows it, such as a star, is for all of its bytes.
             yield b"(?:%s)" % encode(piece.removeprefix("\\"))

@@ -110,6 +110,7 @@ def test_a_uuid_is_another_each_time_and_follows_from_the_seed():
         ("^é?a$", b"a", True),
         (r"^\é$", "é".encode(), True),
         (r"^[\]é]$".replace("é", ""), b"]", True),
+        (r"^(?#[é])a\(?#é$", "a(#é".encode(), True),
         (r"^\w$", "é".encode(), False),
         ("^.$", "é".encode(), False),
         ("^${x}+$", b"a.b", True),
