@@ -99,6 +99,7 @@ def test_a_conversation_becomes_a_script(said, written):
     [
         ([(">", b"a\n"), ("server_reset", b""), RESET], "the server reset the connection"),
         ([(">", bytes(LONGEST)), ("<", b"\n")], "it is longer than 16 MiB"),
+        ([("<", bytes(LONGEST)), ("<", b"\n")], "it is longer than 16 MiB"),
     ],
 )
 def test_a_conversation_that_no_script_could_hold_again_is_told(said, problem):

@@ -305,6 +305,23 @@ def test_a_send_whose_peer_goes_returns_what_went_out(totals, data):
             near.send(data)
 
 
+def test_a_send_with_a_timeout_ends_with_what_there_is_room_for(totals):
+    near, far, record = observed_pair(LIMITS, 0.0, totals)
+    with near, far:
+        near.settimeout(0.01)
+        assert 0 < near.send(bytes(LONG)) == record.sent < LONG
+
+
+def test_who_goes_when_its_request_is_late_is_gone_to_who_sends():
+    near, far, record = observed_pair(Limits(read_timeout=1.0))
+    with near:
+        record.wait(0.0)
+        assert record.overdue(2.0)
+        far.close()
+        with pytest.raises(BrokenPipeError):
+            near.send(b"late")
+
+
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 def test_sendall_calls_no_send_of_a_class_of_ones_own(totals, timeout):
     class Framed(socket.socket):
@@ -342,6 +359,7 @@ def hurried(monkeypatch):
     yield
     for watcher in watchers():
         watcher.join(PATIENCE)
+    assert watchers() == []
 
 
 @pytest.mark.usefixtures("hurried")

@@ -111,7 +111,7 @@ def served(level: str, outcome: str) -> list[dict[str, object]]:
     reader, writer = os.pipe()
     log = Log(level=level, descriptor=writer)
     os.close(writer)
-    log.served("connection", "tcp", Datagram("127.0.0.1:5", 3), outcome, 0.25)
+    log.served("connection", "tcp", Datagram("127.0.0.1:5", 3), outcome, 0.0002507)
     log.close()
     with os.fdopen(reader, "rb") as pipe:
         return [json.loads(line) for line in pipe]
@@ -121,7 +121,7 @@ def served(level: str, outcome: str) -> list[dict[str, object]]:
 def test_what_is_no_part_of_normal_service_is_a_warning(outcome):
     level = "info" if outcome in {"ok", "empty", "idle_timeout", "no_reply"} else "warning"
     (line,) = served("info", outcome)
-    assert (line["level"], line["outcome"], line["handle_seconds"]) == (level, outcome, 0.25)
+    assert (line["level"], line["outcome"], line["handle_seconds"]) == (level, outcome, 0.00025)
     assert len(served("warning", outcome)) == (level == "warning")
     assert served("error", outcome) == []
 

@@ -315,6 +315,20 @@ def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
     assert [fields["event"] for fields in captured] == ["captured", "connection"]
 
 
+def test_a_program_that_has_configured_the_rest_meanwhile_has_its_lines_printed_again(capsys):
+    with lines() as of:
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        with leading:
+            structlog.configure(processors=[structlog.processors.JSONRenderer()])
+            structlog.get_logger().info("mine")
+        try:
+            structlog.get_logger().info("printed")
+        finally:
+            structlog.reset_defaults()
+        assert [json.loads(text)["event"] for text in of.take()] == ["mine"]
+    assert json.loads(capsys.readouterr().out) == {"event": "printed"}
+
+
 def test_of_a_record_whose_arguments_do_not_fit_its_text_both_are_told_and_of_whom_it_is():
     with lines() as of:
         handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)

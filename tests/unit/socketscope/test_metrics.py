@@ -1,5 +1,6 @@
 import socket
 import socketserver
+import ssl
 import threading
 from typing import Any
 
@@ -8,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from socketscope import ThreadingTCPServer, run
+from socketscope.identity import Identity
 from socketscope.observe.distribution import Distribution
 from socketscope.serve.mixin import service_of
 from socketscope.views import families, instruments
@@ -89,6 +91,19 @@ def test_a_server_that_listens_again_has_its_name_to_itself_again():
         one.server_activate()
         with server(registry) as two:
             assert (service_of(one).name, service_of(two).name) == ("tcp", "tcp-2")
+
+
+def test_the_certificate_of_a_server_that_has_closed_is_told_of_no_more():
+    registry = CollectorRegistry()
+
+    def told():
+        name = "socketserver_tls_certificate_expiry_timestamp_seconds"
+        return registry.get_sample_value(name, {"listener": "tcp"})
+
+    with server(registry) as one:
+        service_of(one).encryption._identity = Identity(ssl.create_default_context(), 5.0)
+        assert told() == 5.0
+    assert told() is None
 
 
 def test_run_refuses_servers_of_several_registries():
