@@ -14,7 +14,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope import Limits
 from socketscope.serve import arrivals, datagrams, queue
 from socketscope.serve import service as service_module
 from socketscope.serve.deadlines import Deadlines
@@ -24,8 +23,6 @@ from socketscope.serve.service import LOOK
 from socketscope.serve.threads import PerClient
 
 from .patience import PATIENCE
-
-SHORT = Limits(drain_timeout=0.5)
 
 
 def make():
@@ -176,9 +173,7 @@ def test_nobody_waits_for_a_datagram_whose_thread_an_interrupt_has_prevented(mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    class Server(
-        socketscope.ThreadingUDPServer, registry=CollectorRegistry(), threads="per-connection", limits=SHORT
-    ):
+    class Server(socketscope.ThreadingUDPServer, registry=CollectorRegistry(), threads="per-connection"):
         pass
 
     monkeypatch.setattr(PerClient, "run", interrupted)
@@ -199,7 +194,7 @@ def test_without_threads_nobody_waits_for_who_was_about_to_be_served_at_an_inter
     monkeypatch.setattr(Deadlines, "watch", interrupted)
     monkeypatch.setattr(datagrams, "enter", interrupted)
     made = base(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-    with socketscope.observe(made, registry=CollectorRegistry(), limits=SHORT) as server, say(server):
+    with socketscope.observe(made, registry=CollectorRegistry()) as server, say(server):
         service = service_of(server)
         with pytest.raises(KeyboardInterrupt):
             server.serve_forever()
@@ -223,7 +218,7 @@ def test_without_threads_a_handler_that_closes_its_server_serves_who_waits_for_i
         type(server).process_request(server, *request)
 
     made = base(("127.0.0.1", 0), Handler)
-    server = socketscope.observe(made, registry=CollectorRegistry(), limits=SHORT)
+    server = socketscope.observe(made, registry=CollectorRegistry())
     server.process_request = process
     with say(server), say(server):
         serving = threading.Thread(target=serve_until_closed, args=(server,), daemon=True)
