@@ -84,6 +84,7 @@ def test_a_greeting_is_an_exchange_of_its_own(tmp_path):
         ledger = play(tmp_path, target, GREETED, passes=3)
     assert outcomes(ledger) == {"ok": 6}
     assert ledger.connections["ok"] == 3
+    assert sum(ledger.first_byte.counts) == 3  # what was asked for alone has one that was waited for
 
 
 def test_a_connection_that_is_kept_greets_once_and_its_variables_stay(tmp_path):

@@ -180,6 +180,34 @@ def test_a_shape_without_a_rate_is_of_the_users_at_work(tmp_path):
     assert played.run.ledger.users == 0
 
 
+def test_each_user_begins_with_another_script_and_is_at_work_until_all_were_played(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.talk").write_text(f"> {name}\n")
+    loop = FakeLoop()
+    server = FakeServer(loop, 0.1, 9.0)
+    plan = Plan(
+        users=2, connect="user", loops=1, duration=None, rate=None, poisson=False,
+        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=1,
+    )  # fmt: skip
+    run = Run(load(tmp_path), server, plan, loop)
+    at_work = []
+
+    def look() -> Task:
+        for seconds in (0.05, 1.0):
+            yield Until(loop.now() + seconds)
+            at_work.append(run.ledger.users)
+
+    loop.start(look())
+    run.play()
+    assert [data for _, data in server.heard] == [b"a\r\n", b"b\r\n", b"b\r\n", b"a\r\n"]
+    assert at_work == [2, 1]
+
+
+def test_passes_were_due_until_one_more_would_have_been(tmp_path):
+    played = Played(tmp_path, rate=5, loops=1, users=10, then=1.0)
+    assert played.run.seconds == pytest.approx(2.0)
+
+
 def test_who_is_refused_waits_longer_each_time_and_a_second_at_most(tmp_path):
     played = Played(tmp_path, connecting=[REFUSED] * 12, duration=60.0, think=1.0)
     gaps = [b - a - played.plan.think for a, b in pairwise(played.server.attempts[:13])]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
@@ -233,6 +234,21 @@ def test_a_line_that_names_its_connection_itself_is_of_that_one():
     assert (told["connection_id"], told.get("peer")) == ("another", None)
 
 
+def test_what_a_line_says_of_a_peer_itself_stays():
+    def serve() -> None:
+        enter(served)
+        clear_contextvars()
+        of.log.event("told", peer="another")
+
+    served = record()
+    served.listener = listener()
+    with lines() as of:
+        Context().run(serve)
+        (text,) = of.take()
+    told = json.loads(text)
+    assert (told["connection_id"], told["listener"], told["peer"]) == (served.connection_id, "tcp", "another")
+
+
 def test_they_are_structlogs_own_variables():
     def serve() -> None:
         enter(record())
@@ -327,6 +343,16 @@ def test_a_program_that_has_configured_the_rest_meanwhile_has_its_lines_printed_
             structlog.reset_defaults()
         assert [json.loads(text)["event"] for text in of.take()] == ["mine"]
     assert json.loads(capsys.readouterr().out) == {"event": "printed"}
+
+
+def test_a_thread_that_ends_itself_is_no_news(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    with lines() as of:
+        with loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=True):
+            for error in (SystemExit(3), LookupError("lost")):
+                threading.excepthook(threading.ExceptHookArgs((type(error), error, None, None)))
+        (text,) = of.take()
+    assert json.loads(text)["error"].startswith("LookupError: lost")
 
 
 def test_of_a_record_whose_arguments_do_not_fit_its_text_both_are_told_and_of_whom_it_is():
