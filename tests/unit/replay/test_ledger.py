@@ -120,3 +120,11 @@ def test_every_series_is_there_from_the_start_at_0():
         assert ("replay_connections_total", outcome) in values
     assert b"_created" not in generate_latest(registry)
     loop.close()
+
+
+def test_how_slow_and_how_late_the_warm_up_was_is_forgotten():
+    ledger = Ledger(["a"], counting=False)
+    ledger.exchange("a", "ok", 9.0, 0.0)
+    ledger.lagged(1.0)
+    ledger.count_from_now()
+    assert (ledger.steps["a"].longest_ok, ledger.lag.longest) == (0.0, None)

@@ -6,9 +6,13 @@ from time import thread_time
 
 import pytest
 
+from socketscope.replay.record.recorder import written
 from socketscope.replay.record.secrets import Secrets
+from socketscope.replay.record.tape import Tape
+from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.parser import parse_transcript, split_lines
+from socketscope.replay.script.printer import print_transcript
 from tests.unit.replay.tapes import script
 
 TOKENS = {
@@ -233,3 +237,15 @@ def test_a_password_of_redis_is_one_whatever_it_begins_with(password):
     said = f"*2\r\n$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n".encode()
     expected = f"> *2\\r\\n$4\\r\\nAUTH\\r\\n${len(password)}\\r\\n${{env:SECRET_1}}\n< +OK\n"
     assert script((">", said), ("<", b"+OK\r\n"), secrets=Secrets(())) == expected
+
+
+def test_a_pause_stays_where_it_was_behind_a_secret():
+    said = Tape(0.0)
+    said.client_said(b"PASS correcthorse\r\n", 0.0)
+    said.server_said(b"+OK\r\n", 0.0)
+    said.client_said(b"LIST\r\n", 2.0)
+    conversation = said.conversation()
+    assert conversation is not None
+    text = print_transcript(transcript(written(conversation, Secrets([])), "x", with_pauses=True))
+    assert "\n> PASS ${env:SECRET_1}\n< +OK\n" in text
+    assert "\npause 2s\n" in text.partition("< +OK\n")[2]
