@@ -34,6 +34,20 @@ def test_who_reads_the_list_may_stop_reading():
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize(("others", "status"), [(True, 0), (False, 1)])
+def test_of_all_one_that_is_not_as_told_is_a_failure(monkeypatch, others, status):
+    outcomes = [
+        (drill, SimpleNamespace(is_as_told=lambda drill: others or drill is DRILLS[0])) for drill in DRILLS
+    ]
+    written: list[object] = []
+    monkeypatch.setattr(command, "Stack", lambda: None)
+    monkeypatch.setattr(command, "_do", lambda *_: outcomes)
+    monkeypatch.setattr(command, "_write", written.append)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main(["all"]) == status
+    assert written == [outcomes]
+
+
 @pytest.fixture
 def stopped_by(monkeypatch):
     """Return what plays a drill that is sent a signal, and tells whether it was to end."""

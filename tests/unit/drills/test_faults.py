@@ -1,6 +1,7 @@
 import pytest
 
-from drills.faults import clients
+from drills.faults import clients, killed, replica
+from drills.stack import NAME
 
 FIRST, SECOND = "0123456789abcdef0123", "fedcba9876543210fedc"
 
@@ -33,3 +34,18 @@ def test_all_clients_go_to_one_server_however_many_there_are(servers, target):
     with clients("> hello\n", "--users", "2")(stack):
         pass
     assert stack.told[stack.told.index("--target") + 1] == target
+
+
+@pytest.mark.parametrize(("all_of_them", "victims"), [(False, [SECOND]), (True, [FIRST, SECOND])])
+def test_one_is_killed_or_all_are_and_those_are_started_again(all_of_them, victims):
+    stack = Recorded(FIRST, SECOND)
+    with killed("server", all_of_them=all_of_them)(stack):
+        assert stack.told == ["kill", *victims]
+    assert stack.told[1 + len(victims) :] == ["start", *victims]
+
+
+def test_a_server_more_has_time_to_go_in_order():
+    stack = Recorded(FIRST)
+    with replica("class Handler: pass")(stack):
+        pass
+    assert stack.told[-4:] == ["stop", "--time", "30", NAME]

@@ -121,8 +121,9 @@ def test_an_alert_that_fired_before_is_none_of_the_drills():
     assert outcome.is_as_told(drill)
 
 
-def test_what_is_there_already_cannot_be_provoked():
-    stack = FakeStack(there_already=True)
+@pytest.mark.parametrize("there", [{"there_already": True}, {"always": ["Meant"]}], ids=["series", "alert"])
+def test_what_is_there_already_cannot_be_provoked(there):
+    stack = FakeStack(**there)
     drill, rehearsal, _ = drilled(stack)
     with pytest.raises(StackError, match="there already"):
         rehearsal.play(drill)

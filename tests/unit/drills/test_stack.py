@@ -88,3 +88,27 @@ def test_servers_go_when_those_that_came_back_have_been_seen_also_after_ctrl_c(m
     with pytest.raises(KeyboardInterrupt):
         play()
     assert stack.did == ["replica=2", "asked", "asked", "drill", "asked", "asked", "replica=0"]
+
+
+def test_so_many_are_waited_for_and_as_many_as_before_stay(monkeypatch):
+    asked = []
+
+    def query(expression):
+        asked.append(expression)
+        return [{}]
+
+    stack = Scaled()
+    monkeypatch.setattr(stack, "containers", lambda *_: ["one"])
+    monkeypatch.setattr(stack, "query", query)
+    with stack.at_least(3):
+        pass
+    assert stack.did == ["replica=2", "replica=1"]
+    assert [expression.rpartition(" ")[2] for expression in asked] == ["3", "3"]
+
+
+def test_a_command_of_which_a_part_fails_has_failed(tmp_path):
+    stack = Stack.__new__(Stack)
+    stack._folder = tmp_path
+    assert stack.shell("echo line | cat") == "line\n"
+    with pytest.raises(StackError, match="status 1"):
+        stack.shell("false | cat")
