@@ -7,7 +7,7 @@ from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
-from socketscope.replay.show.report import Report
+from socketscope.replay.show.report import LEFT, RIGHT, WIDTH, Report
 
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 
@@ -86,12 +86,13 @@ def test_a_closed_loop_has_nothing_intended(ledger):
 
 
 def test_the_warm_up_is_marked(ledger):
-    assert page_has_warmup(report(ledger, warmup=2.0))
-    assert not page_has_warmup(report(ledger))
+    assert width_of_warmup(report(ledger, warmup=2.0)) == pytest.approx((WIDTH - LEFT - RIGHT) / 6, abs=0.01)
+    assert width_of_warmup(report(ledger)) is None
 
 
-def page_has_warmup(page: str) -> bool:
-    return '<rect class="warmup"' in page
+def width_of_warmup(page: str) -> float | None:
+    found = re.search(r'<rect class="warmup" .*?width="([\d.]+)"', page)
+    return None if found is None else float(found[1])
 
 
 def test_a_run_of_which_nothing_is_known_has_a_page_too():

@@ -165,3 +165,19 @@ def test_what_a_function_makes_of_a_secret_is_one_and_a_length_is_not():
 def test_a_backslash_that_is_escaped_itself_escapes_no_variable_behind_it():
     template, _ = parse_expression(r"\\${n}$")
     assert re.fullmatch(template.fill({"n": "a.b"}, Random(1), re.escape), rb"\a.b")
+
+
+def test_what_is_shown_is_bounded_also_beside_secrets():
+    shown = excerpt(b"a" * 600 + b"hidden" + b"b" * 600, {"env:KEY": "hidden"})
+    assert shown == f"{'a' * 600}${{env:KEY}}{'b' * 400}…"
+
+
+def test_seconds_since_1970_are_those_of_no_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        before = int(time.time())
+        assert before <= int(parse_text("${now:%s}").fill({}, RANDOM)) <= time.time()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
