@@ -1,7 +1,8 @@
-"""An echo whose handler does something first: `python -m benchmarks.handler LIBRARY URL WORK`.
+"""An echo whose handler does something first: `python -m benchmarks.handler LIBRARY URL WORK [SPEEDS]`.
 
 LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs.
-WORK is one of `WORK`. Nothing of the process is tuned, and the library's metrics go nowhere.
+WORK is one of `WORK`, and SPEEDS are what `speeds` returns, for work that takes a certain time. Nothing of
+the process is tuned, and the library's metrics go nowhere.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from functools import partial
 from typing import Any
 
 TRIES = 30
-"""How often work is timed to size it: two servers must not have different work for a moment's noise."""
+"""How often work is timed to find its speed; the fastest is of a moment when nothing else ran."""
 
 _NOISE = random.Random(0).randbytes(1 << 22)
 
@@ -32,11 +33,8 @@ def _sleep(seconds: float) -> Callable[[], None]:
     return partial(time.sleep, seconds)
 
 
-def _hash(seconds: float) -> Callable[[], None]:
-    def work(rounds: int) -> None:
-        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
-
-    return partial(work, _sized(work, 20_000, seconds))
+def _hash(rounds: int) -> None:
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", rounds)
 
 
 def _count(to: int) -> None:
@@ -44,18 +42,23 @@ def _count(to: int) -> None:
         to -= 1
 
 
-def _compute(seconds: float) -> Callable[[], None]:
-    return partial(_count, _sized(_count, 200_000, seconds))
+def speeds() -> list[str]:
+    """Return how many rounds of hashing, and of counting, this machine does in a second, as arguments.
+
+    Asked for once for all servers that are compared: each would find another speed, and have other work.
+    """
+    return [
+        f"{size / min(timeit.repeat(partial(work, size), number=1, repeat=TRIES)):.0f}"
+        for work, size in ((_hash, 20_000), (_count, 200_000))
+    ]
 
 
-def _sized(work: Callable[[int], None], size: int, seconds: float) -> int:
-    """Return the size of work that takes so long where nothing else runs: by the fastest of many tries."""
-    fastest = min(timeit.repeat(partial(work, size), number=1, repeat=TRIES))
-    return max(1, int(size * seconds / fastest))
+def _lasting(seconds: float, work: Callable[[int], None], speed: float) -> Callable[[], None]:
+    return partial(work, int(seconds * speed))
 
 
-def _mix() -> Callable[[], None]:
-    choices = [_nothing] * 7 + [_sleep(0.05), _hash(0.001), _compute(0.001)]
+def _mix(hashes: float, counts: float) -> Callable[[], None]:
+    choices = [_nothing] * 7 + [_sleep(0.05), _lasting(0.001, _hash, hashes), _lasting(0.001, _count, counts)]
     picked = random.Random(1)
 
     def work() -> None:
@@ -64,7 +67,7 @@ def _mix() -> Callable[[], None]:
     return work
 
 
-def _beside_compression() -> Callable[[], None]:
+def _beside_compression(*_: float) -> Callable[[], None]:
     def compress() -> None:
         while True:
             zlib.compress(_NOISE, 6)
@@ -73,23 +76,23 @@ def _beside_compression() -> Callable[[], None]:
     return _sleep(0.05)
 
 
-WORK: dict[str, Callable[[], Callable[[], None]]] = {
-    "nothing": lambda: _nothing,
-    "sleep-200us": lambda: _sleep(0.0002),
-    "sleep-50ms": lambda: _sleep(0.05),
+WORK: dict[str, Callable[[float, float], Callable[[], None]]] = {
+    "nothing": lambda *_: _nothing,
+    "sleep-200us": lambda *_: _sleep(0.0002),
+    "sleep-50ms": lambda *_: _sleep(0.05),
     "sleep-50ms-beside-zlib": _beside_compression,
-    "pbkdf2-1ms": lambda: _hash(0.001),
-    "pbkdf2-10ms": lambda: _hash(0.01),
-    "python-5ms": lambda: _compute(0.005),
-    "python-10000": lambda: partial(_count, 10_000),  # the same work on every interpreter
+    "pbkdf2-1ms": lambda hashes, _: _lasting(0.001, _hash, hashes),
+    "pbkdf2-10ms": lambda hashes, _: _lasting(0.01, _hash, hashes),
+    "python-5ms": lambda _, counts: _lasting(0.005, _count, counts),
+    "python-10000": lambda *_: partial(_count, 10_000),  # the same work on every interpreter
     "mix": _mix,
 }
-"""What a handler does, by name; made once, and done for each request."""
+"""What a handler does, by name: made once, of both speeds, and done for each request."""
 
 
-def main(library: str, url: str, name: str) -> None:
+def main(library: str, url: str, name: str, hashes: str = "0", counts: str = "0") -> None:
     """Serve until killed."""
-    work = WORK[name]()
+    work = WORK[name](float(hashes), float(counts))
 
     class Lines(socketserver.StreamRequestHandler):
         def handle(self) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 
-from benchmarks import generator
+from benchmarks import generator, handler
 from benchmarks.generator import Load, Rounds, in_turns
 from benchmarks.programs import Server, Workshop, awake, wait_until_done, wait_until_it_answers
 
@@ -51,13 +51,14 @@ def label(case: Case, library: str) -> str:
 def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
     """Measure both in turns, case by case; who has no turn is stopped, as some of them work all the time."""
     results: Rounds = {}
+    speeds = handler.speeds()
     for case in CASES:
         load = Load(case.clients, keep=case.kind == "udp", seconds=seconds, warmup=1.0, echo=True)
         with contextlib.ExitStack() as stack:
             servers = []
             for library in LIBRARIES:
                 url = workshop.url(case.kind)
-                command = [sys.executable, "-m", "benchmarks.handler", library, url, case.work]
+                command = [sys.executable, "-m", "benchmarks.handler", library, url, case.work, *speeds]
                 process = stack.enter_context(workshop.running(command))
                 wait_until_it_answers(library, url, process)
                 servers.append(Server(library, url, process))
