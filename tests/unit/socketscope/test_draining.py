@@ -57,6 +57,29 @@ def test_all_servers_take_clients_until_the_longest_delay_is_over(now):
     assert now[0] >= 2.0
 
 
+def test_a_shutdown_of_the_programs_own_is_called_though_its_server_ends_before_it_could_be(monkeypatch):
+    may_end, called = threading.Event(), []
+
+    def shutdown(server):
+        called.append(server)
+
+    with make() as server:
+        monkeypatch.setattr(type(server), "shutdown", shutdown)
+        each = running(server, partial(may_end.wait, PATIENCE))
+
+        def end():
+            may_end.set()
+            each.thread.join()
+
+        def wait(_):
+            for thread in each.ends:
+                thread.join()
+
+        monkeypatch.setattr(each.service, "stop", end)
+        assert drain([each], SimpleNamespace(insists=False, wait=wait), None) == 0
+        assert called == [server]
+
+
 def test_after_a_second_signal_a_hook_that_stays_is_not_waited_for_until_the_deadline(now):
     may_end = threading.Event()
     with make() as server:
