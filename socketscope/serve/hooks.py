@@ -76,7 +76,7 @@ class Hooks:
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 
-    def get(self, server: Any, time_left: Callable[[], float] = lambda: inf) -> tuple[Any, Any]:
+    def get(self, server: Any, time_left: Callable[[], float]) -> tuple[Any, Any]:
         """Return what `get_request` does, which may wait for its client.
 
         Args:
