@@ -185,11 +185,7 @@ def test_each_user_begins_with_another_script_and_is_at_work_until_all_were_play
         (tmp_path / f"{name}.talk").write_text(f"> {name}\n")
     loop = FakeLoop()
     server = FakeServer(loop, 0.1, 9.0)
-    plan = Plan(
-        users=2, connect="user", loops=1, duration=None, rate=None, poisson=False,
-        shape=parse_shape("constant"), think=0.0, warmup=0.0, seed=1,
-    )  # fmt: skip
-    run = Run(load(tmp_path), server, plan, loop)
+    run = Run(load(tmp_path), server, Plan(users=2, connect="user", loops=1, seed=1), loop)
     at_work = []
 
     def look() -> Task:
