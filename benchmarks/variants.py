@@ -17,7 +17,7 @@ from socketscope.serve import mixin
 from socketscope.serve.datagrams import DatagramService
 from socketscope.serve.options import Options
 from socketscope.serve.streams import StreamService
-from socketscope.serve.threads import Job
+from socketscope.serve.threads.executors import Job
 
 REPLY = b"[Thu Jan  1 00:00:00 1970] hello world\r\n"
 

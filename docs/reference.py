@@ -15,7 +15,8 @@ from socketscope.observe.distribution import BUCKETS
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
 from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
-from socketscope.serve import endings, linger, serving
+from socketscope.serve import endings, serving
+from socketscope.serve.threads.executors import linger
 from socketscope.units import format_duration
 from socketscope.views import endpoint, log, printed, rendering, writer
 from socketscope.views.events import COMMON, EVENTS, Field

@@ -10,7 +10,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from socketscope.serve.queue import waits
+from socketscope.serve.listeners.queue import waits
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 

@@ -20,7 +20,7 @@ from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
-from socketscope.serve.threads import refuse_green_threads
+from socketscope.serve.threads.executors import refuse_green_threads
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.metrics import view_of
 

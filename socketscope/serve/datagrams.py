@@ -13,11 +13,11 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
-from socketscope.serve import queue
 from socketscope.serve.endings import LEAST
 from socketscope.serve.hooks import guard
+from socketscope.serve.listeners import queue
 from socketscope.serve.service import LOOK, Service
-from socketscope.serve.threads import Job
+from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter, leave
 
 

@@ -13,11 +13,11 @@ from socketscope.observe.adoption import is_socket
 from socketscope.observe.outcomes import LineTooLongError
 from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
-from socketscope.serve.deadlines import Deadlines, hang_up
 from socketscope.serve.elsewhere import Elsewhere
 from socketscope.serve.hooks import close_by
-from socketscope.serve.linger import Linger, say_end, unread
 from socketscope.serve.service import LOOK, Service
+from socketscope.serve.threads.deadlines import Deadlines, hang_up
+from socketscope.serve.threads.linger import Linger, say_end, unread
 
 FORCE_GRACE = 0.5
 """Seconds that a handler whose socket was shut down has to leave."""

@@ -7,8 +7,8 @@ from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any
 
 from socketscope.observe.record import current
-from socketscope.serve import paths
 from socketscope.serve.datagrams import DatagramService
+from socketscope.serve.listeners import paths
 from socketscope.serve.options import Options, declare, declared, overrides
 from socketscope.serve.streams import StreamService
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from socketscope.observe.outcomes import accept_error
 from socketscope.observe.record import Served, current
-from socketscope.serve import arrivals, queue
-from socketscope.serve.holders import is_shared
+from socketscope.serve.listeners import arrivals, queue
+from socketscope.serve.listeners.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving
 from socketscope.views.metrics import view_of
 

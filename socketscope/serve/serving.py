@@ -12,10 +12,10 @@ from typing import Any
 from socketscope.observe.outcomes import accept_error
 from socketscope.observe.record import Served, current
 from socketscope.serve.hooks import complain
-from socketscope.serve.loop import Loop
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
-from socketscope.serve.threads import Elastic, Inline, Job, refuse_green_threads
+from socketscope.serve.threads.executors import Elastic, Inline, Job, refuse_green_threads
+from socketscope.serve.threads.loop import Loop
 from socketscope.views.context import enter, leave
 
 ACCEPT_PAUSE = 0.1

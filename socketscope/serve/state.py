@@ -14,12 +14,12 @@ from socketscope.forks import in_each_child
 from socketscope.observe.adoption import prepare
 from socketscope.observe.record import Served, current
 from socketscope.observe.totals import Capacity, Totals
-from socketscope.serve.encryption import Encryption
 from socketscope.serve.hooks import Hooks
-from socketscope.serve.loop import Loop
+from socketscope.serve.listeners.encryption import Encryption
+from socketscope.serve.listeners.paths import Held
 from socketscope.serve.options import Options, declared, overrides
-from socketscope.serve.paths import Held
-from socketscope.serve.threads import Elastic, PerClient
+from socketscope.serve.threads.executors import Elastic, PerClient
+from socketscope.serve.threads.loop import Loop
 from socketscope.views.metrics import view_of
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any
 from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record, current
 from socketscope.observe.shared import new_record
-from socketscope.serve import queue
 from socketscope.serve.endings import Endings
 from socketscope.serve.hooks import close_by
-from socketscope.serve.threads import Job
+from socketscope.serve.listeners import queue
+from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter, leave
 
 FULL_LOOK = 0.1

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from socketscope.serve import linger, threads
+from socketscope.serve.threads.executors import executors, linger
 from tests.faults.server.authority import Authority
 from tests.faults.server.process import ServerProcess
 
@@ -150,7 +150,7 @@ def usage_of(server: ServerProcess) -> Usage:
         AssertionError: It is not there any more.
     """
     assert server.process.poll() is None, f"the server has ended: {server.wait()} {server.errors.decode()}"
-    time.sleep(max(linger.SECONDS, threads.STAY) + 1)  # lingering ends, and idle threads leave
+    time.sleep(max(linger.SECONDS, executors.STAY) + 1)  # lingering ends, and idle threads leave
     return Usage(server.descriptors(), server.threads(), server.memory())
 
 

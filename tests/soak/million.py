@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from socketscope.serve import linger, threads
+from socketscope.serve.threads.executors import executors, linger
 from tests.faults.server.process import ServerProcess, wait_for
 
 CONNECTIONS = int(os.environ.get("SOAK_CONNECTIONS", "1000000"))
@@ -65,7 +65,7 @@ def check(page: dict[str, float]) -> None:
 def usage(server: ServerProcess) -> dict[str, int]:
     """Return what it holds once it is at rest."""
     wait_for(lambda: samples(server)['socketserver_connections_open{listener="tcp"}'] == 0, "all have left")
-    time.sleep(max(linger.SECONDS, threads.STAY) + 1)  # lingering ends, and idle threads leave
+    time.sleep(max(linger.SECONDS, executors.STAY) + 1)  # lingering ends, and idle threads leave
     return {
         "descriptors": server.descriptors(),
         "threads": server.threads(),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import socketscope
-from socketscope.serve import loop
 from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.executors import loop
 
 from .running import (
     HOST,

@@ -10,9 +10,9 @@ from tests.faults.server.process import PATIENCE, ROOT
 PROGRAM = """
 import os, signal, socket, socketserver, sys, threading, time
 import socketscope
-from socketscope.serve import threads
+from socketscope.serve.threads.executors import executors
 
-threads.STAY = 60.0  # whose thread does not leave at once is here when the test ends
+executors.STAY = 60.0  # whose thread does not leave at once is here when the test ends
 
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):

@@ -15,8 +15,8 @@ from functools import partial
 import pytest
 
 import socketscope
-from socketscope.serve import linger
 from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.executors import linger
 
 from .running import (
     HOST,

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import loop
 from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.executors import loop
 
 from .running import (
     HOST,

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import deadlines
 from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.executors import deadlines
 from tests.faults.library.running import count, figures, running, threads, wait_for
 
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import queue
+from socketscope.serve.listeners import queue
 from socketscope.serve.mixin import service_of
 from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed
 from tests.faults.server.process import PATIENCE, wait_for

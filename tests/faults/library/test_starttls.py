@@ -8,8 +8,8 @@ import time
 import pytest
 
 from socketscope import ThreadingTCPServer
-from socketscope.serve import linger
 from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.executors import linger
 from tests.faults.server.process import read_all
 
 from .running import PATIENCE, connect, count, ended, figures, handling, logged, serving, wait_for

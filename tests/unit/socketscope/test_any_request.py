@@ -14,8 +14,8 @@ from socketscope.limits import Limits
 from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
-from socketscope.serve.deadlines import Deadlines, hang_up
-from socketscope.serve.linger import Linger, unread
+from socketscope.serve.threads.deadlines import Deadlines, hang_up
+from socketscope.serve.threads.linger import Linger, unread
 
 from .patience import PATIENCE
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from socketscope.serve import holders
-from socketscope.serve.holders import is_shared
+from socketscope.serve.listeners import holders
+from socketscope.serve.listeners.holders import is_shared
 
 
 @contextmanager

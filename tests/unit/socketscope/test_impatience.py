@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from socketscope.interpreter import AT_ONCE
-from socketscope.serve import impatience
-from socketscope.serve.impatience import (
+from socketscope.serve.threads.executors import impatience
+from socketscope.serve.threads.impatience import (
     ASLEEP,
     LOOK,
     LOOK_AT_QUICK,

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from socketscope.serve import linger
-from socketscope.serve.linger import BYTES, SECONDS, Linger, unread
+from socketscope.serve.threads.executors import linger
+from socketscope.serve.threads.linger import BYTES, SECONDS, Linger, unread
 
 from .observed import tcp_pair
 from .patience import PATIENCE

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 import pytest
 
-from socketscope.serve import impatience, tries
-from socketscope.serve import loop as loops
-from socketscope.serve.impatience import ASLEEP, Seen
-from socketscope.serve.loop import SEVERAL, Loop
-from socketscope.serve.stint import Stint
-from socketscope.serve.waker import Waker
+from socketscope.serve.threads.executors import impatience, tries
+from socketscope.serve.threads.executors import loop as loops
+from socketscope.serve.threads.impatience import ASLEEP, Seen
+from socketscope.serve.threads.loop import SEVERAL, Loop
+from socketscope.serve.threads.stint import Stint
+from socketscope.serve.threads.waker import Waker
 
 from .patience import PATIENCE, until
 

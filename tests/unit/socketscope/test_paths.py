@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from socketscope.serve import paths
+from socketscope.serve.listeners import paths
 
 
 @pytest.fixture

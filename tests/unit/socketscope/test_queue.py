@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from socketscope.serve import arrivals, queue
-from socketscope.serve.queue import (
+from socketscope.serve.listeners import arrivals, queue
+from socketscope.serve.listeners.queue import (
     accept_queue,
     handshakes,
     lost,

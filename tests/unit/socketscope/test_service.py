@@ -14,13 +14,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import arrivals, datagrams, queue
+from socketscope.serve import datagrams
 from socketscope.serve import service as service_module
-from socketscope.serve.deadlines import Deadlines
-from socketscope.serve.linger import Linger
+from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.mixin import service_of
 from socketscope.serve.service import LOOK
-from socketscope.serve.threads import PerClient
+from socketscope.serve.threads.deadlines import Deadlines
+from socketscope.serve.threads.executors import PerClient
+from socketscope.serve.threads.linger import Linger
 
 from .patience import PATIENCE
 

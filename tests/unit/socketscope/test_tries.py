@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from socketscope.serve import tries as module
-from socketscope.serve.tries import GROWTH, LONG, LONGEST, SHORTEST, WORTH, Tries
+from socketscope.serve.threads.executors import tries as module
+from socketscope.serve.threads.tries import GROWTH, LONG, LONGEST, SHORTEST, WORTH, Tries
 
 QUICK, SLOW = 0.001, 2 * LONG
 STEP = 0.001

@@ -3,8 +3,8 @@
 import os
 from types import SimpleNamespace
 
-from socketscope.serve import waker as module
-from socketscope.serve.waker import Waker
+from socketscope.serve.threads.executors import waker as module
+from socketscope.serve.threads.waker import Waker
 
 
 def test_who_is_to_be_woken_before_it_waits_is_woken_once():

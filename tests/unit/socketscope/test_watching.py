@@ -5,8 +5,8 @@ import threading
 from socketscope.limits import Limits
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
-from socketscope.serve import deadlines as watching
-from socketscope.serve.deadlines import Deadlines
+from socketscope.serve.threads.deadlines import Deadlines
+from socketscope.serve.threads.executors import deadlines as watching
 
 from .patience import PATIENCE, until
 

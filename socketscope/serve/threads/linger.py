@@ -19,7 +19,7 @@ from stat import S_ISSOCK
 from time import monotonic, sleep
 
 from socketscope.observe.adoption import is_socket
-from socketscope.serve.queue import SO_MEMINFO
+from socketscope.serve.listeners.queue import SO_MEMINFO
 
 SECONDS = 2.0
 BYTES = 1 << 20

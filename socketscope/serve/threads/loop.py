@@ -9,7 +9,7 @@ on average with each for more than `SHORT`, or asleep for each for more than `AS
 `SEVERAL` threads take and serve, which is best for clients who are waited for, but not for long; now and
 then one tries to be enough. Where others wait for all of these as well, judged in the same way, each client
 is handed to a thread of its own, as the standard library does it, until one who was handed over shows that
-they have become quick (`serve/tries.py`).
+they have become quick (`serve/threads/tries.py`).
 
 Why a client takes long does not matter, be it that its handler sleeps, waits for somebody, computes, or
 does not get the interpreter; only what the thread has waited for a core is not counted, as more threads
@@ -28,11 +28,11 @@ from time import monotonic
 from typing import Any
 
 from socketscope.interpreter import AT_ONCE, FREE_THREADED
-from socketscope.serve.impatience import ASLEEP, ASLEEP_OF_SEVERAL, Impatience
-from socketscope.serve.stint import Executor, Stint
-from socketscope.serve.threads import Job
-from socketscope.serve.tries import Tries
-from socketscope.serve.waker import Waker
+from socketscope.serve.threads.executors import Job
+from socketscope.serve.threads.impatience import ASLEEP, ASLEEP_OF_SEVERAL, Impatience
+from socketscope.serve.threads.stint import Executor, Stint
+from socketscope.serve.threads.tries import Tries
+from socketscope.serve.threads.waker import Waker
 
 SEVERAL = 8
 """Threads that take and serve where others wait for one. Where clients close at once, eight serve 1.6 times

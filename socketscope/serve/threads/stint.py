@@ -6,8 +6,8 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from socketscope.serve.threads import Job
-from socketscope.serve.waker import Waker
+from socketscope.serve.threads.executors import Job
+from socketscope.serve.threads.waker import Waker
 
 
 class Executor(Protocol):

@@ -4,7 +4,7 @@ import ctypes
 import socket
 import struct
 
-from socketscope.serve import queue
+from socketscope.serve.listeners import queue
 
 # <asm-generic/socket.h>; Python's socket module lacks them.
 _SO_ATTACH_FILTER = 26

@@ -7,7 +7,7 @@ their own have become quick: one of them is looked at after each pause.
 from math import inf
 from time import monotonic
 
-from socketscope.serve.threads import Job
+from socketscope.serve.threads.executors import Job
 
 SHORTEST = 0.05
 LONGEST = 10.0

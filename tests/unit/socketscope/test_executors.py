@@ -6,8 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from socketscope.serve import threads
-from socketscope.serve.threads import COMING, RESERVE, Elastic, PerClient
+from socketscope.serve.threads.executors import COMING, RESERVE, Elastic, PerClient, executors
 
 from .patience import PATIENCE, until
 
@@ -123,7 +122,7 @@ class Coming:
         self.given = 0
         self.waits: list[float] = []
         self._may_begin = threading.Semaphore(0)
-        wait, give, wait_for = threads._Worker.wait, threads._Worker.give, pool._begun.wait_for
+        wait, give, wait_for = executors._Worker.wait, executors._Worker.give, pool._begun.wait_for
 
         def wait_and_be_held_back(worker, seconds):
             job = wait(worker, seconds)
@@ -139,9 +138,9 @@ class Coming:
                 self.waits.append(seconds)
             return wait_for(may_give, seconds)
 
-        monkeypatch.setattr(threads._Worker, "wait", wait_and_be_held_back)
+        monkeypatch.setattr(executors._Worker, "wait", wait_and_be_held_back)
         serve(pool, COMING + 2)
-        monkeypatch.setattr(threads._Worker, "give", note_and_give)
+        monkeypatch.setattr(executors._Worker, "give", note_and_give)
         monkeypatch.setattr(pool._begun, "wait_for", note_and_wait)
 
     def see_a_wait(self, number: int) -> None:
@@ -338,6 +337,6 @@ def test_a_thread_for_each_client_that_cannot_be_started_is_an_error(exhausted):
 
 def test_a_thread_that_was_given_a_job_just_now_does_not_leave():
     pool = Elastic("test")
-    given = threads._Worker(pool, "test", print)
+    given = executors._Worker(pool, "test", print)
     assert not pool.leave(given)
     assert pool.counts == (0, 0)
