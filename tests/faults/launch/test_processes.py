@@ -147,7 +147,7 @@ server = make()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.readline()
 if not os.fork():
-    writer = sys.modules["socketscope.views.writer"].LineWriter
+    writer = sys.modules["socketscope.views.lines.writer"].LineWriter
     writer.close = lambda _: print("closed", flush=True)
     sys.exit()
 os.wait()

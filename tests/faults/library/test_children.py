@@ -43,7 +43,7 @@ LOCKED = """
 import os, signal, socketserver, threading
 import socketscope
 from socketscope.views import metrics
-from socketscope.views.writer import LineWriter
+from socketscope.views.lines.writer import LineWriter
 
 server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 writer = LineWriter(1, lambda _: [])
@@ -204,7 +204,7 @@ def test_a_server_that_is_handed_to_a_process_of_its_own_serves_there(threads, t
 
 PRINTING = """
 import os, signal
-from socketscope.views.printed import printed_lines
+from socketscope.views.lines.printed import printed_lines
 
 ended, alive = os.pipe()
 with printed_lines(lambda line: None):

@@ -21,7 +21,7 @@ from socketscope.observe.record import current
 from socketscope.serve import endings
 from socketscope.serve.mixin import service_of
 from socketscope.views.log import Log
-from socketscope.views.writer import ROOM
+from socketscope.views.lines.writer import ROOM
 from tests.unit.socketscope.stalled import stalled_writer
 
 from .running import (

@@ -20,7 +20,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from socketscope.views.events import COMMON, EVENTS
+from socketscope.views.lines.events import COMMON, EVENTS
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0

@@ -12,7 +12,7 @@ from socketscope import Limits
 from socketscope.serve.endings import FORCE_GRACE
 from socketscope.units import parse_duration
 from socketscope.version import __version__
-from socketscope.views.writer import FLUSH
+from socketscope.views.lines.writer import FLUSH
 
 FOLDER = RULES.parents[2]
 FILES = sorted(each for each in FOLDER.rglob("*.yaml") if each.name != "kustomization.yaml")

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from socketscope.views.writer import LineWriter
+from socketscope.views.lines.writer import LineWriter
 
 
 @contextlib.contextmanager

@@ -15,8 +15,8 @@ from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
 from socketscope.views.log import LEVELS, Log
-from socketscope.views.rendering import MOST_BYTES, renderer
-from socketscope.views.writer import LineWriter
+from socketscope.views.lines.rendering import MOST_BYTES, renderer
+from socketscope.views.lines.writer import LineWriter
 
 from .patience import until
 

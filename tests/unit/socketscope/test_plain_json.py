@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
-from socketscope.views import plain_json
+from socketscope.views.lines import plain_json
 
 orjson = pytest.importorskip("orjson", reason="orjson is not for an interpreter without a lock")
 

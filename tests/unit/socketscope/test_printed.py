@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from socketscope.views.printed import LONGEST, output_descriptor, printed_lines
+from socketscope.views.lines.printed import LONGEST, output_descriptor, printed_lines
 
 
 @contextmanager

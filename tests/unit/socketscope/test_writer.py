@@ -11,8 +11,8 @@ from itertools import count
 
 import pytest
 
-from socketscope.views import writer as module
-from socketscope.views.writer import ROOM, ROOM_OF_LONG, LineWriter
+from socketscope.views.lines import writer as module
+from socketscope.views.lines.writer import ROOM, ROOM_OF_LONG, LineWriter
 
 from .patience import until
 from .stalled import stalled_writer

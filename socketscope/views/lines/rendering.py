@@ -10,7 +10,7 @@ from typing import Any, Literal
 import structlog
 
 from socketscope.excerpt import DEEPEST, escaped, excerpt, excerpts
-from socketscope.views import encoding, plain_json
+from socketscope.views.lines import encoding, plain_json
 
 Form = Literal["json", "console"]
 Render = Callable[[Any], bytes]

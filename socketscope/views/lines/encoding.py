@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
-from socketscope.views import plain_json
+from socketscope.views.lines import plain_json
 
 dumps: Callable[..., bytes]
 loads: Callable[[bytes], Any]

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
-from socketscope.views.chain import Chain, LineLogger, Steps, add_extra
-from socketscope.views.rendering import unprintable
+from socketscope.views.lines.chain import Chain, LineLogger, Steps, add_extra
+from socketscope.views.lines.rendering import unprintable
 
 NAME = "socketscope"
 """Of the logger that has the library's events, where the program has configured structlog."""

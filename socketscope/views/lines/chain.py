@@ -9,8 +9,8 @@ from structlog.typing import EventDict, Processor
 
 from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
-from socketscope.views.events import COMMON
-from socketscope.views.rendering import Form, Render, ended, unprintable
+from socketscope.views.lines.events import COMMON
+from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 
 _FIRST = tuple(field.name for field in COMMON[:-2])
 """The order of what lines have in common; what is told of an error comes last."""
