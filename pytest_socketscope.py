@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from socketscope.replay.play.targets import Target
     from socketscope.replay.script.program import Program
+    from socketscope.replay.wire.targets import Target
 
 FIXTURE = "talk_target"
 OPTION = "--talk-target"
@@ -109,8 +109,8 @@ def _play(program: "Program", server: Any) -> None:
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
     from socketscope.replay.measure.thresholds import with_default  # noqa: PLC0415
     from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
-    from socketscope.replay.play.targets import misfit  # noqa: PLC0415
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
+    from socketscope.replay.wire.targets import misfit  # noqa: PLC0415
 
     plan = Plan(users=1, loops=1, seed=time.time_ns())
     try:
@@ -136,7 +136,7 @@ def _target(server: Any) -> "Target":
         ValueError: It is neither.
     """
     from socketscope.commands.options import parse_target  # noqa: PLC0415
-    from socketscope.replay.play.targets import Target  # noqa: PLC0415
+    from socketscope.replay.wire.targets import Target  # noqa: PLC0415
 
     url, tls = server if isinstance(server, tuple) else (server, None)
     if not isinstance(url, str):

@@ -19,10 +19,10 @@ from socketscope.serve import endings, serving
 from socketscope.serve.threads.executors import linger
 from socketscope.units import format_duration
 from socketscope.views import endpoint, log
-from socketscope.views.lines import printed, rendering, writer
-from socketscope.views.lines.events import COMMON, EVENTS, Field
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 from socketscope.views.instruments import Instrument
+from socketscope.views.lines import printed, rendering, writer
+from socketscope.views.lines.events import COMMON, EVENTS, Field
 
 FOLDER = Path(__file__).parent
 

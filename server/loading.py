@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from socketscope.observe.outcomes import in_words
-from socketscope.views.log import Log
 from socketscope.views.lines.printed import output_descriptor, printed_lines
 from socketscope.views.lines.rendering import Form
+from socketscope.views.log import Log
 
 
 def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseRequestHandler]:

@@ -21,8 +21,8 @@ from socketscope.serve.observing import observe
 from socketscope.serve.options import checked
 from socketscope.serve.service import Service
 from socketscope.signals import Stop, stop_signals
-from socketscope.views.metrics import MetricsView, view_of
 from socketscope.views.lines.printed import printed_lines
+from socketscope.views.metrics import MetricsView, view_of
 
 if TYPE_CHECKING:
     from socketscope.views.log import Log

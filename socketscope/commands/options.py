@@ -12,7 +12,7 @@ import click
 from socketscope.addresses import Address, parse_host_port, parse_url
 from socketscope.commands.parsed import Parsed
 from socketscope.identity import load_chain
-from socketscope.replay.play.targets import SCHEMES, Target
+from socketscope.replay.wire.targets import SCHEMES, Target
 from socketscope.units import parse_duration
 
 _HIGHEST_RATE = 1e300

@@ -17,7 +17,6 @@ from socketscope.commands.options import (
     warn_of_insecure,
 )
 from socketscope.commands.parsed import Parsed, ParsedLine
-from socketscope.replay.play.targets import DATAGRAMS
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
 from socketscope.replay.record.recorder import Recorder, describe
@@ -25,6 +24,7 @@ from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.script.expressions import compile_expression
 from socketscope.replay.script.text import TextError
 from socketscope.replay.signals import Noted
+from socketscope.replay.wire.targets import DATAGRAMS
 
 
 def _parse_listen(text: str) -> Address:

@@ -20,7 +20,6 @@ from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.run import Plan, Run
-from socketscope.replay.play.targets import misfit
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView
@@ -30,6 +29,7 @@ from socketscope.replay.show.report import Report, open_for_report
 from socketscope.replay.show.spoken import overhear
 from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
+from socketscope.replay.wire.targets import misfit
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""

@@ -7,8 +7,8 @@ import click
 from socketscope.addresses import Address
 from socketscope.commands.options import TARGET, Tls, tls_options, warn
 from socketscope.replay.play.failing import tls_reason
-from socketscope.replay.play.talk import keep
-from socketscope.replay.play.talk import talk as hold_talk
+from socketscope.replay.talk import keep
+from socketscope.replay.talk import talk as hold_talk
 
 
 @click.command()

@@ -16,9 +16,9 @@ import structlog
 
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.observe.record import Served, current
+from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines import encoding, loggers
 from socketscope.views.lines.chain import LineLogger, Steps
-from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines.printed import output_descriptor
 from socketscope.views.lines.rendering import MOST_BYTES, Form, renderer, unprintable
 from socketscope.views.lines.writer import LineWriter

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from random import Random
 
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed
-from socketscope.replay.play.inbox import Differs
 from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside
 from socketscope.replay.script.text import Template
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.inbox import Differs
 
 
 class Asides:

@@ -7,17 +7,17 @@ from random import Random
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
-from socketscope.replay.play.loop import Loop, Task, Until, Wait
 from socketscope.replay.play.reading import read_expected, recalled
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.silence import hear_out, listen, require_silence
-from socketscope.replay.play.targets import Target
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Loop, Task, Until, Wait
+from socketscope.replay.wire.targets import Target
 
 
 @dataclass(slots=True)

@@ -5,11 +5,11 @@ import ssl
 from random import Random
 
 from socketscope.replay.measure.failures import around_difference
-from socketscope.replay.play.inbox import LONGEST_LINE, Differs
-from socketscope.replay.play.targets import NoPortError
 from socketscope.replay.script.context import Context, secrets, split_at_secrets
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import escape, quoted
+from socketscope.replay.wire.inbox import LONGEST_LINE, Differs
+from socketscope.replay.wire.targets import NoPortError
 
 
 class Failed(Exception):  # noqa: N818 - ends a pass, and is counted

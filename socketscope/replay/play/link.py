@@ -5,10 +5,10 @@ from contextlib import suppress
 from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed, not_connected
-from socketscope.replay.play.loop import Loop, Wait
-from socketscope.replay.play.targets import Target
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Loop, Wait
+from socketscope.replay.wire.targets import Target
 
 
 class Link:

@@ -6,9 +6,7 @@ from random import Random
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import Exchanges
 from socketscope.replay.play.failing import Failed
-from socketscope.replay.play.loop import Loop, Task
 from socketscope.replay.play.saying import Hear, Saying
-from socketscope.replay.play.targets import Target
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import (
@@ -23,6 +21,8 @@ from socketscope.replay.script.program import (
     ends_connection,
 )
 from socketscope.replay.script.text import decode
+from socketscope.replay.wire.loop import Loop, Task
+from socketscope.replay.wire.targets import Target
 
 
 class Player:

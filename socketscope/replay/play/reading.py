@@ -5,14 +5,14 @@ from functools import partial
 from random import Random
 
 from socketscope.replay.play.asides import Asides
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import differs, not_read, wrong
-from socketscope.replay.play.inbox import Closed, Differs, Inbox
-from socketscope.replay.play.loop import Wait
 from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import OF_LINES, Expectation, groups
 from socketscope.replay.script.text import quoted
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.inbox import Closed, Differs, Inbox
+from socketscope.replay.wire.loop import Wait
 
 Take = Callable[[], bytes | None]
 """Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""

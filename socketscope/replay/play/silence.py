@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from socketscope.replay.play.asides import Asides
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import Failed, not_received
-from socketscope.replay.play.loop import Task
 from socketscope.replay.script.text import quoted
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Task
 
 QUIET = 0.02
 """Seconds after its last line for which a server must keep silent before a connection is closed."""

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from socketscope.addresses import Address
-from socketscope.replay.play.connection import reset_when_closed
-from socketscope.replay.play.targets import CONNECT_TIMEOUT
 from socketscope.replay.record.tape import Tape
+from socketscope.replay.wire.connection import reset_when_closed
+from socketscope.replay.wire.targets import CONNECT_TIMEOUT
 
 _CHUNK = 65536
 _TLS_LINGER = 1.0

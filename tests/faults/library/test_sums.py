@@ -20,8 +20,8 @@ from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStr
 from socketscope.observe.record import current
 from socketscope.serve import endings
 from socketscope.serve.mixin import service_of
-from socketscope.views.log import Log
 from socketscope.views.lines.writer import ROOM
+from socketscope.views.log import Log
 from tests.unit.socketscope.stalled import stalled_writer
 
 from .running import (

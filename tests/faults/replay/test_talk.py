@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from socketscope.replay.play import talk
+from socketscope.replay import talk
 from tests.faults.replay.terminal import ROOT, terminal
 from tests.faults.replay.test_replay import echo, nobody, serving, stall
 

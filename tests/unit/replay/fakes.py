@@ -6,9 +6,9 @@ from math import inf
 from random import Random
 from typing import Any
 
-from socketscope.replay.play.inbox import Closed, Inbox
-from socketscope.replay.play.loop import Loop, Until, Wait
-from socketscope.replay.play.targets import CONNECT_TIMEOUT
+from socketscope.replay.wire.inbox import Closed, Inbox
+from socketscope.replay.wire.loop import Loop, Until, Wait
+from socketscope.replay.wire.targets import CONNECT_TIMEOUT
 
 
 class FakeLoop(Loop):

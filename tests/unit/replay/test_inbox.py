@@ -2,7 +2,7 @@
 
 import pytest
 
-from socketscope.replay.play.inbox import LONGEST_LINE, Closed, Datagrams, Inbox
+from socketscope.replay.wire.inbox import LONGEST_LINE, Closed, Datagrams, Inbox
 
 
 def test_lines_are_taken_in_order_and_what_ends_none_waits_for_its_end():

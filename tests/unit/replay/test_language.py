@@ -12,11 +12,11 @@ import pytest
 from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.connection import Connection
-from socketscope.replay.play.loop import Loop
 from socketscope.replay.play.player import Player
-from socketscope.replay.play.targets import Target
 from socketscope.replay.script.compiler import load
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Loop
+from socketscope.replay.wire.targets import Target
 from tests.unit.replay.test_player import first_failure, outcomes, play, serving
 
 NONE = Failure("", 0, "", "")

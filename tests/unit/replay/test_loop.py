@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Task, Until
+from socketscope.replay.wire.loop import HANGUP, NEXT_TURN, Loop, Task, Until
 from tests.unit.replay.fakes import FakeLoop
 
 
@@ -227,7 +227,7 @@ def test_what_blocks_too_long_is_left_alone():
 
 
 def test_a_stop_that_wakes_nobody_is_seen_soon(monkeypatch):
-    monkeypatch.setattr("socketscope.replay.play.loop._LONGEST", 0.01)
+    monkeypatch.setattr("socketscope.replay.wire.loop._LONGEST", 0.01)
     loop = Loop()
 
     def wait() -> Task:

@@ -13,11 +13,11 @@ import pytest
 from socketscope.addresses import Address
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
-from socketscope.replay.play.loop import NEXT_TURN, Loop, Task
 from socketscope.replay.play.player import Player
-from socketscope.replay.play.targets import Target
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
+from socketscope.replay.wire.loop import NEXT_TURN, Loop, Task
+from socketscope.replay.wire.targets import Target
 
 
 @contextlib.contextmanager

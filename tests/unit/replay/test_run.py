@@ -10,11 +10,11 @@ import pytest
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
 from socketscope.replay.measure.verdict import compare
-from socketscope.replay.play.loop import Task, Until
 from socketscope.replay.play.pacing import parse_shape
 from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.script.compiler import load
 from socketscope.replay.show.metrics import RunView
+from socketscope.replay.wire.loop import Task, Until
 from tests.unit.replay.fakes import FakeLoop, FakeServer
 
 REFUSED = ConnectionRefusedError(111, "Connection refused")

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from socketscope.addresses import Address
-from socketscope.replay.play import targets
-from socketscope.replay.play.connection import Connection
 from socketscope.replay.play.failing import not_connected
-from socketscope.replay.play.loop import Loop
-from socketscope.replay.play.targets import Target
 from socketscope.replay.record.listening import leads_to_itself
+from socketscope.replay.wire import targets
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Loop
+from socketscope.replay.wire.targets import Target
 
 
 def connect(target: Target) -> None:
@@ -102,7 +102,7 @@ def test_what_one_that_answers_says_is_told_and_not_that_another_refuses(replica
 
 
 def test_a_handshake_of_tls_that_gets_no_answer_is_no_silence_of_the_address(replicas, monkeypatch):
-    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr("socketscope.replay.wire.targets.CONNECT_TIMEOUT", 0.1)
     target, (first, _), _ = replicas
     first.close()
     with pytest.raises(ssl.SSLError) as caught:
@@ -112,7 +112,7 @@ def test_a_handshake_of_tls_that_gets_no_answer_is_no_silence_of_the_address(rep
 
 
 def test_an_address_without_a_host_is_passed_over_for_one_that_answers(replicas, monkeypatch):
-    monkeypatch.setattr("socketscope.replay.play.targets.CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("socketscope.replay.wire.targets.CONNECT_TIMEOUT", 0.5)
     target, (silent, second), _ = replicas
     silent.listen(0)  # holds one who waits, and leaves all others without an answer
     with socket.socket() as waiting:

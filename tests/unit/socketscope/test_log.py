@@ -14,9 +14,9 @@ import pytest
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
-from socketscope.views.log import LEVELS, Log
 from socketscope.views.lines.rendering import MOST_BYTES, renderer
 from socketscope.views.lines.writer import LineWriter
+from socketscope.views.log import LEVELS, Log
 
 from .patience import until
 

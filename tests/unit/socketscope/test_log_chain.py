@@ -21,8 +21,8 @@ from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import Record, current
 from socketscope.serve.options import Options
 from socketscope.views import context
-from socketscope.views.lines import encoding, loggers, rendering
 from socketscope.views.context import enter, leave, nothing_else_bound
+from socketscope.views.lines import encoding, loggers, rendering
 from socketscope.views.lines.events import COMMON, EVENTS
 from socketscope.views.log import Log
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from socketscope.addresses import Address
 from socketscope.binding import Place, look_up
-from socketscope.replay.play.connection import Connection
-from socketscope.replay.play.loop import Loop, Wait
 from socketscope.replay.script.program import Program
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.loop import Loop, Wait
 
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
 DATAGRAMS = frozenset({"udp", "unixgram"})

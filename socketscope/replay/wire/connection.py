@@ -14,8 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from socketscope.replay.play.inbox import Datagrams, Inbox
-from socketscope.replay.play.loop import HANGUP, NEXT_TURN, Loop, Wait
+from socketscope.replay.wire.inbox import Datagrams, Inbox
+from socketscope.replay.wire.loop import HANGUP, NEXT_TURN, Loop, Wait
 
 _CHUNK = 65536
 _RESET = struct.pack("ii", 1, 0)

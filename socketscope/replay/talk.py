@@ -6,11 +6,11 @@ import sys
 from collections.abc import Generator, Iterator
 from random import Random
 
-from socketscope.replay.play.connection import Connection
-from socketscope.replay.play.inbox import Closed
-from socketscope.replay.play.loop import Loop, Wait
-from socketscope.replay.play.targets import Target
 from socketscope.replay.script.text import decode, encode
+from socketscope.replay.wire.connection import Connection
+from socketscope.replay.wire.inbox import Closed
+from socketscope.replay.wire.loop import Loop, Wait
+from socketscope.replay.wire.targets import Target
 
 PROMPT = "> "
 REPLY_TIMEOUT = 10.0
