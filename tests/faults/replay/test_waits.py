@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.replay.test_language import NONE, result
-from tests.unit.replay.test_player import first_failure, outcomes, play, serving
+from tests.unit.replay.play.test_language import NONE, result
+from tests.unit.replay.play.test_player import first_failure, outcomes, play, serving
 
 
 def flowing(stop: threading.Event) -> Callable[[Any], None]:
