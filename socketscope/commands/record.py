@@ -19,11 +19,12 @@ from socketscope.commands.options import (
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
-from socketscope.replay.record.recorder import Recorder, describe
+from socketscope.replay.record.recorder import Recorder
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.script.expressions import compile_expression
 from socketscope.replay.script.text import TextError
 from socketscope.replay.signals import Noted
+from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import DATAGRAMS
 
 
@@ -96,11 +97,11 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     try:
         scripts = Folder(folder, f"recorded from {target}", with_pauses=pauses)
     except OSError as error:
-        raise click.UsageError(f"cannot write scripts to {folder}: {describe(error)}") from error
+        raise click.UsageError(f"cannot write scripts to {folder}: {reason(error)}") from error
     try:
         listeners = listen(listen_at)
     except OSError as error:
-        raise click.UsageError(f"cannot listen on {listen_at}: {describe(error)}") from error
+        raise click.UsageError(f"cannot listen on {listen_at}: {reason(error)}") from error
     secrets = Secrets(redact)
     recorder = Recorder(scripts, secrets, target, tls)
     warn_of_insecure(insecure)

@@ -1,14 +1,13 @@
 """`talk`: a person's prompt."""
 
-import ssl
 
 import click
 
 from socketscope.addresses import Address
 from socketscope.commands.options import TARGET, Tls, tls_options, warn
-from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.talk import keep
 from socketscope.replay.talk import talk as hold_talk
+from socketscope.replay.wire.reasons import reason
 
 
 @click.command()
@@ -26,7 +25,6 @@ def talk(target: Address, is_kept: bool, tls: Tls) -> int:
         if keep(server):
             warn(f"{target} has closed the connection")
     except OSError as error:
-        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else error.strerror or error
-        warn(f"{target}: {reason}")
+        warn(f"{target}: {reason(error)}")
         return 1
     return 0

@@ -10,6 +10,7 @@ from socketscope.replay.script.program import Aside
 from socketscope.replay.script.text import Template
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.inbox import Differs
+from socketscope.replay.wire.reasons import reason
 
 
 class Asides:
@@ -93,7 +94,7 @@ class Asides:
         try:
             left = connection.send(data)
         except OSError as error:
-            raise Failed("send_error", "to answer", error.strerror or str(error), aside.line) from error
+            raise Failed("send_error", "to answer", reason(error), aside.line) from error
         if left:
             raise Failed("send_error", "to answer", "the server has ceased to read", aside.line)
 

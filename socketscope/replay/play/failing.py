@@ -9,6 +9,7 @@ from socketscope.replay.script.context import Context, secrets, split_at_secrets
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import escape, quoted
 from socketscope.replay.wire.inbox import LONGEST_LINE, Differs
+from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import NoPortError
 
 
@@ -36,16 +37,16 @@ def not_connected(error: OSError) -> tuple[str, str]:
     """Return how an attempt to connect has ended, and why."""
     match error:
         case socket.gaierror():
-            return "dns_error", _reason(error)
+            return "dns_error", reason(error)
         case TimeoutError():
             return "connect_timeout", "no answer"
         case NoPortError():
             return "no_port", "no local port is left"
         case ssl.SSLError():
-            return "tls_error", tls_reason(error)
+            return "tls_error", reason(error)
         case ConnectionResetError():
-            return "reset", _reason(error)
-    return "refused", _reason(error)
+            return "reset", reason(error)
+    return "refused", reason(error)
 
 
 def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
@@ -64,13 +65,13 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
         case ConnectionRefusedError():
             return not_received(error, action.line)
         case ssl.SSLError():
-            return Failed("tls_error", "to send", tls_reason(error), action.line)
-    return Failed("send_error", "to send", _reason(error), action.line)
+            return Failed("tls_error", "to send", reason(error), action.line)
+    return Failed("send_error", "to send", reason(error), action.line)
 
 
 def not_received(error: ConnectionRefusedError, line: int) -> Failed:
     """Return how a datagram failed that reached nobody, of which its sender is told later."""
-    return Failed("refused", "to send", _reason(error), line)
+    return Failed("refused", "to send", reason(error), line)
 
 
 def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:
@@ -92,12 +93,12 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
         case TimeoutError():
             outcome, got = "timeout", f"{came or 'nothing'} in {action.timeout:g} s"
         case ssl.SSLError():
-            outcome, got = "tls_error", tls_reason(error)
+            outcome, got = "tls_error", reason(error)
         case ConnectionRefusedError():
             # Of a datagram, the refusal comes when it was sent.
-            outcome, got = "refused", _reason(error)
+            outcome, got = "refused", reason(error)
         case OSError():
-            got = f"{came.removesuffix(',')}, then {_reason(error)}" if came else _reason(error)
+            got = f"{came.removesuffix(',')}, then {reason(error)}" if came else reason(error)
     return wrong(outcome, action, context, random, got)
 
 
@@ -129,19 +130,3 @@ def _mark(number: int) -> bytes:
 def wrong(outcome: str, action: Expectation, context: Context, random: Random, got: str) -> Failed:
     """Return how an expectation was not met."""
     return Failed(outcome, action.shown(context, random), got, action.line)
-
-
-def tls_reason(error: ssl.SSLError) -> str:
-    """Return why TLS failed: what this side has against the other, or the other against this one."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"the server's certificate does not hold: {error.verify_message}"
-        case ssl.SSLEOFError():
-            return "the server closed instead of speaking TLS"
-        case ssl.SSLError(reason=str(reason)):  # where OpenSSL has one
-            return reason.replace("_", " ").lower()
-    return str(error)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
@@ -11,7 +10,6 @@ from typing import Any
 import click
 
 from socketscope.addresses import Address
-from socketscope.replay.play.failing import tls_reason
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
@@ -20,6 +18,7 @@ from socketscope.replay.record.proxy import Proxy
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import LOOK, Noted
+from socketscope.replay.wire.reasons import reason
 
 
 class Recorder:
@@ -89,8 +88,7 @@ class Recorder:
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
     def _unreachable(self, error: Exception) -> None:
-        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else describe(error)
-        _tell(f"cannot connect to {self._target}: {reason}")
+        _tell(f"cannot connect to {self._target}: {reason(error)}")
 
 
 class _WithClient(ssl.SSLObject):
@@ -103,7 +101,7 @@ class _WithClient(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            _tell(f"a client is not served: {tls_reason(error)}")
+            _tell(f"a client is not served: {reason(error)}")
             raise
 
 
@@ -122,14 +120,7 @@ def written(conversation: Conversation, secrets: Secrets) -> Conversation:
 def _fault(context: dict[str, Any]) -> str:
     """Return what the loop tells of a connection that it could not open."""
     error = context.get("exception")
-    return context["message"] if error is None else f"a client is not served: {describe(error)}"
-
-
-def describe(error: BaseException) -> str:
-    """Return what the system says of an error, and no more."""
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return context["message"] if error is None else f"a client is not served: {reason(error)}"
 
 
 def _tell(text: str) -> None:
