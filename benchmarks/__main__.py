@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from benchmarks import chart, machine, report
-from benchmarks.goals import Results
-from benchmarks.measures import all_measures
+from benchmarks import machine
+from benchmarks.catalogue import all_measures
+from benchmarks.page import chart, report
+from benchmarks.page.goals import Results
+from benchmarks.page.tables import as_text
 from benchmarks.programs import ROOT, SERVERS, Workshop
-from benchmarks.tables import as_text
 
 DOCS = ROOT / "docs"
 

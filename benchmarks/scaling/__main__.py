@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from benchmarks import machine
+from benchmarks.page.report import into_page
 from benchmarks.programs import ROOT, Workshop
-from benchmarks.report import into_page
 from benchmarks.scaling import points, prometheus
 from benchmarks.scaling.model import medians
 from benchmarks.scaling.page import MARKS, Measured, render

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.report import table
+from benchmarks.page.report import table
 from benchmarks.scaling.model import Behaviour, Choice, Line, Model, Plan, fit
 
 MARKS = ("<!-- measured: python -m benchmarks.scaling writes from here -->", "<!-- measured: to here -->")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import generator
 from benchmarks.generator import Load, in_turns
-from benchmarks.idle import LIMITS, kernel_stacks
+from benchmarks.measures.idle import LIMITS, kernel_stacks
 from benchmarks.programs import OURS, Server, Workshop, ask, cpu_seconds
 
 Rounds = dict[float, list[tuple[float, float]]]

@@ -1,6 +1,5 @@
 """`talk`: a person's prompt."""
 
-
 import click
 
 from socketscope.addresses import Address

@@ -15,6 +15,7 @@ def reason(error: BaseException) -> str:
             return said.replace("_", " ").lower()
         case ssl.SSLError():
             return str(error)
-        case OSError(errno=int(number)) if number > 0:  # asyncio's own text is another; names' errors are below 0
+        case OSError(errno=int(number)) if number > 0:
+            # asyncio puts a text of its own in place of the system's; those of names are below 0.
             return os.strerror(number)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

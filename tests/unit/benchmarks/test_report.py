@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from benchmarks.goals import Goal
+from benchmarks.page.goals import Goal
+from benchmarks.page.report import into_page, render
 from benchmarks.ratios import Spread, ratio, spread
-from benchmarks.report import into_page, render
 from docs.reference import FOLDER
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.report import into_page
+from benchmarks.page.report import into_page
 from benchmarks.scaling.model import DAY, Behaviour, Choice, Model, fit, medians
 from benchmarks.scaling.page import MARKS, render
 from docs.reference import FOLDER

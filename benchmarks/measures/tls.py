@@ -1,4 +1,4 @@
-"""What TLS costs: the same server by tcp:// and tls:// in turns, `python -m benchmarks.tls`.
+"""What TLS costs: the same server by tcp:// and tls:// in turns, `python -m benchmarks.measures.tls`.
 
 The load is that of `replay`, which does the other half of each handshake on the same cores; what the server
 alone spends is its CPU time.

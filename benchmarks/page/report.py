@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import clients, cost, idle, library, scrape
+from benchmarks.catalogue import THROUGHPUT
 from benchmarks.generator import Rounds, column
-from benchmarks.goals import GOALS, Results, idle_memory
-from benchmarks.measures import THROUGHPUT
+from benchmarks.measures import clients, cost, idle, library, scrape
+from benchmarks.page.goals import GOALS, Results, idle_memory
 from benchmarks.programs import OURS, SERVERS
 from benchmarks.ratios import Spread, ratio, spread
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import clients, idle, scrape
 from benchmarks.generator import Rounds, column
+from benchmarks.measures import clients, idle, scrape
 from benchmarks.programs import OFF, OURS, C
 from benchmarks.ratios import Spread, ratio, spread
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import clients, cost, idle, library, scrape, start
 from benchmarks.generator import Rounds
+from benchmarks.measures import clients, cost, idle, library, scrape, start
+from benchmarks.measures.throughput import Setting, compare
 from benchmarks.programs import Workshop
-from benchmarks.throughput import Setting, compare
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.catalogue import OF_GOALS, THROUGHPUT
 from benchmarks.generator import Rounds, column
-from benchmarks.goals import Results
-from benchmarks.measures import OF_GOALS, THROUGHPUT
+from benchmarks.page.goals import Results
+from benchmarks.page.report import cost_steps
 from benchmarks.programs import OFF, OURS
 from benchmarks.ratios import spread
-from benchmarks.report import cost_steps
 
 OUR_COLOUR, OFF_COLOUR, THEIR_COLOUR = "#1f6fb2", "#9cc3e0", "#b8b8b8"
 

@@ -1,4 +1,4 @@
-"""One server against several behind one name, in Docker Compose: `python -m benchmarks.replicas`.
+"""One server against several behind one name, in Docker Compose: `python -m benchmarks.measures.replicas`.
 
 The load is that of `replay`, from a container of its own on the same cores; what the servers have of these is
 their CPU time. It comes in two ways: as fast as replies do, and at a rate that one server can carry.
