@@ -16,7 +16,7 @@ from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCO
 from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.serve import endings, serving
-from socketscope.serve.threads.executors import linger
+from socketscope.serve.threads import linger
 from socketscope.units import format_duration
 from socketscope.views import endpoint, log
 from socketscope.views.instruments import INSTRUMENTS as SERVER

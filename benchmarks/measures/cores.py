@@ -1,8 +1,8 @@
 """One process on several cores: an interpreter without a lock, beside one with a lock and beside replicas.
 
-`python -m benchmarks.measures.cores FREE_PYTHON ORDINARY_PYTHON`, each with the library's dependencies and click
-installed. Replicas are two processes of the ordinary one at a port each, loaded by a generator each with half
-of the clients.
+`python -m benchmarks.measures.cores FREE_PYTHON ORDINARY_PYTHON`, each with the library's dependencies and
+click installed. Replicas are two processes of the ordinary one at a port each, loaded by a generator each
+with half of the clients.
 """
 
 import contextlib

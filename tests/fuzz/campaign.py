@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from socketscope.serve.threads.executors import executors, linger
+from socketscope.serve.threads import executors, linger
 from tests.faults.server.authority import Authority
 from tests.faults.server.process import ServerProcess
 

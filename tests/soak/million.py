@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from socketscope.serve.threads.executors import executors, linger
+from socketscope.serve.threads import executors, linger
 from tests.faults.server.process import ServerProcess, wait_for
 
 CONNECTIONS = int(os.environ.get("SOAK_CONNECTIONS", "1000000"))

@@ -1,1 +1,1 @@
-"""What a listener is to the kernel and to other processes: its queue, its path, who has it too, and its TLS."""
+"""A listener as the kernel and other processes have it: its queue, its path, who shares it, and its TLS."""

@@ -1,1 +1,1 @@
-"""The threads of a server: who takes and serves clients, who watches over them, and who reads away what nobody reads."""
+"""The threads of a server: they take and serve clients, hold deadlines, and read away what nobody reads."""

@@ -10,7 +10,7 @@ import pytest
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads.executors import loop
+from socketscope.serve.threads import loop
 
 from .running import (
     HOST,

@@ -10,7 +10,7 @@ from tests.faults.server.process import PATIENCE, ROOT
 PROGRAM = """
 import os, signal, socket, socketserver, sys, threading, time
 import socketscope
-from socketscope.serve.threads.executors import executors
+from socketscope.serve.threads import executors
 
 executors.STAY = 60.0  # whose thread does not leave at once is here when the test ends
 

@@ -16,7 +16,7 @@ import pytest
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads.executors import linger
+from socketscope.serve.threads import linger
 
 from .running import (
     HOST,

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads.executors import loop
+from socketscope.serve.threads import loop
 
 from .running import (
     HOST,

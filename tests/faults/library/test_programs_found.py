@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads.executors import deadlines
+from socketscope.serve.threads import deadlines
 from tests.faults.library.running import count, figures, running, threads, wait_for
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads.executors import linger
+from socketscope.serve.threads import linger
 from tests.faults.server.process import read_all
 
 from .running import PATIENCE, connect, count, ended, figures, handling, logged, serving, wait_for

@@ -19,8 +19,8 @@ from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record
 from socketscope.observe.sockets import STEP
 from socketscope.observe.totals import Capacity, StreamTotals
+from socketscope.serve.threads import deadlines
 from socketscope.serve.threads.deadlines import Deadlines
-from socketscope.serve.threads.executors import deadlines
 from tests.unit.socketscope.observed import observed_pair, tcp_pair
 from tests.unit.socketscope.patience import PATIENCE, until
 

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from socketscope.serve.threads.executors import COMING, RESERVE, Elastic, PerClient, executors
+from socketscope.serve.threads import executors
+from socketscope.serve.threads.executors import COMING, RESERVE, Elastic, PerClient
 from tests.unit.socketscope.patience import PATIENCE, until
 
 
@@ -93,7 +94,7 @@ def test_beside_busy_threads_as_many_stay_as_are_at_work(pool):
 
 
 def test_a_thread_that_has_no_work_for_long_leaves(pool, monkeypatch):
-    monkeypatch.setattr(threads, "STAY", 0.01)
+    monkeypatch.setattr(executors, "STAY", 0.01)
     (worker,) = serve(pool, 1)
     worker.join(PATIENCE)
     assert not worker.is_alive()
@@ -102,7 +103,7 @@ def test_a_thread_that_has_no_work_for_long_leaves(pool, monkeypatch):
 
 
 def test_a_job_that_comes_as_its_thread_wants_to_leave_is_done(pool, monkeypatch):
-    monkeypatch.setattr(threads, "STAY", 0.0)
+    monkeypatch.setattr(executors, "STAY", 0.0)
     for _ in range(500):
         done = threading.Event()
         pool.run(done.set)
@@ -153,7 +154,7 @@ class Coming:
 
 @pytest.fixture
 def coming(pool, monkeypatch):
-    monkeypatch.setattr(threads, "LATE", PATIENCE)
+    monkeypatch.setattr(executors, "LATE", PATIENCE)
     return Coming(pool, monkeypatch)
 
 
@@ -161,7 +162,7 @@ def coming(pool, monkeypatch):
 def test_a_job_is_given_when_threads_have_begun_with_the_ones_before_or_do_so_soon(
     pool, coming, monkeypatch, soon, at_once
 ):
-    monkeypatch.setattr(threads, "SOON", soon)
+    monkeypatch.setattr(executors, "SOON", soon)
     jobs = [Held() for _ in range(COMING + 2)]
 
     def give_all():
@@ -197,8 +198,8 @@ def test_an_interrupt_while_threads_are_waited_for_costs_no_job(pool, monkeypatc
 
 
 def test_threads_that_do_not_begin_are_waited_for_no_more_in_the_end(pool, coming, monkeypatch):
-    monkeypatch.setattr(threads, "SOON", PATIENCE)
-    monkeypatch.setattr(threads, "LATE", late := 0.01)
+    monkeypatch.setattr(executors, "SOON", PATIENCE)
+    monkeypatch.setattr(executors, "LATE", late := 0.01)
     jobs = [Held() for _ in range(COMING + 2)]
     for job in jobs:
         pool.run(job)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from socketscope.interpreter import AT_ONCE
-from socketscope.serve.threads.executors import impatience
+from socketscope.serve.threads import impatience
 from socketscope.serve.threads.impatience import (
     ASLEEP,
     LOOK,

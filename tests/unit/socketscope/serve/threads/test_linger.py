@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from socketscope.serve.threads.executors import linger
+from socketscope.serve.threads import linger
 from socketscope.serve.threads.linger import BYTES, SECONDS, Linger, unread
 from tests.unit.socketscope.observed import tcp_pair
 from tests.unit.socketscope.patience import PATIENCE

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from socketscope.serve.threads.executors import impatience, tries
-from socketscope.serve.threads.executors import loop as loops
+from socketscope.serve.threads import impatience, tries
+from socketscope.serve.threads import loop as loops
 from socketscope.serve.threads.impatience import ASLEEP, Seen
 from socketscope.serve.threads.loop import SEVERAL, Loop
 from socketscope.serve.threads.stint import Stint

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from socketscope.serve.threads.executors import tries as module
+from socketscope.serve.threads import tries as module
 from socketscope.serve.threads.tries import GROWTH, LONG, LONGEST, SHORTEST, WORTH, Tries
 
 QUICK, SLOW = 0.001, 2 * LONG

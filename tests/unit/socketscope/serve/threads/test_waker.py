@@ -3,7 +3,7 @@
 import os
 from types import SimpleNamespace
 
-from socketscope.serve.threads.executors import waker as module
+from socketscope.serve.threads import waker as module
 from socketscope.serve.threads.waker import Waker
 
 

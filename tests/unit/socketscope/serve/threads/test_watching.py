@@ -5,8 +5,8 @@ import threading
 from socketscope.limits import Limits
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
+from socketscope.serve.threads import deadlines as watching
 from socketscope.serve.threads.deadlines import Deadlines
-from socketscope.serve.threads.executors import deadlines as watching
 from tests.unit.socketscope.patience import PATIENCE, until
 
 
