@@ -79,6 +79,7 @@ class Endpoint:
         self.url = f"http://{format_host_port(*listeners[0].getsockname()[:2])}/metrics"
         self._watched: dict[int, Any] = {}
         self._waking = threading.Lock()
+        self._woken = False
         self._ended = False
         server = waitress.create_server(self._respond, self._watched, sockets=listeners, ident=None, **LIMITS)
         self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
@@ -97,7 +98,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Stop serving, hang up on who is connected, and free the port."""
-        self._wake(partial(self._servers[0].trigger.pull_trigger, self._end))
+        self._pull(partial(self._servers[0].trigger.pull_trigger, self._end))
         self._thread.join()
         self._dispatcher.set_thread_count(0)
 
@@ -107,11 +108,12 @@ class Endpoint:
             each.socket.close()
 
     def _takes_clients(self, ask: Callable[[], bool]) -> bool:
-        """Return whether clients are taken, as waitress asks in each turn of its loop, once there is room.
+        """Return whether clients are taken, as waitress asks first in each turn of its loop, once there is room.
 
         Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
         any left, whoever has asked for nothing for longest is hung up on.
         """
+        self._woken = False  # who answers from here on may be too late for this turn
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
             waiting = [each for each in self._watched.values() if isinstance(each, _Channel) and each.may_go]
             if waiting:
@@ -123,7 +125,12 @@ class Endpoint:
         return ask()
 
     def _wake(self, pull: Callable[[], None]) -> None:
-        """Wake waitress' loop, as who has answered does, or who closes it, unless it has ended."""
+        """Wake waitress' loop, as who has answered does, unless another has and it is yet to look."""
+        if not self._woken:
+            self._woken = True
+            self._pull(pull)
+
+    def _pull(self, pull: Callable[[], None]) -> None:
         with self._waking:
             if not self._ended:
                 pull()

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from socketscope.addresses import format_host_port
 from socketscope.views import endpoint as module
 from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
+from tests.unit.socketscope.patience import PATIENCE
 
 SELECT_LIMIT = 1024
 
@@ -273,6 +274,33 @@ def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, mo
             client.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 client.send(said)
+        assert get(endpoint.url, "/healthz") == 200
+
+
+def test_many_who_answer_wake_the_loop_once_until_it_looks():
+    """Each byte that wakes it is a switch of threads for those that wait to write theirs."""
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    server = endpoint._servers[0]
+    ask, turn, looks, goes_on = server.readable, server.pull_trigger, threading.Event(), threading.Event()
+    written = []
+
+    def look_and_wait() -> bool:
+        answer = ask()
+        looks.set()
+        assert goes_on.wait(PATIENCE)
+        return answer
+
+    with contextlib.closing(endpoint):
+        server.readable = look_and_wait
+        turn()
+        assert looks.wait(PATIENCE)
+        server.trigger._physical_pull = lambda: written.append("a byte")
+        for _ in range(3):
+            turn()
+        assert written == ["a byte"]
+        del server.trigger._physical_pull
+        server.readable = ask
+        goes_on.set()
         assert get(endpoint.url, "/healthz") == 200
 
 
