@@ -108,7 +108,7 @@ class Endpoint:
             each.socket.close()
 
     def _takes_clients(self, ask: Callable[[], bool]) -> bool:
-        """Return whether clients are taken, as waitress asks first in each turn of its loop, once there is room.
+        """Return whether clients are taken, as waitress asks first in a turn of its loop, once there is room.
 
         Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
         any left, whoever has asked for nothing for longest is hung up on.
