@@ -284,7 +284,7 @@ def test_many_who_answer_wake_the_loop_once_until_it_looks():
     ask, turn, looks, goes_on = server.readable, server.pull_trigger, threading.Event(), threading.Event()
     written = []
 
-    def look_and_wait() -> bool:
+    def look_and_wait():
         answer = ask()
         looks.set()
         assert goes_on.wait(PATIENCE)
