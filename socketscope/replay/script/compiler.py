@@ -224,7 +224,7 @@ class _Compiler:
     def _table(self, line: Line, path: str) -> Table:
         try:
             with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, strict=True)
                 rows, names = tuple(reader), list(reader.fieldnames or ())
         except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
             reason = getattr(error, "strerror", None) or error

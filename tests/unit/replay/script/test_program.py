@@ -51,6 +51,10 @@ def write(folder, text, name="x.talk"):
             "1:9: 'b' is twice in the header of twice.csv\n    @values twice.csv\n            ^",
         ),
         (
+            "@values open.csv",
+            "1:9: cannot read open.csv: unexpected end of data\n    @values open.csv\n            ^",
+        ),
+        (
             "> a\n@connect pass",
             "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
         ),
@@ -73,6 +77,7 @@ def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, tol
     (tmp_path / "short.csv").write_text("a,b\n1\n")
     (tmp_path / "named.csv").write_text("a b,c\n1,2\n")
     (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
+    (tmp_path / "open.csv").write_text('a,b\n1,"2\n3,4\n')
     path = write(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load(path)
