@@ -1,6 +1,7 @@
 """Stacks on free ports: one that most tests share, others of their own, always torn down."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -94,14 +95,17 @@ class Stack:
     def metrics(self) -> str:
         return get(f"http://127.0.0.1:{self.port('server', 9464)}/metrics")
 
+    @functools.cached_property
+    def prometheus(self) -> str:
+        """Prometheus' URL, for which Compose is asked once: no test takes Prometheus away."""
+        return f"http://127.0.0.1:{self.port('prometheus', 9090)}"
+
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
         """Return what Prometheus answers now, or of another time."""
         parameters = urllib.parse.urlencode(
             {"query": expression} if at is None else {"query": expression, "time": at}
         )
-        answer = json.loads(
-            get(f"http://127.0.0.1:{self.port('prometheus', 9090)}/api/v1/query?{parameters}")
-        )
+        answer = json.loads(get(f"{self.prometheus}/api/v1/query?{parameters}"))
         assert answer["status"] == "success", answer
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
@@ -153,7 +157,7 @@ def remove(folder: Path) -> None:
     """Remove a folder's stack and the images that were built for it."""
     down = (
         "docker", "compose", "--profile", "alerts", "down", "--volumes", "--remove-orphans", "--rmi", "local",
-        "--timeout", "5",
+        "--timeout", "0",
     )  # fmt: skip
     subprocess.run(down, cwd=folder, capture_output=True, check=False)
     images = [os.environ["SERVER_IMAGE"], os.environ["CLIENT_IMAGE"]]

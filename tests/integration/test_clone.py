@@ -21,7 +21,7 @@ def private(tmp_path_factory: pytest.TempPathFactory, services: list[str]) -> It
 
 def test_each_service_reads_what_it_was_given(private: Stack, without_grafana: str):
     wait_for(lambda: private.value('count(up{job=~"server|client"} == 1)') == 2, "both are scraped")
-    rules = json.loads(get(f"http://127.0.0.1:{private.port('prometheus', 9090)}/api/v1/rules"))
+    rules = json.loads(get(f"{private.prometheus}/api/v1/rules"))
     assert rules["data"]["groups"]
     if not without_grafana:
         dashboard = f"http://127.0.0.1:{private.port('grafana', 3000)}/api/dashboards/uid/socketscope"

@@ -78,7 +78,7 @@ def drilled(folder: Path) -> Iterator[Stack]:
 def calm(drilled: Stack) -> Stack:
     """The stack when nothing is told, and no budget is spent."""
     query = urllib.parse.urlencode({"match[]": SPENT})
-    address = f"http://127.0.0.1:{drilled.port('prometheus', 9090)}/api/v1/admin/tsdb/delete_series?{query}"
+    address = f"{drilled.prometheus}/api/v1/admin/tsdb/delete_series?{query}"
     urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=10).close()
     wait_for(lambda: not drilled.query("ALERTS"), "no alert", seconds=120)
     return drilled
@@ -160,7 +160,7 @@ def test_the_receiver_prints_what_fires_and_what_resolves(calm: Stack, without_a
     calm.run("up", "--detach", "--build", "--wait", "alertmanager", "receiver")
     config = "/etc/alertmanager/alertmanager.yml"
     assert "SUCCESS" in calm.run("exec", "-T", "alertmanager", "amtool", "check-config", config)
-    found = f"http://127.0.0.1:{calm.port('prometheus', 9090)}/api/v1/alertmanagers"
+    found = f"{calm.prometheus}/api/v1/alertmanagers"
     wait_for(lambda: json.loads(get(found))["data"]["activeAlertmanagers"], "it is found")
     calm.run("kill", "server")
     try:

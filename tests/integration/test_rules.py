@@ -43,7 +43,7 @@ def test_a_scrape_is_as_promtool_wants_it(stack: Stack, address: str):
 
 
 def test_an_alerts_address_opens_at_its_section_of_the_runbook(stack: Stack):
-    page = get(f"http://127.0.0.1:{stack.port('prometheus', 9090)}/user/runbook.html")
+    page = get(f"{stack.prometheus}/user/runbook.html")
     for rule in alerts(stack):
         address, _, section = rule["annotations"]["runbook_url"].partition("#")
         assert address == "{{ $externalURL }}/user/runbook.html"
@@ -67,7 +67,7 @@ def test_the_container_of_an_address_is_found_as_the_runbook_says(stack: Stack):
 
 
 def rules(stack: Stack) -> list[dict[str, Any]]:
-    answer = json.loads(get(f"http://127.0.0.1:{stack.port('prometheus', 9090)}/api/v1/rules"))
+    answer = json.loads(get(f"{stack.prometheus}/api/v1/rules"))
     return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
 

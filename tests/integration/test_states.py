@@ -88,7 +88,7 @@ def states_until_gone(stack: Stack) -> list[dict[str, Any]]:
 def values(stack: Stack, series: str, label: str) -> list[dict[str, Any]]:
     """Return the values that a variable would offer."""
     query = urllib.parse.urlencode({"match[]": filled_in(series), "start": time.time() - 900})
-    answer = get(f"http://127.0.0.1:{stack.port('prometheus', 9090)}/api/v1/label/{label}/values?{query}")
+    answer = get(f"{stack.prometheus}/api/v1/label/{label}/values?{query}")
     return [{"value": value} for value in json.loads(answer)["data"]]
 
 
