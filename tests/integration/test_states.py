@@ -14,8 +14,8 @@ from .clone import ROOT
 from .conftest import Stack, get, running, wait_for
 from .dashboards import ANNOTATIONS, TARGETS, TILES, VALUES, Target, filled_in
 
-IDLE = float(os.environ.get("IDLE_SECONDS", "300"))
-"""Longer than Prometheus remembers a value that nobody gives any more."""
+IDLE = float(os.environ.get("IDLE_SECONDS", "90"))
+"""Half as long again as Prometheus remembers a value that nobody gives any more."""
 
 STATES = ("just started", "at work", "idle", "no server")
 EMPTY_AT_WORK = {
