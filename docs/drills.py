@@ -25,7 +25,7 @@ make drill slow-clients     # does one
 
 It ends with 0 if all was seen and no other alert fired, and with 1 if not. It needs Python 3.11, and for the lines of the log
 `jq` (`apt-get install jq`). Faults are clients, servers of another's making and Docker's own commands; the server has nothing
-in it for them. What a drill starts is a container named `drill`; there is one at a time.
+in it for them. What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time.
 
 A drill spends of the [error budgets](slo.md) what its fault would: after some in one hour `BudgetBurnsFast` fires beside the
 alert that was meant, and says the truth. `docker compose rm --force --stop --volumes prometheus`, and the `up` above, forget it.

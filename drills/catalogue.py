@@ -4,7 +4,7 @@ from drills.drill import Drill
 from drills.faults import clients, killed, parted, program, replica, restarted
 
 _LOG = "docker compose logs --no-log-prefix --since 1m"
-_OF_THE_DRILL = "docker logs --since 1m drill 2>&1"
+_OF_THE_DRILL = "docker logs --since 1m $(docker compose ps --all | grep -o '^[^ ]*-drill ') 2>&1"
 
 
 def _closed(outcome: str) -> str:

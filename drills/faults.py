@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from drills.drill import Fault
-from drills.stack import NAME, Stack, StackError
+from drills.stack import Stack, StackError
 
 # The containers' own file system is read-only.
 _PLAY = 'printf "%s" "$SCRIPT" >/dev/shm/drill.talk && exec python -m client replay /dev/shm/drill.talk "$@"'
@@ -59,13 +59,15 @@ def replica(text: str) -> Fault:
 @contextmanager
 def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
     """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
-    # What is stopped below is not another drill's: where the name is taken already, this fails.
-    stack.compose("run", "--detach", "--rm", "--no-deps", "--name", NAME, *arguments)
+    # What is stopped below is not another drill's: where the name is taken already, this fails. Those of
+    # another stack have another name.
+    name = f"{stack.project}-drill"
+    stack.compose("run", "--detach", "--rm", "--no-deps", "--name", name, *arguments)
     try:
         yield
     finally:
         with suppress(StackError):  # one that has ended is gone already
-            stack.docker("stop", "--time", f"{grace:.0f}", NAME)
+            stack.docker("stop", "--time", f"{grace:.0f}", name)
 
 
 def killed(*services: str, all_of_them: bool = False) -> Fault:
@@ -98,11 +100,9 @@ def restarted(stack: Stack) -> Iterator[None]:
 def parted(stack: Stack) -> Iterator[None]:
     """Leave the client in a network without a server; Prometheus is in both."""
     players, (prometheus,) = stack.containers("client"), stack.containers("prometheus")
-    label = '{{index .Config.Labels "com.docker.compose.project"}}'
-    project = stack.docker("inspect", "--format", label, prometheus)
-    network = f"{project.strip()}_default"
+    network = f"{stack.project}_default"
     # Where it came first in the alphabet, Prometheus' published port would move to it.
-    island = f"{network}_{NAME}"
+    island = f"{network}_drill"
     try:
         stack.docker("network", "create", island)
         stack.docker("network", "connect", island, prometheus)

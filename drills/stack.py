@@ -8,13 +8,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1]
-NAME = "drill"
-"""Of the container that a drill starts; there is one at a time."""
-
 ANSWERING = 300.0
 """Seconds within which a command of Docker must end; servers that are stopped in order take some."""
 STARTING = 60.0
@@ -51,6 +49,16 @@ class Stack:
         self.grafana: str | None = None
         with suppress(StackError):
             self.grafana = f"http://{self.compose('port', 'grafana', '3000').strip()}"
+
+    @cached_property
+    def project(self) -> str:
+        """What Compose calls the stack.
+
+        Raises:
+            StackError: It does not run.
+        """
+        label = '{{index .Config.Labels "com.docker.compose.project"}}'
+        return self.docker("inspect", "--format", label, *self.containers("prometheus")).strip()
 
     def compose(self, *arguments: str) -> str:
         """Run a command of Compose and return what it prints.

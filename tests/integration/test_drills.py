@@ -186,9 +186,10 @@ def expression(name: str) -> str:
 
 def left(folder: Path) -> list[str]:
     """Return containers and networks of drills that are still there."""
+    project = os.environ["COMPOSE_PROJECT_NAME"]
     commands = (
-        ("docker", "ps", "--all", "--quiet", "--filter", "name=^drill$"),
-        ("docker", "network", "ls", "--quiet", "--filter", "name=_drill$"),
+        ("docker", "ps", "--all", "--quiet", "--filter", f"name=^{project}-drill$"),
+        ("docker", "network", "ls", "--quiet", "--filter", f"name=^{project}_default_drill$"),
     )
     return [
         one

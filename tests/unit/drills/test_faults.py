@@ -1,13 +1,14 @@
 import pytest
 
 from drills.faults import clients, killed, replica
-from drills.stack import NAME
 
 FIRST, SECOND = "0123456789abcdef0123", "fedcba9876543210fedc"
 
 
 class Recorded:
     """A stack that does nothing and notes what it was told to."""
+
+    project = "one"
 
     def __init__(self, *servers):
         self.servers, self.told = list(servers), []
@@ -48,4 +49,4 @@ def test_a_server_more_has_time_to_go_in_order():
     stack = Recorded(FIRST)
     with replica("class Handler: pass")(stack):
         pass
-    assert stack.told[-4:] == ["stop", "--time", "30", NAME]
+    assert stack.told[-4:] == ["stop", "--time", "30", "one-drill"]
