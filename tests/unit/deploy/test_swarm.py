@@ -86,7 +86,7 @@ def test_options_are_those_of_compose(service, option):
 def test_limits_and_health_are_those_of_compose(service):
     limits = of(STACK, service, "deploy", "resources", "limits")
     assert limits == {"memory": of(COMPOSE, service, "mem_limit"), "pids": of(COMPOSE, service, "pids_limit")}
-    assert of(STACK, service, "healthcheck", "test") == of(COMPOSE, service, "healthcheck", "test")
+    assert of(STACK, service, "healthcheck") == of(COMPOSE, service, "healthcheck")
 
 
 def test_images_are_those_of_compose_and_the_dockerfile():
