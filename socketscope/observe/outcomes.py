@@ -1,27 +1,8 @@
 """How connections and datagrams can end, and why one is not served: the values of labels."""
 
-from errno import (
-    ECONNABORTED,
-    ECONNRESET,
-    EHOSTUNREACH,
-    EMFILE,
-    ENETUNREACH,
-    ENFILE,
-    ENOBUFS,
-    ENOMEM,
-    ENOTCONN,
-    EPIPE,
-    ETIMEDOUT,
-)
+import errno
+import ssl
 from pathlib import Path
-from ssl import (
-    SSLEOFError,
-    SSLError,
-    SSLSyscallError,
-    SSLWantReadError,
-    SSLWantWriteError,
-    SSLZeroReturnError,
-)
 
 from socketscope.excerpt import excerpt
 
@@ -53,9 +34,17 @@ MOST_TEXT = 2000
 
 _OWN_FILES = str(Path(__file__).parent)
 
-_NO_FAULTS = (SSLEOFError, SSLSyscallError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError)
-_GONE = frozenset({ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT})
-_NO_ROOM = {EMFILE: "fd_limit", ENFILE: "fd_limit", ENOBUFS: "no_buffers", ENOMEM: "no_buffers"}
+_NO_FAULTS = (
+    ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLZeroReturnError,
+)  # fmt: skip
+_GONE = frozenset({
+    errno.ECONNABORTED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOTCONN, errno.EPIPE,
+    errno.ETIMEDOUT,
+})  # fmt: skip
+_NO_ROOM = {
+    errno.EMFILE: "fd_limit", errno.ENFILE: "fd_limit",
+    errno.ENOBUFS: "no_buffers", errno.ENOMEM: "no_buffers",
+}  # fmt: skip
 
 
 class LineTooLongError(Exception):
@@ -64,18 +53,18 @@ class LineTooLongError(Exception):
 
 def is_gone(error: OSError) -> bool:
     """Return whether a socket's error says that its peer is no longer there."""
-    return error.errno in _GONE or isinstance(error, SSLEOFError)
+    return error.errno in _GONE or isinstance(error, ssl.SSLEOFError)
 
 
 def is_tls_fault(error: OSError) -> bool:
     """Return whether a socket's error says that what its peer sent is no TLS, or none that is wanted here."""
-    return isinstance(error, SSLError) and not isinstance(error, _NO_FAULTS)
+    return isinstance(error, ssl.SSLError) and not isinstance(error, _NO_FAULTS)
 
 
 def accept_error(error: OSError) -> str:
     """Return which of `ACCEPT_ERRORS` an error is that came as a client was accepted."""
     # The user's get_request may do more than accept: a handshake, a preamble.
-    if isinstance(error, SSLError) or is_gone(error):
+    if isinstance(error, ssl.SSLError) or is_gone(error):
         return "aborted"
     return _NO_ROOM.get(error.errno or 0, "other")
 
