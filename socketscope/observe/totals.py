@@ -253,21 +253,21 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
-    def close(self, datagram: Datagram, seconds: float) -> str | None:
-        """Count a datagram as over; return the outcome that is counted, or None where that was before."""
+    def close(self, datagram: Datagram, now: float) -> tuple[str, float] | None:
+        """Count a datagram as over, unless that was before; return its outcome and seconds in its handler."""
         with self.capacity.lock:
             if datagram not in self.records:
                 return None
             self.records.remove(datagram)
             figures = self._figures
-            outcome = datagram.outcome
+            outcome, seconds = datagram.outcome, now - datagram.began
             figures.outcomes[outcome] += 1
             figures.received += datagram.received
             figures.sent += datagram.sent
             figures.exchanges += datagram.exchanges
             figures.handle.observe(seconds)
             self.capacity.free()
-        return outcome
+        return outcome, seconds
 
     def resume(self, earlier: "DatagramTotals | None") -> None:
         """Go on from the figures of the closed listener that had the name before; begin at zero if none had.

@@ -25,6 +25,7 @@ class DatagramService(Service):
     """The life of a server of datagrams."""
 
     totals: DatagramTotals
+    event = "datagram"
     closes_first = False  # the listener's socket is the one that replies go out on
 
     def begin(self) -> None:
@@ -197,7 +198,7 @@ class DatagramService(Service):
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
         datagram.received = 0
-        self._tell(datagram, outcome, 0.0)
+        self._tell(datagram, (outcome, 0.0))
 
     def _note_failure(
         self, server: Any, datagram: Any, request: Any, client_address: Any, error: BaseException
@@ -216,19 +217,11 @@ class DatagramService(Service):
 
     def end(self, served: Any) -> None:
         """Count a datagram as ended, and tell so, unless that was done before."""
-        seconds = monotonic() - served.began
+        now = monotonic()
         served.fault = None  # its traceback would keep the frames alive, and they the datagram
         served.socket = None
         self.untold.add(served)
-        self._tell(served, self.totals.close(served, seconds), seconds)
-
-    def _tell(self, datagram: Datagram, outcome: str | None, seconds: float) -> None:
-        try:
-            if self.log is not None and outcome is not None:
-                self.log.served("datagram", self.name, datagram, outcome, seconds)
-        finally:
-            datagram.raised = None
-            self.untold.discard(datagram)
+        self._tell(served, self.totals.close(served, now))
 
 
 def _size(request: Any) -> int:

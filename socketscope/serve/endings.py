@@ -36,6 +36,7 @@ class Endings(Service):
     """What a server of connections does at their ends."""
 
     totals: StreamTotals
+    event = "connection"
 
     def begin(self) -> None:
         """Make what is of this process alone."""
@@ -127,14 +128,6 @@ class Endings(Service):
         # A traceback would keep the frames alive, and they the record.
         record.fault = record.left = record.socket = None
         return closed
-
-    def _tell(self, record: Record, closed: tuple[str, float] | None) -> None:
-        try:
-            if self.log is not None and closed is not None:
-                self.log.served("connection", self.name, record, *closed)
-        finally:
-            record.raised = None  # its traceback would keep the frames alive, and they the record
-            self.untold.discard(record)
 
     # Of all
 

@@ -35,6 +35,7 @@ class State(ABC):
         kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
+        event: Of the log line of one who was served.
         listener: The server's socket.
         held: The path of a Unix listener that was bound by this process.
         log: Where its log lines go, if anywhere.
@@ -47,6 +48,7 @@ class State(ABC):
     """
 
     totals: Totals
+    event: str
 
     def __init__(self, server: BaseServer, options: Options, kind: str) -> None:
         self.options = options
@@ -196,6 +198,15 @@ class State(ABC):
     @abstractmethod
     def end(self, served: Any) -> None:
         """Count something as ended, and tell so, unless that was done before."""
+
+    def _tell(self, served: Served, closed: tuple[str, float] | None) -> None:
+        """Make the log line of what was counted just now, if it was: outcome, and seconds in its handler."""
+        try:
+            if self.log is not None and closed is not None:
+                self.log.served(self.event, self.name, served, *closed)
+        finally:
+            served.raised = None  # its traceback would keep the frames alive, and they the record
+            self.untold.discard(served)
 
     # What went wrong
 
