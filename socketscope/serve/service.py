@@ -14,6 +14,7 @@ from socketscope.observe.record import Served, current
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.listeners.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving
+from socketscope.serve.threads.executors import Elastic
 from socketscope.views.metrics import view_of
 
 UNSTOPPED = 1.0
@@ -65,7 +66,7 @@ class Service(Serving):
             if self.held is not None:
                 self.held.release(remove=not shared)
             view_of(self.options.registry).retire(self)
-            if self.threads is not None:
+            if isinstance(self.threads, Elastic):
                 self.threads.close()
 
     def force(self) -> None:

@@ -14,7 +14,7 @@ from socketscope.observe.record import Served, current
 from socketscope.serve.hooks import complain
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
-from socketscope.serve.threads.executors import Elastic, Inline, Job, refuse_green_threads
+from socketscope.serve.threads.executors import Elastic, Job, refuse_green_threads
 from socketscope.serve.threads.loop import Loop
 from socketscope.views.context import enter, leave
 
@@ -69,7 +69,6 @@ class Serving(State):
                 server,
                 partial(self._act_and_take, server),
                 partial(self.try_to_receive, server),
-                self.threads or Inline(),
                 self._hand if self.threads is not None else partial(self._hand_and_heed, server),
             )
             self._loops.add(loop)
@@ -77,12 +76,11 @@ class Serving(State):
                 loop.stopping = True
             self._has_served = True
             try:
-                tick = partial(self._tick, server)
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
-                    tick,
+                    partial(self._tick, server),
                     # What the user's `service_actions` touches may be of this thread alone.
-                    alone=isinstance(self.threads, Elastic) and not self.hooks.acts,
+                    self.threads if isinstance(self.threads, Elastic) and not self.hooks.acts else None,
                 )
             finally:
                 loop.stopping = True
@@ -159,10 +157,12 @@ class Serving(State):
 
     def _hand(self, job: Job) -> None:
         """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
-        executor = self.threads or Inline()
+        if self.threads is None:
+            job()  # it may raise what ends a program
+            return
         while True:
             try:
-                at_once = executor.run(job)
+                at_once = self.threads.run(job)
             except (RuntimeError, MemoryError):
                 self.note_accept_error("other")
                 if self._stopping or monotonic() >= self.drain_by:

@@ -29,15 +29,6 @@ _numbers = itertools.count(1)
 """Of threads: a program may take a thread's name for what tells its clients apart."""
 
 
-class Inline:
-    """No thread: who took the client serves it, as the standard library's servers without threads do."""
-
-    def run(self, job: Job) -> bool:
-        """Do a job; it may raise what ends a program."""
-        job()
-        return True
-
-
 class PerClient:
     """A new thread for each client, as the standard library has it; each one asks if it is a daemon."""
 
@@ -67,9 +58,6 @@ class PerClient:
             self._busy.discard(thread)
             raise
         return True
-
-    def close(self) -> None:
-        """Let threads without work leave."""
 
     def _work(self, job: Job) -> None:
         try:

@@ -68,7 +68,6 @@ class Loop:
         listener: Any,
         receive: Callable[[], Job | None],
         try_to_receive: Callable[[], Job | None],
-        executor: Executor,
         hand: Callable[[Job], None],
     ) -> None:
         """Begin.
@@ -79,7 +78,6 @@ class Loop:
                 serve.
             try_to_receive: Does the same at once, and returns None where nobody waits. It is called in place
                 of `poll` after a client who did not have to be waited for: under load the next one is there.
-            executor: Whose threads take and serve while clients are quick.
             hand: Has a client served by another thread.
         """
         self.stopping = False
@@ -87,7 +85,6 @@ class Loop:
         self._receive = receive
         self._try_to_receive = try_to_receive
         self._queued = False  # who came last was there before
-        self._executor = executor
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client, until it is taken
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
@@ -112,13 +109,13 @@ class Loop:
         stint = self._stint
         return 0 if stint is None or stint.ended else sum(not turn.busy for turn in stint.turns)
 
-    def run(self, interval: float, tick: Callable[[], None], *, alone: bool) -> None:
+    def run(self, interval: float, tick: Callable[[], None], executor: Executor | None) -> None:
         """Take clients until `stopping`.
 
         Args:
             interval: Longest time between two calls of `tick`, seconds.
             tick: Called from this thread, for the first time when clients are taken.
-            alone: Whether a thread of the executor may take and serve while clients are quick.
+            executor: Whose threads take and serve while clients are quick; None has each client handed over.
 
         Raises:
             RuntimeError: Not one thread can be started.
@@ -134,9 +131,9 @@ class Loop:
         tries = Tries()
         ticker = _Ticker(interval, look_and_tick)
         while not self.stopping:
-            if alone and tries.due(began := monotonic()):
+            if executor is not None and tries.due(began := monotonic()):
                 try:
-                    self._have_few_serve(ticker)
+                    self._have_few_serve(executor, ticker)
                 except (RuntimeError, MemoryError):  # no thread can be started
                     if not self._has_begun:
                         raise
@@ -144,7 +141,7 @@ class Loop:
             else:
                 ticker.tick_if_due()
                 if (job := self._take(ticker.next - monotonic())) is not None:
-                    self._hand(tries.seen(job, monotonic()) if alone else job)
+                    self._hand(job if executor is None else tries.seen(job, monotonic()))
                 job = None  # what it holds must not outlive it
 
     def abandon(self) -> None:
@@ -179,19 +176,22 @@ class Loop:
             self._queued = job is not None and waited < PROMPT
             return job
 
-    def _have_few_serve(self, ticker: "_Ticker") -> None:
+    def _have_few_serve(self, executor: Executor, ticker: "_Ticker") -> None:
         """Have one thread take and serve, or several, until this is to stop or others wait for them all."""
-        while self._watch(AT_ONCE, ASLEEP, inf, ticker) and AT_ONCE < SEVERAL:
-            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, monotonic() + SPELL, ticker):
+        while self._watch(AT_ONCE, ASLEEP, inf, executor, ticker) and AT_ONCE < SEVERAL:
+            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, monotonic() + SPELL, executor, ticker):
                 break
 
-    def _watch(self, threads: int, asleep: float, until: float, ticker: "_Ticker") -> bool:
+    def _watch(
+        self, threads: int, asleep: float, until: float, executor: Executor, ticker: "_Ticker"
+    ) -> bool:
         """Have threads take and serve for a time; return whether others had to wait, or soon would have.
 
         Args:
             threads: How many.
             asleep: Seconds that each client may have them sleep.
             until: When to end.
+            executor: Whose they are.
             ticker: What is to be called meanwhile.
 
         Raises:
@@ -201,7 +201,7 @@ class Loop:
         impatience, calm_looks, served = Impatience(asleep), 0, 0
         others_wait = partial(self._others_wait, stint)
         try:
-            stint.begin(self._executor, threads)
+            stint.begin(executor, threads)
             self._has_begun = True
             while not self.stopping and not stint.ended and (now := monotonic()) < until:
                 ticker.tick_if_due()

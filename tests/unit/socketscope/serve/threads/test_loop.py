@@ -5,6 +5,7 @@ import socket
 import threading
 import weakref
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
@@ -43,7 +44,7 @@ class Service:
         self.held: dict[bytes, threading.Event] = {}
         self.ticks: list[None] = []
         self.asked_for_next = 0
-        self.loop = Loop(self.listener, self.receive, self.try_to_receive, self.threads, self.threads.run)
+        self.loop = Loop(self.listener, self.receive, self.try_to_receive, self.threads.run)
 
     def come(self, name: bytes, *, slow: bool = False) -> "Future[threading.Thread]":
         self.served[name] = Future()
@@ -70,9 +71,9 @@ class Service:
             self.held[name].wait(PATIENCE)
 
     def run(self, *, alone: bool = True, interval: float = PATIENCE):
-        self.thread = threading.Thread(
-            target=self.loop.run, args=(interval, lambda: self.ticks.append(None)), kwargs={"alone": alone}
-        )
+        executor = self.threads if alone else None
+        tick = partial(self.ticks.append, None)
+        self.thread = threading.Thread(target=self.loop.run, args=(interval, tick, executor))
         self.thread.start()
         return self
 
@@ -427,7 +428,7 @@ def test_a_thread_that_takes_sees_a_stop_before_who_looks_does(service):
         if service.loop.stopping:
             may.wait(PATIENCE)
 
-    service.thread = threading.Thread(target=service.loop.run, args=(0.001, tick), kwargs={"alone": True})
+    service.thread = threading.Thread(target=service.loop.run, args=(0.001, tick, service.threads))
     service.thread.start()
     service.come(b"a").result(PATIENCE)
     service.loop.stopping = True
@@ -553,7 +554,7 @@ def test_where_no_thread_can_be_started_at_the_start_that_is_an_error(service, a
     service.threads.exhausted = True
     service.come(b"x")
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        service.loop.run(PATIENCE, lambda: None, alone=alone)
+        service.loop.run(PATIENCE, lambda: None, service.threads if alone else None)
 
 
 def test_that_is_an_error_though_nobody_comes(service):
@@ -563,35 +564,33 @@ def test_that_is_an_error_though_nobody_comes(service):
         service.loop.stopping = True
 
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        service.loop.run(PATIENCE, stop, alone=True)
+        service.loop.run(PATIENCE, stop, service.threads)
 
 
 def test_where_no_thread_can_be_started_for_another_try_clients_are_handed_over(service, monkeypatch):
     monkeypatch.setattr(loops, "SPELL", 0.01)
 
-    class Exhausted:
-        asked = 0
+    asked = []
 
-        def run(self, _):
-            Exhausted.asked += 1
-            raise RuntimeError("can't start new thread")
+    def run(job):
+        asked.append(job)
+        raise RuntimeError("can't start new thread")
 
     service.run()
     service.come(b"s", slow=True).result(PATIENCE)
     service.come(b"w").result(PATIENCE)
-    service.loop._executor = Exhausted()
-    until(lambda: service.come(b"q").result(PATIENCE) and Exhausted.asked)
+    monkeypatch.setattr(service.threads, "run", run)  # who are handed over have the one from before
+    until(lambda: service.come(b"q").result(PATIENCE) and asked)
     assert service.come(b"n").result(PATIENCE)
 
 
 def test_a_closed_listener_is_an_error():
     near, far = socket.socketpair()
-    threads = Threads()
-    loop = Loop(near, lambda: None, lambda: None, threads, threads.run)
+    loop = Loop(near, lambda: None, lambda: None, Threads().run)
     near.close()
     far.close()
     with pytest.raises(OSError, match="the listener was closed"):
-        loop.run(PATIENCE, lambda: None, alone=False)
+        loop.run(PATIENCE, lambda: None, None)
 
 
 def test_one_client_can_be_taken_without_a_loop(service):
