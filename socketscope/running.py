@@ -75,7 +75,7 @@ def run(
     processors = checked(processors)
     place = None if metrics is None else parse_host_port(metrics)
     services = [service_of(observe(server)) for server in servers]
-    registry, *others = {id(each): each for each in map(_registry, services)}.values()
+    registry, *others = {service.options.registry or REGISTRY for service in services}
     if others:
         raise ValueError("the servers have more than one registry, and the endpoint shows one")
     renewable = [service for service in services if service.options.tls]
@@ -136,10 +136,6 @@ def listening_on(server: BaseServer) -> str:
             return f"{scheme}://{format_host_port(str(host), port)}"
         case address:
             return f"{scheme}://{format_peer(address)}"
-
-
-def _registry(service: Service) -> CollectorRegistry:
-    return service.options.registry or REGISTRY
 
 
 @contextmanager

@@ -27,12 +27,11 @@ _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.We
 
 def _begin_process() -> None:
     global _turn  # noqa: PLW0603 - who had it has stayed behind
-    _turn = threading.Lock()
+    _turn = threading.RLock()
 
 
-_turn = threading.Lock()  # of who watches for the end of a socket, and of who has another one in its place
+_turn = threading.RLock()  # of who watches for the end of a socket, and of who has another one in its place
 os.register_at_fork(after_in_child=_begin_process)
-
 
 # A program may put another class in this one's place, as PySocks does; all are of the C class.
 _PLAIN = socket.socket
@@ -175,17 +174,13 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
         Whether that can be: a request that is no observed socket tells nobody of its end.
     """
     with _turn:
-        return _watch_end(record, drop)
-
-
-def _watch_end(record: Record, drop: Callable[[Any], None] | None) -> bool:
-    request = record.socket
-    kind = type(request)  # not what it says that it is
-    if issubclass(kind, Noting) and not issubclass(kind, Leaving):
-        request.__class__ = kind = _leaving(kind)
-    with suppress(TypeError):
-        record.socket = weakref.ref(request, drop)
-    return issubclass(kind, Leaving)
+        request = record.socket
+        kind = type(request)  # not what it says that it is
+        if issubclass(kind, Noting) and not issubclass(kind, Leaving):
+            request.__class__ = kind = _leaving(kind)
+        with suppress(TypeError):
+            record.socket = weakref.ref(request, drop)
+        return issubclass(kind, Leaving)
 
 
 def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
@@ -195,7 +190,7 @@ def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
         adopt(wrapping, record)
         sock._socketscope = None  # noqa: SLF001 - its own attribute
         if isinstance(known, weakref.ref):  # it was handed on
-            _watch_end(record, known.__callback__)
+            watch_end(record, known.__callback__)
 
 
 def _leaving(kind: type) -> type:

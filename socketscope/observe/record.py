@@ -264,8 +264,7 @@ class Record(Served):
         """Return, and note, what the socket raises of a deadline that has passed."""
         error = TimeoutError(self.late)
         self.fault = error
-        if self.error is None:
-            self.error, self.raised = f"TimeoutError: {self.late}", error
+        self.tell(error)
         self.late = ""
         if self.left is not None:
             self.forget()
@@ -279,7 +278,7 @@ class Record(Served):
                 self.error, self.raised = describe(error), error
 
     def tell(self, error: BaseException) -> None:
-        """Note what ended its handler, where that is no failure and nothing is told yet."""
+        """Note what a socket has raised, where that is no failure and nothing is told yet."""
         if self.error is None:
             self.error, self.raised = describe(error), error
 
