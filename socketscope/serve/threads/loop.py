@@ -28,9 +28,9 @@ from time import monotonic
 from typing import Any
 
 from socketscope.interpreter import AT_ONCE, FREE_THREADED
-from socketscope.serve.threads.executors import Job
+from socketscope.serve.threads.executors import Elastic, Job
 from socketscope.serve.threads.impatience import ASLEEP, ASLEEP_OF_SEVERAL, Impatience
-from socketscope.serve.threads.stint import Executor, Stint
+from socketscope.serve.threads.stint import Stint
 from socketscope.serve.threads.tries import Tries
 from socketscope.serve.threads.waker import Waker
 
@@ -88,7 +88,7 @@ class Loop:
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client, until it is taken
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
-        self._has_begun = False  # a thread of the executor could be started
+        self._has_begun = False  # a thread of the pool could be started
         self._stint: Stint | None = None
         self._waker, self._alarm = Waker(), Waker()  # of who waits for a client, and of the supervisor
         self._arrivals, self._events, self._look = select.poll(), select.poll(), select.poll()
@@ -105,17 +105,17 @@ class Loop:
 
     @property
     def waiting(self) -> int:
-        """How many threads of the executor wait for a client."""
+        """How many threads of the pool wait for a client."""
         stint = self._stint
         return 0 if stint is None or stint.ended else sum(not turn.busy for turn in stint.turns)
 
-    def run(self, interval: float, tick: Callable[[], None], executor: Executor | None) -> None:
+    def run(self, interval: float, tick: Callable[[], None], pool: Elastic | None) -> None:
         """Take clients until `stopping`.
 
         Args:
             interval: Longest time between two calls of `tick`, seconds.
             tick: Called from this thread, for the first time when clients are taken.
-            executor: Whose threads take and serve while clients are quick; None has each client handed over.
+            pool: Whose threads take and serve while clients are quick; None has each client handed over.
 
         Raises:
             RuntimeError: Not one thread can be started.
@@ -131,9 +131,9 @@ class Loop:
         tries = Tries()
         ticker = _Ticker(interval, look_and_tick)
         while not self.stopping:
-            if executor is not None and tries.due(began := monotonic()):
+            if pool is not None and tries.due(began := monotonic()):
                 try:
-                    self._have_few_serve(executor, ticker)
+                    self._have_few_serve(pool, ticker)
                 except (RuntimeError, MemoryError):  # no thread can be started
                     if not self._has_begun:
                         raise
@@ -141,7 +141,7 @@ class Loop:
             else:
                 ticker.tick_if_due()
                 if (job := self._take(ticker.next - monotonic())) is not None:
-                    self._hand(job if executor is None else tries.seen(job, monotonic()))
+                    self._hand(job if pool is None else tries.seen(job, monotonic()))
                 job = None  # what it holds must not outlive it
 
     def abandon(self) -> None:
@@ -176,22 +176,20 @@ class Loop:
             self._queued = job is not None and waited < PROMPT
             return job
 
-    def _have_few_serve(self, executor: Executor, ticker: "_Ticker") -> None:
+    def _have_few_serve(self, pool: Elastic, ticker: "_Ticker") -> None:
         """Have one thread take and serve, or several, until this is to stop or others wait for them all."""
-        while self._watch(AT_ONCE, ASLEEP, inf, executor, ticker) and AT_ONCE < SEVERAL:
-            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, monotonic() + SPELL, executor, ticker):
+        while self._watch(AT_ONCE, ASLEEP, inf, pool, ticker) and AT_ONCE < SEVERAL:
+            if self._watch(SEVERAL, ASLEEP_OF_SEVERAL, monotonic() + SPELL, pool, ticker):
                 break
 
-    def _watch(
-        self, threads: int, asleep: float, until: float, executor: Executor, ticker: "_Ticker"
-    ) -> bool:
+    def _watch(self, threads: int, asleep: float, until: float, pool: Elastic, ticker: "_Ticker") -> bool:
         """Have threads take and serve for a time; return whether others had to wait, or soon would have.
 
         Args:
             threads: How many.
             asleep: Seconds that each client may have them sleep.
             until: When to end.
-            executor: Whose they are.
+            pool: Whose they are.
             ticker: What is to be called meanwhile.
 
         Raises:
@@ -201,7 +199,7 @@ class Loop:
         impatience, calm_looks, served = Impatience(asleep), 0, 0
         others_wait = partial(self._others_wait, stint)
         try:
-            stint.begin(executor, threads)
+            stint.begin(pool, threads)
             self._has_begun = True
             while not self.stopping and not stint.ended and (now := monotonic()) < until:
                 ticker.tick_if_due()

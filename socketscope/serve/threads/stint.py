@@ -4,17 +4,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import Protocol
 
-from socketscope.serve.threads.executors import Job
+from socketscope.serve.threads.executors import Elastic, Job
 from socketscope.serve.threads.waker import Waker
-
-
-class Executor(Protocol):
-    """Does jobs, be it in another thread."""
-
-    def run(self, job: Job) -> bool:
-        """Have a job done, which raises nothing; return whether at once."""
 
 
 class Stint:
@@ -37,8 +29,8 @@ class Stint:
         self.turns: list[Turn] = []
         self.lock = threading.Lock()  # of who begins a turn, and of who takes it for one that does not begin
 
-    def begin(self, executor: Executor, threads: int) -> None:
-        """Have it done by so many threads of an executor, or fewer where there are no more.
+    def begin(self, pool: Elastic, threads: int) -> None:
+        """Have it done by so many threads of a pool, or fewer where there are no more.
 
         Raises:
             RuntimeError: Not one can be started.
@@ -48,7 +40,7 @@ class Stint:
             turn = Turn()
             self.turns.append(turn)
             try:
-                if executor.run(partial(turn.run, self)):
+                if pool.run(partial(turn.run, self)):
                     continue
             except (RuntimeError, MemoryError):
                 if not number:
