@@ -72,10 +72,7 @@ def parse_metrics(text: str) -> str | None:
     Raises:
         ValueError: It is neither.
     """
-    if text == NONE:
-        return None
-    _or_none(parse_host_port, text)
-    return text
+    return None if _or_none(parse_host_port)(text) is None else text
 
 
 def in_flags(text: str) -> str:
@@ -118,7 +115,7 @@ def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation)), choice(get_args(annotation))
     if type(None) in get_args(annotation):
-        return f"DURATION|{NONE}", _parse_optional_duration
+        return f"DURATION|{NONE}", _or_none(parse_duration)
     return "DURATION", parse_duration
 
 
@@ -128,16 +125,16 @@ def _parse_count(text: str) -> int:
     return int(text)
 
 
-def _parse_optional_duration(text: str) -> float | None:
-    seconds: float | None = None if text == NONE else _or_none(parse_duration, text)
-    return seconds
+def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what parses the same, or `NONE`."""
 
+    def parse_or_none(text: str) -> Any:
+        try:
+            return None if text == NONE else parse(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; or {NONE}") from error
 
-def _or_none(parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise ValueError(f"{error}; or {NONE}") from error
+    return parse_or_none
 
 
 def _text(value: Any) -> str:

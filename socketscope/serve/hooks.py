@@ -76,7 +76,7 @@ class Hooks:
         if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
             self.find(server)
 
-    def get(self, server: Any, time_left: Callable[[], float]) -> tuple[Any, Any]:
+    def get(self, server: Any, time_left: Callable[[], float]) -> Any:
         """Return what `get_request` does, which may wait for its client.
 
         Args:
@@ -117,17 +117,15 @@ class Hooks:
         answer = came.get()
         if isinstance(answer, BaseException):
             raise answer
-        got: tuple[Any, Any] = answer
-        return got
+        return answer
 
-    def _get(self, server: Any) -> tuple[Any, Any]:
+    def _get(self, server: Any) -> Any:
         if not self.lock.acquire(timeout=PATIENCE):
             raise BlockingIOError
         try:
-            got: tuple[Any, Any] = server.get_request()
+            return server.get_request()
         finally:
             self.lock.release()
-        return got
 
     def refused(self, error: OSError) -> bool:
         """Return whether the user's `get_request` has raised this by itself, as it does to refuse a client.
