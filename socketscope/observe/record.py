@@ -264,7 +264,7 @@ class Record(Served):
         """Return, and note, what the socket raises of a deadline that has passed."""
         error = TimeoutError(self.late)
         self.fault = error
-        self.tell(error)
+        self.note_timeout(error)
         self.late = ""
         if self.left is not None:
             self.forget()
@@ -277,8 +277,8 @@ class Record(Served):
             if error is not None:
                 self.error, self.raised = describe(error), error
 
-    def tell(self, error: BaseException) -> None:
-        """Note what a socket has raised, where that is no failure and nothing is told yet."""
+    def note_timeout(self, error: TimeoutError) -> None:
+        """Have its line name a timeout, unless it names something already; that is no failure by itself."""
         if self.error is None:
             self.error, self.raised = describe(error), error
 

@@ -13,10 +13,9 @@ from socketscope.observe.outcomes import describe
 from socketscope.observe.record import current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
-from socketscope.serve.endings import LEAST
 from socketscope.serve.hooks import guard
 from socketscope.serve.listeners import queue
-from socketscope.serve.service import LOOK, Service
+from socketscope.serve.service import LEAST, LOOK, Service
 from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter, leave
 
@@ -205,7 +204,7 @@ class DatagramService(Service):
     ) -> None:
         if isinstance(datagram, Datagram):
             self._fail(datagram, error)
-        self.hooks.tell(server, request, client_address, error)
+        self.hooks.report(server, request, client_address, error)
 
     @staticmethod
     def _fail(datagram: Any, error: BaseException) -> None:

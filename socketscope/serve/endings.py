@@ -15,15 +15,13 @@ from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve.elsewhere import Elsewhere
 from socketscope.serve.hooks import close_by
-from socketscope.serve.service import LOOK, Service
+from socketscope.serve.service import LEAST, LOOK, Service
 from socketscope.serve.threads.deadlines import Deadlines, hang_up
 from socketscope.serve.threads.linger import Linger, say_end, unread
 
 FORCE_GRACE = 0.5
 """Seconds that a handler whose socket was shut down has to leave."""
 
-LEAST = 0.1
-"""Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
 
 READ = 0.0005
 """Seconds that another thread has, if it is amid a receive when the handler leaves, to note what has come."""
@@ -91,7 +89,7 @@ class Endings(Service):
         """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
         self._fail(record, error)
         if not isinstance(error, LineTooLongError):
-            self.hooks.tell(server, request, client_address, error)
+            self.hooks.report(server, request, client_address, error)
 
     @staticmethod
     def _fail(record: Any, error: BaseException) -> None:
@@ -100,7 +98,7 @@ class Endings(Service):
         if error is record.fault:
             # That a peer goes is a close like any other. A timeout of the handler's own is told here alone.
             if isinstance(error, TimeoutError):
-                record.tell(error)
+                record.note_timeout(error)
         elif isinstance(error, LineTooLongError):
             record.fail("line_too_long", error)
         else:

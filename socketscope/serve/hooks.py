@@ -184,7 +184,7 @@ class Hooks:
         self._handing.result = request, client_address
         return True
 
-    def tell(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
+    def report(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
         """Have `handle_error` know what a handler raised.
 
         What is no Exception, or is raised by `handle_error` itself, goes to `threading.excepthook`, as ever.
@@ -196,12 +196,12 @@ class Hooks:
             try:
                 server.handle_error(request, client_address)
             except BaseException as raised:  # noqa: BLE001 - the thread outlives it
-                _tell_thread(raised)
+                _call_excepthook(raised)
         else:
-            _tell_thread(error)
+            _call_excepthook(error)
 
 
-def _tell_thread(error: BaseException) -> None:
+def _call_excepthook(error: BaseException) -> None:
     known = type(error), error, error.__traceback__, threading.current_thread()
     guard(threading.excepthook, threading.ExceptHookArgs(known))
 

@@ -23,6 +23,9 @@ UNSTOPPED = 1.0
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
 
+LEAST = 0.1
+"""Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
+
 TELL = 0.5
 """Seconds that hooks and log lines of what has ended have at a drain's deadline."""
 

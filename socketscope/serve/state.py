@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
 
+FREE = 0.01
+"""Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
+
+
 class State(ABC):
     """What is known of one server.
 
@@ -218,10 +222,6 @@ class State(ABC):
 
 def _begin_anew(service: type[State], server: BaseServer, kind: str) -> State:
     return service(server, declared(type(server)), kind)
-
-
-FREE = 0.01
-"""Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
 
 
 def _begin_child(state: State) -> None:
