@@ -10,8 +10,6 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from socketscope.serve.listeners.queue import waits
-
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 INSISTENCE = 0.5
@@ -65,7 +63,8 @@ class Stop:
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until a signal comes."""
-        if waits(self._reader, max(seconds, 0)):
+        self._reader.settimeout(max(seconds, 0))
+        with suppress(TimeoutError, BlockingIOError):
             self._reader.recv(64)
 
     def fileno(self) -> int:
