@@ -145,6 +145,7 @@ class StreamTotals:
             if record.responses:
                 self._add([record])
             figures = self._figures
+            # As `_add` does it; most connections have no response that has ended, and are spared its loop.
             received, sent, exchanges = record.recorded
             figures.received += record.received - received
             figures.sent += record.sent - sent

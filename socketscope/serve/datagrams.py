@@ -92,7 +92,7 @@ class DatagramService(Service):
                 self._note_failure(server, datagram, request, client_address, error)
             finally:
                 self.end(datagram)
-            if not in_thread:  # else an override has called its hooks, as ours raises nothing
+            if not in_thread:  # what raises there is the user's override, which has called its hooks
                 guard(server.shutdown_request, request)
             if self.threads is None and not isinstance(error, Exception):
                 raise

@@ -87,7 +87,7 @@ class Service(Serving):
 
     def _serve_queue(self, server: Any, *, shared: bool) -> None:
         """Serve who waits in the queue, unless others share it or the server never served."""
-        # By one thread at a time, as who waits there is another's the moment after; one may stay in a hook.
+        # By one thread at a time: two would see the same client wait. One may stay in a hook.
         if not self._emptying.acquire(timeout=self._time_to_drain()):
             return
         try:

@@ -123,7 +123,7 @@ class Serving(State):
     def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
         ended = self._ended
-        serves = not ended.is_set()  # before it may end by this, and need no telling any more
+        serves = not ended.is_set()  # asked before `stop`, by which it may end
         self.stop()
         if not serves:
             shut_down(server)

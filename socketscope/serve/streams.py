@@ -115,7 +115,7 @@ class StreamService(Endings):
 
     def _end_failed(self, server: Any, record: Record, request: Any, *, in_thread: bool) -> None:
         """End a connection that a hook has raised on, or an override of what its thread runs."""
-        # Ours raises nothing: an override may have closed it, and has called its hooks.
+        # In its thread only an override of the user's raises: it may have closed it, and called its hooks.
         if in_thread and self._is_over(request):
             self.end(record)
         else:
