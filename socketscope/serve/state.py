@@ -61,13 +61,8 @@ class State(ABC):
         self.name = ""
         self.listener: Any = None
         self.held: Held | None = None
-        self._make_threads: Callable[[], Elastic | PerClient] | None = None
         self.is_run = False
         self._server = weakref.ref(server)  # who stands beside it must not hold it
-        if overrides(type(server), ThreadingMixIn):
-            is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")  # asked for each thread
-            make = Elastic if options.threads == "elastic" else partial(PerClient, is_daemon=is_daemon)
-            self._make_threads = partial(make, f"{kind}-worker")
         self.begin()
         _all.add(self)
 
@@ -82,12 +77,21 @@ class State(ABC):
         self.drain_by = inf
         self._forced: set[str] = set()
         self.capacity = Capacity(self.options.limits.max_connections)
-        self.hooks = Hooks(threaded=self._make_threads is not None)
+        self.threads = self._make_threads()
+        self.hooks = Hooks(threaded=self.threads is not None)
         self.untold: set[Served] = set()
         self._dropped: deque[Served] = deque()
         self._closing: set[Served | None] = set()  # whose handlers are in `close`
         self._loops: set[Loop] = set()  # one for each thread that is in `serve_forever`
-        self.threads = None if self._make_threads is None else self._make_threads()
+
+    def _make_threads(self) -> Elastic | PerClient | None:
+        server, name = self._server(), f"{self.kind}-worker"
+        if not overrides(type(server), ThreadingMixIn):
+            return None
+        if self.options.threads == "elastic":
+            return Elastic(name)
+        is_daemon = partial(getattr, weakref.proxy(server), "daemon_threads")  # asked for each thread
+        return PerClient(name, is_daemon)
 
     def abandon(self) -> None:
         """Have the thread that has forked take no client in the child: they are the parent's."""
