@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from socketscope.commands.exits import BAD_SCRIPT
+from socketscope.commands.mistakes import BAD_SCRIPT, printable
 from socketscope.commands.options import PATH
-from socketscope.excerpt import escaped
 from socketscope.replay.script.compiler import load_script, script_files
 from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.script.explanation import explain
@@ -34,8 +33,3 @@ def check(scripts: tuple[Path, ...]) -> int:
 def _tell(error: ScriptError) -> bool:
     click.echo(printable(str(error)), err=True)
     return True
-
-
-def printable(text: str) -> str:
-    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
-    return "\n".join(map(escaped, text.split("\n")))

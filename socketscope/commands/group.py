@@ -7,10 +7,9 @@ from typing import NoReturn
 
 import click
 
-from socketscope.commands.check import check, printable
+from socketscope.commands.check import check
 from socketscope.commands.demo import demo
-from socketscope.commands.exits import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR
-from socketscope.commands.mistakes import complaint
+from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
 from socketscope.commands.record import record
 from socketscope.commands.replay import replay
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams

@@ -1,9 +1,19 @@
-"""What a user of a command line did wrong, and where."""
+"""What is told of what went wrong: a line for its user, and the exit status."""
 
 import re
 
 import click
 from click.core import ParameterSource
+
+from socketscope.excerpt import escaped
+
+INTERNAL_ERROR = 70
+CANNOT_WRITE = 74
+BAD_SCRIPT = 3
+NEVER_CONNECTED = 4
+RATE_NOT_HELD = 5
+FAILED = 1
+"""Exit statuses; where several fit, the first."""
 
 
 def complaint(error: click.ClickException) -> str:
@@ -20,3 +30,8 @@ def complaint(error: click.ClickException) -> str:
         and re.search(rf"(?<![\w-]){option.opts[0]}(?![\w-])", text)
     ]
     return f"{text} (set by {', '.join(variables)})" if variables else text
+
+
+def printable(text: str) -> str:
+    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
+    return "\n".join(map(escaped, text.split("\n")))

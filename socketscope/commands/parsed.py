@@ -1,4 +1,4 @@
-"""Types of click's options."""
+"""Types of click's options, the server's too, which needs nothing else of the commands'."""
 
 from collections.abc import Callable
 from typing import Any

@@ -12,8 +12,8 @@ import click
 from click.core import ParameterSource
 
 from socketscope.addresses import Address
-from socketscope.commands.exits import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.metrics import serve_metrics
+from socketscope.commands.mistakes import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, Tls, tls_options
 from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
