@@ -56,34 +56,6 @@ def positive_rate(text: str) -> float:
     return rate
 
 
-def tls_context(address: Address, ca: Path | None, insecure: bool) -> ssl.SSLContext | None:
-    """Return how to verify the target; None where it speaks no TLS.
-
-    Raises:
-        click.UsageError: The options do not fit, or the file holds no certificate.
-    """
-    if address.scheme != "tls":
-        if ca is not None or insecure:
-            raise click.UsageError("--ca and --insecure are for tls:// targets")
-        return None
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except ssl.SSLError as error:
-        raise click.UsageError(f"--ca {ca}: no certificate in PEM form is in {ca}") from error
-    except OSError as error:
-        raise click.UsageError(f"--ca {ca}: {error.strerror}") from error
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def warn_of_insecure(insecure: bool) -> None:
-    """Tell that the target is not verified, where that is so; once nothing is wrong with any other option."""
-    if insecure:
-        warn("--insecure: the server's certificate is not verified")
-
-
 def show_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     """Have the other side be shown the certificate of ``--cert`` and ``--key``.
 
@@ -109,9 +81,9 @@ class Tls:
 
     ca: Path | None
     insecure: bool
-    cert: Path | None
-    key: Path | None
-    server_name: str
+    cert: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
 
     def target(self, address: Address) -> Target:
         """Return whom to talk to.
@@ -119,23 +91,40 @@ class Tls:
         Raises:
             click.UsageError: The options do not fit, or a file does not hold what it should.
         """
-        context = tls_context(address, self.ca, self.insecure)
-        if context is None and (self.cert or self.key or self.server_name):
-            raise click.UsageError("--cert, --key and --server-name are for tls:// targets")
-        if self.key is not None and self.cert is None:
-            raise click.UsageError("--key needs the --cert that it belongs to")
-        if context is not None and self.cert is not None:
+        if address.scheme != "tls":
+            if self.ca is not None or self.insecure:
+                raise click.UsageError("--ca and --insecure are for tls:// targets")
+            if self.cert or self.key or self.server_name:
+                raise click.UsageError("--cert, --key and --server-name are for tls:// targets")
+            return Target(address)
+        context = self._verifying()
+        if self.cert is not None:
             show_certificate(context, self.cert, self.key)
-        if context is not None and self.server_name:
+        elif self.key is not None:
+            raise click.UsageError("--key needs the --cert that it belongs to")
+        if self.server_name:
             try:
                 context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=self.server_name)
             except ValueError as error:
                 raise click.UsageError(f"--server-name {self.server_name} is no name of a host") from error
         return Target(address, context, self.server_name)
 
+    def _verifying(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except ssl.SSLError as error:
+            raise click.UsageError(f"--ca {self.ca}: no certificate in PEM form is in {self.ca}") from error
+        except OSError as error:
+            raise click.UsageError(f"--ca {self.ca}: {error.strerror}") from error
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
     def warn(self) -> None:
         """Tell what is not verified; once nothing is wrong with any other option."""
-        warn_of_insecure(self.insecure)
+        if self.insecure:
+            warn("--insecure: the server's certificate is not verified")
 
 
 def _parse_path(text: str) -> Path:
@@ -168,9 +157,11 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
+CA = click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server.")
+INSECURE = click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
 _TLS_OPTIONS = (
-    click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server."),
-    click.option("--insecure", is_flag=True, help="Do not verify a tls:// server."),
+    CA,
+    INSECURE,
     click.option("--cert", type=PATH, help="Certificate to show a tls:// server."),
     click.option("--key", type=PATH, help="Its private key, where that is not in the same file."),
     click.option(

@@ -8,14 +8,7 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import (
-    PATH,
-    parse_target,
-    program,
-    show_certificate,
-    tls_context,
-    warn_of_insecure,
-)
+from socketscope.commands.options import CA, INSECURE, PATH, Tls, parse_target, program, show_certificate
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
@@ -69,8 +62,8 @@ def _parse_server(text: str) -> Address:
               envvar="CLIENT_RECORD_LISTEN")  # fmt: skip
 @click.option("--target", type=Parsed("URL", _parse_server), required=True,
               help="The server: a tcp://, tls:// or unix:// URL.")  # fmt: skip
-@click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server.")
-@click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
+@CA
+@INSECURE
 @click.option("--cert", type=PATH, help="Certificate for clients of --listen tls://.")
 @click.option("--key", type=PATH, help="Its key, where it is in a file of its own.")
 @click.option("--redact", type=ParsedLine("REGEX", _parse_expression), multiple=True,
@@ -92,7 +85,8 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         raise click.UsageError(
             f"--target {target} is where --listen {listen_at} is: record would connect to itself"
         )
-    tls = tls_context(target, ca, insecure)
+    tls = Tls(ca, insecure)
+    server = tls.target(target)
     shown = _listening(listen_at, cert, key)
     try:
         scripts = Folder(folder, f"recorded from {target}", with_pauses=pauses)
@@ -103,8 +97,8 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     except OSError as error:
         raise click.UsageError(f"cannot listen on {listen_at}: {reason(error)}") from error
     secrets = Secrets(redact)
-    recorder = Recorder(scripts, secrets, target, tls)
-    warn_of_insecure(insecure)
+    recorder = Recorder(scripts, secrets, server)
+    tls.warn()
     click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
     try:
         recorder.run(listeners, shown, signals)

@@ -1,17 +1,15 @@
 """A transparent proxy: hands on what passes between clients and a server, and takes it down."""
 
 import asyncio
-import ssl
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from socketscope.addresses import Address
 from socketscope.replay.record.tape import Tape
 from socketscope.replay.wire.connection import reset_when_closed
-from socketscope.replay.wire.targets import CONNECT_TIMEOUT
+from socketscope.replay.wire.targets import CONNECT_TIMEOUT, Target
 
 _CHUNK = 65536
 _TLS_LINGER = 1.0
@@ -23,13 +21,11 @@ class Proxy:
 
     Attributes:
         target: The server.
-        tls: How to verify a ``tls://`` server.
         ended: Is called with each connection's tape at its end, also where `serve_client` is cancelled.
         unreachable: Is called with the error of a connection that the server did not take.
     """
 
-    target: Address
-    tls: ssl.SSLContext | None
+    target: Target
     ended: Callable[[Tape], None]
     unreachable: Callable[[Exception], None]
 
@@ -55,10 +51,10 @@ class Proxy:
             self.ended(tape)
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
-        target = self.target
-        if target.path:
-            return await asyncio.open_unix_connection(target.path)
-        return await asyncio.open_connection(target.host, target.port, ssl=self.tls)
+        address = self.target.address
+        if address.path:
+            return await asyncio.open_unix_connection(address.path)
+        return await asyncio.open_connection(address.host, address.port, ssl=self.target.tls)
 
 
 async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from socketscope.addresses import Address
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
@@ -19,6 +18,7 @@ from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import LOOK, Noted
 from socketscope.replay.wire.reasons import reason
+from socketscope.replay.wire.targets import Target
 
 
 class Recorder:
@@ -29,13 +29,13 @@ class Recorder:
         failed: Whether a script could not be written.
     """
 
-    def __init__(self, folder: Folder, secrets: Secrets, target: Address, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, folder: Folder, secrets: Secrets, target: Target) -> None:
         self.conversations = 0
         self.failed = False
         self._folder = folder
         self._secrets = secrets
         self._target = target
-        self._proxy = Proxy(target, tls, self._ended, self._unreachable)
+        self._proxy = Proxy(target, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
 
     def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
@@ -88,7 +88,7 @@ class Recorder:
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
     def _unreachable(self, error: Exception) -> None:
-        _tell(f"cannot connect to {self._target}: {reason(error)}")
+        _tell(f"cannot connect to {self._target.address}: {reason(error)}")
 
 
 class _WithClient(ssl.SSLObject):

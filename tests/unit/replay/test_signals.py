@@ -11,6 +11,7 @@ from socketscope.replay.record.listening import listen
 from socketscope.replay.record.recorder import Recorder
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import NUMBERS, Noted, Stopped, stoppable
+from socketscope.replay.wire.targets import Target
 
 each = pytest.mark.parametrize("number", NUMBERS)
 
@@ -50,8 +51,8 @@ def test_one_ends_a_block_and_the_rest_are_ignored(number):
 
 
 def test_a_recording_ends_by_a_signal_that_has_woken_nobody(tmp_path):
-    target = Address("tcp", "127.0.0.1", 1)
-    noted, recorder = Noted(), Recorder(Folder(tmp_path, "#"), Secrets([]), target, None)
+    target = Target(Address("tcp", "127.0.0.1", 1))
+    noted, recorder = Noted(), Recorder(Folder(tmp_path, "#"), Secrets([]), target)
     listeners = listen(Address("tcp", "127.0.0.1"))
     recording = threading.Thread(target=recorder.run, args=(listeners, None, noted))
     recording.start()
