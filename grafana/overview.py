@@ -9,10 +9,10 @@ from grafana.queries import (
     CLIENT_OBJECTIVE,
     CLOSED_BY_OUTCOME,
     FIRING,
+    NO_SERVER,
     NOBODY,
     NOBODY_SERVED,
     NOT_OK,
-    OBJECTIVE,
     SERVED,
     SERVED_IN_RANGE,
     SERVERS_UP,
@@ -20,10 +20,13 @@ from grafana.queries import (
     UNSERVED_BY_REASON,
     first,
     quantile,
+    quantiles,
     rate,
+    series,
 )
 from socketscope.observe.outcomes import OUTCOMES, REJECT_REASONS
 from socketscope.replay.measure import instruments as client
+from socketscope.replay.watch.board import OBJECTIVE
 from socketscope.views import instruments as server
 
 UNKNOWN = "vector(NaN)"
@@ -31,7 +34,6 @@ NO_TRAFFIC = ("no traffic", PLAIN)
 JOBS = f"{{{CHOSEN[0]}}}"
 LOST = 'max by (job, instance) (ALERTS{alertname=~"ReplicaDown|ReplicaSilent"})'
 """One of each, whatever is told of it."""
-NONE = 'ALERTS{alertname="NoServer", alertstate="firing"}'
 FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 
 WELL = [
@@ -75,7 +77,7 @@ WELL = [
         meaning="Servers that answer their scrape, and servers that should and do not. The row below says which, and the "
         "runbook how to find the container and the log of an address.",
         limits_of={"up": {0: BAD, 1: PLAIN}, "lost": {0: PLAIN, 1: BAD}}, words={None: ("?", PLAIN)},
-        queries={"up": first(SERVERS_UP, UNKNOWN), "lost": first(f"count({LOST} or {NONE})", "vector(0)")},
+        queries={"up": first(SERVERS_UP, UNKNOWN), "lost": first(f"count({LOST} or {NO_SERVER})", "vector(0)")},
     )),
     replica_states("Which replicas were up"),
     states(Panel(
@@ -106,17 +108,14 @@ CLIENTS = [
         nothing="no traffic",
         meaning="Connect, queue, network and the wait for their turn included. The line is the objective.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
-        queries={
-            "p50": quantile(0.5, client.EXCHANGE_INTENDED_DURATION),
-            "p99": quantile(0.99, client.EXCHANGE_INTENDED_DURATION),
-        },
+        queries=quantiles(client.EXCHANGE_INTENDED_DURATION, 0.5, 0.99),
     )),
     curves(Panel(
         title="What clients ask for", width=7, nothing="no traffic", runbook="traffic",
         meaning="Exchanges tried, by how many users. Fewer of both is less load; fewer exchanges of the same users is a "
         "slower server, as each waits for its reply.",
         colours={"exchanges a second": TRAFFIC, "users": LINE},
-        queries={"exchanges a second": ASKED, "users": f"sum({client.USERS.name}{{{', '.join(CHOSEN)}}})"},
+        queries={"exchanges a second": ASKED, "users": f"sum({series(client.USERS)})"},
     )),
 ]  # fmt: skip
 
@@ -157,7 +156,7 @@ SERVER = [
         nothing="no connection had a reply", runbook="durations",
         meaning="From the last byte of a request to the last of its reply. The line is the objective, 10 ms.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
-        queries={"p50": quantile(0.5, server.RESPONSE), "p99": quantile(0.99, server.RESPONSE)},
+        queries=quantiles(server.RESPONSE, 0.5, 0.99),
     )),
 ]  # fmt: skip
 

@@ -95,7 +95,7 @@ def figure(panel: Panel) -> Any:
     for legend, limits in panel.limits_of.items():
         steps = models.DynamicConfigValue(id_val="thresholds", value=_thresholds(limits).build())
         builder.override_by_name(legend, [steps])
-    return _dress(builder, panel, instant=panel.instant)
+    return _dress(builder, panel)
 
 
 def curves(panel: Panel) -> Any:
@@ -173,11 +173,7 @@ def states(panel: Panel) -> Any:
 
 
 def _dress(
-    builder: Any,
-    panel: Panel,
-    form: queries.PromQueryFormat = queries.PromQueryFormat.TIME_SERIES,
-    *,
-    instant: bool = False,
+    builder: Any, panel: Panel, form: queries.PromQueryFormat = queries.PromQueryFormat.TIME_SERIES
 ) -> Any:
     link = builders.DashboardLink("Runbook").url(f"{RUNBOOK}#{panel.runbook}").target_blank(True)
     builder.title(panel.title).description(panel.meaning).datasource(DATASOURCE).unit(panel.unit)
@@ -190,7 +186,7 @@ def _dress(
             .ref_id(chr(ord("A") + number))
             .format(form)
         )
-        builder.with_target(target.instant() if instant else target.range())
+        builder.with_target(target.instant() if panel.instant else target.range())
     return builder
 
 

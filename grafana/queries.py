@@ -9,8 +9,6 @@ NOT_SERVED = 'outcome!~"ok|empty|idle_timeout"'
 """Outcomes of connections whose client was not served."""
 NOT_OK = 'outcome!="ok"'
 
-OBJECTIVE = 0.01
-"""Seconds within which the server is to answer; docs/slo.md."""
 CLIENT_OBJECTIVE = 0.1
 """Seconds within which a client is to have its reply; docs/slo.md."""
 
@@ -56,9 +54,26 @@ def buckets(instrument: Instrument) -> str:
     return rate(instrument, by="le", suffix="_bucket")
 
 
+def quantiles(instrument: Instrument, *shares: float) -> dict[str, str]:
+    """Return some quantiles of a histogram, by their legends."""
+    return {f"p{share * 100:g}": quantile(share, instrument) for share in shares}
+
+
 def of(build: Instrument, expression: str) -> str:
     """Return what an expression finds of servers, or of clients, alone, where every job has such a metric."""
     return f"{expression} and on (job, instance) {series(build)}"
+
+
+def processor(build: Instrument) -> dict[str, str]:
+    """Return how much of a core each replica uses, by its legend."""
+    return {"{{instance}}": of(build, f"rate({chosen('process_cpu_seconds_total')}[$__rate_interval])")}
+
+
+def age(build: Instrument) -> str:
+    """Return the seconds since each replica's start, labelled with what its build is."""
+    labels = ", ".join(build.labels)
+    started = chosen("process_start_time_seconds")
+    return f"(time() - {started}) * ignoring ({labels}) group_left ({labels}) {series(build)}"
 
 
 def share(part: str, of_all: str) -> str:
@@ -76,20 +91,22 @@ SERVED = share(rate(client.EXCHANGES, 'outcome="ok"'), ASKED)
 SERVED_IN_RANGE = share(whole(client.EXCHANGES, 'outcome="ok"'), whole(client.EXCHANGES))
 NOBODY_SERVED = f"({ASKED} > 0) * 0 + ({NOBODY})"
 
-SERVERS = f"up{{{', '.join(CHOSEN)}}} and on (job) last_over_time({series(server.BUILD)}[$__range])"
+NO_SERVER = 'ALERTS{alertname="NoServer", alertstate="firing"}'
+UP = chosen("up")
+SERVERS = f"{UP} and on (job) last_over_time({series(server.BUILD)}[$__range])"
 """Which servers answer their scrape: of a job that has had one in all that is looked at."""
 SERVERS_UP = first(
     f"count(({SERVERS}) == 1)",
     f"count({SERVERS}) * 0",
-    'count(ALERTS{alertname="NoServer", alertstate="firing"}) * 0',
+    f"count({NO_SERVER}) * 0",
 )
 """How many; nothing before the first scrape, when none is missed yet."""
 _DRAINED = f"max by (job, instance) (max_over_time({series(server.DRAINING)}[$__interval]))"
 STATES = first(
-    f"max by (job, instance) (up{{{', '.join(CHOSEN)}}}) + max by (job, instance) ({series(server.DRAINING)})",
+    f"max by (job, instance) ({UP}) + max by (job, instance) ({series(server.DRAINING)})",
     # Whether its address did, as the rules have it: the labels beside may be those of a life before. In steps as long as
     # those that are shown: Prometheus holds them all at once.
-    f"(last_over_time({_DRAINED}[5m:$__interval]) == 1) * 3 and on (job, instance) up{{{', '.join(CHOSEN)}}} == 0",
+    f"(last_over_time({_DRAINED}[5m:$__interval]) == 1) * 3 and on (job, instance) {UP} == 0",
     f"max by (job, instance) ({SERVERS})",
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""

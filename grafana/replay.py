@@ -3,7 +3,7 @@
 from grafana.colours import BAD, LINE, PLAIN, TRAFFIC
 from grafana.page import Page, Row
 from grafana.panels import Panel, curves, durations, figure
-from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, buckets, chosen, of, quantile, rate, series
+from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, age, buckets, processor, quantile, rate, series
 from socketscope.replay.measure import instruments as client
 
 ASKED = series(client.TARGET_RATE)
@@ -106,20 +106,13 @@ LOAD_ROW = [
     curves(Panel(
         title="Processor", unit="percentunit", line=1, top=1, nothing="no client", runbook="ratenotheld",
         meaning="Of a core. Near the line, one core, the client is its own limit.",
-        queries={
-            "{{instance}}": of(client.BUILD, f"rate({chosen('process_cpu_seconds_total')}[$__rate_interval])"),
-        },
+        queries=processor(client.BUILD),
     )),
     figure(Panel(
-        title="What runs, and since when", unit="dtdurations", nothing="no client", limits={0: PLAIN},
+        title="What runs, and since when", unit="dtdurations", nothing="no client",
         words={None: ("no client", PLAIN)}, instant=True, runbook="traffic",
         meaning="The version of each client, and its age. One that is young has been restarted.",
-        queries={
-            "{{instance}}: {{version}}":
-                f"(time() - {chosen('process_start_time_seconds')}) "
-                "* ignoring (version) group_left (version) "
-                f"{series(client.BUILD)}",
-        },
+        queries={"{{instance}}: {{version}}": age(client.BUILD)},
     )),
 ]  # fmt: skip
 

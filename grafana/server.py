@@ -1,20 +1,22 @@
 """The server by listener and replica: rate, errors, duration, and what is used of what there is."""
 
-from grafana.colours import BAD, PLAIN, TRAFFIC
+from grafana.colours import BAD, TRAFFIC
 from grafana.page import Page, Row, replica_states
 from grafana.panels import Panel, curves, durations, figure
 from grafana.queries import (
     CLOSED_BY_OUTCOME,
-    OBJECTIVE,
     UNSERVED_BY_REASON,
+    age,
     buckets,
     chosen,
     of,
-    quantile,
+    processor,
+    quantiles,
     rate,
     series,
 )
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.replay.watch.board import OBJECTIVE
 from socketscope.views import instruments as server
 
 MEMORY = 256 * 2**20
@@ -77,11 +79,7 @@ DURATION_ROW = [
         nothing="no connection had a reply", runbook="durations",
         meaning="The line is the objective, 10 ms. A p99 far above p50 is waiting: look at threads and the queue.",
         colours={"p50": "light-blue", "p90": "blue", "p99": "dark-blue"},
-        queries={
-            "p50": quantile(0.5, server.RESPONSE),
-            "p90": quantile(0.9, server.RESPONSE),
-            "p99": quantile(0.99, server.RESPONSE),
-        },
+        queries=quantiles(server.RESPONSE, 0.5, 0.9, 0.99),
     )),
     curves(Panel(
         title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, runbook="durations",
@@ -89,7 +87,7 @@ DURATION_ROW = [
         meaning="How long a client occupies a thread, the wait for its own bytes included. Far above the response: clients "
         "are slow, or silent.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
-        queries={"p50": quantile(0.5, server.HANDLE), "p99": quantile(0.99, server.HANDLE)},
+        queries=quantiles(server.HANDLE, 0.5, 0.99),
     )),
 ]  # fmt: skip
 
@@ -128,9 +126,7 @@ SATURATION_ROW = [
     curves(Panel(
         title="Processor", unit="percentunit", width=6, line=1, top=1, nothing="no server", runbook="saturation",
         meaning="Of a core. Python code runs on one at a time: near the line, one core, it is the limit.",
-        queries={
-            "{{instance}}": of(server.BUILD, f"rate({chosen('process_cpu_seconds_total')}[$__rate_interval])"),
-        },
+        queries=processor(server.BUILD),
     )),
     curves(Panel(
         title="Memory", unit="bytes", width=6, line=MEMORY, top=MEMORY, nothing="no server", runbook="saturation",
@@ -158,15 +154,10 @@ PROCESS_ROW = [
     replica_states("When replicas came, drained and went"),
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", width=10, height=6, runbook="which-container",
-        nothing="no server", limits={0: PLAIN}, words={None: ("no server", BAD)}, instant=True,
+        nothing="no server", words={None: ("no server", BAD)}, instant=True,
         meaning="The version of socketscope and of Python of each replica, and its age. Two versions are an update under "
         "way, or one that was left half done.",
-        queries={
-            "{{instance}}: {{version}}, Python {{python}}":
-                f"(time() - {chosen('process_start_time_seconds')}) "
-                "* ignoring (version, python) group_left (version, python) "
-                f"{series(server.BUILD)}",
-        },
+        queries={"{{instance}}: {{version}}, Python {{python}}": age(server.BUILD)},
     )),
 ]  # fmt: skip
 

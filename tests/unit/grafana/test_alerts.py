@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from grafana import queries
+from grafana.queries import CLIENT_OBJECTIVE
 from grafana.server import NEAR
+from socketscope.replay.watch.board import OBJECTIVE
 
 from .drawn import ALERTS, PANELS, ROOT
 
@@ -71,5 +72,5 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     assert f"at {longer} too where it lasts for hours" in burn["description"]
     rules = (ROOT / "prometheus" / "rules" / "objectives.yml").read_text(encoding="utf-8")
     for rule in (rules, near["RepliesLate"]):
-        assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{queries.OBJECTIVE}"]
-    assert f'intended_duration_seconds_bucket{{le="{queries.CLIENT_OBJECTIVE}"}}' in rules
+        assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{OBJECTIVE}"]
+    assert f'intended_duration_seconds_bucket{{le="{CLIENT_OBJECTIVE}"}}' in rules
