@@ -15,7 +15,7 @@ import click
 from server import framing
 from server.listeners import STREAMS, bind, parse_listen
 from server.loading import load_handler
-from server.service import datagram_handler_with, handler_with
+from server.service import TimestampDatagramHandler, TimestampHandler, configured
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
 from socketscope.commands.mistakes import complaint
@@ -199,8 +199,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
         _fail("cannot write the log: standard output is closed")
     loaded = None if handler is None else _load(handler, log_format, log_level)
     handlers = {
-        True: loaded or handler_with(max_line, keep_alive=not one_shot),
-        False: loaded or datagram_handler_with(max_line),
+        True: loaded or configured(TimestampHandler, max_line=max_line, keep_alive=not one_shot),
+        False: loaded or configured(TimestampDatagramHandler, max_line=max_line),
     }
     backlog = _within_somaxconn(backlog)
     sys.setswitchinterval(switch_interval)

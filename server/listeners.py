@@ -58,7 +58,7 @@ def bind(
     tls: TLS | None,
     *,
     one_reply: bool,
-    refusal: bytes = b"",
+    refusal: bytes,
 ) -> list[socketserver.BaseServer]:
     """Return servers that listen, one for each socket: a name may have several addresses.
 

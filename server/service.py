@@ -3,10 +3,12 @@
 import socketserver
 from contextlib import suppress
 from time import time
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from server import framing
 from socketscope import LineTooLongError
+
+_Handler = TypeVar("_Handler", bound=socketserver.BaseRequestHandler)
 
 
 class TimestampHandler(socketserver.StreamRequestHandler):
@@ -66,17 +68,6 @@ class TimestampDatagramHandler(socketserver.DatagramRequestHandler):
         self.wfile.write(framing.stamp(int(time())) + raw if fits else framing.TOO_LONG)
 
 
-def datagram_handler_with(max_line: int) -> type[TimestampDatagramHandler]:
-    """Return the datagram handler with this setting."""
-    return cast(
-        "type[TimestampDatagramHandler]",
-        type("ConfiguredHandler", (TimestampDatagramHandler,), {"max_line": max_line}),
-    )
-
-
-def handler_with(max_line: int, *, keep_alive: bool) -> type[TimestampHandler]:
-    """Return the handler with these settings."""
-    return cast(
-        "type[TimestampHandler]",
-        type("ConfiguredHandler", (TimestampHandler,), {"max_line": max_line, "keep_alive": keep_alive}),
-    )
+def configured(handler: type[_Handler], **settings: Any) -> type[_Handler]:
+    """Return a handler with other settings than its own."""
+    return cast("type[_Handler]", type("ConfiguredHandler", (handler,), settings))
