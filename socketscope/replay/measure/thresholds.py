@@ -23,8 +23,6 @@ _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _DIGITS = 9
 """Decimal places that are compared: more than a figure has, and too few to show the error of a float."""
 
-_COUNTS: dict[str, Metric] = {"errors": "errors", "dropped": "dropped", "rate": "rate"}
-
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
@@ -81,11 +79,12 @@ def _parse(text: str) -> Threshold:
     if not (match := _FORM.fullmatch(text)):
         raise ValueError(f"{text!r} is no condition; write it like 'p99 > 20ms' or 'errors > 0.1%'")
     name, step, comparison, value = match.groups()
-    if (metric := _COUNTS.get(name)) is not None:
-        if step is not None and metric != "errors":
-            raise ValueError(f"{name} is of the whole run and has no steps")
-        number, is_share = _number(name, value)
-        return Threshold(text, metric, comparison, number, step, is_share=is_share)
+    match name:
+        case "errors" | "dropped" | "rate":
+            if step is not None and name != "errors":
+                raise ValueError(f"{name} is of the whole run and has no steps")
+            number, is_share = _number(name, value)
+            return Threshold(text, name, comparison, number, step, is_share=is_share)
     if (quantile := _QUANTILE.fullmatch(name)) is None:
         known = "errors, dropped, rate, max, a percentile like p99 or p99.9, intended_max, intended_p99"
         raise ValueError(f"{name!r} is none of {known}")

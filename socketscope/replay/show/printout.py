@@ -24,13 +24,14 @@ _SHOWN = 66
 def as_text(summary: Summary) -> str:
     """Return the summary: the verdict first, and then what it rests on."""
     total = sum(summary.outcomes.values())
+    ended = f"{count(summary.ok)} ok, {count(summary.failed)} failed"
     lines = [
         f"FAIL: {'; '.join(summary.reasons)}" if summary.reasons else "PASS",
         "",
         f"target     {summary.target}",
         f"mode       {summary.mode}",
         f"length     {summary.seconds:.1f} s, seed {summary.seed}",
-        f"exchanges  {count(summary.attempted)} attempted, {_ended(summary)}",
+        f"exchanges  {count(summary.attempted)} attempted, {ended}",
         f"passes     {count(summary.passes)}, {_rate(summary)}",
         "",
         *lower_bounds(summary),
@@ -148,14 +149,10 @@ def _wrapped(title: str, text: str) -> list[str]:
     return [f"{title if number == 0 else '':10}{row}" for number, row in enumerate(rows)]
 
 
-def _ended(summary: Summary) -> str:
-    return f"{count(summary.ok)} ok, {count(summary.failed)} failed"
-
-
 def _rate(summary: Summary) -> str:
     if summary.target_rate is None:
         return rate(summary.achieved_rate)
-    held = share(summary.achieved_rate / summary.target_rate) if summary.target_rate else "-"
+    held = share(summary.achieved_rate / summary.target_rate if summary.target_rate else None)
     asked = f"{rate(summary.achieved_rate)} of {rate(summary.target_rate)} asked for ({held})"
     return f"{asked}, {count(summary.dropped)} dropped"
 

@@ -130,10 +130,9 @@ class Inbox:
         self._move(self._start + taken)
         return taken
 
-    def skip_all(self) -> bytes | None:
-        """Take all; return nothing once the server has closed."""
+    def skip_all(self) -> None:
+        """Take all."""
         self._move(len(self.data))
-        return b"" if self.ended else None
 
     def any_or_end(self) -> bytes | None:
         """Return what has come, lines' ends too, and leave it there; nothing once the server has closed."""
@@ -148,7 +147,7 @@ class Inbox:
         """Return if more may come: the server has not closed, and not too much has come already."""
         if self.ended:
             partial = self.unread()
-            self._move(len(self.data))
+            self.skip_all()
             raise Closed(partial)
         if len(self.data) - self._start > LONGEST_LINE:
             raise OverflowError
