@@ -14,7 +14,7 @@ def test_those_of_connections_do_not_block_and_what_they_accept_does(scheme, tim
     _, address = parse_listen(url)
     handler = socketserver.BaseRequestHandler
     server: Any
-    (server,) = bind(None, address, handler, 1, "elastic", None, one_reply=False)
+    (server,) = bind(None, address, handler, 1, "elastic", None, one_reply=False, refusal=b"")
     with server:
         assert server.socket.gettimeout() == timeout
         if timeout is not None:
