@@ -4,7 +4,6 @@ A whole run writes docs/performance.json, .png and .md; a part of one prints its
 """
 
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -43,8 +42,7 @@ def main(only: tuple[str, ...], names: tuple[str, ...], rounds: int | None, seco
         click.echo(
             "other traffic is in this network namespace: figures may suffer; use benchmarks/run", err=True
         )
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    machine.raise_descriptor_limit()
     results = {}
     began = time.monotonic()
     with Workshop() as workshop:

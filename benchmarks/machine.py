@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -29,6 +30,17 @@ def describe() -> dict[str, Any]:
         "versions": {"Python": platform.python_version(), **_versions()},
         "images": {name: int(size) for name, _, size in images},
     }
+
+
+def in_words(machine: dict[str, Any]) -> str:
+    """Return what was described, for the head of a table."""
+    return f"{machine['date']}; {machine['cores']} cores of {machine['cpu']}"
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process, and what it starts, as many descriptors as it may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _field(file: str, name: str) -> str:

@@ -51,11 +51,7 @@ class Competitor:
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Of a turn.")
 def main(free: str, ordinary: str, rounds: int, seconds: float) -> None:
     """Measure, and print a table for each kind of load."""
-    described = machine.describe()
-    print(
-        f"{described['date']}; {described['cores']} cores of {described['cpu']}; {_version(free)};", end=" "
-    )
-    print(_version(ordinary))
+    print(f"{machine.in_words(machine.describe())}; {_version(free)}; {_version(ordinary)}")
     with Workshop() as workshop:
         for title, load in WORKLOADS.items():
             print(f"\n| {title} | /s | p99 | CPU µs | times {BASE} |\n|---|---|---|---|---|")
@@ -96,14 +92,13 @@ def _measure(workshop: Workshop, pythons: dict[str, str], load: Load, rounds: in
 @contextlib.contextmanager
 def _serving(workshop: Workshop, name: str, python: str, load: Load) -> Iterator[Server]:
     url = workshop.url("tcp")
-    keep = ["keep"] if load.keep else []
     if load.echo:
         command = [python, "-m", "benchmarks.handler", name, url, "python-10000"]
     elif name == "socketscope":
-        options = ["--keep-alive"] if load.keep else []
-        command = [python, "-m", "server", "--metrics", "none", "--listen", url, *options]
+        mode = "--keep-alive" if load.keep else "--one-shot"
+        command = [python, "-m", "server", "--metrics", "none", "--listen", url, mode]
     else:
-        command = [python, "-m", "benchmarks.peers", name, url, *keep]
+        command = [python, "-m", "benchmarks.peers", name, url, *(["keep"] if load.keep else [])]
     with workshop.running(command) as process:
         wait_until_it_answers(name, url, process)
         yield Server(name, url, process)

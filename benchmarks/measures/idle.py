@@ -1,7 +1,6 @@
 """What connections cost that only stay open: memory, and the speed of the traffic beside them."""
 
 import contextlib
-from pathlib import Path
 
 from benchmarks import generator
 from benchmarks.generator import Load, Rounds, in_turns
@@ -36,22 +35,14 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
             for idle in counts:
                 options = LIMITS if name == OURS else ()
                 server = stack.enter_context(workshop.serving(name, keep=True, options=options))
-                kernel = kernel_stacks()
                 stack.enter_context(generator.holding(workshop, server, idle))
-                kernel = kernel_stacks() - kernel
-                competitors += [(server, idle, mode, kernel) for mode in (MESSAGE, PERSISTENT)]
+                competitors += [(server, idle, mode) for mode in (MESSAGE, PERSISTENT)]
         # What a goal compares takes turns next to each other, and more often: what disturbs one disturbs all.
         of_goal = [one for one in competitors if one[0].name == OURS and one[1] in OF_GOAL]
         others = [one for one in competitors if one not in of_goal]
-        for server, idle, mode, kernel in (*in_turns(of_goal, 2 * rounds), *in_turns(others, rounds)):
+        for server, idle, mode in (*in_turns(of_goal, 2 * rounds), *in_turns(others, rounds)):
             load = Load(CLIENTS, mode == PERSISTENT, seconds, server_closes=False)
             figures = generator.run(workshop, server, load)
-            figures |= {"resident": server.resident, "kernel_stacks": kernel}
+            figures["resident"] = server.resident
             results.setdefault(label(server.name, idle, mode), []).append(figures)
     return results
-
-
-def kernel_stacks() -> int:
-    """Return the bytes of all threads' stacks in the kernel, which no process is charged for."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024

@@ -16,13 +16,13 @@ import click
 
 from benchmarks import machine
 from benchmarks.generator import Figures, column, in_turns
+from benchmarks.measures.tls import SCRIPT
 from benchmarks.programs import ROOT
 from benchmarks.ratios import spread
 
 PROJECT = "socketscope-replicas"
 SERVERS = (1, 2, 3)
 CLIENTS = "32"
-SCRIPT = "@eol lf\n> hello world\n<~ hello world$\n"
 HANDLER = """
 import socketserver, time
 
@@ -81,22 +81,13 @@ class Servers:
         images = {"SERVER_IMAGE": f"{PROJECT}-server", "CLIENT_IMAGE": f"{PROJECT}-client"}
         return subprocess.run(
             ["docker", "compose", "--project-name", PROJECT, *files, *arguments],
-            env=os.environ | ports | images, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, check=True,
+            env=os.environ | ports | images, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
 
     def scale(self, servers: int) -> None:
         """Have so many, and wait until they are healthy."""
-        self.compose(
-            "up",
-            "--detach",
-            "--wait",
-            "--no-recreate",
-            "--scale",
-            f"replica={servers - 1}",
-            "server",
-            "replica",
-        )
+        options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={servers - 1}")
+        self.compose("up", *options, "server", "replica")
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that all of them have used."""
@@ -116,9 +107,7 @@ class Servers:
 
 
 def _run(*command: str) -> str:
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    ).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @click.command()
@@ -126,8 +115,7 @@ def _run(*command: str) -> str:
 @click.option("--seconds", type=click.IntRange(min=1), default=8, show_default=True, help="Length of a load.")
 def main(rounds: int, seconds: int) -> None:
     """Measure, and print a row for each kind of handler and number of servers."""
-    described = machine.describe()
-    print(f"{described['date']}; {described['cores']} cores of {described['cpu']}")
+    print(machine.in_words(machine.describe()))
     for work in WORKS:
         with tempfile.TemporaryDirectory() as temporary:
             servers = Servers(Path(temporary), work)

@@ -29,8 +29,7 @@ SCRIPT = "@eol lf\n> hello world\n<~ hello world$\n"
 def main(rounds: int, seconds: int) -> None:
     """Measure, and print of each mode the plain figure, that under TLS, and their ratio."""
     described = machine.describe()
-    versions = ", ".join((f"Python {described['versions']['Python']}", ssl.OPENSSL_VERSION))
-    print(f"{described['date']}; {described['cores']} cores of {described['cpu']}; {versions}")
+    print(f"{machine.in_words(described)}; Python {described['versions']['Python']}, {ssl.OPENSSL_VERSION}")
     with Workshop() as workshop:
         for mode, connect in MODES.items():
             found = _measure(workshop, connect, rounds, seconds)
@@ -70,7 +69,7 @@ def _turn(server: Process, arguments: list[str]) -> Figures:
     before = cpu_seconds(server)
     told = subprocess.run(
         [sys.executable, "-m", "client", "replay", *arguments, "--summary", "json"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
+        cwd=ROOT, capture_output=True, check=True,
     ).stdout  # fmt: skip
     summary = json.loads(told)
     cpu = (cpu_seconds(server) - before) / summary["attempted"]

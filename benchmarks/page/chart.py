@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.catalogue import OF_GOALS, THROUGHPUT
 from benchmarks.generator import Rounds, column
+from benchmarks.machine import in_words
 from benchmarks.page.goals import Results
 from benchmarks.page.report import cost_steps
 from benchmarks.programs import OFF, OURS
@@ -23,7 +24,7 @@ def draw(results: Results, machine: dict[str, Any], path: Path) -> None:
     for measure in OF_GOALS:
         _bars(panels[measure], THROUGHPUT[measure][0], results[measure])
     _costs(panels["cost"], results["cost"])
-    figure.suptitle(f"{machine['date']}, {machine['cores']} cores of {machine['cpu']}", fontsize=9)
+    figure.suptitle(in_words(machine), fontsize=9)
     figure.savefig(path)
 
 

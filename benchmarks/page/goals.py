@@ -43,60 +43,41 @@ class Goal:
         return figure.median >= self.bound if self.sign == "≥" else figure.median <= self.bound
 
 
-def _against(measure: str, theirs: str) -> Callable[[Results], Spread]:
-    def figure(results: Results) -> Spread:
-        rounds = results[measure]
-        return ratio(column(rounds[OURS], "rate"), column(rounds[theirs], "rate"))
+def _ratio(measure: str, one: str, other: str, key: str) -> Callable[[Results], Spread]:
+    """Return what finds how many times another's figure one's is."""
+    return lambda results: ratio(column(results[measure][one], key), column(results[measure][other], key))
 
-    return figure
+
+def _against(theirs: str) -> Callable[[Results], Spread]:
+    return _ratio("message-64", OURS, theirs, "rate")
 
 
 def _against_the_better(results: Results) -> Spread:
     rounds = results["persistent-64"]
-    theirs = [
-        max(pair)
-        for pair in zip(
-            column(rounds["socketserver"], "rate"), column(rounds["asyncio"], "rate"), strict=True
-        )
-    ]
-    return ratio(column(rounds[OURS], "rate"), theirs)
+    theirs = map(max, column(rounds["socketserver"], "rate"), column(rounds["asyncio"], "rate"))
+    return ratio(column(rounds[OURS], "rate"), list(theirs))
 
 
-def idle_memory(results: Results, name: str = OURS, count: int = 10_000, key: str = "resident") -> Spread:
+def idle_memory(results: Results, name: str = OURS, count: int = 10_000) -> Spread:
     """Return the KiB that an idle connection takes."""
     rounds = results["idle"]
-    without = column(rounds[idle.label(name, 0, idle.PERSISTENT)], key)
-    beside = column(rounds[idle.label(name, count, idle.PERSISTENT)], key)
+    without = column(rounds[idle.label(name, 0, idle.PERSISTENT)], "resident")
+    beside = column(rounds[idle.label(name, count, idle.PERSISTENT)], "resident")
     # What a goal compares had more turns than the rest.
     return spread([(b - a) / count / KIB for a, b in zip(without, beside, strict=False)])
 
 
 def _beside_idle(mode: str) -> Callable[[Results], Spread]:
-    def figure(results: Results) -> Spread:
-        rounds = results["idle"]
-        beside, without = (rounds[idle.label(OURS, count, mode)] for count in (10_000, 0))
-        return ratio(column(beside, "p99"), column(without, "p99"))
-
-    return figure
-
-
-def _scraped(results: Results) -> Spread:
-    rounds = results["scrape"]
-    return ratio(column(rounds[scrape.SCRAPED], "p99"), column(rounds[scrape.NOT_SCRAPED], "p99"))
-
-
-def _replay_against_locust(results: Results) -> Spread:
-    rounds = results["clients"]
-    return ratio(column(rounds[clients.REPLAY], "per_core"), column(rounds[clients.LOCUST], "per_core"))
+    return _ratio("idle", idle.label(OURS, 10_000, mode), idle.label(OURS, 0, mode), "p99")
 
 
 MESSAGE = "a connection a message, 64 clients, fully observed, against"
 
 GOALS = (
-    Goal(f"{MESSAGE} bare `ThreadingTCPServer`", "≥", 4, "times", _against("message-64", "socketserver")),
-    Goal(f"{MESSAGE} bare asyncio streams", "≥", 1.6, "times", _against("message-64", "asyncio")),
-    Goal(f"{MESSAGE} a C thread pool", "≥", 0.7, "times", _against("message-64", C)),
-    Goal(f"{MESSAGE} the same with observation off", "≥", 0.9, "times", _against("message-64", OFF)),
+    Goal(f"{MESSAGE} bare `ThreadingTCPServer`", "≥", 4, "times", _against("socketserver")),
+    Goal(f"{MESSAGE} bare asyncio streams", "≥", 1.6, "times", _against("asyncio")),
+    Goal(f"{MESSAGE} a C thread pool", "≥", 0.7, "times", _against(C)),
+    Goal(f"{MESSAGE} the same with observation off", "≥", 0.9, "times", _against(OFF)),
     Goal(
         "persistent, 64 connections, fully observed, against the better of `ThreadingTCPServer` and asyncio",
         "≥",
@@ -119,12 +100,18 @@ GOALS = (
         "times",
         _beside_idle(idle.MESSAGE),
     ),
-    Goal("p99 at full load, scraped every 2 s against not scraped", "≤", 1.1, "times", _scraped),
+    Goal(
+        "p99 at full load, scraped every 2 s against not scraped",
+        "≤",
+        1.1,
+        "times",
+        _ratio("scrape", scrape.SCRAPED, scrape.NOT_SCRAPED, "p99"),
+    ),
     Goal(
         "`replay`, closed loop, exchanges a second a core, against locust",
         "≥",
         5,
         "times",
-        _replay_against_locust,
+        _ratio("clients", clients.REPLAY, clients.LOCUST, "per_core"),
     ),
 )

@@ -5,7 +5,6 @@ Writes docs/scaling.json and the measured part of docs/scaling.md. Best in a net
 """
 
 import json
-import resource
 import statistics
 import subprocess
 from pathlib import Path
@@ -33,8 +32,7 @@ DOCS = ROOT / "docs"
 )
 def main(rounds: int, seconds: float, program: str | None) -> None:
     """Measure, and write the page; what is not measured stays as it was."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    machine.raise_descriptor_limit()
     stored = DOCS / "scaling.json"
     measured: Measured = json.loads(stored.read_text(encoding="utf-8"))
     with Workshop() as workshop:

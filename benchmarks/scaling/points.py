@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import generator
 from benchmarks.generator import Load, in_turns
-from benchmarks.measures.idle import LIMITS, kernel_stacks
+from benchmarks.measures.idle import LIMITS
 from benchmarks.programs import OURS, Server, Workshop, ask, cpu_seconds
 
 Rounds = dict[float, list[tuple[float, float]]]
@@ -49,6 +49,12 @@ def memory(workshop: Workshop, rounds: int) -> Rounds:
             with generator.holding(workshop, server, count):
                 found[count].append((count, server.resident + kernel_stacks() - kernel))
     return found
+
+
+def kernel_stacks() -> int:
+    """Return the bytes of all threads' stacks in the kernel, which no process is charged for."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024
 
 
 def series(workshop: Workshop) -> tuple[Rounds, Rounds]:
