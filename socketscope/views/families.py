@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -15,6 +16,7 @@ from socketscope.observe.distribution import BUCKETS, Distribution
 from socketscope.views.instruments import Instrument
 
 _EDGES = [*map(str, BUCKETS), "+Inf"]
+_FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 
 Labels = tuple[str, ...]
 
@@ -24,29 +26,16 @@ def described(instrument: Instrument) -> Metric:
     return Metric(instrument.family, instrument.help, instrument.kind)
 
 
-def counter(instrument: Instrument, samples: Iterable[tuple[Labels, float]]) -> Metric:
-    """Return a counter with a sample for each tuple of label values."""
-    family = CounterMetricFamily(instrument.family, instrument.help, labels=instrument.labels)
+def family(instrument: Instrument, samples: Iterable[tuple[Labels, float | Distribution]]) -> Metric:
+    """Return what is of the instrument's kind, but `info`: a sample for each tuple of label values."""
+    made: Any = _FAMILIES[instrument.kind](instrument.family, instrument.help, labels=instrument.labels)
     for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
-
-
-def gauge(instrument: Instrument, samples: Iterable[tuple[Labels, float]]) -> Metric:
-    """Return a gauge with a sample for each tuple of label values."""
-    family = GaugeMetricFamily(instrument.name, instrument.help, labels=instrument.labels)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
-
-
-def histogram(instrument: Instrument, samples: Iterable[tuple[Labels, Distribution]]) -> Metric:
-    """Return a histogram with a distribution for each tuple of label values."""
-    family = HistogramMetricFamily(instrument.name, instrument.help, labels=instrument.labels)
-    for labels, distribution in samples:
-        buckets = list(zip(_EDGES, accumulate(distribution.counts), strict=True))
-        family.add_metric(labels, buckets, sum_value=distribution.sum)
-    return family
+        if isinstance(value, Distribution):
+            buckets = list(zip(_EDGES, accumulate(value.counts), strict=True))
+            made.add_metric(labels, buckets, sum_value=value.sum)
+        else:
+            made.add_metric(labels, value)
+    return made  # type: ignore[no-any-return]  # of three classes with methods of their own
 
 
 def info(instrument: Instrument, values: Mapping[str, str]) -> Metric:

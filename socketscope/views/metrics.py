@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
 from socketscope.version import __version__
 from socketscope.views import instruments
-from socketscope.views.families import counter, described, gauge, histogram, info
+from socketscope.views.families import described, family, info
 
 if TYPE_CHECKING:
     from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
@@ -139,13 +139,13 @@ class MetricsView(Collector):
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
         yield from _common_families(figures)
         datagrams = {n: f for n, f in figures.items() if isinstance(f, DatagramFigures)}
-        yield counter(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
+        yield family(instruments.DATAGRAMS, _by(datagrams, lambda f: f.outcomes))
         lost = [((name,), f.lost) for name, f in datagrams.items() if listeners[name].kind == "udp"]
-        yield counter(instruments.DATAGRAMS_LOST, lost)
-        yield gauge(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
-        yield gauge(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
+        yield family(instruments.DATAGRAMS_LOST, lost)
+        yield family(instruments.QUEUE_LENGTH, [((name,), length) for name, (length, _) in queues.items()])
+        yield family(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
         expiries = [((each.name,), end) for each in live if (end := each.expiry) is not None]
-        yield gauge(instruments.CERTIFICATE_EXPIRY, expiries)
+        yield family(instruments.CERTIFICATE_EXPIRY, expiries)
         # Of a process that has stopped all that it served its last state is told.
         yield from self._process_families(live or list(listeners.values()))
 
@@ -156,32 +156,32 @@ class MetricsView(Collector):
     def _process_families(self, listeners: list[Shown]) -> Iterator[Metric]:
         both = [listener.thread_counts for listener in listeners]
         idle, busy = sum(idle for idle, _ in both), sum(busy for _, busy in both)
-        yield gauge(instruments.THREADS, [(("idle",), idle), (("busy",), busy)])
+        yield family(instruments.THREADS, [(("idle",), idle), (("busy",), busy)])
         limits = {id(listener.capacity): listener.capacity.limit for listener in listeners}
-        yield gauge(instruments.LIMIT, [((), sum(limits.values()))])
+        yield family(instruments.LIMIT, [((), sum(limits.values()))])
         writer = None if self.log is None else self.log.writer
-        yield counter(instruments.LOG_LINES, [((), writer.written if writer else 0)])
-        yield counter(instruments.LOG_DROPPED, [((), writer.dropped if writer else 0)])
-        yield gauge(instruments.DRAINING, [((), any(listener.draining for listener in listeners))])
+        yield family(instruments.LOG_LINES, [((), writer.written if writer else 0)])
+        yield family(instruments.LOG_DROPPED, [((), writer.dropped if writer else 0)])
+        yield family(instruments.DRAINING, [((), any(listener.draining for listener in listeners))])
         yield info(instruments.BUILD, {"version": __version__, "python": platform.python_version()})
 
 
 def _stream_families(figures: dict[str, Figures]) -> Iterator[Metric]:
     each = figures.items()
-    yield counter(instruments.ACCEPTED, [((name,), f.accepted) for name, f in each])
-    yield counter(instruments.CLOSED, _by(figures, lambda f: f.closed))
-    yield counter(instruments.REJECTED, _by(figures, lambda f: f.rejected))
-    yield gauge(instruments.OPEN, [((name,), f.open) for name, f in each])
-    yield histogram(instruments.RESPONSE, [((name,), f.response) for name, f in each])
-    yield counter(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
+    yield family(instruments.ACCEPTED, [((name,), f.accepted) for name, f in each])
+    yield family(instruments.CLOSED, _by(figures, lambda f: f.closed))
+    yield family(instruments.REJECTED, _by(figures, lambda f: f.rejected))
+    yield family(instruments.OPEN, [((name,), f.open) for name, f in each])
+    yield family(instruments.RESPONSE, [((name,), f.response) for name, f in each])
+    yield family(instruments.ACCEPT_ERRORS, _by(figures, lambda f: f.accept_errors))
 
 
 def _common_families(figures: Mapping[str, Figures | DatagramFigures]) -> Iterator[Metric]:
     each = figures.items()
-    yield counter(instruments.RECEIVED, [((name,), f.received) for name, f in each])
-    yield counter(instruments.SENT, [((name,), f.sent) for name, f in each])
-    yield counter(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
-    yield histogram(instruments.HANDLE, [((name,), f.handle) for name, f in each])
+    yield family(instruments.RECEIVED, [((name,), f.received) for name, f in each])
+    yield family(instruments.SENT, [((name,), f.sent) for name, f in each])
+    yield family(instruments.EXCHANGES, [((name,), f.exchanges) for name, f in each])
+    yield family(instruments.HANDLE, [((name,), f.handle) for name, f in each])
 
 
 def _by(figures: dict[str, _F], pick: Callable[[_F], dict[str, int]]) -> list[tuple[tuple[str, ...], int]]:

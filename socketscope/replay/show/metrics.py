@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from socketscope.replay.measure import instruments
 from socketscope.replay.play.run import Run
 from socketscope.version import __version__
-from socketscope.views.families import counter, described, gauge, histogram, info
+from socketscope.views.families import described, family, info
 
 
 class RunView(Collector):
@@ -25,22 +25,22 @@ class RunView(Collector):
             outcomes = [((s, o), n) for s, figures in steps.items() for o, n in figures.outcomes.items()]
             connections = [((outcome,), n) for outcome, n in ledger.connections.items()]
             return [
-                counter(instruments.EXCHANGES, outcomes),
-                histogram(instruments.EXCHANGE_DURATION, [((s,), f.service) for s, f in steps.items()]),
-                histogram(
+                family(instruments.EXCHANGES, outcomes),
+                family(instruments.EXCHANGE_DURATION, [((s,), f.service) for s, f in steps.items()]),
+                family(
                     instruments.EXCHANGE_INTENDED_DURATION, [((s,), f.intended) for s, f in steps.items()]
                 ),
-                histogram(instruments.CONNECT_DURATION, [((), ledger.connect)]),
-                histogram(instruments.FIRST_BYTE_DURATION, [((), ledger.first_byte)]),
-                counter(instruments.CONNECTIONS, connections),
-                gauge(instruments.OPEN_CONNECTIONS, [((), ledger.open)]),
-                gauge(instruments.USERS, [((), ledger.users)]),
-                counter(instruments.SENT, [((), ledger.sent)]),
-                counter(instruments.RECEIVED, [((), ledger.received)]),
-                counter(instruments.PASSES, [((), ledger.passes)]),
-                counter(instruments.PASSES_DROPPED, [((), ledger.dropped)]),
-                gauge(instruments.SCHEDULE_LAG, [((), ledger.last_lag)]),
-                gauge(instruments.TARGET_RATE, [((), self._run.target_rate)]),
+                family(instruments.CONNECT_DURATION, [((), ledger.connect)]),
+                family(instruments.FIRST_BYTE_DURATION, [((), ledger.first_byte)]),
+                family(instruments.CONNECTIONS, connections),
+                family(instruments.OPEN_CONNECTIONS, [((), ledger.open)]),
+                family(instruments.USERS, [((), ledger.users)]),
+                family(instruments.SENT, [((), ledger.sent)]),
+                family(instruments.RECEIVED, [((), ledger.received)]),
+                family(instruments.PASSES, [((), ledger.passes)]),
+                family(instruments.PASSES_DROPPED, [((), ledger.dropped)]),
+                family(instruments.SCHEDULE_LAG, [((), ledger.last_lag)]),
+                family(instruments.TARGET_RATE, [((), self._run.target_rate)]),
                 info(instruments.BUILD, {"version": __version__}),
             ]
 

@@ -40,7 +40,7 @@ def test_a_scrape_finds_a_metric_by_its_name():
 def test_a_histograms_buckets_hold_all_that_is_within_their_edges():
     distribution = Distribution()
     distribution.observe_sorted([0.001, 0.002, 20.0])
-    samples = families.histogram(instruments.HANDLE, [(("tcp",), distribution)]).samples
+    samples = families.family(instruments.HANDLE, [(("tcp",), distribution)]).samples
     buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert [buckets[edge] for edge in ("0.0005", "0.001", "0.0025", "10.0", "+Inf")] == [0, 1, 2, 2, 3]
 
