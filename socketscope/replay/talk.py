@@ -42,11 +42,8 @@ def keep(target: Target) -> bool:
         OSError: There is no connection, or none any more.
     """
     _prepare()
-    loop = Loop()
-    try:
+    with contextlib.closing(Loop()) as loop:
         closed: bool = loop.complete(_keep(loop, target))
-    finally:
-        loop.close()
     return closed
 
 
@@ -124,11 +121,8 @@ def _show(loop: Loop, connection: Connection, patience: float) -> Generator[Wait
 
 def ask(target: Target, line: str) -> str | None:
     """Return the reply to a line, without the space around it; None where none came."""
-    loop = Loop()
-    try:
+    with contextlib.closing(Loop()) as loop:
         reply: str | None = loop.complete(_ask(loop, target, line))
-    finally:
-        loop.close()
     return reply
 
 

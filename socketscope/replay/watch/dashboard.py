@@ -98,18 +98,18 @@ def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
 
 
 def _too_small(seen: Seen, width: int, height: int) -> Group:
-    up = sum(look.up for look in seen.looks)
-    return Group(
-        _line(Text(f"needs {width}x{height}, q ends", style=WARNING)),
-        _line(Text(f"{up} of {len(seen.looks)} up", style=GOOD if up == len(seen.looks) else f"bold {BAD}")),
-    )
+    return Group(_line(Text(f"needs {width}x{height}, q ends", style=WARNING)), _line(Text(*_up(seen.looks))))
+
+
+def _up(looks: Sequence[Look]) -> tuple[str, str]:
+    """Return how many answer, and in which style."""
+    up = sum(look.up for look in looks)
+    return f"{up} of {len(looks)} up", GOOD if up == len(looks) else f"bold {BAD}"
 
 
 def _heading(looks: Sequence[Look], width: int, note: str, choices: Choices) -> RenderableType:
-    up = sum(look.up for look in looks)
     line = Text.assemble(
-        ("socketscope top", "bold"), "  ",
-        (f"{up} of {len(looks)} up", GOOD if up == len(looks) else f"bold {BAD}"),
+        ("socketscope top", "bold"), "  ", _up(looks),
         ("  paused" if choices.is_paused else "", f"bold {WARNING}"), f"  {note}",
     )  # fmt: skip
     keys = "? help, q ends"
