@@ -1,14 +1,10 @@
 """The page of drills, from their catalogue and from what was measured when all of them were done last."""
 
 import json
-from pathlib import Path
 
 from docs.pages import anchor
 from drills.catalogue import DRILLS
-from drills.drill import Drill
-
-FOLDER = Path(__file__).parent
-MEASURED = FOLDER / "drills.json"
+from drills.drill import MEASURED, Drill
 
 _HEAD = """\
 # Drills

@@ -9,12 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from drills.catalogue import DRILLS
-from drills.drill import Drill
+from drills.drill import MEASURED, Drill
 from drills.rehearsal import Outcome, Rehearsal, StoppedError
 from drills.stack import FOLDER, Stack, StackError
-
-MEASURED = FOLDER / "docs" / "drills.json"
-"""What each drill took when all of them were done last, for docs/drills.md."""
 
 ALL = "all"
 FAILED, USAGE = 1, 2
@@ -101,11 +98,7 @@ def _panel(dashboard: str, title: str) -> int:
 
 def _write(outcomes: list[tuple[Drill, Outcome]]) -> None:
     figures = {
-        drill.name: {
-            "seen": _rounded(outcome.seen),
-            "told": _rounded(outcome.told),
-            "resolved": _rounded(outcome.resolved),
-        }
+        drill.name: {name: _rounded(getattr(outcome, name)) for name in ("seen", "told", "resolved")}
         for drill, outcome in outcomes
     }
     MEASURED.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

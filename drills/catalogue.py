@@ -4,6 +4,7 @@ from drills.drill import Drill
 from drills.faults import clients, killed, parted, program, replica, restarted
 
 _LOG = "docker compose logs --no-log-prefix --since 1m"
+_ENDS = "docker compose logs --no-log-prefix --tail 3"
 _OF_THE_DRILL = "docker logs --since 1m $(docker compose ps --all | grep -o '^[^ ]*-drill ') 2>&1"
 
 
@@ -152,9 +153,7 @@ DRILLS = (
         seen='absent(up{job="server"} == 1)',
         alert="NoServer",
         panel=("overview", "Which replicas were up"),
-        lines=_lines(
-            '.level != "debug"', "event", "outcome", log="docker compose logs --no-log-prefix --tail 3 server"
-        ),
+        lines=_lines('.level != "debug"', "event", "outcome", log=f"{_ENDS} server"),
     ),
     Drill(
         name="killed-replica",
@@ -163,12 +162,7 @@ DRILLS = (
         seen='count by (job) (up{job="server"} == 1) < max_over_time(job:server_up:count[1m])',
         alert="ReplicaDown",
         panel=("overview", "Which replicas were up"),
-        lines=_lines(
-            '.level != "debug"',
-            "event",
-            "outcome",
-            log="docker compose logs --no-log-prefix --tail 3 replica",
-        ),
+        lines=_lines('.level != "debug"', "event", "outcome", log=f"{_ENDS} replica"),
         servers=3,
     ),
     Drill(

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from drills.stack import Stack
+from drills.stack import FOLDER, Stack
 
 Fault = Callable[[Stack], AbstractContextManager[None]]
 """Is there within the block, and undone after it, whatever happens in it."""
+
+
+MEASURED = FOLDER / "docs" / "drills.json"
+"""What each drill took when all of them were done last, for docs/drills.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import generator
 from benchmarks.generator import Figures, Load, Rounds, in_turns
-from benchmarks.programs import HERE, C, Server, Workshop, ask, cpu_seconds
+from benchmarks.programs import HERE, START_TIMEOUT, C, Server, Workshop, ask, cpu_seconds
 
 REPLAY = "replay"
 LOCUST = "locust"
@@ -27,8 +27,6 @@ SCRIPT = "> hello world\n< hello world\n"
 LONGEST = "60s"
 SETTLING = 1.0
 """Seconds after a client's first exchange that are not counted."""
-
-START_TIMEOUT = 20.0
 
 
 def measure_closed_loop(workshop: Workshop, rounds: int, seconds: float) -> Rounds:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from benchmarks.generator import Load
-from benchmarks.programs import OURS, Process, Server, Workshop, resident_bytes
+from benchmarks.programs import OURS, START_TIMEOUT, Process, Server, Workshop, resident_bytes
 from benchmarks.scaling.points import Rounds, scrape
 
 TARGETS = (50, 100, 200, 400, 800)
@@ -25,8 +25,6 @@ WARM = 75.0
 BLOCK = 120
 """Seconds of a block where a sample's size on disk is told. It is written at one and a half, and its chunks
 have 120 samples, as any others, of series that are scraped each second."""
-
-START = 20.0
 
 
 class _Replicas(ThreadingHTTPServer):
@@ -148,7 +146,7 @@ def _prometheus(
 
 
 def _wait(url: str, process: Process) -> None:
-    until = time.monotonic() + START
+    until = time.monotonic() + START_TIMEOUT
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/-/ready", timeout=2):
