@@ -49,9 +49,9 @@ def script_files(path: Path) -> list[Path]:
     try:
         files = sorted(file for file in path.iterdir() if file.suffix in _FORMS and file.is_file())
     except OSError as error:
-        raise ScriptError(str(path), 0, 1, f"cannot be read: {error.strerror}", "") from error
+        raise ScriptError(str(path), f"cannot be read: {error.strerror}") from error
     if not files:
-        raise ScriptError(str(path), 0, 1, "no .talk or .txt script is in this folder", "")
+        raise ScriptError(str(path), "no .talk or .txt script is in this folder")
     return files
 
 
@@ -64,17 +64,17 @@ def load_script(path: Path) -> Program:
     is_input = path == STANDARD_INPUT
     name = "<stdin>" if is_input else str(path)
     if (parse := parse_transcript if is_input else _FORMS.get(path.suffix)) is None:
-        raise ScriptError(name, 0, 1, "a script's name ends in .talk or .txt", "")
+        raise ScriptError(name, "a script's name ends in .talk or .txt")
     try:
         data = sys.stdin.buffer.read() if is_input else path.read_bytes()
     except OSError as error:
-        raise ScriptError(name, 0, 1, f"cannot be read: {error.strerror}", "") from error
+        raise ScriptError(name, f"cannot be read: {error.strerror}") from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         lines = data[: error.start].decode().split("\n")
         source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
-        raise ScriptError(name, len(lines), len(lines[-1]) + 1, "this is not UTF-8", source) from error
+        raise ScriptError(name, "this is not UTF-8", len(lines), len(lines[-1]) + 1, source) from error
     return compile_script(parse(text, name), split_lines(text), path.parent)
 
 
@@ -112,7 +112,7 @@ class _Compiler:
             self._add(line, is_answered=is_answered)
         if not any(isinstance(action, Sending | Expectation) for action in self._actions):
             raise ScriptError(
-                self._script.file, 1, 1, "nothing is sent and nothing expected", self._sources[0]
+                self._script.file, "nothing is sent and nothing expected", 1, 1, self._sources[0]
             )
         steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation | Opening))
         return Program(
@@ -252,7 +252,7 @@ class _Compiler:
         """Tell what is wrong at an offset of the text that ends the line."""
         source = self._sources[line.number - 1]
         column = len(source) - len(text) + offset + 1
-        raise ScriptError(self._script.file, line.number, column, problem, source)
+        raise ScriptError(self._script.file, problem, line.number, column, source)
 
 
 def _answered(lines: Sequence[Line]) -> list[bool]:

@@ -22,10 +22,10 @@ class ScriptError(Exception):
     """Something in a script that cannot be meant.
 
     Its text is ``file:line:column: what is wrong``, the line, of a long one what is around the column, and a
-    caret below that; of a file as a whole, for which the line is 0, ``file: what is wrong``.
+    caret below that; of a file as a whole, which has no such place, ``file: what is wrong``.
     """
 
-    def __init__(self, file: str, line: int, column: int, problem: str, source: str) -> None:
+    def __init__(self, file: str, problem: str, line: int = 0, column: int = 1, source: str = "") -> None:
         if not line:
             super().__init__(f"{file}: {problem}")
             return

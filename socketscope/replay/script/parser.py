@@ -64,7 +64,7 @@ def parse_transcript(text: str, file: str) -> Script:
         try:
             lines.append(Line(number, _construct(source)))
         except TextError as error:
-            raise ScriptError(file, number, error.offset + 1, str(error), source) from error
+            raise ScriptError(file, str(error), number, error.offset + 1, source) from error
     return Script(file, tuple(lines))
 
 
