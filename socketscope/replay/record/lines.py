@@ -78,6 +78,8 @@ class ReplyLine:
         # What would be read as a number of bytes is an expression too.
         if any(token.kind == "expression" for token in tokens) or (self.ended and COUNT.fullmatch(text)):
             pattern = "".join(token.expression for token in _guarded(tokens))
+            # Digits and a word behind them are one: of hexadecimal numbers, another begins with a letter.
+            pattern = pattern.replace(_NUMBER + _WORD, _WORD)
             return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
         return Expect("line" if self.ended else "bytes", text)
 

@@ -167,6 +167,8 @@ def merged(*seen: bytes) -> str:
         ([b"STAT uptime 12", b"STAT uptime 7", b"STAT uptime 1234"], r"match ^STAT uptime \d+$"),
         ([b"0.12 (x)", b"3.4 (x)"], r"match ^\d+\.\d+ \(x\)$"),
         ([b"id abc", b"id xyz"], r"match ^id \w+$"),
+        # The next one may begin with a letter.
+        ([b"id 3a4f;", b"id 17c2;"], r"match ^id \w+;$"),
         ([b"id a-1;", b"id b;", b"id c-d-e;"], r"match ^id .*;$"),
         ([b"id a-1;", b"id b;", b"id \xff;"], r"match ^id .*;$"),
         ([b"[Tue Nov 24 21:38:49 2026] x"], r"match ^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] x$"),
