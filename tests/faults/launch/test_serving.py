@@ -292,7 +292,7 @@ for _ in range(2):
     server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
     threading.Thread(target=server.serve_forever).start()
 """
-    with launched("--max-connections", "1", "--idle-timeout", "200ms", program(text)) as running:
+    with launched("--max-connections", "1", program(text)) as running:
         first, second = running.port(0), running.port(1)
         with socket.create_connection(("127.0.0.1", first), PATIENCE):
             wait_for(lambda: running.metric("connections_open") == 1, "the connection")
