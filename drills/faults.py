@@ -1,7 +1,7 @@
 """What makes faults: clients that misbehave, a server of another's making, and Docker's own commands."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from drills.drill import Fault
 from drills.stack import Stack, StackError
@@ -14,28 +14,20 @@ _SERVE = "\nfrom server.cli import main\nmain()"
 def clients(script: str, *options: str, scraped: bool = False) -> Fault:
     """Return a fault that is a script played beside the stack's own client, with options of `replay`."""
 
-    @contextmanager
-    def fault(stack: Stack) -> Iterator[None]:
+    def fault(stack: Stack) -> AbstractContextManager[None]:
         # One server alone, which its network knows by its id: what is too much for it is little for three.
         server = (*stack.containers("server", "replica"), "server")[0][:12]
         target = ("--target", f"tcp://{server}:21567", "--forever", *options)
         run = ("--env", f"SCRIPT={script}", "--entrypoint", "sh", "client", "-c", _PLAY, "play", *target)
         # Under the name of the service it is found by Prometheus.
-        with _beside(stack, *(["--use-aliases"] if scraped else []), *run):
-            yield
+        return _beside(stack, *(["--use-aliases"] if scraped else []), *run)
 
     return fault
 
 
 def program(text: str) -> Fault:
     """Return a fault that is a client's program in Python, for what no script says."""
-
-    @contextmanager
-    def fault(stack: Stack) -> Iterator[None]:
-        with _beside(stack, "--entrypoint", "python", "client", "-c", text):
-            yield
-
-    return fault
+    return lambda stack: _beside(stack, "--entrypoint", "python", "client", "-c", text)
 
 
 def replica(text: str) -> Fault:
@@ -44,16 +36,10 @@ def replica(text: str) -> Fault:
     Args:
         text: Python that leaves a request handler by the name of `Handler`.
     """
-
-    @contextmanager
-    def fault(stack: Stack) -> Iterator[None]:
-        handler = ("--handler", "__main__:Handler")
-        run = ("--use-aliases", "--entrypoint", "python", "server", "-c", text + _SERVE, *handler)
-        # It has time to end in order, as its death would be a fault of its own.
-        with _beside(stack, *run, grace=30):
-            yield
-
-    return fault
+    run = ("--use-aliases", "--entrypoint", "python", "server", "-c")
+    handler = ("--handler", "__main__:Handler")
+    # It has time to end in order, as its death would be a fault of its own.
+    return lambda stack: _beside(stack, *run, text + _SERVE, *handler, grace=30)
 
 
 @contextmanager

@@ -39,11 +39,7 @@ def test_its_alert_panel_and_page_exist(drill):
     assert re.search(rf"^## {drill.page}$", runbook, re.MULTILINE)
 
 
-SCRIPTS = {
-    drill.name: inspect.getclosurevars(drill.fault.__wrapped__).nonlocals
-    for drill in DRILLS
-    if hasattr(drill.fault, "__wrapped__")
-}
+SCRIPTS = {drill.name: inspect.getclosurevars(inspect.unwrap(drill.fault)).nonlocals for drill in DRILLS}
 
 
 @pytest.mark.parametrize("name", [name for name, given in SCRIPTS.items() if "script" in given])
