@@ -20,28 +20,28 @@ class Sketch:
 
     Attributes:
         bins: How many durations are in each bin, by the bin's number.
-        total: How many there are.
     """
 
-    __slots__ = ("bins", "total")
+    __slots__ = ("bins",)
 
     def __init__(self, durations: Iterable[float] = ()) -> None:
-        numbers = [_number(seconds) for seconds in durations]
-        self.bins = Counter(numbers)
-        self.total = len(numbers)
+        self.bins = Counter([_number(seconds) for seconds in durations])
 
     @classmethod
     def of_bins(cls, bins: Iterable[tuple[int, int]]) -> "Sketch":
         """Return one with these bins, each with how many durations are in it."""
         sketch = cls()
         sketch.bins = Counter(dict(bins))
-        sketch.total = sum(sketch.bins.values())
         return sketch
+
+    @property
+    def total(self) -> int:
+        """How many durations there are."""
+        return self.bins.total()
 
     def merge(self, other: "Sketch") -> None:
         """Add all that another one has."""
         self.bins.update(other.bins)
-        self.total += other.total
 
     def quantile(self, share: float) -> float | None:
         """Return the duration that so many are within, in seconds; None where there are none."""

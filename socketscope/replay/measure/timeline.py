@@ -1,7 +1,7 @@
 """How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from socketscope.replay.measure.sketch import Sketch
 
@@ -22,6 +22,7 @@ _LATEST = round(RECENT / _FINE) + 1
 """How many of such slots are kept, with the unfinished one."""
 
 
+@dataclass(slots=True)
 class Slot:
     """What ended within a stretch of time.
 
@@ -31,17 +32,9 @@ class Slot:
         intended: The same with the lateness of their passes.
     """
 
-    __slots__ = ("intended", "outcomes", "service")
-
-    def __init__(
-        self,
-        outcomes: Mapping[str, int] | None = None,
-        service: Sketch | None = None,
-        intended: Sketch | None = None,
-    ) -> None:
-        self.outcomes = Counter(outcomes)
-        self.service = service or Sketch()
-        self.intended = intended or Sketch()
+    outcomes: Counter[str] = field(default_factory=Counter)
+    service: Sketch = field(default_factory=Sketch)
+    intended: Sketch = field(default_factory=Sketch)
 
     def merge(self, other: "Slot") -> None:
         """Add all that another one has."""

@@ -101,16 +101,15 @@ class Report:
         lengths = [
             min(max(length - n * seconds, seconds * _LEAST_LENGTH), seconds) for n in range(len(slots))
         ]
+        failed = [slot.failed for slot in slots]
         return {
             "along": along,
             "warm_until": along.at(self.warmup),
             "rates": [
-                _columns("Exchanges a second", "all", edges, _a_second(slots, lengths, failed=False)),
-                *(
-                    [_columns("Failures a second", "bad", edges, _a_second(slots, lengths, failed=True))]
-                    if any(slot.failed for slot in slots)
-                    else []
+                _columns(
+                    "Exchanges a second", "all", edges, [slot.ok + slot.failed for slot in slots], lengths
                 ),
+                *([_columns("Failures a second", "bad", edges, failed, lengths)] if any(failed) else []),
             ],
             "durations": self._durations(slots, middles),
             "slots": [
@@ -180,14 +179,10 @@ def _shares(sketch: Sketch, first: int, wide: int, bars: int) -> list[float]:
     return shares
 
 
-def _a_second(slots: list[Slot], lengths: list[float], *, failed: bool) -> list[float]:
-    return [
-        (slot.failed if failed else slot.ok + slot.failed) / length
-        for slot, length in zip(slots, lengths, strict=True)
-    ]
-
-
-def _columns(title: str, kind: str, edges: list[float], rates: list[float]) -> dict[str, Any]:
+def _columns(
+    title: str, kind: str, edges: list[float], numbers: list[int], lengths: list[float]
+) -> dict[str, Any]:
+    rates = [number / length for number, length in zip(numbers, lengths, strict=True)]
     up = plots.from_zero(max(rates, default=0.0), HEIGHT - BOTTOM, TOP)
     heights = [up.at(rate) for rate in rates]
     return {"title": title, "kind": kind, "up": up, "path": plots.columns(edges, heights, HEIGHT - BOTTOM)}

@@ -4,7 +4,7 @@ In the replay's own process each redraw would hold up, for its milliseconds, wha
 """
 
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +96,12 @@ class Screen:
         """Redraw."""
         self._history.add(
             (
-                Ended(at, Slot(outcomes, Sketch.of_bins(service), Sketch.of_bins(intended)), [], counted)
+                Ended(
+                    at,
+                    Slot(Counter(outcomes), Sketch.of_bins(service), Sketch.of_bins(intended)),
+                    [],
+                    counted,
+                )
                 for at, outcomes, service, intended, counted in now["ended"]
             ),
             now["began"],
