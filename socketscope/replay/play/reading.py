@@ -207,13 +207,10 @@ def _last_line(
         found = action.matches(partial, context, random)
     if found is None:
         outcome = "closed" if connection.first_byte_at is None else "short_reply"
-        got = take.told if isinstance(take, Count) else _and_the_end(partial, context)
+        came = f"{quoted(partial, context)} and the end" if partial else "the end"
+        got = take.told if isinstance(take, Count) else came
         raise wrong(outcome, action, context, random, got)
     return found
-
-
-def _and_the_end(partial: bytes, context: Context) -> str:
-    return f"{quoted(partial, context)} and the end" if partial else "the end"
 
 
 def recalled(

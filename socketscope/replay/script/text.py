@@ -98,17 +98,10 @@ class Template:
         """The variables whose values a pass must have."""
         return tuple(needed for variable in self.variables for needed in variable.needed)
 
-    def fill(
-        self, context: Context, random: Random, transform: Callable[[bytes], bytes] | None = None
-    ) -> bytes:
+    def fill(self, context: Context, random: Random, transform: Callable[[bytes], bytes] = bytes) -> bytes:
         """Return the text with its variables filled in, each put through `transform`."""
         if len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
-        if transform is None:
-            return b"".join(
-                part if isinstance(part, bytes) else encode(part.value(context, random))
-                for part in self.parts
-            )
         return b"".join(
             part if isinstance(part, bytes) else transform(encode(part.value(context, random)))
             for part in self.parts
