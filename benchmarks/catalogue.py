@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.generator import Rounds
+from benchmarks.generator import Load, Rounds
 from benchmarks.measures import clients, cost, idle, library, scrape, start
-from benchmarks.measures.throughput import Setting, compare
+from benchmarks.measures.throughput import compare
 from benchmarks.programs import Workshop
 
 
@@ -30,19 +30,21 @@ class Measure:
 
 
 THROUGHPUT = {
-    "message-64": ("a connection a message, 64 clients", Setting("tcp", 64)),
-    "message-1": ("a connection a message, 1 client", Setting("tcp", 1)),
-    "message-1000": ("a connection a message, 1,000 clients", Setting("tcp", 1000)),
-    "persistent-64": ("persistent connections, 64 clients", Setting("tcp", 64, keep=True)),
-    "persistent-1": ("persistent connections, 1 client", Setting("tcp", 1, keep=True)),
-    "persistent-1000": ("persistent connections, 1,000 clients", Setting("tcp", 1000, keep=True)),
+    "message-64": ("a connection a message, 64 clients", "tcp", Load(64, keep=False)),
+    "message-1": ("a connection a message, 1 client", "tcp", Load(1, keep=False)),
+    "message-1000": ("a connection a message, 1,000 clients", "tcp", Load(1000, keep=False)),
+    "persistent-64": ("persistent connections, 64 clients", "tcp", Load(64, keep=True)),
+    "persistent-1": ("persistent connections, 1 client", "tcp", Load(1, keep=True)),
+    "persistent-1000": ("persistent connections, 1,000 clients", "tcp", Load(1000, keep=True)),
     "closing-64": (
         "a connection a message, closed by its client, 64 clients",
-        Setting("tcp", 64, server_closes=False),
+        "tcp",
+        Load(64, keep=False, server_closes=False),
     ),
-    "unix-64": ("Unix socket, a connection a message, 64 clients", Setting("unix", 64)),
-    "udp-64": ("UDP, 64 clients", Setting("udp", 64, keep=True)),
+    "unix-64": ("Unix socket, a connection a message, 64 clients", "unix", Load(64, keep=False)),
+    "udp-64": ("UDP, 64 clients", "udp", Load(64, keep=True)),
 }
+"""Of each comparison its title, the kind of address and the load."""
 
 OF_GOALS = frozenset({"message-64", "persistent-64"})
 """Comparisons that goals are set for, measured in more rounds."""
@@ -56,9 +58,9 @@ def all_measures(names: Sequence[str]) -> list[Measure]:
             title,
             9 if name in OF_GOALS else 3,
             0.5,
-            partial(compare, names=names, setting=setting),
+            partial(compare, names=names, kind=kind, load=load),
         )
-        for name, (title, setting) in THROUGHPUT.items()
+        for name, (title, kind, load) in THROUGHPUT.items()
     ]
     return [
         *comparisons,

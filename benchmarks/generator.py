@@ -35,7 +35,7 @@ class Load:
     Attributes:
         clients: That send at once.
         keep: Whether each keeps its connection, or opens one for each message.
-        seconds: Counted.
+        seconds: Counted; set by who measures.
         warmup: Seconds before.
         rate: Lines a second on a schedule; 0 is a closed loop.
         server_closes: Whether the server ends a connection after its reply.
@@ -44,7 +44,7 @@ class Load:
 
     clients: int
     keep: bool
-    seconds: float
+    seconds: float = 0.0
     warmup: float = 0.3
     rate: float = 0
     server_closes: bool = True

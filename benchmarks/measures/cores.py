@@ -23,11 +23,9 @@ BASE = "socketscope, ordinary"
 """What the others are compared with."""
 
 WORKLOADS = {
-    "a connection a message": Load(CLIENTS, keep=False, seconds=0),
-    "persistent connections": Load(CLIENTS, keep=True, seconds=0),
-    "a connection a message, 10,000 turns of a loop in Python": Load(
-        CLIENTS, keep=False, seconds=0, echo=True
-    ),
+    "a connection a message": Load(CLIENTS, keep=False),
+    "persistent connections": Load(CLIENTS, keep=True),
+    "a connection a message, 10,000 turns of a loop in Python": Load(CLIENTS, keep=False, echo=True),
 }
 
 

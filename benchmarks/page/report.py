@@ -111,7 +111,7 @@ def _peers(results: Results) -> list[str]:
 
 
 def _matrix(results: Results) -> Iterable[Sequence[str]]:
-    for measure, (title, _) in THROUGHPUT.items():
+    for measure, (title, *_) in THROUGHPUT.items():
         rounds = results[measure]
         cells = []
         for name in _peers(results):

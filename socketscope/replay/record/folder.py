@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from socketscope.replay.record.conversation import Conversation, Said
@@ -68,7 +69,7 @@ class Folder:
         self._scripts: list[_Script] = []
         self._by_client: dict[Said, list[_Script]] = {}
         self._greetings: list[_Greeting] = []
-        self._number = 0
+        self._numbers = count(1)
 
     @property
     def written(self) -> int:
@@ -124,11 +125,7 @@ class Folder:
             script.conversation = conversation
 
     def _free_path(self) -> Path:
-        while True:
-            self._number += 1
-            path = self.path / f"{self._number:03}.talk"
-            if not path.exists():
-                return path
+        return next(path for n in self._numbers if not (path := self.path / f"{n:03}.talk").exists())
 
     def _write(self, path: Path, conversation: Conversation) -> None:
         text = print_transcript(transcript(conversation, path.name, with_pauses=self._with_pauses))
