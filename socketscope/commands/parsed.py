@@ -1,4 +1,4 @@
-"""Types of click's options, the server's too, which needs nothing else of the commands'."""
+"""Types of click's options; apart from `options`, as the server has them too, and nothing of a replay."""
 
 from collections.abc import Callable
 from typing import Any

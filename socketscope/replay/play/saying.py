@@ -24,7 +24,7 @@ class Saying:
         note: Takes down a line; no more than an append to a list where nobody listens.
     """
 
-    def __init__(self, hear: Hear | None = None) -> None:
+    def __init__(self, hear: Hear | None) -> None:
         self._hear = hear
         self._user = 0
         self._context: Context = {}

@@ -83,7 +83,7 @@ class Secrets:
         lines = {
             number: found
             for number, line in enumerate(conversation.lines)
-            if (found := [*of_lines[number], *self._withheld(line.said)])
+            if (found := [*of_lines[number], *(Mark(*span, ANYTHING) for span in self._redacted(line.said))])
         }
         return marks + known, lines
 
@@ -106,10 +106,6 @@ class Secrets:
                     marks[number].append(Mark(start, start + size, Token(f"env:{name}", "variable")))
                 at = whole.find(secret, at + size)
         return marks
-
-    def _withheld(self, line: bytes) -> Iterator[Mark]:
-        for start, stop in self._redacted(line):
-            yield Mark(start, stop, ANYTHING)
 
     def _redacted(self, data: bytes) -> Iterator[Span]:
         for expression in self._expressions:

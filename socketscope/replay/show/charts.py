@@ -21,6 +21,9 @@ _APART = 10
 _BETWEEN = 4
 """Characters from one time to the next at least, and from a time's words to what follows."""
 
+Size = tuple[int, int]
+"""Columns and lines of a terminal, or of a part of it."""
+
 Shown = Callable[[float | None], str]
 
 

@@ -21,7 +21,7 @@ from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended
 from socketscope.replay.measure.sketch import Sketch
 from socketscope.replay.measure.timeline import Slot, Timeline
-from socketscope.replay.show.charts import chart, columns_of
+from socketscope.replay.show.charts import Size, chart, columns_of
 
 LATELY = 5.0
 """Seconds that the figures of now are taken over."""
@@ -38,9 +38,6 @@ _LEAST_CHART, _HIGHEST_CHART = 3, 12
 
 _LEAST_WIDTH, _LEAST_HEIGHT = 40, 12
 """Columns and lines from which on there is more than one line."""
-
-Size = tuple[int, int]
-"""Columns and lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from socketscope.replay.measure import figures
 from socketscope.replay.measure import instruments as replay
-from socketscope.replay.show.charts import chart, columns_of
+from socketscope.replay.show.charts import Size, chart, columns_of
 from socketscope.replay.watch.board import BAD, GOOD, WARNING, Board, Curve, Tile
 from socketscope.replay.watch.colours import OF_FAILURE
 from socketscope.replay.watch.curves import Curves
@@ -20,9 +20,6 @@ from socketscope.replay.watch.keys import HELP, Choices
 from socketscope.replay.watch.replicas import LATELY, Look
 from socketscope.replay.watch.scrape import quantile, total
 from socketscope.views import instruments as server
-
-Size = tuple[int, int]
-"""Columns and lines."""
 
 _NAMES = {"server": "Servers", "replay": "Replays"}
 _WINDOWS = {False: f"last {LATELY:g} s", True: "now"}
@@ -84,7 +81,7 @@ def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
         return Group(heading, _line(Text(HELP)))
     unknown = [look for look in seen.looks if look.kind is None]
     groups = 1 if width >= _ALL_TILES else 2
-    fixed = [groups * _TILE_LINES + 1 + _replica_lines(board) for board in seen.boards]
+    fixed = [groups * _TILE_LINES + 1 + min(len(board.looks), _REPLICAS_SHOWN + 1) for board in seen.boards]
     least = 1 + len(seen.boards) * (groups * _TILE_LINES + 2)
     if width < _LEAST_WIDTH or height < least:
         return _too_small(seen, max(width, _LEAST_WIDTH), max(height, least))
@@ -132,10 +129,6 @@ def _drawn(board: Board, seen: Seen, width: int, height: int, looks: int) -> lis
     if more := ordered[_REPLICAS_SHOWN:]:
         parts.append(Text(f"and {len(more)} more, {sum(look.up for look in more)} of them up", style="dim"))
     return parts
-
-
-def _replica_lines(board: Board) -> int:
-    return min(len(board.looks), _REPLICAS_SHOWN + 1)
 
 
 def _tiles(board: Board, width: int) -> list[RenderableType]:
