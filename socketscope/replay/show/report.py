@@ -173,9 +173,9 @@ class Report:
 
 
 def _shares(sketch: Sketch, first: int, wide: int, bars: int) -> list[float]:
-    shares = [0.0] * bars
+    shares, total = [0.0] * bars, sketch.total
     for number, many in sketch.bins.items():
-        shares[(number - first) // wide] += many / sketch.total
+        shares[(number - first) // wide] += many / total
     return shares
 
 
