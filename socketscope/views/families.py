@@ -27,7 +27,7 @@ def described(instrument: Instrument) -> Metric:
 
 
 def family(instrument: Instrument, samples: Iterable[tuple[Labels, float | Distribution]]) -> Metric:
-    """Return what is of the instrument's kind, but `info`: a sample for each tuple of label values."""
+    """Return a counter, a gauge or a histogram, with a sample for each tuple of label values."""
     made: Any = _FAMILIES[instrument.kind](instrument.family, instrument.help, labels=instrument.labels)
     for labels, value in samples:
         if isinstance(value, Distribution):
@@ -40,6 +40,6 @@ def family(instrument: Instrument, samples: Iterable[tuple[Labels, float | Distr
 
 def info(instrument: Instrument, values: Mapping[str, str]) -> Metric:
     """Return an info metric."""
-    family = InfoMetricFamily(instrument.family, instrument.help)
-    family.add_metric([], dict(values))
-    return family
+    made = InfoMetricFamily(instrument.family, instrument.help)
+    made.add_metric([], dict(values))
+    return made

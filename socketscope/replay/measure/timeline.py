@@ -50,7 +50,7 @@ class Slot:
     @property
     def failed(self) -> int:
         """Exchanges that ended otherwise."""
-        return sum(self.outcomes.values()) - self.ok
+        return self.outcomes.total() - self.ok
 
 
 class Timeline:

@@ -91,8 +91,8 @@ class Report:
 
     def _timeline(self) -> dict[str, Any]:
         timeline = self.history.timeline
-        ended = sum(slot.ok + slot.failed for slot in timeline.slots)
-        timeline = timeline.coarser(max(ended // _IN_A_SLOT, _FEWEST_SLOTS))
+        whole = sum(slot.outcomes.total() for slot in timeline.slots)
+        timeline = timeline.coarser(max(whole // _IN_A_SLOT, _FEWEST_SLOTS))
         slots, seconds = timeline.slots, timeline.seconds
         length = max(self.length, seconds)
         along = plots.Scale(0.0, length, LEFT, WIDTH - RIGHT)
@@ -101,14 +101,13 @@ class Report:
         lengths = [
             min(max(length - n * seconds, seconds * _LEAST_LENGTH), seconds) for n in range(len(slots))
         ]
+        ended = [slot.outcomes.total() for slot in slots]
         failed = [slot.failed for slot in slots]
         return {
             "along": along,
             "warm_until": along.at(self.warmup),
             "rates": [
-                _columns(
-                    "Exchanges a second", "all", edges, [slot.ok + slot.failed for slot in slots], lengths
-                ),
+                _columns("Exchanges a second", "all", edges, ended, lengths),
                 *([_columns("Failures a second", "bad", edges, failed, lengths)] if any(failed) else []),
             ],
             "durations": self._durations(slots, middles),

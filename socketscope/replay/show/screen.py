@@ -91,18 +91,11 @@ class Screen:
 
     def show(self, now: Mapping[str, Any]) -> None:
         """Redraw."""
-        self._history.add(
-            (
-                Ended(
-                    at,
-                    Slot(Counter(outcomes), Sketch.of_bins(service), Sketch.of_bins(intended)),
-                    [],
-                    counted,
-                )
-                for at, outcomes, service, intended, counted in now["ended"]
-            ),
-            now["began"],
+        ended = (
+            Ended(at, Slot(Counter(outcomes), *map(Sketch.of_bins, sketches)), [], counted)
+            for at, outcomes, *sketches, counted in now["ended"]
         )
+        self._history.add(ended, now["began"])
         self._history.timeline.reach(now["elapsed"])
         self.live.update(draw(self._moment(now), self.live.console.size), refresh=True)
 
@@ -218,7 +211,7 @@ def _charts(timeline: Timeline, width: int, height: int) -> list[RenderableType]
     inner = width // across - 1
     shown = timeline.coarser(columns_of(inner))
     whole, window = shown.slots[:-1], figures.edge(shown.seconds)
-    rates = [sum(slot.outcomes.values()) / shown.seconds for slot in whole]
+    rates = [slot.outcomes.total() / shown.seconds for slot in whole]
     slowest = [slot.service.quantile(0.99) for slot in whole]
     grid = Table.grid()
     for _ in range(across):
