@@ -72,7 +72,7 @@ class Secrets:
         said = conversation.plain
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
         marks = []
-        for start, stop in (*self._commanded(said, conversation), *self._redacted(said)):
+        for start, stop in (*self._commanded(said, conversation), *self._redacted(said, cuts)):
             # What the server spoke in the middle of is masked on both sides of that.
             places = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, stop)], stop]
             marks += [
@@ -107,12 +107,19 @@ class Secrets:
                 at = whole.find(secret, at + size)
         return marks
 
-    def _redacted(self, data: bytes) -> Iterator[Span]:
+    def _redacted(self, data: bytes, cuts: Sequence[int] = ()) -> Iterator[Span]:
+        """Yield what a user says is secret, up to where the server spoke (`cuts`) if that is enough of it."""
         for expression in self._expressions:
-            for match in expression.finditer(data):
+            at = 0
+            while at <= len(data) and (match := expression.search(data, at)):
+                cut = bisect_right(cuts, match.start())
+                if cut < len(cuts) and cuts[cut] < match.end():
+                    # The next message is no part of the one before, which may have had no line's end.
+                    match = expression.match(data, match.start(), cuts[cut]) or match
                 start, stop = match.span(1 if expression.groups else 0)
                 if start < stop:
                     yield start, stop
+                at = max(match.end(), match.start() + 1)
 
     def _commanded(self, said: bytes, conversation: Conversation) -> Iterator[Span]:
         """Yield what a client says to be let in."""

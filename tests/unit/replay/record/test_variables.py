@@ -187,6 +187,24 @@ def test_what_a_user_says_is_secret_is_written_nowhere():
     assert secrets.names == ("SECRET_1",)
 
 
+@pytest.mark.parametrize("expression", [rb"password=(\w+)", rb"(?<=password=).*"])
+def test_the_message_behind_one_that_ends_with_a_secret_is_written_as_it_was(expression):
+    secrets = Secrets((re.compile(expression),))
+    said = [
+        (">", b"to=x&password=sesame"),
+        ("<", b"ok"),
+        (">", b"GET /?password=other more\n"),
+        ("<", b"hi\n"),
+    ]
+    expected = {
+        rb"password=(\w+)": "GET /?password=${env:SECRET_2} more",
+        rb"(?<=password=).*": "GET /?password=${env:SECRET_2}",
+    }
+    assert script(*said, secrets=secrets) == (
+        f"@eol none\n> to=x&password=${{env:SECRET_1}}\n<| ok\n@eol lf\n> {expected[expression]}\n< hi\n"
+    )
+
+
 def test_a_secret_that_goes_back_is_taken_from_the_reply():
     said = [("<", b"hi token=abc12345 x\n"), (">", b"use abc12345\n"), ("<", b"ok\n")]
     text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
