@@ -18,7 +18,7 @@ _COMMAND = re.compile(
     # The tags of IMAP, which are short, have a digit or are a letter.
     rb"^(?:(?:(?:[\w.-]{0,31}\d[\w.-]{0,31}|[a-z]) +)?(LOGIN|AUTHENTICATE)"
     rb"|((?:HELLO +\d +)?AUTH|AUTHINFO +SASL)|(PASS|PASSWORD|AUTHINFO +PASS)|(?:Proxy-)?(AUTHORIZATION):)"
-    rb"[ \t]+([^\r\n]+)",
+    rb"[ \t]+([^\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
 _RESP = re.compile(rb"\$4\r\nAUTH\r\n\$\d+\r\n([^\r\n]*)\r\n(?:\$\d+\r\n([^\r\n]*)\r\n)?", re.IGNORECASE)
@@ -72,7 +72,7 @@ class Secrets:
         said = conversation.plain
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
         marks = []
-        for start, stop in (*self._commanded(said, conversation), *self._redacted(said, cuts)):
+        for start, stop in (*self._commanded(said, conversation, cuts), *self._redacted(said, cuts)):
             # What the server spoke in the middle of is masked on both sides of that.
             places = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, stop)], stop]
             marks += [
@@ -121,17 +121,27 @@ class Secrets:
                     yield start, stop
                 at = max(match.end(), match.start() + 1)
 
-    def _commanded(self, said: bytes, conversation: Conversation) -> Iterator[Span]:
+    def _commanded(self, said: bytes, conversation: Conversation, cuts: Sequence[int]) -> Iterator[Span]:
         """Yield what a client says to be let in."""
+        lines = _in_lines(said, cuts)
         # Of two that overlap the first counts: a password of several words may begin like a command.
         for match in _RESP.finditer(said):
             yield match.span(match.lastindex or 0)
-        for match in _COMMAND.finditer(said):
+        for match in _COMMAND.finditer(lines):
             yield from _arguments(match)
             yield from _last_literal(said, match.start(5))
         for match in _JSON.finditer(said):
             yield match.span(1)
-        yield from _answers(said, conversation)
+        yield from _answers(lines, conversation)
+
+
+def _in_lines(said: bytes, cuts: Sequence[int]) -> bytes:
+    """Return what was said with LF for what else ends a line: CR, and NUL where the server then spoke."""
+    lines = bytearray(said.replace(b"\r", b"\n"))
+    for cut in cuts:
+        if cut and not lines[cut - 1]:
+            lines[cut - 1] = ord("\n")
+    return bytes(lines)
 
 
 def _arguments(match: re.Match[bytes]) -> Iterator[Span]:
@@ -161,7 +171,7 @@ def _last_literal(said: bytes, start: int) -> Iterator[Span]:
 
 
 def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:
-    """Yield what is said after a server has asked for a password, or for more in the course of a login."""
+    """Yield what is said, in lines, after a server has asked for a password, or for more of a login."""
     lines = conversation.lines
     logs_in = False
     for number, line in enumerate(lines):
@@ -171,9 +181,9 @@ def _answers(said: bytes, conversation: Conversation) -> Iterator[Span]:
         logs_in = logs_in or any(_COMMAND.finditer(said, before, min(start, len(said))))
         if stop <= start:
             continue
-        answer = said[start:stop].rstrip(b"\r\n")
+        answer = said[start:stop].rstrip(b"\n")
         if _ASKS.match(line.said):
-            answer = answer.partition(b"\n")[0].rstrip(b"\r")
+            answer = answer.partition(b"\n")[0]
         elif not (logs_in and _GO_ON.match(line.said)):
             logs_in = False
             continue

@@ -187,6 +187,19 @@ def test_what_a_user_says_is_secret_is_written_nowhere():
     assert secrets.names == ("SECRET_1",)
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\0"])
+def test_secrets_are_found_whatever_ends_a_line(end):
+    said = [(">", b"HELLO" + end), ("<", b"hi" + end), (">", b"AUTH wrong" + end), ("<", b"no" + end)]
+    said += [(">", b"AUTH LOGIN" + end), ("<", b"334 name" + end), (">", b"YWRh" + end), ("<", b"ok" + end)]
+    said += [(">", b"LIST" + end), ("<", b"none" + end)]
+    shown = end.decode().encode("unicode_escape").decode().replace("x00", "0")
+    assert script(*said) == (
+        f"@eol none\n> HELLO{shown}\n<| hi{shown}\n> AUTH ${{env:SECRET_1}}{shown}\n<| no{shown}\n"
+        f"> AUTH LOGIN{shown}\n<| 334 name{shown}\n> ${{env:SECRET_2}}{shown}\n<| ok{shown}\n"
+        f"> LIST{shown}\n<| none{shown}\n"
+    )
+
+
 @pytest.mark.parametrize("expression", [rb"password=(\w+)", rb"(?<=password=).*"])
 def test_the_message_behind_one_that_ends_with_a_secret_is_written_as_it_was(expression):
     secrets = Secrets((re.compile(expression),))
