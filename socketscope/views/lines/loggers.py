@@ -94,6 +94,16 @@ class RecordHandler(logging.Handler):
         self._put = put
         self._program = program
 
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Have a record's line written unless a filter drops it, without the base class's lock.
+
+        Several threads may make lines at once; under a lock, one whose processor waits would have all wait
+        that log.
+        """
+        if kept := self.filter(record):
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return kept
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
         try:

@@ -25,6 +25,7 @@ from socketscope.views.context import enter, leave, nothing_else_bound
 from socketscope.views.lines import encoding, loggers, rendering
 from socketscope.views.lines.events import COMMON, EVENTS
 from socketscope.views.log import Log
+from tests.unit.socketscope.patience import PATIENCE
 
 
 class Lines:
@@ -390,6 +391,34 @@ def test_the_records_of_the_program_may_have_a_style_of_their_own():
     finally:
         logging.setLogRecordFactory(factory)
     assert json.loads(text)["event"] == "2 left"
+
+
+def test_whose_processor_waits_holds_up_nobody_else_that_logs():
+    asks, answered = threading.Event(), threading.Event()
+
+    def ask(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields["event"] == "slow":
+            asks.set()
+            assert answered.wait(PATIENCE)
+        return fields
+
+    def log(text: str) -> None:
+        handler.handle(logging.LogRecord("stock", logging.INFO, __file__, 1, text, None, None))
+
+    with lines(processors=[ask]) as of:
+        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+        handler.addFilter(lambda record: record.msg != "filtered")
+        threads = [threading.Thread(target=log, args=(text,)) for text in ("slow", "filtered", "quick")]
+        threads[0].start()
+        assert asks.wait(PATIENCE)
+        for thread in threads[1:]:
+            thread.start()
+            thread.join(PATIENCE)
+        taken = of.take()
+        answered.set()
+        threads[0].join(PATIENCE)
+        taken += of.take()
+    assert [json.loads(text)["event"] for text in taken] == ["quick", "slow"]
 
 
 def test_a_line_that_a_processor_drops_is_not_written():
