@@ -27,10 +27,9 @@ class Datagram(Served):
             queue is full; None is for ever.
         failure: What it must be counted as, if that is known before its handler leaves.
         began: When it was begun to be served, on the monotonic clock; 0 until then.
-        handed_on: Whether a hook had it and is done with it.
     """
 
-    __slots__ = ("began", "failure", "handed_on", "patience")
+    __slots__ = ("began", "failure", "patience")
 
     def __init__(self, peer: str, received: int, patience: float | None = None) -> None:
         super().__init__(peer)
@@ -38,7 +37,6 @@ class Datagram(Served):
         self.patience = patience
         self.failure: str | None = None
         self.began = 0.0
-        self.handed_on = False
 
     def took(self, size: int) -> None:
         """Note a receive, beside its own."""
@@ -48,14 +46,6 @@ class Datagram(Served):
         """Note a send."""
         self.sent += size
         self.exchanges = 1
-
-    def forget(self) -> None:
-        """Let go of what was raised, once it was handed on.
-
-        That may hold the request, and whoever drops it last ends the datagram.
-        """
-        if self.handed_on and self.socket is None:
-            self.fault = None
 
     @property
     def outcome(self) -> str:
@@ -159,8 +149,7 @@ def _send(sock: Any, to: Any, send: Callable[..., int], flags: int, *address: An
             size = send(flags, *address)
     except OSError as error:
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
-            datagram.fault = error
-        datagram.forget()
+            datagram.mark(error)
         raise
     datagram.gave(size)
     return size

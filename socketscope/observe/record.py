@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from socketscope.addresses import format_peer
 from socketscope.limits import Limits
-from socketscope.observe.outcomes import OUTCOMES, describe, is_gone, is_tls_fault
+from socketscope.observe.outcomes import OUTCOMES, describe, in_words, is_gone, is_tls_fault
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
@@ -22,6 +22,9 @@ MOST_RESPONSES = 100
 UNLIMITED = Limits()
 
 _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
+
+_MARK = "_socketscope"
+"""What an error has as an attribute that a record is to know again."""
 
 _numbers = itertools.count(1)
 
@@ -65,7 +68,6 @@ class Served:
         sent: Bytes.
         exchanges: Turns from receiving to sending.
         error: What went wrong, for a person; None when nothing did.
-        fault: What a socket last raised because of the peer, or of a timeout that its handler set.
         raised: The exception that `error` tells of, until its line is written.
         socket: What its handler has as its request, or a weak reference to that where it was handed on; None
             once it has ended.
@@ -75,7 +77,6 @@ class Served:
         "connection_id",
         "error",
         "exchanges",
-        "fault",
         "listener",
         "peer",
         "raised",
@@ -91,8 +92,19 @@ class Served:
         self.socket: Any = None
         self.received = self.sent = self.exchanges = 0
         self.error: str | None = None
-        self.fault: BaseException | None = None
         self.raised: BaseException | None = None
+
+    def mark(self, error: BaseException) -> None:
+        """Know an error again, as the peer's doing, or that of a timeout that its handler set.
+
+        The error is told whose it is, and not kept: with its traceback, whatever the handler's frames have
+        would live on where the handler catches it.
+        """
+        vars(error)[_MARK] = self.connection_id
+
+    def knows(self, error: BaseException) -> bool:
+        """Return whether it is an error of its peer's, or of its handler's own timeout."""
+        return vars(error).get(_MARK) == self.connection_id
 
     @property
     def request(self) -> Any:
@@ -154,7 +166,7 @@ class Record(Served):
         self.connection_id = f"{_process}-{next(_numbers)}"
         self.address = address
         self.peer = format_peer(address)
-        self.listener = self.socket = self.error = self.fault = self.raised = None
+        self.listener = self.socket = self.error = self.raised = None
         self.received = self.sent = self.exchanges = self.blocked = 0
         self.totals = totals
         self.limits = limits
@@ -263,11 +275,10 @@ class Record(Served):
     def lateness(self) -> TimeoutError:
         """Return, and note, what the socket raises of a deadline that has passed."""
         error = TimeoutError(self.late)
-        self.fault = error
-        self.note_timeout(error)
+        self.mark(error)
+        if self.error is None:
+            self.error = describe(error)
         self.late = ""
-        if self.left is not None:
-            self.forget()
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
@@ -277,10 +288,12 @@ class Record(Served):
             if error is not None:
                 self.error, self.raised = describe(error), error
 
-    def note_timeout(self, error: TimeoutError) -> None:
-        """Have its line name a timeout, unless it names something already; that is no failure by itself."""
+    def note_end(self, error: BaseException) -> None:
+        """Note what ended its handler, where nothing else is told yet."""
         if self.error is None:
-            self.error, self.raised = describe(error), error
+            self.error = describe(error)
+        if self.error.startswith(in_words(error)):
+            self.raised = error
 
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
@@ -299,16 +312,9 @@ class Record(Served):
         elif gone and (self.pending or (replying and self.received)):
             self.fail("reset", error)
         if not self.closed and (gone or spoiled or isinstance(error, TimeoutError)):
-            self.fault = error
-        if self.left is not None:
-            self.forget()
-
-    def forget(self) -> None:
-        """Let go of what was raised, once it was handed on.
-
-        That holds the socket, and whoever drops it last ends the connection.
-        """
-        self.fault = self.raised = None
+            self.mark(error)
+        if self.raised is error:
+            self.raised = None
 
     @property
     def outcome(self) -> str:

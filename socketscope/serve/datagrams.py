@@ -99,9 +99,6 @@ class DatagramService(Service):
         else:
             if handed is not None or not isinstance(request, _Handed):
                 self.end(datagram)
-            else:
-                datagram.handed_on = True
-                datagram.forget()
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, datagram: Datagram
@@ -211,13 +208,12 @@ class DatagramService(Service):
         if error is datagram.raised:
             return  # told by `handle_error` already
         datagram.error, datagram.raised = describe(error), error
-        if error is not datagram.fault and datagram.failure is None:
+        if datagram.failure is None and not datagram.knows(error):
             datagram.failure = "handler_error"
 
     def end(self, served: Any) -> None:
         """Count a datagram as ended, and tell so, unless that was done before."""
         now = monotonic()
-        served.fault = None  # its traceback would keep the frames alive, and they the datagram
         served.socket = None
         self.untold.add(served)
         self._tell(served, self.totals.close(served, now))

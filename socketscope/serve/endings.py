@@ -95,10 +95,10 @@ class Endings(Service):
     def _fail(record: Any, error: BaseException) -> None:
         if record is None or record.closed:
             return
-        if error is record.fault:
+        if record.knows(error):
             # That a peer goes is a close like any other. A timeout of the handler's own is told here alone.
-            if isinstance(error, TimeoutError):
-                record.note_timeout(error)
+            if record.error is not None or isinstance(error, TimeoutError):
+                record.note_end(error)
         elif isinstance(error, LineTooLongError):
             record.fail("line_too_long", error)
         else:
@@ -123,8 +123,7 @@ class Endings(Service):
             while record.blocked and monotonic() < said_by:
                 sleep(0.0005)
         closed = self.totals.close(record, monotonic())
-        # A traceback would keep the frames alive, and they the record.
-        record.fault = record.left = record.socket = None
+        record.left = record.socket = None
         return closed
 
     # Of all

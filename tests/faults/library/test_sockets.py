@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.server.process import reset
+
 from .running import PATIENCE, connect, count, ended, handling, logged, observed, running, serving, wait_for
 
 PAUSE = 0.4
@@ -64,6 +66,40 @@ def test_a_timeout_of_its_own_that_ends_a_handler_is_told_though_it_is_no_outcom
             assert client.recv(1) == b""
         wait_for(lambda: log.lines == [("connection", "empty")], "the line")
         assert log.errors[0].startswith("TimeoutError: timed out (")
+
+
+class Dropped:
+    """What a handler has while it talks, and says when it goes."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def __del__(self) -> None:
+        self.told.append("gone")
+
+
+@pytest.mark.parametrize("why", ["reset", "own timeout", "deadline"])
+def test_what_a_handler_drops_with_an_error_that_it_catches_goes_at_once(why):
+    told: list[str] = []
+
+    def talk(connection: socket.socket) -> None:
+        _session = Dropped(told)
+        if why == "own timeout":
+            connection.settimeout(0.01)
+        while connection.recv(10):
+            pass
+
+    def handle(connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionResetError, TimeoutError):
+            talk(connection)
+        told.append("caught")
+
+    with serving(handling(handle), read_timeout=PAUSE) as server, connect(server) as client:
+        client.sendall(b"begun")
+        if why == "reset":
+            reset(client)
+        wait_for(lambda: "caught" in told, "the handler")
+        assert told == ["gone", "caught"]
 
 
 @pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
