@@ -25,6 +25,29 @@ else:
     Socket = object
 
 
+def note_missed(record: Record, error: OSError) -> None:
+    """Note a receive that failed.
+
+    Raises:
+        TimeoutError: It failed since a deadline has passed.
+    """
+    record.missed(monotonic())
+    if record.late:
+        raise record.lateness() from None
+    record.lose(error)
+
+
+def note_unsent(record: Record, error: OSError) -> None:
+    """Note a send that failed.
+
+    Raises:
+        TimeoutError: It failed since a deadline has passed.
+    """
+    if record.late and record.failure == "write_timeout":
+        raise record.lateness() from None
+    record.lose(error, replying=True)
+
+
 class Noting(Socket):
     """What every observed stream socket has, whatever class of socket it is mixed into.
 
@@ -40,29 +63,6 @@ class Noting(Socket):
         """Look for what it counts for, where it was given no record; return that, if there is any."""
         return None
 
-    def _note_missed(self, error: OSError) -> None:
-        """Note a receive that failed.
-
-        Raises:
-            TimeoutError: It failed since a deadline has passed.
-        """
-        if (record := self._socketscope) is not None:
-            record.missed(monotonic())
-            if record.late:
-                raise record.lateness() from None
-            record.lose(error)
-
-    def _note_unsent(self, error: OSError) -> None:
-        """Note a send that failed.
-
-        Raises:
-            TimeoutError: It failed since a deadline has passed.
-        """
-        if (record := self._socketscope) is not None:
-            if record.late and record.failure == "write_timeout":
-                raise record.lateness() from None
-            record.lose(error, replying=True)
-
     def _receive(
         self, receive: Callable[..., _T], size_of: Callable[[Any], int], flags: int, *args: Any
     ) -> _T:
@@ -72,7 +72,7 @@ class Noting(Socket):
         try:
             received = receive(*args)
         except OSError as error:
-            self._note_missed(error)
+            note_missed(record, error)
             raise
         except BaseException:
             record.missed(monotonic())
@@ -95,7 +95,7 @@ class Noting(Socket):
             if size:
                 record.gave(size, monotonic())  # noted before it is no more under way, which is waited for
         except OSError as error:
-            self._note_unsent(error)
+            note_unsent(record, error)
             raise
         finally:
             record.blocked -= 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from socketscope.observe.noting import Noting, family_of, type_of
+from socketscope.observe.noting import Noting, family_of, note_missed, note_unsent, type_of
 from socketscope.observe.record import Record
 
 STEP = 1 << 16
@@ -32,7 +32,7 @@ class NotingStream(Noting):
         try:
             size = super().recv_into(buffer, nbytes)
         except OSError as error:
-            self._note_missed(error)
+            note_missed(record, error)
             raise
         except BaseException:  # a call that is wrong waits for nobody
             record.missed(monotonic())
@@ -92,7 +92,7 @@ class NotingStream(Noting):
             if done:
                 record.gave(done, monotonic())
         except OSError as error:
-            self._note_unsent(error)
+            note_unsent(record, error)
             raise
         finally:
             record.blocked -= 1
@@ -119,7 +119,7 @@ class NotingStream(Noting):
             # The base class leaves the file where it has sent it to, and where it was if nothing was sent.
             if (now := _place(file)) != place and now > offset and record.sent == sent_before:
                 record.gave(now - offset, monotonic())
-            self._note_unsent(error)
+            note_unsent(record, error)
             raise
         finally:
             record.blocked -= 1
@@ -165,7 +165,7 @@ class NotingStream(Noting):
                 if until is not None and not _takes(self, until - monotonic()):
                     raise TimeoutError("timed out")
             except OSError as error:
-                self._note_unsent(error)
+                note_unsent(record, error)
                 raise
             finally:
                 record.blocked -= 1

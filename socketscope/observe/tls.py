@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from socketscope.observe.noting import MSG_PEEK
+from socketscope.observe.noting import MSG_PEEK, note_missed
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.record import Record
 from socketscope.observe.sockets import STEP, NotingStream
@@ -50,7 +50,7 @@ class NotingTLS(_TLSSocket):
                 record.fail("tls_error")
             elif begun and is_gone(error) and not record.cut:  # by a stop
                 record.fail("tls_error", error)
-            self._note_missed(error)
+            note_missed(record, error)
             raise
         record.missed(monotonic())
 
