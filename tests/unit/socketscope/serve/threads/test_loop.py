@@ -313,7 +313,7 @@ def test_where_more_clients_stay_with_several_than_leave_nobody_tries_to_be_enou
         return watch(loop, threads, *args)
 
     monkeypatch.setattr(Loop, "_watch", note)
-    monkeypatch.setattr(loops, "SPELL", 0.2)
+    monkeypatch.setattr(loops, "SPELL", 1.0)  # in which the clients below come, on a busy machine too
     service.run()
     until(lambda: turns(service) == SEVERAL)
     for name in names()[:leave]:
