@@ -46,6 +46,10 @@ _ASKS = re.compile(
 """The server asks a person for it, as `login` does, in a line of a screen; to one with a status the answer
 is a command, and one that ends with a tag, as in XML, asks nobody."""
 
+_CONTROLS = bytes(range(0x20))
+_FRAME = 8
+"""Bytes, at most, of a length before a message, or of what ends it."""
+
 _SHORTEST = 4
 """Bytes of a secret that is looked for elsewhere; shorter ones are there by chance."""
 
@@ -136,11 +140,13 @@ class Secrets:
 
 
 def _in_lines(said: bytes, cuts: Sequence[int]) -> bytes:
-    """Return what was said with LF for what else ends a line: CR, and NUL where the server then spoke."""
+    """Return what was said with LF for what else parts messages: CR, and control characters at their ends."""
     lines = bytearray(said.replace(b"\r", b"\n"))
     for cut in cuts:
-        if cut and not lines[cut - 1]:
-            lines[cut - 1] = ord("\n")
+        last, first = lines[max(cut - _FRAME, 0) : cut], lines[cut : cut + _FRAME]
+        start = cut - len(last) + len(last.rstrip(_CONTROLS))
+        stop = cut + len(first) - len(first.lstrip(_CONTROLS))
+        lines[start:stop] = b"\n" * (stop - start)
     return bytes(lines)
 
 

@@ -200,6 +200,18 @@ def test_secrets_are_found_whatever_ends_a_line(end):
     )
 
 
+def test_secrets_are_found_behind_the_length_of_a_message():
+    said = [
+        (("><")[number % 2], len(text).to_bytes(4) + text)
+        for number, text in enumerate((b"HELLO", b"hi", b"AUTH sesame", b"ok", b"LIST", b"none"))
+    ]
+    assert script(*said) == (
+        "@eol none\n> \\0\\0\\0\\x05HELLO\n<| \\0\\0\\0\\x02hi\n"
+        "> \\0\\0\\0\\x0bAUTH ${env:SECRET_1}\n<| \\0\\0\\0\\x02ok\n"
+        "> \\0\\0\\0\\x04LIST\n<| \\0\\0\\0\\x04none\n"
+    )
+
+
 @pytest.mark.parametrize("expression", [rb"password=(\w+)", rb"(?<=password=).*"])
 def test_the_message_behind_one_that_ends_with_a_secret_is_written_as_it_was(expression):
     secrets = Secrets((re.compile(expression),))
