@@ -30,6 +30,10 @@ _CHUNK = 1 << 16
 _NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
 _TICK = 0.05
 
+_REST = 0.0002
+"""Seconds for each that lingers, at most `_TICK`, from one look at all of them to the next: as many looks as
+bytes come would take the interpreter from who serves."""
+
 
 def unread(sock: socket.socket, *, charged: bool) -> bool:
     """Return whether the peer has sent bytes that were not received; none has where the socket is closed.
@@ -116,6 +120,7 @@ class Linger:
                 if not self._take_new():
                     return
                 self._read_away()
+                sleep(min(_REST * len(self._held), _TICK))
             except MemoryError:
                 sleep(_TICK)  # there may be some by then
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from socketscope.serve.threads import linger
 from socketscope.serve.threads.linger import BYTES, SECONDS, Linger, unread
 from tests.unit.socketscope.observed import tcp_pair
-from tests.unit.socketscope.patience import PATIENCE
+from tests.unit.socketscope.patience import PATIENCE, until
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,18 @@ def test_who_begins_to_read_needs_no_memory_for_a_selector(lingering, monkeypatc
     peer = Peer(lingering)
     peer.far.close()
     assert peer.closed.wait(PATIENCE)
+
+
+def test_the_more_linger_the_longer_it_rests_from_one_look_to_the_next(lingering, monkeypatch):
+    rests: list[float] = []
+    monkeypatch.setattr(linger, "sleep", rests.append)
+    peers: list[Peer] = []
+    for number, rest in ((1, linger._REST), (10, 10 * linger._REST), (300, linger._TICK)):
+        peers += [Peer(lingering) for _ in range(number - len(peers))]
+        until(partial(rests.__contains__, rest))
+    assert max(rests) == linger._TICK
+    for peer in peers:
+        peer.far.close()
 
 
 def test_a_peer_that_stays_is_closed_after_some_seconds(clock, lingering):
