@@ -136,6 +136,18 @@ def test_of_two_failures_of_a_kind_the_first_is_told(record):
     assert (record.error, record.raised) == ("ValueError: first", first)
 
 
+def test_what_the_peer_caused_is_kept_with_its_traceback_only_where_it_ends_the_handler(record):
+    asked(record)
+    gone = ConnectionResetError(*GONE.args)
+    record.lose(gone)
+    told = "ConnectionResetError: [Errno 104] Connection reset by peer"
+    assert (record.outcome, record.error, record.raised) == ("reset", told, None)
+    record.tell(TimeoutError("another"))
+    assert (record.error, record.raised) == (told, None)
+    record.tell(gone)
+    assert (record.error, record.raised) == (told, gone)
+
+
 def test_without_a_failure_it_is_ok_unless_nothing_passed(record):
     assert record.outcome == "empty"
     greeted(record)
