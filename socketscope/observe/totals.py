@@ -254,6 +254,13 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
+    def refuse(self, datagram: Datagram) -> None:
+        """Count a datagram that was admitted and turned away by a hook, before any handler saw it."""
+        with self.capacity.lock:
+            self.records.remove(datagram)
+            self._figures.outcomes["dropped"] += 1
+            self.capacity.free()
+
     def close(self, datagram: Datagram, now: float) -> tuple[str, float] | None:
         """Count a datagram as over, unless that was before; return its outcome and seconds in its handler."""
         with self.capacity.lock:

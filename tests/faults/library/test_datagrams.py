@@ -271,6 +271,17 @@ def test_of_one_that_was_not_let_in_no_bytes_count():
         assert figures(server).received == 0
 
 
+def test_one_that_was_not_let_in_has_had_no_time_in_a_handler():
+    with make(Reply, Verifies) as server, udp_client() as client:
+        log = logged(server)
+        client.sendto(b"uninvited", server.server_address)
+        server.handle_request()
+        wait_for(lambda: log.lines, "the line")
+        assert log.lines == [("datagram", "dropped")]
+        assert sum(figures(server).handle.counts) == 0
+    assert (service_of(server).totals.records, service_of(server).untold) == (set(), set())
+
+
 def test_the_time_in_a_hook_is_none_of_the_handlers():
     with serving(Reply, Verifies) as server, udp_client() as client:
         client.sendto(b"invited", server.server_address)
