@@ -319,6 +319,7 @@ class Record(Served):
     @property
     def outcome(self) -> str:
         """How it ended, or would if it ended now."""
-        if self.failure is not None:
-            return self.failure
-        return "ok" if self.received or self.sent else "empty"
+        if self.failure is None:
+            return "ok" if self.received or self.sent else "empty"
+        # What a receive that waits for all has got of a request shows only once a deadline has cut it.
+        return "read_timeout" if self.received and self.failure in {"ok", "empty"} else self.failure

@@ -15,7 +15,19 @@ import pytest
 
 from tests.faults.server.process import reset
 
-from .running import PATIENCE, connect, count, ended, handling, logged, observed, running, serving, wait_for
+from .running import (
+    PATIENCE,
+    connect,
+    count,
+    ended,
+    figures,
+    handling,
+    logged,
+    observed,
+    running,
+    serving,
+    wait_for,
+)
 
 PAUSE = 0.4
 """Seconds for which a peer is silent."""
@@ -160,6 +172,17 @@ def test_a_receive_of_all_waits_for_all():
 
     with serving(handling(handle)) as server:
         assert after_a_pause(server, b"one", b"two", pause_first=False) == b"onetwo"
+
+
+def test_a_receive_of_all_that_gets_a_part_in_time_has_got_that():
+    def handle(connection: socket.socket) -> None:
+        connection.recv(6, socket.MSG_WAITALL)
+        connection.recv(6)
+
+    with serving(handling(handle), read_timeout=0.3) as server, connect(server) as client:
+        client.sendall(b"one")
+        ended(server, "read_timeout")
+        assert figures(server).received == 3
 
 
 def test_who_reads_the_bare_descriptor_waits_too():

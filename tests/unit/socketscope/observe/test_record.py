@@ -180,6 +180,17 @@ def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end):
     assert record.outcome == expected.get((before, end), "ok")
 
 
+@pytest.mark.parametrize("before", [None, greeted])
+def test_a_part_of_a_request_that_shows_only_at_the_deadline_has_come(record, before):
+    if before is not None:
+        before(record)
+    record.wait(100.2)
+    assert record.overdue(1000.0)
+    record.took(3, 1000.1)
+    record.gave(13, 1000.2)
+    assert record.outcome == "read_timeout"
+
+
 def test_what_the_peer_caused_or_a_timeout_of_the_handlers_own_is_known_again(record):
     gone, own = ConnectionResetError(*GONE.args), TimeoutError("timed out")
     other = PermissionError(1, "not permitted")
