@@ -142,9 +142,9 @@ def test_what_the_peer_caused_is_kept_with_its_traceback_only_where_it_ends_the_
     record.lose(gone)
     told = "ConnectionResetError: [Errno 104] Connection reset by peer"
     assert (record.outcome, record.error, record.raised) == ("reset", told, None)
-    record.tell(TimeoutError("another"))
+    record.note_end(TimeoutError("another"))
     assert (record.error, record.raised) == (told, None)
-    record.tell(gone)
+    record.note_end(gone)
     assert (record.error, record.raised) == (told, gone)
 
 
