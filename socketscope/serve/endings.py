@@ -160,5 +160,7 @@ class Endings(Service):
         """Hang up on clients who ask for nothing, on a stop that began then."""
         now, grace = monotonic(), self.options.limits.drain_grace
         for record in self.others():
-            if not record.cut and record.idle(now - max(record.accepted_at, since), grace):
+            idle = not record.cut and record.idle(now - max(record.accepted_at, since), grace)
+            # What its handler has not come to yet, or only looks at, may be a request, or a part of one.
+            if idle and not unread(record.request, charged=False):
                 hang_up(record, socket.SHUT_RD)

@@ -91,6 +91,36 @@ def test_who_has_had_a_reply_is_idle_at_once():
         ended(server, "ok")
 
 
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_who_has_had_a_reply_and_sent_a_part_of_the_next_request_is_not_idle(family, tmp_path):
+    answered, goes_on = threading.Event(), threading.Event()
+
+    def works_on(request):
+        request.sendall(request.recv(1))
+        answered.set()
+        goes_on.wait(PATIENCE)
+        request.sendall(request.recv(3) + request.recv(3))
+
+    unix = family == "unix"
+    base = socketscope.ThreadingUnixStreamServer if unix else None
+    address = str(tmp_path / "socket") if unix else HOST
+    with (
+        serving(handling(works_on), base, address, drain_timeout=PATIENCE) as server,
+        connect(server) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        client.sendall(b"xone")
+        assert answered.wait(PATIENCE)
+        stopped = pool.submit(stop, server)
+        wait_for(lambda: socketscope.is_draining(server), "the stop")
+        time.sleep(SHORT)  # in which who is idle is let go
+        goes_on.set()
+        wait_for(lambda: figures(server).received == 4, "the part")
+        client.sendall(b"two")
+        assert client.recv(1, socket.MSG_WAITALL) + client.recv(6, socket.MSG_WAITALL) == b"xonetwo"
+        stopped.result()
+
+
 def test_who_waits_for_a_reply_gets_it():
     def slow(request):
         data = request.recv(10)
