@@ -92,12 +92,13 @@ def serve():
 if __name__ == "__main__":
     child = multiprocessing.get_context("spawn").Process(target=serve, daemon=True)
     child.start()
-    child.join()
+    sys.stdin.readline()
 """
     with launched(program(text)) as running:
         asked(running.port(), 3)
         wait_for(lambda: running.metric("connections_closed_total", outcome="ok") == 3, "the count")
-        running.process.terminate()
+        running.tell()
+        assert running.wait() == 0
 
 
 def test_a_worker_of_multiprocessing_loses_no_line_of_the_log(program):
