@@ -375,7 +375,7 @@ def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
     numbers = itertools.count(41)
 
     def jobs(_: socket.socket, file: IO[bytes]) -> None:
-        number, token = next(numbers), secrets.token_hex(8)
+        number, token = next(numbers), f"a{secrets.token_hex(8)}"  # of digits alone it would be a number
         file.write(b"job %d\ntoken=%s\n" % (number, token.encode()))
         assert file.readline() == b"run %d with %s\n" % (number, token.encode())
         file.write(b"done %d\n" % number)
