@@ -26,6 +26,9 @@ _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 _MARK = "_socketscope"
 """What an error has as an attribute that a record is to know again."""
 
+_attributes: Callable[[BaseException], dict[str, object]] = vars(BaseException)["__dict__"].__get__
+"""Returns an error's attributes, also where its class has a `__dict__` or a `__getattribute__` of its own."""
+
 _numbers = itertools.count(1)
 
 _process = os.urandom(4).hex()
@@ -100,11 +103,11 @@ class Served:
         The error is told whose it is, and not kept: with its traceback, whatever the handler's frames have
         would live on where the handler catches it.
         """
-        vars(error)[_MARK] = self.connection_id
+        _attributes(error)[_MARK] = self.connection_id
 
     def knows(self, error: BaseException) -> bool:
         """Return whether it is an error of its peer's, or of its handler's own timeout."""
-        return vars(error).get(_MARK) == self.connection_id
+        return self.connection_id == _attributes(error).get(_MARK)
 
     @property
     def request(self) -> Any:

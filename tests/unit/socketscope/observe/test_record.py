@@ -200,6 +200,15 @@ def test_what_the_peer_caused_or_a_timeout_of_the_handlers_own_is_known_again(re
     assert record.outcome == "empty"
 
 
+@pytest.mark.parametrize("attributes", [None, property(lambda self: self.args[0])], ids=["none", "raises"])
+def test_it_may_be_of_a_class_that_has_attributes_in_its_own_way(record, attributes):
+    odd = type("OddError", (ConnectionResetError,), {"__dict__": attributes})
+    gone, another = odd(), odd()
+    record.lose(gone)
+    record.mark(gone)
+    assert [record.knows(error) for error in (gone, another)] == [True, False]
+
+
 def test_who_does_not_wait_is_never_late(record):
     asked(record)
     assert not record.overdue(1e9)
