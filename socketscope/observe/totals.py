@@ -254,12 +254,16 @@ class DatagramTotals:
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
 
-    def refuse(self, datagram: Datagram) -> None:
-        """Count a datagram that was admitted and turned away by a hook, before any handler saw it."""
+    def refuse(self, datagram: Datagram) -> tuple[str, float] | None:
+        """Count a datagram as turned away by a hook, before any handler saw it; return what `close` does."""
         with self.capacity.lock:
+            if datagram not in self.records:
+                return None
             self.records.remove(datagram)
+            datagram.received = 0
             self._figures.outcomes["dropped"] += 1
             self.capacity.free()
+        return "dropped", 0.0
 
     def close(self, datagram: Datagram, now: float) -> tuple[str, float] | None:
         """Count a datagram as over, unless that was before; return its outcome and seconds in its handler."""

@@ -105,10 +105,8 @@ class DatagramService(Service):
     ) -> tuple[Any, Any] | None:
         """Call the hooks that are the user's; return what is to be handled here."""
         if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
-            datagram.received = 0
             self.untold.add(datagram)
-            self.totals.refuse(datagram)
-            self._tell(datagram, ("dropped", 0.0))
+            self._tell(datagram, self.totals.refuse(datagram))
             guard(server.shutdown_request, request)
             return None
         if not self.hooks.processes:

@@ -2,6 +2,7 @@
 
 import socket
 import socketserver
+import sys
 import threading
 import time
 from typing import Any
@@ -280,6 +281,28 @@ def test_one_that_was_not_let_in_has_had_no_time_in_a_handler():
         assert log.lines == [("datagram", "dropped")]
         assert sum(figures(server).handle.counts) == 0
     assert (service_of(server).totals.records, service_of(server).untold) == (set(), set())
+
+
+def test_one_that_verify_request_has_handled_itself_may_be_turned_away_after_that():
+    class Handles(socketscope.ThreadingUDPServer):
+        def verify_request(self, request, client_address):
+            self.finish_request(request, client_address)
+            return False
+
+        def process_request(self, request, client_address):
+            super().process_request(request, client_address)
+
+        def handle_error(self, *_):
+            raised.append(sys.exception())
+
+    raised: list[Any] = []
+    with make(Reply, Handles) as server, udp_client() as client:
+        log = logged(server)
+        client.sendto(b"x", server.server_address)
+        server.handle_request()
+        wait_for(lambda: log.lines, "the line")
+        outcome(server, "ok")
+    assert (raised, log.lines) == ([], [("datagram", "ok")])
 
 
 def test_the_time_in_a_hook_is_none_of_the_handlers():
