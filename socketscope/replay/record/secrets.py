@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from socketscope.replay.record.conversation import Conversation
-from socketscope.replay.record.lines import ANYTHING, Token
+from socketscope.replay.record.lines import ANYTHING, ReplyLine, Token
 from socketscope.replay.record.marks import Mark, Marks
 
 Span = tuple[int, int]
@@ -75,8 +75,9 @@ class Secrets:
         """Return what is written for secrets in what the client said, and in the lines by their number."""
         said = conversation.plain
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
+        ends = sorted({line.after for line in conversation.lines if not _shows(line, said)})
         marks = []
-        for start, stop in (*self._commanded(said, conversation, cuts), *self._redacted(said, cuts)):
+        for start, stop in (*self._commanded(said, conversation, cuts), *self._redacted(said, ends)):
             # What the server spoke in the middle of is masked on both sides of that.
             places = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, stop)], stop]
             marks += [
@@ -111,15 +112,15 @@ class Secrets:
                 at = whole.find(secret, at + size)
         return marks
 
-    def _redacted(self, data: bytes, cuts: Sequence[int] = ()) -> Iterator[Span]:
-        """Yield what a user says is secret, up to where the server spoke (`cuts`) if that is enough of it."""
+    def _redacted(self, data: bytes, ends: Sequence[int] = ()) -> Iterator[Span]:
+        """Yield what a user says is secret, up to where a message ends (`ends`) if that is enough of it."""
         for expression in self._expressions:
             at = 0
             while at <= len(data) and (match := expression.search(data, at)):
-                cut = bisect_right(cuts, match.start())
-                if cut < len(cuts) and cuts[cut] < match.end():
+                end = bisect_right(ends, match.start())
+                if end < len(ends) and ends[end] < match.end():
                     # The next message is no part of the one before, which may have had no line's end.
-                    match = expression.match(data, match.start(), cuts[cut]) or match
+                    match = expression.match(data, match.start(), ends[end]) or match
                 start, stop = match.span(1 if expression.groups else 0)
                 if start < stop:
                     yield start, stop
@@ -137,6 +138,11 @@ class Secrets:
         for match in _JSON.finditer(said):
             yield match.span(1)
         yield from _answers(lines, conversation)
+
+
+def _shows(line: ReplyLine, said: bytes) -> bool:
+    """Return whether the server shows what is being typed, or a star for each of its characters."""
+    return bool(line.said) and (said.endswith(line.said, 0, line.after) or not line.said.strip(b"*"))
 
 
 def _in_lines(said: bytes, cuts: Sequence[int]) -> bytes:

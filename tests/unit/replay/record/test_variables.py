@@ -230,6 +230,16 @@ def test_the_message_behind_one_that_ends_with_a_secret_is_written_as_it_was(exp
     )
 
 
+@pytest.mark.parametrize("shown", [bytes, lambda typed: b"*" * len(typed)], ids=["itself", "stars"])
+def test_what_a_user_says_is_secret_does_not_end_where_the_server_shows_what_is_typed(shown):
+    secrets = Secrets((re.compile(rb"(?<=key )\S+"),))
+    typed = [(kind, data) for each in (b"se", b"same") for kind, data in ((">", each), ("<", shown(each)))]
+    text = script((">", b"key "), ("<", b"key "), *typed, (">", b"\n"), ("<", b"\nok\n"), secrets=secrets)
+    assert "> ${env:SECRET_1}\n" in text
+    assert "> ${env:SECRET_2}\n" in text
+    assert "same" not in text
+
+
 def test_a_secret_that_goes_back_is_taken_from_the_reply():
     said = [("<", b"hi token=abc12345 x\n"), (">", b"use abc12345\n"), ("<", b"ok\n")]
     text = script(*said, secrets=Secrets((re.compile(rb"token=\w+"),)))
