@@ -60,7 +60,7 @@ EXCEPTION = Field(
     "exception",
     "array",
     "Its whole traceback, as structlog's `dict_tracebacks` without locals.",
-    "the same, at level `debug`",
+    "the same, at level `debug`; none where a handler has caught what its socket raised",
 )
 COUNT = Field("count", "number", "How often since the line before it; there is at most one line a second.")
 
