@@ -78,6 +78,11 @@ class Recording:
         self._process.stderr.close()
         self._process.stderr = None
 
+    def kill(self) -> None:
+        """Leave nothing of it, whatever has failed."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
     def end(self, number: int = signal.SIGINT, times: int = 1) -> tuple[int, str, str]:
         for _ in range(times):
             # A wrapper that hands on a terminal's signal sends it again.
@@ -91,8 +96,11 @@ class Recording:
 def recording(target: str, folder: Path, *options: str) -> Iterator[Recording]:
     """Record while the block lasts; nothing may go wrong."""
     started = Recording(target, folder, *options)
-    yield started
-    status, _, err = started.end()
+    try:
+        yield started
+        status, _, err = started.end()
+    finally:
+        started.kill()
     assert status == 0
     assert all(line.startswith(f"record: {folder}/") for line in err.splitlines()), err
 
