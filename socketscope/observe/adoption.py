@@ -16,7 +16,8 @@ from typing import Any, Self
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.noting import Leaving, Noting, family_of, type_of
 from socketscope.observe.reader import Reader, buffered
-from socketscope.observe.record import Record, current
+from socketscope.observe.record import Record
+from socketscope.observe.served import current
 from socketscope.observe.sockets import NotingStream
 from socketscope.observe.tls import NotingTLS
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from socketscope.observe.noting import MSG_DONTWAIT, MSG_PEEK, Socket
 from socketscope.observe.outcomes import is_gone
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 
 _CONNECTED = "connected"  # in place of an address
 

@@ -5,16 +5,14 @@ Its response duration runs from the last receive before the reply to the last se
 known only when the next request is waited for or the connection ends.
 """
 
-import itertools
-import os
-import weakref
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from socketscope.addresses import format_peer
 from socketscope.limits import Limits
+from socketscope.observe import served
 from socketscope.observe.outcomes import OUTCOMES, describe, in_words, is_gone, is_tls_fault
+from socketscope.observe.served import Served
 
 MOST_RESPONSES = 100
 """Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
@@ -23,101 +21,12 @@ UNLIMITED = Limits()
 
 _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
-_MARK = "_socketscope"
-"""What an error has as an attribute that a record is to know again."""
-
-_attributes: Callable[[BaseException], dict[str, object]] = vars(BaseException)["__dict__"].__get__
-"""Returns an error's attributes, also where its class has a `__dict__` or a `__getattribute__` of its own."""
-
-_numbers = itertools.count(1)
-
-_process = os.urandom(4).hex()
-"""Numbers begin anew in each process, replicas and restarts included; this tells them apart."""
-
-
-def _begin_process() -> None:
-    global _process  # noqa: PLW0603 - there is one a process
-    _process = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_begin_process)
-
-
-class Listener(Protocol):
-    """What a line tells of where a client came from, and who may change that line."""
-
-    name: str
-
-    @property
-    def processors(self) -> Sequence[Callable[..., Any]]:
-        """structlog's, for the lines of its clients."""
-
 
 class Sums(Protocol):
     """Where a record's figures are added."""
 
     def add(self, record: "Record") -> None:
         """Add what an open connection did since it was last asked."""
-
-
-class Served:
-    """What connections and datagrams have in common.
-
-    Attributes:
-        connection_id: Unique in all of a service's processes, over all kinds.
-        listener: Where it came in; None until it is served.
-        peer: Its address, as text; empty where it has none.
-        received: Bytes.
-        sent: Bytes.
-        exchanges: Turns from receiving to sending.
-        error: What went wrong, for a person; None when nothing did.
-        raised: The exception that `error` tells of, until its line is written.
-        socket: What its handler has as its request, or a weak reference to that where it was handed on; None
-            once it has ended.
-    """
-
-    __slots__ = (
-        "connection_id",
-        "error",
-        "exchanges",
-        "listener",
-        "peer",
-        "raised",
-        "received",
-        "sent",
-        "socket",
-    )
-
-    def __init__(self, peer: str) -> None:
-        self.connection_id = f"{_process}-{next(_numbers)}"
-        self.listener: Listener | None = None
-        self.peer = peer
-        self.socket: Any = None
-        self.received = self.sent = self.exchanges = 0
-        self.error: str | None = None
-        self.raised: BaseException | None = None
-
-    def mark(self, error: BaseException) -> None:
-        """Know an error again, as the peer's doing, or that of a timeout that its handler set.
-
-        The error is told whose it is, and not kept: with its traceback, whatever the handler's frames have
-        would live on where the handler catches it.
-        """
-        _attributes(error)[_MARK] = self.connection_id
-
-    def knows(self, error: BaseException) -> bool:
-        """Return whether it is an error of its peer's, or of its handler's own timeout."""
-        return self.connection_id == _attributes(error).get(_MARK)
-
-    @property
-    def request(self) -> Any:
-        """What its handler has as its request, as long as somebody has it."""
-        known = self.socket
-        return known() if isinstance(known, weakref.ref) else known
-
-
-current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
-"""What the running code serves, also in what copies its context."""
 
 
 class Record(Served):
@@ -166,7 +75,7 @@ class Record(Served):
 
     def __init__(self, totals: Sums, address: Any, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
-        self.connection_id = f"{_process}-{next(_numbers)}"
+        self.connection_id = f"{served.process}-{next(served.numbers)}"
         self.address = address
         self.peer = format_peer(address)
         self.listener = self.socket = self.error = self.raised = None

@@ -10,7 +10,7 @@ from socketscope.addresses import format_peer
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve.hooks import guard

@@ -22,7 +22,6 @@ from socketscope.serve.threads.linger import Linger, say_end, unread
 FORCE_GRACE = 0.5
 """Seconds that a handler whose socket was shut down has to leave."""
 
-
 READ = 0.0005
 """Seconds that another thread has, if it is amid a receive when the handler leaves, to note what has come."""
 

@@ -6,7 +6,7 @@ from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any
 
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 from socketscope.serve.datagrams import DatagramService
 from socketscope.serve.listeners import paths
 from socketscope.serve.options import Options, declare, declared, overrides

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.outcomes import accept_error
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.listeners.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.outcomes import accept_error
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 from socketscope.serve.hooks import complain
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down

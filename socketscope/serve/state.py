@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketscope.forks import in_each_child
 from socketscope.observe.adoption import prepare
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.listeners.encryption import Encryption

@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Any
 
 from socketscope.observe.adoption import adopt
-from socketscope.observe.record import Record, current
+from socketscope.observe.record import Record
+from socketscope.observe.served import current
 from socketscope.observe.shared import new_record
 from socketscope.serve.endings import Endings
 from socketscope.serve.hooks import close_by

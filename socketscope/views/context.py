@@ -9,7 +9,7 @@ import threading
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
 
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 
 _variables: tuple[ContextVar[Any], ...] = ()
 """Those of `connection_id`, `listener` and `peer`, once the program has loaded structlog."""

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
-from socketscope.observe.record import Served, current
+from socketscope.observe.served import Served, current
 from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines import encoding, loggers
 from socketscope.views.lines.chain import LineLogger, Steps

@@ -19,7 +19,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 import socketscope
-from socketscope.observe.record import Served
+from socketscope.observe.served import Served
 from socketscope.serve.service import Service
 from tests.faults.library import conformance
 from tests.programs.program import Program

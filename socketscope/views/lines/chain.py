@@ -8,7 +8,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from socketscope.observe.outcomes import describe
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 from socketscope.views.lines.events import COMMON
 from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixStreamServer
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 from socketscope.serve import endings
 from socketscope.serve.mixin import service_of
 from socketscope.views.lines.writer import ROOM

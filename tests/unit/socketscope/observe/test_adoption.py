@@ -18,7 +18,8 @@ from socketscope.observe.adoption import (
 )
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.noting import Noting
-from socketscope.observe.record import Record, current
+from socketscope.observe.record import Record
+from socketscope.observe.served import current
 from socketscope.observe.tls import NotingTLS
 from socketscope.observe.totals import Capacity, StreamTotals
 

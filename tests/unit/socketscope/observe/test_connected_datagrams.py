@@ -6,7 +6,7 @@ import pytest
 
 from socketscope.observe.adoption import prepare
 from socketscope.observe.datagrams import Datagram
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from socketscope.addresses import format_peer
 from socketscope.observe import datagrams
 from socketscope.observe.datagrams import Datagram, DatagramSocket
-from socketscope.observe.record import current
+from socketscope.observe.served import current
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from socketscope.observe.datagrams import Datagram
-from socketscope.observe.record import Record, current
+from socketscope.observe.record import Record
+from socketscope.observe.served import current
 from socketscope.serve.options import Options
 from socketscope.views import context
 from socketscope.views.context import enter, leave, nothing_else_bound
