@@ -52,7 +52,7 @@ def seen() -> Seen:
                 assert match
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
 
-        wait_for(lambda: stack.value('up{job="server"}') == 1, "the first scrape")
+        wait_for(lambda: stack.value('count(up{job=~"server|client"} == 1)') == 2, "the first scrape of each")
         look("just started")
         wait_for(lambda: stack.query("job_slo:error_budget:left30d"), "the first look at the budgets", 120)
         wait_for(lambda: not stack.query("ALERTS"), "no alert")
