@@ -70,9 +70,11 @@ def counted(metrics: int = 9464) -> str:
     return get(f"http://localhost:{metrics}/metrics")
 
 
+without_nc = pytest.mark.skipif(shutil.which("nc") is None, reason="nc is not installed")
+
+
+@without_nc
 def test_a_program_that_nobody_changes(session: Session):
-    if shutil.which("nc") is None:
-        pytest.skip("nc is not installed")
     shown = session.open(do(LAUNCH))
     wait_for(lambda: accepts(9000), "the program", 30)
     first, second = (
@@ -144,6 +146,7 @@ def test_a_ready_made_class(session: Session):
     session.end("python ready.py")
 
 
+@without_nc
 @pytest.mark.usefixtures("session")
 def test_all_of_the_page_is_tried():
     assert not replies(9000)
