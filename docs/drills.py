@@ -24,7 +24,7 @@ It ends with 0 if all was seen and no other alert fired, and with 1 if not. It n
 in it for them. What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time.
 
 A drill spends of the [error budgets](slo.md) what its fault would: after some in one hour `BudgetBurnsFast` fires beside the
-alert that was meant, and says the truth. `docker compose rm --force --stop --volumes prometheus`, and the `up` above, forget it.
+alert that was meant, and says the truth. `docker compose down --volumes`, and the `up` above, forget it.
 
 ## How soon each shows
 

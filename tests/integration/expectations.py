@@ -168,6 +168,7 @@ def talking(session: Session, command: str) -> None:
 def cleaning_up(session: Session, command: str) -> None:
     session.run(command)
     assert session.run("docker compose ps --all --quiet") == ""
+    assert session.run("docker volume ls --quiet --filter name=^${COMPOSE_PROJECT_NAME}_") == ""
     assert not replies(21567)
 
 

@@ -168,7 +168,7 @@ def test_the_receiver_prints_what_fires_and_what_resolves(calm: Stack, without_a
     finally:
         calm.run("start", "server")
     wait_for(lambda: printed(calm, "resolved"), "its end is printed")
-    calm.run("rm", "--force", "--stop", "alertmanager", "receiver")
+    calm.run("rm", "--force", "--stop", "--volumes", "alertmanager", "receiver")
 
 
 def printed(stack: Stack, state: str) -> bool:

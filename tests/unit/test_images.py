@@ -33,6 +33,11 @@ def stages():
     return found
 
 
+def mounts(service):
+    """Return a service's volumes, and where it has each."""
+    return [volume.split(":") for volume in service.get("volumes", ())]
+
+
 STAGES = stages()
 PLACES = [pytest.param(*each, id=each[0]) for each in SERVICES.items()]
 
@@ -108,8 +113,20 @@ def test_a_service_has_no_rights_and_little_room(name, service):
 
 @pytest.mark.parametrize(("name", "service"), PLACES)
 def test_a_service_sees_no_file_of_the_host_and_is_published_on_loopback_alone(name, service):
-    assert "volumes" not in service
+    for volume, _ in mounts(service):
+        assert STACK["volumes"][volume] is None  # Docker's own: a folder of the host would be an option of it
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+def test_what_is_kept_is_in_a_volume_with_a_name():
+    # What an image declares and nobody names is lost to `down`, and left behind by who is started anew.
+    kept = {
+        (name, path)
+        for name, service in SERVICES.items()
+        for path in re.findall(r"--storage\.(?:tsdb\.)?path=(\S+)", "\n".join(service.get("command", ())))
+    }
+    assert {name for name, _ in kept} == {"prometheus", "alertmanager"}
+    assert kept == {(name, path) for name, service in SERVICES.items() for _, path in mounts(service)}
 
 
 @pytest.mark.parametrize(("name", "service"), PLACES)

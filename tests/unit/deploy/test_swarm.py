@@ -124,6 +124,12 @@ def test_rules_dashboards_and_pages_are_the_same_files_at_the_same_places():
     assert mounted == wanted | changed | added
 
 
+def test_a_stack_of_the_same_name_has_volumes_of_its_own():
+    # As docs/swarm.md removes them, and a clone's folder may be called as the stack there.
+    assert STACK["volumes"]
+    assert STACK["volumes"].keys().isdisjoint(COMPOSE["volumes"])
+
+
 def test_prometheus_finds_each_task_and_is_else_configured_as_in_compose():
     theirs = (ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
     ours = (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
