@@ -129,6 +129,16 @@ def test_what_is_kept_is_in_a_volume_with_a_name():
     assert kept == {(name, path) for name, service in SERVICES.items() for _, path in mounts(service)}
 
 
+@pytest.mark.parametrize(
+    "stack",
+    ["docker-compose.yml", "deploy/swarm/stack.yml", "deploy/kubernetes/overlays/small/prometheus.yaml"],
+)
+def test_a_page_of_another_site_cannot_read_prometheus_in_the_browser_of_who_can_reach_it(stack):
+    # Whatever is not said otherwise may be asked by all origins; none is called so.
+    text = (ROOT / stack).read_text(encoding="utf-8")
+    assert re.findall(r"^ +- --web\.cors\.origin=(\S+)", text, re.MULTILINE) == ["none"]
+
+
 @pytest.mark.parametrize(("name", "service"), PLACES)
 def test_a_service_is_given_no_secret_that_stands_in_a_file(name, service):
     for variable, value in service.get("environment", {}).items():
