@@ -13,6 +13,7 @@ from server.listeners import LARGEST_DATAGRAM
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.observe.distribution import BUCKETS
 from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCOMES, REJECT_REASONS
+from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
 from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.serve import endings, serving
@@ -63,6 +64,8 @@ def render_metrics() -> str:
             *_table(CLIENT),
             "",
             f"- `outcome` of an exchange, the first that fits: {_list(EXCHANGE_OUTCOMES)}.",
+            f"- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.",
+            "- [The runbook](runbook.md#clientsfail) says what each means. Buckets are the server's.",
             "",
         ]
     )

@@ -6,6 +6,14 @@ import pytest
 
 from grafana.queries import CLIENT_OBJECTIVE
 from grafana.server import NEAR
+from socketscope.observe.outcomes import (
+    ACCEPT_ERRORS,
+    DATAGRAM_OUTCOMES,
+    EXPECTED_OUTCOMES,
+    OUTCOMES,
+    REJECT_REASONS,
+)
+from socketscope.replay.measure import instruments as client
 from socketscope.replay.watch.board import OBJECTIVE
 
 from .drawn import ALERTS, PANELS, ROOT
@@ -60,6 +68,22 @@ def test_it_is_tested(alert):
     name = alert["alert"]
     assert re.search(rf"alertname: {name}, exp_alerts: \[\]", tests)
     assert re.search(rf"alertname: {name}\n +exp_alerts:", tests)
+
+
+@pytest.mark.parametrize(
+    ("alert", "values"),
+    [
+        ("ClientsFail", client.OUTCOMES),
+        ("ConnectionsFail", OUTCOMES),
+        ("ConnectionsRefused", REJECT_REASONS),
+        ("DatagramsFail", DATAGRAM_OUTCOMES),
+        ("DescriptorsNear", ACCEPT_ERRORS),
+    ],
+)
+def test_its_section_says_what_each_failure_is_that_its_panel_shows(alert, values):
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    section = runbook.partition(f"\n## {alert}\n")[2].partition("\n## ")[0]
+    assert [value for value in values if f"`{value}`" not in section and value not in EXPECTED_OUTCOMES] == []
 
 
 def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
