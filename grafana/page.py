@@ -181,9 +181,9 @@ def _annotations() -> list[Any]:
         _Annotation(
             "Alerts",
             # What fired between two steps, or where rules are looked at more seldom what fires.
-            f"max by (alertname, severity, job, instance, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
+            f"max by (alertname, severity, job, instance, listener, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
             BAD,
             titleFormat="{{alertname}}",
-            textFormat="{{severity}} {{job}} {{instance}} {{slo}}",
+            textFormat="{{severity}} {{job}} {{instance}} {{listener}} {{slo}}",
         ),
     ]
