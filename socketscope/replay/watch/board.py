@@ -163,9 +163,12 @@ def _of_servers(looks: Sequence[Look]) -> Board:
         **sums.failures(server.DATAGRAMS.name, "outcome", EXPECTED_OUTCOMES, "datagrams "),
         **sums.failures(server.REJECTED.name, "reason", prefix="rejected "),
         **sums.failures(server.ACCEPT_ERRORS.name, "error", prefix="accept "),
+        **sums.lost(server.DATAGRAMS_LOST.name, "datagrams lost"),
         **sums.lost(server.LOG_DROPPED.name, "log lines dropped"),
     }
+    datagrams = Tile("datagrams", figures.rate(sums.rate(server.DATAGRAMS.name)))
     notes = [
+        *[datagrams] * bool(by_label(sums.page, server.DATAGRAMS.name, "outcome")),
         Tile("in", _speed(sums.rate(server.RECEIVED.name))),
         Tile("out", _speed(sums.rate(server.SENT.name))),
         Tile("waiting to be accepted", figures.count(sums.now(server.QUEUE_LENGTH.name)), is_now=True),

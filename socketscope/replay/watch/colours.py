@@ -48,7 +48,7 @@ _IN_DARK = {
 }
 """What these names are in Grafana's dark theme."""
 
-_DROPPED = dict.fromkeys(("log lines dropped", "passes dropped"), "red")
+_DROPPED = dict.fromkeys(("datagrams lost", "log lines dropped", "passes dropped"), "red")
 
 OF_FAILURE = {name: _IN_DARK[colour] for name, colour in (FAILURES | _DROPPED).items()}
 """By what `top` calls them, as a terminal takes them."""

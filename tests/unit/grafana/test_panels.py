@@ -247,7 +247,7 @@ IN_DARK = {
 
 
 def test_a_failure_has_its_colour_in_top_too():
-    dropped = dict.fromkeys(("log lines dropped", "passes dropped"), BAD)
+    dropped = dict.fromkeys(("datagrams lost", "log lines dropped", "passes dropped"), BAD)
     assert {name: IN_DARK[colour] for name, colour in (FAILURES | dropped).items()} == OF_FAILURE
 
 

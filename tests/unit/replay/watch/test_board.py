@@ -1,6 +1,6 @@
 from socketscope.replay.watch.board import BAD, GOOD, boards
 from socketscope.replay.watch.replicas import Look, Replica
-from socketscope.replay.watch.scrape import Samples
+from socketscope.replay.watch.scrape import Samples, parse
 from tests.unit.replay.watch import pages
 
 
@@ -67,6 +67,22 @@ def test_what_was_lost_is_among_the_failures_once_there_is_some():
     pages_of = [{**pages.of_server(), key: lost} for lost in (1.0, 5.0)]
     (board,) = boards([look(*pages_of)])
     assert board.failures == {"log lines dropped": (4.0, 5.0)}
+
+
+def test_datagrams_are_told_of_where_there_are_any():
+    def page(no_reply: int, lost: int) -> Samples:
+        return parse(
+            f'socketserver_datagrams_total{{listener="udp",outcome="no_reply"}} {no_reply}\n'
+            'socketserver_datagrams_total{listener="udp",outcome="truncated"} 1\n'
+            f'socketserver_datagrams_lost_total{{listener="udp"}} {lost}\n'
+            'socketserver_build_info{version="1",python="3"} 1\n'
+        )
+
+    (board,) = boards([look(page(10, 0), page(50, 6))])
+    assert next((note.value for note in board.notes if note.title == "datagrams"), None) == "40.0/s"
+    assert board.failures == {"datagrams truncated": (0.0, 1.0), "datagrams lost": (6.0, 6.0)}
+    (board,) = boards([look(pages.of_server(), pages.of_server())])
+    assert "datagrams" not in {note.title for note in board.notes}
 
 
 def test_nothing_is_known_of_what_does_not_answer():
