@@ -51,7 +51,7 @@ def render_metrics() -> str:
             *_table(SERVER),
             "",
             f"- `outcome` of a connection, the first that fits: {_list(OUTCOMES)}.",
-            "- `read_timeout` and `reset` need bytes that had come, `idle_timeout` an exchange. Nothing received, and nothing but a refusal sent, is `empty`, whoever ended it: a health check that resets, or a client that is silent until the deadline.",
+            "- `read_timeout` and `reset` need bytes that had come, `idle_timeout` an exchange. Nothing received, and nothing but a refusal sent, is `empty`, whoever ended it: a health check that resets, or a client that is silent until the deadline. A handler that raises where nothing came is a `handler_error` all the same.",
             "- `tls_error` is a handshake that was begun and failed, by a deadline and a client that leaves too, or what is no TLS after it; the log's `error` has the reason.",
             f"- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.",
             f"- `reason` of a rejection: {_list(REJECT_REASONS)}.",
