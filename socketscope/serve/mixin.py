@@ -23,6 +23,12 @@ def make_service(server: Any, options: Options) -> StreamService | DatagramServi
     return StreamService(server, options, "unix" if unix else "tcp")
 
 
+def make_first_service(server: Any) -> StreamService | DatagramService:
+    """Return the service beside a server: a new one, unless another thread has made it meanwhile."""
+    made = make_service(server, declared(type(server)))
+    return vars(server).setdefault("_socketscope", made)  # type: ignore[no-any-return]
+
+
 def service_of(server: Any) -> StreamService | DatagramService:
     """Return the service beside an observed server."""
     return server._socketscope  # type: ignore[no-any-return]  # noqa: SLF001 - our own attribute
@@ -38,7 +44,7 @@ class Observed(BaseServer):
     @cached_property
     def _socketscope(self) -> StreamService | DatagramService:
         # Whatever constructors there were, it is made when it is first needed.
-        return make_service(self, declared(type(self)))
+        return make_first_service(self)
 
     def serve_forever(self, poll_interval: float | None = 0.5) -> None:
         """Serve until `shutdown`."""
@@ -131,7 +137,7 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
     @cached_property
     def _socketscope(self) -> StreamService | DatagramService:
         take_places(type(self))  # a base in front may have kept the new class to itself
-        return make_service(self, declared(type(self)))
+        return make_first_service(self)
 
     def server_bind(self) -> None:
         """Bind; a Unix path is taken over from a server that is dead, and from no other.

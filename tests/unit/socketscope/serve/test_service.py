@@ -1,4 +1,4 @@
-"""Where a service cannot do what it is for."""
+"""Which service a server has, and where that cannot do what it is for."""
 
 import socket
 import socketserver
@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import datagrams
+from socketscope.serve import datagrams, mixin
 from socketscope.serve import service as service_module
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.mixin import service_of
@@ -30,6 +30,24 @@ def make():
         pass
 
     return Server(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+
+
+def test_who_asks_while_another_thread_makes_it_has_the_same(monkeypatch):
+    server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), None, bind_and_activate=False)
+    meanwhile: list[Any] = []
+
+    def make_meanwhile(*asked: Any) -> Any:
+        made = make_service(*asked)
+        if not meanwhile:
+            meanwhile.append(None)
+            meanwhile[0] = service_of(server)
+        return made
+
+    make_service = mixin.make_service
+    monkeypatch.setattr(mixin, "make_service", make_meanwhile)
+    with server:
+        assert service_of(server) is meanwhile[0]
+        assert service_of(server) is meanwhile[0]
 
 
 def green(monkeypatch, library, *patched):
