@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from .process import PATIENCE, ServerProcess, read_all, serving
+from tests.faults.server.process import PATIENCE, ServerProcess, read_all, serving
 
 EXPIRY = "socketserver_tls_certificate_expiry_timestamp_seconds"
 

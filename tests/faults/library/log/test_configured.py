@@ -18,7 +18,7 @@ import pytest
 from tests.faults.launch.launched import RUN, ended
 from tests.faults.server.process import PATIENCE, read_all, wait_for
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 HEAD = """
 import logging, socketserver, sys

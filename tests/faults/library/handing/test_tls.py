@@ -9,8 +9,17 @@ import pytest
 
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
-
-from .running import PATIENCE, Echo, connect, count, ended, figures, make, running, wait_for
+from tests.faults.library.running import (
+    PATIENCE,
+    Echo,
+    connect,
+    count,
+    ended,
+    figures,
+    make,
+    running,
+    wait_for,
+)
 
 
 class HandingOn(ThreadingTCPServer):

@@ -10,9 +10,18 @@ import pytest
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import linger
+from tests.faults.library.running import (
+    PATIENCE,
+    connect,
+    count,
+    ended,
+    figures,
+    handling,
+    logged,
+    serving,
+    wait_for,
+)
 from tests.faults.server.process import read_all
-
-from .running import PATIENCE, connect, count, ended, figures, handling, logged, serving, wait_for
 
 SHORT = 0.4
 ALERT = b"\x15"

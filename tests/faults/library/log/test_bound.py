@@ -10,8 +10,17 @@ import pytest
 from structlog.contextvars import get_contextvars
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
-
-from .running import ask, connect, logged, make, observed, running, subclass, udp_client, wait_for
+from tests.faults.library.running import (
+    ask,
+    connect,
+    logged,
+    make,
+    observed,
+    running,
+    subclass,
+    udp_client,
+    wait_for,
+)
 
 HOST = ("127.0.0.1", 0)
 

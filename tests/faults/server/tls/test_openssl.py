@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
-from .authority import Authority
-from .process import PATIENCE, ServerProcess
-from .tls import EXPIRY, over_tls
+from tests.faults.server.authority import Authority
+from tests.faults.server.process import PATIENCE, ServerProcess
+
+from .listener import EXPIRY, over_tls
 
 
 def s_client(server: ServerProcess, *options: str, text: bytes = b"") -> tuple[int, str]:

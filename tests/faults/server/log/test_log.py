@@ -13,7 +13,7 @@ from datetime import datetime
 
 import pytest
 
-from .process import PATIENCE, ROOT, serving, wait_for
+from tests.faults.server.process import PATIENCE, ROOT, serving, wait_for
 
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 

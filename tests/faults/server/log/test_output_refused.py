@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import few_descriptors, serving
+from tests.faults.server.process import few_descriptors, serving
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

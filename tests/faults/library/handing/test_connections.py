@@ -17,8 +17,7 @@ import pytest
 import socketscope
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import linger
-
-from .running import (
+from tests.faults.library.running import (
     HOST,
     PATIENCE,
     Echo,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .running import PATIENCE, connect, count, ended, handling, make, running
+from tests.faults.library.running import PATIENCE, connect, count, ended, handling, make, running
 
 FLOOD = bytes(64 << 20)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.server.process import PATIENCE, ROOT
 from tests.pages import blocks, shell_lines
-
-from .process import PATIENCE, ROOT
 
 PAGE = (ROOT / "docs" / "tls.md").read_text(encoding="utf-8")
 COMMANDS = shell_lines(PAGE)

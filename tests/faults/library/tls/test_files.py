@@ -16,9 +16,19 @@ import pytest
 import socketscope
 from socketscope import TLS
 from socketscope.serve.mixin import service_of
+from tests.faults.library.running import (
+    PATIENCE,
+    Echo,
+    ask,
+    connect,
+    count,
+    ended,
+    observed,
+    running,
+    subclass,
+    wait_for,
+)
 from tests.faults.server.process import ROOT
-
-from .running import PATIENCE, Echo, ask, connect, count, ended, observed, running, subclass, wait_for
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import threading
 import pytest
 
 from socketscope import observe
-
-from .running import HOST, Echo, connect, ended, handling, make, running
+from tests.faults.library.running import HOST, Echo, connect, ended, handling, make, running
 
 
 @contextlib.contextmanager

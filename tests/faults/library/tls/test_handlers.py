@@ -13,9 +13,18 @@ import pytest
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import linger
+from tests.faults.library.running import (
+    PATIENCE,
+    count,
+    ended,
+    figures,
+    logged,
+    make,
+    reset,
+    running,
+    wait_for,
+)
 from tests.faults.server.process import read_all
-
-from .running import PATIENCE, count, ended, figures, logged, make, reset, running, wait_for
 
 SHORT = 0.5
 ALERT = b"\x15"

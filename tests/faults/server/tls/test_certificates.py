@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from .authority import Authority, put
-from .process import ServerProcess, wait_for
-from .tls import EXPIRY, asked, over_tls, secured
+from tests.faults.server.authority import Authority, put
+from tests.faults.server.process import ServerProcess, wait_for
+
+from .listener import EXPIRY, asked, over_tls, secured
 
 
 def shown(server: ServerProcess, ca: Path | bytes) -> str:

@@ -7,9 +7,18 @@ import time
 
 import pytest
 
-from .authority import Authority
-from .process import PATIENCE, ServerProcess, few_descriptors, half_close, read_all, reset, wait_for
-from .tls import asked, over_tls, secured
+from tests.faults.server.authority import Authority
+from tests.faults.server.process import (
+    PATIENCE,
+    ServerProcess,
+    few_descriptors,
+    half_close,
+    read_all,
+    reset,
+    wait_for,
+)
+
+from .listener import asked, over_tls, secured
 
 HELLO = bytes.fromhex("160301020001")
 """The first bytes of a handshake."""

@@ -15,7 +15,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from .process import PATIENCE, ROOT, ServerProcess, read_all, serving, wait_for
+from tests.faults.server.process import PATIENCE, ROOT, ServerProcess, read_all, serving, wait_for
+
 from .test_log import start_piped
 
 CLIENTS = 64
