@@ -250,20 +250,9 @@ class DatagramTotals:
             self.lost = max(self.lost, datagrams)
 
     def drop(self, outcome: str) -> None:
-        """Count a datagram that no handler saw."""
+        """Count a datagram that was not admitted."""
         with self.capacity.lock:
             self._figures.outcomes[outcome] += 1
-
-    def refuse(self, datagram: Datagram) -> tuple[str, float] | None:
-        """Count a datagram as turned away by a hook, before any handler saw it; return what `close` does."""
-        with self.capacity.lock:
-            if datagram not in self.records:
-                return None
-            self.records.remove(datagram)
-            datagram.received = 0
-            self._figures.outcomes["dropped"] += 1
-            self.capacity.free()
-        return "dropped", 0.0
 
     def close(self, datagram: Datagram, now: float) -> tuple[str, float] | None:
         """Count a datagram as over, unless that was before; return its outcome and seconds in its handler."""
@@ -272,12 +261,14 @@ class DatagramTotals:
                 return None
             self.records.remove(datagram)
             figures = self._figures
-            outcome, seconds = datagram.outcome, now - datagram.began
+            outcome, seconds = datagram.outcome, 0.0
+            if outcome != "dropped":  # by a hook, before any handler saw it
+                seconds = now - datagram.began
+                figures.handle.observe(seconds)
             figures.outcomes[outcome] += 1
             figures.received += datagram.received
             figures.sent += datagram.sent
             figures.exchanges += datagram.exchanges
-            figures.handle.observe(seconds)
             self.capacity.free()
         return outcome, seconds
 

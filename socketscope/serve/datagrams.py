@@ -105,8 +105,8 @@ class DatagramService(Service):
     ) -> tuple[Any, Any] | None:
         """Call the hooks that are the user's; return what is to be handled here."""
         if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
-            self.untold.add(datagram)
-            self._tell(datagram, self.totals.refuse(datagram))
+            datagram.failure, datagram.received = "dropped", 0
+            self.end(datagram)
             guard(server.shutdown_request, request)
             return None
         if not self.hooks.processes:

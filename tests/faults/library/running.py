@@ -84,11 +84,13 @@ class Told:
         self.lines: list[tuple[str, str]] = []
         self.errors: list[str | None] = []
         self.received: list[int] = []
+        self.sent: list[int] = []
 
     def served(self, event: str, _listener: str, record: Any, outcome: str, _seconds: float) -> None:
         self.lines.append((event, outcome))
         self.errors.append(record.error)
         self.received.append(record.received)
+        self.sent.append(record.sent)
 
     def repeated(self, event: str, **fields: str) -> None:
         self.lines.append((event, fields.get("reason") or fields["error"]))

@@ -257,6 +257,22 @@ def test_a_datagram_as_large_as_the_server_takes_is_whole():
         outcome(server, "ok")
 
 
+def test_what_verify_request_says_to_one_that_it_turns_away_counts_as_its_line_has_it():
+    class Explains(socketscope.ThreadingUDPServer):
+        def verify_request(self, request, client_address):
+            request[1].sendto(b"go away", client_address)
+            return False
+
+    with make(Reply, Explains) as server, udp_client() as client:
+        log = logged(server)
+        client.sendto(b"uninvited", server.server_address)
+        server.handle_request()
+        assert client.recv(100) == b"go away"
+        wait_for(lambda: log.lines, "the line")
+        assert (log.received, log.sent) == ([0], [7])
+        assert (figures(server).received, figures(server).sent, figures(server).exchanges) == (0, 7, 1)
+
+
 class Verifies(socketscope.ThreadingUDPServer):
     """Takes its time, and lets nobody in who is not invited."""
 
