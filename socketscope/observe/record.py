@@ -198,13 +198,11 @@ class Record(Served):
         if not self.closed and (self.failure is None or _RANK[outcome] < _RANK[self.failure]):
             self.failure = outcome
             if error is not None:
-                self.error, self.raised = describe(error), error
+                self.error = describe(error)
 
-    def note_end(self, error: BaseException) -> None:
-        """Note what ended its handler, where nothing else is told yet."""
-        if self.error is None:
-            self.error = describe(error)
-        if self.error.startswith(in_words(error)):
+    def keep(self, error: BaseException) -> None:
+        """Keep what has ended its handler, if that is what `error` tells of."""
+        if self.error is not None and self.error.startswith(in_words(error)):
             self.raised = error
 
     def lose(self, error: OSError, *, replying: bool = False) -> None:
@@ -225,8 +223,6 @@ class Record(Served):
             self.fail("reset", error)
         if not self.closed and (gone or spoiled or isinstance(error, TimeoutError)):
             self.mark(error)
-        if self.raised is error:
-            self.raised = None
 
     @property
     def outcome(self) -> str:

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.adoption import is_socket
-from socketscope.observe.outcomes import LineTooLongError
+from socketscope.observe.outcomes import LineTooLongError, describe
 from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve.elsewhere import Elsewhere
@@ -94,14 +94,12 @@ class Endings(Service):
     def _fail(record: Any, error: BaseException) -> None:
         if record is None or record.closed:
             return
-        if record.knows(error):
+        if not record.knows(error):
+            record.fail("line_too_long" if isinstance(error, LineTooLongError) else "handler_error", error)
+        elif record.error is None and isinstance(error, TimeoutError):
             # That a peer goes is a close like any other. A timeout of the handler's own is told here alone.
-            if record.error is not None or isinstance(error, TimeoutError):
-                record.note_end(error)
-        elif isinstance(error, LineTooLongError):
-            record.fail("line_too_long", error)
-        else:
-            record.fail("handler_error", error)
+            record.error = describe(error)
+        record.keep(error)
 
     def end(self, served: Any) -> None:
         """Count a connection as ended, and tell so, unless that was done before."""

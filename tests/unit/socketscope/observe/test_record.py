@@ -131,8 +131,9 @@ def test_of_several_failures_the_first_in_rank_is_the_outcome(record, first):
 
 def test_of_two_failures_of_a_kind_the_first_is_told(record):
     first, second = ValueError("first"), ValueError("second")
-    record.fail("handler_error", first)
-    record.fail("handler_error", second)
+    for error in (first, second):
+        record.fail("handler_error", error)
+        record.keep(error)
     assert (record.error, record.raised) == ("ValueError: first", first)
 
 
@@ -142,9 +143,9 @@ def test_what_the_peer_caused_is_kept_with_its_traceback_only_where_it_ends_the_
     record.lose(gone)
     told = "ConnectionResetError: [Errno 104] Connection reset by peer"
     assert (record.outcome, record.error, record.raised) == ("reset", told, None)
-    record.note_end(TimeoutError("another"))
+    record.keep(TimeoutError("another"))
     assert (record.error, record.raised) == (told, None)
-    record.note_end(gone)
+    record.keep(gone)
     assert (record.error, record.raised) == (told, gone)
 
 
