@@ -1,7 +1,7 @@
 """The home page: is it well, and if not, where to look."""
 
 from grafana.colours import BAD, GOOD, LINE, OF_OBJECTIVE, PLAIN, TRAFFIC, WARNING
-from grafana.page import BUILDS, Page, Row, replica_states
+from grafana.page import BUILDS, Page, Row
 from grafana.panels import Panel, curves, figure, states
 from grafana.queries import (
     ASKED,
@@ -24,6 +24,7 @@ from grafana.queries import (
     rate,
     series,
 )
+from grafana.server import replica_states
 from socketscope.observe.outcomes import OUTCOMES, REJECT_REASONS
 from socketscope.replay.measure import instruments as client
 from socketscope.replay.watch.board import OBJECTIVE

@@ -6,9 +6,9 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.colours import BAD, GOOD, PLAIN, TRAFFIC, WARNING
-from grafana.panels import DATASOURCE, RUNBOOK, Panel, states
-from grafana.queries import FIRING, STATES, chosen, series
+from grafana.colours import BAD, TRAFFIC, WARNING
+from grafana.panels import DATASOURCE, RUNBOOK
+from grafana.queries import FIRING, chosen, series
 from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
@@ -93,23 +93,6 @@ class Page:
                 for panel in numbered:
                     builder.with_panel(panel)
         return builder.build()
-
-
-def replica_states(title: str) -> Any:
-    """Return the states of all servers over time."""
-    return states(
-        Panel(
-            title=title,
-            width=14,
-            height=6,
-            runbook="which-container",
-            nothing="no server was seen",
-            meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that "
-            "died is down, both until the address is forgotten.",
-            words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
-            queries={"{{instance}}": STATES},
-        )
-    )
 
 
 def _of_job(builds: str) -> str:

@@ -1,10 +1,13 @@
 """The server by listener and replica: rate, errors, duration, and what is used of what there is."""
 
-from grafana.colours import BAD, TRAFFIC
-from grafana.page import Page, Row, replica_states
-from grafana.panels import Panel, curves, durations, figure
+from typing import Any
+
+from grafana.colours import BAD, GOOD, PLAIN, TRAFFIC
+from grafana.page import Page, Row
+from grafana.panels import Panel, curves, durations, figure, states
 from grafana.queries import (
     CLOSED_BY_OUTCOME,
+    STATES,
     UNSERVED_BY_REASON,
     age,
     buckets,
@@ -25,6 +28,24 @@ NEAR = 0.8
 """Of a limit: where an alert says so."""
 RENEWAL = 14
 """Days: who holds for less should have been renewed, and an alert says so."""
+
+
+def replica_states(title: str) -> Any:
+    """Return the states of all servers over time."""
+    return states(
+        Panel(
+            title=title,
+            width=14,
+            height=6,
+            runbook="which-container",
+            nothing="no server was seen",
+            meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that "
+            "died is down, both until the address is forgotten.",
+            words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
+            queries={"{{instance}}": STATES},
+        )
+    )
+
 
 TRAFFIC_ROW = [
     curves(Panel(
