@@ -51,6 +51,8 @@ def _converse(words: Sequence[str]) -> NoReturn:
             signal.signal(number, lambda number, _: os._exit(128 + number))
     try:
         from socketscope.commands import group  # noqa: PLC0415 - `run` works without it
+
+        group.load(words[0])
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "socketscope":
             raise

@@ -3,21 +3,18 @@
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 
-from socketscope.commands.check import check
-from socketscope.commands.demo import demo
 from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
-from socketscope.commands.record import record
-from socketscope.commands.replay import replay
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
-from socketscope.commands.talk import talk
-from socketscope.commands.top import top
 from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.signals import interrupts
 from socketscope.version import __version__
+
+_NAMES = ("replay", "talk", "record", "check", "top", "demo")
 
 
 def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -60,7 +57,28 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
     return status
 
 
+class _Group(click.Group):
+    """Loads the module of the command that is asked for; of all of them, that takes longer than a `check`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:  # noqa: ARG002
+        return load(cmd_name) if cmd_name in _NAMES else None
+
+
+def load(name: str) -> click.Command:
+    """Return a command.
+
+    Raises:
+        ModuleNotFoundError: Something that it needs is not installed.
+    """
+    command: click.Command = getattr(import_module(f"socketscope.commands.{name}"), name)
+    return command
+
+
 @click.group(
+    cls=_Group,
     invoke_without_command=True,  # so that its absence is told in a line
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={
@@ -74,8 +92,4 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 def command(context: click.Context) -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
     if context.invoked_subcommand is None:
-        raise click.UsageError(f"a command is missing: one of {', '.join(command.commands)}")
-
-
-for _command in (replay, talk, record, check, top, demo):
-    command.add_command(_command)
+        raise click.UsageError(f"a command is missing: one of {', '.join(_NAMES)}")
