@@ -23,6 +23,7 @@ from socketscope.replay.script.program import (
 )
 from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
 
+_OF_STEPS = (Sending, Expectation, Opening)
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
 STANDARD_INPUT = Path("-")
 _FORMS = {".txt": parse_messages, ".talk": parse_transcript}
@@ -104,7 +105,6 @@ class _Compiler:
         self._connect: str | None = None
         self._known = {"seq", "user"}
         self._environment: dict[str, str] = {}
-        self._has_begun = False  # whether a pass that has come to this line has a connection
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
@@ -114,7 +114,7 @@ class _Compiler:
             raise ScriptError(
                 self._script.file, "nothing is sent and nothing expected", 1, 1, self._sources[0]
             )
-        steps = dict.fromkeys(a.step for a in self._actions if isinstance(a, Sending | Expectation | Opening))
+        steps = dict.fromkeys(action.step for action in self._actions if isinstance(action, _OF_STEPS))
         return Program(
             self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
         )
@@ -143,17 +143,15 @@ class _Compiler:
                 self._actions.append(self._table(line, path))
             case constructs.Expect(kind, text):
                 self._actions.append(self._expectation(line, kind, text))
-                self._has_begun = True
             case constructs.Pause() as pause:
                 self._actions.append(pause)
             case constructs.Hold() | constructs.HalfClose() | constructs.Reset() as fault:
-                if not self._has_begun:
+                # Before it a pass has a connection only by one of these.
+                if not any(isinstance(action, _OF_STEPS) for action in self._actions):
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
-                self._has_begun = True
             case sending:
                 self._actions.append(self._sending(line, sending))
-                self._has_begun = True
                 if isinstance(sending, constructs.Send) and self._reply == "line" and not is_answered:
                     self._actions.append(self._expectation(line, "any", ""))
 
