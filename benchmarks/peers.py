@@ -15,6 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 
 BACKLOG = 1024
 
+NOT_INSTALLED = 3
+"""Exit status of a peer whose library is missing."""
+
 
 def reply(line: bytes) -> bytes:
     """Return what the service answers."""
@@ -166,4 +169,4 @@ if __name__ == "__main__":
     try:
         PEERS[sys.argv[1]](urlsplit(sys.argv[2]), keep="keep" in sys.argv)
     except ImportError:
-        os._exit(3)  # not installed
+        os._exit(NOT_INSTALLED)

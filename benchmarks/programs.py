@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.peers import NOT_INSTALLED, PEERS
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-
-PEERS = ("socketserver", "asyncio", "uvloop", "gevent")
-"""Names of `benchmarks.peers`."""
 
 OURS = "socketscope"
 OFF = "observation off"
@@ -37,9 +36,6 @@ WORKED_OFF = 3.0
 
 CALM = 0.005
 """Most seconds of CPU time in a tenth of one that a server takes which has nothing to do."""
-
-NOT_INSTALLED = 3
-"""Exit status of a peer whose library is missing."""
 
 Process = subprocess.Popen[bytes]
 
