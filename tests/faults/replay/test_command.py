@@ -70,6 +70,13 @@ def test_what_is_not_installed_is_told_in_a_line_and_run_needs_none_of_it(missin
     assert said("-c", without, "run", "-m", "platform", "-h")[2] == said("-m", "platform", "-h")[2]
 
 
+def test_a_command_loads_nothing_that_only_others_need(tmp_path):
+    without = "import sys; sys.modules['hdrh'] = None; from socketscope.commands.cli import main; main()"
+    status, shown, complaint = said("-c", without, "check", str(write(tmp_path, "> hello\n< hello\n")))
+    assert (status, complaint) == (0, "")
+    assert "expect the line" in shown
+
+
 def test_that_a_module_of_ours_is_missing_is_no_want_of_the_extras():
     group = "socketscope.commands.group"
     without = f"import sys; sys.modules[{group!r}] = None; from socketscope.commands.cli import main; main()"
