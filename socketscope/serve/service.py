@@ -1,4 +1,7 @@
-"""How a server ends: its queue is served, it closes, and what is being served ends or is forced."""
+"""What a server's service has beside `Serving`, of connections and of datagrams alike: how the server ends.
+
+Its queue is served, it closes, and what is being served ends or is forced.
+"""
 
 import threading
 from abc import abstractmethod
