@@ -167,7 +167,7 @@ class DatagramService(Service):
     def close_for_good(self, request: Any) -> None:
         """Leave the socket open: it is the listener's."""
 
-    def look(self) -> None:
+    def ask_kernel(self) -> None:
         """Ask the kernel how many datagrams it dropped."""
         self.totals.note_lost(queue.lost(self.listener))
 

@@ -66,7 +66,7 @@ class Service(Serving):
                 self.force()
         finally:
             self._closing.discard(own)
-            self.look()
+            self.ask_kernel()
             if not closed:
                 close_listener()
             if self.held is not None:

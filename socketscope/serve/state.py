@@ -154,7 +154,7 @@ class State(ABC):
         return idle + waiting, max(busy - waiting, 0)
 
     @abstractmethod
-    def look(self) -> tuple[int, int] | None:
+    def ask_kernel(self) -> tuple[int, int] | None:
         """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
 
     # Who is served

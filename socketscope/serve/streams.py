@@ -155,7 +155,7 @@ class StreamService(Endings):
         if self._linger.has(request := record.request):
             self._elsewhere.note_end(request)
 
-    def look(self) -> tuple[int, int] | None:
+    def ask_kernel(self) -> tuple[int, int] | None:
         """Return length and limit of the accept queue, which TCP alone tells."""
         try:
             return queue.accept_queue(self.listener) if self.kind == "tcp" else None

@@ -73,7 +73,7 @@ class Shown(Protocol):
     def thread_counts(self) -> tuple[int, int]:
         """How many of its threads are idle and busy."""
 
-    def look(self) -> tuple[int, int] | None:
+    def ask_kernel(self) -> tuple[int, int] | None:
         """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
 
 
@@ -134,7 +134,7 @@ class MetricsView(Collector):
         with _lock:
             listeners = self._shown()
             live = [listener for listener in listeners.values() if listener not in self._closed]
-        queues = {listener.name: queue for listener in live if (queue := listener.look()) is not None}
+        queues = {listener.name: queue for listener in live if (queue := listener.ask_kernel()) is not None}
         figures = {name: listener.totals.snapshot() for name, listener in listeners.items()}
         yield from _stream_families({n: f for n, f in figures.items() if isinstance(f, Figures)})
         yield from _common_families(figures)
