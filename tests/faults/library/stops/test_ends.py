@@ -14,8 +14,7 @@ import pytest
 
 import socketscope
 from socketscope.serve.mixin import service_of
-
-from .running import (
+from tests.faults.library.running import (
     HOST,
     PATIENCE,
     Echo,

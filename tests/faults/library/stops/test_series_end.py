@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
-
-from .running import HOST, Echo, ask, count, make, running, subclass, wait_for
+from tests.faults.library.running import HOST, Echo, ask, count, make, running, subclass, wait_for
 
 
 def test_no_collection_is_needed():
