@@ -283,6 +283,17 @@ def test_a_datagram_is_counted_by_what_became_of_it(capacity):
     assert (len(totals.records), capacity.taken) == (0, 0)
 
 
+def test_a_datagram_that_a_hook_turns_away_has_had_no_time_in_a_handler(capacity):
+    totals = DatagramTotals(capacity)
+    totals.accept(datagram := Datagram("", 0))
+    datagram.failure = "dropped"
+    datagram.gave(7)
+    assert totals.close(datagram, 0.5) == ("dropped", 0.0)
+    figures = totals.snapshot()
+    assert (figures.outcomes["dropped"], figures.sent, figures.exchanges) == (1, 7, 1)
+    assert sum(figures.handle.counts) == 0
+
+
 def test_who_asked_the_kernel_earlier_and_tells_later_takes_nothing_back(capacity):
     totals = DatagramTotals(capacity)
     totals.note_lost(5)
