@@ -1,7 +1,6 @@
 """A schedule held for a minute: what was due against what was sent, how late, and in how much memory."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import urllib.request
 import pytest
 
 from tests.faults.server.process import ROOT, serving
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,8 +30,7 @@ def resident(url: str) -> float:
 def test_500_passes_a_second_for_a_minute_are_sent_in_time_and_take_no_memory(tmp_path, capsys):
     script = tmp_path / "ask.talk"
     script.write_text("> hello ${seq}\n<~ ] hello ${seq}$\n")
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        metrics = f"127.0.0.1:{reserved.getsockname()[1]}"
+    metrics = f"127.0.0.1:{free_port()}"
     with serving("--log-level", "warning") as server:
         host, port = server.address()
         replay = subprocess.Popen(

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from tests.faults.launch.launched import PATIENCE, ask, launched, total, wait_for
+from tests.ports import free_port
 
 HEAD = """
 import multiprocessing, os, signal, socketserver, subprocess, sys, threading, time
@@ -67,8 +68,7 @@ for _ in range(2):
         child.kill()
         child.join()
 """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with launched(program(text), metrics=address) as running:
         running.endpoints(1)
         assert serves_metrics(address)
@@ -236,8 +236,7 @@ if len(sys.argv) == 1:
 else:
     sys.stdin.readline()
 """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with launched(program(text), metrics=address) as running:
         asked(running.port(0), 1)
         assert serves_metrics(address)

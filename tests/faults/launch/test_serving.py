@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.faults.launch.launched import PATIENCE, ROOT, RUN, ask, ended, launched, total, wait_for
+from tests.ports import free_port
 
 WITH_LIBRARY = os.environ | {"PYTHONPATH": str(ROOT)}
 
@@ -219,8 +220,7 @@ threading.Timer(0.3, server.shutdown).start()
 server.serve_forever()
 server.server_close()
 """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     path = program(text)
     alone = ended(sys.executable, path)
     assert (
@@ -260,8 +260,7 @@ server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
 for _ in range(2):
     server.handle_request()
 """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with launched("--log", "json", program(text), metrics=address) as running:
         assert ask(running.port()) == b"hello\n"
         assert total(f"http://{address}/metrics", "connections_accepted_total") == 1

@@ -17,7 +17,6 @@ from tests.faults.replay.test_replay import (
     COMMAND,
     PATIENCE,
     ROOT,
-    free_port,
     nobody,
     replay,
     scraped,
@@ -25,6 +24,7 @@ from tests.faults.replay.test_replay import (
     write,
 )
 from tests.faults.server.process import wait_for
+from tests.ports import free_port
 
 ASK = "@timeout 1s\n> hello\n< hello\n"
 LINGER_RESET = b"\1\0\0\0\0\0\0\0"

@@ -20,6 +20,8 @@ from typing import IO
 
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30
 COMMAND = (sys.executable, "-m", "client")
@@ -517,8 +519,7 @@ def test_scripts_are_written_whoever_hears_of_them(tmp_path):
 
 
 def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        target = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
+    target = f"tcp://127.0.0.1:{free_port()}"
     recorder = Recording(target, tmp_path)
     with recorder.connect() as connection, contextlib.suppress(ConnectionResetError):
         assert connection.recv(100) == b""
@@ -559,8 +560,7 @@ def test_a_taken_address_is_one_line(tmp_path):
     ],
 )
 def test_what_would_connect_to_itself_is_one_line(tmp_path, listen, target):
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     urls = [url.format(port, tmp_path) for url in (listen, target)]
     told = f"client: --target {urls[1]} is where --listen {urls[0]} is: record would connect to itself\n"
     assert run("--listen", urls[0], "--target", urls[1], str(tmp_path / "f")) == (2, told)

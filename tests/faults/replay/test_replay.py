@@ -20,6 +20,7 @@ import pytest
 
 from socketscope.replay.measure.instruments import OUTCOMES
 from tests.faults.server.process import wait_for
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30
@@ -69,12 +70,6 @@ def stall(connection: socket.socket) -> None:
     """Say nothing, until the client has had enough."""
     while connection.recv(100):
         pass
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port: int = reserved.getsockname()[1]
-        return port
 
 
 def nobody() -> str:

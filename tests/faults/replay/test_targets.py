@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from socketscope import ThreadingTCPServer
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30
@@ -68,10 +69,7 @@ def test_a_name_is_spoken_to_by_whichever_address_answers(tmp_path, server):
 
 
 def test_nobody_at_the_other_end_of_a_datagram_is_a_refusal(tmp_path):
-    with socket.socket(type=socket.SOCK_DGRAM) as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        target = f"udp://127.0.0.1:{reserved.getsockname()[1]}"
-    status, outcomes, _ = replay(tmp_path, target)
+    status, outcomes, _ = replay(tmp_path, f"udp://127.0.0.1:{free_port()}")
     assert (status, outcomes) == (1, {"refused": 1})
 
 

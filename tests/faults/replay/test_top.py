@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.replay.terminal import ROOT, terminal
-from tests.faults.replay.test_replay import free_port, run
+from tests.faults.replay.test_replay import run
 from tests.faults.server.process import ServerProcess, serving
+from tests.ports import free_port
 
 COMMAND = (sys.executable, "-m", "client", "top", "--interval", "200ms")
 

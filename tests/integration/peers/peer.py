@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 PATIENCE = 30.0
 
 
@@ -98,16 +100,10 @@ class Peer:
     @contextlib.contextmanager
     def running(self) -> Iterator[Place]:
         """Run it."""
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            socket.create_server(("127.0.0.1", 0)) as one,
-            socket.create_server(("127.0.0.1", 0)) as another,
-        ):
-            place = Place(one.getsockname()[1], another.getsockname()[1], Path(folder))
+        with tempfile.TemporaryDirectory() as folder:
+            place = Place(free_port(), free_port(), Path(folder))
             place.folder.chmod(0o755)
             command = self.start(place)
-            one.close()
-            another.close()
             with (place.folder / "output").open("w") as output:
                 process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
             try:

@@ -198,6 +198,7 @@ assert time.monotonic() - ended[0] < 5
 
 ENDPOINT = """
 import urllib.request
+from tests.ports import free_port
 
 def look(server):
     ask(server)
@@ -205,8 +206,7 @@ def look(server):
         assert answer.read() == b"ready\\n"
     os.kill(os.getpid(), signal.SIGTERM)
 
-with socket.create_server(("127.0.0.1", 0)) as free:
-    address = f"127.0.0.1:{free.getsockname()[1]}"
+address = f"127.0.0.1:{free_port()}"
 for _ in range(2):
     server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=look, args=(server,)).start()

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.faults.server.process import PATIENCE, ROOT
 from tests.pages import blocks, shell_lines
+from tests.ports import free_port
 
 PAGE = (ROOT / "docs" / "tls.md").read_text(encoding="utf-8")
 COMMANDS = shell_lines(PAGE)
@@ -22,12 +22,6 @@ class Echo(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(self.rfile.readline())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def typed(folder: Path) -> list[str]:

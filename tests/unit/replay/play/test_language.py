@@ -17,6 +17,7 @@ from socketscope.replay.script.compiler import load
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Loop
 from socketscope.replay.wire.targets import Target
+from tests.ports import free_port
 from tests.unit.replay.play.test_player import first_failure, outcomes, play, serving
 
 NONE = Failure("", 0, "", "")
@@ -238,9 +239,7 @@ def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_pa
 def test_a_datagram_that_reaches_nobody_is_refused_though_no_reply_is_waited_for(
     tmp_path, connect, script, passes
 ):
-    with socket.socket(type=socket.SOCK_DGRAM) as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = Target(Address("udp", *closed.getsockname()))
+    nobody = Target(Address("udp", "127.0.0.1", free_port()))
     ledger = play(tmp_path, nobody, f"@reply none\n{script}", connect, passes=passes)
     assert outcomes(ledger)["refused"]
     assert (failure := first_failure(ledger)) is not None

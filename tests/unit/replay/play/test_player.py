@@ -18,6 +18,7 @@ from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program
 from socketscope.replay.wire.loop import NEXT_TURN, Loop, Task
 from socketscope.replay.wire.targets import Target
+from tests.ports import free_port
 
 
 @contextlib.contextmanager
@@ -427,8 +428,6 @@ def test_a_reset_in_a_pause_that_heeds_lines_is_told_to_who_reads_on(tmp_path):
 
 
 def test_a_datagram_that_reaches_nobody_is_told_after_a_pause_too(tmp_path):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
-        held.bind(("127.0.0.1", 0))
-        nobody = Target(Address("udp", *held.getsockname()))
+    nobody = Target(Address("udp", "127.0.0.1", free_port()))
     ledger = play(tmp_path, nobody, "@timeout 1s\n> a\npause 50ms\n< b\n")
     assert outcomes(ledger) == {"refused": 1}
