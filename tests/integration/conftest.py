@@ -26,6 +26,8 @@ from .clone import ROOT
 
 PATIENCE = 60.0
 PORTS = ("GRAFANA_PORT", "PROMETHEUS_PORT", "SERVER_PORT", "SERVER_METRICS_PORT", "ALERTMANAGER_PORT")
+OBJECTIVES = 4
+"""Two of the clients, and two of the servers."""
 PULLING = 120.0
 """Seconds that Grafana's image may take to come."""
 
@@ -135,6 +137,16 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.2)
     return value
+
+
+def wait_for_budgets(stack: Stack) -> None:
+    """Wait until what panels show of each objective is recorded: each rule looks at times of its own."""
+    recorded = [f"count(job_slo:error_budget:{name})" for name in ("left30d", "burn1h")]
+    wait_for(
+        lambda: all(stack.value(each) >= OBJECTIVES for each in recorded),
+        "the first look at the budgets",
+        240,
+    )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Stack, get
+from .conftest import Stack, get, wait_for
 from .dashboards import DASHBOARDS
 
 
@@ -45,7 +45,7 @@ def test_grafana_asks_prometheus_on_behalf_of_who_looks(grafana: Stack):
         "from": "now-1m",
         "to": "now",
     }
-    assert ask(grafana, "/api/ds/query", query)["results"]["A"]["frames"]
+    wait_for(lambda: ask(grafana, "/api/ds/query", query)["results"]["A"]["frames"], "an answer")
 
 
 def test_grafana_lets_the_administrator_alone_see_the_data_source(grafana: Stack):

@@ -12,7 +12,7 @@ import pytest
 
 from socketscope.observe.distribution import BUCKETS
 
-from .conftest import Stack, wait_for
+from .conftest import Stack, wait_for, wait_for_budgets
 from .dashboards import TARGETS, Target, filled_in
 
 RATE, USERS = 40, 64
@@ -46,7 +46,7 @@ class Run:
 @pytest.fixture(scope="module", params=[1, 3])
 def run(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Run]:
     replicas = request.param
-    wait_for(lambda: stack.query("job_slo:error_budget:left30d"), "the first look at the budgets", 120)
+    wait_for_budgets(stack)
     stack.run("stop", "client")
     try:
         stack.scale(replicas)

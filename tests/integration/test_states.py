@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .clone import ROOT
-from .conftest import Stack, get, running, wait_for
+from .conftest import Stack, get, running, wait_for, wait_for_budgets
 from .dashboards import ANNOTATIONS, TARGETS, TILES, VALUES, Target, filled_in
 
 IDLE = float(os.environ.get("IDLE_SECONDS", "90"))
@@ -47,14 +47,16 @@ def seen() -> Seen:
             at = time.time()
             looked[state] = {str(target): target.ask(stack, at) for target in TARGETS}
             for (dashboard, name), expression in ANNOTATIONS.items():
-                looked[state][f"{dashboard} @{name}"] = stack.query(filled_in(expression), at)
+                # Asked for at each step of a range: at one moment a scrape may be late, and nothing there.
+                steps = f"last_over_time(({filled_in(expression)})[10s:2s])"
+                looked[state][f"{dashboard} @{name}"] = stack.query(steps, at)
             for (dashboard, name), match in VALUES.items():
                 assert match
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
 
         wait_for(lambda: stack.value('count(up{job=~"server|client"} == 1)') == 2, "the first scrape of each")
         look("just started")
-        wait_for(lambda: stack.query("job_slo:error_budget:left30d"), "the first look at the budgets", 120)
+        wait_for_budgets(stack)
         wait_for(lambda: not stack.query("ALERTS"), "no alert")
         look("at work")
         stack.run("stop", "client")
@@ -68,6 +70,8 @@ def seen() -> Seen:
         wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome="ok"}[8s]))') > 1, "traffic")
         stack.run("kill", "server")
         wait_for(lambda: stack.query('ALERTS{alertname="NoServer", alertstate="firing"}'), "the alert")
+        wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome!="ok"}[8s]))') > 0, "failures")
+        wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome="ok"}[8s]))') == 0, "no others")
         look("no server")
     return looked
 
