@@ -348,6 +348,19 @@ def test_a_program_that_has_configured_the_rest_meanwhile_has_its_lines_printed_
     assert json.loads(capsys.readouterr().out) == {"event": "printed"}
 
 
+def test_a_program_that_has_configured_all_of_it_meanwhile_keeps_that():
+    own = structlog.testing.CapturingLoggerFactory()
+    with lines() as of:
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        try:
+            with leading:
+                structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=own)
+            structlog.get_logger().info("mine")
+        finally:
+            structlog.reset_defaults()
+    assert [call.args for call in own.logger.calls] == [('{"event": "mine"}',)]
+
+
 def test_a_thread_that_ends_itself_is_no_news(monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
     with lines() as of:
