@@ -66,8 +66,10 @@ def test_it_is_no_pass(tmp_path, script, handle, options, reason, number):
     assert reason in ended.stdout.partition("\n")[0]
 
 
-def played(arguments: list[str], number: int | None) -> subprocess.CompletedProcess[str]:
-    """Run a replay for a bit more than a second, to its own end or to a signal."""
+def played(
+    arguments: list[str], number: int | None, begun: threading.Event | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a replay for a bit more than a second, to its own end or to a signal, once it has begun."""
     if number is None:
         return run(*arguments, "--duration", "1200ms", "--grace", "100ms")
     with subprocess.Popen(
@@ -78,19 +80,32 @@ def played(arguments: list[str], number: int | None) -> subprocess.CompletedProc
         process.stderr.readline()  # it has begun
         drain = threading.Thread(target=process.stderr.read, daemon=True)
         drain.start()
+        assert begun is None or begun.wait(PATIENCE)
         time.sleep(1.3)
         process.send_signal(number)
+        sent = time.monotonic()
         assert process.stdout is not None
         output = process.stdout.read()
         process.wait(PATIENCE)
+        assert time.monotonic() - sent < PATIENCE / 3, "the signal is heard at once"
         drain.join(PATIENCE)
     return subprocess.CompletedProcess([], process.returncode, output, "")
 
 
 @pytest.mark.parametrize("number", ENDS[1:])
 def test_what_a_signal_met_unanswered_is_told_above_the_figures(tmp_path, number):
-    with serving(stall_after_one) as target:
-        ended = played(["replay", write(tmp_path, TWICE), "--target", target, "--connect", "pass"], number)
+    asked_again = threading.Event()
+
+    def stall_when_asked_again(connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            connection.sendall(lines.readline())
+            lines.readline()
+            asked_again.set()
+            lines.read()
+
+    with serving(stall_when_asked_again) as target:
+        command = ["replay", write(tmp_path, TWICE), "--target", target, "--connect", "pass"]
+        ended = played(command, number, asked_again)
     above, _, below = ended.stdout.partition("\nservice ")
     assert "\nlower bounds among these: 1 unanswered at the end" in above
     assert below.split()[9] == "s", "the longest has waited for more than a second"
@@ -99,12 +114,10 @@ def test_what_a_signal_met_unanswered_is_told_above_the_figures(tmp_path, number
 @pytest.mark.parametrize("rate", ["2e7", "1e300", "1e-300"])
 @pytest.mark.parametrize("number", ENDS[1:])
 def test_a_signal_is_heard_whatever_the_rate_asks_for(tmp_path, rate, number):
-    began = time.monotonic()
     with serving(echo) as target:
         ended = played(["replay", write(tmp_path, ASK), "--target", target, "--rate", rate], number)
     assert ended.returncode == 128 + number
     assert "\nexchanges  " in ended.stdout
-    assert time.monotonic() - began < 10
 
 
 def test_a_run_that_ends_in_its_warm_up_is_no_pass_and_one_that_must_is_refused(tmp_path):
@@ -130,12 +143,12 @@ def test_a_condition_that_could_never_be_met_is_refused(tmp_path, condition, tol
 def test_passes_under_way_at_the_end_have_time_to_end(tmp_path):
     def slow(connection: socket.socket) -> None:
         for line in connection.makefile("rb"):
-            time.sleep(0.6)
+            time.sleep(1)
             connection.sendall(line)
 
     with serving(slow) as target:
         ended = run(
-            "replay", write(tmp_path, ASK), "--target", target, "--users", "4", "--duration", "1s",
+            "replay", write(tmp_path, ASK), "--target", target, "--users", "4", "--duration", "1900ms",
             "--summary", "json",
         )  # fmt: skip
     summary = json.loads(ended.stdout)

@@ -249,6 +249,19 @@ def hears_nothing(client: socket.socket) -> bool:
     return False
 
 
+def unread(client: socket.socket) -> int:
+    """Return how much of what a client has sent over IPv4 the other side, on this machine, has not read."""
+    (host, port), (other_host, other_port) = client.getpeername(), client.getsockname()
+    ends = tuple(
+        f"{socket.inet_aton(name)[::-1].hex().upper()}:{number:04X}"
+        for name, number in ((host, port), (other_host, other_port))
+    )
+    # <linux>/net/ipv4/tcp_ipv4.c, get_tcp4_sock: both ends, the state, what waits to be sent, and to be read.
+    rows = map(str.split, Path("/proc/net/tcp").read_text().splitlines())
+    (waiting,) = (row[4] for row in rows if (row[1], row[2]) == ends)
+    return int(waiting.partition(":")[2], 16)
+
+
 def half_close(client: socket.socket) -> bool:
     """End what is sent, and go on receiving; under TLS by its own word for that.
 

@@ -91,7 +91,14 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
         assert server.cpu_seconds() - before < 0.3
         for client in clients:
             client.close()
-        assert wait_for(lambda: server.ask(b"back\n"), "it serves again").endswith(b"back\n")
+
+        def dealt_with() -> float:
+            refused = server.metric("socketserver_connections_rejected_total")
+            return server.metric("socketserver_connections_accepted_total") + refused
+
+        wait_for(lambda: dealt_with() == len(clients), "nobody waits in the queue")
+        wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
+        assert server.ask(b"back\n").endswith(b"back\n")
         assert server.metric("socketserver_accept_errors_total", error="fd_limit") > 0
         server.close()
         assert b"--max-connections is 28 and not 1000" in server.errors

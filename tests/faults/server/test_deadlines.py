@@ -86,7 +86,8 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
 
 @each_stream
 def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
-    with serving("--keep-alive", "--idle-timeout", "2s", "--read-timeout", "2s") as server:
+    # Of those who came first no deadline may pass while the others still come.
+    with serving("--keep-alive", "--idle-timeout", "5s", "--read-timeout", "5s") as server:
         clients = [server.connect(b"one\n") for _ in range(40)]
         for client in clients:
             assert client.recv(100).endswith(b"one\n")
@@ -95,7 +96,7 @@ def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
         server.signal(signal.SIGSTOP)
         for client in clients:
             client.sendall(b"wo\n")
-        time.sleep(3)
+        time.sleep(6)
         server.signal(signal.SIGCONT)
         for client in clients:
             assert client.recv(100).endswith(b"wo\n")
@@ -108,14 +109,14 @@ def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
 def test_the_handlers_own_work_is_not_counted_against_its_client():
     with serving("--handler", "tests.faults.server.handlers:Working", "--read-timeout", "700ms") as server:
         with server.connect(b"one\n") as client:
-            time.sleep(1.2)  # a second of it is the handler's
+            time.sleep(1)  # all of it is the handler's
             client.sendall(b"two\n")
             assert read_all(client) == b"two\n"
         assert server.connections(1)[0]["outcome"] == "ok"
 
 
 def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_stops_is():
-    with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "500ms") as server:
+    with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "1s") as server:
         with socket.socket() as client:
             # As little as the kernel lets a window be, so that it opens with each bit that is taken.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -129,13 +130,13 @@ def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_sto
             assert server.metric("socketserver_connections_open") == 1
             (line,) = server.connections(1)
         assert (line["outcome"], line["level"]) == ("write_timeout", "warning")
-        assert 2.9 < line["handle_seconds"] < PATIENCE / 2
+        assert 3.4 < line["handle_seconds"] < PATIENCE / 2
         assert line["error"].startswith("TimeoutError: the client did not take the reply in time")
 
 
 @each_stream
 def test_a_stream_that_is_never_answered_is_cut_by_silence_and_by_nothing_else():
-    options = ("--read-timeout", "none", "--idle-timeout", "700ms")
+    options = ("--read-timeout", "none", "--idle-timeout", "1500ms")
     with serving("--handler", "tests.faults.server.handlers:Sink", *options) as server:
         with server.connect() as client:
             for _ in range(10):

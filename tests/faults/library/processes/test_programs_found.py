@@ -60,7 +60,8 @@ def test_what_wakes_threads_is_closed_without_the_garbage_collector():
     gc.disable()
     try:
         served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
-        assert descriptors() == before
+        # There may be fewer: what tests before this one have left goes meanwhile.
+        assert descriptors() <= before
     finally:
         gc.enable()
 

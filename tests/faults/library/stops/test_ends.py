@@ -174,16 +174,19 @@ def test_who_waits_for_a_place_in_a_queue_that_stays_open_at_a_stop_is_served():
     server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
     server.socket.listen(1)
 
-    def ask_and_wait(_):
+    def ask_and_wait(number):
         with socket.socket(socket.AF_UNIX) as client:
+            coming.append(number)
             client.connect(server.server_address)  # one with a time limit would be refused at once
             client.sendall(b"x")
             return client.recv(10)
 
+    coming: list[int] = []
     with ThreadPoolExecutor(8) as pool:
         server.shutdown()
         server.serve_forever()  # and comes back, as nobody is to be served yet
         replies = pool.map(ask_and_wait, range(8))
+        wait_for(lambda: len(coming) == 8, "all are about to connect")
         time.sleep(SHORT)
         server.server_close()
         assert list(replies) == [b"x"] * 8
@@ -324,18 +327,22 @@ def test_datagrams_that_are_being_served_are_answered():
 @pytest.mark.parametrize("interrupts", [1, 2])
 def test_after_an_interrupt_nothing_goes_on(interrupts):
     server = make(drain_timeout=SHORT)
-    timers = [
-        threading.Timer(SHORT + 0.08 * number, os.kill, (os.getpid(), signal.SIGINT))
-        for number in range(interrupts)
-    ]
-    for timer in timers:
-        timer.start()
-    with connect(server), suppress(KeyboardInterrupt), server:
-        server.serve_forever()
-        pytest.fail("it was not interrupted")
-    for timer in timers:
-        with suppress(KeyboardInterrupt):  # the second may come late
-            timer.join()
+
+    def interrupt():
+        service_of(server).serving.wait(PATIENCE)
+        time.sleep(SHORT)
+        for _ in range(interrupts):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.08)
+
+    interrupting = threading.Thread(target=interrupt)
+    with suppress(KeyboardInterrupt):  # the second may come late
+        with connect(server), suppress(KeyboardInterrupt), server:
+            interrupting.start()
+            server.serve_forever()
+            pytest.fail("it was not interrupted")
+        interrupting.join()
+    interrupting.join()
     server.server_close()
     cpu = time.process_time()
     time.sleep(SHORT)
