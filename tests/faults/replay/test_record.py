@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO
+from typing import IO, ClassVar
 
 import pytest
 
@@ -49,7 +49,13 @@ def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]
 
 
 class Recording:
-    """A recorder under way."""
+    """A recorder under way.
+
+    Attributes:
+        begun: All that a test has begun.
+    """
+
+    begun: ClassVar[list["Recording"]] = []
 
     def __init__(self, target: str, folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
         listen = () if "--listen" in options else ("--listen", "tcp://127.0.0.1:0")
@@ -57,6 +63,7 @@ class Recording:
             [*prefix, *COMMAND, "record", *listen, *options, "--target", target, folder],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self.begun.append(self)
         assert self._process.stderr is not None
         said = iter(self._process.stderr.readline, "")
         self.url = next(line for line in said if "hands on" in line).split()[1]
@@ -94,15 +101,19 @@ class Recording:
         return self._process.returncode, out, err
 
 
+@pytest.fixture(autouse=True)
+def _none_is_left() -> Iterator[None]:
+    yield
+    while Recording.begun:
+        Recording.begun.pop().kill()
+
+
 @contextlib.contextmanager
 def recording(target: str, folder: Path, *options: str) -> Iterator[Recording]:
     """Record while the block lasts; nothing may go wrong."""
     started = Recording(target, folder, *options)
-    try:
-        yield started
-        status, _, err = started.end()
-    finally:
-        started.kill()
+    yield started
+    status, _, err = started.end()
     assert status == 0
     assert all(line.startswith(f"record: {folder}/") for line in err.splitlines()), err
 
