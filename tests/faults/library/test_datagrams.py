@@ -299,6 +299,18 @@ def test_one_that_was_not_let_in_has_had_no_time_in_a_handler():
     assert (service_of(server).totals.records, service_of(server).untold) == (set(), set())
 
 
+def test_one_that_was_not_let_in_has_the_hook_of_an_end_called():
+    ended = []
+
+    class Server(Verifies):
+        def shutdown_request(self, request):
+            ended.append(request[0])
+
+    with serving(Reply, Server) as server, udp_client() as client:
+        client.sendto(b"uninvited", server.server_address)
+        wait_for(lambda: ended == [b"uninvited"], "the hook")
+
+
 def test_one_that_verify_request_has_handled_itself_may_be_turned_away_after_that():
     class Handles(socketscope.ThreadingUDPServer):
         def verify_request(self, request, client_address):

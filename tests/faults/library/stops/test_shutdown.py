@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope.serve.listeners import queue
 from socketscope.serve.mixin import service_of
-from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed
+from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed, running
 from tests.faults.server.process import PATIENCE, wait_for
 
 
@@ -88,6 +88,29 @@ def make_anew(server):
 
 def replace_listener(server):
     server.socket = socket.create_server(server.server_address)
+
+
+@pytest.mark.parametrize("begin", [make_anew, replace_listener])
+def test_its_threads_are_kept_for_the_next_client_again_once_it_listens_anew(begin):
+    served_by = []
+
+    class Notes(Echo):
+        def handle(self):
+            served_by.append(threading.current_thread())
+            super().handle()
+
+    class Acts(socketscope.ThreadingTCPServer):
+        def service_actions(self):
+            """Be called by who takes clients, which hands each of them to another thread."""
+
+    server = make(Notes, Acts)
+    server.server_close()
+    begin(server)
+    with running(server):
+        for _ in range(5):
+            assert ask(server) == b"x"
+            wait_for(lambda: service_of(server).thread_counts == (1, 0), "its thread is idle")
+    assert len(set(served_by)) == 1
 
 
 @pytest.mark.parametrize("begin", [make_anew, replace_listener])

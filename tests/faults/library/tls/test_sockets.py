@@ -1,6 +1,7 @@
 """What a handler may do with its TLS socket beside recv and sendall, as the standard library has it."""
 
 import io
+import ssl
 import time
 
 import pytest
@@ -40,6 +41,33 @@ def test_who_asks_for_less_than_nothing_is_told_so_at_once(server_context, clien
     def handle(connection):
         with pytest.raises(ValueError, match="size should not be negative"):
             connection.recv(-1)
+        connection.sendall(b"told")
+
+    with (
+        running(make(handling(handle)), server_context) as server,
+        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
+    ):
+        assert client.recv(100) == b"told"
+
+
+def test_what_openssl_has_read_already_is_there_though_nothing_more_comes(server_context, client_context):
+    def handle(connection):
+        connection.sendall(connection.recv(3) + connection.recv(3))
+
+    with (
+        running(make(handling(handle)), server_context) as server,
+        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
+    ):
+        client.sendall(b"onetwo")
+        assert client.recv(100) == b"onetwo"
+
+
+def test_who_does_not_wait_is_told_that_nothing_is_there_as_by_the_base_class(server_context, client_context):
+    def handle(connection):
+        connection.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            connection.recv(1)
+        connection.setblocking(True)
         connection.sendall(b"told")
 
     with (

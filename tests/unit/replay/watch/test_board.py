@@ -67,6 +67,8 @@ def test_what_was_lost_is_among_the_failures_once_there_is_some():
     pages_of = [{**pages.of_server(), key: lost} for lost in (1.0, 5.0)]
     (board,) = boards([look(*pages_of)])
     assert board.failures == {"log lines dropped": (4.0, 5.0)}
+    (board,) = boards([look(pages_of[0])])  # of which it is not known when
+    assert board.failures == {"log lines dropped": (0.0, 1.0)}
 
 
 def test_datagrams_are_told_of_where_there_are_any():

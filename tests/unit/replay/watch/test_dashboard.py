@@ -38,6 +38,11 @@ def screen(looks: list[Look], columns: int, lines: int, choices: Choices = AS_AT
     return drawn
 
 
+def test_of_who_was_asked_once_no_rate_is_known():
+    (told,) = (line for line in screen([look(pages.of_server(9, open=3))], 120, 50) if "127.0.0.1" in line)
+    assert told.endswith("up  last 5 s: -, p99 -; now: 3 open")
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 50), (60, 30), (100, 60), (78, 25)])
 def test_it_fills_the_terminal(columns, lines):
     drawn = screen(many()[:3] + many()[5:6], columns, lines)
