@@ -236,6 +236,21 @@ def test_a_file_is_sent_from_where_the_standard_library_sends_it():
         assert count(server, "sent_bytes_total") == len(received)
 
 
+def test_a_file_object_that_a_handler_has_left_keeps_no_socket_open():
+    left: list[Any] = []
+
+    def handle(connection: socket.socket) -> None:
+        left.append(connection.makefile("rb"))
+        connection.sendall(left[0].read(1))
+
+    with serving(handling(handle)) as server:
+        with connect(server) as client:
+            client.sendall(b"x")
+            assert client.recv(10) == b"x"
+        ended(server, "ok")
+        wait_for(lambda: left[0].fileno() < 0, "it is closed")
+
+
 @pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
 @pytest.mark.parametrize(("raises", "outcome"), [(False, "ok"), (True, "handler_error")])
 def test_who_sends_on_after_an_end_of_its_own_has_lost_no_client(how, raises, outcome):

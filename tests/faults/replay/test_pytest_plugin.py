@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30.0
+PATIENCE = 60.0
 COMMAND = [sys.executable, "-m", "pytest", "-p", "pytest_socketscope", "-p", "no:cacheprovider"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 

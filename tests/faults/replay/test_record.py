@@ -23,7 +23,7 @@ import pytest
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30
+PATIENCE = 60
 COMMAND = (sys.executable, "-m", "client")
 
 

@@ -23,7 +23,7 @@ from tests.faults.server.process import wait_for
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30
+PATIENCE = 60
 COMMAND = (sys.executable, "-m", "client")
 
 

@@ -18,7 +18,7 @@ from socketscope import ThreadingTCPServer
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def played(
         assert process.stdout is not None
         output = process.stdout.read()
         process.wait(PATIENCE)
-        assert time.monotonic() - sent < PATIENCE / 3, "the signal is heard at once"
+        assert time.monotonic() - sent < 10, "the signal is heard at once"
         drain.join(PATIENCE)
     return subprocess.CompletedProcess([], process.returncode, output, "")
 

@@ -269,6 +269,7 @@ def test_records_warnings_and_failed_threads_are_in_the_programs_form():
     assert (record["event"], record["logger"], record["level"], record["amount"]) == (
         "paid 8", "shop", "warning", 5,
     )  # fmt: skip
+    assert "exc_info" not in record
     assert record["connection_id"] == warned["connection_id"] == own["connection_id"]
     assert "UserWarning: it is odd" in warned["event"]
     assert (failed["event"], failed["thread"], failed["level"]) == ("uncaught_exception", "mine", "error")

@@ -588,6 +588,26 @@ def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it()
             assert not closing.is_alive()
 
 
+@pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
+def test_who_is_in_the_queue_at_a_close_is_got_by_a_get_request_of_the_users_own(base):
+    class Own(base):  # type: ignore[misc, valid-type]
+        def get_request(self):
+            return super().get_request()
+
+    server = observed(Own(HOST, Echo), limits={"drain_timeout": PATIENCE})
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        with connect(server) as client:
+            client.sendall(b"x")
+            client.shutdown(socket.SHUT_WR)
+            closing = threading.Thread(target=server.server_close, daemon=True)
+            closing.start()
+            closing.join(LONG)
+            assert not closing.is_alive()
+            assert client.recv(10) == b"x"
+
+
 def test_nor_is_it_left_out_where_no_thread_can_be_started_any_more(monkeypatch):
     class Own(socketserver.TCPServer):
         def get_request(self):
