@@ -21,6 +21,7 @@ from .running import (
     figures,
     logged,
     make,
+    observed,
     running,
     serving,
     udp_client,
@@ -341,15 +342,12 @@ def test_the_time_in_a_hook_is_none_of_the_handlers():
         assert figures(server).handle.sum < SHORT
 
 
+@pytest.mark.parametrize("base", [socketscope.ThreadingUDPServer, socketserver.UDPServer])
 @pytest.mark.parametrize("hook", ["shutdown_request", "close_request"])
-def test_one_hook_for_the_end_is_called_without_the_other(hook):
+def test_one_hook_for_the_end_is_called_without_the_other(hook, base):
     ended = []
-
-    class Server(socketscope.ThreadingUDPServer):
-        pass
-
-    setattr(Server, hook, lambda _, request: ended.append(request[0]))
-    with serving(Reply, Server) as server, udp_client() as client:
+    kind = type("Server", (base,), {hook: lambda _, request: ended.append(request[0])})
+    with running(observed(kind(HOST, Reply))) as server, udp_client() as client:
         client.sendto(b"x", server.server_address)
         client.recv(100)
         wait_for(lambda: ended == [b"x"], "the hook")

@@ -4,7 +4,7 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import parse_threshold
-from socketscope.replay.show.printout import as_text, compared
+from socketscope.replay.show.printout import as_text, compared, failures
 
 
 def summary_of(ledger: Ledger, *thresholds: str, target_rate: float | None = 2.0, **options) -> Summary:
@@ -107,6 +107,12 @@ def test_what_the_warm_up_did_is_in_no_figure():
     assert (summary.ok, summary.failed, summary.first_failure) == (1, 0, None)
     assert summary.steps["main"]["ok"] == 1
     assert summary.steps["main"]["failed"] == 0
+
+
+def test_of_a_run_that_failed_without_a_failure_the_reasons_are_told(ledger):
+    assert (
+        failures(summary_of(ledger, "p99 > 1ms", "max > 1ms")) == "p99 > 1ms (2.00 ms); max > 1ms (2.00 ms)"
+    )
 
 
 def test_a_server_that_nobody_reached_and_a_rate_that_was_not_held_are_failures():
