@@ -1,12 +1,13 @@
 """Who else has a listener."""
 
 import errno
+import fcntl
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_what_a_service_manager_has_passed_on_it_keeps(monkeypatch, process, sha
         monkeypatch.setattr(holders, "_passed_on", holders.passed_on())
         assert is_shared(listener) == shared
         assert not is_shared(own)
+
+
+def test_each_of_several_that_a_service_manager_has_passed_on_it_keeps(monkeypatch):
+    monkeypatch.setenv("LISTEN_FDS", "2")
+    monkeypatch.delenv("LISTEN_PID", raising=False)
+    monkeypatch.setattr(holders, "_FIRST", 500)
+    with ExitStack() as opened:
+        passed = []
+        for number in (500, 501):
+            with socket.create_server(("127.0.0.1", 0)) as made:
+                moved = fcntl.fcntl(made.fileno(), fcntl.F_DUPFD, number)
+            passed.append(opened.enter_context(socket.socket(fileno=moved)))
+        own = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        assert [each.fileno() for each in passed] == [500, 501]
+        monkeypatch.setattr(holders, "_passed_on", holders.passed_on())
+        assert [is_shared(each) for each in (*passed, own)] == [True, True, False]
 
 
 @pytest.mark.parametrize(
