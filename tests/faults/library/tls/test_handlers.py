@@ -171,6 +171,26 @@ def test_the_deadlines_hold(server_context, client_context, capfd, sent, limits,
     assert capfd.readouterr().err == ""
 
 
+def test_what_a_handler_does_between_the_handshake_and_its_first_read_is_not_its_clients_time(
+    server_context, client_context
+):
+    worked = threading.Event()
+
+    class Works(Lines):
+        def handle(self):
+            time.sleep(HANDSHAKE + SHORT)
+            worked.set()
+            super().handle()
+
+    with (
+        running(make(Works, read_timeout=HANDSHAKE), server_context) as server,
+        connect(server, client_context) as client,
+    ):
+        assert worked.wait(PATIENCE)
+        client.sendall(b"x\n")
+        assert client.recv(100) == b"X\n"
+
+
 def test_a_handlers_own_timeout_holds(server_context, client_context, capfd):
     class Impatient(Lines):
         timeout = SHORT
