@@ -47,9 +47,11 @@ def seen() -> Seen:
             at = time.time()
             looked[state] = {str(target): target.ask(stack, at) for target in TARGETS}
             for (dashboard, name), expression in ANNOTATIONS.items():
-                # Asked for at each step of a range: at one moment a scrape may be late, and nothing there.
-                steps = f"last_over_time(({filled_in(expression)})[10s:2s])"
-                looked[state][f"{dashboard} @{name}"] = stack.query(steps, at)
+                # At one moment a scrape may be late, and nothing there; what began now, no step has seen yet.
+                now = filled_in(expression)
+                looked[state][f"{dashboard} @{name}"] = stack.query(
+                    f"({now}) or last_over_time(({now})[10s:2s])", at
+                )
             for (dashboard, name), match in VALUES.items():
                 assert match
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
