@@ -196,7 +196,8 @@ def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
 
 def _leaving(kind: type) -> type:
     def make() -> type:
-        leaving = type(kind.__name__, (Leaving, kind), {"__module__": kind.__module__, "__slots__": ()})
+        names = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        leaving = type(kind.__name__, (Leaving, kind), names)
         if kind in {ObservedSocket, AdoptedSocket}:
             reduction.register(leaving, _reduce)
         return leaving
@@ -250,3 +251,8 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
 
 for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)
+
+# Who prints one reads what it is to the program.
+for _named in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket, Unwrapped, AdoptedTLS):
+    _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else _PLAIN
+    _named.__module__, _named.__qualname__ = _theirs.__module__, _theirs.__qualname__

@@ -130,6 +130,11 @@ class DatagramSocket(NotingDatagrams, socket.socket):
     __slots__ = ()
 
 
+def receives_here(listener: Any) -> bool:
+    """Return whether a listener receives by the method above: one of somebody's own may know no flags."""
+    return getattr(getattr(listener, "recvfrom", None), "__func__", None) is NotingDatagrams.recvfrom
+
+
 def _took(size: int, flags: int) -> None:
     if not flags & MSG_PEEK and isinstance(datagram := current.get(), Datagram):
         datagram.took(size)

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.addresses import format_peer
-from socketscope.observe.datagrams import Datagram
+from socketscope.observe.datagrams import Datagram, receives_here
 from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
 from socketscope.observe.served import current
@@ -31,6 +31,12 @@ class DatagramService(Service):
         """Make what is of this process alone."""
         super().begin()
         self.totals = DatagramTotals(self.capacity)
+        self._receives_here = True
+
+    def show(self, server: Any) -> None:
+        """Show the listener's metrics."""
+        super().show(server)
+        self._receives_here = receives_here(self.listener)
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
@@ -40,10 +46,12 @@ class DatagramService(Service):
     def try_to_receive(self, server: Any) -> Job | None:
         """Do the same where nobody may be waiting, unless that would call a hook of the user's in vain."""
         self.hooks.keep_up(server)
-        return None if self.hooks.gets or self.hooks.acts else self._receive(server)
+        if self.hooks.gets or self.hooks.acts or not self._receives_here:
+            return None
+        return self._receive(server)
 
     def _receive(self, server: Any) -> Job | None:
-        gets = self.hooks.gets
+        gets = self.hooks.gets or not self._receives_here
         try:
             if gets:
                 request, client_address = self.hooks.get(server, self._time_to_drain)

@@ -179,6 +179,40 @@ def test_a_request_that_is_the_data_alone_counts_for_its_bytes():
         assert (figures(server).received, figures(server).sent) == (5, 5)
 
 
+class Shouts(socket.socket):
+    def recvfrom(self, size):  # type: ignore[override]  # as people write it
+        data, address = super().recvfrom(size)
+        return data.upper(), address
+
+
+class Wraps:
+    """No socket, and has what socketserver asks of one."""
+
+    def __init__(self, sock):
+        self._sock = sock
+
+    def recvfrom(self, size):
+        data, address = self._sock.recvfrom(size)
+        return data.upper(), address
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"), [(Shouts, "ok"), (lambda fileno: Wraps(socket.socket(fileno=fileno)), "no_reply")]
+)
+def test_a_listener_that_receives_in_its_own_way_does(kind, ends):
+    with make(Reply) as server, udp_client() as client:
+        server.socket = kind(fileno=server.socket.detach())
+        with running(server):
+            for _ in range(2):
+                client.sendto(b"yes", server.server_address)
+                assert client.recv(10) == b"YES"
+            outcome(server, ends, 2)  # what passes through no socket is not seen
+            assert figures(server).received == 6
+
+
 def test_what_a_get_request_of_the_users_own_has_received_was_not_cut_off_however_long_it_is():
     class Long(socketscope.ThreadingUDPServer):
         max_packet_size = 4

@@ -212,6 +212,25 @@ def test_what_is_no_socket_is_left_alone(record, request_):
     assert record.socket is request_
 
 
+@pytest.mark.parametrize("handed_on", [False, True])
+@pytest.mark.parametrize("kind", [socket.socket, Mine, ObservedSocket])
+def test_who_prints_a_socket_reads_what_it_is_to_the_program(kind, handed_on, record):
+    near, far = pair(kind)
+    with near, far:
+        adopt(near, record)
+        assert not handed_on or watch_end(record, lambda _: None)
+        name = f"{Mine.__module__}.Mine" if kind is Mine else "socket.socket"
+        assert repr(near).startswith(f"<{name} fd={near.fileno()}, ")
+
+
+@pytest.mark.parametrize("type_", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_nor_does_who_prints_a_listener_read_anything_else(type_):
+    with listener(type_=type_) as server:
+        plain = repr(server)
+        prepare(server)
+        assert repr(server) == plain
+
+
 def listener(kind=socket.socket, type_=socket.SOCK_STREAM):
     made = kind(socket.AF_INET, type_)
     made.bind(("127.0.0.1", 0))
