@@ -100,7 +100,9 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
     Raises:
         OSError: As the handshake would.
     """
-    return sock.gettimeout() == 0 or bool(socket.SocketType.recv(sock, 1, MSG_PEEK))
+    if sock.gettimeout() == 0 or sock.version() is not None:  # that is told once it has been done
+        return True
+    return bool(socket.SocketType.recv(sock, 1, MSG_PEEK))
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:

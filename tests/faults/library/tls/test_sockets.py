@@ -77,6 +77,18 @@ def test_who_does_not_wait_is_told_that_nothing_is_there_as_by_the_base_class(se
         assert client.recv(100) == b"told"
 
 
+def test_a_handshake_that_has_been_done_waits_for_nobody(server_context, client_context):
+    def handle(connection):
+        connection.do_handshake()  # as one that cannot know does it
+        connection.sendall(b"hello")
+
+    with (
+        running(make(handling(handle)), server_context) as server,
+        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
+    ):
+        assert client.recv(100) == b"hello"
+
+
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 @pytest.mark.parametrize("way", ["sendall", "sendfile"])
 def test_a_peer_that_takes_nothing_is_cut_in_time(server_context, client_context, way, timeout):
