@@ -94,17 +94,39 @@ def _method(server, original):
     # One that is observed may come here for each client.
     if _look_after is not None and "_socketscope" in vars(server):
         return _look_after(server, original)
-    import signal  # not before something serves
+    from contextlib import ExitStack  # not before something serves
 
-    # What a handler of the program's raises is the program's, and no failure of what is loaded here.
-    handled = [number for number in signal.valid_signals() if callable(signal.getsignal(number))]
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
-    try:
+    with ExitStack() as stack:
+        _keep_back_signals(stack)
         if _look_after is None:
             _look_after = _load()
         return _look_after(server, original)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _keep_back_signals(stack):
+    """Have the program's handlers of signals run when the stack is left.
+
+    What they raise is the program's, and no failure of what is loaded here. To block signals would not keep
+    them back: another thread may be given them, and handlers run in the main thread all the same.
+    """
+    import signal
+
+    came = {}
+
+    def give_back(number, handler):
+        signal.signal(number, handler)
+        if number in came:
+            handler(number, came[number])
+
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler):
+            stack.callback(give_back, number, handler)
+            try:
+                signal.signal(number, came.__setitem__)
+            except ValueError:  # this is not the thread that they run in
+                stack.pop_all()
+                return
 
 
 def _forget():
