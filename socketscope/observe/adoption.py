@@ -137,8 +137,8 @@ def adopt(request: Any, record: Record) -> None:
             return
         try:
             request.__class__ = _observed(kind)
-        except TypeError:
-            return  # its layout leaves no room
+        except Exception:  # noqa: BLE001 - its layout leaves no room, or its metaclass has a say
+            return
     request._socketscope = record  # noqa: SLF001 - its own attribute
 
 
@@ -150,7 +150,8 @@ def prepare(listener: Any) -> None:
         if type(listener) is _PLAIN:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
-        listener.__class__ = _behind(type(listener), DatagramSocket)
+        with suppress(Exception):  # as in `adopt`
+            listener.__class__ = _behind(type(listener), DatagramSocket)
 
 
 def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
@@ -209,6 +210,8 @@ def _observed(kind: type) -> type:
     if issubclass(kind, ssl.SSLSocket):
         return _behind(kind, AdoptedTLS)
     room = {"_socketscope": None} if kind.__dictoffset__ else {}
+    if not room and kind.__hash__ is not object.__hash__:
+        raise TypeError("it has no room, and another may have its place in a map")
     return _behind(kind, AdoptedSocket, **room)
 
 
@@ -218,8 +221,17 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
     names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__, "__class__": said(kind)}
-    bases = (kind, observed)
+    bases = (Unannounced, kind, observed)
     return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+
+
+class Unannounced:
+    """First of the bases of a class made here: it is no new one of the user's, whose bases would be told."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        pass
 
 
 def said(kind: type) -> property:
@@ -236,7 +248,7 @@ def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
     made: type | None = vars(kind).get(name)
     if made is None:
         made = make()
-        setattr(kind, name, made)
+        type.__setattr__(kind, name, made)  # past a metaclass that lets nobody change its classes
     return made
 
 

@@ -5,7 +5,7 @@ from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
-from socketscope.observe.adoption import said
+from socketscope.observe.adoption import Unannounced, said
 from socketscope.serve import theirs
 from socketscope.serve.hooks import is_ours
 from socketscope.serve.mixin import (
@@ -80,13 +80,6 @@ def is_draining(server: BaseServer) -> bool:
         raise TypeError(f"this {type(server).__name__} is not observed") from None
 
 
-class _Unannounced:
-    """First of the bases of a class made here: it is no new one of the user's, whose bases would be told."""
-
-    def __init_subclass__(cls) -> None:
-        pass
-
-
 def _observed(server: BaseServer) -> type:
     # Of each server a new one: what is kept would keep the user's class, and what that was made among.
     kind = type(server)
@@ -96,14 +89,14 @@ def _observed(server: BaseServer) -> type:
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.
-        made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)
+        made = type(kind.__name__, (Unannounced, kind, ThreadingMixIn), named)
         if not _may_become(server, made):
             made = type(kind.__name__, (kind, ThreadingMixIn), named)
         take_places(made)
         _keep_put(TheirThreadingMixIn, ThreadingMixIn, made)
         _keep_put(BaseServer, Observed, made)
     else:
-        made = type(kind.__name__, (_Unannounced, Listening, kind), named)
+        made = type(kind.__name__, (Unannounced, Listening, kind), named)
         if not _may_become(server, made):
             made = type(kind.__name__, (kind,), named)
             stand_before(TCPServer, ListeningBehind, made)

@@ -101,6 +101,61 @@ def test_what_is_the_users_stays_so(record):
         assert (record.received, record.sent, record.exchanges) == (4, 5, 1)
 
 
+class Told(socket.socket):
+    def __init_subclass__(cls, *, name):
+        pytest.fail(f"told of {name}")
+
+
+class Frozen(type):
+    def __setattr__(cls, name, value):
+        raise AttributeError(name)
+
+
+class OfAFrozenClass(socket.socket, metaclass=Frozen):
+    pass
+
+
+class Alone(type):
+    def __new__(cls, name, bases, namespace):
+        if socket.socket not in bases:
+            raise RuntimeError("nobody derives from this")
+        return super().__new__(cls, name, bases, namespace)
+
+
+class OfNoOtherClass(socket.socket, metaclass=Alone):
+    pass
+
+
+class Equal(socket.socket):
+    """One that has no room of its own, and is another's equal."""
+
+    __slots__ = ()
+
+    def __eq__(self, other):
+        return isinstance(other, socket.socket)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(Told, 4), (OfAFrozenClass, 4), (OfNoOtherClass, 0), (Equal, 0)])
+def test_a_class_that_resists_has_its_sockets_served(record, kind, seen):
+    near, far = pair(kind)
+    with near, far:
+        adopt(near, record)
+        talk(near, far)
+        assert record.received == seen
+        assert near.__class__ is kind
+
+
+@pytest.mark.parametrize("kind", [Told, OfAFrozenClass, OfNoOtherClass, Equal])
+def test_and_its_listeners_too(kind):
+    with listener(kind, socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
+        prepare(server)
+        client.sendto(b"four", server.getsockname())
+        assert server.recvfrom(10)[0] == b"four"
+        assert server.__class__ is kind
+
+
 class Old(socket.socket):
     """One that calls its base as people did before `super()` could tell by itself."""
 
