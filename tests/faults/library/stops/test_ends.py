@@ -547,6 +547,22 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
             assert late.recv(1) == b""  # by then nobody serves it
 
 
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_a_get_request_that_closes_its_server_does_not_wait_for_itself(base):
+    def get_request(server):
+        if not closed:
+            closed.append(True)
+            server.server_close()
+        return base.get_request(server)
+
+    closed: list[bool] = []
+    server = observed(type("Closes", (base,), {"get_request": get_request})(HOST, Echo))
+    with running(server):
+        began = time.monotonic()
+        assert ask(server) == b"x"
+        assert time.monotonic() - began < LONG / 2
+
+
 def test_nor_one_that_waits_for_another_datagram():
     class Pairs(socketserver.UDPServer):
         def get_request(self):
