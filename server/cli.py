@@ -21,6 +21,7 @@ from socketscope.addresses import Address
 from socketscope.commands.mistakes import complaint
 from socketscope.commands.parsed import Integer, Parsed
 from socketscope.commands.streams import discard_output
+from socketscope.excerpt import escaped
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
@@ -284,4 +285,4 @@ def _fail(message: str) -> NoReturn:
 
 def _say(message: str) -> None:
     with suppress(OSError):  # what cannot be told there can be told nowhere, and changes nothing
-        click.echo(f"server: {message}", err=True)
+        click.echo(f"server: {escaped(message)}", err=True)

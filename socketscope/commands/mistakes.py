@@ -18,7 +18,7 @@ FAILED = 1
 
 def complaint(error: click.ClickException) -> str:
     """Return what was wrong, in a line; of an option that the environment sets, also by which variable."""
-    text = error.format_message()
+    text = escaped(error.format_message())  # which repeats what was typed
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return text
     context = error.ctx

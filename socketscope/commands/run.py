@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from socketscope.addresses import parse_host_port
 from socketscope.binding import bind
+from socketscope.excerpt import escaped
 from socketscope.launch.settings import LAUNCHED, PREFIX, SETTINGS, settings_of
 from socketscope.limits import Limits
 from socketscope.settings import in_flags, within_descriptors
@@ -163,4 +164,4 @@ def _fail(message: str, status: int) -> NoReturn:
 
 def _say(message: str) -> None:
     with suppress(AttributeError, OSError):  # it may be closed, or full
-        sys.stderr.write(f"socketscope: {message}\n")
+        sys.stderr.write(f"socketscope: {escaped(message)}\n")

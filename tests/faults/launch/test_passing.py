@@ -164,6 +164,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
     ("words", "status", "told"),
     [
         (("nowhere-to-be-found",), 127, "there is no file and no command nowhere-to-be-found"),
+        (("no\nwhere",), 127, r"there is no file and no command no\nwhere"),
         ((), 2, "the following arguments are required: PROGRAM"),
         (("--colour", "x"), 2, "unrecognized arguments: --colour"),
         (("--drain-delay", "1s", "x"), 2, "unrecognized arguments: --drain-delay"),

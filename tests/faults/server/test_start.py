@@ -68,6 +68,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "x"], 1, "cannot start: cannot read x: No such"),
         ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "LICENSE"], 1, "cannot start: no certificate in"),
         ([*FREE, "more"], 2, "unexpected extra argument (more)"),
+        ([*FREE, "mo\nre"], 2, r"unexpected extra argument (mo\nre)"),
+        (["--listen", "unix:///no\n\x1b[1mwhere/x"], 1, r"on unix:///no\n\x1b[1mwhere/x: No such file or"),
         ([*FREE, "--colour"], 2, "No such option"),
     ],
 )  # fmt: skip
