@@ -62,8 +62,9 @@ def parse_host_port(text: str) -> tuple[str, int]:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        host, port, parts = "", None, None
-    if parts is None or port is None or parts.netloc != text or "@" in text:
+        host, port = "", None
+    # It may have left something out, as what stands beside brackets.
+    if port is None or format_host_port(host, port).lower() != text.lower():
         raise ValueError(
             f"{text!r} is not HOST:PORT: the port is a number from 0 to {_HIGHEST_PORT}, "
             "and an IPv6 address stands in brackets"
