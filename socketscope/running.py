@@ -100,7 +100,7 @@ def run(
             urls = {service_of(server).name: listening_on(server) for server in servers}
             with _serving(servers, stop, close) as running:
                 if output is not None:
-                    output.event("server_started", always=True, listeners=urls, metrics=url)
+                    output.started(listeners=urls, metrics=url)
                 while not (stop.asked or stop.ended):
                     stop.wait(REST)
                     _renew(renewable, stop, output)
@@ -154,6 +154,7 @@ def _output(
     try:
         with printed_lines(output.printed):
             output.lead_loggers(threads=True)
+            output.writer.hold()
             yield output
     finally:
         output.close()

@@ -120,6 +120,10 @@ class Log:
             context = copy_context() if current.get() is record else Context()
             context.run(self._put, level, event, processors, fields)
 
+    def started(self, **fields: Any) -> None:
+        """Write that clients are taken, whatever the level, before what the first of them had written."""
+        self.writer.lead(self._line("info", "server_started", (), fields))
+
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
         if always or level in self._told:

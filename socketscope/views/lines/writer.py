@@ -28,6 +28,9 @@ CALM = 20
 """Looks at an empty queue after which the writer rests until there is a line: no sooner than what is told at
 intervals is due."""
 
+HELD = 2
+"""Looks at lines that are held, after which they are written all the same."""
+
 REST = 10.0
 """Longest rest, seconds; whoever has something to tell ends it."""
 
@@ -65,6 +68,7 @@ class LineWriter:
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
+        self._held = 0  # looks that are left in which nothing is written
         self._is_copy = False  # in a process forked from the writer's, where there is no thread
         self._torn = False  # what was written last does not end a line
         self._begin()
@@ -86,6 +90,19 @@ class LineWriter:
             self._drop(1)
         if self._rests:
             self.wake()
+
+    def hold(self) -> None:
+        """Leave lines unwritten, for `HELD` looks at most, until `lead` has one written before them."""
+        self._held = HELD
+
+    def lead(self, line: bytes | None) -> None:
+        """Have a line, its ending included, written before those that are held; None lets them go alone."""
+        if line is None or (len(line) > SHORT and not self._has_room_for(line)):
+            self._drop(line is not None)
+        else:
+            self._queue.appendleft(line)
+        self._held = 0
+        self.wake()
 
     def wake(self) -> None:
         """Have the queue, and what is told at intervals, looked at soon."""
@@ -135,6 +152,9 @@ class LineWriter:
             self._woken.clear()
             self._rests = calm >= CALM
             self._queue.rotate(0)
+            if self._held and self._queue:
+                self._held -= 1
+                continue
             calm = 0 if self._write_all() else calm + 1
             if calm > CALM and not self._closing.is_set():
                 self._woken.wait(REST)

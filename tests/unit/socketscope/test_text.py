@@ -48,7 +48,9 @@ def test_host_and_port_read_back(host, port):
     assert parse_host_port(format_host_port(host, port)) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["", "x", "x:", "x:y", "x:70000", "::1:80", "a@b:80", "x:80/y", "[::1]1:80", "x[::1]:80"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "x:", "x:y", "x:70000", "::1:80", "a@b:80", "x:80/y", "[::1]1:80", "x[::1]:80"]
+)
 def test_no_host_and_port(text):
     with pytest.raises(ValueError, match="is not HOST:PORT"):
         parse_host_port(text)

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 
 import pytest
@@ -168,6 +169,31 @@ def test_a_level_above_info_leaves_out_what_is_normal_but_not_the_start():
         server.connections(1)
         assert [line["event"] for line in server.lines] == ["server_started", "connection"]
         assert server.lines[1]["outcome"] == "line_too_long"
+
+
+def test_the_start_is_told_before_what_clients_do_who_wait_for_it(tmp_path):
+    path, has_started = f"{tmp_path}/s", threading.Event()
+
+    def call() -> None:
+        while not has_started.is_set():
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(path)
+                client.sendall(b"x\n")
+                client.recv(100)
+
+    clients = [threading.Thread(target=call) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        # While the others begin to serve, the first one does so.
+        with serving(listen=(f"unix://{path}", *(f"unix://{path}{n}" for n in range(8)))) as server:
+            server.connections(1)
+            assert server.lines[0]["event"] == "server_started"
+    finally:
+        has_started.set()
+        for client in clients:
+            client.join()
 
 
 def test_people_read_the_console_format():

@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from socketscope.views.lines import writer as module
-from socketscope.views.lines.writer import ROOM, ROOM_OF_LONG, LineWriter
+from socketscope.views.lines.writer import ROOM, ROOM_OF_LONG, SHORT, TICK, LineWriter
 from tests.unit.socketscope.patience import until
 from tests.unit.socketscope.stalled import stalled_writer
 
@@ -142,6 +142,23 @@ def test_what_waits_is_bounded_in_lines():
 
 def test_what_waits_is_bounded_in_bytes():
     assert dropped(bytes(1 << 20), ROOM_OF_LONG // (1 << 20) + 7) == 7
+
+
+def test_a_line_that_leads_is_written_before_those_that_are_held_and_these_without_it_soon():
+    reader, descriptor = os.pipe()
+    writer = LineWriter(descriptor, lambda _: [])
+    os.close(descriptor)
+    for lead in (b"first\n", b"1" * (SHORT + 1) + b"\n", None):
+        writer.hold()
+        writer.put(b"x\n")
+        assert not select.select([reader], [], [], TICK / 2)[0]
+        if lead is not None:
+            writer.lead(lead)
+        assert select.select([reader], [], [], 5)[0]
+        assert os.read(reader, 2 * SHORT) == (lead or b"") + b"x\n"
+    assert not writer._long
+    writer.close()
+    os.close(reader)
 
 
 def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch):
