@@ -20,7 +20,7 @@ from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines import encoding, loggers
 from socketscope.views.lines.chain import LineLogger, Steps
 from socketscope.views.lines.printed import output_descriptor
-from socketscope.views.lines.rendering import MOST_BYTES, Form, renderer, unprintable
+from socketscope.views.lines.rendering import MOST_BYTES, Form, ended, renderer, unprintable
 from socketscope.views.lines.writer import LineWriter
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -142,7 +142,7 @@ class Log:
         if self._is_json and (fields := _object(line)) is not None:
             self.writer.put(line if len(line) <= MOST_BYTES else self._render(fields))
         elif not self._is_json or loggers.is_the_programs():
-            self.writer.put(line)
+            self.writer.put(ended(line.removesuffix(b"\n")))
         else:
             text = line.decode("utf-8", "backslashreplace").removesuffix("\n")
             self.event("printed", always=True, text=text)

@@ -173,6 +173,21 @@ def test_an_object_that_is_printed_and_too_long_is_cut_as_any_line_is():
     assert line["text"].endswith(" characters more)")
 
 
+def test_a_text_that_is_printed_where_the_log_is_for_people_is_as_it_was_and_cut_where_it_is_too_long():
+    reader, writer = os.pipe()
+    log = Log("console", descriptor=writer)
+    os.close(writer)
+    fits = b"\xff" + b"x" * (MOST_BYTES - 2) + b"\n"
+    log.printed(fits)
+    log.printed(b"x" + fits)
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        as_it_was, cut = pipe
+    assert as_it_was == fits
+    assert len(cut) <= MOST_BYTES
+    assert cut.endswith(b" characters more)\n")
+
+
 def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatch):
     class Hasty(LineWriter):
         def __init__(self, descriptor, digest):
