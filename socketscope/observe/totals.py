@@ -133,8 +133,7 @@ class StreamTotals:
         """Add the rest of a connection, unless that was done before.
 
         Returns:
-            The outcome that is counted, and for how many seconds it has been handled; where no handler was
-            entered, been open.
+            The outcome that is counted, and for how many seconds it has been handled.
         """
         with self.capacity.lock:
             if record.closed:
@@ -154,8 +153,12 @@ class StreamTotals:
                 figures.response.observe(record.replied_at - record.requested_at)
             outcome = record.outcome
             figures.closed[outcome] += 1
-            seconds = now - (record.accepted_at if record.entered_at is None else record.entered_at)
-            figures.handle.observe(seconds)
+            entered, seconds = record.entered_at, 0.0
+            if entered is None and record.left is not None:
+                entered = record.accepted_at  # a hook has handed it on to who knows what
+            if entered is not None:
+                seconds = now - entered
+                figures.handle.observe(seconds)
             figures.open -= 1
             self.records.pop(record, None)
             self.capacity.free()

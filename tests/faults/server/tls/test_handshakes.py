@@ -93,6 +93,9 @@ def test_who_leaves_before_a_handshake_is_nobody_and_amid_one_is_told(files, lea
         leave(client)
         assert outcomes(server, 1)[0][0] == outcome
         assert server.errors == b""
+        # No handler was entered.
+        assert server.metric("socketserver_handle_duration_seconds_count") == 0
+        assert server.connections(1)[0]["handle_seconds"] == 0
 
 
 def test_case_1_a_silent_client_is_let_go_at_the_read_deadline(files):

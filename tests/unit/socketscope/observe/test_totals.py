@@ -53,6 +53,7 @@ def test_a_connection_is_accepted_then_open_then_closed(totals, capacity):
     assert states(totals.snapshot()) == (0, 0, 0)
     assert totals.accept(record)
     assert (states(totals.snapshot()), capacity.taken, list(totals.records)) == ((1, 1, 0), 1, [record])
+    record.entered_at = 100.0
     assert totals.close(record, 104.0)
     assert (states(totals.snapshot()), capacity.taken, list(totals.records)) == ((1, 0, 1), 0, [])
     assert totals.snapshot().handle.sum == pytest.approx(4.0)
@@ -247,6 +248,7 @@ def while_held(capacity, function):
 
 def test_a_close_is_one_step_to_whoever_looks(record, totals, capacity):
     held = []
+    record.entered_at = 100.0
     now = Switched(104.0, lambda: held.append(while_held(capacity, totals.snapshot)))
     assert totals.close(record, now)
     assert held == [True]
@@ -312,7 +314,7 @@ def test_the_next_of_a_name_goes_on_from_what_the_kernel_lost(capacity):
 def test_who_was_forced_is_not_counted_as_rejected_as_well(totals, capacity):
     totals.reserve(other := Record(totals, "", 100.0))
     other.fail("forced")
-    assert totals.close(other, 101.0) == ("forced", 1.0)
+    assert totals.close(other, 101.0) == ("forced", 0.0)  # no handler was entered
     assert not totals.reject("verify", other)
     figures = totals.snapshot()
     assert (figures.accepted, figures.closed["forced"], figures.rejected["verify"]) == (1, 1, 0)
