@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import socket
 import threading
 import time
@@ -44,6 +45,9 @@ ACCEPT_PAUSE = 0.1
 
 SOON = 0.2
 """Seconds that who has connected, or has had a reply, has to ask before it may be hung up on for another."""
+
+_PLAIN = frozenset({"text/plain", "text/*", "*/*"})
+_QUALITY = re.compile(r";\s*q=(\d+(?:\.\d*)?|\.\d+)\s*(?:;|$)")
 
 Reply = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers and body."""
@@ -169,7 +173,12 @@ class Endpoint:
             return _plain("503 Service Unavailable", "too many scrapes at once", ("Retry-After", "1"))
         head: list[Any] = []
         # What it is told of a HEAD is what a GET would be.
-        asked = {**environ, "REQUEST_METHOD": "GET", "HTTP_ACCEPT": _readable(environ.get("HTTP_ACCEPT", ""))}
+        asked = {
+            **environ,
+            "REQUEST_METHOD": "GET",
+            "HTTP_ACCEPT": _readable(_wanted(environ.get("HTTP_ACCEPT", ""))),
+            "HTTP_ACCEPT_ENCODING": _wanted(environ.get("HTTP_ACCEPT_ENCODING", "")),
+        }
         try:
             with self._turns:
                 parts = self._metrics(asked, lambda *given: head.extend(given))
@@ -232,6 +241,22 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def handle_expt(self) -> None:
         """Hang up on who sends urgent data, which HTTP has not: each turn of the loop would tell of it."""
         self.handle_close()
+
+
+def _wanted(header: str) -> str:
+    """Return what a header accepts, what it wants most first: the encoder takes the first, whatever its `q`.
+
+    Plain text is what the encoder has where it takes nothing: so what is wanted less than that is left out.
+    """
+    accepted = header.split(",")
+    plain = (_quality(each) for each in accepted if each.split(";")[0].strip() in _PLAIN)
+    least = max(plain, default=0.0)
+    wanted = [each for each in accepted if (quality := _quality(each)) and quality >= least]
+    return ",".join(sorted(wanted, key=_quality, reverse=True))
+
+
+def _quality(accepted: str) -> float:
+    return float(given[1]) if (given := _QUALITY.search(accepted)) else 1.0
 
 
 def _readable(accept: str) -> str:

@@ -64,7 +64,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         ([*SECURE, "--tls-cert", "x"], 2, "a tls:// listener needs --tls-cert and --tls-key"),
         ([*SECURE, "--tls-cert", "", "--tls-key", "x"], 2, "a tls:// listener needs --tls-cert and"),
         ([*FREE, "--tls-cert", "x", "--tls-key", "x"], 2, "--tls-client-ca need a --listen with tls://"),
-        ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], 2, "client-ca': '' is no file"),
+        ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], 2, "ca': '' is no file"),
         ([*SECURE, "--tls-cert", "none", "--tls-key", "x"], 1, "cannot start: cannot read none: No such"),
         ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "x"], 1, "cannot start: cannot read x: No such"),
         ([*SECURE, "--tls-cert", "LICENSE", "--tls-key", "LICENSE"], 1, "cannot start: no certificate in"),

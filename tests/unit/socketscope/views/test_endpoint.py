@@ -132,6 +132,42 @@ def test_who_asks_for_no_version_that_there_is_gets_the_plain_text_and_it_is_no_
     assert not caplog.records
 
 
+OPEN, PLAIN = "application/openmetrics-text", "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (f"{OPEN};version=1.0.0;q=0.6,{PLAIN};version=0.0.4;q=0.3,*/*;q=0.2", OPEN),
+        (f"*/*;q=0.2,{PLAIN};q=0.3,{OPEN};version=0.0.1;q=0.5,{OPEN};version=1.0.0;q=0.6", OPEN),
+        (f"{PLAIN}, {OPEN}", OPEN),
+        (f"{PLAIN};version=0.0.4;q=0.6,{OPEN};version=1.0.0;q=0.5", PLAIN),
+        (f"{OPEN};q=0.5, {PLAIN}", PLAIN),
+        (f"{OPEN};q=0", PLAIN),
+        (f"{OPEN}; q=0.000; version=1.0.0, */*; q=.1", PLAIN),
+        (f"{OPEN};q=x", OPEN),
+    ],
+)
+def test_the_form_is_the_one_that_is_wanted_most(accept, kind):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    with connection(endpoint) as client:
+        client.request("GET", "/metrics", headers={"Accept": accept})
+        assert client.getresponse().headers["Content-Type"].split(";")[0] == kind
+    endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [("gzip", "gzip"), ("identity;q=0.5, gzip;q=1.0", "gzip"), ("gzip;q=0", None), ("br, gzip; q=0.0", None)],
+)
+def test_the_page_is_packed_only_for_who_takes_that(accept, coding):
+    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+    with connection(endpoint) as client:
+        client.request("GET", "/metrics", headers={"Accept-Encoding": accept})
+        assert client.getresponse().headers["Content-Encoding"] == coding
+    endpoint.close()
+
+
 class Held(Collector):
     """A metric that takes until it is let go."""
 
