@@ -22,6 +22,7 @@ from waitress.utilities import BadRequest
 from socketscope import binding
 from socketscope.addresses import format_host_port
 from socketscope.forks import in_each_child
+from socketscope.observe.outcomes import in_words
 
 SCRAPES = 4
 """Most scrapes that are under way or wait for their turn; one more is asked to come again."""
@@ -182,6 +183,11 @@ class Endpoint:
         try:
             with self._turns:
                 parts = self._metrics(asked, lambda *given: head.extend(given))
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            # Of another one waitress tells, and has its client wait, who keeps a place for good.
+            raise RuntimeError(in_words(error)) from error
         finally:
             self._room.release()
         status, headers = head

@@ -168,6 +168,33 @@ def test_the_page_is_packed_only_for_who_takes_that(accept, coding):
     endpoint.close()
 
 
+class Raising(Collector):
+    """A metric that raises what is no Exception."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def describe(self):
+        return ()
+
+    def collect(self):
+        raise self.error(3)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_metric_that_would_end_the_program_costs_its_scrape_alone(error, caplog):
+    registry = CollectorRegistry()
+    registry.register(Raising(error))
+    endpoint = Endpoint("127.0.0.1", 0, registry, lambda: True)
+    for _ in range(LIMITS["connection_limit"]):
+        with connection(endpoint) as client:
+            client.request("GET", "/metrics")
+            assert client.getresponse().status == 500
+    assert get(endpoint.url, "/healthz") == 200
+    endpoint.close()
+    assert {str(record.exc_info[1]) for record in caplog.records} == {f"{error.__name__}: 3"}
+
+
 class Held(Collector):
     """A metric that takes until it is let go."""
 
