@@ -138,8 +138,8 @@ def compared(failure: Failure) -> list[str]:
     differs = next((n for n, (a, b) in pairs if a != b), len(expected))
     start = max(differs - _SHOWN_BEFORE, 0)
     shown = f"got       {_window(got, start)}"
-    caret = [" " * cell_len(shown[: 10 + differs - start]) + "^"] if differs > 1 else []
-    return [*said, f"expected  {_window(expected, start)}", shown, *caret]
+    caret = " " * cell_len(shown[: 10 + differs - start]) + "^"
+    return [*said, f"expected  {_window(expected, start)}", shown, caret]
 
 
 def _wrapped(title: str, text: str) -> list[str]:

@@ -134,7 +134,7 @@ def test_no_line_is_wider_than_a_terminal(ledger):
         ("hello", "hallo", ["expected  'hello'", "got       'hallo'", "            ^"]),
         ("a\\tb", "a\\tc", ["expected  'a\\tb'", "got       'a\\tc'", "              ^"]),
         ("OK", "OKAY", ["expected  'OK'", "got       'OKAY'", "             ^"]),
-        ("bye", "hello", ["expected  'bye'", "got       'hello'"]),
+        ("bye", "hello", ["expected  'bye'", "got       'hello'", "           ^"]),
         ("日本a", "日本b", ["expected  '日本a'", "got       '日本b'", "               ^"]),  # two wide each
     ],
 )
@@ -160,7 +160,7 @@ def test_words_are_told_whole_in_as_many_lines_as_they_need():
 def test_what_was_said_before_stands_above():
     said = ("> a", f"< {'b' * 100}")
     assert compared(Failure("x", 1, "c", "d", said=said)) == [
-        "> a", f"< {'b' * 73}…", "expected  'c'", "got       'd'",
+        "> a", f"< {'b' * 73}…", "expected  'c'", "got       'd'", "           ^",
     ]  # fmt: skip
 
 
