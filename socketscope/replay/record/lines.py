@@ -14,6 +14,11 @@ _PIECE = re.compile(rf"(?P<time>{times.FINDER.pattern})|\d+|[^\W\d]\w*|.", re.DO
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _STATUS = re.compile(rb"[1-5]\d\d(?=[ -]|$)")
 _LONGEST = 8192
+"""Characters of a line that are taken apart; what is behind them is one piece."""
+
+_EXACT = 1 << 16
+"""Characters of a piece that an expression has; one with a megabyte takes seconds to be read."""
+
 _NUMBER = r"\d+"
 _WORD = r"\w+"
 _ANYTHING = ".*"
@@ -31,7 +36,8 @@ class Token:
         """As a part of a regular expression."""
         match self.kind:
             case "text":
-                return "".join(map(_escape_character, self.text))
+                long = len(self.text) > _EXACT
+                return _ANYTHING if long else "".join(map(_escape_character, self.text))
             case "expression":
                 return self.text
             case "variable":
@@ -127,9 +133,8 @@ class ReplyLine:
 
 def tokens_of(text: str) -> tuple[Token, ...]:
     """Return the pieces of a text; what surely is another at the next replay is an expression."""
-    if len(text) > _LONGEST:
-        return (Token(text),)
-    return tuple(_token(match) for match in _PIECE.finditer(text))
+    pieces = tuple(_token(match) for match in _PIECE.finditer(text[:_LONGEST]))
+    return (*pieces, Token(text[_LONGEST:])) if len(text) > _LONGEST else pieces
 
 
 def _token(match: re.Match[str]) -> Token:

@@ -1,5 +1,6 @@
 """What a recorder takes down, as the script that it becomes."""
 
+import re
 import time
 from dataclasses import replace
 from itertools import permutations
@@ -186,6 +187,22 @@ def merged(*seen: bytes) -> str:
 )
 def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
     assert merged(*seen) == expected
+
+
+def test_what_differs_in_a_long_line_becomes_a_pattern_too():
+    rest = "z" * 20_000
+    assert merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode()) == rf"match ^n \d+ {rest}$"
+    expression = merged(f"n {rest} 7".encode(), f"n {rest} 8".encode()).removeprefix("match ")
+    assert re.fullmatch(r"\^n z+\.\*\$", expression)
+    assert merged(f"12:00:00 {rest}".encode()) == rf"match ^\d\d:\d\d:\d\d {rest}$"
+
+
+def test_of_a_pattern_no_more_is_exact_than_can_be_read_in_a_moment():
+    rest = "z" * 2**20
+    pattern = merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode())
+    assert re.fullmatch(r"match \^n \\d\+ z+\.\*\$", pattern)
+    assert len(pattern) < len(rest)
+    assert merged(f"n 7 {rest}".encode()) == f"line n 7 {rest}"
 
 
 @given(st.lists(lines, min_size=2, max_size=4))
