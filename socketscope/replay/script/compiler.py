@@ -223,22 +223,23 @@ class _Compiler:
         try:
             with (self._folder / path).open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(file, strict=True)
-                rows, names = tuple(reader), list(reader.fieldnames or ())
+                names, rows = list(reader.fieldnames or ()), []
+                for row in reader:
+                    if None in row or None in row.values():
+                        self._fail(line, f"line {reader.line_num} of {path} does not fit its header", path)
+                    rows.append(row)
         except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
         if not rows:
             self._fail(line, f"{path} has no rows", path)
-        for row in rows:
-            if None in row or None in row.values():
-                self._fail(line, f"{path} has a row that does not fit its header", path)
         for name in names:
             if not NAME.fullmatch(name):
                 self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
             if names.count(name) > 1:
                 self._fail(line, f"{name!r} is twice in the header of {path}", path)
         self._define(line, names, path)
-        return Table(path, rows)
+        return Table(path, tuple(rows))
 
     def _define(self, line: Line, names: Iterable[str], text: str) -> None:
         for name in names:

@@ -37,7 +37,7 @@ def write(folder, text, name="x.talk"):
         ("@values empty.csv", "1:9: empty.csv has no rows\n    @values empty.csv\n            ^"),
         (
             "@values short.csv",
-            "1:9: short.csv has a row that does not fit its header\n    @values short.csv\n            ^",
+            "1:9: line 3 of short.csv does not fit its header\n    @values short.csv\n            ^",
         ),
         (
             "@values named.csv",
@@ -74,7 +74,7 @@ def write(folder, text, name="x.talk"):
 )
 def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, told):
     (tmp_path / "empty.csv").write_text("a,b\n")
-    (tmp_path / "short.csv").write_text("a,b\n1\n")
+    (tmp_path / "short.csv").write_text("a,b\n1,2\n3\n")
     (tmp_path / "named.csv").write_text("a b,c\n1,2\n")
     (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
     (tmp_path / "open.csv").write_text('a,b\n1,"2\n3,4\n')
