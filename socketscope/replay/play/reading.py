@@ -20,7 +20,7 @@ Take = Callable[[], bytes | None]
 _LONGEST_PIECE = 65536
 """Bytes without a line's end that are kept of what nobody looks at."""
 
-_AND_NO_LINE = dict.fromkeys(("line", "match", "any"), " and no end of line")
+_AND_NO_LINE = dict.fromkeys(OF_LINES, " and no end of line")
 """What is missing behind the bytes that have come, by the kind of what was expected."""
 
 
@@ -122,9 +122,14 @@ class Count:
 
 
 class Rest:
-    """Takes whatever comes up to the close; of the lines the last ones are noted, and none is kept."""
+    """Takes whatever comes up to the close; of the lines the last ones are noted, and none is kept.
+
+    Attributes:
+        piece: What came since the last line and is too long to be kept until its line ends.
+    """
 
     def __init__(self, connection: Connection, asides: Asides) -> None:
+        self.piece = b""
         self._connection = connection
         self._asides = asides
         self._lines = 0
@@ -134,24 +139,21 @@ class Rest:
         """Take what has come; return nothing once the server has closed."""
         inbox = self._connection.inbox
         for line in inbox.take_lines():
+            self.piece = b""
             if not (self._asides.known and self._asides.meet(self._connection, line)):
-                self._note(line)
+                self._last = line
+                self._asides.note(line)
                 self._lines += 1
         # The beginning of a line may become an aside, but what is so long is none.
         if len(unread := inbox.unread()) > _LONGEST_PIECE or (unread and inbox.ended):
-            self._note(unread)
+            self.piece = unread
+            self._asides.note(unread)
             inbox.skip_all()
         return b"" if inbox.ended else None
 
-    def _note(self, data: bytes) -> None:
-        self._last = data
-        self._asides.note(data)
-
     def told(self, context: Context) -> str:
-        """Return what was taken, for a person; empty if nothing was."""
-        if self._lines:
-            return _lines(self._lines, "line", "", self._last, context)
-        return _quoted(self._last or self._connection.inbox.unread(), context)
+        """Return which lines were taken, for a person; empty if none was."""
+        return _lines(self._lines, "line", "", self._last, context) if self._lines else ""
 
 
 def _came_so_far(
@@ -170,11 +172,14 @@ def _came_so_far(
     context = asides.context
     if isinstance(take, Count):
         return take.told
-    told = take.told(context) if isinstance(take, Rest) else ""
-    if others:
+    told, unread = "", connection.inbox.unread()
+    if isinstance(take, Rest):
+        told, unread = take.told(context), take.piece or unread
+    elif others:
         told = _lines(others, "other line", "", last, context)
-    elif not told and (unread := connection.inbox.unread()):
-        told = _quoted(unread, context) + _AND_NO_LINE.get(action.kind, "")
+    if unread:
+        before = f"{told.removesuffix(',')}, then " if told else ""
+        told = f"{before}{quoted(unread, context)}{_AND_NO_LINE.get(action.kind, '')}"
     if not told and asides.met:
         told = _lines(asides.met, "line", " that @ignore or @on is about,", asides.last, context)
     return told
@@ -183,10 +188,6 @@ def _came_so_far(
 def _lines(number: int, noun: str, more: str, last: bytes, context: Context) -> str:
     which = f"1 {noun}{more}" if number == 1 else f"{number} {noun}s{more or ','} the last"
     return f"{which} {quoted(last, context)},"
-
-
-def _quoted(data: bytes, context: Context) -> str:
-    return quoted(data, context) if data else ""
 
 
 def _last_line(
