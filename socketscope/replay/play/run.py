@@ -109,6 +109,8 @@ class Run:
             loop.run(inf if plan.duration is None else self.began + plan.duration)
             elapsed, waited = self.elapsed, loop.waited
             self._is_over = True
+            if plan.duration is not None and elapsed >= plan.duration:
+                loop.catch_up(self.began + plan.duration)
             if self._under_way and plan.duration is not None:
                 loop.run(self.began + plan.duration + plan.grace)
             elif self.ledger.open:
@@ -204,7 +206,8 @@ class Run:
                 except GeneratorExit:
                     schedule.give_back(number, due)
                     raise
-            if self._is_over:
+            # One that was due before begins, though this thread is late: its user was free.
+            if self._is_over and due >= (self._plan.duration or 0.0):
                 schedule.give_back(number, due)
                 break
             self._last_began = self.elapsed

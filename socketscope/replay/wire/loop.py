@@ -125,6 +125,10 @@ class Loop:
                 elif descriptor == self._alarm.fileno():
                     self._answer_alarm()
 
+    def catch_up(self, until: float) -> None:
+        """Resume the tasks whose time came before the one at which `run` was to return, and did so later."""
+        self._wake(until)
+
     def complete(self, task: Task) -> Any:
         """Run until a task has ended; return what it does.
 

@@ -12,17 +12,22 @@ from socketscope.replay.wire.targets import CONNECT_TIMEOUT
 
 
 class FakeLoop(Loop):
-    """Real connections, no real time."""
+    """Real connections, no real time.
+
+    Attributes:
+        late: Seconds by which it comes late to whatever it waits for, as on a machine that is busy.
+    """
 
     def __init__(self) -> None:
         self.time = 100.0
+        self.late = 0.0
         super().__init__(lambda: self.time)
 
     def _poll(self, seconds: float) -> list[tuple[int, int]]:
         happened = self._epoll.poll(0)
         if not happened:
             assert seconds < inf, "nothing would ever happen"
-            self.time += seconds
+            self.time += seconds + self.late
         return happened
 
 

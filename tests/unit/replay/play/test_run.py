@@ -27,6 +27,7 @@ class Played:
         path = folder / "x.talk"
         path.write_text(script)
         self.loop = FakeLoop()
+        self.loop.late = options.pop("late", 0.0)
         self.server = FakeServer(
             self.loop, *durations, then=options.pop("then", 0.001), connect=options.pop("connecting", ()),
             says_more_after=options.pop("says_more_after", inf),
@@ -81,6 +82,14 @@ def test_passes_that_found_no_free_user_before_the_end_were_dropped(tmp_path):
     assert (summary.ok, summary.in_flight, summary.dropped) == (4, 1, 40)
     assert summary.attempted == 5
     assert not summary.rate_held
+
+
+@pytest.mark.parametrize("grace", [0.0, 5.0])
+def test_a_pass_whose_user_was_free_was_not_dropped_by_a_generator_that_comes_late(tmp_path, grace):
+    summary = Played(tmp_path, rate=1000, users=50, late=0.005, duration=1.0, grace=grace).summary
+    assert (summary.passes + summary.in_flight, summary.dropped) == (1000, 0)
+    assert summary.rate_held
+    assert summary.lag["max"] >= 0.005
 
 
 @pytest.mark.parametrize(
