@@ -264,7 +264,7 @@ def _summary(
         run.ledger, target=str(target), mode=mode, seed=plan.seed, seconds=run.seconds,
         target_rate=target_rate, thresholds=thresholds, with_connect=with_connect,
         scripts={program.file: program.steps for program in programs}, users=plan.users,
-        strict_rate=strict_rate, busy=run.busy,
+        strict_rate=strict_rate, busy=run.busy, drawn_rate=run.drawn_rate,
     )  # fmt: skip
 
 

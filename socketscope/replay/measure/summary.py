@@ -15,7 +15,7 @@ from socketscope.version import __version__
 SCHEMA = 1
 
 HELD = 0.95
-"""Share of the target rate from which on it counts as held."""
+"""Share of the rate of those due from which on it counts as held."""
 
 LAG_FLOOR = 1e-3
 LAG_SHARE = 0.1
@@ -178,6 +178,7 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     users: int = 1,
     strict_rate: bool = False,
     busy: float = 0.0,
+    drawn_rate: float | None = None,
 ) -> Summary:
     """Return the summary of what a ledger holds.
 
@@ -194,10 +195,12 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
         users: How many played.
         strict_rate: Whether a rate that was not held makes it fail.
         busy: The share of its time in which the generator had something to do.
+        drawn_rate: Passes a second of a random schedule, which are other than the target by chance.
     """
     with ledger.settled():
         achieved = ledger.rate(seconds)
-        held = target_rate is None or (not ledger.dropped and achieved >= HELD * target_rate)
+        asked = target_rate if drawn_rate is None else drawn_rate
+        held = asked is None or (not ledger.dropped and achieved >= HELD * asked)
         reasons = [*objections(ledger, scripts), *compare(thresholds, ledger, seconds).values()]
         if strict_rate and not held:
             reasons.append("the rate was not held")

@@ -61,6 +61,7 @@ class Run:
     Attributes:
         ledger: What came of it.
         seconds: How long passes were due or began, without the warm-up.
+        drawn_rate: Passes a second that a random schedule has come to ask for; None of any other.
         lasted: How long it took, with that and with the wait for the last replies.
         busy: The share of its time in which there was something to do. Near to 1 the users waited for
             this program, not for the server.
@@ -77,6 +78,7 @@ class Run:
         steps = dict.fromkeys(step for program in programs for step in program.steps)
         self.ledger = Ledger(steps, counting=plan.warmup <= 0)
         self.seconds = self.lasted = self.busy = 0.0
+        self.drawn_rate: float | None = None
         self._loop = loop or Loop()
         self.ledger.began = self._loop.now()
         self._programs = programs
@@ -125,7 +127,11 @@ class Run:
         if (schedule := self._schedule) is not None:
             self.ledger.dropped_passes(schedule.dropped(plan.warmup, elapsed))
             self.ledger.begun = self._begun - self._begun_warming if self.ledger.counting else 0
-            if (end := max(schedule.end(), self._last_began) - plan.warmup) > 0:
+            end = schedule.end() - plan.warmup
+            if plan.poisson and end > 0:
+                due = self.ledger.begun - self.ledger.early + self.ledger.dropped
+                self.drawn_rate = due / min(self.seconds, end)
+            if (end := max(end, self._last_began - plan.warmup)) > 0:
                 self.seconds = min(self.seconds, end)
 
     def stop(self) -> None:

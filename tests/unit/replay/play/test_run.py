@@ -51,7 +51,7 @@ class Played:
         return summarize(
             self.run.ledger, target="", mode="", seed=1, seconds=self.run.seconds,
             target_rate=self.plan.rate, thresholds=(), with_connect=self.plan.connect == "message",
-            scripts={},
+            scripts={}, drawn_rate=self.run.drawn_rate,
         )  # fmt: skip
 
     @property
@@ -128,6 +128,19 @@ def test_a_run_that_ends_within_its_warm_up_has_no_rate(tmp_path, rate):
 def test_a_closed_loop_that_hangs_at_its_end_has_the_rate_that_it_had(tmp_path):
     summary = Played(tmp_path, *[0.1] * 95, 5.0, duration=10.0, grace=5.0).summary
     assert (summary.passes, summary.achieved_rate) == (96, pytest.approx(9.51, rel=1e-3))
+
+
+@pytest.mark.parametrize("end", [{"duration": 5.0}, {"loops": 5}])
+def test_a_random_schedule_is_held_where_all_that_it_asked_for_came_be_it_few(tmp_path, end):
+    options = {"rate": 10, "users": 10, "poisson": True, **end}
+    played = [Played(tmp_path, seed=seed, **options) for seed in range(20)]
+    assert min(one.summary.achieved_rate for one in played) < 9
+    assert all(one.summary.rate_held for one in played)
+
+
+def test_a_random_schedule_is_not_held_where_passes_come_late(tmp_path):
+    options = {"rate": 10, "poisson": True, "then": 0.3, "loops": 20, "users": 2}
+    assert not any(Played(tmp_path, seed=seed, **options).summary.rate_held for seed in range(20))
 
 
 def test_a_rate_is_not_held_where_the_last_passes_began_late(tmp_path):
