@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client.parser import text_string_to_metric_families
 
 from socketscope.replay.measure import instruments as replay
+from socketscope.replay.wire.reasons import reason
 from socketscope.views import instruments as server
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -59,12 +60,10 @@ def fetch(url: str) -> Samples:
         with contextlib.closing(error):
             raise Unusable(f"answers {error.code} {error.reason}") from error
     except (OSError, http.client.IncompleteRead) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(reason, TimeoutError):
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(cause, TimeoutError):
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
-        raise Unreachable(
-            getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        ) from error
+        raise Unreachable(reason(cause) if isinstance(cause, BaseException) else cause) from error
     except UnicodeDecodeError as error:
         raise Unusable("is no page of metrics") from error
     except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to

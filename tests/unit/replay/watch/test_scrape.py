@@ -172,6 +172,12 @@ def test_what_nobody_can_be_asked_for_is_told(rest):
     assert not isinstance(raised.value, Unreachable)
 
 
+def test_why_tls_fails_is_told_in_words():
+    told = "^wrong version number$"
+    with saying(b"HTTP/1.0 200 OK\r\n\r\n") as url, pytest.raises(Unreachable, match=told):
+        scrape.fetch(url.replace("http:", "https:"))
+
+
 def test_whoever_leaves_without_an_answer_may_answer_later():
     with saying(b"") as url, pytest.raises(Unreachable, match="closed connection without response"):
         scrape.fetch(url)
