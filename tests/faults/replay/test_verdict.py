@@ -168,6 +168,7 @@ def test_the_conversation_is_printed_where_that_is_asked_for(tmp_path):
   > b
   expected  'c'
   got       'b'
+             ^
 """)
 
 
