@@ -22,13 +22,18 @@ from socketscope.replay.wire.targets import Target
 
 @dataclass(slots=True)
 class Exchange:
-    """One that is under way: a step, a line of its script, and times on the loop's clock."""
+    """One that is under way: a step, a line of its script, and times on the loop's clock.
+
+    Attributes:
+        is_answered: Whether a reply of it was read, or none is wanted of the server, as of a flood.
+    """
 
     step: str
     line: int
     began: float
     sent_at: float = 0.0
     ended: float = 0.0
+    is_answered: bool = False
 
 
 class Exchanges:
@@ -97,6 +102,7 @@ class Exchanges:
         reply = yield from read_expected(action, connection, self._random, self.asides, note, until)
         # Where no bytes are expected, the last byte may be an earlier exchange's, or none may have come.
         exchange.ended = max(connection.last_byte_at, exchange.began)
+        exchange.is_answered = True
         if action.ends:
             self._take_end(action, exchange, reply)
 
@@ -174,16 +180,21 @@ class Exchanges:
 
     def _end(self) -> Task:
         if self.current is not None and self.link.connection is not None:
-            yield from hear_out(self.link.connection, self.asides, self.current.line, self._now)
+            yield from self._hear_out(self.link.connection, self.current)
         self.settle()
         self.link.close()
+
+    def _hear_out(self, connection: Connection, latest: Exchange) -> Task:
+        yield from hear_out(
+            connection, self.asides, latest.line, self._now, is_answered=latest.is_answered
+        )  # fmt: skip
 
     def leave(self) -> Task:
         """After the last pass, listen whether the server says more on a kept connection; then disconnect."""
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
-                yield from hear_out(connection, self.asides, last.line, self._now)
+                yield from self._hear_out(connection, last)
             except Failed as failed:
                 self.fail(failed, last.step)
         self.disconnect()
@@ -245,6 +256,7 @@ class Exchanges:
 
     def _send(self, action: Sending, data: bytes) -> Task:
         exchange = self._begin(action)
+        exchange.is_answered = action.filler > 0
         connection = self.link.connection or (yield from self._open(exchange))
         connection.first_byte_at = None
         self.link.has_sent = True

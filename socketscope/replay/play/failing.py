@@ -69,9 +69,16 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
     return Failed("send_error", "to send", reason(error), action.line)
 
 
-def not_received(error: ConnectionRefusedError, line: int) -> Failed:
-    """Return how a datagram failed that reached nobody, of which its sender is told later."""
-    return Failed("refused", "to send", reason(error), line)
+def not_received(error: OSError, line: int) -> Failed:
+    """Return how a message failed of which its sender is told later: it reached nobody, or was not wanted."""
+    match error:
+        case ConnectionRefusedError():
+            outcome = "refused"
+        case ssl.SSLError():
+            outcome = "tls_error"
+        case _:
+            outcome = "reset"
+    return Failed(outcome, "to send", reason(error), line)
 
 
 def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:

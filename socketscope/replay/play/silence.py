@@ -1,5 +1,6 @@
 """Whether a server keeps silent where the script expects nothing of it: between exchanges and in pauses."""
 
+import ssl
 from collections.abc import Callable
 
 from socketscope.replay.play.asides import Asides
@@ -35,7 +36,9 @@ def require_silence(
         raise Failed("unexpected_data", expected, quoted(extra, asides.context), line)
 
 
-def listen(connection: Connection, asides: Asides, line: int | None, until: float) -> Task:
+def listen(
+    connection: Connection, asides: Asides, line: int | None, until: float, *, is_answered: bool = True
+) -> Task:
     """Wait until a time, or until something comes that the script neither passes over nor answers.
 
     Args:
@@ -43,25 +46,33 @@ def listen(connection: Connection, asides: Asides, line: int | None, until: floa
         asides: What the script passes over and answers.
         line: Of the script, to which a failure belongs; None before the first exchange, when nothing fails.
         until: On the loop's clock.
+        is_answered: Whether what was sent last had its reply, so that no more hangs on the connection.
 
     Raises:
-        Failed: A datagram that was sent has reached nobody.
+        Failed: A datagram that was sent has reached nobody, or a message without a reply was answered by a
+            reset.
     """
     try:
         yield from connection.read(lambda: asides.heard(connection), until)
-    except OSError as error:
-        if isinstance(error, ConnectionRefusedError) and line is not None:
+        if not is_answered:
+            connection.raise_error()
+    except (ConnectionError, ssl.SSLError) as error:
+        if line is not None and (isinstance(error, ConnectionRefusedError) or not is_answered):
             raise not_received(error, line) from error
+    except OSError:
+        pass  # the time is over
 
 
-def hear_out(connection: Connection, asides: Asides, line: int, now: Callable[[], float]) -> Task:
+def hear_out(
+    connection: Connection, asides: Asides, line: int, now: Callable[[], float], *, is_answered: bool
+) -> Task:
     """Listen for `QUIET` seconds; where the beginning of a line comes, for as long again for its end.
 
     Raises:
-        Failed: A datagram that was sent has reached nobody.
+        Failed: As `listen` has it.
     """
     since = now()
-    yield from listen(connection, asides, line, since + QUIET)
+    yield from listen(connection, asides, line, since + QUIET, is_answered=is_answered)
     if connection.inbox.data:
         since = now()
         yield from listen(connection, asides, line, since + QUIET)

@@ -215,6 +215,15 @@ class Connection:
             pass  # who reads on will be told
         return bool(self.inbox.data)
 
+    def raise_error(self) -> None:
+        """Raise what the kernel knows of the fate of what was sent, as where the server had closed before.
+
+        Raises:
+            OSError: It was not taken.
+        """
+        if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
+
     def half_close(self) -> None:
         """Send no more; not under TLS, which has no such end."""
         self._sock.shutdown(socket.SHUT_WR)

@@ -19,6 +19,7 @@ from tests.faults.replay.test_replay import (
     ROOT,
     nobody,
     replay,
+    reset,
     scraped,
     serving,
     write,
@@ -191,6 +192,41 @@ def test_a_handshake_of_tls_that_breaks_is_a_reset(tmp_path):
     with serving(rude) as target:
         status, summary = replay(write(tmp_path, ASK), target.replace("tcp:", "tls:"), "--insecure")
     assert (status, summary["outcomes"]) == (4, only("reset"))
+
+
+def answer_once(connection: socket.socket) -> None:
+    connection.sendall(connection.recv(100))
+
+
+@pytest.mark.parametrize(
+    ("handle", "script", "connect", "ok"),
+    [
+        (reset, "> a\n", "message", 0),
+        (reset, "> a\n", "pass", 0),
+        (reset, "> a\n", "user", 1),
+        # Who sends a message into a connection that the server has closed is told at once.
+        (answer_once, "@reply line\n> a\npause 300ms\n@reply none\n> b\n", "pass", 1),
+    ],
+)
+def test_a_message_without_a_reply_is_not_ok_where_the_server_resets(tmp_path, handle, script, connect, ok):
+    with serving(handle) as target:
+        _, summary = replay(write(tmp_path, f"@reply none\n{script}"), target, "--connect", connect)
+    assert summary["outcomes"] == only("reset") | {"ok": ok}
+    assert summary["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("script", ["!flood 10B\n", "!garbage 10B\n", "> a\n!reset\n", "> a\n<~ a\n"])
+def test_a_reset_behind_what_was_to_come_is_no_failure(tmp_path, script):
+    def answer_and_reset(connection: socket.socket) -> None:
+        data = connection.recv(100)
+        if data.startswith(b"a") and "<" in script:
+            connection.sendall(data)
+            time.sleep(0.005)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+
+    with serving(answer_and_reset) as target:
+        status, summary = replay(write(tmp_path, f"@reply none\n{script}"), target, "--connect", "pass")
+    assert (status, summary["outcomes"]) == (0, only("ok"))
 
 
 @pytest.mark.parametrize("says_good_bye", [True, False])
