@@ -13,11 +13,9 @@ from socketscope.replay.script.text import decode, encode, escape
 _PIECE = re.compile(rf"(?P<time>{times.FINDER.pattern})|\d+|[^\W\d]\w*|.", re.DOTALL | re.ASCII)
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _STATUS = re.compile(rb"[1-5]\d\d(?=[ -]|$)")
-_LONGEST = 8192
-"""Characters of a line that are taken apart; what is behind them is one piece."""
-
-_EXACT = 1 << 16
-"""Characters of a piece that an expression has; one with a megabyte takes seconds to be read."""
+_LONGEST = 1 << 16
+"""Characters of a line that are taken apart; what is behind them is one piece, and anything in an expression
+where it is as long again: one of a megabyte takes seconds to be read."""
 
 _NUMBER = r"\d+"
 _WORD = r"\w+"
@@ -36,7 +34,7 @@ class Token:
         """As a part of a regular expression."""
         match self.kind:
             case "text":
-                long = len(self.text) > _EXACT
+                long = len(self.text) > _LONGEST
                 return _ANYTHING if long else "".join(map(_escape_character, self.text))
             case "expression":
                 return self.text
@@ -86,6 +84,8 @@ class ReplyLine:
             pattern = "".join(token.expression for token in _guarded(tokens))
             # Digits and a word behind them are one: of hexadecimal numbers, another begins with a letter.
             pattern = pattern.replace(_NUMBER + _WORD, _WORD)
+            # What is taken from the reply is whole: it begins where it can.
+            pattern = pattern.replace(f"{_ANYTHING}(?P<", f"{_ANYTHING}?(?P<")
             return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
         return Expect("line" if self.ended else "bytes", text)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.record.lines import ReplyLine
+from socketscope.replay.record.lines import ANYTHING, ReplyLine, Token
 from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
@@ -190,7 +190,7 @@ def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
 
 
 def test_what_differs_in_a_long_line_becomes_a_pattern_too():
-    rest = "z" * 20_000
+    rest = "z" * 100_000
     assert merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode()) == rf"match ^n \d+ {rest}$"
     expression = merged(f"n {rest} 7".encode(), f"n {rest} 8".encode()).removeprefix("match ")
     assert re.fullmatch(r"\^n z+\.\*\$", expression)
@@ -203,6 +203,15 @@ def test_of_a_pattern_no_more_is_exact_than_can_be_read_in_a_moment():
     assert re.fullmatch(r"match \^n \\d\+ z+\.\*\$", pattern)
     assert len(pattern) < len(rest)
     assert merged(f"n 7 {rest}".encode()) == f"line n 7 {rest}"
+
+
+def test_a_token_behind_anything_is_taken_whole():
+    group = Token(r"(?P<token>\w+)", "expression")
+    construct = ReplyLine(b"x", pattern=(Token("x"), ANYTHING, group)).construct()
+    assert construct.text == r"^x.*?(?P<token>\w+)$"
+    found = re.search(construct.text, "x 1-2 abc3")
+    assert found is not None
+    assert found["token"] == "abc3"
 
 
 @given(st.lists(lines, min_size=2, max_size=4))
