@@ -46,6 +46,11 @@ class Token:
         """Whether a variable takes its value from it."""
         return self.kind == "expression" and self.text.startswith("(?P<")
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is about a variable, which a pattern must not lose."""
+        return self.kind == "variable" or self.is_group
+
     def unnamed(self) -> Self:
         """Return what matches the same and gives no variable its value."""
         return replace(self, text=self.text.partition(">")[2][:-1]) if self.is_group else self
@@ -105,16 +110,8 @@ class ReplyLine:
         one, two = self.tokens, other.tokens
         if not _are_of_a_kind(self, other, one, two):
             return None
-        if len(one) == len(two):
-            both = [_either(*pair) for pair in zip(one, two, strict=True)]
-            if None not in both:
-                return replace(self, after=after, pattern=tuple(token for token in both if token is not None))
-        ahead = _common(one, two)
-        behind = _common(one[ahead:][::-1], two[ahead:][::-1])
-        lost = one[ahead : len(one) - behind]
-        if any(token.kind == "variable" or token.is_group for token in lost):
-            return None
-        return replace(self, after=after, pattern=(*one[:ahead], ANYTHING, *one[len(one) - behind :]))
+        pattern = _aligned(one, two)
+        return None if pattern is None else replace(self, after=after, pattern=pattern)
 
     def unnamed(self) -> Self:
         """Return the line as it is where nobody gives back what it hands out."""
@@ -184,6 +181,31 @@ def _are_of_a_kind(
     if not tokens or not others:
         return False
     return tokens[0] == ANYTHING or _either(tokens[0], others[0]) is not None
+
+
+def _aligned(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...] | None:
+    """Return what matches both; None where a variable would be lost."""
+    places = [[n for n, token in enumerate(tokens) if token.is_fixed] for tokens in (one, two)]
+    if [one[n] for n in places[0]] != [two[n] for n in places[1]]:
+        either = _either_of(one, two)
+        return either if all(one[n] in either for n in places[0]) else None
+    pattern, start, begin = list[Token](), 0, 0
+    # What stands between two variables is compared by itself.
+    for stop, end in zip([*places[0], len(one)], [*places[1], len(two)], strict=True):
+        pattern += [*_either_of(one[start:stop], two[begin:end]), *one[stop : stop + 1]]
+        start, begin = stop + 1, end + 1
+    return tuple(pattern)
+
+
+def _either_of(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Return what matches both, token by token if that can be."""
+    if len(one) == len(two):
+        both = [_either(*pair) for pair in zip(one, two, strict=True)]
+        if None not in both:
+            return tuple(token for token in both if token is not None)
+    ahead = _common(one, two)
+    behind = _common(one[ahead:][::-1], two[ahead:][::-1])
+    return (*one[:ahead], ANYTHING, *one[len(one) - behind :])
 
 
 def _either(one: Token, two: Token) -> Token | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.record.lines import ANYTHING, ReplyLine, Token
+from socketscope.replay.record.lines import ANYTHING, ReplyLine, Token, tokens_of
 from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
@@ -203,6 +203,19 @@ def test_of_a_pattern_no_more_is_exact_than_can_be_read_in_a_moment():
     assert re.fullmatch(r"match \^n \\d\+ z+\.\*\$", pattern)
     assert len(pattern) < len(rest)
     assert merged(f"n 7 {rest}".encode()) == f"line n 7 {rest}"
+
+
+def test_what_differs_on_either_side_of_a_token_keeps_no_two_lines_apart():
+    def line(before: str, behind: str) -> ReplyLine:
+        pattern = (*tokens_of(f'{{"id":"{before}","token":"'), group, *tokens_of(f'","more":"{behind}"}}'))
+        return ReplyLine(f'{{"id":"{before}","token":"x","more":"{behind}"}}'.encode(), pattern=pattern)
+
+    group = Token(r"(?P<token>\w+)", "expression")
+    either = line("4c9e-a1", "7e-55").merged(line("b0c4f031", "1"))
+    assert either is not None
+    expected = r'^\{"id":".*","token":"(?P<token>\w+)","more":".*"\}$'
+    assert either.construct().text == expected
+    assert either.merged(line("a.b", "c d")) is not None
 
 
 def test_a_token_behind_anything_is_taken_whole():
