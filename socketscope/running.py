@@ -154,7 +154,7 @@ def _output(
     try:
         with printed_lines(output.printed):
             output.lead_loggers(threads=True)
-            output.writer.hold()
+            output.hold()
             yield output
     finally:
         output.close()

@@ -71,6 +71,7 @@ class Log:
         self._repeats: dict[_Repeated, tuple[int, Processors]] = {}
         self._repeats_lock = threading.Lock()
         self._next_digest = 0.0
+        self._leading: list[bytes] = []
         self._dropped_told = self._dropped_telling = 0
         self._render = renderer(form, descriptor)
         self._steps = Steps(form, self._render, self._processors, tracebacks=self._tracebacks)
@@ -120,9 +121,15 @@ class Log:
             context = copy_context() if current.get() is record else Context()
             context.run(self._put, level, event, processors, fields)
 
+    def hold(self) -> None:
+        """Leave lines unwritten for a moment, in which `started` may come to stand before them."""
+        self.writer.hold()
+
     def started(self, **fields: Any) -> None:
         """Write that clients are taken, whatever the level, before what the first of them had written."""
-        self.writer.lead(self._line("info", "server_started", (), fields))
+        if (line := self._line("info", "server_started", (), fields)) is not None:
+            self._leading.append(line)
+        self.writer.release()
 
     def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
         """Write an event; `always` has it written whatever the level."""
@@ -154,11 +161,12 @@ class Log:
         self.writer.close()
 
     def _digest(self, lost: int) -> list[bytes]:
-        """Return a line for each event that repeated."""
+        """Return what comes before all that waits: the start, and a line for each event that repeated."""
+        leading, self._leading = self._leading, []
         if not (lost and self.writer.failed):  # else what told of them last may have been lost itself
             self._dropped_told = self._dropped_telling
         if (now := time.monotonic()) < self._next_digest:
-            return []
+            return leading
         with self._repeats_lock:
             repeats, self._repeats = self._repeats, {}
         if (dropped := lost - self._dropped_told) and "warning" in self._told:
@@ -170,7 +178,7 @@ class Log:
             self._line("warning", event, processors, {**dict(fields), "count": count})
             for (event, fields), (count, processors) in repeats.items()
         )
-        return [line for line in lines if line is not None]
+        return leading + [line for line in lines if line is not None]
 
     def _is_short(self, record: Served, processors: Processors) -> bool:
         """Return whether structlog's chain would add nothing to a canonical line, so that it is left out."""

@@ -92,15 +92,11 @@ class LineWriter:
             self.wake()
 
     def hold(self) -> None:
-        """Leave lines unwritten, for `HELD` looks at most, until `lead` has one written before them."""
+        """Leave lines unwritten until `release`; none waits for more than `HELD` looks."""
         self._held = HELD
 
-    def lead(self, line: bytes | None) -> None:
-        """Have a line, its ending included, written before those that are held; None lets them go alone."""
-        if line is None or (len(line) > SHORT and not self._has_room_for(line)):
-            self._drop(line is not None)
-        else:
-            self._queue.appendleft(line)
+    def release(self) -> None:
+        """Have lines written that are held, and before them what `digest` has."""
         self._held = 0
         self.wake()
 
@@ -152,8 +148,8 @@ class LineWriter:
             self._woken.clear()
             self._rests = calm >= CALM
             self._queue.rotate(0)
-            if self._held and self._queue:
-                self._held -= 1
+            if self._held:
+                self._held -= bool(self._queue)
                 continue
             calm = 0 if self._write_all() else calm + 1
             if calm > CALM and not self._closing.is_set():

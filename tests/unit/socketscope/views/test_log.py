@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import select
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +16,9 @@ import pytest
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.outcomes import DATAGRAM_OUTCOMES, OUTCOMES
 from socketscope.views import log as module
+from socketscope.views.lines import writer as writer_module
 from socketscope.views.lines.rendering import MOST_BYTES, renderer
-from socketscope.views.lines.writer import LineWriter
+from socketscope.views.lines.writer import TICK, LineWriter
 from socketscope.views.log import LEVELS, Log
 from tests.unit.socketscope.patience import until
 
@@ -186,6 +189,22 @@ def test_a_text_that_is_printed_where_the_log_is_for_people_is_as_it_was_and_cut
     assert as_it_was == fits
     assert len(cut) <= MOST_BYTES
     assert cut.endswith(b" characters more)\n")
+
+
+def test_a_log_begins_with_the_start(monkeypatch):
+    monkeypatch.setattr(writer_module, "HELD", sys.maxsize)
+    reader, writer = os.pipe()
+    log = Log("json", descriptor=writer)
+    os.close(writer)
+    log.hold()
+    log.event("certificate_kept", always=True)
+    log.repeated("connection_rejected", listener="tcp", reason="capacity")
+    assert not select.select([reader], [], [], 3 * TICK)[0]
+    log.started(listeners=LONG["a long value"], metrics=None)
+    log.close()
+    with os.fdopen(reader, "rb") as pipe:
+        events = [json.loads(line)["event"] for line in pipe]
+    assert events == ["server_started", "connection_rejected", "certificate_kept"]
 
 
 def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatch):

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import select
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from itertools import count
 import pytest
 
 from socketscope.views.lines import writer as module
-from socketscope.views.lines.writer import ROOM, ROOM_OF_LONG, SHORT, TICK, LineWriter
+from socketscope.views.lines.writer import ROOM, ROOM_OF_LONG, TICK, LineWriter
 from tests.unit.socketscope.patience import until
 from tests.unit.socketscope.stalled import stalled_writer
 
@@ -144,19 +145,31 @@ def test_what_waits_is_bounded_in_bytes():
     assert dropped(bytes(1 << 20), ROOM_OF_LONG // (1 << 20) + 7) == 7
 
 
-def test_a_line_that_leads_is_written_before_those_that_are_held_and_these_without_it_soon():
+def test_lines_that_are_held_are_written_once_they_are_released(monkeypatch):
+    monkeypatch.setattr(module, "HELD", sys.maxsize)
+    reader, descriptor = os.pipe()
+    writer = LineWriter(descriptor, lambda _: [b"further\n"])
+    os.close(descriptor)
+    writer.hold()
+    for line in (None, b"x\n"):
+        if line is not None:
+            writer.put(line)
+        assert not select.select([reader], [], [], 3 * TICK)[0]
+    writer.release()
+    until(lambda: writer.written > 1)
+    assert os.read(reader, 1 << 10).startswith(b"further\nx\n")
+    writer.close()
+    os.close(reader)
+
+
+def test_lines_that_are_held_are_written_soon_though_nobody_releases_them():
     reader, descriptor = os.pipe()
     writer = LineWriter(descriptor, lambda _: [])
     os.close(descriptor)
-    for lead in (b"first\n", b"1" * (SHORT + 1) + b"\n", None):
-        writer.hold()
-        writer.put(b"x\n")
-        assert not select.select([reader], [], [], TICK / 2)[0]
-        if lead is not None:
-            writer.lead(lead)
-        assert select.select([reader], [], [], 5)[0]
-        assert os.read(reader, 2 * SHORT) == (lead or b"") + b"x\n"
-    assert not writer._long
+    writer.hold()
+    writer.put(b"x\n")
+    assert select.select([reader], [], [], 5)[0]
+    assert os.read(reader, 10) == b"x\n"
     writer.close()
     os.close(reader)
 
