@@ -1,5 +1,6 @@
 """Where to listen and whom to call: URLs, ``host:port`` pairs and peers, as text."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,8 +64,9 @@ def parse_host_port(text: str) -> tuple[str, int]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    # It may have left something out, as what stands beside brackets.
-    if port is None or format_host_port(host, port).lower() != text.lower():
+    # It may have left out more than zeros before the port, as what stands beside brackets.
+    written = re.sub(r":0+(?=\d+$)", ":", text)
+    if port is None or format_host_port(host, port).lower() != written.lower():
         raise ValueError(
             f"{text!r} is not HOST:PORT: the port is a number from 0 to {_HIGHEST_PORT}, "
             "and an IPv6 address stands in brackets"

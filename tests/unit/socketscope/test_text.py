@@ -49,6 +49,13 @@ def test_host_and_port_read_back(host, port):
 
 
 @pytest.mark.parametrize(
+    ("text", "parsed"), [("x:080", ("x", 80)), ("X:00", ("x", 0)), ("[::1]:0080", ("::1", 80))]
+)
+def test_zeros_before_a_port_mean_nothing(text, parsed):
+    assert parse_host_port(text) == parsed
+
+
+@pytest.mark.parametrize(
     "text", ["", "x", "x:", "x:y", "x:70000", "::1:80", "a@b:80", "x:80/y", "[::1]1:80", "x[::1]:80"]
 )
 def test_no_host_and_port(text):
