@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -14,8 +14,6 @@ from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.signals import interrupts
 from socketscope.version import __version__
 
-_NAMES = ("replay", "talk", "record", "check", "top", "demo")
-
 
 def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; an error that its user can mend is told in a line, or where the script has it.
@@ -24,6 +22,9 @@ def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
         program: What its user typed before the arguments, as in ``python -m client``.
         arguments: None takes the process's.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in command.commands:
+        load(words[0])  # as long as a signal has nothing to put in order
     guard_streams()
     try:
         with interrupts():
@@ -60,11 +61,8 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 class _Group(click.Group):
     """Loads the module of the command that is asked for; of all of them, that takes longer than a `check`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_NAMES)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:  # noqa: ARG002
-        return load(cmd_name) if cmd_name in _NAMES else None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        return load(cmd_name) if cmd_name in self.commands else None
 
 
 def load(name: str) -> click.Command:
@@ -79,6 +77,7 @@ def load(name: str) -> click.Command:
 
 @click.group(
     cls=_Group,
+    commands=dict.fromkeys(("replay", "talk", "record", "check", "top", "demo")),  # by name alone
     invoke_without_command=True,  # so that its absence is told in a line
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={
@@ -92,4 +91,4 @@ def load(name: str) -> click.Command:
 def command(context: click.Context) -> None:
     """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
     if context.invoked_subcommand is None:
-        raise click.UsageError(f"a command is missing: one of {', '.join(_NAMES)}")
+        raise click.UsageError(f"a command is missing: one of {', '.join(command.commands)}")

@@ -77,6 +77,11 @@ def test_a_command_loads_nothing_that_only_others_need(tmp_path):
     assert "expect the line" in shown
 
 
+def test_a_command_that_is_mistyped_is_told_with_the_one_that_is_like_it():
+    told = "client: No such command 'reply'. Did you mean 'replay'?\n"
+    assert said("-m", "client", "reply") == (2, "", told)
+
+
 def test_that_a_module_of_ours_is_missing_is_no_want_of_the_extras():
     group = "socketscope.commands.group"
     without = f"import sys; sys.modules[{group!r}] = None; from socketscope.commands.cli import main; main()"

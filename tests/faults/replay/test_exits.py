@@ -202,12 +202,15 @@ def fill(pipe: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_the_program_is_still_imported_needs_no_traceback(tmp_path, number, status):
-    (tmp_path / "click.py").write_text(
+@pytest.mark.parametrize(("command", "met"), [("talk", "click"), ("replay", "jinja2")])
+def test_a_signal_while_the_program_is_still_imported_needs_no_traceback(
+    tmp_path, command, met, number, status
+):
+    (tmp_path / f"{met}.py").write_text(
         # In short sleeps: a signal right before one would be noticed at its end.
         "import sys, time; sys.stderr.write('x'); sys.stderr.flush(); [time.sleep(0.05) for _ in range(600)]"
     )
-    process = started("talk", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    process = started(command, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert process.stderr is not None
     assert process.stderr.read(1) == "x"
     process.send_signal(number)
