@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from socketscope.commands import run
+from socketscope.excerpt import escaped
 from socketscope.version import __version__
 
 CONVERSATIONS = {
@@ -26,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the status of wrong usage."""
-        self.exit(run.USAGE, f"socketscope: {message}\n")
+        self.exit(run.USAGE, f"socketscope: {escaped(message)}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 
-from socketscope.excerpt import excerpt
+from socketscope.excerpt import escaped, excerpt
 
 _LONGEST = 10_000
 """Characters of a line that is shown as a whole."""
@@ -26,6 +26,7 @@ class ScriptError(Exception):
     """
 
     def __init__(self, file: str, problem: str, line: int = 0, column: int = 1, source: str = "") -> None:
+        file = escaped(file)
         if not line:
             super().__init__(f"{file}: {problem}")
             return

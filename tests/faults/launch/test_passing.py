@@ -167,6 +167,7 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
         (("no\nwhere",), 127, r"there is no file and no command no\nwhere"),
         ((), 2, "the following arguments are required: PROGRAM"),
         (("--colour", "x"), 2, "unrecognized arguments: --colour"),
+        (("--co\nlour", "x"), 2, r"unrecognized arguments: --co\nlour"),
         (("--drain-delay", "1s", "x"), 2, "unrecognized arguments: --drain-delay"),
         (("--idle", "1s", "x"), 2, "unrecognized arguments: --idle"),
         (("--metrics", "9464", "x"), 2, "--metrics: '9464' is not HOST:PORT"),

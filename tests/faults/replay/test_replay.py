@@ -345,6 +345,7 @@ def test_its_metrics_can_be_scraped_after_the_end(tmp_path):
         ),
         (("talk", "mo\nre"), 2, r"client: Got unexpected extra argument (mo\nre)"),
         (("check", "no.talk"), 3, "no.talk: cannot be read: No such file or directory\n"),
+        (("check", "n\no.talk"), 3, "n\\no.talk: cannot be read: No such file or directory\n"),
         (("check", "client/scripts"), 0, ""),
     ],
 )
