@@ -675,6 +675,27 @@ def test_what_is_handed_to_another_server_is_counted_where_it_came_in(method, ha
     assert capfd.readouterr().err.count("ValueError: after the reply") == (outcome == "handler_error")
 
 
+@pytest.mark.parametrize("hook", ["process_request", "process_request_thread"])
+@pytest.mark.parametrize("error", [None, ValueError("after the reply")])
+def test_a_hook_that_serves_by_itself_is_timed_whether_or_not_it_raises(hook, error):
+    def serve(self, request, _client_address):
+        time.sleep(SLOW)
+        request.sendall(request.recv(10))
+        if error is not None:
+            raise error
+        self.shutdown_request(request)
+
+    class Serving(socketscope.ThreadingTCPServer):
+        def handle_error(self, request, client_address):
+            """Say nothing."""
+
+    setattr(Serving, hook, serve)
+    with serving(Echo, Serving) as server:
+        assert ask(server) == b"x"
+        ended(server, "ok" if error is None else "handler_error")
+        assert figures(server).handle.sum >= SLOW
+
+
 def test_what_a_handler_has_another_server_handle_is_none_of_its_own_clients():
     read = list[bytes]()
     other = make(handling(lambda request: read.append(request.recv(100))))
