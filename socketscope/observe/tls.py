@@ -100,7 +100,8 @@ def _has_begun(sock: ssl.SSLSocket) -> bool:
     Raises:
         OSError: As the handshake would.
     """
-    if sock.gettimeout() == 0 or sock.version() is not None:  # that is told once it has been done
+    session: Any = sock._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - as `version` asks it, less a call
+    if sock.gettimeout() == 0 or (session and session.version()):  # that is told once it has been done
         return True
     return bool(socket.SocketType.recv(sock, 1, MSG_PEEK))
 
