@@ -62,10 +62,8 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
         case TimeoutError():
             got = f"{sent} of {size} bytes were taken in {action.timeout:g} s"
             return Failed("send_error", "to send", got, action.line)
-        case ConnectionRefusedError():
+        case ConnectionRefusedError() | ssl.SSLError():
             return not_received(error, action.line)
-        case ssl.SSLError():
-            return Failed("tls_error", "to send", reason(error), action.line)
     return Failed("send_error", "to send", reason(error), action.line)
 
 
