@@ -176,11 +176,9 @@ def _are_of_a_kind(
 ) -> bool:
     """Return whether two lines begin alike, and have the same status where they have one."""
     statuses = [match and match[0] for match in (_STATUS.match(one.said), _STATUS.match(other.said))]
-    if statuses[0] != statuses[1]:
-        return None in statuses and bool(tokens and others) and _either(tokens[0], others[0]) is not None
-    if not tokens or not others:
+    if None not in statuses and statuses[0] != statuses[1]:
         return False
-    return tokens[0] == ANYTHING or _either(tokens[0], others[0]) is not None
+    return bool(tokens and others) and _either(tokens[0], others[0]) is not None
 
 
 def _aligned(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...] | None:
@@ -202,7 +200,7 @@ def _either_of(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, .
     if len(one) == len(two):
         both = [_either(*pair) for pair in zip(one, two, strict=True)]
         if None not in both:
-            return tuple(token for token in both if token is not None)
+            return tuple(filter(None, both))
     ahead = _common(one, two)
     behind = _common(one[ahead:][::-1], two[ahead:][::-1])
     return (*one[:ahead], ANYTHING, *one[len(one) - behind :])

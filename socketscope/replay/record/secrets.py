@@ -160,13 +160,10 @@ def _arguments(match: re.Match[bytes]) -> Iterator[Span]:
     login, auth, password, header, _ = match.groups()
     start, stop = match.span(5)
     words = list(_WORD.finditer(match.string, start, stop))
-    if not words:
-        return
-    if password is None:
-        if (auth or header or login.upper() == b"AUTHENTICATE") and _MECHANISM.fullmatch(words[0][0]):
-            del words[0]
-        elif len(words) > 1:
-            # Who it is, is no secret.
+    if words and password is None:
+        may_name_mechanism = auth or header or login.upper() == b"AUTHENTICATE"
+        # A mechanism's name, and who it is, are no secrets.
+        if len(words) > 1 or (may_name_mechanism and _MECHANISM.fullmatch(words[0][0])):
             del words[0]
     if words and not (len(words) == 1 and _NO_SECRET.fullmatch(words[0][0])):
         yield words[0].start(), len(match.string[:stop].rstrip())
