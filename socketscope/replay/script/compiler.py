@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from socketscope.replay.script import constructs
-from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, SENDS, Line, Script, ScriptError
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Line, Message, Script, ScriptError
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
 from socketscope.replay.script.program import (
@@ -150,13 +150,13 @@ class _Compiler:
                 if not any(isinstance(action, _OF_STEPS) for action in self._actions):
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
-            case sending:
-                self._actions.append(self._sending(line, sending))
-                if isinstance(sending, constructs.Send) and self._reply == "line" and not is_answered:
+            case message:
+                self._actions.append(self._sending(line, message))
+                if isinstance(message, constructs.Send) and self._reply == "line" and not is_answered:
                     self._actions.append(self._expectation(line, "any", ""))
 
-    def _sending(self, line: Line, sending: object) -> Sending:
-        match sending:
+    def _sending(self, line: Line, message: Message) -> Sending:
+        match message:
             case constructs.Send(text):
                 template = self._template(line, text)
                 return Sending(line.number, self._step, template, self._ending, timeout=self._timeout)
@@ -169,7 +169,6 @@ class _Compiler:
                 return Sending(line.number, self._step, filler=size, timeout=self._timeout)
             case constructs.Garbage(size):
                 return Sending(line.number, self._step, filler=size, random=True, timeout=self._timeout)
-        raise AssertionError(sending)
 
     def _say_connect(self, line: Line, name: str) -> None:
         if self._connect is not None:
@@ -259,6 +258,6 @@ def _answered(lines: Sequence[Line]) -> list[bool]:
     answered, is_expected = [], False
     for line in reversed(lines):
         answered.append(is_expected)
-        if isinstance(line.construct, (constructs.Expect, *SENDS)):
+        if isinstance(line.construct, constructs.Expect | Message):
             is_expected = isinstance(line.construct, constructs.Expect)
     return answered[::-1]

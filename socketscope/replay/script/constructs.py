@@ -188,12 +188,13 @@ class On:
     text: str
 
 
+Message = Send | Dribble | Flood | Garbage
+"""What goes out."""
+
 Construct = (
-    Send | Dribble | Flood | Garbage | Expect | Pause | Hold | HalfClose | Reset
+    Message | Expect | Pause | Hold | HalfClose | Reset
     | Step | Connect | Ending | Timeout | Reply | Set | Values | Ignore | On
 )  # fmt: skip
-
-SENDS = (Send, Dribble, Flood, Garbage)
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds that a reply is waited for where no `@timeout` says it."""

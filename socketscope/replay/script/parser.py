@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from socketscope.replay.script.constructs import (
     Connect,
@@ -40,6 +40,7 @@ from socketscope.units import YEAR, parse_duration, parse_size
 
 _LARGEST = 64 << 20
 _ANSWER = " >"
+_Word = TypeVar("_Word", bound=str)
 
 COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
 """What is no line that is expected, but so many bytes."""
@@ -220,25 +221,11 @@ def _on(text: str) -> On:
         return On(expression, _text(answer))
 
 
-def _connect(text: str) -> Connect:
-    match text:
-        case "message" | "pass" | "user":
-            return Connect(text)
-    raise TextError(f"{text!r} is none of message, pass, user")
-
-
-def _ending(text: str) -> Ending:
-    match text:
-        case "crlf" | "lf" | "none":
-            return Ending(text)
-    raise TextError(f"{text!r} is none of crlf, lf, none")
-
-
-def _reply(text: str) -> Reply:
-    match text:
-        case "line" | "none":
-            return Reply(text)
-    raise TextError(f"{text!r} is neither line nor none")
+def _one_of(text: str, *words: _Word) -> _Word:
+    for word in words:
+        if text == word:
+            return word
+    raise TextError(f"{text!r} is none of {', '.join(words)}")
 
 
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
@@ -253,10 +240,10 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "<...$": _alone(Expect("rest")),
     "==": lambda text: Step(_name(text)),
     "pause": _pause,
-    "@connect": _connect,
-    "@eol": _ending,
+    "@connect": lambda text: Connect(_one_of(text, "message", "pass", "user")),
+    "@eol": lambda text: Ending(_one_of(text, "crlf", "lf", "none")),
     "@timeout": _timeout,
-    "@reply": _reply,
+    "@reply": lambda text: Reply(_one_of(text, "line", "none")),
     "@set": _set,
     "@values": _values,
     "@ignore": lambda text: Ignore(_some(_regex(text))),

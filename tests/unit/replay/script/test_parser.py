@@ -202,7 +202,7 @@ BAD = [
     Bad("pause ~x", 8, f"'x' {NO_DURATION}"),
     Bad("pause 80ms..20ms", 13, "20ms is less than 80ms"),
     Bad("@eol cr", 6, "'cr' is none of crlf, lf, none"),
-    Bad("@reply all", 8, "'all' is neither line nor none"),
+    Bad("@reply all", 8, "'all' is none of line, none"),
     Bad("@timeout x", 10, f"'x' {NO_DURATION}"),
     Bad("@timeout 0s", 10, "no reply comes in no time"),
     Bad("@set 1 x", 6, "'1' is no name of a variable"),
