@@ -103,7 +103,7 @@ class _Compiler:
         self._timeout = DEFAULT_TIMEOUT
         self._reply = "line"
         self._connect: str | None = None
-        self._known = {"seq", "user"}
+        self._known = set(BUILT_IN)
         self._environment: dict[str, str] = {}
         self._actions: list[Action] = []
 

@@ -11,6 +11,9 @@ from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALIN
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What a variable's name matches as a whole."""
 
+BUILT_IN = frozenset({"seq", "user"}) | ALONE
+"""Names that have their value already."""
+
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
@@ -274,7 +277,3 @@ def _escape(text: str, position: int) -> tuple[bytes, int]:
         raise TextError(r"\x needs two hexadecimal digits", position)
     known = r"\\ \r \n \t \0 \xHH"
     raise TextError(f"\\{following} is no escape; there are {known}", position)
-
-
-BUILT_IN = frozenset({"seq", "user"}) | ALONE
-"""Names that have their value already."""
