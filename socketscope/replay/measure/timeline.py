@@ -1,6 +1,7 @@
 """How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from socketscope.replay.measure.sketch import Sketch
@@ -87,27 +88,24 @@ class Timeline:
 
     def last(self, seconds: float) -> Slot:
         """Return what ended in the latest seconds, at most `RECENT`; the unfinished slot is left out."""
-        whole = Slot()
         latest = list(self._latest)
-        for slot in latest[:-1][-round(seconds / _FINE) :] or latest:
-            whole.merge(slot)
-        return whole
+        return _together(latest[:-1][-round(seconds / _FINE) :] or latest)
 
     def coarser(self, most: int) -> "Timeline":
         """Return the same in no more slots than so many."""
         shown = Timeline()
-        shown.seconds = self.seconds
-        for slot in self.slots:
-            copied = Slot()
-            copied.merge(slot)
-            shown.slots.append(copied)
+        shown.seconds, shown.slots = self.seconds, self.slots
         while len(shown.slots) > max(most, 1):
             shown._halve()
         return shown
 
     def _halve(self) -> None:
-        first, second = self.slots[::2], self.slots[1::2]
-        for slot, following in zip(first, second, strict=False):
-            slot.merge(following)
-        self.slots = first
+        self.slots = [_together(self.slots[n : n + 2]) for n in range(0, len(self.slots), 2)]
         self.seconds *= 2
+
+
+def _together(slots: Iterable[Slot]) -> Slot:
+    whole = Slot()
+    for slot in slots:
+        whole.merge(slot)
+    return whole
