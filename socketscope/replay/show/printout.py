@@ -7,9 +7,9 @@ from rich.cells import cell_len
 
 from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.figures import count, duration, edge, rate, share
-from socketscope.replay.measure.summary import LAG_FLOOR, Summary
+from socketscope.replay.measure.summary import LAG_FLOOR, QUANTILES, Summary
 
-QUANTILE_TITLES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
+QUANTILE_TITLES = {name: name.replace("_", ".") for name in QUANTILES}
 
 _NAME = 29
 _WIDTH = 76
