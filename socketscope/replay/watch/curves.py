@@ -1,9 +1,7 @@
 """How the figures of `top` went: one value a look, and of several looks the highest. No I/O, no clock."""
 
-import copy
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import Self
 
 from socketscope.replay.watch.board import Board, Curve
 
@@ -29,10 +27,6 @@ class Curves:
         for board in boards:
             for curve in board.curves:
                 self._values[board.kind, curve.title].append(curve.value)
-
-    def copy(self) -> Self:
-        """Return what is known now, to which nothing is added."""
-        return copy.deepcopy(self)
 
     def of(self, board: Board, curve: Curve, looks: int = 1) -> list[float | None]:
         """Return a curve from old to new: of so many looks the highest value, which no mean hides.

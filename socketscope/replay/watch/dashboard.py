@@ -1,5 +1,6 @@
 """How `top` draws its boards: in as many lines as the terminal has, or as plain lines. No I/O."""
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class Seen:
 
     def kept(self) -> Self:
         """Return the same, which stays as it is."""
-        return replace(self, curves=self.curves.copy())
+        return replace(self, curves=copy.deepcopy(self.curves))
 
 
 def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
@@ -149,9 +150,9 @@ def _row(name: str, cells: Sequence[tuple[Tile, int]], width: int) -> list[Rende
     edges = [width * sum(share for _, share in cells[:n]) // whole for n in range(len(cells) + 1)]
     grid = Table.grid()
     rule = Text(no_wrap=True)
-    for tile, (left, right) in zip(tiles, pairwise(edges), strict=True):
+    for before, tile, (left, right) in zip([None, *tiles[:-1]], tiles, pairwise(edges), strict=True):
         grid.add_column(width=right - left, no_wrap=True)
-        if left == 0 or tile.is_now != tiles[edges.index(left) - 1].is_now:
+        if before is None or tile.is_now != before.is_now:
             rule.append("─" * (left - len(rule) - 1) + " " if left else "", style="dim")
             rule.append(f"{name}, " if name and not left else "", style="bold")
             rule.append(f"{_WINDOWS[tile.is_now]} ")
