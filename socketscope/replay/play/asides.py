@@ -1,7 +1,6 @@
 """Lines that come unasked: those that a script passes over, and those that it answers wherever they come."""
 
-from collections.abc import Callable
-from random import Random
+from collections.abc import Callable, Mapping
 
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.saying import Line
@@ -26,15 +25,14 @@ class Asides:
         last: The last of these.
     """
 
-    def __init__(self, random: Random, note: Callable[[Line], None]) -> None:
+    def __init__(self, context: Context, note: Callable[[Line], None]) -> None:
         self.known: list[Aside] = []
-        self.context: Context = {}
+        self.context = context
         self.note = note
         self.met = 0
         self.last = b""
-        self._random = random
         self._speaker: Connection | None = None
-        self._given: dict[Aside, Context] = {}  # variables of its lines
+        self._given: dict[Aside, Mapping[str, str]] = {}  # variables of its lines
 
     def hold(self, aside: Aside, connection: Connection | None) -> None:
         """Know of one from here on; variables have what it gave them in earlier passes on the connection."""
@@ -61,7 +59,7 @@ class Asides:
         Raises:
             Failed: The answer could not be sent.
         """
-        known = next((a for a in self.known if a.meets(line, self.context, self._random)), None)
+        known = next((a for a in self.known if a.meets(line, self.context)), None)
         if known is None:
             return False
         self.met += 1
@@ -89,7 +87,7 @@ class Asides:
         return inbox.unread() if inbox.data and is_other else None
 
     def _answer(self, connection: Connection, answer: Template, aside: Aside) -> None:
-        data = answer.fill(self.context, self._random) + aside.ending
+        data = answer.fill(self.context) + aside.ending
         self.note((aside, data))
         try:
             left = connection.send(data)

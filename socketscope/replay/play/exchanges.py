@@ -2,14 +2,13 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from random import Random
 
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
-from socketscope.replay.play.reading import read_expected, recalled
+from socketscope.replay.play.reading import read_expected, recall
 from socketscope.replay.play.saying import Saying
 from socketscope.replay.play.silence import hear_out, listen, require_silence
 from socketscope.replay.script.context import Context
@@ -45,34 +44,27 @@ class Exchanges:
         asides: What the pass under way passes over and answers.
     """
 
-    def __init__(self, target: Target, ledger: Ledger, loop: Loop, random: Random, saying: Saying) -> None:
-        self.link = Link(target, ledger, loop, random)
+    def __init__(self, target: Target, ledger: Ledger, loop: Loop, context: Context, saying: Saying) -> None:
+        self.link = Link(target, ledger, loop, context.random)
         self.current: Exchange | None = None
-        self.asides = Asides(random, saying.note)
+        self.asides = Asides(context, saying.note)
         self._ledger = ledger
         self._now = loop.now
-        self._random = random
         self._saying = saying
         self._file = ""
-        self._context: Context = {}
         self._connect_for = ""
         self._lateness = 0.0
         self._last: Exchange | None = None
 
-    def begin_pass(
-        self, file: str, context: Context, connect_for: str, lateness: float
-    ) -> list[bytes] | None:
+    def begin_pass(self, file: str, connect_for: str, lateness: float) -> list[bytes] | None:
         """Begin a pass; return the greeting of the connection that an earlier one has kept, None without one.
 
         Args:
             file: The script's name.
-            context: Variables.
             connect_for: What a connection is for: ``message``, ``pass`` or ``user``.
             lateness: Seconds by which the pass begins too late.
         """
-        self._file, self._context, self._lateness = file, context, lateness
-        self._connect_for = connect_for
-        self.asides.context = context
+        self._file, self._connect_for, self._lateness = file, connect_for, lateness
         self.asides.known.clear()
         return None if self.link.connection is None else list(self.link.greeting)
 
@@ -87,7 +79,7 @@ class Exchanges:
         self.settle()
         if self._connect_for == "message" and self.link.has_sent:
             self.link.close()
-        return self._send(action, action.data(self._context, self._random))
+        return self._send(action, action.data(self.asides.context))
 
     def read(self, action: Expectation) -> Task:
         """Read what is expected.
@@ -99,7 +91,7 @@ class Exchanges:
         connection = self.link.connection or (yield from self._open(exchange))
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
-        reply = yield from read_expected(action, connection, self._random, self.asides, note, until)
+        reply = yield from read_expected(action, connection, self.asides, note, until)
         # Where no bytes are expected, the last byte may be an earlier exchange's, or none may have come.
         exchange.ended = max(connection.last_byte_at, exchange.began)
         exchange.is_answered = True
@@ -117,7 +109,7 @@ class Exchanges:
             Failed: It was something else.
         """
         try:
-            self._context.update(recalled(action, greeting, self._context, self._random, self._saying.note))
+            recall(action, greeting, self.asides.context, self._saying.note)
         except Failed:
             self._begin(action)
             raise
@@ -279,8 +271,8 @@ class Exchanges:
     def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
         """End the exchange with the server's close, and close this side."""
         if rest:
-            got = quoted(rest, self._context)
-            raise wrong("unexpected_data", action, self._context, self._random, got)
+            context = self.asides.context
+            raise wrong("unexpected_data", action, context, quoted(rest, context))
         exchange.ended = self._now()
         self.settle()
         self.link.close()

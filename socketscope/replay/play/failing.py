@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from random import Random
 
 from socketscope.replay.measure.failures import around_difference
 from socketscope.replay.script.context import Context, secrets, split_at_secrets
@@ -79,20 +78,19 @@ def not_received(error: OSError, line: int) -> Failed:
     return Failed(outcome, "to send", reason(error), line)
 
 
-def not_read(error: Exception, action: Expectation, context: Context, random: Random, came: str) -> Failed:
+def not_read(error: Exception, action: Expectation, context: Context, came: str) -> Failed:
     """Return how an expectation was not met: something else came, nothing in time, or the connection broke.
 
     Args:
         error: What happened.
         action: The expectation.
         context: Variables of the pass.
-        random: As the pass has it.
         came: What came instead, for a person; empty if nothing.
     """
     outcome, got = "reset", ""
     match error:
         case Differs(came=other):
-            return differs(action, context, random, other)
+            return differs(action, context, other)
         case OverflowError():
             outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
         case TimeoutError():
@@ -104,16 +102,16 @@ def not_read(error: Exception, action: Expectation, context: Context, random: Ra
             outcome, got = "refused", reason(error)
         case OSError():
             got = f"{came.removesuffix(',')}, then {reason(error)}" if came else reason(error)
-    return wrong(outcome, action, context, random, got)
+    return wrong(outcome, action, context, got)
 
 
-def differs(action: Expectation, context: Context, random: Random, reply: bytes) -> Failed:
+def differs(action: Expectation, context: Context, reply: bytes) -> Failed:
     """Return the failure of a reply that is another than the expected one."""
     if not action.is_literal:
-        return wrong("mismatch", action, context, random, quoted(reply, context))
+        return wrong("mismatch", action, context, quoted(reply, context))
     # Secrets become marks before long texts are cut: a mere part of one would not be known as a secret.
     names = list(dict.fromkeys(secrets(context).values()))
-    both = (_marked(text, context, names) for text in (action.template.fill(context, random), reply))
+    both = (_marked(text, context, names) for text in (action.template.fill(context), reply))
     expected, got = (escape(text) for text in around_difference(*both))
     for number, name in enumerate(names):
         mark = escape(_mark(number))
@@ -132,6 +130,6 @@ def _mark(number: int) -> bytes:
     return b"\0${%d}\0" % number
 
 
-def wrong(outcome: str, action: Expectation, context: Context, random: Random, got: str) -> Failed:
+def wrong(outcome: str, action: Expectation, context: Context, got: str) -> Failed:
     """Return how an expectation was not met."""
-    return Failed(outcome, action.shown(context, random), got, action.line)
+    return Failed(outcome, action.shown(context), got, action.line)

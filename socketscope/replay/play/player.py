@@ -39,9 +39,9 @@ class Player:
     ) -> None:
         self._connect = connect
         self._ledger = ledger
-        self._random = random
-        self._saying = Saying(hear)
-        self._exchanges = Exchanges(target, ledger, loop, random, self._saying)
+        self._context = Context(random)
+        self._saying = Saying(hear, self._context)
+        self._exchanges = Exchanges(target, ledger, loop, self._context, self._saying)
 
     @property
     def reachable(self) -> bool:
@@ -57,15 +57,16 @@ class Player:
             seq: Number of the pass, from 1.
             lateness: Seconds by which the pass begins too late.
         """
-        context = {**program.environment, "user": str(user), "seq": str(seq)}
         exchanges = self._exchanges
         connect_for = program.connect_for(self._connect)
         if connect_for != "user":
             # Another script may have kept one.
             exchanges.disconnect()
-        self._saying.begin(user, program.file, seq, context)
+        self._context.clear()
+        self._context.update(program.environment, user=str(user), seq=str(seq))
+        self._saying.begin(user, program.file, seq)
         # What a connection that is kept said when it opened, it does not say again.
-        greeting = exchanges.begin_pass(program.file, context, connect_for, lateness)
+        greeting = exchanges.begin_pass(program.file, connect_for, lateness)
         action: Action | None = None
         actions = iter(program.actions)
         try:
@@ -77,7 +78,7 @@ class Player:
                     exchanges.expect_silence(action)
                 if isinstance(action, Sending) or ends_connection(action):
                     greeting = None
-                if (waiting := self._do(action, context)) is not None:
+                if (waiting := self._do(action)) is not None:
                     yield from waiting
             action = None
             if (waiting := exchanges.end_pass()) is not None:
@@ -101,7 +102,7 @@ class Player:
         """Leave at once, if that was not done."""
         self._exchanges.disconnect()
 
-    def _do(self, action: Action, context: Context) -> Task | None:  # noqa: C901 - a case a kind of action
+    def _do(self, action: Action) -> Task | None:  # noqa: C901 - a case a kind of action
         """Do what can be done at once, and return what waits."""
         match action:
             case Sending():
@@ -111,7 +112,7 @@ class Player:
             case Opening():
                 return self._exchanges.open(action)
             case Pause():
-                return self._exchanges.rest(action.seconds(self._random))
+                return self._exchanges.rest(action.seconds(self._context.random))
             case Hold(seconds):
                 return self._exchanges.rest(seconds)
             case HalfClose():
@@ -119,9 +120,9 @@ class Player:
             case Reset():
                 self._exchanges.reset()
             case Assignment(name, template):
-                context[name] = decode(template.fill(context, self._random))
+                self._context[name] = decode(template.fill(self._context))
             case Table():
-                context.update(action.next_row())
+                self._context.update(action.next_row())
             case Aside():
                 self._exchanges.asides.hold(action, self._exchanges.link.connection)
         return None

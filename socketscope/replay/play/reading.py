@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from random import Random
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.failing import differs, not_read, wrong
@@ -27,7 +26,6 @@ _AND_NO_LINE = dict.fromkeys(OF_LINES, " and no end of line")
 def read_expected(
     action: Expectation,
     connection: Connection,
-    random: Random,
     asides: Asides,
     note: Callable[[bytes], None],
     until: float,
@@ -37,7 +35,6 @@ def read_expected(
     Args:
         action: The expectation.
         connection: Where.
-        random: As the pass has it.
         asides: Of the pass, and its variables, to which what comes may add.
         note: Takes down the lines.
         until: When it must be there, on the loop's clock.
@@ -50,47 +47,45 @@ def read_expected(
     others, reply, asides.met = 0, b"", 0
     try:
         if asides.known or not is_line:
-            take = _taking(action, connection, context, random, asides)
+            take = _taking(action, connection, asides)
         while True:
             reply = yield from connection.read(take, until)
-            found = action.matches(reply, context, random) if is_line else {}
+            found = action.matches(reply, context) if is_line else {}
             if found is not None:
                 break
             if not action.kind.startswith("until"):
-                raise differs(action, context, random, reply)
+                raise differs(action, context, reply)
             others += 1
             note(reply)
     except Closed as closed:
-        found, reply = _last_line(closed.partial, action, connection, context, random, take), closed.partial
+        found, reply = _last_line(closed.partial, action, connection, context, take), closed.partial
     except (Differs, OverflowError, OSError) as error:
         came = _came_so_far(action, connection, take, asides, others, reply)
-        raise not_read(error, action, context, random, came) from error
+        raise not_read(error, action, context, came) from error
     context.update(found)
     if not action.ends:
         note(reply)
     return reply
 
 
-def _taking(
-    action: Expectation, connection: Connection, context: Context, random: Random, asides: Asides
-) -> Take:
+def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take:
     """Return what takes the next line, or whatever else an expectation is about.
 
     Raises:
         Differs: A variable's value makes it no number of bytes, or no regular expression.
     """
-    inbox = connection.inbox
+    inbox, context = connection.inbox, asides.context
     take: Take
     match action.kind:
         case "count":
             # Lines among them are no asides.
-            if (number := action.count(context, random)) is None:
-                raise Differs(action.template.fill(context, random))
+            if (number := action.count(context)) is None:
+                raise Differs(action.template.fill(context))
             return Count(number, inbox)
         case "bytes":
-            take = partial(inbox.take_text, action.template.fill(context, random))
+            take = partial(inbox.take_text, action.template.fill(context))
         case "bytes match":
-            take = _match(action, inbox, context, random)
+            take = _match(action, inbox, context)
         case "rest":
             return Rest(connection, asides)
         case "close":
@@ -191,12 +186,7 @@ def _lines(number: int, noun: str, more: str, last: bytes, context: Context) -> 
 
 
 def _last_line(
-    partial: bytes,
-    action: Expectation,
-    connection: Connection,
-    context: Context,
-    random: Random,
-    take: Take,
+    partial: bytes, action: Expectation, connection: Connection, context: Context, take: Take
 ) -> Mapping[str, str]:
     """Return the variables of the bytes before a close: without a line's end they are a line all the same.
 
@@ -205,19 +195,19 @@ def _last_line(
     """
     found = None
     if partial and action.kind in OF_LINES and action.kind != "any":
-        found = action.matches(partial, context, random)
+        found = action.matches(partial, context)
     if found is None:
         outcome = "closed" if connection.first_byte_at is None else "short_reply"
         came = f"{quoted(partial, context)} and the end" if partial else "the end"
         got = take.told if isinstance(take, Count) else came
-        raise wrong(outcome, action, context, random, got)
+        raise wrong(outcome, action, context, got)
     return found
 
 
-def recalled(
-    action: Expectation, greeting: list[bytes], context: Context, random: Random, note: Callable[[Line], None]
-) -> Mapping[str, str]:
-    """Return the variables of the line of a greeting that is expected; take and note all up to that line.
+def recall(
+    action: Expectation, greeting: list[bytes], context: Context, note: Callable[[Line], None]
+) -> None:
+    """Take and note the lines of a greeting up to the one that is expected, which may give variables.
 
     Raises:
         Failed: It was something else.
@@ -225,16 +215,17 @@ def recalled(
     while greeting:
         line = greeting.pop(0)
         note(line)
-        found = action.matches(line, context, random)
+        found = action.matches(line, context)
         if found is not None:
-            return found
+            context.update(found)
+            return
         if not action.kind.startswith("until"):
             break
-    raise wrong("mismatch", action, context, random, "another greeting, when the connection opened")
+    raise wrong("mismatch", action, context, "another greeting, when the connection opened")
 
 
-def _match(action: Expectation, inbox: Inbox, context: Context, random: Random) -> Take:
-    expression = action.expression(context, random)
+def _match(action: Expectation, inbox: Inbox, context: Context) -> Take:
+    expression = action.expression(context)
     if expression is None:
         raise Differs(b"")
 

@@ -1,9 +1,8 @@
 """What is said on a user's connection: the last lines are kept, and whoever listens hears all of them."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside, Sending
 from socketscope.replay.script.text import excerpt
 
@@ -24,16 +23,16 @@ class Saying:
         note: Takes down a line; no more than an append to a list where nobody listens.
     """
 
-    def __init__(self, hear: Hear | None) -> None:
+    def __init__(self, hear: Hear | None, context: Mapping[str, str]) -> None:
         self._hear = hear
         self._user = 0
-        self._context: Context = {}
+        self._context = context
         self._lines: deque[Line] = deque(maxlen=_KEPT)
         self.note: Callable[[Line], None] = self._lines.append if hear is None else self._note_and_tell
 
-    def begin(self, user: int, file: str, seq: int, context: Context) -> None:
+    def begin(self, user: int, file: str, seq: int) -> None:
         """Begin a pass of a script."""
-        self._user, self._context = user, context
+        self._user = user
         self._lines.clear()
         if self._hear is not None:
             self._hear(user, f"# {file}, pass {seq}")

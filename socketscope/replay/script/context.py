@@ -1,15 +1,24 @@
 """The variables of a pass, and which of their values nobody is to read. No I/O.
 
-They are a plain dictionary, since each pass makes one. A name that begins with ``env:`` is a variable of the
-environment, and its value is a secret. What a function makes of a secret, such as its base64, is one too, and
-has an entry the other way round: the name is that result behind a colon, the value is the function's call.
+A name that begins with ``env:`` is a variable of the environment, and its value is a secret. What a function
+makes of a secret, such as its base64, is one too, and has an entry the other way round: the name is that
+result behind a colon, the value is the function's call.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from random import Random
 
-Context = dict[str, str]
-"""Variables by name."""
+
+class Context(dict[str, str]):
+    """Variables by name, and the source of what is random in a text; a user's is filled anew in each pass."""
+
+    __slots__ = ("random",)
+
+    def __init__(self, random: Random, variables: Mapping[str, str] | None = None) -> None:
+        super().__init__(variables or {})
+        self.random = random
+
 
 _ENVIRONMENT = "env:"
 _DERIVED = ":"

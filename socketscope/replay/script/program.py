@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from random import Random
 
 from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
@@ -40,11 +39,11 @@ class Sending:
     random: bool = False
     timeout: float = DEFAULT_TIMEOUT
 
-    def data(self, context: Context, random: Random) -> bytes:
+    def data(self, context: Context) -> bytes:
         """Return its bytes in a pass."""
         if self.filler:
-            return random.randbytes(self.filler) if self.random else b"x" * self.filler
-        return self.template.fill(context, random) + self.ending
+            return context.random.randbytes(self.filler) if self.random else b"x" * self.filler
+        return self.template.fill(context) + self.ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +66,34 @@ class Expectation:
         """Whether it is that the server closes."""
         return self.kind in _ENDS
 
-    def count(self, context: Context, random: Random) -> int | None:
+    def count(self, context: Context) -> int | None:
         """Return how many bytes it is; None where its variable has no number."""
-        number = self.template.fill(context, random)
+        number = self.template.fill(context)
         return int(number) if _NUMBER.fullmatch(number) else None
 
-    def expression(self, context: Context, random: Random) -> re.Pattern[bytes] | None:
+    def expression(self, context: Context) -> re.Pattern[bytes] | None:
         """Return the expression that a pass compares with; None where a value has made it none."""
         try:
-            return re.compile(self.template.fill(context, random, re.escape))
+            return re.compile(self.template.fill(context, re.escape))
         except re.error:  # as where it is the beginning of a range
             return None
 
-    def matches(self, reply: bytes, context: Context, random: Random) -> Mapping[str, str] | None:
+    def matches(self, reply: bytes, context: Context) -> Mapping[str, str] | None:
         """Return the variables that a reply gives, or None where it is not what is expected."""
         match self.kind:
             case "line" | "until" | "bytes":
-                return {} if reply == self.template.fill(context, random) else None
+                return {} if reply == self.template.fill(context) else None
             case "match" | "until match" | "bytes match":
-                expression = self.expression(context, random)
+                expression = self.expression(context)
                 found = expression and expression.search(reply)
                 return groups(found) if found else None
             case "count":
                 # The bytes themselves are kept nowhere.
-                number = self.count(context, random)
+                number = self.count(context)
                 return {} if number is not None and reply == b"%dB" % number else None
         return {}
 
-    def shown(self, context: Context, random: Random) -> str:  # noqa: PLR0911 - a case a kind
+    def shown(self, context: Context) -> str:  # noqa: PLR0911 - a case a kind
         """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
         match self.kind:
             case "any":
@@ -103,13 +102,13 @@ class Expectation:
                 return "the end of the connection"
             case "rest":
                 return "anything, and the end of the connection"
-            case "count" if (number := self.count(context, random)) is not None:
+            case "count" if (number := self.count(context)) is not None:
                 return f"{number} bytes"
             case "count":
                 return f"{self.template.source} to be a number of bytes"
             case "match" | "until match" | "bytes match":
                 return f"a match of {self.template.source}"
-        return quoted(self.template.fill(context, random), context)
+        return quoted(self.template.fill(context), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +133,10 @@ class Aside:
     line: int = 0
     groups: tuple[str, ...] = ()
 
-    def meets(self, line: bytes, context: Context, random: Random) -> bool:
+    def meets(self, line: bytes, context: Context) -> bool:
         """Return whether it is about a line, whose groups then are variables."""
         try:
-            found = re.search(self.expression.fill(context, random, re.escape), line)
+            found = re.search(self.expression.fill(context, re.escape), line)
         except re.error:
             return False
         if found is None:

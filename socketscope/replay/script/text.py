@@ -3,7 +3,6 @@ r"""Texts with escapes and variables: ``GET k${seq}\\x00``. No I/O."""
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 
 from socketscope.replay.script.context import Context, derive, secrets, split_at_secrets
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
@@ -68,12 +67,12 @@ class Variable:
             return (self,)
         return tuple(variable for template in self.arguments for variable in template.needed)
 
-    def value(self, context: Context, random: Random) -> str:
+    def value(self, context: Context) -> str:
         """Return its value in a pass."""
         if self.function is None:
             return context[self.name]
-        arguments = [template.fill(context, random) for template in self.arguments]
-        value = self.function(random, *arguments)
+        arguments = [template.fill(context) for template in self.arguments]
+        value = self.function(context.random, *arguments)
         if self.is_revealing:
             derive(context, self.name, value, arguments)
         return value
@@ -101,13 +100,12 @@ class Template:
         """The variables whose values a pass must have."""
         return tuple(needed for variable in self.variables for needed in variable.needed)
 
-    def fill(self, context: Context, random: Random, transform: Callable[[bytes], bytes] = bytes) -> bytes:
+    def fill(self, context: Context, transform: Callable[[bytes], bytes] = bytes) -> bytes:
         """Return the text with its variables filled in, each put through `transform`."""
         if len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         return b"".join(
-            part if isinstance(part, bytes) else transform(encode(part.value(context, random)))
-            for part in self.parts
+            part if isinstance(part, bytes) else transform(encode(part.value(context))) for part in self.parts
         )
 
 

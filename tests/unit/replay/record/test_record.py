@@ -15,10 +15,13 @@ from socketscope.replay.record.lines import ANYTHING, ReplyLine, Token, tokens_o
 from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
+from socketscope.replay.script.context import Context
 from socketscope.replay.script.parser import parse_transcript, split_lines
 from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.program import Expectation, Sending
 from tests.unit.replay.record.tapes import CLOSED, CUT, LEFT, RESET, conversation, script, shown, tape
+
+CONTEXT = Context(Random(1))
 
 CASES = {
     "one exchange": ([(">", b"a\r\n"), ("<", b"b\r\n"), LEFT, CLOSED], "> a\n< b\n"),
@@ -142,11 +145,11 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
     assert conversation is not None
     text = print_transcript(transcript(conversation, "x.talk"))
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
-    sent = [a.data({}, Random(1)) for a in program.actions if isinstance(a, Sending)]
+    sent = [a.data(CONTEXT) for a in program.actions if isinstance(a, Sending)]
     assert sent == [message for message, _ in wanted]
     expected = [a for a in program.actions if isinstance(a, Expectation)]
     said = [line.removesuffix(b"\r") for _, reply in wanted for line in reply.split(b"\n")[:-1]]
-    assert all(a.matches(line, {}, Random(1)) == {} for a, line in zip(expected, said, strict=True))
+    assert all(a.matches(line, CONTEXT) == {} for a, line in zip(expected, said, strict=True))
 
 
 def merged(*seen: bytes) -> str:
@@ -239,7 +242,7 @@ def test_a_pattern_matches_all_that_was_seen(seen):
     text = print_transcript_of(line)
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     (expectation,) = (action for action in program.actions if isinstance(action, Expectation))
-    assert all(expectation.matches(one, {}, Random(1)) == {} for one in alike)
+    assert all(expectation.matches(one, CONTEXT) == {} for one in alike)
 
 
 def print_transcript_of(line: ReplyLine) -> str:

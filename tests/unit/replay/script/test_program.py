@@ -6,6 +6,7 @@ import pytest
 
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Sending, Table, told_apart
 
 
@@ -172,7 +173,7 @@ def test_a_message_waits_for_a_line_unless_the_script_says_what_for(tmp_path, te
 
 def test_a_text_file_is_messages_as_they_stand(tmp_path):
     (program,) = load(write(tmp_path, "# ${x}\r\n\r\n\\q a\rb\r\n", "x.txt"))
-    sent = [a.data({}, Random(1)) for a in program.actions if isinstance(a, Sending)]
+    sent = [a.data(Context(Random(1))) for a in program.actions if isinstance(a, Sending)]
     assert sent == [b"# ${x}\r\n", b"\\q a\rb\r\n"]
     assert expectations(tmp_path, "a\nb\n", "x.txt") == [(1, "any"), (2, "any")]
 
@@ -204,7 +205,7 @@ def match(folder, text, reply, **values):
     (program,) = load(write(folder, f"{names}> a\n{text}"))
     expectation = program.actions[-1]
     assert isinstance(expectation, Expectation)
-    return expectation.matches(reply, values, Random(1))
+    return expectation.matches(reply, Context(Random(1), values))
 
 
 def test_a_group_gives_a_variable_and_one_that_took_no_part_is_empty(tmp_path):
