@@ -108,9 +108,9 @@ def _play(program: "Program", server: Any) -> None:
     __tracebackhide__ = True
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
     from socketscope.replay.measure.thresholds import with_default  # noqa: PLC0415
+    from socketscope.replay.play.player import misfit  # noqa: PLC0415
     from socketscope.replay.play.run import Plan, Run  # noqa: PLC0415
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
-    from socketscope.replay.wire.targets import misfit  # noqa: PLC0415
 
     plan = Plan(users=1, loops=1, seed=time.time_ns())
     try:

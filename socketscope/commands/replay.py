@@ -19,6 +19,7 @@ from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
+from socketscope.replay.play.player import misfit
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
@@ -29,7 +30,6 @@ from socketscope.replay.show.report import Report, open_for_report
 from socketscope.replay.show.spoken import overhear
 from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
-from socketscope.replay.wire.targets import misfit
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""

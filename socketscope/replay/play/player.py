@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from random import Random
 
+from socketscope.addresses import Address
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import Exchanges
 from socketscope.replay.play.failing import Failed
@@ -22,7 +23,27 @@ from socketscope.replay.script.program import (
 )
 from socketscope.replay.script.text import decode
 from socketscope.replay.wire.loop import Loop, Task
-from socketscope.replay.wire.targets import Target
+from socketscope.replay.wire.targets import DATAGRAMS, Target
+
+
+def misfit(program: Program, connect: str | None, address: Address) -> str | None:
+    """Return why a script cannot be played with an address, for a person; None if it can.
+
+    Args:
+        program: The script.
+        connect: What a connection is for, if that is not the script's to say.
+        address: Of the target.
+    """
+    if program.connect_for(connect) == "message" and program.is_greeted:
+        return (
+            f"{program.file} expects the server to speak first: that needs --connect pass or user, "
+            "or @connect in the script"
+        )
+    if address.scheme in DATAGRAMS and program.needs_connection:
+        return f"{program.file} ends a connection, and {address} has none"
+    if address.scheme == "tls" and program.half_closes:
+        return f"{program.file} has !half-close: TLS closes both directions at once"
+    return None
 
 
 class Player:

@@ -10,7 +10,6 @@ from typing import Any
 
 from socketscope.addresses import Address
 from socketscope.binding import Place, look_up
-from socketscope.replay.script.program import Program
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Loop, Wait
 
@@ -103,23 +102,3 @@ def _explained(error: OSError, family: socket.AddressFamily, where: Any) -> OSEr
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         # Datagrams have ports of their own: where none has a way either, it is the address that is missing.
         return error if probe.connect_ex(where) == errno.EADDRNOTAVAIL else NoPortError(*error.args)
-
-
-def misfit(program: Program, connect: str | None, address: Address) -> str | None:
-    """Return why a script cannot be played with an address, for a person; None if it can.
-
-    Args:
-        program: The script.
-        connect: What a connection is for, if that is not the script's to say.
-        address: Of the target.
-    """
-    if program.connect_for(connect) == "message" and program.is_greeted:
-        return (
-            f"{program.file} expects the server to speak first: that needs --connect pass or user, "
-            "or @connect in the script"
-        )
-    if address.scheme in DATAGRAMS and program.needs_connection:
-        return f"{program.file} ends a connection, and {address} has none"
-    if address.scheme == "tls" and program.half_closes:
-        return f"{program.file} has !half-close: TLS closes both directions at once"
-    return None
