@@ -1,7 +1,5 @@
 """``--metrics`` of a replay."""
 
-from contextlib import suppress
-
 import click
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -35,12 +33,13 @@ def serve_metrics(run: Run, host: str, port: int, *, is_asked_for: bool) -> Endp
         problem = f"cannot serve metrics on {format_host_port(host, port)}: {error.strerror or error}"
         if is_asked_for:
             raise click.UsageError(problem) from error
+        try:
+            endpoint = Endpoint(host, 0, registry, lambda: True)
+        except OSError:
+            warn(f"{problem}; there are none")
+            return None
+        warn(f"{problem}; they are at {endpoint.url}")
     else:
         if not port:
             warn(f"metrics are at {endpoint.url}")
-        return endpoint
-    elsewhere: Endpoint | None = None
-    with suppress(OSError):
-        elsewhere = Endpoint(host, 0, registry, lambda: True)
-    warn(f"{problem}; {'there are none' if elsewhere is None else f'they are at {elsewhere.url}'}")
-    return elsewhere
+    return endpoint
