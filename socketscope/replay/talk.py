@@ -43,8 +43,7 @@ def keep(target: Target) -> bool:
     """
     _prepare()
     with contextlib.closing(Loop()) as loop:
-        closed: bool = loop.complete(_keep(loop, target))
-    return closed
+        return loop.complete(_keep(loop, target))
 
 
 def _prepare() -> None:
@@ -122,8 +121,7 @@ def _show(loop: Loop, connection: Connection, patience: float) -> Generator[Wait
 def ask(target: Target, line: str) -> str | None:
     """Return the reply to a line, without the space around it; None where none came."""
     with contextlib.closing(Loop()) as loop:
-        reply: str | None = loop.complete(_ask(loop, target, line))
-    return reply
+        return loop.complete(_ask(loop, target, line))
 
 
 def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import inf
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 _BATCH = 64
 """Connections that are served between two looks at the timers."""
@@ -49,6 +49,8 @@ what epoll says of it, or until that time, answered by 0. What happened may be o
 
 Task = Generator[Wait, int, Any]
 """Where the loop ends before it, it is closed: GeneratorExit tells it so."""
+
+_Returned = TypeVar("_Returned")
 
 
 class _Runner:
@@ -129,13 +131,13 @@ class Loop:
         """Resume the tasks whose time came before the one at which `run` was to return, and did so later."""
         self._wake(until)
 
-    def complete(self, task: Task) -> Any:
+    def complete(self, task: Generator[Wait, int, _Returned]) -> _Returned:
         """Run until a task has ended; return what it does.
 
         Raises:
             Exception: What it raised.
         """
-        answers = []
+        answers: list[_Returned] = []
 
         def keep() -> Task:
             answers.append((yield from task))
