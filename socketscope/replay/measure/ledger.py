@@ -248,9 +248,7 @@ class Ledger:
 
 
 def _slot(entries: list[Entry]) -> Slot:
-    service = Sketch([entry[SERVICE] for entry in entries if entry[OUTCOME] == "ok"])
+    service = intended = Sketch([entry[SERVICE] for entry in entries if entry[OUTCOME] == "ok"])
     if are_late(entries):
         intended = Sketch([entry[SERVICE] + entry[LATENESS] for entry in entries if entry[OUTCOME] == "ok"])
-    else:
-        intended = Sketch.of_bins(service.bins.items())
     return Slot(Counter([entry[OUTCOME] for entry in entries]), service, intended)
