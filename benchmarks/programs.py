@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from benchmarks.peers import NOT_INSTALLED, PEERS
 
@@ -244,11 +245,10 @@ def wait_until_it_answers(name: str, url: str, process: Process) -> None:
 
 def ask(url: str, line: bytes) -> bytes:
     """Return a server's reply to one line."""
-    scheme, _, rest = url.partition("://")
-    family = socket.AF_UNIX if scheme == "unix" else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM if scheme == "udp" else socket.SOCK_STREAM) as sock:
+    where = urlsplit(url)
+    family = socket.AF_UNIX if where.scheme == "unix" else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if where.scheme == "udp" else socket.SOCK_STREAM) as sock:
         sock.settimeout(1)
-        host, _, port = rest.rpartition(":")
-        sock.connect(rest if scheme == "unix" else (host, int(port)))
+        sock.connect(where.path or (where.hostname, where.port))
         sock.sendall(line)
         return sock.recv(512)

@@ -85,8 +85,8 @@ def render_limits() -> str:
     ]
     options = {option.name: option for option in command.params if isinstance(option, Option)}
     program = [
-        (name, unit, library, str(options[name].default), str(options[name].help))
-        for name, unit, library in (
+        (name, unit, in_library, str(options[name].default), str(options[name].help))
+        for name, unit, in_library in (
             ("backlog", "connections", f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"),
             ("max_line", "bytes", "-"),
         )

@@ -43,15 +43,14 @@ def whole(instrument: Instrument, *conditions: str) -> str:
     return f"sum (increase({series(instrument, *conditions)}[$__range]))"
 
 
+def buckets(instrument: Instrument, by: str = "") -> str:
+    """Return how many fell into each bucket of a histogram, a second."""
+    return rate(instrument, by=f"le, {by}" if by else "le", suffix="_bucket")
+
+
 def quantile(share: float, instrument: Instrument, by: str = "") -> str:
     """Return a quantile of a histogram; nothing where there was nothing, instead of NaN."""
-    buckets = rate(instrument, by=f"le, {by}" if by else "le", suffix="_bucket")
-    return f"histogram_quantile({share}, {buckets}) >= 0"
-
-
-def buckets(instrument: Instrument) -> str:
-    """Return how many fell into each bucket of a histogram, a second."""
-    return rate(instrument, by="le", suffix="_bucket")
+    return f"histogram_quantile({share}, {buckets(instrument, by)}) >= 0"
 
 
 def quantiles(instrument: Instrument, *shares: float) -> dict[str, str]:

@@ -32,19 +32,13 @@ RENEWAL = 14
 
 def replica_states(title: str) -> Any:
     """Return the states of all servers over time."""
-    return states(
-        Panel(
-            title=title,
-            width=14,
-            height=6,
-            runbook="which-container",
-            nothing="no server was seen",
-            meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that "
-            "died is down, both until the address is forgotten.",
-            words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
-            queries={"{{instance}}": STATES},
-        )
-    )
+    return states(Panel(
+        title=title, width=14, height=6, nothing="no server was seen", runbook="which-container",
+        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
+        "both until the address is forgotten.",
+        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
+        queries={"{{instance}}": STATES},
+    ))  # fmt: skip
 
 
 TRAFFIC_ROW = [

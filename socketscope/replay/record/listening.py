@@ -58,8 +58,8 @@ def _all_of_its_family(host: str) -> str:
 
 def _is_ours(host: str) -> bool:
     try:
-        for bound in binding.bind(host, 0):
-            bound.close()
+        for listener in binding.bind(host, 0):
+            listener.close()
     except OSError:
         return False
     return True
