@@ -36,7 +36,7 @@ DRILLS = (
         what="Clients send a byte a second and do not come to their line's end within the read deadline.",
         fault=clients(
             "!dribble 1B/1s a line whose end is further away than the deadline\n<~ ERR timeout\n",
-            *("--rate", "15", "--users", "200"),
+            "--rate 15 --users 200",
         ),
         seen="sum(socketserver_connections_open) > 50",
         alert="ConnectionsFail",
@@ -48,7 +48,7 @@ DRILLS = (
         what="More clients than a server may have at once connect and keep their connections.",
         fault=clients(
             "@eol none\n@reply none\n> a line that goes on\n!hold 4s\n",
-            *("--connect", "pass", "--rate", "300", "--users", "1300"),
+            "--connect pass --rate 300 --users 1300",
         ),
         seen='sum by (reason) (rate(socketserver_connections_rejected_total{reason="capacity"}[10s])) > 0',
         alert="ConnectionsRefused",
@@ -58,7 +58,7 @@ DRILLS = (
     Drill(
         name="oversized-lines",
         what="Clients send lines that are longer than the server takes.",
-        fault=clients("!flood 16KiB\n<~ ERR line too long\n", "--rate", "20", "--users", "20"),
+        fault=clients("!flood 16KiB\n<~ ERR line too long\n", "--rate 20 --users 20"),
         seen=_closed("line_too_long"),
         alert="ConnectionsFail",
         panel=_FAILURES,
@@ -69,7 +69,7 @@ DRILLS = (
         what="Clients send the beginning of a line and reset their connection.",
         fault=clients(
             "@eol none\n@reply none\n> the beginning of a line\npause 50ms\n!reset\n",
-            *("--connect", "pass", "--rate", "20", "--users", "20"),
+            "--connect pass --rate 20 --users 20",
         ),
         seen=_closed("reset"),
         alert="ConnectionsFail",
@@ -179,7 +179,7 @@ DRILLS = (
     Drill(
         name="rate-not-held",
         what="A client more, whose two users cannot play the twenty passes a second that it was asked for.",
-        fault=clients("> hello\n<~ hello\npause 500ms\n", "--rate", "20", "--users", "2", scraped=True),
+        fault=clients("> hello\n<~ hello\npause 500ms\n", "--rate 20 --users 2", scraped=True),
         seen="sum by (job, instance) (rate(replay_passes_total[10s]))"
         " < on (job, instance) 0.9 * replay_target_passes_per_second",
         alert="RateNotHeld",

@@ -11,13 +11,13 @@ _PLAY = 'printf "%s" "$SCRIPT" >/dev/shm/drill.talk && exec python -m client rep
 _SERVE = "\nfrom server.cli import main\nmain()"
 
 
-def clients(script: str, *options: str, scraped: bool = False) -> Fault:
+def clients(script: str, options: str, *, scraped: bool = False) -> Fault:
     """Return a fault that is a script played beside the stack's own client, with options of `replay`."""
 
     def fault(stack: Stack) -> AbstractContextManager[None]:
         # One server alone, which its network knows by its id: what is too much for it is little for three.
         server = (*stack.containers("server", "replica"), "server")[0][:12]
-        target = ("--target", f"tcp://{server}:21567", "--forever", *options)
+        target = ("--target", f"tcp://{server}:21567", "--forever", *options.split())
         run = ("--env", f"SCRIPT={script}", "--entrypoint", "sh", "client", "-c", _PLAY, "play", *target)
         # Under the name of the service it is found by Prometheus.
         return _beside(stack, *(["--use-aliases"] if scraped else []), *run)

@@ -32,7 +32,7 @@ class Recorded:
 )
 def test_all_clients_go_to_one_server_however_many_there_are(servers, target):
     stack = Recorded(*servers)
-    with clients("> hello\n", "--users", "2")(stack):
+    with clients("> hello\n", "--users 2")(stack):
         pass
     assert stack.told[stack.told.index("--target") + 1] == target
 
