@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from socketscope.commands import CONVERSATIONS
 from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
 from socketscope.replay.script.constructs import ScriptError
@@ -77,7 +78,7 @@ def load(name: str) -> click.Command:
 
 @click.group(
     cls=_Group,
-    commands=dict.fromkeys(("replay", "talk", "record", "check", "top", "demo")),  # by name alone
+    commands=dict.fromkeys(CONVERSATIONS),  # by name alone
     invoke_without_command=True,  # so that its absence is told in a line
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={

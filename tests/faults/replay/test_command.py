@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from socketscope.commands.cli import CONVERSATIONS
+from socketscope.commands import CONVERSATIONS
 from tests.faults.replay.terminal import ROOT
 from tests.faults.replay.test_replay import PATIENCE, echo, serving, write
 
