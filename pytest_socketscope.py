@@ -89,7 +89,7 @@ class Script(pytest.Module):
             from socketscope.replay.script.compiler import load_script  # noqa: PLC0415 - see above
         except ModuleNotFoundError as error:
             raise self.CollectError(_told(error)) from error
-        from socketscope.replay.script.constructs import ScriptError  # noqa: PLC0415
+        from socketscope.replay.script.errors import ScriptError  # noqa: PLC0415
 
         try:
             return load_script(path)

@@ -7,7 +7,7 @@ import click
 from socketscope.commands.mistakes import BAD_SCRIPT, printable
 from socketscope.commands.options import PATH
 from socketscope.replay.script.compiler import load_script, script_files
-from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.explanation import explain
 
 

@@ -11,7 +11,7 @@ import click
 from socketscope.commands import CONVERSATIONS
 from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
-from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.signals import interrupts
 from socketscope.version import __version__
 

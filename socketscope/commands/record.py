@@ -14,8 +14,8 @@ from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
 from socketscope.replay.record.recorder import Recorder
 from socketscope.replay.record.secrets import Secrets
+from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.expressions import compile_expression
-from socketscope.replay.script.text import TextError
 from socketscope.replay.signals import Noted
 from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import DATAGRAMS

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from socketscope.replay.script.compiler import compile_script
-from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.explanation import explain
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
 from socketscope.replay.script.printer import print_transcript

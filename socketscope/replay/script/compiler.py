@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from socketscope.replay.script import constructs
-from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Line, Message, Script, ScriptError
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Line, Message, Script
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
 from socketscope.replay.script.program import (

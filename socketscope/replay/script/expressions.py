@@ -4,7 +4,8 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from socketscope.replay.script.text import Template, TextError, Variable, encode, parse_text
+from socketscope.replay.script.errors import TextError
+from socketscope.replay.script.text import Template, Variable, encode, parse_text
 
 # A character, an escaped one, or a comment or a class as a whole; one that is never closed is all the rest,
 # as each bracket in it would else have the whole searched again.

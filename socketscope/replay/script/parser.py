@@ -27,15 +27,15 @@ from socketscope.replay.script.constructs import (
     Reply,
     Reset,
     Script,
-    ScriptError,
     Send,
     Set,
     Step,
     Timeout,
     Values,
 )
+from socketscope.replay.script.errors import ScriptError, TextError
 from socketscope.replay.script.expressions import parse_expression
-from socketscope.replay.script.text import NAME, TextError, parse_text
+from socketscope.replay.script.text import NAME, parse_text
 from socketscope.units import YEAR, parse_duration, parse_size
 
 _LARGEST = 64 << 20

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from socketscope.replay.script.context import Context, derive, secrets, split_at_secrets
+from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -23,18 +24,6 @@ _DEEPEST = 16
 
 _SHOWN = 1000
 """Bytes of a text that are shown."""
-
-
-class TextError(ValueError):
-    """A text cannot be meant.
-
-    Attributes:
-        offset: Where in the text, from 0.
-    """
-
-    def __init__(self, problem: str, offset: int = 0) -> None:
-        super().__init__(problem)
-        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)

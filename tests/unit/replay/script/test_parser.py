@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from socketscope.replay.script import constructs as s
 from socketscope.replay.script.compiler import compile_script
-from socketscope.replay.script.constructs import ScriptError
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript, split_lines
 from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.text import escape

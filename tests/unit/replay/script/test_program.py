@@ -5,8 +5,8 @@ from time import thread_time
 import pytest
 
 from socketscope.replay.script.compiler import load
-from socketscope.replay.script.constructs import ScriptError
 from socketscope.replay.script.context import Context
+from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.program import Expectation, Sending, Table, told_apart
 
 

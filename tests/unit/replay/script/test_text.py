@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from socketscope.replay.script.context import Context
+from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.expressions import parse_expression
-from socketscope.replay.script.text import TextError, decode, encode, escape, excerpt, parse_text
+from socketscope.replay.script.text import decode, encode, escape, excerpt, parse_text
 
 RANDOM = Random(7)
 
