@@ -196,7 +196,8 @@ class Ledger:
             self.in_flight += 1
             if waited is not None:
                 self.unanswered.append((step, waited))
-                self.steps[step].enter([waited], [waited + lateness] if lateness else None)
+                self.steps[step].durations.add([waited])
+                self.steps[step].intended_durations.add([waited + lateness])
 
     def lagged(self, seconds: float) -> None:
         """Note how much later than meant a pass began although its user was free."""

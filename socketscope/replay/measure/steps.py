@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from socketscope.observe.distribution import Distribution
-from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.durations import Durations
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.instruments import OUTCOMES
 
@@ -43,10 +43,9 @@ class StepFigures:
         service: How long those took that ended ok.
         intended: The same with the lateness of their passes.
         counted: As `outcomes`, of those that the summary counts.
-        on_time: How long the counted ones took that ended ok, and how long those waited that were not
-            answered; of batches in which no pass was late, so that both durations are the same.
-        late: The same of all other batches.
-        late_intended: The same as `late`, with the lateness of their passes.
+        durations: How long those took that the summary counts and that ended ok, and how long those waited
+            that were not answered.
+        intended_durations: The same with the lateness of their passes.
         longest_ok: The longest of the ok ones, in seconds.
     """
 
@@ -54,29 +53,17 @@ class StepFigures:
     service: Distribution = field(default_factory=Distribution)
     intended: Distribution = field(default_factory=Distribution)
     counted: dict[str, int] = field(default_factory=_no_outcomes)
-    on_time: Durations = field(default_factory=Durations)
-    late: Durations = field(default_factory=Durations)
-    late_intended: Durations = field(default_factory=Durations)
+    durations: Durations = field(default_factory=Durations)
+    intended_durations: Durations = field(default_factory=Durations)
     longest_ok: float = 0.0
-
-    @property
-    def durations(self) -> Durations:
-        """How long those took that the summary counts, or waited in vain."""
-        return merged((self.on_time, self.late))
-
-    @property
-    def intended_durations(self) -> Durations:
-        """The same with the lateness of their passes."""
-        return merged((self.on_time, self.late_intended))
 
     def add(self, entries: list[Entry]) -> None:
         """Enter exchanges of this step."""
         for outcome, number in Counter([entry[OUTCOME] for entry in entries]).items():
             self.outcomes[outcome] += number
             self.counted[outcome] += number
-        service = sorted([entry[SERVICE] for entry in entries if entry[OUTCOME] == "ok"])
-        intended = service
-        if late := are_late(entries):
+        service = intended = sorted([entry[SERVICE] for entry in entries if entry[OUTCOME] == "ok"])
+        if are_late(entries):
             intended = sorted(
                 [entry[SERVICE] + entry[LATENESS] for entry in entries if entry[OUTCOME] == "ok"]
             )
@@ -89,27 +76,14 @@ class StepFigures:
             given_up = [entry for entry in entries if entry[OUTCOME] in UNANSWERED]
             service = [*service, *(entry[SERVICE] for entry in given_up)]
             intended = [*intended, *(entry[SERVICE] + entry[LATENESS] for entry in given_up)]
-        self.enter(service, intended if late else None)
-
-    def enter(self, service: list[float], intended: list[float] | None) -> None:
-        """Note durations that the summary counts.
-
-        Args:
-            service: From the beginning of each exchange, seconds.
-            intended: The same with the lateness of their passes; None where none was late.
-        """
-        if intended is None:
-            self.on_time.add(service)
-        else:
-            self.late.add(service)
-            self.late_intended.add(intended)
+        self.durations.add(service)
+        self.intended_durations.add(intended)
 
     def count_from_now(self) -> None:
         """Forget what the summary would have counted."""
         self.counted = _no_outcomes()
-        self.on_time = Durations()
-        self.late = Durations()
-        self.late_intended = Durations()
+        self.durations = Durations()
+        self.intended_durations = Durations()
         self.longest_ok = 0.0
 
 

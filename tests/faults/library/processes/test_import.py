@@ -118,7 +118,7 @@ def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: 
 
 def test_the_library_loads_no_program_no_endpoint_and_no_log():
     unwanted = (
-        "waitress structlog rich orjson click hdrh jinja2 argparse "
+        "waitress structlog rich orjson click jinja2 argparse "
         "socketscope.views.endpoint socketscope.commands socketscope.replay"
     )
     told = subprocess.run(
