@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import ReplyLine, Token, tokens_of
@@ -49,9 +50,7 @@ def marked(
         at = mark.stop
     parts.append(said[at:])
     starts = [mark.start for mark in chosen]
-    saved = [0]
-    for mark in chosen:
-        saved.append(saved[-1] + mark.stop - mark.start - 1)
+    saved = list(accumulate((mark.stop - mark.start - 1 for mark in chosen), initial=0))
 
     def moved(place: int) -> int:
         return place - saved[bisect_right(starts, place - 1)]
