@@ -63,10 +63,10 @@ class Ledger:
         passes: Played to their end or to a failure.
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
-        outside: How many of the counted ones no rate has, as they were in the warm-up or in the grace; of one
-            that was so in part, that part.
+        outside: Of the counted ones those, and the parts of those, that were in the warm-up or in the grace:
+            no rate counts them.
         begun: Passes of a schedule that began after the warm-up; None in a closed loop.
-        early: Those of them that were due in the warm-up: what is dropped after it is no share of these.
+        early: Those of them that were due in the warm-up, which the share of the dropped ones leaves out.
         in_flight: Exchanges that the end of the run met.
         unanswered: Those of them to which the server owed a reply: the step, and for how many seconds.
         open: Connections.

@@ -62,7 +62,7 @@ class Run:
         ledger: What came of it.
         seconds: How long passes were due or began, without the warm-up.
         drawn_rate: Passes a second that a random schedule has come to ask for; None of any other.
-        lasted: How long it took, with that and with the wait for the last replies.
+        lasted: Seconds that it took, with the warm-up and with the wait for the last replies.
         busy: The share of its time in which there was something to do. Near to 1 the users waited for
             this program, not for the server.
     """

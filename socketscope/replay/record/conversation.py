@@ -21,8 +21,7 @@ class Conversation:
 
     Attributes:
         said: By the client, all of it; what tells one conversation from another.
-        lines: The server's, each with how much the client had said by then: `size` and one more, once it had
-            left.
+        lines: The server's, each with how much the client had said by then; once it had left, `size` + 1.
         closes: Whether the server closed while the client was there.
         closes_later: Whether it closed when the client had left.
         resets: Whether the client ended with a reset.

@@ -41,7 +41,7 @@ class _Greeting:
 
 
 class Folder:
-    """Writes conversations; those that differ in what varies alone are one script.
+    """Writes conversations; those that differ only in what varies are one script.
 
     Scripts that were there before are left as they are.
 

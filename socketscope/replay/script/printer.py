@@ -25,7 +25,7 @@ from socketscope.replay.script.constructs import (
     Values,
 )
 
-EXPECTATIONS = {
+_EXPECTATIONS = {
     "line": "<",
     "match": "<~",
     "until": "<...",
@@ -35,7 +35,6 @@ EXPECTATIONS = {
     "rest": "<...$",
     "close": "<$",
 }
-"""The keywords of what is expected."""
 
 
 def print_transcript(script: Script) -> str:
@@ -58,11 +57,11 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a cas
         case Garbage(size):
             return f"!garbage {size}B"
         case Expect("close" | "rest" as kind):
-            return EXPECTATIONS[kind]
+            return _EXPECTATIONS[kind]
         case Expect("count", text):
             return f"< {text}B"
         case Expect(kind, text):
-            return f"{EXPECTATIONS[kind]} {text}"
+            return f"{_EXPECTATIONS[kind]} {text}"
         case Pause(low, None):
             return f"pause ~{_seconds(low)}"
         case Pause(low, high) if low == high:

@@ -167,7 +167,7 @@ class Table:
     _taken: Iterator[int] = field(default_factory=count)
 
     def next_row(self) -> Mapping[str, str]:
-        """Return the next row; users who ask at the same time get one each."""
+        """Return the next row."""
         return self.rows[next(self._taken) % len(self.rows)]
 
 

@@ -1,10 +1,11 @@
 """``-v``: what users and server say, on standard error while they say it."""
 
 import sys
-from collections.abc import Callable
+
+from socketscope.replay.play.saying import Hear
 
 
-def overhear(users: int) -> Callable[[int, str], None]:
+def overhear(users: int) -> Hear:
     """Return what prints a line that a user has said or heard, behind its number where there are several."""
     width = len(str(users))
 

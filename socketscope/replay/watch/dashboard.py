@@ -63,7 +63,7 @@ class Seen:
     now: float
 
     def kept(self) -> Self:
-        """Return the same, which stays as it is."""
+        """Return a copy, which later looks do not change."""
         return replace(self, curves=copy.deepcopy(self.curves))
 
 
