@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from prometheus_client import REGISTRY
 
 from socketscope.addresses import parse_host_port
+from socketscope.forks import OfProcess
 from socketscope.launch.settings import settings_of
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
@@ -41,7 +42,7 @@ def look_after(server: BaseServer, original: Callable[..., Any]) -> Callable[...
     global _process  # noqa: PLW0603 - there is one a process
     if isinstance(server, Observed) and service_of(server).is_run:
         return original
-    with _lock:
+    with _lock.own:
         try:
             refuse_forking(type(server))
             refuse_green_threads()
@@ -147,13 +148,13 @@ def _at_exit(function: Callable[[], None]) -> None:
 
 
 def _begin_anew() -> None:
-    global _lock, _process
-    inherited, _process, _lock = _process, None, threading.Lock()
+    global _process
+    inherited, _process = _process, None
     if inherited is not None:
         inherited.leave_behind()
 
 
-_lock = threading.Lock()
+_lock = OfProcess(threading.Lock)
 _process: _Process | None = None
 _said: set[str] = set()
 os.register_at_fork(after_in_child=_begin_anew)

@@ -1,6 +1,5 @@
 """How a socket of somebody else becomes an observed one: the same object, of a class beside its own."""
 
-import os
 import socket
 import ssl
 import sys
@@ -13,6 +12,7 @@ from multiprocessing import reduction
 from types import FrameType
 from typing import Any, Self
 
+from socketscope.forks import OfProcess
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.noting import Leaving, Noting, family_of, type_of
 from socketscope.observe.reader import Reader, buffered
@@ -26,13 +26,8 @@ _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: S
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
 
-def _begin_process() -> None:
-    global _turn  # noqa: PLW0603 - who had it has stayed behind
-    _turn = threading.RLock()
-
-
-_turn = threading.RLock()  # of who watches for the end of a socket, and of who has another one in its place
-os.register_at_fork(after_in_child=_begin_process)
+# Of who watches for the end of a socket, and of who has another one in its place.
+_turn = OfProcess(threading.RLock)
 
 # A program may put another class in this one's place, as PySocks does; all are of the C class.
 _PLAIN = socket.socket
@@ -175,7 +170,7 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
     Returns:
         Whether that can be: a request that is no observed socket tells nobody of its end.
     """
-    with _turn:
+    with _turn.own:
         request = record.socket
         kind = type(request)  # not what it says that it is
         if issubclass(kind, Noting) and not issubclass(kind, Leaving):
@@ -187,7 +182,7 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
 
 def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
     """Have a record go on with the TLS socket that is being made of its own, and end with that."""
-    with _turn:
+    with _turn.own:
         known = record.socket
         adopt(wrapping, record)
         sock._socketscope = None  # noqa: SLF001 - its own attribute

@@ -75,7 +75,7 @@ class Record(Served):
 
     def __init__(self, totals: Sums, address: Any, now: float, limits: Limits = UNLIMITED) -> None:
         # As the base class has it; a call for each connection would be felt.
-        self.connection_id = f"{served.process}-{next(served.numbers)}"
+        self.connection_id = f"{served.process.own}-{next(served.numbers)}"
         self.address = address
         self.peer = format_peer(address)
         self.listener = self.socket = self.error = self.raised = None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from socketscope.forks import OfProcess
+
 _MARK = "_socketscope"
 """What an error has as an attribute that a record is to know again."""
 
@@ -15,16 +17,8 @@ _attributes: Callable[[BaseException], dict[str, object]] = vars(BaseException)[
 
 numbers = itertools.count(1)
 
-process = os.urandom(4).hex()
+process = OfProcess(lambda: os.urandom(4).hex())
 """Numbers begin anew in each process, replicas and restarts included; this tells them apart."""
-
-
-def _begin_process() -> None:
-    global process  # noqa: PLW0603 - there is one a process
-    process = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_begin_process)
 
 
 class Listener(Protocol):
@@ -66,7 +60,7 @@ class Served:
     )
 
     def __init__(self, peer: str) -> None:
-        self.connection_id = f"{process}-{next(numbers)}"
+        self.connection_id = f"{process.own}-{next(numbers)}"
         self.listener: Listener | None = None
         self.peer = peer
         self.socket: Any = None

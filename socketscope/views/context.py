@@ -3,16 +3,18 @@
 structlog merges into a line what is bound in the context that it is written in, whoever has configured it.
 """
 
-import os
 import sys
 import threading
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
 
+from socketscope.forks import OfProcess
 from socketscope.observe.served import Served, current
 
 _variables: tuple[ContextVar[Any], ...] = ()
 """Those of `connection_id`, `listener` and `peer`, once the program has loaded structlog."""
+
+_finding = OfProcess(threading.Lock)
 
 _OURS = 4
 """Variables that are set in the context of a client: those, and the record's."""
@@ -54,17 +56,8 @@ def _find() -> bool:
     bind = getattr(sys.modules.get("structlog.contextvars"), "bind_contextvars", None)
     if bind is None:
         return False
-    with _finding:  # of two threads that ask for the first time, each would be given variables of its own
+    with _finding.own:  # of two threads that ask for the first time, each would be given variables of its own
         # It makes one for each name, and tells of them by what it returns.
         bound = Context().run(bind, connection_id=None, listener=None, peer=None)
         _variables = tuple(token.var for token in bound.values())
     return True
-
-
-def _begin_process() -> None:
-    global _finding  # noqa: PLW0603 - who had it has stayed behind
-    _finding = threading.Lock()
-
-
-_finding = threading.Lock()
-os.register_at_fork(after_in_child=_begin_process)

@@ -1,6 +1,5 @@
 """The metrics view: a collector that renders the totals of all listeners, each as one consistent snapshot."""
 
-import os
 import platform
 import threading
 import weakref
@@ -12,6 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from socketscope.forks import OfProcess
 from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
 from socketscope.version import __version__
 from socketscope.views import instruments
@@ -23,15 +23,8 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
-_lock = threading.RLock()  # of all of this: a finalizer, which may run amid any of it, may close a server
-
-
-def _begin_process() -> None:
-    global _lock  # noqa: PLW0603 - who had it has stayed behind
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_begin_process)
+# Of all of this. A finalizer, which may run amid any of it, may close a server.
+_lock = OfProcess(threading.RLock)
 
 
 def view_of(registry: CollectorRegistry | None) -> "MetricsView":
@@ -41,7 +34,7 @@ def view_of(registry: CollectorRegistry | None) -> "MetricsView":
         ValueError: The registry has a metric of the same name.
     """
     registry = REGISTRY if registry is None else registry
-    with _lock:
+    with _lock.own:
         if registry not in _views:
             new = MetricsView()
             try:
@@ -92,7 +85,7 @@ class MetricsView(Collector):
 
     def add(self, listener: Shown) -> None:
         """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
-        with _lock:
+        with _lock.own:
             shown = self._shown()
             if shown.get(listener.name) is not listener:
                 for number in count(1):
@@ -108,12 +101,12 @@ class MetricsView(Collector):
 
     def retire(self, listener: Shown) -> None:
         """Free the name of a listener that has closed; its figures stay, unless another has the name."""
-        with _lock:
+        with _lock.own:
             self._closed.add(listener)
 
     def remove(self, listener: Shown) -> None:
         """Show a listener no more."""
-        with _lock:
+        with _lock.own:
             for number, each in list(self._listeners.items()):
                 if each is listener:
                     del self._listeners[number]
@@ -131,7 +124,7 @@ class MetricsView(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Render one snapshot of each listener, and what the process has once."""
-        with _lock:
+        with _lock.own:
             listeners = self._shown()
             live = [listener for listener in listeners.values() if listener not in self._closed]
         queues = {listener.name: queue for listener in live if (queue := listener.ask_kernel()) is not None}

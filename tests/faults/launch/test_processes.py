@@ -126,7 +126,7 @@ server = make()
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.readline()
 modules = sys.modules
-with modules["socketscope.views.metrics"]._lock, modules["socketscope.launch.program"]._lock:
+with modules["socketscope.views.metrics"]._lock.own, modules["socketscope.launch.program"]._lock.own:
     if not (child := os.fork()):
         server.serve_forever()
 print(child, flush=True)

@@ -50,7 +50,7 @@ writer = LineWriter(1, lambda _: [])
 writer.put(b"parent\\n")
 writer._rests = True
 # As threads may have them that look, or are about to rest; who has this one may take it again.
-looking = threading.Thread(target=metrics._lock.acquire)
+looking = threading.Thread(target=metrics._lock.own.acquire)
 looking.start()
 looking.join()
 with writer._lock, writer._woken._cond, writer._closing._cond:
