@@ -18,7 +18,6 @@ from socketscope.serve.mixin import service_of
 from socketscope.serve.options import Threads
 from socketscope.serve.streams import StreamService
 
-SCHEMES = ("tcp", "tls", "udp", "unix", "unixgram")
 STREAMS = frozenset({"tcp", "tls", "unix"})
 
 LARGEST_DATAGRAM = 65_535
@@ -33,6 +32,7 @@ _CLASSES: dict[str, type[socketserver.BaseServer]] = {
     "unix": ThreadingUnixStreamServer,
     "unixgram": ThreadingUnixDatagramServer,
 }
+_SCHEMES = tuple(_CLASSES)
 
 
 def parse_listen(text: str) -> tuple[str | None, Address]:
@@ -43,10 +43,10 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
     """
     head, separator, rest = text.partition("=")
     if not separator or "://" in head:
-        return None, parse_url(text, SCHEMES)
+        return None, parse_url(text, _SCHEMES)
     if not head or not f"_{head.replace('-', '_')}".isidentifier():  # which may not begin with a digit
         raise ValueError(f"{head!r} is no name for a listener: use letters, digits, - and _")
-    return head, parse_url(rest, SCHEMES)
+    return head, parse_url(rest, _SCHEMES)
 
 
 def bind(

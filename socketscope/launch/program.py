@@ -74,7 +74,6 @@ class _Process:
         self._services: WeakValueDictionary[int, Service] = WeakValueDictionary()
         self._view = view_of(None)
         self._log: Log | None = None
-        self._endpoint: Endpoint | None = None
         # Where the program began without standard error, another file of its own has that number by now.
         if log != "none" and sys.__stderr__ is not None:
             self._start_log(log)
@@ -116,14 +115,14 @@ class _Process:
     def _start_endpoint(self, host: str, port: int) -> None:
         try:
             try:
-                self._endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
+                endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
             except OSError:  # another process has it, of this program or not
-                self._endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
+                endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
         except (OSError, RuntimeError) as error:
             _say(f"there are no metrics of process {os.getpid()}: {error}")
             return
-        if not self._endpoint.url.endswith(f":{port}/metrics"):
-            _say(f"metrics of process {os.getpid()}: {self._endpoint.url}")
+        if not endpoint.url.endswith(f":{port}/metrics"):
+            _say(f"metrics of process {os.getpid()}: {endpoint.url}")
 
     def _is_ready(self) -> bool:
         # As many as there are at once: others may come and go meanwhile.

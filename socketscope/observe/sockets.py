@@ -3,6 +3,7 @@
 import select
 import socket
 from collections.abc import Callable
+from operator import itemgetter
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,8 @@ from socketscope.observe.record import Record
 STEP = 1 << 16
 """Bytes of which more are sent in several calls where a deadline asks what a peer on a Unix socket takes. Its
 queue says little of that: who takes all of it leaves one that is as full again at once."""
+
+_first = itemgetter(0)
 
 
 class NotingStream(Noting):
@@ -194,10 +197,6 @@ def _place(file: Any) -> int:
         return int(file.tell())
     except (OSError, ValueError, AttributeError):
         return 0
-
-
-def _first(received: tuple[int, Any]) -> int:
-    return received[0]
 
 
 def _first_length(received: tuple[bytes, Any]) -> int:
