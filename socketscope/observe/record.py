@@ -78,7 +78,7 @@ class Record(Served):
         self.connection_id = f"{served.process.own}-{next(served.numbers)}"
         self.address = address
         self.peer = format_peer(address)
-        self.listener = self.socket = self.error = self.raised = None
+        self.socket = self.error = self.raised = None
         self.received = self.sent = self.exchanges = self.blocked = 0
         self.totals = totals
         self.limits = limits

@@ -36,7 +36,7 @@ class Served:
 
     Attributes:
         connection_id: Unique in all of a service's processes, over all kinds.
-        listener: Where it came in; None until it is served.
+        listener: Where it came in; set by who has taken it.
         peer: Its address, as text; empty where it has none.
         received: Bytes.
         sent: Bytes.
@@ -46,6 +46,8 @@ class Served:
         socket: What its handler has as its request, or a weak reference to that where it was handed on; None
             once it has ended.
     """
+
+    listener: Listener
 
     __slots__ = (
         "connection_id",
@@ -61,7 +63,6 @@ class Served:
 
     def __init__(self, peer: str) -> None:
         self.connection_id = f"{process.own}-{next(numbers)}"
-        self.listener: Listener | None = None
         self.peer = peer
         self.socket: Any = None
         self.received = self.sent = self.exchanges = 0

@@ -211,7 +211,7 @@ class State(ABC):
         """Make the log line of what was counted just now, if it was: outcome, and seconds in its handler."""
         try:
             if self.log is not None and closed is not None:
-                self.log.served(self.event, self.name, served, *closed)
+                self.log.served(self.event, served, *closed)
         finally:
             served.raised = None  # its traceback would keep the frames alive, and they the record
             self.untold.discard(served)

@@ -27,13 +27,13 @@ def enter(served: Served) -> list[Token[Any]]:
         What `leave` needs; where the context ends with the client, nothing is to be left.
     """
     entered: Token[Any] = current.set(served)
-    if not (_variables or _find()) or (listener := served.listener) is None:
+    if not (_variables or _find()):
         return [entered]
     connection_id, name, peer = _variables
     return [
         entered,
         connection_id.set(served.connection_id),
-        name.set(listener.name),
+        name.set(served.listener.name),
         peer.set(served.peer),
     ]
 

@@ -90,7 +90,7 @@ class Log:
         put = self.writer.put
         self._loggers = loggers.lead(self._steps, put, self._level, self._program, threads=threads)
 
-    def served(self, event: str, listener: str, record: Served, outcome: str, seconds: float) -> None:
+    def served(self, event: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
         level = "info" if outcome in EXPECTED_OUTCOMES else "warning"
         if level not in self._told:
@@ -99,7 +99,7 @@ class Log:
             "timestamp": datetime.now(UTC),
             "level": level,
             "event": event,
-            "listener": listener,
+            "listener": record.listener.name,
             "peer": record.peer,
             "connection_id": record.connection_id,
             "outcome": outcome,
@@ -109,7 +109,7 @@ class Log:
             "handle_seconds": int(seconds * 1e6) / 1e6,  # round() takes a tenth of all this
             "error": record.error,
         }
-        processors = () if record.listener is None else record.listener.processors
+        processors = record.listener.processors
         if self._is_short(record, processors):
             self.writer.put(self._render(fields))
         else:

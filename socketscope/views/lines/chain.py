@@ -109,7 +109,7 @@ class Steps:
 
     def _last(self, logger: Any, name: str, fields: EventDict) -> bytes:
         served = current.get()
-        processors = () if served is None or served.listener is None else served.listener.processors
+        processors = () if served is None else served.listener.processors
         return self._finish(logger, name, fields, (*processors, *self._processors))
 
     def _finish(self, logger: Any, name: str, fields: Any, processors: Sequence[Processor]) -> bytes:
@@ -144,7 +144,7 @@ def _named(logger: Any, _: str, fields: EventDict) -> EventDict:
 def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
     """Tell of whom a line is, also where its handler begins with `clear_contextvars`, as many do."""
     served = current.get()
-    if served is not None and served.listener is not None and "connection_id" not in fields:
+    if served is not None and "connection_id" not in fields:
         fields["connection_id"] = served.connection_id
         fields.setdefault("listener", served.listener.name)
         fields.setdefault("peer", served.peer)

@@ -86,7 +86,7 @@ class Told:
         self.received: list[int] = []
         self.sent: list[int] = []
 
-    def served(self, event: str, _listener: str, record: Any, outcome: str, _seconds: float) -> None:
+    def served(self, event: str, record: Any, outcome: str, _seconds: float) -> None:
         self.lines.append((event, outcome))
         self.errors.append(record.error)
         self.received.append(record.received)

@@ -366,7 +366,7 @@ def test_connection_numbers_are_unique_over_kinds_and_servers():
     numbers = []
 
     class Numbers:
-        def served(self, _event, _listener, record, _outcome, _seconds):
+        def served(self, _event, record, _outcome, _seconds):
             numbers.append(record.connection_id)
 
     with serving() as one, serving() as two, serving(Reply) as datagrams, udp_client() as client:

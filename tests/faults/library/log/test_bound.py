@@ -32,7 +32,7 @@ class Bound:
         self.ids: list[str] = []
         self.seen: list[tuple[str, dict[str, Any]]] = []
 
-    def served(self, _event: str, _listener: str, record: Any, _outcome: str, _seconds: float) -> None:
+    def served(self, _event: str, record: Any, _outcome: str, _seconds: float) -> None:
         self.ids.append(record.connection_id)
 
     def repeated(self, *_: Any, **__: Any) -> None:

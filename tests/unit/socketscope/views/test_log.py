@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,7 +114,9 @@ def served(level: str, outcome: str) -> list[dict[str, object]]:
     reader, writer = os.pipe()
     log = Log(level=level, descriptor=writer)
     os.close(writer)
-    log.served("connection", "tcp", Datagram("127.0.0.1:5", 3), outcome, 0.0002507)
+    datagram = Datagram("127.0.0.1:5", 3)
+    datagram.listener = SimpleNamespace(name="tcp", processors=())
+    log.served("connection", datagram, outcome, 0.0002507)
     log.close()
     with os.fdopen(reader, "rb") as pipe:
         return [json.loads(line) for line in pipe]

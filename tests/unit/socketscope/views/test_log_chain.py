@@ -100,7 +100,7 @@ def line(of: Lines, served: Any, outcome: str, seconds: float) -> dict[str, Any]
 
 def _line(of: Lines, served: Any, outcome: str, seconds: float) -> Any:
     enter(served)
-    of.log.served("connection", served.listener.name, served, outcome, seconds)
+    of.log.served("connection", served, outcome, seconds)
     (text,) = of.take()
     return text
 
@@ -165,7 +165,7 @@ def test_what_a_handler_binds_is_in_its_canonical_line():
         def serve() -> Any:
             enter(served)
             bind_contextvars(user="u", peer="not this one")
-            of.log.served("connection", "tcp", served, "ok", 0.5)
+            of.log.served("connection", served, "ok", 0.5)
             return of.take()
 
         served = record()
@@ -182,7 +182,7 @@ def test_a_line_that_is_written_elsewhere_has_nothing_of_whom_it_meets_there(pro
         def serve_another() -> None:
             enter(record())
             bind_contextvars(user="another's")
-            of.log.served("connection", "tcp", served, "forced", 0.5)
+            of.log.served("connection", served, "forced", 0.5)
 
         Context().run(serve_another)
         (text,) = of.take()
@@ -244,7 +244,6 @@ def test_what_a_line_says_of_a_peer_itself_stays():
         of.log.event("told", peer="another")
 
     served = record()
-    served.listener = listener()
     with lines() as of:
         Context().run(serve)
         (text,) = of.take()
@@ -296,7 +295,7 @@ def count(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
 def test_processors_have_a_canonical_line_as_it_would_be_written():
     with lines(processors=[count]) as of:
         served = record(listener=listener(hide))
-        of.log.served("connection", "tcp", served, "ok", 0.5)
+        of.log.served("connection", served, "ok", 0.5)
         (text,) = of.take()
     told = json.loads(text)
     assert told["fields"] == 11
@@ -308,7 +307,7 @@ def test_processors_have_a_canonical_line_as_it_would_be_written():
 )
 def test_of_a_line_that_a_processor_has_spoiled_nothing_is_told(wrong):
     with lines(processors=[wrong]) as of:
-        of.log.served("connection", "tcp", record(error="a secret"), "ok", 0.5)
+        of.log.served("connection", record(error="a secret"), "ok", 0.5)
         (text,) = of.take()
     told = json.loads(text)
     assert list(told) == ["timestamp", "level", "event", "error"]
@@ -327,7 +326,7 @@ def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
             structlog.get_logger().info("mine")
             with structlog.testing.capture_logs() as captured:
                 structlog.get_logger().info("captured")
-                of.log.served("connection", "tcp", record(), "ok", 0.5)
+                of.log.served("connection", record(), "ok", 0.5)
             structlog.get_logger().info("mine again")
         assert not structlog.is_configured()
         assert [json.loads(text)["event"] for text in of.take()] == ["mine", "mine again"]
@@ -437,8 +436,8 @@ def test_whose_processor_waits_holds_up_nobody_else_that_logs():
 
 def test_a_line_that_a_processor_drops_is_not_written():
     with lines(processors=[drop_ok]) as of:
-        of.log.served("connection", "tcp", record(), "ok", 0.5)
-        of.log.served("connection", "tcp", record(), "reset", 0.5)
+        of.log.served("connection", record(), "ok", 0.5)
+        of.log.served("connection", record(), "reset", 0.5)
         (text,) = of.take()
     assert json.loads(text)["outcome"] == "reset"
 
@@ -460,9 +459,8 @@ def test_an_exception_is_told_whole_at_the_debug_level_alone():
         raised = error
     for level in ("info", "debug"):
         with lines(level=level) as of:
-            of.log.served(
-                "connection", "tcp", record(error="ValueError", raised=raised), "handler_error", 0.5
-            )
+            served = record(error="ValueError", raised=raised)
+            of.log.served("connection", served, "handler_error", 0.5)
             (text,) = of.take()
         told = json.loads(text)
         assert told["error"] == "ValueError"
@@ -485,7 +483,7 @@ def test_of_a_long_traceback_the_line_is_bounded_and_its_other_fields_are_whole(
         raised = error
     with lines(level="debug") as of:
         served = record(error="ValueError: " + "e" * 300, raised=raised)
-        of.log.served("connection", "tcp", served, "handler_error", 0.5)
+        of.log.served("connection", served, "handler_error", 0.5)
         (text,) = of.take()
     told = json.loads(text)
     assert len(text) <= rendering.MOST_BYTES
@@ -504,8 +502,9 @@ def test_too_many_fields_are_cut_and_that_is_told():
 
 def test_events_of_datagrams_are_told_alike():
     datagram = Datagram("127.0.0.1:5", 3)
+    datagram.listener = listener()
     with lines() as of:
-        of.log.served("datagram", "udp", datagram, "no_reply", 0.5)
+        of.log.served("datagram", datagram, "no_reply", 0.5)
         (text,) = of.take()
     fields = next(event.fields for event in EVENTS if event.name == "datagram")
     assert list(json.loads(text)) == [field.name for field in (*COMMON[:3], *fields)]
