@@ -34,6 +34,7 @@ class Endings(Service):
 
     totals: StreamTotals
     event = "connection"
+    closes_first = True
 
     def begin(self) -> None:
         """Make what is of this process alone."""

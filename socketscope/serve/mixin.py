@@ -10,10 +10,11 @@ from socketscope.observe.served import current
 from socketscope.serve.datagrams import DatagramService
 from socketscope.serve.listeners import paths
 from socketscope.serve.options import Options, declare, declared, overrides
+from socketscope.serve.service import Service
 from socketscope.serve.streams import StreamService
 
 
-def make_service(server: Any, options: Options) -> StreamService | DatagramService:
+def make_service(server: Any, options: Options) -> Service:
     """Return a new service for a server, of the kind of its socket."""
     sock = getattr(server, "socket", None)
     # What stands in for a socket may have no more of one than socketserver asks for.
@@ -23,13 +24,13 @@ def make_service(server: Any, options: Options) -> StreamService | DatagramServi
     return StreamService(server, options, "unix" if unix else "tcp")
 
 
-def make_first_service(server: Any) -> StreamService | DatagramService:
+def make_first_service(server: Any) -> Service:
     """Return the service beside a server: a new one, unless another thread has made it meanwhile."""
     made = make_service(server, declared(type(server)))
     return vars(server).setdefault("_socketscope", made)  # type: ignore[no-any-return]
 
 
-def service_of(server: Any) -> StreamService | DatagramService:
+def service_of(server: Any) -> Service:
     """Return the service beside an observed server."""
     return server._socketscope  # type: ignore[no-any-return]  # noqa: SLF001 - our own attribute
 
@@ -42,7 +43,7 @@ class Observed(BaseServer):
     """
 
     @cached_property
-    def _socketscope(self) -> StreamService | DatagramService:
+    def _socketscope(self) -> Service:
         # Whatever constructors there were, it is made when it is first needed.
         return make_first_service(self)
 
@@ -135,7 +136,7 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
         super().__init_subclass__(**rest)
 
     @cached_property
-    def _socketscope(self) -> StreamService | DatagramService:
+    def _socketscope(self) -> Service:
         take_places(type(self))  # a base in front may have kept the new class to itself
         return make_first_service(self)
 

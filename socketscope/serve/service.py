@@ -4,8 +4,7 @@ Its queue is served, it closes, and what is being served ends or is forced.
 """
 
 import threading
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from math import inf
@@ -187,16 +186,3 @@ class Service(Serving):
                     return True  # it is closed
             self.release_idle(began)
             sleep(ACCEPT_PAUSE)
-
-    # What differs between connections and datagrams
-
-    closes_first = True
-    """Whether the listener is closed before its clients have been served."""
-
-    @abstractmethod
-    def drain(self) -> Sequence[Served]:
-        """Return when nothing else is being served: what had to be forced at `drain_by`."""
-
-    @abstractmethod
-    def release_idle(self, since: float) -> None:
-        """Hang up on clients who ask for nothing, on a stop that began then."""

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from abc import abstractmethod
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -208,29 +207,6 @@ class Serving(State):
         served, error = current.get(), sys.exception()
         if served is not None and served.listener is self and error is not None:
             self._fail(served, error)
-
-    @staticmethod
-    @abstractmethod
-    def _fail(served: Any, error: BaseException) -> None:
-        """Note what a handler raised."""
-
-    # What differs between connections and datagrams
-
-    @abstractmethod
-    def receive(self, server: Any) -> Job | None:
-        """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
-
-    @abstractmethod
-    def try_to_receive(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting; return None as well where that cannot be tried at once."""
-
-    @abstractmethod
-    def handle(self, server: Any, request: Any, client_address: Any) -> None:
-        """Run the handler and record how it ended."""
-
-    @abstractmethod
-    def hand(self, server: Any, request: Any, client_address: Any) -> None:
-        """Have a request handled that a hook of the server's hands on."""
 
 
 def _call_for(served: Served, serve: Callable[..., Any], *args: Any) -> None:

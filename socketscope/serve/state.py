@@ -18,7 +18,7 @@ from socketscope.serve.hooks import Hooks
 from socketscope.serve.listeners.encryption import Encryption
 from socketscope.serve.listeners.paths import Held
 from socketscope.serve.options import Options, declared, overrides
-from socketscope.serve.threads.executors import Elastic, PerClient
+from socketscope.serve.threads.executors import Elastic, Job, PerClient
 from socketscope.serve.threads.loop import Loop
 from socketscope.views.metrics import view_of
 
@@ -40,6 +40,7 @@ class State(ABC):
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
         event: Of the log line of one who was served.
+        closes_first: Whether the listener is closed before its clients have been served.
         listener: The server's socket.
         held: The path of a Unix listener that was bound by this process.
         log: Where its log lines go, if anywhere.
@@ -53,6 +54,7 @@ class State(ABC):
 
     totals: Totals
     event: str
+    closes_first: bool
 
     def __init__(self, server: BaseServer, options: Options, kind: str) -> None:
         self.options = options
@@ -153,10 +155,6 @@ class State(ABC):
         waiting = sum(loop.waiting for loop in tuple(self._loops))
         return idle + waiting, max(busy - waiting, 0)
 
-    @abstractmethod
-    def ask_kernel(self) -> tuple[int, int] | None:
-        """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
-
     # Who is served
 
     @property
@@ -203,10 +201,6 @@ class State(ABC):
                 settled = True
         return settled
 
-    @abstractmethod
-    def end(self, served: Any) -> None:
-        """Count something as ended, and tell so, unless that was done before."""
-
     def _tell(self, served: Served, closed: tuple[str, float] | None) -> None:
         """Make the log line of what was counted just now, if it was: outcome, and seconds in its handler."""
         try:
@@ -222,6 +216,57 @@ class State(ABC):
         """Log a failed accept."""
         if self.log is not None:
             self.log.repeated("accept_error", processors=self.processors, listener=self.name, error=kind)
+
+    # What differs between connections and datagrams
+
+    @abstractmethod
+    def receive(self, server: Any) -> Job | None:
+        """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
+
+    @abstractmethod
+    def try_to_receive(self, server: Any) -> Job | None:
+        """Take a client if one waits; return None as well where that cannot be tried at once."""
+
+    @abstractmethod
+    def hand(self, server: Any, request: Any, client_address: Any) -> None:
+        """Have a request handled that the server's `process_request` hands on, in whatever thread."""
+
+    @abstractmethod
+    def handle(self, server: Any, request: Any, client_address: Any) -> None:
+        """Run the handler in a thread of the server's, and record how it ended."""
+
+    @abstractmethod
+    def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
+        """Have the handler run, of a request too that was handed on or wrapped; return what that does."""
+
+    @staticmethod
+    @abstractmethod
+    def _fail(served: Any, error: BaseException) -> None:
+        """Note what a handler raised."""
+
+    @abstractmethod
+    def end_request(self, server: Any, request: Any) -> None:
+        """Do what the server's `shutdown_request` does."""
+
+    @abstractmethod
+    def close_for_good(self, request: Any) -> None:
+        """Do what is left after the server's `close_request`."""
+
+    @abstractmethod
+    def end(self, served: Any) -> None:
+        """Count something as ended, and tell so, unless that was done before."""
+
+    @abstractmethod
+    def drain(self) -> Sequence[Served]:
+        """Return when nothing else is being served: what had to be forced at `drain_by`."""
+
+    @abstractmethod
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing, on a stop that began then."""
+
+    @abstractmethod
+    def ask_kernel(self) -> tuple[int, int] | None:
+        """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
 
 
 def _begin_anew(service: type[State], server: BaseServer, kind: str) -> State:
