@@ -44,7 +44,7 @@ class DatagramService(Service):
         return self._receive(server)
 
     def try_to_receive(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting, unless that would call a hook of the user's in vain."""
+        """Receive a datagram if one waits, unless that would call a hook of the user's in vain."""
         self.hooks.keep_up(server)
         if self.hooks.gets or self.hooks.acts or not self._receives_here:
             return None
@@ -169,7 +169,7 @@ class DatagramService(Service):
             leave(entered)
 
     def end_request(self, server: Any, request: Any) -> None:
-        """Do what there is to do, which is nothing."""
+        """Call `close_request`, as the standard library does: nothing is to be shut down."""
         server.close_request(request)
 
     def close_for_good(self, request: Any) -> None:

@@ -103,7 +103,7 @@ class Serial(Handing, Observed):
 
 
 class Listening:
-    """A server's listener, from its first client to the last; it stands before who opens and closes it."""
+    """What opens and closes a listener; it stands before the standard library's class that does."""
 
     _socketscope: Any  # as `Observed` has it
 

@@ -105,7 +105,7 @@ class State(ABC):
     # What its metrics are
 
     def show(self, server: Any) -> None:
-        """Show the listener's metrics; of one that the server had not before, no end before is its own.
+        """Show the listener's metrics; where it is another one than before, a stop of that one is over.
 
         Raises:
             ValueError: It cannot have TLS as it is to have it, or the registry has no room.

@@ -42,7 +42,7 @@ class StreamService(Endings):
         return self._accept(server)
 
     def try_to_receive(self, server: Any) -> Job | None:
-        """Do the same where nobody may be waiting, unless that could block or call a user's hook in vain."""
+        """Accept a client if one waits, unless that could block or call a user's hook in vain."""
         self.hooks.keep_up(server)
         if self.hooks.gets or self.hooks.acts:
             return None

@@ -84,7 +84,7 @@ class Loop:
         self._listener = listener
         self._receive = receive
         self._try_to_receive = try_to_receive
-        self._queued = False  # who came last was there before
+        self._queued = False  # the last client was there before it was waited for
         self._hand = hand
         self._taking = threading.Lock()  # held by who waits for a client, until it is taken
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to

@@ -51,7 +51,7 @@ class Tries:
         self._pause_from(ended)
 
     def seen(self, job: Job, now: float) -> Job:
-        """Return a job that is to be handed over, such that it tells how long it took if that is asked."""
+        """Return a job that is to be handed over, or one that does it and tells how long that took."""
         if self._sample is not None or now < self._from:
             return job
         self._sample = _Sample(job, now)
