@@ -6,7 +6,7 @@ import socketserver
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from socketscope.observe.outcomes import in_words
+from socketscope.excerpt import in_words
 from socketscope.views.lines.printed import output_descriptor, printed_lines
 from socketscope.views.lines.rendering import Form
 from socketscope.views.log import Log

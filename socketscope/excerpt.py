@@ -6,6 +6,9 @@ from typing import Any
 DEEPEST = 64
 """Levels of what is nested that are shown; a client who sends JSON may have any number."""
 
+MOST_TEXT = 2000
+"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
+
 
 def escaped(text: str) -> str:
     """Return a text with what is not printable escaped, line ends too, so that no terminal obeys it."""
@@ -20,6 +23,15 @@ def escaped(text: str) -> str:
 def excerpt(text: str, most: int) -> str:
     """Return a text of at most so many characters, or so many of it and how many more it has."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters more)"
+
+
+def in_words(error: BaseException) -> str:
+    """Return an exception's type and its text, which a client may have chosen."""
+    try:
+        told = excerpt(str(error), MOST_TEXT)
+    except Exception as another:  # noqa: BLE001 - the program's own class may have no text
+        told = f"without a text: {type(another).__name__}"
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 def excerpts(value: Any, most: int, depth: int = DEEPEST) -> Any:

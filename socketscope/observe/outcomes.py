@@ -4,7 +4,7 @@ import errno
 import ssl
 from pathlib import Path
 
-from socketscope.excerpt import excerpt
+from socketscope.excerpt import in_words
 
 OUTCOMES = (
     "forced",
@@ -28,9 +28,6 @@ EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
 
 REJECT_REASONS = ("capacity", "verify")
 ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
-
-MOST_TEXT = 2000
-"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
 
 _OWN_FILES = str(Path(__file__).parent)
 
@@ -67,15 +64,6 @@ def accept_error(error: OSError) -> str:
     if isinstance(error, ssl.SSLError) or is_gone(error):
         return "aborted"
     return _NO_ROOM.get(error.errno or 0, "other")
-
-
-def in_words(error: BaseException) -> str:
-    """Return an exception's type and its text, which a client may have chosen."""
-    try:
-        told = excerpt(str(error), MOST_TEXT)
-    except Exception as another:  # noqa: BLE001 - the program's own class may have no text
-        told = f"without a text: {type(another).__name__}"
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 def describe(error: BaseException) -> str:

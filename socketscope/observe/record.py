@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from socketscope.addresses import format_peer
+from socketscope.excerpt import in_words
 from socketscope.limits import Limits
 from socketscope.observe import served
-from socketscope.observe.outcomes import OUTCOMES, describe, in_words, is_gone, is_tls_fault
+from socketscope.observe.outcomes import OUTCOMES, describe, is_gone, is_tls_fault
 from socketscope.observe.served import Served
 
 MOST_RESPONSES = 100

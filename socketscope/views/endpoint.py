@@ -21,8 +21,8 @@ from waitress.utilities import BadRequest
 
 from socketscope import binding
 from socketscope.addresses import format_host_port
+from socketscope.excerpt import in_words
 from socketscope.forks import in_each_child
-from socketscope.observe.outcomes import in_words
 
 SCRAPES = 4
 """Most scrapes that are under way or wait for their turn; one more is asked to come again."""

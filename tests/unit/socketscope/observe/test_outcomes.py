@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from socketscope.observe.outcomes import MOST_TEXT, describe, is_gone, is_tls_fault
+from socketscope.excerpt import MOST_TEXT
+from socketscope.observe.outcomes import describe, is_gone, is_tls_fault
 from tests.unit.socketscope.observed import observed_pair
 
 
