@@ -199,10 +199,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     if sys.stdout is None:
         _fail("cannot write the log: standard output is closed")
     loaded = None if handler is None else _load(handler, log_format, log_level)
-    handlers = {
-        True: loaded or configured(TimestampHandler, max_line=max_line, keep_alive=not one_shot),
-        False: loaded or configured(TimestampDatagramHandler, max_line=max_line),
-    }
+    of_streams = loaded or configured(TimestampHandler, max_line=max_line, keep_alive=not one_shot)
+    of_datagrams = loaded or configured(TimestampDatagramHandler, max_line=max_line)
     backlog = _within_somaxconn(backlog)
     sys.setswitchinterval(switch_interval)
     if scheduling == "batch":
@@ -214,7 +212,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     with ExitStack() as undo:
         for name, address in listeners:
             try:
-                kind = handlers[address.scheme in STREAMS]
+                kind = of_streams if address.scheme in STREAMS else of_datagrams
                 bound = bind(
                     name, address, kind, backlog, threads, tls,
                     one_reply=one_shot and loaded is None, refusal=framing.FULL if loaded is None else b"",
