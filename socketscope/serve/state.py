@@ -127,7 +127,7 @@ class State(ABC):
         self.capacity = self.totals.capacity = capacity
 
     @property
-    def wanted(self) -> str:
+    def wanted_name(self) -> str:
         """The listener's name if it were alone."""
         return self.options.listener or self.scheme
 

@@ -59,7 +59,7 @@ class Shown(Protocol):
         """When its certificate ends, seconds since 1970, if it has one that is known."""
 
     @property
-    def wanted(self) -> str:
+    def wanted_name(self) -> str:
         """The name that it would have if it were alone."""
 
     @property
@@ -89,7 +89,7 @@ class MetricsView(Collector):
             shown = self._shown()
             if shown.get(listener.name) is not listener:
                 for number in count(1):
-                    name = listener.wanted if number == 1 else f"{listener.wanted}-{number}"
+                    name = listener.wanted_name if number == 1 else f"{listener.wanted_name}-{number}"
                     earlier = shown.get(name)
                     if earlier is None or earlier in self._closed:
                         break

@@ -151,7 +151,7 @@ NAMES = [
     "finish",
     "process",
     "verified",
-    "wanted",
+    "wanted_name",
     "refusal",
     "greets",
     "close",
