@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from server import cli
+from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.record import Record
 from socketscope.observe.totals import StreamTotals
 from socketscope.serve import mixin
@@ -92,14 +93,13 @@ class UnobservedDatagrams(DatagramService):
         """Leave the listener as the standard library made it, and show nothing."""
         self.listener = server.socket
 
-    def receive(self, server: Any) -> Job | None:
-        """Receive a datagram that waits."""
+    def _receive(self, server: Any) -> Job | None:
         try:
-            request, client_address = server.get_request()
+            data, client_address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
         except OSError as error:
             self.note_not_taken(error)
             return None
-        return partial(Context().run, _handle, server, request, client_address)
+        return partial(Context().run, _handle, server, (data, server.socket), client_address)
 
 
 VARIANTS: dict[str, tuple[type[StreamService], type[DatagramService]]] = {

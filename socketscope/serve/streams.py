@@ -36,24 +36,10 @@ class StreamService(Endings):
 
     def receive(self, server: Any) -> Job | None:
         """Accept a client who waits; return what serves it."""
-        if self.options.limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
+        limits = self.options.limits
+        if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             self.settle()
             return None
-        return self._accept(server)
-
-    def try_to_receive(self, server: Any) -> Job | None:
-        """Accept a client if one waits, unless that could block or call a user's hook in vain."""
-        self.hooks.keep_up(server)
-        if self.hooks.gets or self.hooks.acts:
-            return None
-        listener = getattr(server, "socket", None)
-        if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
-            return None
-        # Where clients queue: of two threads that find the last place free, one would take a client in vain.
-        return None if self.options.limits.when_full == "queue" else self._accept(server)
-
-    def _accept(self, server: Any) -> Job | None:
-        limits = self.options.limits
         try:
             if self.hooks.gets:
                 request, client_address = self.hooks.get(server, self._time_to_drain)
@@ -74,6 +60,17 @@ class StreamService(Endings):
                 return None
             self.capacity.wait(FULL_LOOK)
         return partial(self._context(record), self._serve, server, request, client_address, record)
+
+    def try_to_receive(self, server: Any) -> Job | None:
+        """Accept a client if one waits, unless that could block or call a user's hook in vain."""
+        self.hooks.keep_up(server)
+        if self.hooks.gets or self.hooks.acts:
+            return None
+        listener = getattr(server, "socket", None)
+        if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
+            return None
+        # Where clients queue: of two threads that find the last place free, one would take a client in vain.
+        return None if self.options.limits.when_full == "queue" else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
         in_thread = False
