@@ -134,8 +134,7 @@ class StreamService(Endings):
         """Call the hooks that are the user's; return what is to be handled here."""
         if not record.accepted:  # as was decided with its admission; the hook may have come or gone since
             if not self.hooks.verified(server, request, client_address):
-                if self.totals.reject("verify", record):
-                    self._tell_rejected("verify")
+                self._reject("verify", record)
                 close_by(server.shutdown_request, request)
                 return None
             self.totals.confirm(record)
@@ -160,8 +159,7 @@ class StreamService(Endings):
             return None  # it is being closed, or no socket
 
     def _refuse(self, server: Any, request: Any) -> None:
-        self.totals.reject("capacity")
-        self._tell_rejected("capacity")
+        self._reject("capacity")
         # It may not have sent its request yet, so there is always something to linger for.
         # Whatever a request of the user's own class raises would end the server's loop.
         with suppress(Exception):
@@ -173,8 +171,8 @@ class StreamService(Endings):
             request.shutdown(socket.SHUT_WR)
         self._linger.add(request, partial(close_by, server.close_request, request))
 
-    def _tell_rejected(self, reason: str) -> None:
-        if self.log is not None:
+    def _reject(self, reason: str, record: Record | None = None) -> None:
+        if self.totals.reject(reason, record) and self.log is not None:
             self.log.repeated(
                 "connection_rejected", processors=self.processors, listener=self.name, reason=reason
             )
