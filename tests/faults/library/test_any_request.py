@@ -3,12 +3,26 @@
 import socket
 import socketserver
 import time
+from typing import Any
 
 import pytest
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
+from socketscope.serve.mixin import service_of
 
-from .running import PATIENCE, Echo, Lines, connect, count, ended, make, observed, running, udp_client
+from .running import (
+    PATIENCE,
+    Echo,
+    Lines,
+    connect,
+    count,
+    ended,
+    make,
+    observed,
+    running,
+    udp_client,
+    wait_for,
+)
 
 SHORT = 0.4
 
@@ -40,6 +54,20 @@ def test_they_are_served_and_refused_as_sockets_are(capfd):
         assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 2
         assert count(server, "exchanges_total") == 2
     assert capfd.readouterr().err == ""
+
+
+def test_one_that_was_handed_on_ends_when_the_servers_own_method_closes_it():
+    kept = []
+
+    class Keeping(Wrapping):
+        def process_request(self, request, _client_address):
+            kept.append(request)
+
+    with running(make(Echo, Keeping)) as server, connect(server):
+        service: Any = service_of(server)
+        wait_for(lambda: service._elsewhere.records, "the return of the hook")
+        server.shutdown_request(kept[0])
+        ended(server, "empty")
 
 
 class Slotted:
