@@ -153,7 +153,8 @@ def _look_at(thread: int) -> Seen:
         ready = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
     except (OSError, ValueError, IndexError):
         return _UNKNOWN
-    return Seen(ran, delay, ready) if (ran := _ran([thread])) else _UNKNOWN
+    ran = _ran([thread])
+    return Seen(ran, delay, ready) if ran else _UNKNOWN
 
 
 def _ran(threads: Sequence[int]) -> float:

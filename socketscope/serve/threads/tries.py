@@ -70,13 +70,13 @@ class _Sample:
     """
 
     def __init__(self, job: Job, now: float) -> None:
-        self._job: Job | None = job
+        self._job = job
         self.began, self.ended = now, inf
 
     def __call__(self) -> None:
-        job, self._job = self._job, None  # what it holds must not outlive it
+        job = self._job
+        del self._job  # what it holds must not outlive it
         try:
-            if job is not None:
-                job()
+            job()
         finally:
             self.ended = monotonic()
