@@ -16,6 +16,7 @@ from socketscope.observe.served import Served, current
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.listeners.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving
+from socketscope.serve.theirs import ASKED_TO_STOP
 from socketscope.serve.threads.executors import Elastic
 from socketscope.views.metrics import view_of
 
@@ -50,6 +51,8 @@ class Service(Serving):
         self.draining = True
         if not self._ended.is_set():
             self._end_serving()
+        asked = vars(server).get(ASKED_TO_STOP, False)
+        vars(server)[ASKED_TO_STOP] = True  # as long as handlers are waited for, who may look at it
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
         own = current.get()
@@ -65,6 +68,7 @@ class Service(Serving):
                 self.force()
         finally:
             self._closing.discard(own)
+            vars(server)[ASKED_TO_STOP] = asked
             self.ask_kernel()
             if not closed:
                 close_listener()

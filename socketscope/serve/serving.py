@@ -115,6 +115,8 @@ class Serving(State):
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
         self._stopping = self.draining = True
+        if (server := self._server()) is not None:  # who calls this in its `__del__` is not found
+            vars(server)[ASKED_TO_STOP] = True  # handlers look at it, too
         for loop in tuple(self._loops):
             loop.stopping = True
             loop.wake()

@@ -1,5 +1,6 @@
 """The standard library's own `shutdown`, which an observed server's is an override of."""
 
+import gc
 import socket
 import socketserver
 import threading
@@ -219,6 +220,66 @@ def test_what_a_serial_servers_handler_sets_in_its_place_ends_serving_with_its_c
         serving.join(PATIENCE / 2)
         assert not serving.is_alive()
         assert figures(server).accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "ask_to_stop"),
+    [(socketserver.TCPServer, "shutdown"), (socketserver.ThreadingTCPServer, "server_close")],
+)
+def test_a_handler_sees_the_standard_librarys_mark_of_it(kind, ask_to_stop):
+    class Long(socketserver.BaseRequestHandler):
+        """As programs end it whose handlers have no other way to know."""
+
+        def handle(self):
+            self.request.sendall(b"here")
+            while not self.server._BaseServer__shutdown_request:  # type: ignore[attr-defined]
+                time.sleep(0.01)
+            self.request.sendall(b"bye")
+
+    with observed(kind(HOST, Long)) as server, connect(server) as client:
+        serving = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
+        serving.start()
+        assert client.recv(10) == b"here"
+        stopping = threading.Thread(target=getattr(server, ask_to_stop), daemon=True)
+        stopping.start()
+        stopping.join(PATIENCE / 2)
+        assert not stopping.is_alive()
+        assert client.recv(10) == b"bye"
+        assert not server._BaseServer__shutdown_request
+
+
+def test_a_loop_of_ones_own_sees_the_mark_also_once_the_server_is_closed():
+    class Own(socketserver.TCPServer):
+        def serve_forever(self, poll_interval=0.5):
+            while not self._BaseServer__shutdown_request:
+                self.handle_request()
+                looking.wait(PATIENCE)
+
+    looking = threading.Event()
+    with observed(Own(HOST, Echo)) as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        assert ask(server) == b"x"
+        server.shutdown()
+    looking.set()
+    serving.join(PATIENCE)
+    assert not serving.is_alive()
+
+
+def test_a_server_that_nobody_has_any_more_may_call_it():
+    closed = []
+
+    class Gone(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
+        def __del__(self):
+            self.shutdown()
+            self.server_close()
+            closed.append(self.fileno())
+
+    server = Gone(HOST, Echo)
+    server.itself = server  # so that its weak references go before that is called
+    del server
+    gc.collect()
+    assert closed == [-1]
 
 
 @pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
