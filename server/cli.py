@@ -19,11 +19,11 @@ from server.service import TimestampDatagramHandler, TimestampHandler, configure
 from socketscope import TLS, Limits, __version__, run
 from socketscope.addresses import Address
 from socketscope.commands.mistakes import complaint
-from socketscope.commands.parsed import Integer, Parsed
+from socketscope.commands.parsed import Parsed
 from socketscope.commands.streams import discard_output
 from socketscope.excerpt import escaped
 from socketscope.serve.options import Threads
-from socketscope.settings import in_flags, limit_settings, parse_metrics, within_descriptors
+from socketscope.settings import in_flags, limit_settings, parse_count, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
 from socketscope.units import parse_duration, parse_size
 from socketscope.views.log import LEVELS
@@ -138,7 +138,12 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="One line a connection, or any number.",
 )
 @_limit_options
-@click.option("--backlog", type=Integer(min=1), default=1024, help="Connections that may wait in the kernel.")
+@click.option(
+    "--backlog",
+    type=Parsed("NUMBER", parse_count),
+    default=1024,
+    help="Connections that may wait in the kernel.",
+)
 @click.option(
     "--max-line",
     type=Parsed("BYTES", _line_size),
@@ -189,7 +194,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
 ) -> None:
     """Answer each line with the time and the line; count, time and log every connection."""
     if not listeners:  # a variable of blanks
-        raise click.UsageError("there is no address to listen on")
+        raise click.UsageError("--listen has no address")
     try:
         checked = Limits(**limits)
     except ValueError as error:

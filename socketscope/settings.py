@@ -66,6 +66,17 @@ def choice(values: Sequence[str]) -> Callable[[str], str]:
     return parse
 
 
+def parse_count(text: str) -> int:
+    """Return a whole number from 1 on.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ValueError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def parse_metrics(text: str) -> str | None:
     """Return where the endpoint is to be, ``HOST:PORT``; None for nowhere.
 
@@ -111,18 +122,12 @@ def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
 
 def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:
     if annotation is int:
-        return "NUMBER", _parse_count
+        return "NUMBER", parse_count
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation)), choice(get_args(annotation))
     if type(None) in get_args(annotation):
         return f"DURATION|{NONE}", _or_none(parse_duration)
     return "DURATION", parse_duration
-
-
-def _parse_count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise ValueError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -95,6 +95,8 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
         ("SERVER_READ_TIMEOUT", "0", "at most 1e+09; none is no limit"),
         ("SERVER_KEEP_ALIVE", "maybe", "Invalid value for '--keep-alive': 'maybe' is not a valid boolean"),
         ("SERVER_TLS_CERT", "x", "--tls-client-ca need a --listen with tls://"),
+        ("SERVER_LISTEN", " ", "--listen has no address"),
+        ("SERVER_BACKLOG", "0", "Invalid value for '--backlog': '0' is not a number from 1 on"),
     ],
 )
 def test_of_a_mistake_in_the_environment_the_variable_is_named(variable, text, told):
@@ -183,17 +185,6 @@ def test_a_choice_of_two_has_a_variable_for_each(variables, options, replies):
             assert read_all(client).count(b"\n") == replies
     finally:
         server.close()
-
-
-def test_a_variable_that_is_neither_true_nor_false_is_told_in_one_line():
-    status, said = start(*FREE, env=os.environ | {"SERVER_KEEP_ALIVE": "maybe"})
-    assert (status, said.count("\n")) == (2, 1)
-    assert "'maybe' is not a valid boolean" in said
-
-
-def test_a_list_of_nothing_is_told_in_one_line():
-    status, said = start("--metrics", "none", env=os.environ | {"SERVER_LISTEN": " "})
-    assert (status, said) == (2, "server: there is no address to listen on\n")
 
 
 @pytest.mark.parametrize("version", ["1", "1.2.3"])
