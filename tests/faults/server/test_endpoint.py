@@ -67,7 +67,8 @@ def test_accepted_equals_open_and_closed_in_every_scrape_under_load():
 def test_an_unknown_path_is_told_where_to_look():
     with serving() as server, pytest.raises(urllib.error.HTTPError, match="404") as refused:
         server.get("/")
-    refused.value.close()
+    with refused.value as answer:
+        assert answer.read() == b"see /metrics, /healthz and /readyz\n"
 
 
 def test_case_26_bad_clients_of_the_endpoint_do_not_touch_the_service():

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -205,8 +206,8 @@ def test_people_read_the_console_format():
     line = process.stdout.readline().decode()
     process.terminate()
     process.communicate()
-    assert "server_started" in line
-    assert "tcp://127.0.0.1:" in line
+    told = r"server_started +listeners={'tcp': 'tcp://127\.0\.0\.1:\d+'} metrics=None"
+    assert re.fullmatch(rf"20\S+Z \[info +\] {told}\n", line)
 
 
 HOSTILE = b"\xff\nevent=forged \x1b[2J\xc2\x9b2J"

@@ -492,14 +492,6 @@ def test_of_a_long_traceback_the_line_is_bounded_and_its_other_fields_are_whole(
     assert "more" in str(told["exception"])
 
 
-def test_too_many_fields_are_cut_and_that_is_told():
-    with lines() as of:
-        of.log.event("told", **{f"field-{number}": number for number in range(5000)})
-        (text,) = of.take()
-    assert len(text) <= rendering.MOST_BYTES
-    assert json.loads(text)["..."].endswith(" more")
-
-
 def test_events_of_datagrams_are_told_alike():
     datagram = Datagram("127.0.0.1:5", 3)
     datagram.listener = listener()

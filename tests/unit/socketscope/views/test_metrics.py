@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from socketscope import ThreadingTCPServer, run
+from socketscope import ThreadingTCPServer
 from socketscope.identity import Identity
 from socketscope.observe.distribution import Distribution
 from socketscope.serve.mixin import service_of
@@ -103,15 +103,6 @@ def test_the_certificate_of_a_server_that_has_closed_is_told_of_no_more():
         service_of(one).encryption._identity = Identity(ssl.create_default_context(), 5.0)
         assert told() == 5.0
     assert told() is None
-
-
-def test_run_refuses_servers_of_several_registries():
-    with (
-        server(CollectorRegistry()) as one,
-        server(CollectorRegistry()) as two,
-        pytest.raises(ValueError, match="more than one registry"),
-    ):
-        run(one, two, metrics=None, log=None)
 
 
 def test_a_finalizer_may_close_a_server_amid_a_scrape(monkeypatch):
