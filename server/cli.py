@@ -159,8 +159,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--switch-interval",
     type=Parsed("DURATION", _switch_interval),
-    default=0.01,
-    show_default="10ms",
+    default="10ms",
     help="After how long the interpreter goes to another thread that waits for it; at most 10ms.",
 )
 @click.option(

@@ -110,6 +110,8 @@ def test_words_stand_in_the_help_as_they_are_to_be_written():
     help_text = subprocess.check_output([sys.executable, "-m", "server", "--help"], cwd=ROOT, text=True)
     for option in ("--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION "):
         assert option in help_text
+    for default in ("[default: 1024]", "[default: 10ms]", "[default: 1m]"):
+        assert default in " ".join(help_text.split())
     assert subprocess.check_output([sys.executable, "-m", "server", "-h"], cwd=ROOT, text=True) == help_text
 
 
