@@ -32,6 +32,11 @@ def test_a_name_has_letters_digits_dashes_and_underscores_in_any_order(name):
     assert parse_listen(f"{name}=unix:///run/a=b")[0] == name
 
 
+def test_a_path_may_have_an_equals_sign_where_no_name_is_given():
+    name, address = parse_listen("unix:///run/a=b")
+    assert (name, address.path) == (None, "/run/a=b")
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a.b", 'a"'])
 def test_a_name_has_nothing_else(name):
     with pytest.raises(ValueError, match="is no name for a listener"):
