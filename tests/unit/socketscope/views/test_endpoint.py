@@ -138,8 +138,8 @@ OPEN, PLAIN = "application/openmetrics-text", "text/plain"
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        (f"{OPEN};version=1.0.0;q=0.6,{PLAIN};version=0.0.4;q=0.3,*/*;q=0.2", OPEN),
-        (f"*/*;q=0.2,{PLAIN};q=0.3,{OPEN};version=0.0.1;q=0.5,{OPEN};version=1.0.0;q=0.6", OPEN),
+        (f"{OPEN};version=1.0.0;q=0.6,{PLAIN};version=1.0.0;q=0.4,*/*;q=0.2", OPEN),
+        (f"*/*;q=0.2,{PLAIN};version=1.0.0;q=0.4,{OPEN};version=0.1;q=0.5,{OPEN};version=1.0.0;q=0.6", OPEN),
         (f"{PLAIN}, {OPEN}", OPEN),
         (f"{PLAIN};version=0.0.4;q=0.6,{OPEN};version=1.0.0;q=0.5", PLAIN),
         (f"{OPEN};q=0.5, {PLAIN}", PLAIN),
