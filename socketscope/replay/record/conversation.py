@@ -61,12 +61,14 @@ class Conversation:
         shorter, longer = sorted((self, other), key=lambda one: len(one.lines))
         if len(shorter.lines) < len(longer.lines) and (shorter.closes or shorter.closes_later):
             return None
-        lines = [one.merged(two) for one, two in zip(self.lines, other.lines, strict=False)]
-        if None in lines:
-            return None
+        lines = []
+        for one, two in zip(self.lines, other.lines, strict=False):
+            if (line := one.merged(two)) is None:
+                return None
+            lines.append(line)
         return replace(
             self,
-            lines=(*(line for line in lines if line is not None), *longer.lines[len(lines) :]),
+            lines=(*lines, *longer.lines[len(lines) :]),
             closes=self.closes or other.closes,
             closes_later=self.closes_later or other.closes_later,
             # A client that closes before it has read all resets, whether it means to or not.

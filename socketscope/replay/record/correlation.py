@@ -66,11 +66,10 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
 
 def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict[bytes, list[int]]:
     """Return where the client said what may be a token."""
-    replied = {match[0] for line in conversation.lines for match in _tokens(line.said)}
     covered = sorted((mark.start, mark.stop) for mark in hidden)
     cuts = sorted({line.after for line in conversation.lines})
     places: dict[bytes, list[int]] = {}
-    for match in _tokens(said, replied):
+    for match in _tokens(said):
         start, stop = match.span()
         before = bisect_left(covered, (stop, 0))
         is_hidden = before and covered[before - 1][1] > start

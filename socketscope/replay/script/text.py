@@ -3,6 +3,7 @@ r"""Texts with escapes and variables: ``GET k${seq}\\x00``. No I/O."""
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from socketscope.replay.script.context import Context, derive, secrets, split_at_secrets
 from socketscope.replay.script.errors import TextError
@@ -123,6 +124,7 @@ def escape(data: bytes) -> str:
     return text.replace("${", "$${")
 
 
+@lru_cache(4096)
 def _escape_character(character: str) -> str:
     if (escaped := _ESCAPED.get(character)) is not None:
         return escaped

@@ -19,6 +19,7 @@ from socketscope.replay.script.context import Context
 from socketscope.replay.script.parser import parse_transcript, split_lines
 from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.program import Expectation, Sending
+from socketscope.replay.script.text import decode
 from tests.unit.replay.record.tapes import CLOSED, CUT, LEFT, RESET, conversation, script, shown, tape
 
 CONTEXT = Context(Random(1))
@@ -330,3 +331,32 @@ def test_a_long_line_in_many_pieces_is_taken_down_in_the_time_that_it_takes_to_c
     said = script((">", b"a\n"), *[("<", b"abcdefgh")] * 100_000, ("<", b"\n"))
     assert time.thread_time() - began < 5
     assert len(said) > 800_000
+
+
+def test_a_line_of_binary_is_written_sooner_than_it_is_taken_apart():
+    data = Random(1).randbytes(60_000)
+
+    def took(what):
+        began = time.thread_time()
+        what()
+        return time.thread_time() - began
+
+    writing = min(took(ReplyLine(data).construct) for _ in range(3))
+    assert writing < min(took(lambda: tokens_of(decode(data))) for _ in range(3))
+
+
+def test_that_a_reply_is_of_another_kind_is_known_at_its_first_line():
+    def took(one, other):
+        replies = [
+            conversation((">", b"get\n"), ("<", first + b"a 12:00:01\n" * 10_000), LEFT)
+            for first in (one, other)
+        ]
+        began = time.thread_time()
+        merged = replies[0].merged(replies[1])
+        return merged, time.thread_time() - began
+
+    alike, all_lines = took(b"200 1\n", b"200 2\n")
+    different, first_line = took(b"200 1\n", b"500 2\n")
+    assert alike is not None
+    assert different is None
+    assert first_line < all_lines / 2
