@@ -91,7 +91,7 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
         "from socketscope.commands import group\n"
         "from socketscope.replay.play import run\n"
         "def fail(self):\n"
-        "    raise RuntimeError('a bug')\n"
+        "    raise RuntimeError('a\\nbug')\n"
         "run.Run.play = fail\n"
         "group.main('python -m client')\n"
     )
@@ -100,7 +100,7 @@ def test_an_internal_error_comes_before_everything_and_is_one_line(tmp_path):
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (70, "")
-    assert ended.stderr == "client: internal error: RuntimeError: a bug\n"
+    assert ended.stderr == "client: internal error: RuntimeError: a\\nbug\n"
 
 
 SIGNALS = pytest.mark.parametrize(
