@@ -244,7 +244,7 @@ class _Compiler:
     def _define(self, line: Line, names: Iterable[str], text: str) -> None:
         for name in names:
             if name in BUILT_IN:
-                self._fail(line, f"${{{name}}} has its value already", text)
+                self._fail(line, f"${{{name}}} is built in: give yours another name", text)
             self._known.add(name)
 
     def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
