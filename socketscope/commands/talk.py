@@ -18,7 +18,7 @@ def talk(target: Address, is_kept: bool, tls: Tls) -> int:
     server = tls.target(target)
     tls.warn()
     if not is_kept:
-        hold_talk(server)
+        hold_talk(server, lambda why: warn(f"{target}: {why}"))
         return 0
     try:
         if keep(server):

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from random import Random
 
 from socketscope.replay.script.text import decode, encode
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.inbox import Closed
 from socketscope.replay.wire.loop import Loop, Wait
+from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import Target
 
 PROMPT = "> "
@@ -24,12 +25,16 @@ QUIET = 0.2
 """Seconds without a byte after which a server has said what it has to say."""
 
 
-def talk(target: Target) -> None:
-    """Read lines until an empty one or the end, and print each one's reply."""
+def talk(target: Target, tell: Callable[[str], object]) -> None:
+    """Read lines until an empty one or the end, and print each one's reply; where none came, tell why."""
     _prepare()
     for line in _lines():
-        reply = ask(target, line)
-        print("failed" if reply is None else reply, flush=True)  # noqa: T201 - what it is for
+        try:
+            reply = ask(target, line)
+        except (Closed, OSError, OverflowError) as error:
+            tell(reason(error))
+            reply = "failed"
+        print(reply, flush=True)  # noqa: T201 - what it is for
 
 
 def keep(target: Target) -> bool:
@@ -118,24 +123,27 @@ def _show(loop: Loop, connection: Connection, patience: float) -> Generator[Wait
     return bool(shown)
 
 
-def ask(target: Target, line: str) -> str | None:
-    """Return the reply to a line, without the space around it; None where none came."""
+def ask(target: Target, line: str) -> str:
+    """Return the reply to a line, without the space around it.
+
+    Raises:
+        Closed: The server closed without one.
+        OSError: There is no connection, or none any more, or no reply in time.
+        OverflowError: The reply's line does not end.
+    """
     with contextlib.closing(Loop()) as loop:
         return loop.complete(_ask(loop, target, line))
 
 
-def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str | None]:
-    try:
-        connection = yield from target.connect(loop, Random())
-    except OSError:
-        return None
+def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str]:
+    connection = yield from target.connect(loop, Random())
     try:
         yield from connection.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
         until = loop.now() + REPLY_TIMEOUT
         return decode((yield from connection.read(connection.inbox.take_line, until))).strip()
     except Closed as closed:
-        return decode(closed.partial).strip() or None
-    except (OSError, OverflowError):
-        return None
+        if not (reply := decode(closed.partial).strip()):
+            raise
+        return reply
     finally:
         connection.close()

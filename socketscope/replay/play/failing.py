@@ -7,7 +7,7 @@ from socketscope.replay.measure.failures import around_difference
 from socketscope.replay.script.context import Context, secrets, split_at_secrets
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import escape, quoted
-from socketscope.replay.wire.inbox import LONGEST_LINE, Differs
+from socketscope.replay.wire.inbox import Differs
 from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import NoPortError
 
@@ -92,7 +92,7 @@ def not_read(error: Exception, action: Expectation, context: Context, came: str)
         case Differs(came=other):
             return differs(action, context, other)
         case OverflowError():
-            outcome, got = "mismatch", f"{LONGEST_LINE} bytes and no line's end"
+            outcome, got = "mismatch", str(error)
         case TimeoutError():
             outcome, got = "timeout", f"{came or 'nothing'} in {action.timeout:g} s"
         case ssl.SSLError():

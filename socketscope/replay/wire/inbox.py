@@ -150,7 +150,7 @@ class Inbox:
             self.skip_all()
             raise Closed(partial)
         if len(self.data) - self._start > LONGEST_LINE:
-            raise OverflowError
+            raise OverflowError(f"{LONGEST_LINE} bytes and no line's end")
 
 
 class Datagrams(Inbox):

@@ -50,10 +50,11 @@ def test_of_lines_that_are_pasted_as_a_whole_each_is_sent_alone():
 
 
 def test_a_person_is_told_of_a_failure_and_may_try_again():
-    with terminal(*COMMAND, nobody()) as shown:
+    target = nobody()
+    with terminal(*COMMAND, target) as shown:
         shown.sees(">")
         shown.type("hello\r")
-        shown.sees("failed\n>")
+        shown.sees(f"\nclient: {target}: Connection refused\nfailed\n>")
         shown.type("\x03")
         assert shown.wait() == 0
         assert shown.is_as_it_was
