@@ -268,14 +268,16 @@ def test_who_comes_after_a_shutdown_is_served_by_the_close():
         assert client.recv(10) == b"x"
 
 
-def test_a_server_that_never_served_serves_nobody_at_its_close():
-    server = make()
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUnixStreamServer])
+def test_a_server_that_never_served_serves_nobody_at_its_close(base, tmp_path):
+    server = make(Echo, base, HOST if base is socketscope.ThreadingTCPServer else str(tmp_path / "s"))
     with connect(server) as client:
         client.sendall(b"x")
         server.server_close()
         with suppress(ConnectionResetError):
             assert client.recv(10) == b""
     assert figures(server).accepted == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_drain_is_told_from_the_stop_on_and_no_longer_when_it_serves_again():
@@ -499,6 +501,18 @@ def test_a_serial_server_ends_like_any_other():
     with running(server):
         assert ask(server) == b"x"
         assert stop(server) < LONG / 2
+
+
+def test_nor_is_a_close_alone_held_up_by_who_is_idle_with_it():
+    server = observed(socketserver.TCPServer(HOST, Echo), limits={"drain_timeout": LONG})
+    with running(server), connect(server) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        began = time.monotonic()
+        server.server_close()
+        assert time.monotonic() - began < LONG / 2
+        assert client.recv(1) == b""
+    assert service_of(server).forced == 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,17 @@
 """What a handler may do with its TLS socket beside recv and sendall, as the standard library has it."""
 
 import io
+import socket
 import ssl
+import threading
 import time
 
 import pytest
 
-from tests.faults.library.running import PATIENCE, connect, count, ended, handling, make, running
+from socketscope.serve.mixin import service_of
+from socketscope.serve.threads.deadlines import hang_up
+from tests.faults.library.running import PATIENCE, connect, count, ended, handling, make, running, wait_for
+from tests.faults.server.process import unread
 
 FLOOD = bytes(64 << 20)
 
@@ -60,6 +65,28 @@ def test_what_openssl_has_read_already_is_there_though_nothing_more_comes(server
     ):
         client.sendall(b"onetwo")
         assert client.recv(100) == b"onetwo"
+
+
+def test_what_came_before_the_library_hung_up_is_read_and_then_the_end(server_context, client_context):
+    entered, goes_on, got = threading.Event(), threading.Event(), []
+
+    def handle(connection):
+        entered.set()
+        assert goes_on.wait(PATIENCE)
+        got.extend([connection.recv(100), connection.recv(100)])
+
+    with (
+        running(make(handling(handle)), server_context) as server,
+        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
+    ):
+        assert entered.wait(PATIENCE)
+        client.sendall(b"said")
+        wait_for(lambda: unread(client), "what was said")
+        (record,) = service_of(server).totals.records
+        hang_up(record, socket.SHUT_RD)
+        goes_on.set()
+        assert client.recv(100) == b""
+    assert got == [b"said", b""]
 
 
 def test_who_does_not_wait_is_told_that_nothing_is_there_as_by_the_base_class(server_context, client_context):

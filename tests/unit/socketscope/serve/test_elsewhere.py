@@ -37,3 +37,13 @@ def test_the_end_of_what_answers_to_every_name_is_noted():
     assert elsewhere.find(request) is record
     elsewhere.note_end(request)
     assert (elsewhere.records, ended) == ({}, [record])
+
+
+def test_one_whose_handler_is_entered_after_all_is_known_no_more():
+    elsewhere, request = Elsewhere(), Request()
+    record = Record(StreamTotals(Capacity(1)), "", 0.0)
+    record.socket = request
+    elsewhere.let_go(record, request, pytest.fail, lambda _: None)
+    elsewhere.come_back(record, request)
+    elsewhere.note_end(request)
+    assert elsewhere.records == {}

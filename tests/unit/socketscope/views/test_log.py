@@ -159,6 +159,11 @@ def test_an_event_that_repeats_is_a_warning(least):
     assert told(least, lambda log: log.repeated("often")) == ["often"] * written
 
 
+@pytest.mark.parametrize("line", [b"5\n", b'["event"]\n', b"{}}\n"])
+def test_a_line_that_is_printed_and_is_no_object_is_the_text_of_an_event(line):
+    assert told("info", lambda log: log.printed(line)) == ["printed"]
+
+
 def test_an_object_that_is_printed_and_too_long_is_cut_as_any_line_is():
     reader, writer = os.pipe()
     log = Log(descriptor=writer)
