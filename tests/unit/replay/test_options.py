@@ -4,10 +4,12 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from socketscope.commands import cli
 from socketscope.commands.group import main
 from socketscope.commands.replay import SPARE_FILES
 from socketscope.commands.top import parse_page
@@ -63,6 +65,26 @@ def test_of_each_command_the_help_has_a_whole_sentence(capsys):
     commands = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
     assert len(commands) == 6
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
+@pytest.mark.parametrize("name", cli.CONVERSATIONS)
+@pytest.mark.parametrize(
+    ("call", "typed"), [(partial(main, "python -m client"), "python -m client"), (cli.main, "socketscope")]
+)
+def test_help_and_errors_name_what_was_typed(monkeypatch, capsys, call, typed, name):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def said(option):
+        with pytest.raises(SystemExit) as ended:
+            call([name, option])
+        return ended.value.code, *capsys.readouterr()
+
+    status, shown, complaint = said("--help")
+    assert (status, shown.split("\n")[0].partition(" [")[0], complaint) == (0, f"Usage: {typed} {name}", "")
+    assert said("-h") == (status, shown, complaint)
+    status, shown, complaint = said("--nonsense")
+    assert (status, shown) == (2, "")
+    assert complaint.startswith(f"{typed.split()[-1]}: No such option")
 
 
 def test_gaps_of_no_schedule_are_refused(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,72 @@
+"""Options of the program that cannot be meant, and what is said of them in one line."""
+
+import sys
+
+import pytest
+
+from server.cli import main
+
+FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
+SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
+
+
+def refused(monkeypatch, capsys, *options):
+    monkeypatch.setattr(sys, "argv", ["server", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith("server: ")
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--listen", "tcp://127.0.0.1:x"], "'127.0.0.1:x' is not HOST:PORT"),
+        (["--listen", "http://127.0.0.1:1"], "it must start with one of tcp://, tls://"),
+        (["--listen", "a b=tcp://127.0.0.1:1"], "'a b' is no name for a listener"),
+        ([*FREE, "--read-timeout", "0"], "--read-timeout"),
+        ([*FREE, "--drain-timeout", "1" * 30], "--drain-timeout"),
+        ([*FREE, "--max-line", "0"], "at least 1"),
+        ([*FREE, "--max-line", "9999999999GiB"], "longer than any line can be"),
+        ([*FREE, "--switch-interval", "11ms"], "'11ms' must be more than 0 and at most 10ms"),
+        ([*FREE, "--switch-interval", "0"], "'0' must be more than 0 and at most 10ms"),
+        ([*FREE, "--scheduling", "idle"], "'idle' is not one of 'batch', 'other'"),
+        ([*FREE, "--threads", "none"], "'none' is not one of 'elastic', 'per-connection'"),
+        ([*FREE, "--drain-grace", "none"], "--drain-grace"),
+        ([*FREE, "--max-connections", "99999999"], "--max-connections 99999999 needs 100000031 file"),
+        (SECURE, "a tls:// listener needs --tls-cert and --tls-key"),
+        ([*SECURE, "--tls-cert", "x"], "a tls:// listener needs --tls-cert and --tls-key"),
+        ([*SECURE, "--tls-cert", "", "--tls-key", "x"], "a tls:// listener needs --tls-cert and"),
+        ([*FREE, "--tls-cert", "x", "--tls-key", "x"], "--tls-client-ca need a --listen with tls://"),
+        ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], "ca': '' is no file"),
+        ([*FREE, "more"], "unexpected extra argument (more)"),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_be_meant_is_refused(monkeypatch, capsys, options, told):
+    assert told in refused(monkeypatch, capsys, *options)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "told"),
+    [
+        ("SERVER_READ_TIMEOUT", "10sec", "is not a duration: write it like 500ms, 30s or 2m; or none"),
+        ("SERVER_READ_TIMEOUT", "0", "at most 1e+09; none is no limit"),
+        ("SERVER_KEEP_ALIVE", "maybe", "Invalid value for '--keep-alive': 'maybe' is not a valid boolean"),
+        ("SERVER_TLS_CERT", "x", "--tls-client-ca need a --listen with tls://"),
+        ("SERVER_LISTEN", " ", "--listen has no address"),
+        ("SERVER_BACKLOG", "0", "Invalid value for '--backlog': '0' is not a number from 1 on"),
+    ],
+)
+def test_of_a_mistake_in_the_environment_the_variable_is_named(monkeypatch, capsys, variable, text, told):
+    monkeypatch.setenv(variable, text)
+    said = refused(monkeypatch, capsys)
+    assert told in said
+    assert said.endswith(f" (set by {variable})\n")
+
+
+def test_a_list_of_nothing_is_no_address(monkeypatch, capsys):
+    monkeypatch.setenv("SERVER_LISTEN", " ")
+    told = refused(monkeypatch, capsys, "--metrics", "none")
+    assert told == "server: there is no address to listen on\n"
