@@ -432,7 +432,7 @@ FAULTS = (ValueError, OSError, MemoryError)
     ],
 )
 def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault, capfd):
-    broken = threading.Event()
+    broken, called = threading.Event(), threading.Semaphore(0)
 
     class Broken(ThreadingTCPServer):
         pass
@@ -441,6 +441,7 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
 
     def hooked(self, *args):
         if broken.is_set():
+            called.release()
             raise fault("as asked")
         return original(self, *args)
 
@@ -457,10 +458,11 @@ def test_case_16_a_hook_that_raises_costs_its_own_connection_at_most(hook, fault
         for _ in range(6):
             try:
                 with connect(server) as client:
-                    # Who is not accepted is told nothing; all others are let go, if not answered.
-                    client.settimeout(PAUSE if hook == "get_request" else PATIENCE)
                     client.sendall(b"x")
-                    client.recv(100)
+                    if hook == "get_request":  # who is not accepted is told nothing
+                        assert called.acquire(timeout=PATIENCE)
+                    else:  # all others are let go, if not answered
+                        client.recv(100)
             except OSError:
                 continue
         broken.clear()

@@ -7,7 +7,7 @@ import pytest
 
 from .process import ServerProcess, serving, wait_for
 
-SECONDS = 4.0
+SECONDS = 2.0
 MOST = 15
 """Wake-ups a second, of all threads together."""
 

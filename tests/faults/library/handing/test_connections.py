@@ -468,12 +468,12 @@ def is_free(server, accepted):
 @pytest.mark.parametrize("base", [GivingUp, GivingUpElsewhere, GivingUpLate])
 def test_what_is_dropped_after_an_error_on_it_ends_too(base, seconds):
     with serving(Echo, type("Server", (base,), {"seconds": seconds}), idle_timeout=0.05) as server:
-        for number in range(1, 4):
+        for number in range(1, 3):
             with connect(server) as client:
                 client.settimeout(PATIENCE / 4)
                 assert client.recv(1) == b""
             wait_for(partial(is_free, server, number), "its place is free")
-        ended(server, "empty", 3)
+        ended(server, "empty", 2)
 
 
 def test_what_is_timed_is_the_handler_alone():

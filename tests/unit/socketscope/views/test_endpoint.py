@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from socketscope.addresses import format_host_port
 from socketscope.views import endpoint as module
-from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
+from socketscope.views.endpoint import LIMITS, SCRAPES, SOON, TURNS, Endpoint
 from tests.unit.socketscope.patience import PATIENCE
 
 SELECT_LIMIT = 1024
@@ -325,6 +325,7 @@ def test_urgent_data_is_hung_up_on_and_no_news(caplog):
 )
 def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, monkeypatch):
     monkeypatch.setitem(LIMITS, "channel_timeout", 60)
+    monkeypatch.setattr(module, "SOON", SOON / 10)
     endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     endpoint._servers[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as its clients have
     parts = urlsplit(endpoint.url)
