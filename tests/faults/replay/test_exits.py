@@ -19,6 +19,7 @@ from tests.faults.replay.test_replay import (
     REFUSED,
     ROOT,
     echo,
+    never_answer,
     nobody,
     run,
     scraped,
@@ -108,17 +109,13 @@ SIGNALS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.parametrize("times", [1, 5])  # a few at once are one
 @SIGNALS
-def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, number, status):
+def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, number, status, times):
     asked = threading.Event()
-
-    def never_answer(connection: socket.socket) -> None:
-        while connection.recv(100):
-            asked.set()
-
-    with serving(never_answer) as target:
+    with serving(never_answer(asked)) as target:
         options = ("--target", target, "--forever", *FAST[:2])
-        ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options)
+        ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options, times=times)
     assert_ended_by_a_signal(ended, status)
 
 
@@ -144,24 +141,6 @@ def test_a_signal_ends_the_wait_for_a_last_scrape(tmp_path, number, status):
 
 AGAIN = 2.0
 """Seconds after which a signal that comes again is a second one, though the first was noted a while later."""
-
-
-@SIGNALS
-def test_a_signal_that_is_sent_twice_at_once_is_one(tmp_path, number, status):
-    asked = threading.Event()
-
-    def never_answer(connection: socket.socket) -> None:
-        while connection.recv(100):
-            asked.set()
-
-    def going() -> bool:
-        return asked.wait(0.01)
-
-    with serving(never_answer) as target:
-        ended = interrupted(
-            number, going, write(tmp_path, ASK), "--target", target, "--forever", *FAST[:2], times=5
-        )
-    assert_ended_by_a_signal(ended, status)
 
 
 @SIGNALS

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from tests.faults.replay.terminal import PATIENCE, children, terminal
-from tests.faults.replay.test_replay import echo, run, serving, stall, write
+from tests.faults.replay.test_replay import echo, never_answer, run, serving, stall, write
 
 COMMAND = (sys.executable, "-m", "client", "replay")
 
@@ -80,13 +80,8 @@ def test_a_terminal_that_is_too_small_has_one_line(tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_the_terminal_as_it_was(tmp_path, number, status):
     asked = threading.Event()
-
-    def never_answer(connection: socket.socket) -> None:
-        while connection.recv(100):
-            asked.set()
-
     with (
-        serving(never_answer) as target,
+        serving(never_answer(asked)) as target,
         terminal(*COMMAND, write(tmp_path, "@timeout 5m\n> x\n"), "--target", target, "--forever") as shown,
     ):
         shown.sees("until Ctrl-C")

@@ -72,6 +72,16 @@ def stall(connection: socket.socket) -> None:
         pass
 
 
+def never_answer(asked: threading.Event) -> Callable[[socket.socket], None]:
+    """Say nothing, and note that something was asked."""
+
+    def handle(connection: socket.socket) -> None:
+        while connection.recv(100):
+            asked.set()
+
+    return handle
+
+
 def nobody() -> str:
     return f"tcp://127.0.0.1:{free_port()}"
 
@@ -189,12 +199,7 @@ def durations(words: list[str]) -> dict[str, float]:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_at_once_with_a_summary(tmp_path, number, status):
     asked = threading.Event()
-
-    def never_answer(connection: socket.socket) -> None:
-        while connection.recv(100):
-            asked.set()
-
-    with serving(never_answer) as target:
+    with serving(never_answer(asked)) as target:
         process = subprocess.Popen(
             [*COMMAND, "replay", write(tmp_path, "@timeout 5m\n> x\n"), "--target", target, "--forever",
              "--summary", "json"],

@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from socketscope.addresses import format_host_port
 from socketscope.views import endpoint as module
-from socketscope.views.endpoint import LIMITS, SCRAPES, SOON, TURNS, Endpoint
+from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
 from tests.unit.socketscope.patience import PATIENCE
 
 SELECT_LIMIT = 1024
@@ -40,6 +41,17 @@ def connection(endpoint: Endpoint) -> contextlib.closing[http.client.HTTPConnect
     return contextlib.closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=10))
 
 
+def dial(endpoint: Endpoint) -> socket.socket:
+    where = urlsplit(endpoint.url)
+    return socket.create_connection((where.hostname, where.port), timeout=10)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with contextlib.closing(Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)) as endpoint:
+        yield endpoint
+
+
 def test_ready_or_not():
     ready = True
     endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: ready)
@@ -50,19 +62,16 @@ def test_ready_or_not():
     endpoint.close()
 
 
-def test_it_closes_while_a_scraper_keeps_its_connection():
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    where = urlsplit(endpoint.url)
-    scraper = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
-    scraper.request("GET", "/metrics")
-    scraper.getresponse().read()
-    closing = threading.Thread(target=endpoint.close, daemon=True)
-    closing.start()
-    closing.join(10)
-    assert not closing.is_alive()
-    scraper.close()
+def test_it_closes_while_a_scraper_keeps_its_connection(endpoint):
+    with connection(endpoint) as scraper:
+        scraper.request("GET", "/metrics")
+        scraper.getresponse().read()
+        closing = threading.Thread(target=endpoint.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((where.hostname, where.port), timeout=10)
+        dial(endpoint)
 
 
 def test_each_address_of_a_name_answers(names):
@@ -89,8 +98,7 @@ def test_no_host_is_all_addresses_of_both_families(ipv6):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/nowhere"])
-def test_head_has_the_headers_of_get_and_no_body(path):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+def test_head_has_the_headers_of_get_and_no_body(endpoint, path):
     with connection(endpoint) as client:
         heads = []
         for method in ("HEAD", "GET", "GET"):  # the last finds whatever is left over
@@ -100,30 +108,24 @@ def test_head_has_the_headers_of_get_and_no_body(path):
             assert (method, body) == ("HEAD", b"") or len(body) == int(answer.headers["Content-Length"])
             heads.append((answer.status, {k: v for k, v in answer.headers.items() if k != "Date"}))
     assert heads[0] == heads[1] == heads[2]
-    endpoint.close()
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH"])
-def test_another_method_is_told_which_are_allowed(path, method):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+def test_another_method_is_told_which_are_allowed(endpoint, path, method):
     with connection(endpoint) as client:
         client.request(method, path)
         answer = client.getresponse()
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
-    endpoint.close()
 
 
-def test_a_slash_at_the_end_and_an_unknown_query_are_no_harm():
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+def test_a_slash_at_the_end_and_an_unknown_query_are_no_harm(endpoint):
     for path in ("/metrics/", "/healthz/", "/readyz/?x", "/metrics?x=1&y&%ff=%00", "/metrics?name[]="):
         assert get(endpoint.url, path) == 200
-    endpoint.close()
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
-def test_who_asks_for_no_version_that_there_is_gets_the_plain_text_and_it_is_no_news(kind, caplog):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+def test_who_asks_for_no_version_that_there_is_gets_the_plain_text_and_it_is_no_news(endpoint, kind, caplog):
     with connection(endpoint) as client:
         client.request("GET", "/metrics", headers={"Accept": f"{kind}; version=x"})
         answer = client.getresponse()
@@ -148,12 +150,10 @@ OPEN, PLAIN = "application/openmetrics-text", "text/plain"
         (f"{OPEN};q=x", OPEN),
     ],
 )
-def test_the_form_is_the_one_that_is_wanted_most(accept, kind):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
+def test_the_form_is_the_one_that_is_wanted_most(endpoint, accept, kind):
     with connection(endpoint) as client:
         client.request("GET", "/metrics", headers={"Accept": accept})
         assert client.getresponse().headers["Content-Type"].split(";")[0] == kind
-    endpoint.close()
 
 
 @pytest.mark.parametrize(
@@ -269,15 +269,11 @@ def test_it_answers_beside_more_descriptors_than_select_can_watch():
 
 
 @pytest.mark.parametrize("head", [b"GET http://[ HTTP/1.1", b"GET / HTTP/1.1\r\nContent-Length: x"])
-def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(head, caplog):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    try:
-        parts = urlsplit(endpoint.url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=10) as client:
-            client.sendall(head + b"\r\n\r\n")
-            assert client.recv(1000).partition(b" ")[2].startswith(b"400 Bad Request\r\n")
-    finally:
-        endpoint.close()
+def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(endpoint, head, caplog):
+    with dial(endpoint) as client:
+        client.sendall(head + b"\r\n\r\n")
+        assert client.recv(1000).partition(b" ")[2].startswith(b"400 Bad Request\r\n")
+    endpoint.close()
     assert not caplog.records
 
 
@@ -292,10 +288,8 @@ def test_what_cannot_be_parsed_is_a_bad_request_and_no_news(head, caplog):
         [b"POST /healthz HTTP/1.1\nContent-Length: 3\n\n\n\n\n\nGET /healthz HTTP/1.0\n", b"\n"],
     ],
 )
-def test_a_request_without_carriage_returns_is_answered(packets):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    parts = urlsplit(endpoint.url)
-    with contextlib.closing(endpoint), socket.create_connection((parts.hostname, parts.port), 5) as client:
+def test_a_request_without_carriage_returns_is_answered(endpoint, packets):
+    with dial(endpoint) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             client.sendall(packet)
@@ -305,16 +299,12 @@ def test_a_request_without_carriage_returns_is_answered(packets):
     assert last.endswith(b"\r\n\r\nok\n")
 
 
-def test_urgent_data_is_hung_up_on_and_no_news(caplog):
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    try:
-        parts = urlsplit(endpoint.url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=5) as client:
-            client.send(b"!", socket.MSG_OOB)
-            with contextlib.suppress(ConnectionResetError):  # as nobody has read it
-                assert not client.recv(1)
-    finally:
-        endpoint.close()
+def test_urgent_data_is_hung_up_on_and_no_news(endpoint, caplog):
+    with dial(endpoint) as client:
+        client.send(b"!", socket.MSG_OOB)
+        with contextlib.suppress(ConnectionResetError):  # as nobody has read it
+            assert not client.recv(1)
+    endpoint.close()
     assert not caplog.records
 
 
@@ -325,7 +315,6 @@ def test_urgent_data_is_hung_up_on_and_no_news(caplog):
 )
 def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, monkeypatch):
     monkeypatch.setitem(LIMITS, "channel_timeout", 60)
-    monkeypatch.setattr(module, "SOON", SOON / 10)
     endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     endpoint._servers[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as its clients have
     parts = urlsplit(endpoint.url)
@@ -341,9 +330,8 @@ def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, mo
         assert get(endpoint.url, "/healthz") == 200
 
 
-def test_many_who_answer_wake_the_loop_once_until_it_looks():
+def test_many_who_answer_wake_the_loop_once_until_it_looks(endpoint):
     """Each byte that wakes it is a switch of threads for those that wait to write theirs."""
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     server = endpoint._servers[0]
     ask, turn, looks, goes_on = server.readable, server.pull_trigger, threading.Event(), threading.Event()
     written = []
@@ -354,36 +342,34 @@ def test_many_who_answer_wake_the_loop_once_until_it_looks():
         assert goes_on.wait(PATIENCE)
         return answer
 
-    with contextlib.closing(endpoint):
-        server.readable = look_and_wait
+    server.readable = look_and_wait
+    turn()
+    assert looks.wait(PATIENCE)
+    server.trigger._physical_pull = lambda: written.append("a byte")
+    for _ in range(3):
         turn()
-        assert looks.wait(PATIENCE)
-        server.trigger._physical_pull = lambda: written.append("a byte")
-        for _ in range(3):
-            turn()
-        assert written == ["a byte"]
-        del server.trigger._physical_pull
-        server.readable = ask
-        goes_on.set()
-        assert get(endpoint.url, "/healthz") == 200
+    assert written == ["a byte"]
+    del server.trigger._physical_pull
+    server.readable = ask
+    goes_on.set()
+    assert get(endpoint.url, "/healthz") == 200
 
 
-def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_news(monkeypatch, caplog):
+def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_news(
+    endpoint, monkeypatch, caplog
+):
     monkeypatch.setattr(module, "SOON", 0.0)
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    parts = urlsplit(endpoint.url)
     with contextlib.ExitStack() as held:
-        held.callback(endpoint.close)
         for _ in range(2 * LIMITS["connection_limit"]):
-            held.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=10))
+            held.enter_context(dial(endpoint))
         assert get(endpoint.url, "/healthz") == 200
+        endpoint.close()
     assert not caplog.records
 
 
 @pytest.mark.parametrize("late", ["who answers", "who closes"])
-def test_whoever_wakes_the_loop_as_the_endpoint_closes_does_so_before_it_has_ended(late):
+def test_whoever_wakes_the_loop_as_the_endpoint_closes_does_so_before_it_has_ended(endpoint, late):
     """By a pipe, whose number may be that of a file of the program's once it is closed."""
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
     server = endpoint._servers[0]
     pull, waking, goes_on = server.trigger._physical_pull, threading.Event(), threading.Event()
 
