@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import functools
+import gc
 import itertools
 import socket
 import socketserver
 import threading
 import time
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -490,6 +492,27 @@ def telling(base, raised):
 class Wrong(socketserver.BaseRequestHandler):
     def handle(self):
         raise ValueError("for handle_error")
+
+
+def test_what_a_handler_had_that_raised_goes_with_its_connection():
+    had: list[weakref.ref[set[int]]] = []
+
+    def handle(_):
+        mine = set[int]()
+        had.append(weakref.ref(mine))
+        raise ValueError("for handle_error")
+
+    class Quiet(ThreadingTCPServer):
+        def handle_error(self, *_):
+            """Say nothing."""
+
+    gc.disable()  # it would come for what is in a circle
+    try:
+        with serving(handling(handle), Quiet) as server, connect(server):
+            ended(server, "handler_error")
+            wait_for(lambda: had[0]() is None, "the end of what it had")
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
