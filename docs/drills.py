@@ -9,9 +9,9 @@ from drills.drill import MEASURED, Drill
 _HEAD = """\
 # Drills
 
-Made from `drills/catalogue.py` and `docs/drills.json` by `python -m docs`. Each provokes one fault in the running stack with
-one command, says what to look at, waits until it shows, its alert fires and, when the fault has ended, resolves, and leaves
-the stack as it was, also after Ctrl-C or with its terminal closed:
+Made from `drills/catalogue.py` and `docs/drills.json` by `python -m docs`. A drill provokes one fault in the running stack,
+says what to look at, waits until it shows, until its alert fires and, after the fault, resolves, and leaves the stack as
+it was, even if you press Ctrl-C or close the terminal:
 
 ```sh
 docker compose up --build --wait
@@ -19,19 +19,19 @@ make drill                  # lists them
 make drill slow-clients     # does one
 ```
 
-It ends with 0 if all was seen and no other alert fired, and with 1 if not. It needs Python 3.11, and for the lines of the log
-`jq` (`apt-get install jq`). Faults are clients, servers of another's making and Docker's own commands; the server has nothing
-in it for them. What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time.
+Its exit status is 0 if all was seen and no other alert fired, else 1. It needs Python 3.11 and, for the lines of the log, `jq`
+(`apt-get install jq`). Faults are special clients and servers, and Docker's own commands; the server has no code for them.
+What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time.
 
-A drill spends of the [error budgets](slo.md) what its fault would: after some in one hour `BudgetBurnsFast` fires beside the
-alert that was meant, and says the truth. `docker compose down --volumes`, and the `up` above, forget it.
+A drill spends as much of the [error budgets](slo.md) as a real fault: after some in one hour `BudgetBurnsFast` fires too, and
+rightly. `docker compose down --volumes`, and the `up` above, forget it.
 
 ## How soon each shows
 
-Of one run of `make drill all` on a machine of two cores that did other things too. Seconds from the drill's beginning, a
+One run of `make drill all` on a machine of two cores that did other things too. Seconds from the drill's beginning, a
 container's start included, until the series moved and until the alert fired; and from the fault's end until it resolved.
 
-| Drill | Visible after | Alert | Told after | Resolved after |
+| Drill | Visible after | Alert | Fired after | Resolved after |
 |---|---|---|---|---|
 """
 
@@ -55,10 +55,10 @@ def _seconds(value: float | None) -> str:
 
 def _section(drill: Drill) -> str:
     dashboard, title = drill.panel
-    alert = f"`{drill.alert}`" if drill.alert else "none; it must alarm nobody"
+    alert = f"`{drill.alert}`" if drill.alert else "none should fire"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
     lines = (
-        "There are no lines to look at: they are what is missing."
+        "There are no lines to look at: they are what is lost."
         if drill.lines is None
         else f"The lines behind it, while it lasts:\n\n```sh\n{drill.lines}\n```"
     )

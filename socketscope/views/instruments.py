@@ -132,8 +132,8 @@ QUEUE_LIMIT = Instrument(
 CERTIFICATE_EXPIRY = Instrument(
     "socketserver_tls_certificate_expiry_timestamp_seconds",
     "gauge",
-    "When the certificate ends that clients are shown, since 1970, where the library has read it.",
-    "Whether it is renewed in time: less time() it is the time that is left.",
+    "When the certificate shown to clients ends, in seconds since 1970, if the library has read it.",
+    "Whether it is renewed in time: minus time() it is the time left.",
     ("listener",),
     "tls",
 )

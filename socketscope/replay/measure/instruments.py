@@ -29,7 +29,7 @@ EXCHANGE_INTENDED_DURATION = Instrument(
     "replay_exchange_intended_duration_seconds",
     "histogram",
     "The exchange's duration and the lateness of its pass, of exchanges that ended ok.",
-    "What a client waits for, the wait for its turn included: no omission of what a stall held back.",
+    "What a client waits for, the wait for its turn included: what a stall held back is not omitted.",
     ("step",),
 )
 CONNECT_DURATION = Instrument(

@@ -43,7 +43,7 @@ TIMESTAMP = Field("timestamp", "string", "When, RFC 3339 in UTC.", _ALL)
 LEVEL = Field(
     "level",
     "string",
-    "`debug`, `info`, `warning`, `error` or `critical`; of `logging` also a level that a program has made.",
+    "`debug`, `info`, `warning`, `error` or `critical`; of `logging` also a program's own levels.",
     _ALL,
 )
 EVENT = Field("event", "string", "What happened: an event above, or what a handler logs.", _ALL)
@@ -53,7 +53,7 @@ PEER = Field(
     "peer", "string", "`host:port`, `[v6]:port`, a Unix path, or empty where the client has none.", _CLIENTS
 )
 CONNECTION_ID = Field(
-    "connection_id", "string", "Of one connection or datagram in all of the service's processes.", _CLIENTS
+    "connection_id", "string", "One connection or datagram in all of the service's processes.", _CLIENTS
 )
 ERROR = Field("error", "string", "Its type, text, file and line.", "lines of an exception")
 EXCEPTION = Field(
@@ -62,7 +62,7 @@ EXCEPTION = Field(
     "Its whole traceback, as structlog's `dict_tracebacks` without locals.",
     "the same, at level `debug`; none where a handler has caught what its socket raised",
 )
-COUNT = Field("count", "number", "How often since the line before it; there is at most one line a second.")
+COUNT = Field("count", "number", "How often since the previous such line; there is at most one a second.")
 
 COMMON = (TIMESTAMP, LEVEL, EVENT, LOGGER, LISTENER, PEER, CONNECTION_ID, ERROR, EXCEPTION)
 """What lines have in common, whoever writes them, in their order. Of a client are those that are written
@@ -84,19 +84,19 @@ EVENTS = (
     Event(
         "connection",
         "info; warning unless the outcome is `ok`, `empty` or `idle_timeout`",
-        "The canonical line, one a connection, at its end.",
+        "The canonical line, one per connection, at its end.",
         _SERVED,
     ),
     Event(
         "datagram",
         "info; warning unless the outcome is `ok` or `no_reply`",
-        "The same of a datagram.",
+        "The same for a datagram.",
         _SERVED,
     ),
     Event(
         "server_started",
         "info, written whatever the level",
-        "Clients are taken.",
+        "The server accepts clients.",
         (
             Field("listeners", "object", "From each listener's name to the URL that it is bound to."),
             Field("metrics", "string or null", "The URL of the endpoint."),
@@ -121,7 +121,7 @@ EVENTS = (
     Event(
         "certificate_kept",
         "warning",
-        "One of them cannot be used, and what was read before still is.",
+        "One of them cannot be used; what was read before still is.",
         (LISTENER, Field("error", "string", "Which, and why.")),
     ),
     Event(
@@ -145,19 +145,19 @@ EVENTS = (
     Event(
         "printed",
         "info, written whatever the level",
-        "Something wrote to standard output what is no JSON object.",
+        "Something other than a JSON object was written to standard output.",
         (Field("text", "string", "The line."),),
     ),
     Event(
         "uncaught_exception",
         "error",
-        "A thread has ended by an exception.",
+        "An exception has ended a thread.",
         (Field("thread", "string or null", "The thread's name."), ERROR),
     ),
     Event(
         "unprintable_line",
         "error",
-        "A line could not be made, or a processor has failed; what it would have told is lost.",
+        "A line could not be made, or a processor failed; its content is lost.",
         (Field("error", "string", "The type of what was raised."),),
     ),
 )
