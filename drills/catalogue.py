@@ -33,7 +33,7 @@ class Handler(socketserver.StreamRequestHandler):
 DRILLS = (
     Drill(
         name="slow-clients",
-        what="Clients send a byte a second and do not come to their line's end within the read deadline.",
+        what="Clients send a byte a second and do not finish their line within the read deadline.",
         fault=clients(
             "!dribble 1B/1s a line whose end is further away than the deadline\n<~ ERR timeout\n",
             "--rate 15 --users 200",
@@ -78,7 +78,7 @@ DRILLS = (
     ),
     Drill(
         name="half-closed-peers",
-        what="Clients shut down sending, some before a word, some before their line's end; all are served.",
+        what="Clients shut down sending, some before a word, some in the middle of a line; all are served.",
         fault=program(
             "import socket, time\n"
             "while True:\n"
@@ -97,7 +97,7 @@ DRILLS = (
     ),
     Drill(
         name="slow-handler",
-        what="A server more, whose handler takes its time before it replies.",
+        what="One more server, whose handler takes its time before it replies.",
         fault=replica(f"{_HANDLER}        time.sleep(0.08)\n        self.wfile.write(reply)\n"),
         seen="histogram_quantile(0.5, sum by (instance, le) ("
         "rate(socketserver_response_duration_seconds_bucket[10s]))) > 0.05",
@@ -107,7 +107,7 @@ DRILLS = (
     ),
     Drill(
         name="failing-handler",
-        what="A server more, whose handler fails with three requests in ten.",
+        what="One more server, whose handler fails three requests in ten.",
         fault=replica(
             f"{_HANDLER}        if random.random() < 0.3:\n            raise LookupError('no such order')\n"
             "        self.wfile.write(reply)\n"
@@ -119,7 +119,7 @@ DRILLS = (
     ),
     Drill(
         name="descriptors",
-        what="A server more, which may open 256 files, and whose handler does not close all that it opens.",
+        what="One more server, which may open 256 files, and whose handler does not close all that it opens.",
         fault=replica(
             "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\nopen_ones = []\n"
             f"{_HANDLER}        if len(open_ones) < 210:\n"
@@ -133,7 +133,7 @@ DRILLS = (
     ),
     Drill(
         name="stalled-log",
-        what="A server more, which logs a lot, and whose log nobody reads.",
+        what="One more server, which logs a lot, and whose log nobody reads.",
         fault=replica(
             "import structlog\n"
             f"{_HANDLER}        self.wfile.write(reply)\n"
@@ -178,7 +178,7 @@ DRILLS = (
     ),
     Drill(
         name="rate-not-held",
-        what="A client more, whose two users cannot play the twenty passes a second that it was asked for.",
+        what="One more client, whose two users cannot play the twenty passes a second that it was asked for.",
         fault=clients("> hello\n<~ hello\npause 500ms\n", "--rate 20 --users 2", scraped=True),
         seen="sum by (job, instance) (rate(replay_passes_total[10s]))"
         " < on (job, instance) 0.9 * replay_target_passes_per_second",

@@ -40,23 +40,23 @@ FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 WELL = [
     figure(Panel(
         title="Clients served", unit="percentunit", width=4, height=5, decimals=2, runbook="clientsfail",
-        meaning="Share of what clients ask for now that they get. The objective is 99.9 %. Below it, Failed exchanges "
-        "has the outcome.",
+        meaning="Share of what clients ask for now that they get. The objective is 99.9 %. Below it, Failed "
+        "exchanges by outcome says why.",
         limits={0: BAD, 0.99: WARNING, 0.999: GOOD}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
         queries={"served": first(SERVED, UNKNOWN)},
     )),
     figure(Panel(
         title="Client p99", unit="s", width=4, height=5, runbook="durations",
-        meaning="99 of 100 replies reach their client within this time, the wait for its turn included. The objective is "
-        "100 ms. Above it, compare with the server's own below: the rest is the way and the wait.",
+        meaning="99 of 100 replies reach their client within this time, the wait for its turn included. The "
+        "objective is 100 ms. Above it, compare with the server's own below: the rest is the network and the wait.",
         limits={0: GOOD, CLIENT_OBJECTIVE: WARNING, 1: BAD}, nothing=NO_TRAFFIC[0],
         words={NOBODY: ("none served", BAD), None: NO_TRAFFIC},
         queries={"p99": first(quantile(0.99, client.EXCHANGE_INTENDED_DURATION), NOBODY_SERVED, UNKNOWN)},
     )),
     figure(Panel(
         title="Served in range", unit="percentunit", width=4, height=5, decimals=3, instant=True, runbook="objectives",
-        meaning="Share of what clients asked for in all that is looked at that they got: what was forgotten by the tiles "
-        "of now is still here. The objective is 99.9 %.",
+        meaning="Share of what clients asked for in the whole range shown that they got: an outage that the tiles of "
+        "now have forgotten is still in it. The objective is 99.9 %.",
         limits={0: BAD, 0.99: WARNING, 0.999: PLAIN}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
         queries={"served": first(SERVED_IN_RANGE, UNKNOWN)},
     )),
@@ -69,7 +69,7 @@ WELL = [
     )),
     figure(Panel(
         title="Alerts firing", width=4, height=5, runbook="runbook",
-        meaning="Alerts that fire now; what is about to is pending. Each is below, with its time, and in the runbook.",
+        meaning="Alerts that fire now, or else that are pending. Each is below, with its time, and in the runbook.",
         limits={0: GOOD, 1: BAD}, words={NOBODY: ("pending", WARNING)},
         queries={"firing": first(f"count({FIRING})", f"count({TOLD}) * 0 + ({NOBODY})", "vector(0)")},
     )),
@@ -83,7 +83,7 @@ WELL = [
     replica_states("Which replicas were up"),
     states(Panel(
         title="Which alerts fired", width=10, height=6, runbook="runbook",
-        meaning="Alerts and the time for which they fired. A page wants somebody now, a ticket this week.",
+        meaning="Alerts, and when they fired. A page wants somebody now, a ticket this week.",
         words={1: ("ticket", WARNING), 2: ("page", BAD)},
         # What fired between two steps is shown too: over days they are longer than most alerts.
         queries={
@@ -113,8 +113,8 @@ CLIENTS = [
     )),
     curves(Panel(
         title="What clients ask for", width=7, nothing="no traffic", runbook="traffic",
-        meaning="Exchanges tried, by how many users. Fewer of both is less load; fewer exchanges of the same users is a "
-        "slower server, as each waits for its reply.",
+        meaning="Exchanges tried, and by how many users. Fewer of both is less load; fewer exchanges of as many "
+        "users is a slower server, as each waits for its reply.",
         colours={"exchanges a second": TRAFFIC, "users": LINE},
         queries={"exchanges a second": ASKED, "users": f"sum({series(client.USERS)})"},
     )),
@@ -124,7 +124,7 @@ OBJECTIVES = [
     curves(Panel(
         title="What is left of each error budget", unit="percentunit", width=12, height=7, runbook="objectives",
         nothing="not known yet", top=1,
-        meaning="Of what may fail, or be late, in 30 days. A budget that is spent before its time is a reason to stop "
+        meaning="Of what may fail, or be late, in 30 days. A budget spent before its time is a reason to stop "
         "changing things.",
         colours=OF_OBJECTIVE,
         queries={"{{slo}}": f"min by (slo) (job_slo:error_budget:left30d{JOBS})"},
@@ -142,7 +142,7 @@ OBJECTIVES = [
 SERVER = [
     curves(Panel(
         title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no connection ended", runbook="traffic",
-        meaning="How connections end. What is not ok is small here; see beside it.",
+        meaning="How connections end. What is not ok is small here; the panel beside it shows it larger.",
         outcomes=OUTCOMES,
         queries=CLOSED_BY_OUTCOME,
     )),

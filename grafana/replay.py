@@ -12,7 +12,7 @@ ASKED = series(client.TARGET_RATE)
 OUTCOMES_ROW = [
     curves(Panel(
         title="Exchanges by step", unit="suffix:/s", width=12, nothing="no traffic", runbook="traffic",
-        meaning="What is asked, by step of the scripts, whatever came of it.",
+        meaning="What clients ask for, by step of the scripts, whatever came of it.",
         queries={"{{step}}": rate(client.EXCHANGES, by="step")},
     )),
     curves(Panel(
@@ -34,15 +34,15 @@ DURATION_ROW = [
     durations(Panel(
         title="How many exchanges took how long", unit="suffix:/s", width=12, height=12, runbook="durations",
         nothing="no traffic",
-        meaning="From the time that each was meant to begin: what a stall held back is counted with its wait. Each row is a "
-        "bucket, named by its upper edge.",
+        meaning="From when each was due: what a stall held back counts with its wait. Each row is a bucket, named by "
+        "its upper edge.",
         queries={"{{le}}": buckets(client.EXCHANGE_INTENDED_DURATION)},
     )),
     curves(Panel(
         title="Service against intended latency", unit="s", width=12, height=12, logarithmic=True, top=0.2,
         line=CLIENT_OBJECTIVE, nothing="no traffic", runbook="durations",
-        meaning="Service is from the send, intended from when it was meant to be sent. Where they part, passes wait for a "
-        "free user: the server is too slow for this load. The line is the objective, 100 ms.",
+        meaning="Service is from the send, intended from when it was due. Where they part, passes wait for a free "
+        "user: the server is too slow for this load. The line is the objective, 100 ms.",
         colours={"service p50": "light-blue", "service p99": "dark-blue",
                  "intended p50": "light-purple", "intended p99": "dark-purple"},
         queries={
@@ -54,13 +54,13 @@ DURATION_ROW = [
     )),
     curves(Panel(
         title="p99 by step", unit="s", width=12, logarithmic=True, top=0.2, nothing="no traffic", runbook="durations",
-        meaning="Which of the things that are asked is slow.",
+        meaning="Which of the steps is slow.",
         queries={"{{step}}": quantile(0.99, client.EXCHANGE_DURATION, by="step")},
     )),
     curves(Panel(
         title="p99 to connect and to the first byte", unit="s", width=12, logarithmic=True, top=0.2, runbook="durations",
         nothing="no traffic",
-        meaning="A slow connect is the way, the name or a full queue; a slow first byte is the handler.",
+        meaning="A slow connect is the network, the name or a full queue; a slow first byte is the handler.",
         colours={"connect": "blue", "first byte": "purple"},
         queries={
             "connect": quantile(0.99, client.CONNECT_DURATION),
@@ -72,8 +72,8 @@ DURATION_ROW = [
 LOAD_ROW = [
     curves(Panel(
         title="Passes played, asked for and dropped", unit="suffix:/s", nothing="no traffic", runbook="ratenotheld",
-        meaning="In an open loop what is played follows what is asked for; what nobody was free for is dropped. Where some "
-        "clients have a rate, it is about those alone; without one nothing is asked for.",
+        meaning="In an open loop what is played follows what is asked for; passes that no user was free for are "
+        "dropped. If only some clients have a rate, this is about those; without any, nothing is asked for.",
         colours={"played": TRAFFIC, "asked for": LINE, "dropped": BAD},
         queries={
             "played": f"sum (rate({series(client.PASSES)}[$__rate_interval])"
@@ -84,8 +84,8 @@ LOAD_ROW = [
     )),
     curves(Panel(
         title="How late the generator is", unit="s", top=0.001, nothing="no client", runbook="ratenotheld",
-        meaning="Between when a pass was meant to begin and when it did, with a user free. Above a millisecond the client "
-        "itself is too slow to be believed.",
+        meaning="How long after its time a pass began, though a user was free. Above a millisecond the client itself "
+        "is too slow to be believed.",
         queries={"{{instance}}": series(client.SCHEDULE_LAG)},
     )),
     curves(Panel(
@@ -111,7 +111,7 @@ LOAD_ROW = [
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", nothing="no client",
         words={None: ("no client", PLAIN)}, instant=True, runbook="traffic",
-        meaning="The version of each client, and its age. One that is young has been restarted.",
+        meaning="Each client's version, and its age. A young one has been restarted.",
         queries={"{{instance}}: {{version}}": age(client.BUILD)},
     )),
 ]  # fmt: skip

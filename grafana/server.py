@@ -34,8 +34,8 @@ def replica_states(title: str) -> Any:
     """Return the states of all servers over time."""
     return states(Panel(
         title=title, width=14, height=6, nothing="no server was seen", runbook="which-container",
-        meaning="Each server since it is known. One that was asked to stop drains, and is stopped; one that died is down, "
-        "both until the address is forgotten.",
+        meaning="Each server since it was first seen. One that is asked to stop drains, and is stopped; one that "
+        "died is down; both until the address is forgotten.",
         words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
         queries={"{{instance}}": STATES},
     ))  # fmt: skip
@@ -44,31 +44,31 @@ def replica_states(title: str) -> Any:
 TRAFFIC_ROW = [
     curves(Panel(
         title="Connections by outcome", unit="suffix:/s", stacked=True, nothing="no connection ended", runbook="traffic",
-        meaning="How connections end. What is not ok is small here; see Failures and refusals. The first seconds of a new "
-        "replica are missing, as of any rate.",
+        meaning="How connections end. What is not ok is small here; Failures and refusals shows it larger. The first "
+        "seconds of a new replica are missing, as from any rate.",
         outcomes=OUTCOMES,
         queries=CLOSED_BY_OUTCOME,
     )),
     curves(Panel(
         title="Failures and refusals", unit="suffix:/s", top=1, runbook="connectionsfail",
-        meaning="Connections whose client was not served, by reason, and refused ones. The runbook says what each means.",
+        meaning="Connections that were not served, by reason, and refused ones. The runbook says what each means.",
         outcomes=(*OUTCOMES, *REJECT_REASONS),
         queries=UNSERVED_BY_REASON,
     )),
     curves(Panel(
         title="Connections accepted by replica", unit="suffix:/s", nothing="no stream listener", runbook="traffic",
-        meaning="Whether clients spread over the replicas. One that gets none is not resolved by its clients.",
+        meaning="Whether clients spread over the replicas. No client resolves the name to one that gets none.",
         queries={"{{instance}}": rate(server.ACCEPTED, by="instance")},
     )),
     curves(Panel(
         title="Exchanges by listener", unit="suffix:/s", nothing="no traffic", runbook="traffic",
-        meaning="Requests with a reply. More than connections where they are kept open.",
+        meaning="Requests with a reply. Where connections are kept open there are more of them than connections.",
         queries={"{{listener}}": rate(server.EXCHANGES, by="listener")},
     )),
     curves(Panel(
         title="Bytes received and sent", unit="Bps", nothing="no traffic", runbook="traffic",
-        meaning="What handlers received and sent. Much more in than out is a client that floods, or does not take its "
-        "replies.",
+        meaning="What handlers received and sent. Much more in than out is a client that floods, or does not take "
+        "its replies.",
         colours={"received": "blue", "sent": "purple"},
         queries={"received": rate(server.RECEIVED), "sent": rate(server.SENT)},
     )),
@@ -99,8 +99,8 @@ DURATION_ROW = [
     curves(Panel(
         title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, runbook="durations",
         nothing="no handler has ended",
-        meaning="How long a client occupies a thread, the wait for its own bytes included. Far above the response: clients "
-        "are slow, or silent.",
+        meaning="How long a client occupies a thread, the wait for its bytes included. Far above the response "
+        "duration: clients are slow, or silent.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
         queries=quantiles(server.HANDLE, 0.5, 0.99),
     )),
@@ -110,8 +110,8 @@ SATURATION_ROW = [
     curves(Panel(
         title="Connection limit in use", unit="percentunit", width=6, top=1, line=NEAR, runbook="connectionlimitnear",
         nothing="no stream listener",
-        meaning="Of each replica, as clients of a full one have nothing of the others' room. At 100 % new ones are refused: "
-        "raise --max-connections, or add a replica.",
+        meaning="Of each replica, as room at the others does not help a full one's clients. At 100 % new ones are "
+        "refused: raise --max-connections, or add a replica.",
         queries={
             "{{instance}}":
                 f"max by (instance) (sum without (listener) ({series(server.OPEN)}) / {series(server.LIMIT)})",
@@ -119,8 +119,9 @@ SATURATION_ROW = [
     )),
     curves(Panel(
         title="Connections served at once", width=6, nothing="no server", runbook="saturation",
-        meaning="The mean over a few seconds, from how long handlers take: short connections are missed by who counts open "
-        "ones every two seconds. A long one counts at its end, for its whole time: of those, see Connection limit in use.",
+        meaning="The mean over a few seconds, from how long handlers take, as counting open connections every two "
+        "seconds misses short ones. A long one counts at its end, for its whole time: for those, see Connection "
+        "limit in use.",
         queries={"{{instance}}": rate(server.HANDLE, by="instance", suffix="_sum")},
     )),
     curves(Panel(
@@ -132,8 +133,8 @@ SATURATION_ROW = [
     curves(Panel(
         title="Accept queue in use", unit="percentunit", width=6, top=1, line=0.1, runbook="acceptqueuegrows",
         nothing="no TCP listener",
-        meaning="Connections that wait in the kernel, of as many as may. Above the line for long: threads or the processor "
-        "are used up. At 100 % the kernel drops handshakes.",
+        meaning="Connections that wait in the kernel, as a share of how many may. Above the line for long: threads "
+        "or the processor are used up. At 100 % the kernel drops handshakes.",
         queries={
             "{{instance}}": f"max by (instance) ({series(server.QUEUE_LENGTH)} / {series(server.QUEUE_LIMIT)})",
         },
@@ -145,21 +146,22 @@ SATURATION_ROW = [
     )),
     curves(Panel(
         title="Memory", unit="bytes", width=6, line=MEMORY, top=MEMORY, nothing="no server", runbook="saturation",
-        meaning="Resident. It grows with open connections and goes back; growth without them is a leak. The line is what "
-        "the stack gives a container.",
+        meaning="Resident. It grows with open connections and shrinks again; growth without them is a leak. The line "
+        "is what the stack gives a container.",
         queries={"{{instance}}": of(server.BUILD, chosen("process_resident_memory_bytes"))},
     )),
     curves(Panel(
         title="File descriptors in use", unit="percentunit", width=6, top=1, line=NEAR, nothing="no server",
         runbook="descriptorsnear",
-        meaning="One a connection, and a few, of as many as the process may have. At 100 % accept fails.",
+        meaning="One per connection, and a few, as a share of how many the process may have. At 100 % accept fails.",
         queries={
             "{{instance}}": of(server.BUILD, f"{chosen('process_open_fds')} / {chosen('process_max_fds')}"),
         },
     )),
     curves(Panel(
         title="Log lines", unit="suffix:/s", width=6, nothing="no server", runbook="loglinesdropped",
-        meaning="Lines written, and dropped as their reader is too slow: then sums over the log are short.",
+        meaning="Lines written, and lines dropped because their reader is too slow: then sums over the log are "
+        "short.",
         colours={"written": TRAFFIC, "dropped": BAD},
         queries={"written": rate(server.LOG_LINES), "dropped": rate(server.LOG_DROPPED) + " > 0"},
     )),
@@ -170,8 +172,8 @@ PROCESS_ROW = [
     figure(Panel(
         title="What runs, and since when", unit="dtdurations", width=10, height=6, runbook="which-container",
         nothing="no server", words={None: ("no server", BAD)}, instant=True,
-        meaning="The version of socketscope and of Python of each replica, and its age. Two versions are an update under "
-        "way, or one that was left half done.",
+        meaning="Each replica's version of socketscope and of Python, and its age. Two versions are an update under "
+        "way, or left half done.",
         queries={"{{instance}}: {{version}}, Python {{python}}": age(server.BUILD)},
     )),
 ]  # fmt: skip
@@ -179,14 +181,14 @@ PROCESS_ROW = [
 DATAGRAM_ROW = [
     curves(Panel(
         title="Datagrams by outcome", unit="suffix:/s", width=12, nothing="no datagrams", runbook="datagramsfail",
-        meaning="What became of those that were received. no_reply is what many protocols want.",
+        meaning="What became of those that were received. For many protocols no_reply is as it should be.",
         outcomes=DATAGRAM_OUTCOMES,
         queries={"{{outcome}}": rate(server.DATAGRAMS, by="outcome") + " > 0"},
     )),
     curves(Panel(
         title="Datagrams lost by the kernel", unit="suffix:/s", width=12, top=1, runbook="datagramslost",
-        meaning="The receive queue was full; nobody tells their senders. A larger buffer helps with peaks, more replicas "
-        "with a plateau.",
+        meaning="The receive queue was full; their senders are not told. A larger buffer helps with peaks, more "
+        "replicas with a plateau.",
         queries={"{{instance}}": rate(server.DATAGRAMS_LOST, by="instance") + " > 0"},
     )),
 ]  # fmt: skip
@@ -195,8 +197,8 @@ TLS_ROW = [
     curves(Panel(
         title="Days for which certificates still hold", unit="d", width=24, height=6, top=30, line=RENEWAL,
         nothing="no TLS listener", runbook="certificateends",
-        meaning="Of each listener, the certificate that its clients are shown. Below the line it should have been renewed: put "
-        "the new one in its place and send SIGHUP.",
+        meaning="Of the certificate that each listener shows. Below the line it should have been renewed: put the "
+        "new one in its place and send SIGHUP.",
         queries={
             "{{instance}} {{listener}}":
                 f"min by (instance, listener) ({series(server.CERTIFICATE_EXPIRY)} - time()) / 86400",
