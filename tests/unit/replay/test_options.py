@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from socketscope.commands import cli
+from socketscope.commands import CONVERSATIONS, cli
 from socketscope.commands.group import main
 from socketscope.commands.replay import SPARE_FILES
 from socketscope.commands.top import parse_page
@@ -67,7 +67,7 @@ def test_of_each_command_the_help_has_a_whole_sentence(capsys):
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
-@pytest.mark.parametrize("name", cli.CONVERSATIONS)
+@pytest.mark.parametrize("name", CONVERSATIONS)
 @pytest.mark.parametrize(
     ("call", "typed"), [(partial(main, "python -m client"), "python -m client"), (cli.main, "socketscope")]
 )

@@ -250,8 +250,8 @@ def test_a_handler_sees_the_standard_librarys_mark_of_it(kind, ask_to_stop):
 
 def test_a_loop_of_ones_own_sees_the_mark_also_once_the_server_is_closed():
     class Own(socketserver.TCPServer):
-        def serve_forever(self, poll_interval=0.5):
-            while not self._BaseServer__shutdown_request:
+        def serve_forever(self, _poll_interval=0.5):
+            while not self._BaseServer__shutdown_request:  # type: ignore[attr-defined]
                 self.handle_request()
                 looking.wait(PATIENCE)
 
@@ -276,7 +276,7 @@ def test_a_server_that_nobody_has_any_more_may_call_it():
             closed.append(self.fileno())
 
     server = Gone(HOST, Echo)
-    server.itself = server  # so that its weak references go before that is called
+    vars(server)["itself"] = server  # so that its weak references go before that is called
     del server
     gc.collect()
     assert closed == [-1]
