@@ -64,9 +64,3 @@ def test_of_a_mistake_in_the_environment_the_variable_is_named(monkeypatch, caps
     said = refused(monkeypatch, capsys)
     assert told in said
     assert said.endswith(f" (set by {variable})\n")
-
-
-def test_a_list_of_nothing_is_no_address(monkeypatch, capsys):
-    monkeypatch.setenv("SERVER_LISTEN", " ")
-    told = refused(monkeypatch, capsys, "--metrics", "none")
-    assert told == "server: there is no address to listen on\n"
