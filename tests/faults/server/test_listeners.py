@@ -157,6 +157,16 @@ def test_case_25_a_datagram_that_was_cut_off_is_dropped_and_one_of_nobody_handle
         assert server.metric("socketserver_sent_bytes_total") == 5
 
 
+def test_a_datagram_may_be_as_long_as_its_answer_can_be():
+    with (
+        serving("--max-line", "64KiB", listen=("udp://127.0.0.1:0",)) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        client.settimeout(PATIENCE)
+        client.sendto(b"x" * 65_000, server.address("udp"))
+        assert client.recv(1 << 16).endswith(b"] " + b"x" * 65_000)
+
+
 def test_what_follows_the_line_does_not_cost_the_reply_on_a_unix_socket_either(path):
     with serving(listen=(f"unix://{path}",)) as server:
         for _ in range(50):
