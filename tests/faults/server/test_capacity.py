@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,6 +74,16 @@ def test_queued_connections_wait_for_room():
             client.close()
         assert all(read_all(client).endswith(b"later\n") for client in waiting)
         assert server.metric("socketserver_connections_rejected_total") == 0
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_as_many_may_wait_as_was_asked_for_or_as_the_kernel_grants_which_is_told(more):
+    granted = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    with serving("--backlog", str(granted + more)) as server:
+        assert server.metric("socketserver_accept_queue_limit") == min(granted, granted + more)
+        assert server.stop() == 0
+    told = f"server: --backlog is {granted} and not {granted + 1}: the kernel limits it"
+    assert server.errors.decode() == f"{told} (net.core.somaxconn)\n" * (more > 0)
 
 
 @each_stream
