@@ -37,6 +37,13 @@ def test_a_reset_after_the_reply_is_no_failure():
         assert server.connections(1)[0]["outcome"] == "ok"
 
 
+def test_why_a_client_is_refused_stays_the_same_though_it_has_left():
+    with serving("--keep-alive", "--max-line", "100") as server:
+        # The reply to the first line is answered with a reset, by which the refusal of the second one fails.
+        server.connect(b"x\n" + b"x" * 200).close()
+        assert server.connections(1)[0]["outcome"] == "line_too_long"
+
+
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 def test_a_client_that_says_nothing_and_leaves_is_empty_as_a_health_check_is(leave):
     with serving() as server:
