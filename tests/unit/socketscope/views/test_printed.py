@@ -37,16 +37,27 @@ def terminal() -> tuple[int, int]:
 def test_it_is_handed_over_in_whole_lines():
     lines: list[bytes] = []
     with standard_output(os.pipe) as output:
+        before = sys.stdout
+        sys.stdout.write("earlier")
         with printed_lines(lines.append):
+            assert output.read(100) == b"earlier"
             sys.stdout.write("half, ")
             sys.stdout.write("and the rest\n")
             sys.stdout.buffer.write(b"bytes \xff\n\n")
             sys.stdout.flush()
             os.write(sys.stdout.fileno(), b"without an end")
         assert lines == [b"half, and the rest\n", b"bytes \xff\n", b"\n", b"without an end\n"]
+        assert sys.stdout is before
         sys.stdout.write("as ever")
         sys.stdout.flush()
         assert output.read(100) == b"as ever"
+
+
+def test_a_stream_that_the_program_has_put_there_meanwhile_stays():
+    with standard_output(os.pipe):
+        with printed_lines(pytest.fail):
+            sys.stdout = own = io.StringIO()
+        assert sys.stdout is own
 
 
 def test_a_line_that_does_not_end_is_ended():
