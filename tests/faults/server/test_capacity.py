@@ -110,8 +110,12 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
         wait_for(lambda: dealt_with() == len(clients), "nobody waits in the queue")
         wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
         assert server.ask(b"back\n").endswith(b"back\n")
-        assert server.metric("socketserver_accept_errors_total", error="fd_limit") > 0
+        failed = server.metric("socketserver_accept_errors_total", error="fd_limit")
+        assert failed > 0
         server.close()
+        told = server.events("accept_error")
+        assert {(line["listener"], line["error"]) for line in told} == {("tcp", "fd_limit")}
+        assert sum(line["count"] for line in told) == failed
         assert b"--max-connections is 28 and not 1000" in server.errors
 
 
