@@ -333,6 +333,7 @@ def test_case_20_what_has_not_ended_by_the_deadline_is_forced(threads):
         assert server.stop() == 3
         (line,) = server.events("connection")
         assert (line["outcome"], line["level"]) == ("forced", "warning")
+        assert server.events("drain_finished")[0]["seconds"] >= 0.3
 
 
 @each_stream
