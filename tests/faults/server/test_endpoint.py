@@ -1,3 +1,4 @@
+import platform
 import socket
 import threading
 import time
@@ -8,9 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from socketscope import __version__
 from socketscope.views.instruments import INSTRUMENTS
 
-from .process import PATIENCE, serving
+from .process import PATIENCE, serving, summed
 
 
 def test_every_contracted_metric_is_there_from_the_start_at_zero():
@@ -20,6 +22,8 @@ def test_every_contracted_metric_is_there_from_the_start_at_zero():
             if instrument.scope != "datagram":
                 assert f"# TYPE {instrument.name} " in page, instrument.name
         assert 'socketserver_connections_closed_total{listener="tcp",outcome="forced"} 0.0' in page
+        builds = {"version": __version__, "python": platform.python_version()}
+        assert summed(page, "socketserver_build_info", **builds) == 1
         assert "_created" not in page
 
 

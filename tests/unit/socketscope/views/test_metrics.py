@@ -43,6 +43,8 @@ def test_a_histograms_buckets_hold_all_that_is_within_their_edges():
     samples = families.family(instruments.HANDLE, [(("tcp",), distribution)]).samples
     buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert [buckets[edge] for edge in ("0.0005", "0.001", "0.0025", "10.0", "+Inf")] == [0, 1, 2, 2, 3]
+    sums = {sample.name.rpartition("_")[2]: sample.value for sample in samples if "le" not in sample.labels}
+    assert sums == {"count": 3, "sum": pytest.approx(20.003)}
 
 
 def test_a_registry_is_asked_for_names_and_not_for_figures(monkeypatch):
