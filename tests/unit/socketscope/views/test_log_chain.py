@@ -366,6 +366,7 @@ def test_a_thread_that_ends_itself_is_no_news(monkeypatch):
         with loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=True):
             for error in (SystemExit(3), LookupError("lost")):
                 threading.excepthook(threading.ExceptHookArgs((type(error), error, None, None)))
+        assert threading.excepthook is threading.__excepthook__
         (text,) = of.take()
     assert json.loads(text)["error"].startswith("LookupError: lost")
 
