@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ else:
 
 _COUNTED = frozenset({bytes, memoryview})
 """What tells at once how long it is."""
+
+_HIDES_LOSS = sys.version_info < (3, 11, 9) or (3, 12) <= sys.version_info < (3, 12, 3)
+"""Whether the base class reads the loss of a peer as its end (gh-115627)."""
 
 
 class NotingTLS(_TLSSocket):
@@ -121,3 +125,8 @@ def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
         return not socket.SocketType.recv(sock, 1, MSG_PEEK) and record.cut
     except TimeoutError:
         raise TimeoutError("The read operation timed out") from None  # as the base class says it
+    except OSError as error:
+        if not _HIDES_LOSS:
+            raise
+        record.lose(error)
+        return False

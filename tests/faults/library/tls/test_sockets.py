@@ -2,15 +2,28 @@
 
 import io
 import socket
+import socketserver
 import ssl
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
 
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads.deadlines import hang_up
-from tests.faults.library.running import PATIENCE, connect, count, ended, handling, make, running, wait_for
+from tests.faults.library.running import (
+    HOST,
+    PATIENCE,
+    connect,
+    count,
+    ended,
+    handling,
+    make,
+    reset,
+    running,
+    wait_for,
+)
 from tests.faults.server.process import unread
 
 FLOOD = bytes(64 << 20)
@@ -128,3 +141,25 @@ def test_a_peer_that_takes_nothing_is_cut_in_time(server_context, client_context
         with client_context.wrap_socket(connect(server), server_hostname="localhost"):
             ended(server, "write_timeout")
         assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_a_reset_is_to_the_handler_what_it_is_without_us(server_context, client_context):
+    told: SimpleQueue[object] = SimpleQueue()
+    ends = []
+
+    def handle(connection):
+        told.put(connection.recv(1))
+        try:
+            told.put(connection.recv(1))
+        except OSError as error:  # of the standard library's since 3.11.9 and 3.12.3
+            told.put(type(error))
+
+    for server in (socketserver.TCPServer(HOST, handling(handle)), make(handling(handle))):
+        with running(server, server_context):
+            client = client_context.wrap_socket(connect(server), server_hostname="localhost")
+            client.sendall(b"x")
+            assert told.get(timeout=PATIENCE) == b"x"
+            reset(client)
+            ends.append(told.get(timeout=PATIENCE))
+    assert ends[0] == ends[1]
+    ended(server, "reset")
