@@ -66,10 +66,11 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
 
 def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict[bytes, list[int]]:
     """Return where the client said what may be a token."""
+    replied = {token for line in conversation.lines for token in _TOKEN.findall(line.said)}
     covered = sorted((mark.start, mark.stop) for mark in hidden)
     cuts = sorted({line.after for line in conversation.lines})
     places: dict[bytes, list[int]] = {}
-    for match in _tokens(said):
+    for match in _tokens(said, replied):
         start, stop = match.span()
         before = bisect_left(covered, (stop, 0))
         is_hidden = before and covered[before - 1][1] > start
@@ -80,9 +81,9 @@ def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict
     return places
 
 
-def _tokens(data: bytes, wanted: Container[bytes] | None = None) -> Iterator[re.Match[bytes]]:
+def _tokens(data: bytes, wanted: Container[bytes]) -> Iterator[re.Match[bytes]]:
     for match in _TOKEN.finditer(data):
-        if (wanted is None or match[0] in wanted) and (_is_telling(match[0]) or _is_apart(match)):
+        if match[0] in wanted and (_is_telling(match[0]) or _is_apart(match)):
             yield match
 
 
