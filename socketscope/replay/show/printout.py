@@ -39,7 +39,7 @@ def as_text(summary: Summary) -> str:
         "",
         f"{'step':30}{'ok':>12}{'failed':>12}{'p99':>12}",
         *(
-            f"{_cut(name, _NAME):30}{count(of['ok']):>12}{count(of['failed']):>12}{duration(of['p99']):>12}"
+            f"{_column(name)}{count(of['ok']):>12}{count(of['failed']):>12}{duration(of['p99']):>12}"
             for name, of in summary.steps.items()
         ),
     ]
@@ -171,6 +171,12 @@ def _durations(summary: Summary) -> list[str]:
 
 def _row(name: str, quantiles: dict[str, float | None]) -> str:
     return f"{name:11}" + "".join(f"{duration(quantiles[q]):>12}" for q in QUANTILE_TITLES)
+
+
+def _column(name: str) -> str:
+    """Return a step's name in its column; of a long one the end, as several may begin with the same path."""
+    shown = name if cell_len(name) <= _NAME else f"…{name[1 - _NAME :]}"
+    return shown + " " * (_NAME + 1 - cell_len(shown))
 
 
 def _cut(text: str, most: int) -> str:

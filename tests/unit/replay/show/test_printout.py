@@ -47,7 +47,7 @@ intended: the same from when it was due
 
 step                                    ok      failed         p99
 main                                    20           0     2.00 ms
-a step whose name is longer …            0           0           -
+…me is longer than its column            0           0           -
 
 the generator's own lag: p99 100 µs, max 100 µs
 figures can be trusted: its p99 limit is 1 ms
@@ -239,3 +239,12 @@ def test_the_object_has_all_that_a_reader_needs(ledger):
     assert told["first_failure"] == place
     assert told["failures"] == [{"outcome": "mismatch", "count": 1, **place}]
     assert (told["schema"], told["users"], told["duration"], told["scripts"]) == (1, 3, 10.0, ("x.talk",))
+
+
+def test_steps_of_long_paths_are_told_apart_and_wide_characters_keep_their_columns():
+    names = ["/home/me/project/scripts/redis.talk/set", "/home/me/project/scripts/redis.talk/get", "日本"]
+    rows = as_text(summary_of(Ledger(names))).split("\n")
+    at = next(number for number, row in enumerate(rows) if row.startswith("step "))
+    zeros = f"{0:>12}{0:>12}{'-':>12}"
+    shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 4]]
+    assert shown == ["…oject/scripts/redis.talk/set ", "…oject/scripts/redis.talk/get ", "日本" + " " * 26]
