@@ -198,7 +198,8 @@ def _last_line(
         found = action.matches(partial, context)
     if found is None:
         outcome = "closed" if connection.first_byte_at is None else "short_reply"
-        came = f"{quoted(partial, context)} and the end" if partial else "the end"
+        end = "the end of the connection"
+        came = f"{quoted(partial, context)} and {end}" if partial else end
         got = take.told if isinstance(take, Count) else came
         raise wrong(outcome, action, context, got)
     return found

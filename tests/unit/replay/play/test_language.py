@@ -112,7 +112,7 @@ def test_of_long_bytes_it_is_the_part_where_they_differ(tmp_path):
 @pytest.mark.parametrize(
     ("said", "expected", "outcome", "got"),
     [
-        (b"log", "<| login: ", "short_reply", "'log' and the end"),
+        (b"log", "<| login: ", "short_reply", "'log' and the end of the connection"),
         (b"x" * 25, "< 26B", "short_reply", "25 of 26 bytes"),
         (b"", "< 26B", "closed", "0 of 26 bytes"),
         (b"any\nthing", "<...$", "ok", ""),
