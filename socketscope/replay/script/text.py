@@ -124,7 +124,7 @@ def escape(data: bytes) -> str:
     return text.replace("${", "$${")
 
 
-@lru_cache(4096)
+@lru_cache(4096)  # of binary, where each comes many times
 def _escape_character(character: str) -> str:
     if (escaped := _ESCAPED.get(character)) is not None:
         return escaped
