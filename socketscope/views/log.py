@@ -110,8 +110,13 @@ class Log:
             "error": record.error,
         }
         processors = record.listener.processors
-        if self._is_short(record, processors):
-            self.writer.put(self._render(fields))
+        if (
+            self._is_json
+            and not (processors or self._processors or (self._tracebacks and record.raised))
+            and nothing_else_bound(record)
+            and not loggers.is_the_programs()
+        ):
+            self.writer.put(self._render(fields))  # structlog's chain would add nothing
         else:
             for name in ("timestamp", "level", "event"):  # the chain's
                 del fields[name]
@@ -179,15 +184,6 @@ class Log:
             for (event, fields), (count, processors) in repeats.items()
         )
         return leading + [line for line in lines if line is not None]
-
-    def _is_short(self, record: Served, processors: Processors) -> bool:
-        """Return whether structlog's chain would add nothing to a canonical line, so that it is left out."""
-        return (
-            self._is_json
-            and not (processors or self._processors or (self._tracebacks and record.raised))
-            and nothing_else_bound(record)
-            and not loggers.is_the_programs()
-        )
 
     def _put(self, level: str, event: str, processors: Processors, fields: dict[str, Any]) -> None:
         if (line := self._line(level, event, processors, fields)) is not None:

@@ -121,7 +121,7 @@ def test_the_short_way_and_the_chain_make_the_same_line(odd, outcome, monkeypatc
             short = line(of, served, outcome, seconds)
             assert not ways
             with monkeypatch.context() as patch:
-                patch.setattr(of.log, "_is_short", lambda *_: False)
+                patch.setattr("socketscope.views.log.nothing_else_bound", lambda _: False)
                 long = line(of, served, outcome, seconds)
             assert ways.pop()
             assert without_time(short) == without_time(long)
