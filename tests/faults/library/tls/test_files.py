@@ -24,6 +24,7 @@ from tests.faults.library.running import (
     count,
     ended,
     observed,
+    reset,
     running,
     subclass,
     wait_for,
@@ -61,6 +62,17 @@ def test_a_server_that_something_else_made(tls, client_context, base):
         with asked(server, client_context):
             pass
         ended(server, "ok")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the ssl module leaves half of a socket behind
+@pytest.mark.parametrize(("said", "outcome"), [(b"", "empty"), (b"GET / HTTP/1.0\r\n\r\n", "tls_error")])
+def test_who_has_reset_before_it_was_taken_is_no_error_of_a_handlers(tls, said, outcome):
+    server = subclass(socketscope.ThreadingTCPServer, tls=tls)(("127.0.0.1", 0), Echo)
+    with connect(server) as client:
+        client.sendall(said)
+        reset(client)
+    with running(server):
+        ended(server, outcome)
 
 
 def test_a_path(tls, client_context, tmp_path):
