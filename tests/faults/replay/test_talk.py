@@ -9,7 +9,7 @@ from typing import IO
 
 from socketscope.replay import talk
 from tests.faults.replay.terminal import ROOT, terminal
-from tests.faults.replay.test_replay import echo, nobody, serving, stall
+from tests.faults.replay.test_replay import PATIENCE, echo, nobody, serving, stall
 
 COMMAND = (sys.executable, "-m", "client", "talk", "--target")
 UP, LEFT = "\x1b[A", "\x1b[D"
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_the_wait_for_a_reply():
 def test_bytes_that_are_no_text_come_back_as_they_were():
     with serving(echo) as target:
         ended = subprocess.run(
-            [*COMMAND, target], cwd=ROOT, capture_output=True, timeout=30, check=False,
+            [*COMMAND, target], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
             input=b"caf\xe9\r\n\xff\xfe\n",
         )  # fmt: skip
     assert ended.stdout == b"> caf\xe9\n> \xff\xfe\n> \n"
@@ -83,7 +83,7 @@ def test_bytes_that_are_no_text_come_back_as_they_were():
 
 def keep(target: str, said: bytes) -> tuple[int, bytes, bytes]:
     ended = subprocess.run(
-        [*COMMAND, target, "--keep"], cwd=ROOT, capture_output=True, timeout=30, check=False, input=said
+        [*COMMAND, target, "--keep"], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False, input=said
     )
     return ended.returncode, ended.stdout, ended.stderr
 

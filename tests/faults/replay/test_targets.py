@@ -204,17 +204,6 @@ def test_a_tls_server_that_has_refused_and_gone_before_a_client_sends_is_told_as
     assert told == (1, {"tls_error": 1}, "tlsv13 alert certificate required")
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--cert", "none.pem"), "--cert none.pem: No such file or directory"),
-        (("--key", "none.pem"), "--key needs the --cert that it belongs to"),
-    ],
-)
-def test_a_certificate_that_cannot_be_shown_is_told(tmp_path, options, told):
-    assert replay(tmp_path, "tls://localhost:1", *options) == (2, {}, f"client: {told}\n")
-
-
 def test_a_key_with_a_password_is_told_and_nobody_is_asked(tmp_path, certificate):
     locked = tmp_path / "locked.pem"
     subprocess.run(
@@ -241,17 +230,6 @@ def test_files_that_hold_something_else_are_told_with_what_they_lack(tmp_path, c
         assert (status, said) == (2, f"client: {' '.join(options)}: {told}\n")
     status, _, said = replay(tmp_path, "tls://localhost:1", "--cert", cert, "--key", "absent.pem")
     assert (status, said) == (2, "client: --key absent.pem: No such file or directory\n")
-
-
-def test_options_of_tls_need_a_target_of_tls(tmp_path):
-    told = "client: --cert, --key and --server-name are for tls:// targets\n"
-    assert replay(tmp_path, "tcp://localhost:1", "--server-name", "x") == (2, {}, told)
-
-
-@pytest.mark.parametrize("name", ["a..b", ".localhost", "x" * 64])
-def test_a_server_name_that_is_none_is_told(tmp_path, tls_server, name):
-    told = f"client: --server-name {name} is no name of a host\n"
-    assert replay(tmp_path, f"tls://localhost:{tls_server}", "--server-name", name) == (2, {}, told)
 
 
 def test_a_machine_without_a_port_left_is_not_a_server_that_refuses(tmp_path):
@@ -288,39 +266,3 @@ def test_a_tls_server_may_be_taken_at_its_word_and_the_user_is_told(tmp_path, tl
         {"ok": 3},
         "client: --insecure: the server's certificate is not verified\n",
     )
-
-
-@pytest.mark.parametrize("text", ["", "no certificate"])
-def test_a_file_without_certificates_is_told(tmp_path, text):
-    path = tmp_path / "ca.pem"
-    if text:
-        path.write_text(text)
-    status, _, told = replay(tmp_path, "tls://localhost:1", "--ca", str(path))
-    assert status == 2
-    assert told.startswith(f"client: --ca {path}: ")
-    assert told.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("script", "target", "told"),
-    [
-        (
-            "> a\n<$",
-            "udp://127.0.0.1:1",
-            "ends a connection, and udp://127.0.0.1:1 has none",
-        ),
-        (
-            "> a\n!half-close\n",
-            "unixgram:///s",
-            "ends a connection, and unixgram:///s has none",
-        ),
-        ("> a\n!half-close\n", "tls://127.0.0.1:1", "has !half-close: TLS closes both directions at once"),
-        (
-            "< hello\n",
-            "tcp://127.0.0.1:1",
-            "expects the server to speak first: that needs --connect pass or user, or @connect in the script",
-        ),
-    ],
-)
-def test_a_script_that_does_not_fit_its_target_is_told_first(tmp_path, script, target, told):
-    assert replay(tmp_path, target, script=script) == (2, {}, f"client: {tmp_path}/x.talk {told}\n")

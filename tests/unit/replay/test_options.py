@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -13,17 +14,29 @@ from socketscope.commands import CONVERSATIONS, cli
 from socketscope.commands.group import main
 from socketscope.commands.replay import SPARE_FILES
 from socketscope.commands.top import parse_page
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
 
-def refused(capsys, *options):
+def refused(capsys, *options, script="x.talk", target="tcp://127.0.0.1:1"):
+    return refused_line(capsys, "replay", str(script), "--target", target, *options)
+
+
+def refused_line(capsys, *words):
     with pytest.raises(SystemExit) as ended:
-        main("python -m client", ["replay", "x.talk", "--target", "tcp://127.0.0.1:1", *options])
+        main("python -m client", words)
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""
     return said.err
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "x.talk"
+    path.write_text("> x\n")
+    return path
 
 
 def test_a_number_that_no_run_comes_to_is_refused(capsys):
@@ -235,3 +248,106 @@ def test_who_waits_for_a_reader_of_the_report_has_the_summary(tmp_path):
             assert waiting.stdout.readline().startswith("FAIL: ")
         finally:
             waiting.kill()
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "told"),
+    [
+        ("tls://localhost:1", ("--cert", "none.pem"), "--cert none.pem: No such file or directory"),
+        ("tls://localhost:1", ("--key", "none.pem"), "--key needs the --cert that it belongs to"),
+        (
+            "tcp://localhost:1",
+            ("--server-name", "x"),
+            "--cert, --key and --server-name are for tls:// targets",
+        ),
+        *(
+            ("tls://localhost:1", ("--server-name", name), f"--server-name {name} is no name of a host")
+            for name in ("a..b", ".localhost", "x" * 64)
+        ),
+    ],
+)
+def test_options_of_tls_that_do_not_fit_are_refused(script, capsys, target, options, told):
+    assert refused(capsys, *options, script=script, target=target) == f"client: {told}\n"
+
+
+@pytest.mark.parametrize("text", ["", "no certificate"])
+def test_a_file_without_certificates_is_refused(script, tmp_path, capsys, text):
+    path = tmp_path / "ca.pem"
+    if text:
+        path.write_text(text)
+    told = refused(capsys, "--ca", str(path), script=script, target="tls://localhost:1")
+    assert told.startswith(f"client: --ca {path}: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "target", "told"),
+    [
+        ("> a\n<$", "udp://127.0.0.1:1", "ends a connection, and udp://127.0.0.1:1 has none"),
+        ("> a\n!half-close\n", "unixgram:///s", "ends a connection, and unixgram:///s has none"),
+        ("> a\n!half-close\n", "tls://127.0.0.1:1", "has !half-close: TLS closes both directions at once"),
+        (
+            "< hello\n",
+            "tcp://127.0.0.1:1",
+            "expects the server to speak first: that needs --connect pass or user, or @connect in the script",
+        ),
+    ],
+)
+def test_a_script_that_does_not_fit_its_target_is_told_first(script, capsys, said, target, told):
+    script.write_text(said)
+    assert refused(capsys, script=script, target=target) == f"client: {script} {told}\n"
+
+
+def record_refused(capsys, folder, listen="tcp://127.0.0.1:0", target="tcp://127.0.0.1:1"):
+    return refused_line(capsys, "record", "--listen", listen, "--target", target, str(folder))
+
+
+def test_an_address_that_is_taken_is_refused(tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        told = record_refused(capsys, tmp_path, url)
+    assert told == f"client: cannot listen on {url}: Address already in use\n"
+    (tmp_path / "s").touch()
+    told = record_refused(capsys, tmp_path / "f", f"unix://{tmp_path}/s")
+    assert told == f"client: cannot listen on unix://{tmp_path}/s: Address already in use\n"
+    assert (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("listen", "target"),
+    [
+        ("tcp://127.0.0.1:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://localhost:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://:{0}", "tcp://localhost:{0}"),
+        ("tcp://*:{0}", "tcp://127.0.0.1:{0}"),
+        ("tcp://0.0.0.0:{0}", "tcp://127.0.0.2:{0}"),
+        ("tcp://127.0.0.1:{0}", "tcp://0.0.0.0:{0}"),
+        ("tcp://[::1]:{0}", "tcp://[::]:{0}"),
+        ("unix://{1}/s", "unix://{1}/./s"),
+    ],
+)
+def test_what_would_connect_to_itself_is_refused(tmp_path, capsys, listen, target):
+    port = free_port()
+    listen, target = (url.format(port, tmp_path) for url in (listen, target))
+    told = f"client: --target {target} is where --listen {listen} is: record would connect to itself\n"
+    assert record_refused(capsys, tmp_path / "f", listen, target) == told
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    told = f"client: cannot write scripts to {tmp_path}/file: File exists\n"
+    assert record_refused(capsys, tmp_path / "file") == told
+    told = "client: cannot write scripts to /proc/scripts: No such file or directory\n"
+    assert record_refused(capsys, "/proc/scripts") == told
+    if os.geteuid():
+        tmp_path.chmod(0o500)
+        told = f"client: cannot write scripts to {tmp_path}: Permission denied\n"
+        assert record_refused(capsys, tmp_path) == told
+
+
+@pytest.mark.parametrize("target", ["udp://127.0.0.1:1", "unixgram:///s"])
+def test_datagrams_are_not_recorded_and_that_is_told(tmp_path, capsys, target):
+    assert record_refused(capsys, tmp_path, target=target) == (
+        f"client: Invalid value for '--target': '{target}' has no connections, so no conversations to "
+        "record; tcp://, tls:// and unix:// have\n"
+    )
