@@ -87,7 +87,7 @@ def test_case_28_deadlines_do_not_follow_the_wall_clock():
 @each_stream
 def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
     # Of those who came first no deadline may pass while the others still come.
-    with serving("--keep-alive", "--idle-timeout", "3s", "--read-timeout", "3s") as server:
+    with serving("--keep-alive", "--idle-timeout", "5s", "--read-timeout", "5s") as server:
         clients = [server.connect(b"one\n") for _ in range(20)]
         for client in clients:
             assert client.recv(100).endswith(b"one\n")
@@ -96,7 +96,7 @@ def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
         server.signal(signal.SIGSTOP)
         for client in clients:
             client.sendall(b"wo\n")
-        time.sleep(3.2)
+        time.sleep(5.2)
         server.signal(signal.SIGCONT)
         for client in clients:
             assert client.recv(100).endswith(b"wo\n")
