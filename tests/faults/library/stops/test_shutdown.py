@@ -249,15 +249,14 @@ def test_a_handler_sees_the_standard_librarys_mark_of_it(kind, ask_to_stop):
 
 
 def test_a_loop_of_ones_own_sees_the_mark_also_once_the_server_is_closed():
-    class Own(socketserver.TCPServer):
-        def serve_forever(self, _poll_interval=0.5):
-            while not self._BaseServer__shutdown_request:  # type: ignore[attr-defined]
-                self.handle_request()
-                looking.wait(PATIENCE)
+    def serve():
+        while not vars(server)["_BaseServer__shutdown_request"]:
+            server.handle_request()
+            looking.wait(PATIENCE)
 
     looking = threading.Event()
-    with observed(Own(HOST, Echo)) as server:
-        serving = threading.Thread(target=server.serve_forever, daemon=True)
+    with observed(socketserver.TCPServer(HOST, Echo)) as server:
+        serving = threading.Thread(target=serve, daemon=True)
         serving.start()
         assert ask(server) == b"x"
         server.shutdown()
