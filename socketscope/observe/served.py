@@ -22,10 +22,13 @@ process = OfProcess(lambda: os.urandom(4).hex())
 
 
 class Listener(Protocol):
-    """What a line tells of where a client came from, and structlog's processors for that line."""
+    """What a line tells of where a client came from, and who may change that line."""
 
     name: str
-    processors: Sequence[Callable[..., Any]]
+
+    @property
+    def processors(self) -> Sequence[Callable[..., Any]]:
+        """structlog's, for the lines of its clients."""
 
 
 class Served:

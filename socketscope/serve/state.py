@@ -35,7 +35,6 @@ class State(ABC):
 
     Attributes:
         options: What its author chose.
-        processors: structlog's, for the lines of its clients.
         encryption: TLS, if its connections have that.
         kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
         name: The listener's name, unique in its registry.
@@ -59,7 +58,6 @@ class State(ABC):
 
     def __init__(self, server: BaseServer, options: Options, kind: str) -> None:
         self.options = options
-        self.processors = options.processors
         self.encryption = Encryption(options.tls)
         self.kind = kind
         self.name = ""
@@ -142,6 +140,11 @@ class State(ABC):
     def expiry(self) -> float | None:
         """When the certificate ends that it shows, seconds since 1970, where that is known."""
         return self.encryption.expiry
+
+    @property
+    def processors(self) -> Sequence[Callable[..., Any]]:
+        """structlog's, for the lines of its clients."""
+        return self.options.processors
 
     @property
     def thread_counts(self) -> tuple[int, int]:
