@@ -230,9 +230,12 @@ def interrupted(
     process = subprocess.Popen(
         [*COMMAND, "replay", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(going, "the run is so far")
-    for _ in range(times):
-        process.send_signal(number)
-        time.sleep(0.005)
-    output, errors = process.communicate(timeout=PATIENCE)
+    try:
+        wait_for(going, "the run is so far")
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.005)
+        output, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()  # it would play for ever
     return subprocess.CompletedProcess([], process.returncode, output, errors)
