@@ -54,6 +54,7 @@ class Elsewhere:
             if record.entered_at is not None:
                 return  # another thread runs its handler by now, and ends it
             record.left = leave
+            record.raised = None  # its traceback holds the request, whose last owner ends the connection
             request = record.request  # or what that was wrapped into; kept until it has been asked
             if not watch_end(record, drop):
                 self.records[key] = record

@@ -515,6 +515,19 @@ def test_what_a_handler_had_that_raised_goes_with_its_connection():
         gc.enable()
 
 
+def test_what_a_hook_has_told_handle_error_of_and_dropped_ends():
+    class Dropping(ThreadingTCPServer):
+        def process_request(self, request, client_address):
+            try:
+                raise ValueError("for handle_error")
+            except ValueError:
+                self.handle_error(request, client_address)  # which may keep it until the connection's end
+
+    with serving(Echo, Dropping) as server, connect(server) as client:
+        assert client.recv(1) == b""
+        ended(server, "handler_error")
+
+
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
 @pytest.mark.parametrize("raised", [ValueError, SystemExit, KeyboardInterrupt])
 def test_a_handle_error_that_ends_its_thread_has_the_connection_ended_once(monkeypatch, raised, threads):
