@@ -30,7 +30,8 @@ FINDER = re.compile(
             *(rf"(?<![\w:]){form}(?![\d:])" for form in (*_FORMS, _UPTIME)),
             rf"(?<!\d)(?:{_DATE}|{_SECONDS})(?!\d)",
         ]
-    )
+    ),
+    re.ASCII,  # a letter of Chinese may stand right before one
 )
 """Finds what may be a time."""
 

@@ -278,6 +278,7 @@ def print_transcript_of(line: ReplyLine) -> str:
         ("version 1.5 stable", "line version 1.5 stable"),
         ("STAT uptime 86", r"match ^STAT uptime \d+$"),
         ("up 05:45:54", r"match ^up \d\d:\d\d:\d\d$"),
+        ("今天05:45:54", r"match ^今天\d\d:\d\d:\d\d$"),
     ],
 )
 def test_times_are_no_part_of_a_conversation_and_other_numbers_are(said, expected):
