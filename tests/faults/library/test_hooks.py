@@ -515,6 +515,7 @@ def test_what_a_handler_had_that_raised_goes_with_its_connection():
         gc.enable()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # nobody has closed what is dropped
 def test_what_a_hook_has_told_handle_error_of_and_dropped_ends():
     class Dropping(ThreadingTCPServer):
         def process_request(self, request, client_address):
