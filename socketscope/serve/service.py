@@ -51,7 +51,7 @@ class Service(Serving):
         self.draining = True
         if not self._ended.is_set():
             self._end_serving()
-        asked = vars(server).get(ASKED_TO_STOP, False)
+        marks = not vars(server).get(ASKED_TO_STOP)  # else who has set it takes it back, or nobody does
         vars(server)[ASKED_TO_STOP] = True  # as long as handlers are waited for, who may look at it
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
@@ -68,7 +68,8 @@ class Service(Serving):
                 self.force()
         finally:
             self._closing.discard(own)
-            vars(server)[ASKED_TO_STOP] = asked
+            if marks:
+                vars(server)[ASKED_TO_STOP] = False
             self.ask_kernel()
             if not closed:
                 close_listener()

@@ -248,6 +248,27 @@ def test_a_handler_sees_the_standard_librarys_mark_of_it(kind, ask_to_stop):
         assert not server._BaseServer__shutdown_request
 
 
+def test_of_two_that_close_a_server_at_once_none_leaves_the_mark():
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(b"here")
+            go.wait(PATIENCE)
+
+    go = threading.Event()
+    with observed(socketserver.ThreadingTCPServer(HOST, Slow)) as server, connect(server) as client:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert client.recv(10) == b"here"
+        closing = [threading.Thread(target=server.server_close) for _ in range(2)]
+        for thread in closing:
+            thread.start()
+            wait_for(lambda: server.fileno() == -1, "the listener is closed")
+            time.sleep(0.2)  # until it waits, too
+        go.set()
+        for thread in closing:
+            thread.join(PATIENCE)
+        assert not server._BaseServer__shutdown_request
+
+
 def test_a_loop_of_ones_own_sees_the_mark_also_once_the_server_is_closed():
     def serve():
         while not vars(server)["_BaseServer__shutdown_request"]:
