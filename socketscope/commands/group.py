@@ -11,7 +11,7 @@ import click
 from socketscope.commands import CONVERSATIONS
 from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
-from socketscope.excerpt import escaped
+from socketscope.excerpt import escaped, in_words
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.signals import interrupts
 from socketscope.version import __version__
@@ -55,7 +55,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
     except click.Abort:
         status = 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the last resort has a status of its own
-        click.echo(f"{name}: internal error: {type(error).__name__}: {escaped(str(error))}", err=True)
+        click.echo(f"{name}: internal error: {escaped(in_words(error))}", err=True)
         status = INTERNAL_ERROR
     return status
 
