@@ -7,22 +7,8 @@ from typing import Literal
 
 from socketscope.replay.record.conversation import Conversation, Said, length
 from socketscope.replay.record.lines import visible
-from socketscope.replay.script.constructs import (
-    DEFAULT_TIMEOUT,
-    Connect,
-    Construct,
-    Ending,
-    Expect,
-    HalfClose,
-    Line,
-    Pause,
-    Reply,
-    Reset,
-    Script,
-    Send,
-    Step,
-    Timeout,
-)
+from socketscope.replay.script import constructs
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Construct, Line, Script
 
 GREETING = "greeting"
 _PATIENCE = 3
@@ -43,8 +29,8 @@ def transcript(conversation: Conversation, file: str, *, with_pauses: bool = Fal
         file: The script's name.
         with_pauses: Whether it has the pauses of the client.
     """
-    constructs = _Transcript(conversation, with_pauses=with_pauses).constructs()
-    return Script(file, tuple(Line(n, construct) for n, construct in enumerate(constructs, 1)))
+    made = _Transcript(conversation, with_pauses=with_pauses).constructs()
+    return Script(file, tuple(Line(n, construct) for n, construct in enumerate(made, 1)))
 
 
 class _Transcript:
@@ -59,9 +45,9 @@ class _Transcript:
 
     def constructs(self) -> Iterator[Construct]:
         conversation = self._conversation
-        yield Connect("pass")
+        yield constructs.Connect("pass")
         if _PATIENCE * conversation.longest_wait > DEFAULT_TIMEOUT:
-            yield Timeout(float(ceil(_PATIENCE * conversation.longest_wait)))
+            yield constructs.Timeout(float(ceil(_PATIENCE * conversation.longest_wait)))
         if conversation.greeting:
             yield from self._begin(GREETING)
         has_left = False
@@ -69,13 +55,13 @@ class _Transcript:
             yield from self._send(min(line.after, self._size))
             if line.after > self._size and not has_left:
                 has_left = True
-                yield HalfClose()
+                yield constructs.HalfClose()
             yield line.construct()
         yield from self._send(self._size, is_answered=conversation.closes)
         if conversation.closes or (conversation.closes_later and has_left):
-            yield Expect("close")
+            yield constructs.Expect("close")
         if conversation.resets:
-            yield Reset()
+            yield constructs.Reset()
 
     def _send(self, until: int, *, is_answered: bool = True) -> Iterator[Construct]:
         """Yield what the client said from where it was up to a place."""
@@ -86,14 +72,14 @@ class _Transcript:
         yield from self._begin(_name(message))
         seconds = round(self._pauses.get(start, 0.0), 3)
         if seconds >= _SHORTEST_PAUSE:
-            yield Pause(seconds, seconds)
+            yield constructs.Pause(seconds, seconds)
         text, ending = _without_ending(message)
         if ending != self._ending:
             self._ending = ending
-            yield Ending(ending)
+            yield constructs.Ending(ending)
         if not is_answered:
-            yield Reply("none")
-        yield Send(visible(text))
+            yield constructs.Reply("none")
+        yield constructs.Send(visible(text))
 
     def _take(self, size: int) -> Said:
         """Return the next part of what was said."""
@@ -112,7 +98,7 @@ class _Transcript:
     def _begin(self, step: str) -> Iterator[Construct]:
         if step != self._step:
             self._step = step
-            yield Step(step)
+            yield constructs.Step(step)
 
 
 def _without_ending(said: Said) -> tuple[Said, _Name]:

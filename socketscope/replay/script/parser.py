@@ -10,29 +10,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NoReturn, TypeVar
 
-from socketscope.replay.script.constructs import (
-    Connect,
-    Construct,
-    Dribble,
-    Ending,
-    Expect,
-    Flood,
-    Garbage,
-    HalfClose,
-    Hold,
-    Ignore,
-    Line,
-    On,
-    Pause,
-    Reply,
-    Reset,
-    Script,
-    Send,
-    Set,
-    Step,
-    Timeout,
-    Values,
-)
+from socketscope.replay.script import constructs
+from socketscope.replay.script.constructs import Construct, Expect, Line, Script
 from socketscope.replay.script.errors import ScriptError, TextError
 from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.text import NAME, parse_text
@@ -48,7 +27,7 @@ COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
 
 def parse_messages(text: str, file: str) -> Script:
     """Parse the ``.txt`` form: each line that is not blank is one message, exactly as it stands."""
-    lines = [Line(n, Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
+    lines = [Line(n, constructs.Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
     return Script(file, tuple(lines), literal=True)
 
 
@@ -148,10 +127,10 @@ def _duration(text: str) -> float:
     return seconds
 
 
-def _timeout(text: str) -> Timeout:
+def _timeout(text: str) -> constructs.Timeout:
     if not (seconds := _duration(text)):
         raise TextError("no reply comes in no time")
-    return Timeout(seconds)
+    return constructs.Timeout(seconds)
 
 
 def _size(text: str) -> int:
@@ -164,21 +143,21 @@ def _size(text: str) -> int:
     return size
 
 
-def _pause(text: str) -> Pause:
+def _pause(text: str) -> constructs.Pause:
     if text.startswith("~"):
         with _moved(1):
-            return Pause(_duration(text[1:]), None)
+            return constructs.Pause(_duration(text[1:]), None)
     low, separator, high = text.partition("..")
     shortest = _duration(low)
     if not separator:
-        return Pause(shortest, shortest)
+        return constructs.Pause(shortest, shortest)
     with _moved(len(low) + len(separator)):
         if (longest := _duration(high)) < shortest:
             raise TextError(f"{high} is less than {low}")
-    return Pause(shortest, longest)
+    return constructs.Pause(shortest, longest)
 
 
-def _dribble(text: str) -> Dribble:
+def _dribble(text: str) -> constructs.Dribble:
     pace, space, rest = text.partition(" ")
     size, separator, interval = pace.partition("/")
     if not separator:
@@ -187,21 +166,21 @@ def _dribble(text: str) -> Dribble:
     with _moved(len(size) + len(separator)):
         seconds = _duration(interval)
     with _moved(len(pace) + len(space)):
-        return Dribble(chunk, seconds, _text(rest))
+        return constructs.Dribble(chunk, seconds, _text(rest))
 
 
-def _set(text: str) -> Set:
+def _set(text: str) -> constructs.Set:
     name, space, value = text.partition(" ")
     if not NAME.fullmatch(name):
         raise TextError(f"{name!r} is no name of a variable")
     with _moved(len(name) + len(space)):
-        return Set(name, _text(value))
+        return constructs.Set(name, _text(value))
 
 
-def _values(text: str) -> Values:
+def _values(text: str) -> constructs.Values:
     if not text.endswith(".csv"):
         raise TextError(f"{text!r} is no name of a .csv file")
-    return Values(text)
+    return constructs.Values(text)
 
 
 def _line_or_count(text: str) -> Expect:
@@ -210,7 +189,7 @@ def _line_or_count(text: str) -> Expect:
     return Expect("line", _text(text))
 
 
-def _on(text: str) -> On:
+def _on(text: str) -> constructs.On:
     expression, separator, answer = text.partition(f"{_ANSWER} ")
     if not separator and text.endswith(_ANSWER):
         expression, separator = text.removesuffix(_ANSWER), _ANSWER
@@ -218,7 +197,7 @@ def _on(text: str) -> On:
         raise TextError("an answer is missing; write it like @on ^PING > PONG", len(text))
     _some(_regex(expression))
     with _moved(len(expression) + len(separator)):
-        return On(expression, _text(answer))
+        return constructs.On(expression, _text(answer))
 
 
 def _one_of(text: str, *words: _Word) -> _Word:
@@ -229,7 +208,7 @@ def _one_of(text: str, *words: _Word) -> _Word:
 
 
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
-    ">": lambda text: Send(_text(text)),
+    ">": lambda text: constructs.Send(_text(text)),
     "<": _line_or_count,
     "<~": lambda text: Expect("match", _regex(text)),
     "<...": lambda text: Expect("until", _text(text)),
@@ -238,20 +217,20 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "<|~": lambda text: Expect("bytes match", _some(_regex(text))),
     "<$": _alone(Expect("close")),
     "<...$": _alone(Expect("rest")),
-    "==": lambda text: Step(_name(text)),
+    "==": lambda text: constructs.Step(_name(text)),
     "pause": _pause,
-    "@connect": lambda text: Connect(_one_of(text, "message", "pass", "user")),
-    "@eol": lambda text: Ending(_one_of(text, "crlf", "lf", "none")),
+    "@connect": lambda text: constructs.Connect(_one_of(text, "message", "pass", "user")),
+    "@eol": lambda text: constructs.Ending(_one_of(text, "crlf", "lf", "none")),
     "@timeout": _timeout,
-    "@reply": lambda text: Reply(_one_of(text, "line", "none")),
+    "@reply": lambda text: constructs.Reply(_one_of(text, "line", "none")),
     "@set": _set,
     "@values": _values,
-    "@ignore": lambda text: Ignore(_some(_regex(text))),
+    "@ignore": lambda text: constructs.Ignore(_some(_regex(text))),
     "@on": _on,
-    "!reset": _alone(Reset()),
-    "!half-close": _alone(HalfClose()),
-    "!hold": lambda text: Hold(_duration(text)),
+    "!reset": _alone(constructs.Reset()),
+    "!half-close": _alone(constructs.HalfClose()),
+    "!hold": lambda text: constructs.Hold(_duration(text)),
     "!dribble": _dribble,
-    "!flood": lambda text: Flood(_size(text)),
-    "!garbage": lambda text: Garbage(_size(text)),
+    "!flood": lambda text: constructs.Flood(_size(text)),
+    "!garbage": lambda text: constructs.Garbage(_size(text)),
 }

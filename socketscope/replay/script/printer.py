@@ -2,28 +2,8 @@
 
 from decimal import Decimal
 
-from socketscope.replay.script.constructs import (
-    Connect,
-    Construct,
-    Dribble,
-    Ending,
-    Expect,
-    Flood,
-    Garbage,
-    HalfClose,
-    Hold,
-    Ignore,
-    On,
-    Pause,
-    Reply,
-    Reset,
-    Script,
-    Send,
-    Set,
-    Step,
-    Timeout,
-    Values,
-)
+from socketscope.replay.script import constructs
+from socketscope.replay.script.constructs import Construct, Script
 
 _EXPECTATIONS = {
     "line": "<",
@@ -48,48 +28,48 @@ def _seconds(seconds: float) -> str:
 
 def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
     match construct:
-        case Send(text):
+        case constructs.Send(text):
             return f"> {text}"
-        case Dribble(size, interval, text):
+        case constructs.Dribble(size, interval, text):
             return f"!dribble {size}B/{_seconds(interval)} {text}"
-        case Flood(size):
+        case constructs.Flood(size):
             return f"!flood {size}B"
-        case Garbage(size):
+        case constructs.Garbage(size):
             return f"!garbage {size}B"
-        case Expect("close" | "rest" as kind):
+        case constructs.Expect("close" | "rest" as kind):
             return _EXPECTATIONS[kind]
-        case Expect("count", text):
+        case constructs.Expect("count", text):
             return f"< {text}B"
-        case Expect(kind, text):
+        case constructs.Expect(kind, text):
             return f"{_EXPECTATIONS[kind]} {text}"
-        case Pause(low, None):
+        case constructs.Pause(low, None):
             return f"pause ~{_seconds(low)}"
-        case Pause(low, high) if low == high:
+        case constructs.Pause(low, high) if low == high:
             return f"pause {_seconds(low)}"
-        case Pause(low, float(high)):
+        case constructs.Pause(low, float(high)):
             return f"pause {_seconds(low)}..{_seconds(high)}"
-        case Hold(seconds):
+        case constructs.Hold(seconds):
             return f"!hold {_seconds(seconds)}"
-        case HalfClose():
+        case constructs.HalfClose():
             return "!half-close"
-        case Reset():
+        case constructs.Reset():
             return "!reset"
-        case Step(name):
+        case constructs.Step(name):
             return f"== {name}"
-        case Connect(name):
+        case constructs.Connect(name):
             return f"@connect {name}"
-        case Ending(name):
+        case constructs.Ending(name):
             return f"@eol {name}"
-        case Timeout(seconds):
+        case constructs.Timeout(seconds):
             return f"@timeout {_seconds(seconds)}"
-        case Reply(name):
+        case constructs.Reply(name):
             return f"@reply {name}"
-        case Set(name, text):
+        case constructs.Set(name, text):
             return f"@set {name} {text}"
-        case Values(path):
+        case constructs.Values(path):
             return f"@values {path}"
-        case Ignore(expression):
+        case constructs.Ignore(expression):
             return f"@ignore {expression}"
-        case On(expression, text):
+        case constructs.On(expression, text):
             return f"@on {expression} > {text}"
     raise AssertionError(construct)
