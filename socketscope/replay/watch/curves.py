@@ -2,11 +2,13 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from socketscope.replay.watch.board import Board, Curve
+from socketscope.replay.watch.keys import SPANS
 
-_KEPT = 3600
-"""Values of each curve that are kept: more than a terminal shows at the longest span."""
+_KEPT = 300 * SPANS[-1]
+"""Values of each curve that are kept: as many columns as a wide terminal has, at the longest span."""
 
 
 class Curves:
@@ -28,17 +30,16 @@ class Curves:
             for curve in board.curves:
                 self._values[board.kind, curve.title].append(curve.value)
 
-    def of(self, board: Board, curve: Curve, looks: int = 1) -> list[float | None]:
-        """Return a curve from old to new: of so many looks the highest value, which no mean hides.
+    def of(self, board: Board, curve: Curve, columns: int, looks: int = 1) -> list[float | None]:
+        """Return the latest columns of a curve from old to new, at most so many.
 
-        Which looks belong together does not change as new ones come, so that a spike keeps its height and
-        moves only with time.
+        Each has of so many looks the highest value, which no mean hides. Which looks belong together does not
+        change as new ones come, so that a spike keeps its height and moves only with time.
         """
         values = list(self._values[board.kind, curve.title])
         latest = self._looks % looks or looks
-        ends = [len(values), *range(len(values) - latest, 0, -looks)]
-        starts = [*ends[1:], 0]
-        return [_highest(values[start:end]) for start, end in zip(starts, ends, strict=True)][::-1]
+        edges = [len(values), *range(len(values) - latest, 0, -looks), 0]
+        return [_highest(values[start:end]) for end, start in pairwise(edges[: columns + 1])][::-1]
 
 
 def _highest(values: Iterable[float | None]) -> float | None:

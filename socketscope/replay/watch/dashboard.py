@@ -185,14 +185,14 @@ def _charts(board: Board, curves: Curves, size: Size, looks: int) -> list[Render
 
 
 def _chart(board: Board, curve: Curve, curves: Curves, size: Size, looks: int) -> Text:
-    values = curves.of(board, curve, looks)[-columns_of(size[0]) :]
+    values = curves.of(board, curve, columns_of(size[0]), looks)
     return chart(values, *size, curve.show, curves.every * looks, curve.colour)
 
 
 def _title(board: Board, curve: Curve, curves: Curves) -> Text:
     window = "now" if curve.is_now else f"last {figures.edge(curves.every)}"
     # Not the board's value, which may be newer than the latest column.
-    value = next(reversed(curves.of(board, curve)), None)
+    (value,) = curves.of(board, curve, columns=1)
     return Text.assemble(f"{curve.title} ", (curve.show(value), "bold"), (f", {window}", "dim"))
 
 

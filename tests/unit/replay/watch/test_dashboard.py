@@ -117,8 +117,8 @@ def test_what_is_kept_stays_as_it_is():
     curves.add(shown)
     kept = Seen(looks, shown, curves, 0.0).kept()
     curves.add(shown)
-    assert kept.curves.of(board, board.curves[0]) == [5.0]
-    assert curves.of(board, board.curves[0]) == [5.0, 5.0]
+    assert kept.curves.of(board, board.curves[0], 9) == [5.0]
+    assert curves.of(board, board.curves[0], 9) == [5.0, 5.0]
 
 
 def test_a_server_that_went_away_comes_first_and_says_so():
