@@ -18,7 +18,7 @@ from socketscope.replay.measure.instruments import INSTRUMENTS as CLIENT
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.serve import endings, serving
 from socketscope.serve.threads import linger
-from socketscope.units import format_duration
+from socketscope.settings import limit_settings
 from socketscope.views import endpoint, log
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 from socketscope.views.instruments import Instrument
@@ -73,15 +73,11 @@ def render_metrics() -> str:
 
 def render_limits() -> str:
     """Return the page of all limits."""
+    fields = dataclasses.fields(Limits)
+    defaults = zip(fields, limit_settings(program=False), limit_settings(program=True), strict=True)
     library = [
-        (
-            field.name,
-            field.metadata["unit"],
-            _value(field.default),
-            _value(field.metadata["program"]),
-            field.metadata["help"],
-        )
-        for field in dataclasses.fields(Limits)
+        (field.name, field.metadata["unit"], one.default, other.default, one.help)
+        for field, one, other in defaults
     ]
     options = {option.name: option for option in command.params if isinstance(option, Option)}
     program = [
@@ -202,9 +198,3 @@ def _table(instruments: Iterable[Instrument]) -> list[str]:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "none"
-    return format_duration(value) if isinstance(value, float) else str(value)
