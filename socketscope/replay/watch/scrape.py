@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from socketscope.excerpt import escaped
 from socketscope.replay.measure import instruments as replay
 from socketscope.replay.wire.reasons import reason
 from socketscope.views import instruments as server
@@ -39,7 +40,7 @@ class Unusable(Exception):  # noqa: N818 - what a page is, no fault of the progr
     """There is no page, or it is none of this project's; the text says which, and may be a stranger's."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(_shown(problem.strip()))
+        super().__init__(escaped(problem.strip()))
 
 
 class Unreachable(Unusable):
@@ -100,7 +101,7 @@ def parse(text: str) -> Samples:
         return {
             (
                 sample.name,
-                frozenset((name, _shown(value)) for name, value in sample.labels.items()),
+                frozenset((name, escaped(value)) for name, value in sample.labels.items()),
             ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
@@ -108,13 +109,6 @@ def parse(text: str) -> Samples:
         }
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise Unusable("is no page of metrics") from error
-
-
-def _shown(text: str) -> str:
-    """Return a text of which a terminal obeys nothing, whoever has said it."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def kind(samples: Samples) -> str:
