@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from socketscope.replay.play.failing import Failed
-from socketscope.replay.play.saying import Line
+from socketscope.replay.play.saying import Spoken
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside
 from socketscope.replay.script.text import Template
@@ -25,7 +25,7 @@ class Asides:
         last: The last of these.
     """
 
-    def __init__(self, context: Context, note: Callable[[Line], None]) -> None:
+    def __init__(self, context: Context, note: Callable[[Spoken], None]) -> None:
         self.known: list[Aside] = []
         self.context = context
         self.note = note

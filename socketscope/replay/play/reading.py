@@ -5,7 +5,6 @@ from functools import partial
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.failing import differs, not_read, wrong
-from socketscope.replay.play.saying import Line
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import OF_LINES, Expectation, groups
 from socketscope.replay.script.text import quoted
@@ -206,7 +205,7 @@ def _last_line(
 
 
 def recall(
-    action: Expectation, greeting: list[bytes], context: Context, note: Callable[[Line], None]
+    action: Expectation, greeting: list[bytes], context: Context, note: Callable[[bytes], None]
 ) -> None:
     """Take and note the lines of a greeting up to the one that is expected, which may give variables.
 

@@ -9,7 +9,7 @@ from socketscope.replay.script.text import excerpt
 _KEPT = 6
 """Lines before a failure that are shown with it."""
 
-Line = bytes | tuple[Sending | Aside, bytes]
+Spoken = bytes | tuple[Sending | Aside, bytes]
 """A line that came, or what was sent, and by which action."""
 
 Hear = Callable[[int, str], None]
@@ -27,8 +27,8 @@ class Saying:
         self._hear = hear
         self._user = 0
         self._context = context
-        self._lines: deque[Line] = deque(maxlen=_KEPT)
-        self.note: Callable[[Line], None] = self._lines.append if hear is None else self._note_and_tell
+        self._lines: deque[Spoken] = deque(maxlen=_KEPT)
+        self.note: Callable[[Spoken], None] = self._lines.append if hear is None else self._note_and_tell
 
     def begin(self, user: int, file: str, seq: int) -> None:
         """Begin a pass of a script."""
@@ -47,11 +47,11 @@ class Saying:
         if self._hear is not None:
             self._hear(self._user, line)
 
-    def _note_and_tell(self, line: Line) -> None:
+    def _note_and_tell(self, line: Spoken) -> None:
         self._lines.append(line)
         self.tell(self._shown(line))
 
-    def _shown(self, line: Line) -> str:
+    def _shown(self, line: Spoken) -> str:
         if isinstance(line, bytes):
             return f"< {excerpt(line, self._context)}"
         action, data = line
