@@ -149,9 +149,9 @@ class Record(Served):
 
     @property
     def has_news(self) -> bool:
-        """Whether it is open and did something that is not in the totals yet."""
+        """Whether it did something that is not in the totals yet."""
         received, sent, _ = self.recorded
-        return not self.closed and bool(self.responses or self.received != received or self.sent != sent)
+        return bool(self.responses or self.received != received or self.sent != sent)
 
     def idle(self, seconds: float, grace: float) -> bool:
         """Return whether its client waits for nothing: it has had its reply, or never sent within the grace.

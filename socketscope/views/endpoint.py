@@ -53,9 +53,6 @@ _QUALITY = re.compile(r";\s*q=(\d+(?:\.\d*)?|\.\d+)\s*(?:;|$)")
 Reply = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers and body."""
 
-StartResponse = Callable[..., Any]
-WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
-
 
 class Endpoint:
     """Serves a registry over HTTP from a thread of its own until closed.
@@ -76,7 +73,7 @@ class Endpoint:
         Raises:
             OSError: The address cannot be bound.
         """
-        self._metrics: WsgiApp = make_wsgi_app(registry)
+        self._metrics = make_wsgi_app(registry)
         self._ready = ready
         self._room = threading.Semaphore(SCRAPES)
         self._turns = threading.Semaphore(TURNS)
@@ -149,7 +146,7 @@ class Endpoint:
                 channel.handle_close()
             server.close()
 
-    def _respond(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, headers, body = self._reply(environ)
         start_response(status, [*headers, ("Content-Length", str(len(body)))])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

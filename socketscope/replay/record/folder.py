@@ -44,9 +44,6 @@ class Folder:
     """Writes conversations; those that differ only in what varies are one script.
 
     Scripts that were there before are left as they are.
-
-    Attributes:
-        path: Where it is.
     """
 
     def __init__(self, path: Path, heading: str, *, with_pauses: bool = False) -> None:
@@ -63,7 +60,7 @@ class Folder:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
-        self.path = path
+        self._path = path
         self._heading = heading
         self._with_pauses = with_pauses
         self._scripts: list[_Script] = []
@@ -125,13 +122,13 @@ class Folder:
             script.conversation = conversation
 
     def _free_path(self) -> Path:
-        return next(path for n in self._numbers if not (path := self.path / f"{n:03}.talk").exists())
+        return next(path for n in self._numbers if not (path := self._path / f"{n:03}.talk").exists())
 
     def _write(self, path: Path, conversation: Conversation) -> None:
         text = print_transcript(transcript(conversation, path.name, with_pauses=self._with_pauses))
         try:
             # A disk that is full must not cost what was written before; and this one is its owner's alone.
-            descriptor, name = tempfile.mkstemp(dir=self.path, prefix=".")
+            descriptor, name = tempfile.mkstemp(dir=self._path, prefix=".")
             beside = Path(name)
             try:
                 with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
