@@ -25,15 +25,11 @@ _OF_PLANS = (
 _MI, _GI, _GB = 2**20, 2**30, 1e9
 
 
-def model_of(measured: Measured) -> Model:
-    """Return the model that the stored points make."""
-    names = ("message", "exchange", "memory", "series", "log", "scraped")
-    return Model(**{name: fit(measured[name]) for name in names}, sample=measured["sample"])
-
-
 def render(measured: Measured) -> str:
     """Return the measured part: the lines and their errors, then what so many clients take."""
-    model, machine = model_of(measured), measured["machine"]
+    lines = ("message", "exchange", "memory", "series", "log", "scraped")
+    model = Model(**{name: fit(measured[name]) for name in lines}, sample=measured["sample"])
+    machine = measured["machine"]
     rows = (
         ("CPU, connections a second with one message each", model.message, 1e6, "µs", 1e2, "% of a core"),
         ("CPU, exchanges a second on kept connections", model.exchange, 1e6, "µs", 1e2, "% of a core"),

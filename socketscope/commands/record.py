@@ -3,6 +3,7 @@
 import re
 import shlex
 import ssl
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,10 +20,6 @@ from socketscope.replay.script.expressions import compile_expression
 from socketscope.replay.signals import Noted
 from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import DATAGRAMS
-
-
-def _parse_listen(text: str) -> Address:
-    return parse_url(text, ("tcp", "tls", "unix"))
 
 
 def _parse_expression(text: str) -> re.Pattern[bytes]:
@@ -57,7 +54,8 @@ def _parse_server(text: str) -> Address:
 
 
 @click.command()
-@click.option("--listen", "listen_at", type=Parsed("URL", _parse_listen), required=True,
+@click.option("--listen", "listen_at", required=True,
+              type=Parsed("URL", partial(parse_url, schemes=("tcp", "tls", "unix"))),
               help="Where clients connect: a tcp://, tls:// or unix:// URL; port 0 picks a free one.",
               envvar="CLIENT_RECORD_LISTEN")  # fmt: skip
 @click.option("--target", type=Parsed("URL", _parse_server), required=True,

@@ -77,7 +77,7 @@ class Secrets:
         cuts = sorted({0, len(said), *(line.after for line in conversation.lines if line.after <= len(said))})
         ends = sorted({line.after for line in conversation.lines if not _shows(line, said)})
         marks = []
-        for start, stop in (*self._commanded(said, conversation, cuts), *self._redacted(said, ends)):
+        for start, stop in (*_commanded(said, conversation, cuts), *self._redacted(said, ends)):
             # What the server spoke in the middle of is masked on both sides of that.
             places = [start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, stop)], stop]
             marks += [
@@ -126,18 +126,19 @@ class Secrets:
                     yield start, stop
                 at = max(match.end(), match.start() + 1)
 
-    def _commanded(self, said: bytes, conversation: Conversation, cuts: Sequence[int]) -> Iterator[Span]:
-        """Yield what a client says to be let in."""
-        lines = _in_lines(said, cuts)
-        # Of two that overlap the first counts: a password of several words may begin like a command.
-        for match in _RESP.finditer(said):
-            yield match.span(match.lastindex or 0)
-        for match in _COMMAND.finditer(lines):
-            yield from _arguments(match)
-            yield from _last_literal(said, match.start(5))
-        for match in _JSON.finditer(said):
-            yield match.span(1)
-        yield from _answers(lines, conversation)
+
+def _commanded(said: bytes, conversation: Conversation, cuts: Sequence[int]) -> Iterator[Span]:
+    """Yield what a client says to be let in."""
+    lines = _in_lines(said, cuts)
+    # Of two that overlap the first counts: a password of several words may begin like a command.
+    for match in _RESP.finditer(said):
+        yield match.span(match.lastindex or 0)
+    for match in _COMMAND.finditer(lines):
+        yield from _arguments(match)
+        yield from _last_literal(said, match.start(5))
+    for match in _JSON.finditer(said):
+        yield match.span(1)
+    yield from _answers(lines, conversation)
 
 
 def _shows(line: ReplyLine, said: bytes) -> bool:

@@ -6,7 +6,6 @@ import hmac
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from random import Random
 from uuid import UUID
 
 Function = Callable[..., str]
@@ -27,16 +26,12 @@ _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSsuUVwWxXyYzZ%")
 
 
-def _hmac_sha256(_: Random, key: bytes, data: bytes) -> str:
-    return hmac.new(key, data, hashlib.sha256).hexdigest()
-
-
 OF_TEXTS: dict[str, tuple[int, Function]] = {
     "len": (1, lambda _, data: str(len(data))),
     "base64": (1, lambda _, data: base64.b64encode(data).decode()),
     "hex": (1, lambda _, data: data.hex()),
     "sha256": (1, lambda _, data: hashlib.sha256(data).hexdigest()),
-    "hmac-sha256": (2, _hmac_sha256),
+    "hmac-sha256": (2, lambda _, key, data: hmac.digest(key, data, "sha256").hex()),
 }
 """Those whose arguments are texts, by name: how many, and what they do."""
 
