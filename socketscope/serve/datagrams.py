@@ -17,7 +17,7 @@ from socketscope.serve.hooks import guard
 from socketscope.serve.listeners import queue
 from socketscope.serve.service import LEAST, LOOK, Service
 from socketscope.serve.threads.executors import Job
-from socketscope.views.context import enter, leave
+from socketscope.views.context import enter
 
 
 class DatagramService(Service):
@@ -157,16 +157,7 @@ class DatagramService(Service):
         if current.get() is datagram and datagram.socket is request:
             return run()  # `_serve` ends it, once the hooks of its end are over
         datagram.began, datagram.socket = monotonic(), request
-        entered = enter(datagram)
-        try:
-            return run()
-        except BaseException as error:
-            self._fail(datagram, error)
-            raise
-        finally:
-            # The line is told while what the handler has bound is still there.
-            self.end(datagram)
-            leave(entered)
+        return self._run_for(datagram, run)
 
     def end_request(self, server: Any, request: Any) -> None:
         """Call `close_request`, as the standard library does: nothing is to be shut down."""

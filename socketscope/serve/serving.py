@@ -204,6 +204,20 @@ class Serving(State):
         except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
             complain()
 
+    def _run_for(self, served: Served, run: Callable[[], Any]) -> Any:
+        """Run the handler of what was handed on, and end that; return what it does."""
+        owner: Any = served.listener  # another server's where that has handed it to this one
+        entered = enter(served)
+        try:
+            return run()
+        except BaseException as error:
+            self._fail(served, error)
+            raise
+        finally:
+            # The line is told while what the handler has bound is still there.
+            owner.end(served)
+            leave(entered)
+
     def note_handled(self) -> None:
         """Note the exception that is being handled as the end of who is served here."""
         served, error = current.get(), sys.exception()

@@ -17,7 +17,7 @@ from socketscope.serve.endings import Endings
 from socketscope.serve.hooks import close_by
 from socketscope.serve.listeners import queue
 from socketscope.serve.threads.executors import Job
-from socketscope.views.context import enter, leave
+from socketscope.views.context import enter
 
 FULL_LOOK = 0.1
 """Seconds between looks whether the limit allows another connection, where clients queue."""
@@ -239,18 +239,7 @@ class StreamService(Endings):
             owner._elsewhere.come_back(record, request)  # noqa: SLF001 - of its own class
         if record.socket is not request:
             adopt(request, record)
-        if not ends_here:
-            return run()
-        entered = enter(record)
-        try:
-            return run()
-        except BaseException as error:
-            self._fail(record, error)
-            raise
-        finally:
-            # The line is told while what the handler has bound is still there.
-            owner.end(record)
-            leave(entered)
+        return self._run_for(record, run) if ends_here else run()
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
