@@ -43,7 +43,7 @@ def replica(text: str) -> Fault:
 
 
 @contextmanager
-def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
+def _beside(stack: Stack, *arguments: str, grace: int = 1) -> Iterator[None]:
     """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
     # What is stopped below is not another drill's: where the name is taken already, this fails. Those of
     # another stack have another name.
@@ -53,7 +53,7 @@ def _beside(stack: Stack, *arguments: str, grace: float = 1) -> Iterator[None]:
         yield
     finally:
         with suppress(StackError):  # one that has ended is gone already
-            stack.docker("stop", "--time", f"{grace:.0f}", name)
+            stack.docker("stop", "--time", str(grace), name)
 
 
 def killed(*services: str, all_of_them: bool = False) -> Fault:

@@ -89,6 +89,13 @@ class Rehearsal:
         """
         self._began = self._clock()
         outcome, before = Outcome(), set(self._stack.firing())
+
+        def firing() -> set[str]:
+            """Return the alerts that fire; those that should not are entered in the outcome."""
+            found = set(self._stack.firing())
+            outcome.others.update(found - before - {drill.alert})
+            return found
+
         with self._stack.at_least(drill.servers):
             if self._until(lambda: self._is_calm(drill), CALM) is None:
                 raise StackError(f"{drill.name} cannot begin: what it must show is there already")
@@ -96,18 +103,16 @@ class Rehearsal:
             self._began = self._clock()
             self._note("begins")
             with drill.fault(self._stack):
-                self._watch(drill, outcome, before)
+                self._watch(drill, outcome, firing)
             ended = self._clock()
             self._note("the fault has ended")
             if outcome.told is not None:
-                outcome.resolved = self._until(
-                    lambda: drill.alert not in self._firing(drill, outcome, before), RESOLVED, ended
-                )
+                outcome.resolved = self._until(lambda: drill.alert not in firing(), RESOLVED, ended)
                 self._note(f"{drill.alert} {'still fires' if outcome.resolved is None else 'has resolved'}")
         self._note(f"other alerts: {', '.join(sorted(outcome.others)) or 'none'}")
         return outcome
 
-    def _watch(self, drill: Drill, outcome: Outcome, before: set[str]) -> None:
+    def _watch(self, drill: Drill, outcome: Outcome, firing: Callable[[], set[str]]) -> None:
         """See the series move and the alert fire, or none."""
         outcome.seen = self._until(lambda: self._stack.query(drill.seen), SEEN, self._began)
         if outcome.seen is None:
@@ -119,13 +124,11 @@ class Rehearsal:
         if drill.alert is None:
             over = self._clock() + self._quiet
             while self._clock() < over:
-                self._firing(drill, outcome, before)
+                firing()
                 self._pause()
             self._note(f"watched for {self._quiet:.0f} s")
         else:
-            outcome.told = self._until(
-                lambda: drill.alert in self._firing(drill, outcome, before), TOLD, self._began
-            )
+            outcome.told = self._until(lambda: drill.alert in firing(), TOLD, self._began)
             told = self._stack.firing().get(drill.alert)
             self._note(f"{drill.alert} fires: {told['annotations']['summary']}" if told else "no alert fires")
         self._show_lines(drill, outcome)
@@ -144,12 +147,6 @@ class Rehearsal:
 
     def _is_calm(self, drill: Drill) -> bool:
         return drill.alert not in self._stack.firing() and not self._stack.query(drill.seen)
-
-    def _firing(self, drill: Drill, outcome: Outcome, before: set[str]) -> set[str]:
-        """Return the alerts that fire; those that should not are entered in the outcome."""
-        firing = set(self._stack.firing())
-        outcome.others |= firing - before - {drill.alert}
-        return firing
 
     def _until(
         self, condition: Callable[[], object], seconds: float, since: float | None = None
