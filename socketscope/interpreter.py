@@ -1,4 +1,4 @@
-"""What is known of the interpreter that runs all this."""
+"""What is known of the interpreter that runs all this, and of what stands in for its threads."""
 
 import os
 import sys
@@ -12,3 +12,24 @@ that: then what is done for it is not needed."""
 
 AT_ONCE = len(os.sched_getaffinity(0)) if FREE_THREADED else 1
 """How many threads can run Python code at the same time."""
+
+_GREEN = {
+    "gevent": ("gevent.monkey", "is_module_patched"),
+    "eventlet": ("eventlet.patcher", "is_monkey_patched"),
+}
+"""What runs many threads on one of the system's, and where one asks what it has replaced."""
+
+
+def refuse_green_threads() -> None:
+    """Refuse to serve on what stands in for threads and sockets: all would wait for one.
+
+    Raises:
+        RuntimeError: The program has put it there.
+    """
+    for library, (module, asked) in _GREEN.items():
+        is_replaced = getattr(sys.modules.get(module), asked, None)
+        for name in ("threading", "thread", "select", "socket"):
+            if is_replaced is not None and is_replaced(name):
+                raise RuntimeError(
+                    f"{library} has replaced {name}: socketscope serves by threads of the system's"
+                )

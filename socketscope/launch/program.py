@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from socketscope.addresses import parse_host_port
 from socketscope.forks import OfProcess
+from socketscope.interpreter import refuse_green_threads
 from socketscope.launch.settings import settings_of
 from socketscope.limits import Limits
 from socketscope.observe.totals import Capacity
@@ -21,7 +22,6 @@ from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
-from socketscope.serve.threads.executors import refuse_green_threads
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.metrics import view_of
 

@@ -8,12 +8,13 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
+from socketscope.interpreter import refuse_green_threads
 from socketscope.observe.outcomes import accept_error
 from socketscope.observe.served import Served, current
 from socketscope.serve.hooks import complain
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
-from socketscope.serve.threads.executors import Elastic, Job, refuse_green_threads
+from socketscope.serve.threads.executors import Elastic, Job
 from socketscope.serve.threads.loop import Loop
 from socketscope.views.context import enter, leave
 

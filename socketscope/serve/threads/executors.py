@@ -1,7 +1,6 @@
 """The threads that serve: pooled ones, or a new one for each client."""
 
 import itertools
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -220,25 +219,3 @@ class _Worker(threading.Thread):
 
 def _next(name: str) -> str:
     return f"{name}-{next(_numbers)}"
-
-
-_GREEN = {
-    "gevent": ("gevent.monkey", "is_module_patched"),
-    "eventlet": ("eventlet.patcher", "is_monkey_patched"),
-}
-"""What runs many threads on one of the system's, and where one asks what it has replaced."""
-
-
-def refuse_green_threads() -> None:
-    """Refuse to serve on what stands in for threads and sockets: all would wait for one.
-
-    Raises:
-        RuntimeError: The program has put it there.
-    """
-    for library, (module, asked) in _GREEN.items():
-        is_replaced = getattr(sys.modules.get(module), asked, None)
-        for name in ("threading", "thread", "select", "socket"):
-            if is_replaced is not None and is_replaced(name):
-                raise RuntimeError(
-                    f"{library} has replaced {name}: socketscope serves by threads of the system's"
-                )
