@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from socketscope.excerpt import escaped
 from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ended, Ledger
 from socketscope.replay.play.run import Plan, Run
@@ -41,7 +42,8 @@ class LiveView:
         self._unsent = bytearray()
         self._has_rate = plan.rate is not None
         passes = None if plan.loops is None else plan.loops * plan.users * programs
-        self._send({"heading": heading, "duration": plan.duration, "passes": passes})
+        # It has a path, as a failure has a file's name: what is no text JSON cannot have.
+        self._send({"heading": escaped(heading), "duration": plan.duration, "passes": passes})
 
     def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:
         """Tell how the run goes.
@@ -91,5 +93,4 @@ def first_failure(ledger: Ledger) -> list[str]:
         f"first failure: {place(first, has_steps=len(ledger.steps) > 1)}{others}",
         *compared(replace(first.first, said=())),
     ]
-    # A file's name may hold what is no text, which JSON cannot.
-    return [line.encode("utf-8", "backslashreplace").decode() for line in told]
+    return [escaped(line) for line in told]

@@ -53,3 +53,11 @@ def test_a_name_that_is_no_text_can_be_told():
         told = first_failure(ledger)
     assert told[0] == "first failure: \\udcff.talk:1, mismatch"
     assert orjson.loads(orjson.dumps(told)) == told
+
+
+def test_a_target_that_is_no_text_can_be_told(monkeypatch):
+    read, write = os.pipe()
+    with os.fdopen(read, "rb", 0) as reader, os.fdopen(write, "wb", 0) as pipe:
+        monkeypatch.setattr("subprocess.Popen", lambda *_, **__: SimpleNamespace(stdin=pipe))
+        LiveView(SimpleNamespace(rate=None, loops=None, duration=None), "unix:///\udce9\x1b", 1)
+        assert orjson.loads(reader.read(1000))["heading"] == r"unix:///\udce9\x1b"
