@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from socketscope.excerpt import escaped
 from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.text import Template, decode, literal, quoted
@@ -198,6 +199,7 @@ class Program:
 
     def with_steps_of(self, name: str) -> "Program":
         """Return the same, its steps told apart from others' by a name before them."""
+        name = escaped(name)  # a file's may be no text, which no metric's label can have
         actions = tuple(
             replace(action, step=f"{name}/{action.step}")
             if isinstance(action, Sending | Expectation | Opening)

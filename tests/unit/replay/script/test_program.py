@@ -241,3 +241,8 @@ def test_steps_of_several_files_are_told_apart(tmp_path):
     for program in apart:
         assert {getattr(action, "step") for action in program.actions} == set(program.steps)  # noqa: B009
     assert told_apart(programs[:1] * 2) == programs[:1] * 2
+
+
+def test_a_file_whose_name_is_no_text_has_steps_that_are(tmp_path):
+    programs = [load(write(tmp_path, "> a\n", name))[0] for name in ("x.talk", "\udcff\x1b.talk")]
+    assert told_apart(programs)[1].steps == (r"\udcff\x1b.talk/main",)
