@@ -20,6 +20,11 @@ def escaped(text: str) -> str:
     )
 
 
+def printable(text: str) -> str:
+    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 def excerpt(text: str, most: int) -> str:
     """Return a text of at most so many characters, or so many of it and how many more it has."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters more)"

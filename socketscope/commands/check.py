@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from socketscope.commands.mistakes import BAD_SCRIPT, printable
+from socketscope.commands.mistakes import BAD_SCRIPT
 from socketscope.commands.options import PATH
+from socketscope.excerpt import printable
 from socketscope.replay.script.compiler import load_script, script_files
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.explanation import explain

@@ -9,9 +9,9 @@ from typing import NoReturn
 import click
 
 from socketscope.commands import CONVERSATIONS
-from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint, printable
+from socketscope.commands.mistakes import BAD_SCRIPT, CANNOT_WRITE, INTERNAL_ERROR, complaint
 from socketscope.commands.streams import Unread, Unwritable, discard_output, guard_streams
-from socketscope.excerpt import escaped, in_words
+from socketscope.excerpt import escaped, in_words, printable
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.signals import interrupts
 from socketscope.version import __version__

@@ -30,8 +30,3 @@ def complaint(error: click.ClickException) -> str:
         and re.search(rf"(?<![\w-]){option.opts[0]}(?![\w-])", text)
     ]
     return f"{text} (set by {', '.join(variables)})" if variables else text
-
-
-def printable(text: str) -> str:
-    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
-    return "\n".join(map(escaped, text.split("\n")))

@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 from rich.cells import cell_len
 
+from socketscope.excerpt import printable
 from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.figures import count, duration, edge, rate, share
 from socketscope.replay.measure.summary import LAG_FLOOR, QUANTILES, Summary
@@ -57,7 +58,7 @@ def as_text(summary: Summary) -> str:
             lines += ["", *part]
     if summary.failures:
         lines += ["", failures(summary)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return printable("\n".join(line.rstrip() for line in lines) + "\n")
 
 
 def trust(summary: Summary) -> list[str]:

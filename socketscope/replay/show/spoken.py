@@ -2,6 +2,7 @@
 
 import sys
 
+from socketscope.excerpt import escaped
 from socketscope.replay.play.saying import Hear
 
 
@@ -10,7 +11,8 @@ def overhear(users: int) -> Hear:
     width = len(str(users))
 
     def hear(user: int, line: str) -> None:
-        sys.stderr.write(f"{user:>{width}}  {line}\n" if users > 1 else f"{line}\n")
+        told = escaped(line)  # which names a file
+        sys.stderr.write(f"{user:>{width}}  {told}\n" if users > 1 else f"{told}\n")
         sys.stderr.flush()
 
     return hear

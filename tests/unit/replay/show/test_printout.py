@@ -248,3 +248,9 @@ def test_steps_of_long_paths_are_told_apart_and_wide_characters_keep_their_colum
     zeros = f"{0:>12}{0:>12}{'-':>12}"
     shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 4]]
     assert shown == ["…oject/scripts/redis.talk/set ", "…oject/scripts/redis.talk/get ", "日本" + " " * 26]
+
+
+def test_a_terminal_obeys_nothing_of_a_script_of_somebody_elses():
+    rows = as_text(summary_of(Ledger(["a\x1b[2J"]))).split("\n")
+    assert any(row.startswith(r"a\x1b[2J ") for row in rows)
+    assert all(map(str.isprintable, rows))
