@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from socketscope.excerpt import escaped
 from socketscope.replay.record.conversation import Conversation, Said
 from socketscope.replay.record.lines import ReplyLine
 from socketscope.replay.record.transcript import transcript
@@ -61,7 +62,7 @@ class Folder:
         with tempfile.TemporaryFile(dir=path):
             pass
         self._path = path
-        self._heading = heading
+        self._heading = escaped(heading)
         self._with_pauses = with_pauses
         self._scripts: list[_Script] = []
         self._by_client: dict[Said, list[_Script]] = {}

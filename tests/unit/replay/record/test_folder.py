@@ -19,13 +19,13 @@ def add(folder: Folder, *said) -> str | None:
 
 def test_a_folder_has_a_script_for_each_distinct_conversation(tmp_path):
     (tmp_path / "001.talk").write_text("> mine\n")
-    folder = Folder(tmp_path, "recorded")
+    folder = Folder(tmp_path, "recorded from unix:///a\n\udcff")
     assert add(folder, (">", b"incr a\r\n"), ("<", b":1\r\n")) == "002.talk"
     assert add(folder, (">", b"incr b\r\n"), ("<", b":1\r\n")) == "003.talk"
     assert add(folder, (">", b"incr a\r\n"), ("<", b":2\r\n")) is None
     assert add(folder, (">", b"incr a\r\n"), ("<", b"-ERR\r\n"), CLOSED) == "004.talk"
     assert folder.written == 3
-    begin = "# recorded\n@connect pass\n== incr\n"
+    begin = "# recorded from unix:///a\\n\\udcff\n@connect pass\n== incr\n"
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "001.talk": "> mine\n",
         "002.talk": f"{begin}> incr a\n<~ ^:\\d+$\n",
