@@ -3,8 +3,8 @@
    Usage: server URL THREADS [keep] [echo]        URL: tcp://127.0.0.1:PORT, unix://PATH or udp://127.0.0.1:PORT
 
    Each thread blocks in accept() (or recvfrom()) and serves what it takes to the end: one line, or with `keep` any
-   number of lines. With `echo` the reply is the line alone. A line "count" is answered with the number of lines answered so far, which tells the harness how
-   fast any client is without asking that client. */
+   number of lines. With `echo` the reply is the line alone. A line "count" is answered with the number of lines
+   answered so far, which tells the harness how fast any client is without asking that client. */
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <pthread.h>

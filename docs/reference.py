@@ -178,7 +178,6 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
     ("endpoint", "bytes", endpoint.LIMITS["max_request_header_size"], "Longest header of its request."),
 )
 
-
 PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,

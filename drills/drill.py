@@ -9,7 +9,6 @@ from drills.stack import FOLDER, Stack
 Fault = Callable[[Stack], AbstractContextManager[None]]
 """Is there within the block, and undone after it, whatever happens in it."""
 
-
 MEASURED = FOLDER / "docs" / "drills.json"
 """What each drill took when all of them were done last, for docs/drills.md."""
 

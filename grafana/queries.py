@@ -110,7 +110,6 @@ STATES = first(
 )
 """0 down, 1 up, 2 draining, 3 stopped in order."""
 
-
 CLOSED_BY_OUTCOME = {"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"}
 """Legend to expression: how connections end."""
 UNSERVED_BY_REASON = {

@@ -8,7 +8,6 @@ _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "
 _SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|)")
 _BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
-
 YEAR = 366 * 24 * 3600.0
 """Seconds that what is waited for never takes."""
 

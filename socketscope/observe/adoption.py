@@ -25,7 +25,6 @@ _WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: S
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
-
 # Of who watches for the end of a socket, and of who has another one in its place.
 _turn = OfProcess(threading.RLock)
 

@@ -17,7 +17,6 @@ PROMPT = "> "
 REPLY_TIMEOUT = 10.0
 """Seconds to wait for a reply."""
 
-
 FIRST_BYTE = 1.0
 """Seconds that a kept connection is listened to for a first byte: not every line has a reply."""
 

@@ -25,7 +25,6 @@ from socketscope.views.metrics import view_of
 if TYPE_CHECKING:
     from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
-
 FREE = 0.01
 """Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
 

@@ -25,7 +25,6 @@ _LONGEST_HEX = 4096
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSsuUVwWxXyYzZ%")
 
-
 OF_TEXTS: dict[str, tuple[int, Function]] = {
     "len": (1, lambda _, data: str(len(data))),
     "base64": (1, lambda _, data: base64.b64encode(data).decode()),

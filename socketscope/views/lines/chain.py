@@ -125,7 +125,6 @@ class Steps:
 
 _HEAD: tuple[Processor, ...] = (structlog.contextvars.merge_contextvars, structlog.processors.add_log_level)
 
-
 _extra_adder = structlog.stdlib.ExtraAdder()
 
 
