@@ -37,6 +37,7 @@ class Recorder:
         self._target = target
         self._proxy = Proxy(target, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
+        self._last_fault = ""
 
     def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
         """Record until a signal; what is under way then is written as far as it has come.
@@ -49,7 +50,7 @@ class Recorder:
         asyncio.run(self._run(listeners, tls, signals))
 
     async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: _tell(_fault(context)))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self._tell_of_fault(context))
         servers = []
         if tls is not None:
             tls.sslobject_class = _WithClient
@@ -87,6 +88,15 @@ class Recorder:
             self.failed = True
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
+    def _tell_of_fault(self, context: dict[str, Any]) -> None:
+        """Tell of a connection that the loop could not open."""
+        error = context.get("exception")
+        fault = context["message"] if error is None else f"a client is not served: {reason(error)}"
+        # Short of descriptors, asyncio tries to accept a hundred times a second.
+        if fault != self._last_fault:
+            _tell(fault)
+        self._last_fault = fault
+
     def _unreachable(self, error: Exception) -> None:
         _tell(f"cannot connect to {self._target.address}: {reason(error)}")
 
@@ -115,12 +125,6 @@ def written(conversation: Conversation, secrets: Secrets) -> Conversation:
         for number in masked_lines.keys() | token_lines.keys()
     }
     return marked(conversation, [*masked, *tokens], lines)
-
-
-def _fault(context: dict[str, Any]) -> str:
-    """Return what the loop tells of a connection that it could not open."""
-    error = context.get("exception")
-    return context["message"] if error is None else f"a client is not served: {reason(error)}"
 
 
 def _tell(text: str) -> None:

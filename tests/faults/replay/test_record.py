@@ -475,6 +475,20 @@ def test_a_client_that_speaks_no_tls_or_trusts_another_is_told_and_the_next_is_s
         assert recorder.tell() == f"record: {tmp_path}/scripts/001.talk\n"
 
 
+def test_that_descriptors_are_short_is_told_once(tmp_path):
+    with serving(echo) as target:
+        prefix = ("sh", "-c", 'ulimit -n 24; exec "$@"', "sh")
+        recorder = Recording(target, tmp_path, prefix=prefix)
+        shortage = "record: a client is not served: Too many open files\n"
+        with contextlib.ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(recorder.connect())
+            while recorder.tell() != shortage:
+                pass
+        _, _, err = recorder.end()
+    assert shortage not in err
+
+
 def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
     rest = ("--target", "tcp://127.0.0.1:1", str(tmp_path / "f"))
     assert run("--listen", "tls://localhost:0", *rest) == (
