@@ -228,7 +228,9 @@ class _Compiler:
                     if None in row or None in row.values():
                         self._fail(line, f"line {reader.line_num} of {path} does not fit its header", path)
                     rows.append(row)
-        except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no text in it
+        except UnicodeDecodeError:
+            self._fail(line, f"{path} is not UTF-8", path)
+        except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no table in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
         if not rows:

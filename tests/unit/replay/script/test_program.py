@@ -55,6 +55,7 @@ def write(folder, text, name="x.talk"):
             "@values open.csv",
             "1:9: cannot read open.csv: unexpected end of data\n    @values open.csv\n            ^",
         ),
+        ("@values latin.csv", "1:9: latin.csv is not UTF-8\n    @values latin.csv\n            ^"),
         (
             "> a\n@connect pass",
             "2:1: this stands before all that is sent and expected\n    @connect pass\n    ^",
@@ -79,6 +80,7 @@ def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, tol
     (tmp_path / "named.csv").write_text("a b,c\n1,2\n")
     (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
     (tmp_path / "open.csv").write_text('a,b\n1,"2\n3,4\n')
+    (tmp_path / "latin.csv").write_text("a\ncafé\n", encoding="latin-1")
     path = write(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load(path)
