@@ -77,7 +77,7 @@ def _no_construct(keyword: str) -> NoReturn:
     if not keyword:
         raise TextError("a construct begins in column 1")
     begun = max((known for known in _CONSTRUCTS if keyword.startswith(known)), key=len, default="")
-    if begun:
+    if begun and not (begun[-1] + keyword[len(begun)]).isalpha():  # which would be another word
         raise TextError(f"a space parts {begun} from its text", len(begun))
     close = get_close_matches(keyword, _CONSTRUCTS, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""

@@ -160,6 +160,8 @@ CALLS = (
 BAD = [
     Bad("hello", 1, "'hello' is no construct"),
     Bad("@tiemout 1s", 1, "'@tiemout' is no construct; did you mean @timeout?"),
+    Bad("@connection pass", 1, "'@connection' is no construct; did you mean @connect?"),
+    Bad("pause5s", 6, "a space parts pause from its text"),
     Bad("!boom", 1, "'!boom' is no construct"),
     Bad(" > x", 1, "a construct begins in column 1"),
     Bad(">x", 2, "a space parts > from its text"),
