@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from rich.console import Console
 
 from socketscope.excerpt import escaped
 from socketscope.replay.measure.history import History
@@ -66,7 +65,7 @@ class LiveView:
         })  # fmt: skip
 
     def close(self) -> None:
-        """Have the view taken away, and the cursor given back."""
+        """Have the view taken away."""
         with contextlib.suppress(OSError):
             self._pipe.close()
         try:
@@ -74,7 +73,6 @@ class LiveView:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            Console(stderr=True).show_cursor()
 
     def _send(self, told: dict[str, Any]) -> None:
         if len(self._unsent) < _MOST_UNSENT:

@@ -230,7 +230,9 @@ def main() -> None:
     """Show what comes on standard input, a JSON object a line, and leave the terminal as it was."""
     lines = sys.stdin.buffer
     screen = Screen(orjson.loads(lines.readline()))
-    with screen.live:
+    with screen.live as live:
+        # It hides the cursor, which whoever stops a run (Ctrl-Z) would miss in the shell.
+        live.console.show_cursor()
         for line in lines:
             screen.show(orjson.loads(line))
 

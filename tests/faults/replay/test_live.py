@@ -108,6 +108,18 @@ def test_a_run_that_is_killed_leaves_the_terminal_as_it_was(tmp_path):
         shown.sees(lambda _: b"ended with 137" in shown.raw and shown.is_as_it_was)
 
 
+def test_a_run_that_is_stopped_leaves_the_terminal_to_the_shell(tmp_path):
+    shell = ("bash", "-mc", '"$@"; echo ended with $?; read line', "bash")
+    with (
+        serving(echo) as target,
+        terminal(*shell, *COMMAND, write(tmp_path, "> x\n< x\n"), "--target", target, "--forever") as shown,
+    ):
+        shown.sees("until Ctrl-C")
+        shown.type("\x1a")
+        shown.sees(lambda _: b"ended with 148" in shown.raw)
+        assert shown.is_as_it_was
+
+
 def test_a_terminal_whose_output_is_stopped_does_not_stop_the_run(tmp_path):
     server = Pausing()
     script = write(tmp_path, "@timeout 1m\n> x\n< x\n")
