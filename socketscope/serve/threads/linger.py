@@ -50,7 +50,9 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
     except (OSError, AttributeError):
         pass  # closed, or an older kernel, or no socket
     try:
-        if fcntl.ioctl(sock, termios.FIONREAD, _NOTHING) == _NOTHING:
+        waiting = bytearray(4)  # of bytes, which cannot be written to, it makes an error first, and drops it
+        fcntl.ioctl(sock, termios.FIONREAD, waiting)
+        if waiting == _NOTHING:
             return False
         # A pipe, or a serial line, resets nobody: what is left in it may be the next request.
         return S_ISSOCK(os.fstat(sock.fileno()).st_mode)
