@@ -93,7 +93,7 @@ class UnobservedDatagrams(DatagramService):
         """Leave the listener as the standard library made it, and show nothing."""
         self.listener = server.socket
 
-    def _receive(self, server: Any) -> Job | None:
+    def _receive(self, server: Any, *, gets: bool) -> Job | None:  # noqa: ARG002 - the base's
         try:
             data, client_address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
         except OSError as error:

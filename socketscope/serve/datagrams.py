@@ -40,18 +40,16 @@ class DatagramService(Service):
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
-        self.hooks.keep_up(server)
-        return self._receive(server)
+        gets = not self._receives_here or self.hooks.calls_to_take(server)
+        return self._receive(server, gets=gets)
 
     def try_to_receive(self, server: Any) -> Job | None:
         """Receive a datagram if one waits, unless that would call a hook of the user's in vain."""
-        self.hooks.keep_up(server)
-        if self.hooks.gets or self.hooks.acts or not self._receives_here:
+        if self.hooks.acts or not self._receives_here or self.hooks.calls_to_take(server):
             return None
-        return self._receive(server)
+        return self._receive(server, gets=False)
 
-    def _receive(self, server: Any) -> Job | None:
-        gets = self.hooks.gets or not self._receives_here
+    def _receive(self, server: Any, *, gets: bool) -> Job | None:
         try:
             if gets:
                 request, client_address = self.hooks.get(server, self._time_to_drain)

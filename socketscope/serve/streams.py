@@ -63,8 +63,7 @@ class StreamService(Endings):
 
     def try_to_receive(self, server: Any) -> Job | None:
         """Accept a client if one waits, unless that could block or call a user's hook in vain."""
-        self.hooks.keep_up(server)
-        if self.hooks.gets or self.hooks.acts:
+        if self.hooks.acts or self.hooks.calls_to_take(server):
             return None
         listener = getattr(server, "socket", None)
         if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
