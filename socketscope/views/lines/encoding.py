@@ -1,6 +1,7 @@
 """JSON of the log: by orjson, unless that would turn on the lock that this interpreter is without."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
@@ -8,12 +9,10 @@ from socketscope.views.lines import plain_json
 
 dumps: Callable[..., bytes]
 loads: Callable[[bytes], Any]
-OPTIONS: dict[str, Any]
-"""Of `dumps`."""
 
 if FREE_THREADED:
-    dumps, loads, OPTIONS = plain_json.dumps, plain_json.loads, {}
+    dumps, loads = plain_json.dumps, plain_json.loads
 else:
     import orjson
 
-    dumps, loads, OPTIONS = orjson.dumps, orjson.loads, {"option": orjson.OPT_UTC_Z}
+    dumps, loads = partial(orjson.dumps, option=orjson.OPT_UTC_Z), orjson.loads

@@ -27,8 +27,6 @@ _LEAST = 6
 _CONTROLS = re.compile(rb"\xc2([\x80-\x9f])")
 """Those of UTF-8 that JSON leaves as they are: a terminal obeys U+009B as it does ESC [."""
 
-_json_renderer: Any = structlog.processors.JSONRenderer(serializer=encoding.dumps, **encoding.OPTIONS)
-
 
 def renderer(form: Form, descriptor: int) -> Render:
     """Return what makes a line of fields, or of the text that a renderer has made of them.
@@ -94,15 +92,23 @@ def _cut(key: Any, value: Any, most: int) -> tuple[str, Any]:
 
 def _json(fields: Any) -> bytes:
     try:
-        line: bytes = _json_renderer(None, "", fields)
+        line = encoding.dumps(fields, _as_structlog)
     except TypeError:
         # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large;
         # what is nested too deeply.
-        line = _json_renderer(None, "", _plain(fields))
+        line = encoding.dumps(_plain(fields), _as_structlog)
     if not line.isascii():
         line = _CONTROLS.sub(lambda found: b"\\u00%02x" % found[1][0], line)
     # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
     return line + b"\n"
+
+
+def _as_structlog(value: Any) -> Any:
+    """Return what structlog's `JSONRenderer` tells of a value that JSON has not."""
+    try:
+        return value.__structlog__()
+    except AttributeError:
+        return repr(value)
 
 
 def _console(*, colors: bool) -> Render:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -155,8 +156,19 @@ def test_both_write_the_time_alike(microsecond):
     assert rendering._json({"timestamp": moment}) == rendering._json({"timestamp": stamped})
     by_structlog = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", {})["timestamp"]
     assert by_structlog.endswith("Z")
-    now = encoding.dumps(datetime.now(UTC), repr, **encoding.OPTIONS)
+    now = encoding.dumps(datetime.now(UTC), repr)
     assert encoding.loads(now)[:11] == by_structlog[:11]
+
+
+class Told:
+    def __structlog__(self) -> str:
+        return "told"
+
+
+@pytest.mark.parametrize("value", [Told(), Path("/a"), {"in": [Told()]}])
+def test_what_json_has_not_is_told_as_structlog_tells_it(value):
+    by_structlog = structlog.processors.JSONRenderer(serializer=encoding.dumps)
+    assert rendering._json({"value": value}) == by_structlog(None, "", {"value": value}) + b"\n"
 
 
 def test_what_a_handler_binds_is_in_its_canonical_line():
