@@ -60,20 +60,17 @@ class NotingDatagrams(Socket):
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """Send, as the base class does."""
-        send: Callable[..., int] = super().sendto
         address = flags_and_address[-1] if flags_and_address else None
         flags = flags_and_address[0] if len(flags_and_address) > 1 else 0
-        return _send(self, address, partial(send, data), flags, address)
+        return _send(self, address, super().sendto, (data,), flags, address)
 
     def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """Send from several buffers, as the base class does."""
-        send: Callable[..., int] = super().sendmsg
-        return _send(self, address, partial(send, buffers, ancdata), flags, address)
+        return _send(self, address, super().sendmsg, (buffers, ancdata), flags, address)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send to the peer that the socket is connected to, as the base class does."""
-        send: Callable[..., int] = super().send
-        return _send(self, _CONNECTED, partial(send, data), flags)
+        return _send(self, _CONNECTED, super().send, (data,), flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send as `send` does: a datagram goes as a whole."""
@@ -140,18 +137,21 @@ def _took(size: int, flags: int) -> None:
         datagram.took(size)
 
 
-def _send(sock: Any, to: Any, send: Callable[..., int], flags: int, *address: Any) -> int:
-    """Send for the datagram being served, if there is one: `send` has the data, and is given the rest."""
+def _send(
+    sock: Any, to: Any, send: Callable[..., int], data: tuple[Any, ...], flags: int, *address: Any
+) -> int:
+    """Send for the datagram being served, if there is one."""
     datagram = current.get()
     if not isinstance(datagram, Datagram):
-        return send(flags, *address)
+        return send(*data, flags, *address)
     if not to and not datagram.peer:
         datagram.failure = "no_address"
     try:
         if datagram.patience is not None and sock.gettimeout() is None:
-            size = _send_in_time(partial(send, flags | MSG_DONTWAIT, *address), datagram.patience)
+            at_once = partial(send, *data, flags | MSG_DONTWAIT, *address)
+            size = _send_in_time(at_once, datagram.patience)
         else:
-            size = send(flags, *address)
+            size = send(*data, flags, *address)
     except OSError as error:
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
             datagram.mark(error)
