@@ -87,12 +87,13 @@ class DatagramService(Service):
                 if handed is not None:
                     datagram.began = monotonic()
             if handed is not None:
-                datagram.socket = handed[0]
+                given, address = handed
+                datagram.socket = given
                 if self.threads is None:
-                    server.process_request(*handed)
+                    server.process_request(given, address)
                 else:
                     in_thread = True
-                    server.process_request_thread(*handed)
+                    server.process_request_thread(given, address)
         except BaseException as error:
             try:
                 self._note_failure(server, datagram, request, client_address, error)

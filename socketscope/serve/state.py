@@ -204,7 +204,8 @@ class State(ABC):
         """Make the log line of what was counted just now, if it was: outcome, and seconds in its handler."""
         try:
             if self.log is not None and closed is not None:
-                self.log.served(self.event, served, *closed)
+                outcome, seconds = closed
+                self.log.served(self.event, served, outcome, seconds)
         finally:
             served.raised = None  # its traceback would keep the frames alive, and they the record
             self.untold.discard(served)
