@@ -61,16 +61,12 @@ class Limits:
             raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
         if self.max_connections % 1 > 0:
             raise ValueError(f"max_connections is {self.max_connections}, it must be a whole number")
-        for name in ("read_timeout", "write_timeout", "idle_timeout"):
-            if (seconds := getattr(self, name)) is not None and not 0 < seconds <= LONGEST:
-                raise ValueError(
-                    f"{_given(name, seconds)}, it must be more than 0 and at most {LONGEST:g}; "
-                    "None is no limit"
-                )
-        for name in ("drain_delay", "drain_grace", "drain_timeout"):
-            if not 0 <= (seconds := getattr(self, name)) <= LONGEST:
-                raise ValueError(f"{_given(name, seconds)}, it must be from 0 to {LONGEST:g}")
-
-
-def _given(name: str, seconds: float) -> str:
-    return f"{name} is {str(seconds).removesuffix('.0')} s"
+        for limit in fields(self):
+            seconds = getattr(self, limit.name)
+            if limit.metadata["unit"] != "seconds" or seconds is None:
+                continue
+            given = f"{limit.name} is {str(seconds).removesuffix('.0')} s"
+            if limit.default is None and not 0 < seconds <= LONGEST:
+                raise ValueError(f"{given}, it must be more than 0 and at most {LONGEST:g}; None is no limit")
+            if not 0 <= seconds <= LONGEST:
+                raise ValueError(f"{given}, it must be from 0 to {LONGEST:g}")
