@@ -21,7 +21,8 @@ make drill slow-clients     # does one
 
 Its exit status is 0 if all was seen and no other alert fired, else 1. It needs Python 3.11 and, for the lines of the log, `jq`
 (`apt-get install jq`). Faults are special clients and servers, and Docker's own commands; the server has no code for them.
-What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time.
+What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time. Below are each drill's
+panel, its alert with the runbook's section, the query that shows it and, for while it lasts, a command that prints its log lines.
 
 A drill spends as much of the [error budgets](slo.md) as a real fault: after some in one hour `BudgetBurnsFast` fires too, and
 rightly. `docker compose down --volumes`, and the `up` above, forget it.
@@ -57,19 +58,14 @@ def _section(drill: Drill) -> str:
     dashboard, title = drill.panel
     alert = f"`{drill.alert}`" if drill.alert else "none should fire"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
-    lines = (
-        "There are no lines to look at: they are what is lost."
-        if drill.lines is None
-        else f"The lines behind it, while it lasts:\n\n```sh\n{drill.lines}\n```"
-    )
+    lines = "No lines: they are what is lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"
     return f"""
 ## {drill.name}
 
 {drill.what}{servers}
 
 - Panel: *{title}* of the dashboard *{dashboard}*
-- Alert: {alert}
-- Runbook: [{drill.page}](runbook.md#{anchor(drill.page)})
+- Alert: {alert} ([runbook](runbook.md#{anchor(drill.page)}))
 
 ```promql
 {drill.seen}
