@@ -4,6 +4,7 @@ import socket
 import socketserver
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -160,9 +161,14 @@ def test_daemon_threads_is_asked_of_the_server_for_each_thread(observed_later):
     assert seen == [True, False, True]
 
 
-def test_a_shutdown_does_not_wait_for_the_poll_interval():
-    with bound(socketscope.ThreadingTCPServer) as server:
+@pytest.mark.parametrize("clients", [0, 1])
+def test_a_shutdown_does_not_wait_for_the_poll_interval(clients):
+    with bound(socketscope.ThreadingTCPServer) as server, ExitStack() as connected:
         serve(server, PATIENCE)
+        for _ in range(clients):
+            connected.enter_context(socket.create_connection(server.server_address))
+        wait_for(lambda: figures(server).open == clients, "whoever is served")
+        time.sleep(SHORT)  # nobody looks any more
         began = time.monotonic()
         server.shutdown()
         assert time.monotonic() - began < PATIENCE / 4

@@ -145,6 +145,11 @@ def test_lines_that_are_passed_over_or_answered_are_told(tmp_path, expected, got
         assert failure.said == ("> go", "< a line", "< NOISE", "< PING", "> PONG")
 
 
+def test_what_came_before_a_close_is_told_also_where_it_ends_no_line(tmp_path):
+    _, failure = result(tmp_path, closing(b"a\nno end"), "> go\n<...$\n> again\n< else\n")
+    assert failure.said == ("> go", "< a", "< no end", "> again")
+
+
 def test_the_lines_up_to_a_close_that_does_not_come_are_told(tmp_path):
     script = "@timeout 100ms\n@on ^PING > PONG\n> go\n<...$\n"
     _, failure = result(tmp_path, saying(b"a\r\nb\r\nPING\r\n"), script)

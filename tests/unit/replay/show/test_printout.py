@@ -242,12 +242,13 @@ def test_the_object_has_all_that_a_reader_needs(ledger):
 
 
 def test_steps_of_long_paths_are_told_apart_and_wide_characters_keep_their_columns():
-    names = ["/home/me/project/scripts/redis.talk/set", "/home/me/project/scripts/redis.talk/get", "日本"]
+    names = [f"/home/me/project/scripts/redis.talk/{name}" for name in ("set", "get")] + ["日本", "x" * 29]
     rows = as_text(summary_of(Ledger(names))).split("\n")
     at = next(number for number, row in enumerate(rows) if row.startswith("step "))
     zeros = f"{0:>12}{0:>12}{'-':>12}"
-    shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 4]]
-    assert shown == ["…oject/scripts/redis.talk/set ", "…oject/scripts/redis.talk/get ", "日本" + " " * 26]
+    shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 5]]
+    ends = [f"…oject/scripts/redis.talk/{name} " for name in ("set", "get")]
+    assert shown == [*ends, "日本" + " " * 26, "x" * 29 + " "]
 
 
 def test_a_terminal_obeys_nothing_of_a_script_of_somebody_elses():
