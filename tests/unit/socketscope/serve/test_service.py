@@ -32,6 +32,14 @@ def make():
     return Server(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 
 
+def test_a_server_that_is_observed_has_its_series_before_it_serves():
+    registry = CollectorRegistry()
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        socketscope.observe(server, registry=registry)
+        accepted = registry.get_sample_value("socketserver_connections_accepted_total", {"listener": "tcp"})
+        assert accepted == 0
+
+
 def test_who_asks_while_another_thread_makes_it_has_the_same(monkeypatch):
     server = socketscope.ThreadingTCPServer(("127.0.0.1", 0), None, bind_and_activate=False)
     meanwhile: list[Any] = []
