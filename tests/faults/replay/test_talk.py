@@ -1,5 +1,6 @@
 """`talk` at a terminal: a prompt with history and line editing."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def test_bytes_that_are_no_text_come_back_as_they_were():
         ended = subprocess.run(
             [*COMMAND, target], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
             input=b"caf\xe9\r\n\xff\xfe\n",
+            env=os.environ | {"PYTHONIOENCODING": "ascii:strict"},  # as in a locale that knows them not
         )  # fmt: skip
     assert ended.stdout == b"> caf\xe9\n> \xff\xfe\n> \n"
     assert (ended.returncode, ended.stderr) == (0, b"")
