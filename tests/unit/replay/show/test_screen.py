@@ -48,6 +48,13 @@ def test_it_says_how_far_the_run_is_and_how_it_goes():
     assert "┴-2 s" in text
 
 
+def test_the_charts_end_with_what_is_over():
+    timeline = Timeline()
+    for number, seconds in enumerate((0.001, 0.004, 0.032)):
+        timeline.add(number / 32, slot("ok", seconds, 0.1))
+    assert "4.10 ms┤" in drawn(replace(moment(), timeline=timeline))
+
+
 def test_a_closed_loop_has_no_intended_durations_and_no_rate_to_hold():
     text = drawn(replace(moment(), target_rate=None, done=None, ends="until Ctrl-C"))
     assert "intended" not in text
