@@ -60,6 +60,9 @@ def test_who_was_late_is_late_in_the_intended_durations_alone(lateness):
         late = lateness if number else 0.0
         assert service.quantile(share) == pytest.approx(seconds, rel=0.001)
         assert intended.quantile(share) == pytest.approx(seconds + late, rel=0.001)
+    (ended,) = ledger.take_ended()
+    assert ended.figures.service.quantile(1) == pytest.approx(2.0, rel=0.05)
+    assert ended.figures.intended.quantile(1) == pytest.approx(2.0 + lateness, rel=0.05)
 
 
 @pytest.mark.parametrize("lateness", [0.0, 3.0])
