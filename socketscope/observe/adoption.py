@@ -21,8 +21,6 @@ from socketscope.observe.served import current
 from socketscope.observe.sockets import NotingStream
 from socketscope.observe.tls import NotingTLS
 
-_WRAPS = ssl.SSLSocket._create.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - not in typeshed
-
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
 # Of who watches for the end of a socket, and of who has another one in its place.
@@ -152,7 +150,9 @@ def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
     """Return the TLS socket that is being made of one, which only the function that makes it knows yet."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way, and it is everywhere
     while frame is not None:
-        if frame.f_code is _WRAPS and frame.f_locals["sock"] is sock:
+        # By its name: gevent's stand-in for the class has none.
+        wraps = frame.f_globals is vars(ssl) and frame.f_code.co_qualname == "SSLSocket._create"
+        if wraps and frame.f_locals["sock"] is sock:
             wrapping: ssl.SSLSocket = frame.f_locals["self"]
             return wrapping
         frame = frame.f_back

@@ -358,8 +358,9 @@ def test_a_program_with_metrics_of_the_same_names_is_left_alone_with_one_line(pr
 def test_what_green_threads_serve_is_left_alone_with_one_line(program, library, module, asked, name):
     text = (
         f"""
-import types
+import socket, ssl, types
 sys.modules["{module}"] = types.SimpleNamespace({asked}=lambda name: name == "{name}")
+ssl.SSLSocket = type("SSLSocket", (socket.socket,), {{}})  # replaced as well, by one that is made otherwise
 """
         + THREADING
     )
