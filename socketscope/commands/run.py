@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from getopt import getopt
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,9 +74,9 @@ def launch(given: argparse.Namespace) -> NoReturn:
         _fail(_with_variable(in_flags(str(error)), given), USAGE)
     words = given.program[1:] if given.program[0] == "--" else given.program
     if given.is_module:
-        command = [sys.executable, "-m", *words]
+        command = [sys.executable, *_of_python(), "-m", *words]
     elif _is_for_python(Path(words[0])):
-        command = [sys.executable, *words]
+        command = [sys.executable, *_of_python(), *words]
     elif (found := shutil.which(words[0])) is not None:
         command = [found, *words[1:]]
     else:
@@ -93,6 +94,15 @@ def launch(given: argparse.Namespace) -> NoReturn:
         os.execve(command[0], command, environment)  # noqa: S606 - what it was told to run
     except OSError as error:
         _fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
+
+
+def _of_python() -> list[str]:
+    """Return what Python itself was told, as in `python -u -m socketscope run`: it is meant for the program.
+
+    Where it is to look for modules is the command's own: passed on, it would hide what is ours.
+    """
+    given, _ = getopt(sys.orig_argv[1 : -len(sys.argv)], "bBcdEiImOPqRsSuvW:xX:", ["check-hash-based-pycs="])
+    return [option + value for option, value in given if option[1] in "bBdiOquvWX"]
 
 
 def _with_variable(told: str, given: argparse.Namespace) -> str:

@@ -42,6 +42,14 @@ def test_a_program_that_serves_nothing_is_as_without(program, text):
     assert ended(*RUN, *words, stdin="what\ncomes in") == alone
 
 
+@pytest.mark.parametrize("options", [["-u"], ["-OOBb"], ["-W", "error"], ["-uXdev"], ["-sE", "-Wignore"]])
+def test_what_python_itself_was_told_is_for_the_program(program, options):
+    path = program("import sys; print(sys.flags, sys.warnoptions, sys._xoptions, sys.stdout.write_through)")
+    where = {"env": {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}}
+    alone = ended(sys.executable, *(option for option in options if option != "-sE"), path, **where)
+    assert ended(sys.executable, *options, *RUN[1:], path, **where) == alone
+
+
 def test_of_ours_it_sees_variables_and_a_finder_alone(program):
     path = program("import os, sys; print(sorted(os.environ), sys.meta_path)")
     _, alone, _ = ended(sys.executable, path)
