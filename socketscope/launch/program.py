@@ -131,12 +131,11 @@ class _Process:
 
 
 def _say(text: str) -> None:
-    # The program may have closed it.
-    with suppress(AttributeError, OSError, ValueError):
-        if text not in _said:
+    # The program may have closed it; what its buffer kept would make the exit status 120.
+    with suppress(OSError, ValueError):
+        if text not in _said and sys.__stderr__ is not None:
             _said.add(text)
-            sys.stderr.write(f"socketscope: {text}\n")
-            sys.stderr.flush()
+            os.write(sys.__stderr__.fileno(), f"socketscope: {text}\n".encode(errors="backslashreplace"))
 
 
 def _at_exit(function: Callable[[], None]) -> None:

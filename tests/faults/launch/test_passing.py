@@ -45,9 +45,8 @@ def test_a_program_that_serves_nothing_is_as_without(program, text):
 @pytest.mark.parametrize("options", [["-u"], ["-OOBb"], ["-W", "error"], ["-uXdev"], ["-sE", "-Wignore"]])
 def test_what_python_itself_was_told_is_for_the_program(program, options):
     path = program("import sys; print(sys.flags, sys.warnoptions, sys._xoptions, sys.stdout.write_through)")
-    where = {"env": {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}}
-    alone = ended(sys.executable, *(option for option in options if option != "-sE"), path, **where)
-    assert ended(sys.executable, *options, *RUN[1:], path, **where) == alone
+    alone = ended(sys.executable, *(option for option in options if option != "-sE"), path)
+    assert ended(sys.executable, *options, *RUN[1:], path) == alone
 
 
 def test_of_ours_it_sees_variables_and_a_finder_alone(program):
@@ -261,8 +260,8 @@ def test_the_environment_s_own_sitecustomize_is_as_without(program, tmp_path, te
     path = program(
         "import sys; print(getattr(sys, 'own', 0), sys.path, sys.modules.get('sitecustomize'))", "main.py"
     )
-    where = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
-    # The command is run by Python, too.
+    where = {"env": os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}}
+    # The command is run by Python, too; what that has printed would else be lost with its buffer.
     _, before, errors_before = ended(sys.executable, "-c", "", **where)
     status, output, errors = ended(sys.executable, path, **where)
     assert ended(*RUN, path, **where) == (status, before + output, errors_before + errors)
