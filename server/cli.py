@@ -288,5 +288,9 @@ def _fail(message: str) -> NoReturn:
 
 
 def _say(message: str) -> None:
+    line = f"server: {escaped(message)}\n"
     with suppress(OSError):  # what cannot be told there can be told nowhere, and changes nothing
-        click.echo(f"server: {escaped(message)}", err=True)
+        if (own := sys.__stderr__) and own is sys.stderr:  # its buffer would keep it, and the status be 120
+            os.write(own.fileno(), line.encode(own.encoding, "backslashreplace"))
+        else:
+            click.echo(line, nl=False, err=True)

@@ -39,5 +39,7 @@ def test_what_standard_error_does_not_take_keeps_no_server_from_its_start():
 @pytest.mark.parametrize(("listen", "status"), [("nowhere", 2), ("tcp://192.0.2.1:0", 1)])
 def test_what_standard_error_does_not_take_changes_no_exit_status(listen: str, status: int) -> None:
     command = [sys.executable, "-m", "server", "--listen", listen, "--metrics", "none"]
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("wb") as full:
-        assert subprocess.run(command, stderr=full, check=False, timeout=30).returncode == status
+        done = subprocess.run(command, stderr=full, check=False, timeout=30, env=buffered)
+    assert done.returncode == status
