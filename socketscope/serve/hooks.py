@@ -78,9 +78,9 @@ class Hooks:
 
     def calls_to_take(self, server: Any) -> bool:
         """Return whether a client is taken by the user's `get_request`, be it the object's since just now."""
-        if self._on_object:
+        if self._on_object or "get_request" in vars(server):
             self.find(server)
-        return self.gets or "get_request" in vars(server)
+        return self.gets
 
     def get(self, server: Any, time_left: Callable[[], float]) -> Any:
         """Return what `get_request` does, which may wait for its client.

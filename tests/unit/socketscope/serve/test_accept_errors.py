@@ -73,6 +73,23 @@ def test_nobody_waits_where_a_hook_refuses_its_client(monkeypatch, refused):
     assert not slept
 
 
+def test_a_hook_that_the_object_was_given_just_now_refuses_likewise(monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(serving, "sleep", slept.append)
+
+    def refuse():
+        raise OSError("not you")
+
+    with make() as server:
+        service = service_of(server)
+        service.hooks.find(server)
+        server.get_request = refuse
+        assert service.try_to_receive(server) is None
+        assert service.receive(server) is None
+        monkeypatch.undo()
+    assert not slept
+
+
 def test_a_hook_that_the_kernel_gives_no_client_to_waits_as_ever(monkeypatch):
     slept: list[float] = []
     monkeypatch.setattr(serving, "sleep", slept.append)
