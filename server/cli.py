@@ -25,6 +25,7 @@ from socketscope.excerpt import escaped
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_count, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
+from socketscope.stderr import say
 from socketscope.units import parse_duration, parse_size
 from socketscope.views.log import LEVELS
 
@@ -288,9 +289,4 @@ def _fail(message: str) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    line = f"server: {escaped(message)}\n"
-    with suppress(OSError):  # what cannot be told there can be told nowhere, and changes nothing
-        if (own := sys.__stderr__) and own is sys.stderr:  # its buffer would keep it, and the status be 120
-            os.write(own.fileno(), line.encode(own.encoding, "backslashreplace"))
-        else:
-            click.echo(line, nl=False, err=True)
+    say(f"server: {escaped(message)}\n")

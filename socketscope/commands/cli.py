@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from socketscope.commands import CONVERSATIONS, run
-from socketscope.excerpt import escaped
 from socketscope.version import __version__
 
 
@@ -17,7 +16,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the status of wrong usage."""
-        self.exit(run.USAGE, f"socketscope: {escaped(message)}\n")
+        run.fail(message, run.USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

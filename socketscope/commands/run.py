@@ -8,7 +8,6 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from getopt import getopt
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from socketscope.excerpt import escaped
 from socketscope.launch.settings import LAUNCHED, PREFIX, SETTINGS, settings_of
 from socketscope.limits import Limits
 from socketscope.settings import in_flags, within_descriptors
+from socketscope.stderr import say
 
 CANNOT_START, USAGE, CANNOT_EXECUTE, NOT_FOUND = 1, 2, 126, 127
 """Exit statuses; the last two as a shell has them. Any other is the program's."""
@@ -71,7 +71,7 @@ def launch(given: argparse.Namespace) -> NoReturn:
     try:
         _check(environment)
     except ValueError as error:
-        _fail(_with_variable(in_flags(str(error)), given), USAGE)
+        fail(_with_variable(in_flags(str(error)), given), USAGE)
     words = given.program[1:] if given.program[0] == "--" else given.program
     if given.is_module:
         command = [sys.executable, *_of_python(), "-m", *words]
@@ -80,7 +80,7 @@ def launch(given: argparse.Namespace) -> NoReturn:
     elif (found := shutil.which(words[0])) is not None:
         command = [found, *words[1:]]
     else:
-        _fail(f"there is no file and no command {words[0]}", NOT_FOUND)
+        fail(f"there is no file and no command {words[0]}", NOT_FOUND)
     before = environment.get("PYTHONPATH")
     if not before:
         environment["PYTHONPATH"] = _SITE
@@ -93,7 +93,7 @@ def launch(given: argparse.Namespace) -> NoReturn:
     try:
         os.execve(command[0], command, environment)  # noqa: S606 - what it was told to run
     except OSError as error:
-        _fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
+        fail(f"cannot execute {command[0]}: {error.strerror}", CANNOT_EXECUTE)
 
 
 def _of_python() -> list[str]:
@@ -101,7 +101,7 @@ def _of_python() -> list[str]:
 
     Where it is to look for modules is the command's own: passed on, it would hide what is ours.
     """
-    given, _ = getopt(sys.orig_argv[1 : -len(sys.argv)], "bBcdEiImOPqRsSuvW:xX:", ["check-hash-based-pycs="])
+    given, _ = getopt(sys.orig_argv[1 : -len(sys.argv)], "bBcdEiImOPqRsStuvW:xX:", ["check-hash-based-pycs="])
     return [option + value for option, value in given if option[1] in "bBdiOquvWX"]
 
 
@@ -136,7 +136,7 @@ def _check(environment: dict[str, str]) -> None:
     try:
         most, told = within_descriptors(limits.max_connections, asked=_LIMIT in environment)
     except RuntimeError as error:
-        _fail(str(error), CANNOT_START)
+        fail(str(error), CANNOT_START)
     if told is not None:
         _say(told)
         environment[_LIMIT] = str(most)
@@ -146,7 +146,7 @@ def _check(environment: dict[str, str]) -> None:
             for listener in bind(*parse_host_port(metrics)):
                 listener.close()
         except OSError as error:
-            _fail(f"cannot serve metrics on {metrics}: {error.strerror or error}", CANNOT_START)
+            fail(f"cannot serve metrics on {metrics}: {error.strerror or error}", CANNOT_START)
 
 
 def _is_for_python(path: Path) -> bool:
@@ -167,11 +167,11 @@ def _is_for_python(path: Path) -> bool:
     return not first.startswith(b"\x7fELF") and (not first.startswith(b"#!") or b"python" in first)
 
 
-def _fail(message: str, status: int) -> NoReturn:
+def fail(message: str, status: int) -> NoReturn:
+    """End with a line that says why."""
     _say(message)
     sys.exit(status)
 
 
 def _say(message: str) -> None:
-    with suppress(AttributeError, OSError):  # it may be closed, or full
-        sys.stderr.write(f"socketscope: {escaped(message)}\n")
+    say(f"socketscope: {escaped(message)}\n")

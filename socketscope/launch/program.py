@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from socketserver import BaseServer
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -22,6 +21,7 @@ from socketscope.serve.mixin import Observed, service_of
 from socketscope.serve.observing import observe
 from socketscope.serve.options import refuse_forking
 from socketscope.serve.service import Service
+from socketscope.stderr import say
 from socketscope.views.endpoint import Endpoint
 from socketscope.views.metrics import view_of
 
@@ -131,11 +131,9 @@ class _Process:
 
 
 def _say(text: str) -> None:
-    # The program may have closed it; what its buffer kept would make the exit status 120.
-    with suppress(OSError, ValueError):
-        if text not in _said and sys.__stderr__ is not None:
-            _said.add(text)
-            os.write(sys.__stderr__.fileno(), f"socketscope: {text}\n".encode(errors="backslashreplace"))
+    if text not in _said:
+        _said.add(text)
+        say(f"socketscope: {text}\n")
 
 
 def _at_exit(function: Callable[[], None]) -> None:

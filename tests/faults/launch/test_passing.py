@@ -42,7 +42,7 @@ def test_a_program_that_serves_nothing_is_as_without(program, text):
     assert ended(*RUN, *words, stdin="what\ncomes in") == alone
 
 
-@pytest.mark.parametrize("options", [["-u"], ["-OOBb"], ["-W", "error"], ["-uXdev"], ["-sE", "-Wignore"]])
+@pytest.mark.parametrize("options", [["-u"], ["-tOOBb"], ["-W", "error"], ["-uXdev"], ["-sE", "-Wignore"]])
 def test_what_python_itself_was_told_is_for_the_program(program, options):
     path = program("import sys; print(sys.flags, sys.warnoptions, sys._xoptions, sys.stdout.write_through)")
     alone = ended(sys.executable, *(option for option in options if option != "-sE"), path)
@@ -91,6 +91,16 @@ def test_a_word_that_standard_error_does_not_take_keeps_no_program_from_its_star
 
     path = program("print('started')")
     assert ended(*RUN, "--metrics", "none", path, preexec_fn=warn_where_nobody_hears)[:2] == (0, "started\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(("/nowhere",), 127), (("--metrics", "1", "x"), 2), (("--nowhere",), 2)]
+)
+def test_what_standard_error_does_not_take_changes_no_exit_status(words, status):
+    def fill() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+
+    assert ended(*RUN, *words, preexec_fn=fill)[0] == status
 
 
 def test_a_module_has_its_words(program, tmp_path):
