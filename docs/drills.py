@@ -22,7 +22,7 @@ make drill slow-clients     # does one
 Its exit status is 0 if all was seen and no other alert fired, else 1. It needs Python 3.11 and, for the lines of the log, `jq`
 (`apt-get install jq`). Faults are special clients and servers, and Docker's own commands; the server has no code for them.
 What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time. Below are each drill's
-panel, its alert with the runbook's section, the query that shows it and, for while it lasts, a command that prints its log lines.
+panel, its alert with the section of the runbook, the query that shows it, and a command that prints its log lines while it lasts.
 
 A drill spends as much of the [error budgets](slo.md) as a real fault: after some in one hour `BudgetBurnsFast` fires too, and
 rightly. `docker compose down --volumes`, and the `up` above, forget it.
