@@ -252,7 +252,15 @@ sys.stdin.readline()
         assert running.wait() == 0
 
 
-@pytest.mark.parametrize("closing", ["sys.stderr = None", "sys.stderr.close()", "os.close(2)"])
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "sys.stderr = None",
+        "sys.stderr.close()",
+        "os.close(2)",
+        "sys.stderr = type('Broken', (), {'write': 0, 'flush': int})()",
+    ],
+)
 def test_a_program_without_standard_error_serves_as_without(program, closing):
     text = f"""
 server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
