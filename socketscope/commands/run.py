@@ -99,10 +99,10 @@ def launch(given: argparse.Namespace) -> NoReturn:
 def _of_python() -> list[str]:
     """Return what Python itself was told, as in `python -u -m socketscope run`: it is meant for the program.
 
-    Where it is to look for modules is the command's own: passed on, it would hide what is ours.
+    What would hide from it what is ours (`-E`, `-I`, `-S`) is the command's own.
     """
     given, _ = getopt(sys.orig_argv[1 : -len(sys.argv)], "bBcdEiImOPqRsStuvW:xX:", ["check-hash-based-pycs="])
-    return [option + value for option, value in given if option[1] in "bBdiOquvWX"]
+    return [option + value for option, value in given if option[1] in "bBdiOPqsuvWX"]
 
 
 def _with_variable(told: str, given: argparse.Namespace) -> str:

@@ -42,10 +42,12 @@ def test_a_program_that_serves_nothing_is_as_without(program, text):
     assert ended(*RUN, *words, stdin="what\ncomes in") == alone
 
 
-@pytest.mark.parametrize("options", [["-u"], ["-tOOBb"], ["-W", "error"], ["-uXdev"], ["-sE", "-Wignore"]])
+@pytest.mark.parametrize(
+    "options", [["-u"], ["-tOOBb"], ["-W", "error"], ["-uXdev"], ["-s", "-E", "-Wignore"]]
+)
 def test_what_python_itself_was_told_is_for_the_program(program, options):
     path = program("import sys; print(sys.flags, sys.warnoptions, sys._xoptions, sys.stdout.write_through)")
-    alone = ended(sys.executable, *(option for option in options if option != "-sE"), path)
+    alone = ended(sys.executable, *(option for option in options if option != "-E"), path)
     assert ended(sys.executable, *options, *RUN[1:], path) == alone
 
 
