@@ -46,9 +46,6 @@ def _converse(words: Sequence[str]) -> NoReturn:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "socketscope":
             raise
-        sys.stderr.write(
-            f"socketscope: {words[0]} needs {error.name}: pip install 'socketscope[client]' brings it\n"
-        )
         # 1 would say that an exchange failed.
-        sys.exit(run.NOT_FOUND)
+        run.fail(f"{words[0]} needs {error.name}: pip install 'socketscope[client]' brings it", run.NOT_FOUND)
     group.main("socketscope", words)
