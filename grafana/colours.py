@@ -6,7 +6,7 @@ GOOD, WARNING, BAD = "green", "orange", "red"
 PLAIN = "text"
 """Of a figure that is neither well nor ill."""
 TRAFFIC = "blue"
-"""Of curves that are shades of one colour, as nobody of them is better than another."""
+"""Of a curve that is neither well nor ill."""
 LINE = "#8e8e8e"
 """Of an objective or a limit: a line to measure against, and no alarm."""
 

@@ -19,6 +19,7 @@ from grafana.queries import (
     TOLD,
     UNSERVED_BY_REASON,
     first,
+    none_seen,
     quantile,
     quantiles,
     rate,
@@ -39,7 +40,7 @@ FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 
 WELL = [
     figure(Panel(
-        title="Clients served", unit="percentunit", width=4, height=5, decimals=2, runbook="clientsfail",
+        title="Success rate", unit="percentunit", width=4, height=5, decimals=2, runbook="clientsfail",
         meaning="Share of what clients ask for now that they get. The objective is 99.9 %. Below it, Failed "
         "exchanges by outcome says why.",
         limits={0: BAD, 0.99: WARNING, 0.999: GOOD}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
@@ -54,7 +55,7 @@ WELL = [
         queries={"p99": first(quantile(0.99, client.EXCHANGE_INTENDED_DURATION), NOBODY_SERVED, UNKNOWN)},
     )),
     figure(Panel(
-        title="Served in range", unit="percentunit", width=4, height=5, decimals=3, instant=True, runbook="objectives",
+        title="Availability", unit="percentunit", width=4, height=5, decimals=3, instant=True, runbook="objectives",
         meaning="Share of what clients asked for in the whole range shown that they got: an outage that the tiles of "
         "now have forgotten is still in it. The objective is 99.9 %.",
         limits={0: BAD, 0.99: WARNING, 0.999: PLAIN}, words={None: NO_TRAFFIC}, nothing=NO_TRAFFIC[0],
@@ -84,12 +85,13 @@ WELL = [
     states(Panel(
         title="Which alerts fired", width=10, height=6, runbook="runbook",
         meaning="Alerts, and when they fired. A page wants somebody now, a ticket this week.",
-        words={1: ("ticket", WARNING), 2: ("page", BAD)},
+        words={NOBODY: ("none", GOOD), 1: ("ticket", WARNING), 2: ("page", BAD)},
         # What fired between two steps is shown too: over days they are longer than most alerts.
         queries={
             "{{alertname}}": first(
                 f"max by (alertname) (max_over_time({FIRING_PAGES}[$__rate_interval])) * 2",
                 f"max by (alertname) (max_over_time({FIRING}[$__rate_interval]))",
+                none_seen(FIRING, "alertname", "alerts"),
             ),
         },
     )),

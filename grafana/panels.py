@@ -42,7 +42,7 @@ class Panel:
             now, with the course of a quarter of an hour.
         stacked: Whether curves lie on each other.
         outcomes: Of curves: what legends end with that has a colour of its own everywhere.
-        colours: Legend to colour; what has neither is a shade.
+        colours: Legend to colour; what has neither is of Grafana's palette.
         line: Of curves: the objective or limit that they are measured against.
         top: Of curves: up to where the axis goes at least.
         logarithmic: Of curves: over decades.
@@ -106,7 +106,8 @@ def curves(panel: Panel) -> Any:
         .line_width(1)
         .fill_opacity(25 if panel.stacked else 0)
         .show_points(choices.VisibilityMode.NEVER)
-        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.SHADES).fixed_color(TRAFFIC))
+        # Not shades of one colour: those of two replicas cannot be told from each other.
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .legend(
             common.VizLegendOptions()
             .show_legend(True)

@@ -18,7 +18,7 @@ FIRING = 'ALERTS{alertstate="firing", severity=~"page|ticket"}'
 """Those that fire."""
 
 NOBODY = -1
-"""What a tile has where clients ask and nobody answers, or no server is there."""
+"""What a figure or a state has where clients ask and nobody answers, or nothing is there."""
 
 
 def chosen(name: str, *conditions: str, listener: bool = False) -> str:
@@ -85,6 +85,15 @@ def first(*expressions: str) -> str:
     return " or ".join(f"({one})" if " or " in one or " and " in one else one for one in expressions)
 
 
+def none_seen(selector: str, label: str, name: str) -> str:
+    """Return a row of that name, at NOBODY, where a selector has found nothing in all that is looked at.
+
+    A timeline of states without a row says that data have no time field, whatever is to stand there.
+    """
+    absent = f"absent_over_time({selector}[$__range] @ end()) * {NOBODY}"
+    return f'max by ({label}) (label_replace({absent}, "{label}", "{name}", "", ""))'
+
+
 ASKED = rate(client.EXCHANGES)
 SERVED = share(rate(client.EXCHANGES, 'outcome="ok"'), ASKED)
 SERVED_IN_RANGE = share(whole(client.EXCHANGES, 'outcome="ok"'), whole(client.EXCHANGES))
@@ -107,8 +116,9 @@ STATES = first(
     # those that are shown: Prometheus holds them all at once.
     f"(last_over_time({_DRAINED}[5m:$__interval]) == 1) * 3 and on (job, instance) {UP} == 0",
     f"max by (job, instance) ({SERVERS})",
+    none_seen(series(server.BUILD), "instance", "servers"),
 )
-"""0 down, 1 up, 2 draining, 3 stopped in order."""
+"""0 down, 1 up, 2 draining, 3 stopped in order; NOBODY where no server was seen."""
 
 CLOSED_BY_OUTCOME = {"{{outcome}}": rate(server.CLOSED, by="outcome") + " > 0"}
 """Legend to expression: how connections end."""

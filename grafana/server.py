@@ -7,6 +7,7 @@ from grafana.page import Page, Row
 from grafana.panels import Panel, curves, durations, figure, states
 from grafana.queries import (
     CLOSED_BY_OUTCOME,
+    NOBODY,
     STATES,
     UNSERVED_BY_REASON,
     age,
@@ -33,10 +34,13 @@ RENEWAL = 14
 def replica_states(title: str) -> Any:
     """Return the states of all servers over time."""
     return states(Panel(
-        title=title, width=14, height=6, nothing="no server was seen", runbook="which-container",
+        title=title, width=14, height=6, runbook="which-container",
         meaning="Each server since it was first seen. One that is asked to stop drains, and is stopped; one that "
         "died is down; both until the address is forgotten.",
-        words={0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC), 3: ("stopped", PLAIN)},
+        words={
+            NOBODY: ("none was seen", PLAIN), 0: ("down", BAD), 1: ("up", GOOD), 2: ("drains", TRAFFIC),
+            3: ("stopped", PLAIN),
+        },
         queries={"{{instance}}": STATES},
     ))  # fmt: skip
 

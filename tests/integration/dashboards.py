@@ -86,6 +86,7 @@ TILES = [
     for target in TARGETS
     if target.panel["type"] == "stat" and target.dashboard == "socketscope-overview"
 ]
+TIMELINES = [target for target in TARGETS if target.panel["type"] == "state-timeline"]
 VALUES = {
     (dashboard["uid"], variable["name"]): re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
     for dashboard in DASHBOARDS

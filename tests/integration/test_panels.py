@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from grafana.queries import NOBODY
 from socketscope.observe.distribution import BUCKETS
 
 from .conftest import Stack, wait_for, wait_for_budgets
@@ -150,8 +151,8 @@ BUCKETED = {
     "client: How many exchanges took how long: {{le}}": attempted,
 }
 
+ALERTED = "overview: Which alerts fired: {{alertname}}"
 NOTHING = {
-    "overview: Which alerts fired: {{alertname}}",
     "overview: Failed exchanges by outcome: {{outcome}}",
     "overview: Connections that were not served: {{outcome}}",
     "overview: Connections that were not served: refused: {{reason}}",
@@ -167,8 +168,8 @@ NOTHING = {
 }
 
 NOW = {
-    "overview: Clients served: served": 1.0,
-    "overview: Served in range: served": 1.0,
+    "overview: Success rate: served": 1.0,
+    "overview: Availability: served": 1.0,
     "overview: Alerts firing: firing": 0.0,
     "overview: Replicas: lost": 0.0,
 }
@@ -227,6 +228,7 @@ WITHIN = {
 EXPECTED = {
     *COUNTS,
     *BUCKETED,
+    ALERTED,
     *NOTHING,
     *NOW,
     *EACH,
@@ -273,6 +275,10 @@ def test_a_histogram_has_all_that_there_was(run: Run, name: str):
 @pytest.mark.parametrize("name", sorted(NOTHING))
 def test_what_did_not_happen_is_not_shown(run: Run, name: str):
     assert run.values(named(name)) == []
+
+
+def test_no_alert_fires(run: Run):
+    assert set(run.values(named(ALERTED))) <= {float(NOBODY)}
 
 
 @pytest.mark.parametrize("name", NOW)

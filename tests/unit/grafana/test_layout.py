@@ -82,7 +82,7 @@ def test_the_first_screen_has_the_tiles_the_replicas_and_the_alerts():
     ]
     assert first[0] == "Is it well?"
     assert first[1:] == [
-        "Clients served", "Client p99", "Served in range", "Budget left", "Alerts firing", "Replicas",
+        "Success rate", "Client p99", "Availability", "Budget left", "Alerts firing", "Replicas",
         "Which replicas were up", "Which alerts fired", "As the clients see it",
     ]  # fmt: skip
 

@@ -181,6 +181,21 @@ def test_a_state_has_no_labels_but_those_of_its_name_whichever_part_finds_it(dra
 
 
 @each_panel
+def test_curves_of_several_replicas_can_be_told_from_each_other(drawn):
+    if drawn.panel["type"] == "timeseries":
+        assert drawn.panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic"
+
+
+@each_panel
+def test_states_have_a_row_where_nothing_was_seen(drawn):
+    # Without one the panel says that data do not have a time field, whatever its noValue is.
+    if drawn.panel["type"] != "state-timeline":
+        return
+    assert all("absent_over_time(" in expression for expression in drawn.expressions)
+    assert "-1" in drawn.panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+
+
+@each_panel
 def test_who_died_is_not_shown_as_stopped_since_another_stopped_at_its_address(drawn):
     # Under an orchestrator that one had other labels: who looks back under each of them finds its stop.
     assert not any("last_over_time(socketserver_draining" in one for one in drawn.expressions)
