@@ -15,8 +15,6 @@ from .session import SERVICES, Session, alerts, answering, replies, serves
 
 Expectation = Callable[[Session, str], object]
 EXPECTED: dict[str, Expectation] = {}
-SYNTAX = {"pause 50ms"}
-"""What looks like a command and is of the scripts' language."""
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ACTIVATE = "make .venv/.ready && . .venv/bin/activate"
