@@ -61,7 +61,7 @@ TRAFFIC_ROW = [
     )),
     curves(Panel(
         title="Connections accepted by replica", unit="suffix:/s", nothing="no stream listener", runbook="traffic",
-        meaning="Whether clients spread over the replicas. No client resolves the name to one that gets none.",
+        meaning="Whether clients spread over the replicas. No client's resolver knows one that gets none.",
         queries={"{{instance}}": rate(server.ACCEPTED, by="instance")},
     )),
     curves(Panel(
