@@ -90,7 +90,9 @@ def render_limits() -> str:
         [
             "# Limits",
             "",
-            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them. A deadline may be late by a tenth of a second. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.",
+            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.",
+            "",
+            "Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
             "",
             "| Limit | Unit | In the library | In the server | |",
             "|---|---|---|---|---|",
