@@ -64,7 +64,7 @@ def render_metrics() -> str:
             "",
             f"- `outcome` of an exchange, the first that fits: {_list(EXCHANGE_OUTCOMES)}.",
             f"- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.",
-            "- [The runbook](runbook.md#clientsfail) says what each means. Buckets are the server's.",
+            f"- [The runbook](runbook.md#clientsfail) says what each means. Buckets are the server's: a step has {len(EXCHANGE_OUTCOMES) + 2 * (len(BUCKETS) + 3)} series.",
             "",
         ]
     )
