@@ -99,7 +99,8 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "help_option_names": ["-h", "--help"],
         "show_default": True,
         "max_content_width": 100,
-    }
+    },
+    epilog="Each option is a variable of the environment too: --read-timeout is SERVER_READ_TIMEOUT.",
 )
 @click.option(
     "--listen",

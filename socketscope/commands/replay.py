@@ -44,7 +44,7 @@ SPARE_FILES = 64
 """Files that are open beside the users' connections."""
 
 
-@click.command()
+@click.command(epilog="Each option is a variable of the environment too: --target is CLIENT_REPLAY_TARGET.")
 @click.argument("scripts", nargs=-1, required=True, type=PATH, metavar="SCRIPT...")
 @click.option(
     "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."

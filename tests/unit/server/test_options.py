@@ -48,11 +48,13 @@ def test_an_option_that_cannot_be_meant_is_refused(monkeypatch, capsys, options,
     assert told in refused(monkeypatch, capsys, *options)
 
 
-def test_help_names_what_an_option_takes(monkeypatch, capsys):
+def test_help_names_what_an_option_takes_and_its_variable(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["server", "--help"])
     with pytest.raises(SystemExit):
         main()
-    assert "--read-timeout DURATION|none " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--read-timeout DURATION|none " in shown
+    assert "--read-timeout is SERVER_READ_TIMEOUT" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(
