@@ -80,7 +80,7 @@ SPARE_FILES = 64
     "--grace",
     type=DURATION,
     default="5s",
-    help="How long passes under way when the duration is over have to end.",
+    help="Time that passes have to end in, which are under way when the duration is over.",
 )
 @click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
 @click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
@@ -102,7 +102,7 @@ SPARE_FILES = 64
     multiple=True,
     envvar="CLIENT_REPLAY_FAIL_ON",
     help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
-    "'dropped > 1%'. Repeats. 'errors > 0' is one, unless another on all errors replaces it.",
+    "'dropped > 1%'. Repeats; beside 'errors > 0', which only another condition on all errors replaces.",
 )
 @click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
 @click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")

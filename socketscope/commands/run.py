@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
     parser.add_argument(
         "program", metavar="PROGRAM [ARGUMENT...]", nargs=argparse.PARSER,
-        help="a Python file, - for standard input, or a command: on the PATH, or an executable file",
+        help="a file for Python, - for its standard input, or a command: of the PATH, or an executable file",
     )  # fmt: skip
     parser.set_defaults(command=launch)
 
