@@ -46,14 +46,10 @@ def seen() -> Seen:
             at = time.time()
             looked[state] = {str(target): target.ask(stack, at) for target in TARGETS}
             for target in TIMELINES:
-                over_time = f"last_over_time(({filled_in(target.expression)})[15m:2s])"
-                looked[state][str(target)] = stack.query(over_time, at)
+                looked[state][str(target)] = stack.query(lately(target.expression, "15m"), at)
             for (dashboard, name), expression in ANNOTATIONS.items():
-                # At one moment a scrape may be late, and nothing there; what began now, no step has seen yet.
-                now = filled_in(expression)
-                looked[state][f"{dashboard} @{name}"] = stack.query(
-                    f"({now}) or last_over_time(({now})[10s:2s])", at
-                )
+                # At one moment a scrape may be late, and nothing there.
+                looked[state][f"{dashboard} @{name}"] = stack.query(lately(expression, "10s"), at)
             for (dashboard, name), match in VALUES.items():
                 assert match
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
@@ -78,6 +74,12 @@ def seen() -> Seen:
         wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome="ok"}[8s]))') == 0, "no others")
         look("no server")
     return looked
+
+
+def lately(expression: str, span: str) -> str:
+    """Return what an expression finds now or found in a span: what began now, no step has seen yet."""
+    now = filled_in(expression)
+    return f"({now}) or last_over_time(({now})[{span}:2s])"
 
 
 def states_until_gone(stack: Stack) -> list[dict[str, Any]]:
