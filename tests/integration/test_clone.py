@@ -24,5 +24,5 @@ def test_each_service_reads_what_it_was_given(private: Stack, without_grafana: s
     rules = json.loads(get(f"{private.prometheus}/api/v1/rules"))
     assert rules["data"]["groups"]
     if not without_grafana:
-        dashboard = f"http://127.0.0.1:{private.port('grafana', 3000)}/api/dashboards/uid/socketscope"
-        assert json.loads(get(dashboard))["dashboard"]["title"] == "socketscope"
+        home = f"http://127.0.0.1:{private.port('grafana', 3000)}/api/dashboards/home"
+        assert json.loads(get(home))["dashboard"]["title"] == "socketscope: overview"
