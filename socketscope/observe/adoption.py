@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from socketscope.forks import OfProcess
 from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
-from socketscope.observe.noting import Leaving, Noting, family_of, type_of
+from socketscope.observe.noting import PLAIN, Leaving, Noting, family_of, type_of
 from socketscope.observe.reader import Reader, buffered
 from socketscope.observe.record import Record
 from socketscope.observe.served import current
@@ -25,9 +25,6 @@ _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.We
 
 # Of who watches for the end of a socket, and of who has another one in its place.
 _turn = OfProcess(threading.RLock)
-
-# A program may put another class in this one's place, as PySocks does; all are of the C class.
-_PLAIN = socket.socket
 
 
 class Upgradable(NotingStream):
@@ -55,7 +52,7 @@ class ObservedSocket(Upgradable, socket.socket):
     __slots__ = ("_socketscope",)
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002 - the base's name
-        super().__init__(family, type, proto, fileno)
+        PLAIN.__init__(self, family, type, proto, fileno)
         self._socketscope: Record | None = None
 
     def _join(self) -> Record | None:
@@ -139,7 +136,7 @@ def prepare(listener: Any) -> None:
     if not is_socket(listener):
         return
     if listener.type != socket.SOCK_DGRAM:
-        if type(listener) is _PLAIN:
+        if type(listener) is PLAIN:
             listener.__class__ = ListeningSocket
     elif not isinstance(listener, NotingDatagrams):
         with suppress(Exception):  # as in `adopt`
@@ -260,5 +257,5 @@ for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
 
 # Who prints one reads what it is to the program.
 for _named in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket, Unwrapped, AdoptedTLS):
-    _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else _PLAIN
+    _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else PLAIN
     _named.__module__, _named.__qualname__ = _theirs.__module__, _theirs.__qualname__

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-from socketscope.observe.noting import MSG_DONTWAIT, MSG_PEEK, Socket
+from socketscope.observe.noting import MSG_DONTWAIT, MSG_PEEK, PLAIN, Socket
 from socketscope.observe.outcomes import is_gone
 from socketscope.observe.served import Served, current
 
@@ -62,15 +62,19 @@ class NotingDatagrams(Socket):
         """Send, as the base class does."""
         address = flags_and_address[-1] if flags_and_address else None
         flags = flags_and_address[0] if len(flags_and_address) > 1 else 0
-        return _send(self, address, super().sendto, (data,), flags, address)
+        return _send(PLAIN.sendto, self, data, flags, address)
 
     def sendmsg(self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """Send from several buffers, as the base class does."""
-        return _send(self, address, super().sendmsg, (buffers, ancdata), flags, address)
+
+        def send(sock: Any, data: Any, flags: int, to: Any) -> int:
+            return PLAIN.sendmsg(sock, data, ancdata, flags, to)
+
+        return _send(send, self, buffers, flags, address)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send to the peer that the socket is connected to, as the base class does."""
-        return _send(self, _CONNECTED, super().send, (data,), flags)
+        return _send(lambda *args: PLAIN.send(*args[:-1]), self, data, flags, _CONNECTED)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send as `send` does: a datagram goes as a whole."""
@@ -78,7 +82,7 @@ class NotingDatagrams(Socket):
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """Receive with the sender's address, as the base class does."""
-        received: tuple[bytes, Any] = super().recvfrom(bufsize, flags)
+        received: tuple[bytes, Any] = PLAIN.recvfrom(self, bufsize, flags)
         _took(len(received[0]), flags)
         return received
 
@@ -137,21 +141,19 @@ def _took(size: int, flags: int) -> None:
         datagram.took(size)
 
 
-def _send(
-    sock: Any, to: Any, send: Callable[..., int], data: tuple[Any, ...], flags: int, *address: Any
-) -> int:
+def _send(send: Callable[[Any, Any, int, Any], int], sock: Any, data: Any, flags: int, to: Any) -> int:
     """Send for the datagram being served, if there is one."""
     datagram = current.get()
     if not isinstance(datagram, Datagram):
-        return send(*data, flags, *address)
+        return send(sock, data, flags, to)
     if not to and not datagram.peer:
         datagram.failure = "no_address"
     try:
         if datagram.patience is not None and sock.gettimeout() is None:
-            at_once = partial(send, *data, flags | MSG_DONTWAIT, *address)
+            at_once = partial(send, sock, data, flags | MSG_DONTWAIT, to)
             size = _send_in_time(at_once, datagram.patience)
         else:
-            size = send(*data, flags, *address)
+            size = send(sock, data, flags, to)
     except OSError as error:
         if is_gone(error) or isinstance(error, (ConnectionRefusedError, FileNotFoundError, TimeoutError)):
             datagram.mark(error)

@@ -19,6 +19,10 @@ MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
 family_of, type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
 """As the C class has them: plain numbers, too."""
 
+PLAIN = socket.socket
+"""What stands behind all that is mixed in here. It is called by its name where that would be felt: `super()`
+looks for a method anew each time. A program may put another class in its place, as PySocks does."""
+
 if TYPE_CHECKING:
     Socket = socket.socket  # what is mixed into, for who checks types
 else:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import Any
 
-from socketscope.observe.noting import Noting, family_of, note_missed, note_unsent, type_of
+from socketscope.observe.noting import PLAIN, Noting, family_of, note_missed, note_unsent, type_of
 from socketscope.observe.record import Record
 
 STEP = 1 << 16
@@ -33,7 +33,7 @@ class NotingStream(Noting):
         # As `_receive` does it, in one call less: every file object's bytes come this way.
         record.wait(monotonic())
         try:
-            size = super().recv_into(buffer, nbytes)
+            size = PLAIN.recv_into(self, buffer, nbytes)
         except OSError as error:
             note_missed(record, error)
             raise
@@ -91,7 +91,7 @@ class NotingStream(Noting):
         # As `_send` does it, in one call less: every reply goes this way.
         record.blocked += 1
         try:
-            done = super().send(data, flags)
+            done = PLAIN.send(self, data, flags)
             if done:
                 record.gave(done, monotonic())
         except OSError as error:
@@ -106,7 +106,7 @@ class NotingStream(Noting):
 
     def shutdown(self, how: int, /) -> None:
         """Shut down, as the base class does."""
-        super().shutdown(how)
+        PLAIN.shutdown(self, how)
         if how != socket.SHUT_RD and (record := self._socketscope) is not None:
             record.shut = True
 
