@@ -17,7 +17,7 @@ from socketscope.observe.datagrams import DatagramSocket, NotingDatagrams
 from socketscope.observe.noting import PLAIN, Leaving, Noting, family_of, type_of
 from socketscope.observe.reader import Reader, buffered
 from socketscope.observe.record import Record
-from socketscope.observe.served import current
+from socketscope.observe.served import get_current
 from socketscope.observe.sockets import NotingStream
 from socketscope.observe.tls import NotingTLS
 
@@ -57,7 +57,7 @@ class ObservedSocket(Upgradable, socket.socket):
 
     def _join(self) -> Record | None:
         """Count for who is being served, where the request is an object of the user's with this inside."""
-        record = current.get()
+        record = get_current()
         if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record
         return self._socketscope

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from socketscope.observe.noting import MSG_DONTWAIT, MSG_PEEK, PLAIN, Socket
 from socketscope.observe.outcomes import is_gone
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current
 
 _CONNECTED = "connected"  # in place of an address
 
@@ -137,13 +137,13 @@ def receives_here(listener: Any) -> bool:
 
 
 def _took(size: int, flags: int) -> None:
-    if not flags & MSG_PEEK and isinstance(datagram := current.get(), Datagram):
+    if not flags & MSG_PEEK and isinstance(datagram := get_current(), Datagram):
         datagram.took(size)
 
 
 def _send(send: Callable[[Any, Any, int, Any], int], sock: Any, data: Any, flags: int, to: Any) -> int:
     """Send for the datagram being served, if there is one."""
-    datagram = current.get()
+    datagram = get_current()
     if not isinstance(datagram, Datagram):
         return send(sock, data, flags, to)
     if not to and not datagram.peer:

@@ -90,3 +90,6 @@ class Served:
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
 """What the running code serves, also in what copies its context."""
+
+get_current, set_current = current.get, current.set
+"""The same, made methods once: of a name that was imported the interpreter makes one anew at each call."""

@@ -10,7 +10,7 @@ from socketscope.addresses import format_peer
 from socketscope.observe.datagrams import Datagram, receives_here
 from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
-from socketscope.observe.served import current
+from socketscope.observe.served import get_current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve.hooks import guard
@@ -143,7 +143,7 @@ class DatagramService(Service):
         try:
             server.finish_request(request, client_address)
         except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
-            self._note_failure(server, current.get(), request, client_address, error)
+            self._note_failure(server, get_current(), request, client_address, error)
         finally:
             if self.hooks.closes:  # else there is nothing to do
                 guard(server.shutdown_request, request)
@@ -153,7 +153,7 @@ class DatagramService(Service):
         if not isinstance(request, _Handed):
             return run()
         datagram = request.datagram
-        if current.get() is datagram and datagram.socket is request:
+        if get_current() is datagram and datagram.socket is request:
             return run()  # `_serve` ends it, once the hooks of its end are over
         datagram.began, datagram.socket = monotonic(), request
         return self._run_for(datagram, run)

@@ -6,7 +6,7 @@ from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any
 
-from socketscope.observe.served import current
+from socketscope.observe.served import get_current
 from socketscope.serve.datagrams import DatagramService
 from socketscope.serve.listeners import paths
 from socketscope.serve.options import Options, declare, declared, overrides
@@ -91,7 +91,7 @@ class Handing:
 
     def finish_request(self, request: Any, client_address: Any) -> Any:
         """Run the handler; return what an override behind the mixin does."""
-        serving, service = current.get(), self._socketscope
+        serving, service = get_current(), self._socketscope
         if serving is not None and serving.socket is request and not service.hooks.processes:
             return super().finish_request(request, client_address)  # type: ignore[misc]
         run = partial(super().finish_request, request, client_address)  # type: ignore[misc]

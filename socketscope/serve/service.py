@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from socketscope.observe.outcomes import accept_error
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.listeners.holders import is_shared
 from socketscope.serve.serving import ACCEPT_PAUSE, Serving
@@ -55,7 +55,7 @@ class Service(Serving):
         vars(server)[ASKED_TO_STOP] = True  # as long as handlers are waited for, who may look at it
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
-        own = current.get()
+        own = get_current()
         if own in self.totals.records or own in self.untold:
             self._closing.add(own)
         try:

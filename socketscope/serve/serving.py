@@ -10,7 +10,7 @@ from typing import Any
 
 from socketscope.interpreter import refuse_green_threads
 from socketscope.observe.outcomes import accept_error
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current
 from socketscope.serve.hooks import complain
 from socketscope.serve.state import State
 from socketscope.serve.theirs import ASKED_TO_STOP, HAS_STOPPED, shut_down
@@ -221,7 +221,7 @@ class Serving(State):
 
     def note_handled(self) -> None:
         """Note the exception that is being handled as the end of who is served here."""
-        served, error = current.get(), sys.exception()
+        served, error = get_current(), sys.exception()
         if served is not None and served.listener is self and error is not None:
             self._fail(served, error)
 

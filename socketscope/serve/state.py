@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketscope.forks import in_each_child
 from socketscope.observe.adoption import prepare
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current
 from socketscope.observe.totals import Capacity, Totals
 from socketscope.serve.hooks import Hooks
 from socketscope.serve.listeners.encryption import Encryption
@@ -169,7 +169,7 @@ class State(ABC):
 
     def but_for_closing(self, served: Iterable[Any]) -> list[Any]:
         """Leave out those whose handlers close the server, if one of them asks: both would wait for ever."""
-        waiting = self._closing if current.get() in self._closing else ()
+        waiting = self._closing if get_current() in self._closing else ()
         return [each for each in served if each not in waiting]
 
     def note_dropped(self, served: Served) -> None:

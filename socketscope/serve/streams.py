@@ -11,7 +11,7 @@ from typing import Any
 
 from socketscope.observe.adoption import adopt
 from socketscope.observe.record import Record
-from socketscope.observe.served import current
+from socketscope.observe.served import get_current
 from socketscope.observe.shared import new_record
 from socketscope.serve.endings import Endings
 from socketscope.serve.hooks import close_by
@@ -200,7 +200,7 @@ class StreamService(Endings):
         Raises:
             BaseException: As the handler does, if there are no threads.
         """
-        record: Any = current.get()
+        record: Any = get_current()
         if record is None or record.socket is not request:
             record = self._find(request, client_address)
         if record is not None:
@@ -231,7 +231,7 @@ class StreamService(Endings):
             return run()
         owner: Any = record.listener
         handed_on = self.hooks.processes or record.left is not None
-        ends_here = handed_on or current.get() is not record
+        ends_here = handed_on or get_current() is not record
         if ends_here:
             record.entered_at = monotonic()
         if handed_on:
@@ -242,7 +242,7 @@ class StreamService(Endings):
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
-        record = current.get()
+        record = get_current()
         if not isinstance(record, Record) or record.closed or record.totals is not self.totals:
             record = self._elsewhere.find(request)
         if record is not None:

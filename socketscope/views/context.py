@@ -9,7 +9,7 @@ from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any
 
 from socketscope.forks import OfProcess
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current, set_current
 
 _variables: tuple[ContextVar[Any], ...] = ()
 """Those of `connection_id`, `listener` and `peer`, once the program has loaded structlog."""
@@ -26,7 +26,7 @@ def enter(served: Served) -> list[Token[Any]]:
     Returns:
         What `leave` needs; where the context ends with the client, nothing is to be left.
     """
-    entered: Token[Any] = current.set(served)
+    entered: Token[Any] = set_current(served)
     if not (_variables or _find()):
         return [entered]
     connection_id, name, peer = _variables
@@ -47,7 +47,7 @@ def leave(entered: list[Token[Any]]) -> None:
 def nothing_else_bound(served: object) -> bool:
     """Return whether nothing but the library's variables is set in a client's context, where this is that."""
     # Whatever else is set, be it structlog's or not, is looked at by structlog.
-    return current.get() is not served or len(copy_context()) == _OURS
+    return get_current() is not served or len(copy_context()) == _OURS
 
 
 def _find() -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from socketscope.observe.outcomes import EXPECTED_OUTCOMES
-from socketscope.observe.served import Served, current
+from socketscope.observe.served import Served, get_current
 from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines import encoding, loggers
 from socketscope.views.lines.chain import LineLogger, Steps
@@ -29,6 +29,7 @@ DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
 
 Processors = Sequence[Callable[..., Any]]
+_now = datetime.now
 _Repeated = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -96,7 +97,7 @@ class Log:
         if level not in self._told:
             return
         fields = {
-            "timestamp": datetime.now(UTC),
+            "timestamp": _now(UTC),
             "level": level,
             "event": event,
             "listener": record.listener.name,
@@ -123,7 +124,7 @@ class Log:
             if self._tracebacks and record.raised is not None:
                 fields["exc_info"] = record.raised
             # What another's handler has bound is not told of this one.
-            context = copy_context() if current.get() is record else Context()
+            context = copy_context() if get_current() is record else Context()
             context.run(self._put, level, event, processors, fields)
 
     def hold(self) -> None:

@@ -8,7 +8,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from socketscope.observe.outcomes import describe
-from socketscope.observe.served import current
+from socketscope.observe.served import get_current
 from socketscope.views.lines.events import COMMON
 from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 
@@ -108,7 +108,7 @@ class Steps:
         return fields
 
     def _last(self, logger: Any, name: str, fields: EventDict) -> bytes:
-        served = current.get()
+        served = get_current()
         processors = () if served is None else served.listener.processors
         return self._finish(logger, name, fields, (*processors, *self._processors))
 
@@ -142,7 +142,7 @@ def _named(logger: Any, _: str, fields: EventDict) -> EventDict:
 
 def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
     """Tell of whom a line is, also where its handler begins with `clear_contextvars`, as many do."""
-    served = current.get()
+    served = get_current()
     if served is not None and "connection_id" not in fields:
         fields["connection_id"] = served.connection_id
         fields.setdefault("listener", served.listener.name)
