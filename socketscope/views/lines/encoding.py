@@ -1,7 +1,6 @@
 """JSON of the log: by orjson, unless that would turn on the lock that this interpreter is without."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
@@ -15,4 +14,5 @@ if FREE_THREADED:
 else:
     import orjson
 
-    dumps, loads = partial(orjson.dumps, option=orjson.OPT_UTC_Z), orjson.loads
+    # No `partial`: with a keyword it makes a dictionary for each line.
+    dumps, loads = (lambda value, default: orjson.dumps(value, default, orjson.OPT_UTC_Z)), orjson.loads
