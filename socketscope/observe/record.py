@@ -112,6 +112,9 @@ class Record(Served):
             if size:
                 self.sending = False
                 self.waited = 0.0
+                if self.replying:  # another thread has sent it, while this one waited
+                    self.replying = False
+                    self.responses.append(self.replied_at - self.requested_at)
         elif (since := self.waiting_since) is not None:
             self.waited += now - since
         self.waiting_since = None

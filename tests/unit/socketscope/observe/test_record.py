@@ -104,6 +104,20 @@ def test_the_end_after_a_reply_is_no_part_of_it(record):
     assert (record.exchanges, record.requested_at) == (1, 100.1)
 
 
+def test_a_reply_of_another_thread_ends_where_the_next_request_is_received(record):
+    receive(record, 1, 100.0, 101.0)
+    record.wait(101.1)
+    record.gave(1, 101.5)
+    record.took(1, 160.0)
+    record.wait(160.1)
+    assert record.responses == [pytest.approx(0.5)]
+    record.gave(1, 162.0)
+    record.took(1, 163.0)
+    record.gave(1, 163.1)
+    record.wait(163.2)
+    assert (record.exchanges, record.responses) == (3, pytest.approx([0.5, 2.0, 0.1]))
+
+
 def test_responses_that_nobody_looks_at_are_added_now_and_then(record):
     for number in range(3 * MOST_RESPONSES):
         receive(record, 1, 100.0 + number, 100.1 + number)
