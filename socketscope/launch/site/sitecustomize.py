@@ -154,8 +154,13 @@ def _load():
 
 def _complain(error):
     """Tell who launched a Python that lacks what observing needs; what else the program starts is its own."""
-    if os.environ.get("SOCKETSCOPE_LAUNCHED") == str(os.getpid()) and sys.stderr is not None:
-        sys.stderr.write("socketscope: %s observes nothing: %s\n" % (sys.executable, error))  # noqa: UP031
+    if os.environ.get("SOCKETSCOPE_LAUNCHED") == str(os.getpid()) and sys.__stderr__ is not None:
+        from contextlib import suppress  # as above
+
+        line = "socketscope: %s observes nothing: %s\n" % (sys.executable, error)  # noqa: UP031
+        with suppress(Exception):
+            # Its buffer would keep what it cannot take, and the exit status be 120.
+            os.write(2, line.encode())
 
 
 while _FOLDER in sys.path:

@@ -503,6 +503,20 @@ if len(sys.argv) == 1:
         assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
 
 
+def test_where_standard_error_is_full_a_program_that_is_not_observed_serves_all_the_same(program, tmp_path):
+    def fill() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')")
+    text = """
+server = socketserver.TCPServer(('127.0.0.1', 0), Echo)
+server.timeout = 0
+server.handle_request()
+print("served")
+"""
+    assert ended(*RUN, program(text), preexec_fn=fill)[:2] == (0, "served\n")
+
+
 def test_the_path_is_as_before_when_something_has_served(program):
     text = """
 before = list(sys.path)
