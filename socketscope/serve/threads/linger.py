@@ -86,7 +86,8 @@ class Linger:
         self._new: deque[_Lingering] = deque()
         self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
-        self._selector = selectors.PollSelector()  # of that thread, which need not find memory for it
+        # Of that thread, which need not find memory for it; eventlet, which takes it away, is refused later.
+        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
 
     def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:
         """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""

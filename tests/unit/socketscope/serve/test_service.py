@@ -67,6 +67,8 @@ def green(monkeypatch, library, *patched):
     patcher = ModuleType(module)
     setattr(patcher, asked, lambda name: name in patched)
     monkeypatch.setitem(sys.modules, module, patcher)
+    if library == "eventlet" and patched:
+        monkeypatch.delattr("selectors.PollSelector")
 
 
 @pytest.mark.parametrize(
