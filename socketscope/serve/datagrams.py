@@ -31,21 +31,21 @@ class DatagramService(Service):
         """Make what is of this process alone."""
         super().begin()
         self.totals = DatagramTotals(self.capacity)
-        self._receives_here = True
+        self._received_by: Any = None  # the listener, where that takes flags
 
     def show(self, server: Any) -> None:
         """Show the listener's metrics."""
         super().show(server)
-        self._receives_here = receives_here(self.listener)
+        self._received_by = self.listener if receives_here(self.listener) else None
 
     def receive(self, server: Any) -> Job | None:
         """Receive a datagram that waits; return what serves it."""
-        gets = not self._receives_here or self.hooks.calls_to_take(server)
+        gets = server.socket is not self._received_by or self.hooks.calls_to_take(server)
         return self._receive(server, gets=gets)
 
     def try_to_receive(self, server: Any) -> Job | None:
         """Receive a datagram if one waits, unless that would call a hook of the user's in vain."""
-        if self.hooks.acts or not self._receives_here or self.hooks.calls_to_take(server):
+        if self.hooks.acts or server.socket is not self._received_by or self.hooks.calls_to_take(server):
             return None
         return self._receive(server, gets=False)
 

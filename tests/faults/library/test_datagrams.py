@@ -213,6 +213,15 @@ def test_a_listener_that_receives_in_its_own_way_does(kind, ends):
             assert figures(server).received == 6
 
 
+def test_a_listener_that_is_wrapped_while_it_serves_receives_in_that_way():
+    with serving(Reply, socketscope.ThreadingUDPServer) as server, udp_client() as client:
+        server.socket = Wraps(server.socket)
+        for _ in range(2):
+            client.sendto(b"yes", server.server_address)
+            assert client.recv(10) == b"YES"
+        outcome(server, "ok", 2)
+
+
 def test_what_a_get_request_of_the_users_own_has_received_was_not_cut_off_however_long_it_is():
     class Long(socketscope.ThreadingUDPServer):
         max_packet_size = 4
