@@ -28,7 +28,7 @@ class Limits:
     )
     read_timeout: float | None = _limit(
         None,
-        "Longest time that the bytes of one request are waited for; the handler's own work is not counted.",
+        "Longest wait for the bytes of one request, up to its reply; the handler's own work is not counted.",
         program=10.0,
     )
     write_timeout: float | None = _limit(
