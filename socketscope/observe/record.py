@@ -192,8 +192,7 @@ class Record(Served):
         """Return, and note, what the socket raises of a deadline that has passed."""
         error = TimeoutError(self.late)
         self.mark(error)
-        if self.error is None:
-            self.error = describe(error)
+        self.error = describe(error)
         self.late = ""
         return error
 

@@ -195,6 +195,15 @@ def test_how_a_peer_is_missed_counts_by_what_has_passed(record, before, end):
     assert record.outcome == expected.get((before, end), "ok")
 
 
+def test_after_an_end_of_its_own_a_peer_is_missed_only_by_a_reset(record):
+    asked(record)
+    record.shut = True
+    record.lose(BrokenPipeError(32, "Broken pipe"), replying=True)
+    assert record.outcome == "ok"
+    record.lose(GONE)
+    assert record.outcome == "reset"
+
+
 @pytest.mark.parametrize("before", [None, greeted])
 def test_a_part_of_a_request_that_shows_only_at_the_deadline_has_come(record, before):
     if before is not None:

@@ -146,6 +146,13 @@ def test_an_exchange_is_counted_at_its_turn_and_timed_when_it_has_ended(record, 
     assert figures.response.sum == pytest.approx(2.1)
 
 
+def test_a_response_that_has_ended_is_in_the_next_snapshot_though_no_byte_has_passed_since(record, totals):
+    exchange(record, 100.1, 100.2)
+    totals.snapshot()
+    record.wait(100.3)
+    assert totals.snapshot().response.sum == pytest.approx(0.1)
+
+
 def test_nothing_is_lost_where_nobody_looks(record, totals):
     for number in range(10 * MOST_RESPONSES):
         exchange(record, 100.0 + number, 100.5 + number)
