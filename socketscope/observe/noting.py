@@ -94,10 +94,12 @@ class Noting(Socket):
         if (record := self._socketscope or self._join()) is None:
             return send(*args)
         record.blocked += 1
+        asked = record.requested_at
         try:
             size = send(*args)
             if size:
-                record.gave(size, monotonic())  # noted before it is no more under way, which is waited for
+                # Noted before it is no more under way, which is waited for.
+                record.gave(size, monotonic(), asked)
         except OSError as error:
             note_unsent(record, error)
             raise

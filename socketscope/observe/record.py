@@ -119,7 +119,8 @@ class Record(Served):
             self.waited += now - since
         self.waiting_since = None
         self.quiet = 0.0
-        if (size or self.pending) and not self.closed:
+        # An end that comes amid a reply is not that of its request.
+        if (size or (self.pending and not self.blocked)) and not self.closed:
             self.received += size
             self.requested_at = now
 
@@ -130,17 +131,28 @@ class Record(Served):
             self.quiet += now - since
             self.waited += now - since
 
-    def gave(self, size: int, now: float) -> None:
-        """Note a send."""
+    def gave(self, size: int, now: float, asked: float | None = None) -> None:
+        """Note a send.
+
+        Args:
+            size: How many bytes.
+            now: When they had been sent.
+            asked: `requested_at` when that began: what another thread has received since is the next request.
+        """
         if self.closed:
             return  # a hook says something when the handler has left, and its line is to say what was counted
         if not self.sending:
+            asked = asked or self.requested_at
+            overtaken = asked != self.requested_at
             if self.received:
                 self.exchanges += 1
-                self.replying = True
+                if overtaken:
+                    self.responses.append(now - asked)
+                else:
+                    self.replying = True
                 if not self.exchanges % MOST_RESPONSES:
                     self.totals.add(self)
-            self.sending = True
+            self.sending = not overtaken
             self.quiet = 0.0
         self.sent += size
         self.replied_at = now

@@ -46,10 +46,10 @@ class SharedRecord(Record):
         with self._turn:
             super().missed(now)
 
-    def gave(self, size: int, now: float) -> None:
+    def gave(self, size: int, now: float, asked: float | None = None) -> None:
         """Note a send."""
         with self._turn:
-            super().gave(size, now)
+            super().gave(size, now, asked)
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
         """Note what went wrong."""

@@ -90,10 +90,11 @@ class NotingStream(Noting):
             return
         # As `_send` does it, in one call less: every reply goes this way.
         record.blocked += 1
+        asked = record.requested_at
         try:
             done = PLAIN.send(self, data, flags)
             if done:
-                record.gave(done, monotonic())
+                record.gave(done, monotonic(), asked)
         except OSError as error:
             note_unsent(record, error)
             raise
@@ -114,21 +115,21 @@ class NotingStream(Noting):
         """Send a file, as the base class does."""
         if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
-        sent_before, place = record.sent, _place(file)
+        sent_before, asked, place = record.sent, record.requested_at, _place(file)
         record.blocked += 1
         try:
             size: int = super().sendfile(file, offset, count)
         except OSError as error:
             # The base class leaves the file where it has sent it to, and where it was if nothing was sent.
             if (now := _place(file)) != place and now > offset and record.sent == sent_before:
-                record.gave(now - offset, monotonic())
+                record.gave(now - offset, monotonic(), asked)
             note_unsent(record, error)
             raise
         finally:
             record.blocked -= 1
         # Where the file is none of the system's, it has gone through `send`.
         if size and record.sent == sent_before:
-            record.gave(size, monotonic())
+            record.gave(size, monotonic(), asked)
         return size
 
     def _goes_in_steps(self, data: Any) -> bool:

@@ -118,6 +118,30 @@ def test_a_reply_of_another_thread_ends_where_the_next_request_is_received(recor
     assert (record.exchanges, record.responses) == (3, pytest.approx([0.5, 2.0, 0.1]))
 
 
+def test_a_request_that_another_thread_receives_before_the_last_reply_is_noted_is_pending(record):
+    receive(record, 1, 100.0, 100.1)
+    asked = record.requested_at
+    receive(record, 1, 100.2, 100.7)
+    record.gave(1, 100.8, asked)
+    assert (record.exchanges, record.sent, record.pending) == (1, 1, True)
+    assert not record.idle(1000.0, 1.0)
+    record.gave(1, 101.7, record.requested_at)
+    record.wait(102.0)
+    assert (record.exchanges, record.pending) == (2, False)
+    assert record.responses == pytest.approx([0.7, 1.0])
+
+
+def test_an_end_that_another_thread_receives_before_the_last_reply_is_noted_leaves_nothing_pending(record):
+    receive(record, 1, 100.0, 100.1)
+    record.blocked += 1
+    asked = record.requested_at
+    receive(record, 0, 100.2, 100.7)
+    record.gave(1, 100.8, asked)
+    record.blocked -= 1
+    record.wait(101.0)
+    assert (record.exchanges, record.pending, record.responses) == (1, False, [pytest.approx(0.7)])
+
+
 def test_responses_that_nobody_looks_at_are_added_now_and_then(record):
     for number in range(3 * MOST_RESPONSES):
         receive(record, 1, 100.0 + number, 100.1 + number)

@@ -4,13 +4,14 @@ import select
 import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.observe import sockets
+from socketscope.observe import noting, sockets
 from tests.unit.socketscope.observed import observed_pair
 from tests.unit.socketscope.patience import PATIENCE
 
@@ -261,3 +262,28 @@ def test_an_interrupt_while_it_waits_leaves_nothing_waiting(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             near.recv(1)
         assert record.waiting_since is None
+
+
+@pytest.mark.parametrize("send", ["send", "sendall", "sendmsg", "sendfile"])
+def test_a_request_that_comes_before_its_sender_has_noted_the_last_reply_is_pending(send, monkeypatch):
+    near, far, record = observed_pair()
+    clock, came = monotonic, list[bytes]()
+
+    def comes_first() -> float:
+        if not came:
+            came.append(far.recv(9))
+            far.sendall(b"again")
+            assert near.recv(9) == b"again"
+        return clock()
+
+    with near, far, tempfile.TemporaryFile() as file:
+        file.write(b"reply")
+        file.seek(0)
+        far.sendall(b"once")
+        assert near.recv(9) == b"once"
+        for module in (noting, sockets):
+            monkeypatch.setattr(module, "monotonic", comes_first)
+        getattr(near, send)({"sendmsg": [b"reply"], "sendfile": file}.get(send, b"reply"))
+        assert (came, record.exchanges, record.pending) == ([b"reply"], 1, True)
+        near.sendall(b"again")
+        assert (record.exchanges, record.pending) == (2, False)
