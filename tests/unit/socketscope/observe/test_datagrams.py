@@ -1,5 +1,6 @@
 """A datagram listener's socket: whose bytes pass, the context says."""
 
+import errno
 import socket
 from contextlib import suppress
 from contextvars import copy_context
@@ -9,7 +10,7 @@ import pytest
 
 from socketscope.addresses import format_peer
 from socketscope.observe import datagrams
-from socketscope.observe.datagrams import Datagram, DatagramSocket
+from socketscope.observe.datagrams import Datagram, DatagramSocket, NotingDatagrams
 from socketscope.observe.served import current
 
 
@@ -126,6 +127,29 @@ def test_who_has_no_address_cannot_be_answered(tmp_path, peer):
             plain.sendto(b"reply", peer)
         assert str(wrong.value) == str(same.value)
         assert datagram.outcome == "no_address"
+
+
+@pytest.mark.parametrize("to", [(), (None,)], ids=["no address", "None"])
+def test_who_forgets_the_address_has_made_the_mistake(server, client, to):
+    datagram = Datagram(format_peer(client.getsockname()), 3)
+    with pytest.raises(TypeError):
+        serving(datagram, server.sendto, b"reply", *to)
+    assert datagram.outcome == "no_reply"  # the handler's error makes it another
+
+
+@pytest.mark.parametrize(("number", "known"), [(errno.EHOSTUNREACH, True), (errno.EMSGSIZE, False)])
+def test_only_what_has_become_of_the_peer_is_no_error_of_the_handlers(number, known):
+    class Fails(socket.socket):
+        def sendto(self, *_):
+            raise OSError(number, "failed")
+
+    class Noted(NotingDatagrams, Fails):
+        pass
+
+    datagram = Datagram("127.0.0.1:1", 3)
+    with Noted(socket.AF_INET, socket.SOCK_DGRAM) as sock, pytest.raises(OSError, match="failed") as raised:
+        serving(datagram, sock.sendto, b"reply", ("127.0.0.1", 1))
+    assert datagram.knows(raised.value) is known
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ConnectionRefusedError])
