@@ -94,7 +94,7 @@ class Noting(Socket):
         if (record := self._socketscope or self._join()) is None:
             return send(*args)
         record.blocked += 1
-        asked = record.requested_at
+        asked = 0.0 if record.sending else record.requested_at
         try:
             size = send(*args)
             if size:

@@ -6,6 +6,7 @@ known only when the next request is waited for or the connection ends.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Protocol
 
 from socketscope.addresses import format_peer
@@ -131,20 +132,20 @@ class Record(Served):
             self.quiet += now - since
             self.waited += now - since
 
-    def gave(self, size: int, now: float, asked: float | None = None) -> None:
+    def gave(self, size: int, now: float, asked: float = inf) -> None:
         """Note a send.
 
         Args:
             size: How many bytes.
             now: When they had been sent.
-            asked: `requested_at` when that began: what another thread has received since is the next request.
+            asked: `requested_at` when that began, or 0 for the rest of a reply. What another thread has
+                received since then is the next request.
         """
         if self.closed:
             return  # a hook says something when the handler has left, and its line is to say what was counted
         if not self.sending:
-            asked = asked or self.requested_at
-            overtaken = asked != self.requested_at
-            if self.received:
+            overtaken = asked < self.requested_at
+            if self.received and not (overtaken and asked <= self.accepted_at):
                 self.exchanges += 1
                 if overtaken:
                     self.responses.append(now - asked)

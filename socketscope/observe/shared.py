@@ -5,6 +5,7 @@ lock no two of them are in the same statement; without it a sum that two add to 
 """
 
 import threading
+from math import inf
 from typing import Any
 
 from socketscope.interpreter import FREE_THREADED
@@ -46,7 +47,7 @@ class SharedRecord(Record):
         with self._turn:
             super().missed(now)
 
-    def gave(self, size: int, now: float, asked: float | None = None) -> None:
+    def gave(self, size: int, now: float, asked: float = inf) -> None:
         """Note a send."""
         with self._turn:
             super().gave(size, now, asked)

@@ -90,7 +90,7 @@ class NotingStream(Noting):
             return
         # As `_send` does it, in one call less: every reply goes this way.
         record.blocked += 1
-        asked = record.requested_at
+        asked = 0.0 if record.sending else record.requested_at
         try:
             done = PLAIN.send(self, data, flags)
             if done:
@@ -115,7 +115,8 @@ class NotingStream(Noting):
         """Send a file, as the base class does."""
         if (record := self._socketscope or self._join()) is None:
             return super().sendfile(file, offset, count)
-        sent_before, asked, place = record.sent, record.requested_at, _place(file)
+        sent_before, place = record.sent, _place(file)
+        asked = 0.0 if record.sending else record.requested_at
         record.blocked += 1
         try:
             size: int = super().sendfile(file, offset, count)

@@ -131,6 +131,20 @@ def test_a_request_that_another_thread_receives_before_the_last_reply_is_noted_i
     assert record.responses == pytest.approx([0.7, 1.0])
 
 
+def test_a_request_that_another_thread_receives_before_a_greeting_is_noted_is_pending(record):
+    asked = record.requested_at
+    receive(record, 1, 100.2, 100.7)
+    record.gave(1, 100.8, asked)
+    assert (record.exchanges, record.sent, record.pending) == (0, 1, True)
+
+
+def test_so_is_one_that_it_receives_before_the_rest_of_a_reply_is_noted(record):
+    answered(record)
+    receive(record, 1, 100.3, 100.7)
+    record.gave(1, 100.8, 0.0)
+    assert (record.exchanges, record.sent, record.pending) == (1, 2, True)
+
+
 def test_an_end_that_another_thread_receives_before_the_last_reply_is_noted_leaves_nothing_pending(record):
     receive(record, 1, 100.0, 100.1)
     record.blocked += 1

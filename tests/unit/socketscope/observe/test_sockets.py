@@ -283,7 +283,12 @@ def test_a_request_that_comes_before_its_sender_has_noted_the_last_reply_is_pend
         assert near.recv(9) == b"once"
         for module in (noting, sockets):
             monkeypatch.setattr(module, "monotonic", comes_first)
-        getattr(near, send)({"sendmsg": [b"reply"], "sendfile": file}.get(send, b"reply"))
+        reply: Any = {"sendmsg": [b"reply"], "sendfile": file}.get(send, b"reply")
+        getattr(near, send)(reply)
         assert (came, record.exchanges, record.pending) == ([b"reply"], 1, True)
-        near.sendall(b"again")
-        assert (record.exchanges, record.pending) == (2, False)
+        near.sendall(b"begun")
+        assert (far.recv(9), record.exchanges, record.pending) == (b"begun", 2, False)
+        came.clear()
+        file.seek(0)
+        getattr(near, send)(reply)
+        assert (came, record.exchanges, record.pending) == ([b"reply"], 2, True)
