@@ -98,21 +98,25 @@ def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take
 
 
 class Count:
-    """Takes so many bytes, without keeping them."""
+    """Takes so many bytes, and keeps no more of them than can be shown."""
 
     def __init__(self, number: int, inbox: Inbox) -> None:
         self._number = self._left = number
         self._inbox = inbox
+        self._first = b""
 
     def __call__(self) -> bytes | None:
         """Take what has come of them; once that is all, return how a script has it."""
-        self._left -= self._inbox.skip(self._left)
+        piece = self._inbox.take_bytes(self._left)
+        self._left -= len(piece)
+        if len(self._first) < _LONGEST_PIECE:
+            self._first += piece
         return None if self._left else b"%dB" % self._number
 
-    @property
-    def told(self) -> str:
-        """How many were taken, for a person."""
-        return f"{self._number - self._left} of {self._number} bytes"
+    def told(self, context: Context) -> str:
+        """Return how many were taken, and the first of them, for a person."""
+        told = f"{self._number - self._left} of {self._number} bytes"
+        return f"{told}, {quoted(self._first, context)}," if self._first else told
 
 
 class Rest:
@@ -165,7 +169,7 @@ def _came_so_far(
     """
     context = asides.context
     if isinstance(take, Count):
-        return take.told
+        return take.told(context)
     told, unread = "", connection.inbox.unread()
     if isinstance(take, Rest):
         told, unread = take.told(context), take.piece or unread
@@ -199,7 +203,7 @@ def _last_line(
         outcome = "closed" if connection.first_byte_at is None else "short_reply"
         end = "the end of the connection"
         came = f"{quoted(partial, context)} and {end}" if partial else end
-        got = take.told if isinstance(take, Count) else came
+        got = take.told(context).removesuffix(",") if isinstance(take, Count) else came
         raise wrong(outcome, action, context, got)
     return found
 

@@ -117,17 +117,16 @@ class Inbox:
         self._wait()
         return None
 
-    def skip(self, most: int) -> int:
-        """Take so many bytes, or fewer where they have not come; return how many.
+    def take_bytes(self, most: int) -> bytes:
+        """Take so many bytes, or fewer where they have not come.
 
         Raises:
             Closed: There are fewer, and no more will come.
         """
-        there = len(self.data) - self._start
-        if there < most and self.ended:
+        taken = self.data[self._start : self._start + most]
+        if len(taken) < most and self.ended:
             self._wait()
-        taken = min(there, most)
-        self._move(self._start + taken)
+        self._move(self._start + len(taken))
         return taken
 
     def skip_all(self) -> None:
@@ -181,9 +180,9 @@ class Datagrams(Inbox):
             raise Differs(self.unread())
         return super().take_text(text)
 
-    def skip(self, most: int) -> int:
-        """Take so many bytes, or fewer where they have not come; return how many."""
-        return super().skip(min(len(self.unread()), most))
+    def take_bytes(self, most: int) -> bytes:
+        """Take so many bytes, or fewer where they have not come."""
+        return super().take_bytes(min(len(self.unread()), most))
 
     def _move(self, start: int) -> None:
         super()._move(len(self.data) if start >= self._end else start)

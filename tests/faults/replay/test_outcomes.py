@@ -168,7 +168,7 @@ def test_a_handshake_that_nobody_answers_is_given_up(tmp_path):
     [
         (b"log", "> a\n< login\n", "'log' and no end of line, then Connection reset by peer"),
         (b"a\nb\n", "> a\n<... c\n", "2 other lines, the last 'b', then Connection reset by peer"),
-        (b"a", "> a\n< 26B\n", "1 of 26 bytes, then Connection reset by peer"),
+        (b"a", "> a\n< 26B\n", "1 of 26 bytes, 'a', then Connection reset by peer"),
         (b"", "> a\n< login\n", "Connection reset by peer"),
     ],
 )

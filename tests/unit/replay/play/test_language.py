@@ -84,7 +84,9 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
         (b"Login: ", "<| login: ", "mismatch", "Login: "),
         (b"log", "<| login: ", "timeout", "'log' in 0.1 s"),
         (b"log", "<|~ in: ", "timeout", "'log' in 0.1 s"),
-        (b"x" * 25, "< 26B", "timeout", "25 of 26 bytes in 0.1 s"),
+        (b"log", "< 26B", "timeout", "3 of 26 bytes, 'log', in 0.1 s"),
+        (b"", "< 26B", "timeout", "0 of 26 bytes in 0.1 s"),
+        (b"x" * 99_999, "< 100000B", "timeout", f"99999 of 100000 bytes, '{'x' * 1000}…', in 0.1 s"),
         (b"many\r\nx", "<~ (?P<n>.*)\n< ${n}B", "mismatch", "'many'"),
         (b"NOISY", "<| > ", "mismatch", "NOISY"),
         (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
@@ -113,7 +115,7 @@ def test_of_long_bytes_it_is_the_part_where_they_differ(tmp_path):
     ("said", "expected", "outcome", "got"),
     [
         (b"log", "<| login: ", "short_reply", "'log' and the end of the connection"),
-        (b"x" * 25, "< 26B", "short_reply", "25 of 26 bytes"),
+        (b"x" * 25, "< 26B", "short_reply", f"25 of 26 bytes, '{'x' * 25}'"),
         (b"", "< 26B", "closed", "0 of 26 bytes"),
         (b"any\nthing", "<...$", "ok", ""),
         (b"", "<...$", "ok", ""),
@@ -133,7 +135,7 @@ def test_what_a_close_cuts_off(tmp_path, said, expected, outcome, got):
         ("< b", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
         ("<$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
         ("<...$", "2 lines that @ignore or @on is about, the last 'PING', in 0.1 s"),
-        ("< 26B", "13 of 26 bytes in 0.1 s"),
+        ("< 26B", r"13 of 26 bytes, 'NOISE\r\nPING\r\n', in 0.1 s"),
     ],
 )
 def test_lines_that_are_passed_over_or_answered_are_told(tmp_path, expected, got):
@@ -365,12 +367,12 @@ def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
         ((b"",), "> a\n<| abc\n", {"mismatch": 1}, ""),
         ((b"abc\n",), "> a\n<| abc\n", {"unexpected_data": 1}, r"'\n'"),
         ((b"abcd",), "> a\n< 4B\n", {"ok": 1}, ""),
-        ((b"abcd",), "@timeout 50ms\n> a\n< 5B\n", {"timeout": 1}, "4 of 5 bytes in 0.05 s"),
+        ((b"abcd",), "@timeout 50ms\n> a\n< 5B\n", {"timeout": 1}, "4 of 5 bytes, 'abcd', in 0.05 s"),
         ((b"ab", b"cd"), "> a\n< 4B\n", {"ok": 1}, ""),
         ((b"abcd\n",), "> a\n< 4B\n", {"unexpected_data": 1}, r"'\n'"),
         ((b"abcd",), "> a\n< 2B\n< cd\n", {"ok": 1}, ""),
         ((b"abcd",), "> a\n<| ab\n< 1B\n< 1B\n", {"ok": 1}, ""),
-        ((b"abcd",), "@timeout 50ms\n> a\n<| ab\n< 3B\n", {"timeout": 1}, "2 of 3 bytes in 0.05 s"),
+        ((b"abcd",), "@timeout 50ms\n> a\n<| ab\n< 3B\n", {"timeout": 1}, "2 of 3 bytes, 'cd', in 0.05 s"),
     ],
 )
 @pytest.mark.parametrize("connect", ["message", "user"])
