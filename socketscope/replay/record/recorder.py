@@ -74,6 +74,7 @@ class Recorder:
         self._serving.discard(task)
 
     def _ended(self, tape: Tape) -> None:
+        self._last_fault = ""  # what was short was there again
         try:
             conversation = tape.conversation()
             if conversation is None:

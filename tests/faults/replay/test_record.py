@@ -475,17 +475,29 @@ def test_a_client_that_speaks_no_tls_or_trusts_another_is_told_and_the_next_is_s
         assert recorder.tell() == f"record: {tmp_path}/scripts/001.talk\n"
 
 
-def test_that_descriptors_are_short_is_told_once(tmp_path):
+def test_that_descriptors_are_short_is_told_once_and_again_where_it_comes_back(tmp_path):
+    shortage = "record: a client is not served: Too many open files\n"
+
+    def use_up(stack: contextlib.ExitStack) -> None:
+        for _ in range(20):
+            stack.enter_context(recorder.connect())
+        while recorder.tell() != shortage:
+            pass
+
+    def is_served() -> bool:
+        with contextlib.suppress(OSError), recorder.connect() as connection:
+            return ask(connection, b"hello\n") == [b"hello\n"]
+        return False
+
     with serving(echo) as target:
-        prefix = ("sh", "-c", 'ulimit -n 24; exec "$@"', "sh")
-        recorder = Recording(target, tmp_path, prefix=prefix)
-        shortage = "record: a client is not served: Too many open files\n"
+        recorder = Recording(target, tmp_path, prefix=("sh", "-c", 'ulimit -n 24; exec "$@"', "sh"))
         with contextlib.ExitStack() as stack:
-            for _ in range(20):
-                stack.enter_context(recorder.connect())
-            while recorder.tell() != shortage:
-                pass
-        _, _, err = recorder.end()
+            use_up(stack)
+        while not is_served():
+            pass
+        with contextlib.ExitStack() as stack:
+            use_up(stack)
+            _, _, err = recorder.end()
     assert shortage not in err
 
 
