@@ -3,9 +3,9 @@
 import math
 from itertools import zip_longest
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
-from socketscope.excerpt import printable
+from socketscope.excerpt import escaped, printable
 from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.figures import count, duration, edge, rate, share
 from socketscope.replay.measure.summary import LAG_FLOOR, QUANTILES, Summary
@@ -176,8 +176,10 @@ def _row(name: str, quantiles: dict[str, float | None]) -> str:
 
 def _column(name: str) -> str:
     """Return a step's name in its column; of a long one the end, as several may begin with the same path."""
-    shown = name if cell_len(name) <= _NAME else f"…{name[1 - _NAME :]}"
-    return shown + " " * (_NAME + 1 - cell_len(shown))
+    shown = escaped(name)
+    if cell_len(shown) > _NAME:
+        shown = "…" + set_cell_size(shown[::-1], _NAME - 1)[::-1]
+    return set_cell_size(shown, _NAME + 1)
 
 
 def _cut(text: str, most: int) -> str:

@@ -242,13 +242,15 @@ def test_the_object_has_all_that_a_reader_needs(ledger):
 
 
 def test_steps_of_long_paths_are_told_apart_and_wide_characters_keep_their_columns():
-    names = [f"/home/me/project/scripts/redis.talk/{name}" for name in ("set", "get")] + ["日本", "x" * 29]
+    names = [f"/home/me/project/scripts/redis.talk/{name}" for name in ("set", "get")]
+    names += ["日本", "x" * 29, "日" * 12 + "本" * 14, "a\x1b[2J"]
     rows = as_text(summary_of(Ledger(names))).split("\n")
     at = next(number for number, row in enumerate(rows) if row.startswith("step "))
     zeros = f"{0:>12}{0:>12}{'-':>12}"
-    shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 5]]
+    shown = [row.removesuffix(zeros) for row in rows[at + 1 : at + 7]]
     ends = [f"…oject/scripts/redis.talk/{name} " for name in ("set", "get")]
-    assert shown == [*ends, "日本" + " " * 26, "x" * 29 + " "]
+    wide, obeyed = "…" + "本" * 14 + " ", r"a\x1b[2J"
+    assert shown == [*ends, "日本" + " " * 26, "x" * 29 + " ", wide, f"{obeyed:30}"]
 
 
 def test_a_terminal_obeys_nothing_of_a_script_of_somebody_elses():
