@@ -111,8 +111,7 @@ class Run:
             loop.run(inf if plan.duration is None else self.began + plan.duration)
             elapsed, waited = self.elapsed, loop.waited
             self._is_over = True
-            if plan.duration is not None and elapsed >= plan.duration:
-                loop.catch_up(self.began + plan.duration)
+            loop.catch_up(self.began + min(elapsed, plan.duration or inf))
             if self._under_way and plan.duration is not None:
                 loop.run(self.began + plan.duration + plan.grace)
             elif self.ledger.open:
@@ -213,7 +212,7 @@ class Run:
                     schedule.give_back(number, due)
                     raise
             # One that was due before begins, though this thread is late: its user was free.
-            if self._is_over and due >= (self._plan.duration or 0.0):
+            if self._is_over and due >= (self._plan.duration or inf):
                 schedule.give_back(number, due)
                 break
             self._last_began = self.elapsed

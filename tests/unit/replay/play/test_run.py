@@ -44,6 +44,7 @@ class Played:
 
     def _stop(self, seconds: float) -> Task:
         yield Until(self.loop.now() + seconds)
+        self.loop.time += self.loop.late
         self.run.stop()
 
     @property
@@ -90,6 +91,13 @@ def test_a_pass_whose_user_was_free_was_not_dropped_by_a_generator_that_comes_la
     assert (summary.passes + summary.in_flight, summary.dropped) == (1000, 0)
     assert summary.rate_held
     assert summary.lag["max"] >= 0.005
+
+
+@pytest.mark.parametrize("duration", [9.0, None])
+def test_nor_by_one_that_a_signal_stops(tmp_path, duration):
+    summary = Played(tmp_path, rate=1000, users=50, late=0.005, duration=duration, stop_at=0.5).summary
+    assert (summary.dropped, summary.rate_held) == (0, True)
+    assert summary.passes > 400
 
 
 @pytest.mark.parametrize(
