@@ -66,7 +66,7 @@ def _parse_server(text: str) -> Address:
 @click.option("--key", type=PATH, help="Its key, where it is in a file of its own.")
 @click.option("--redact", type=ParsedLine("REGEX", _parse_expression), multiple=True,
               help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
-@click.option("--pauses", is_flag=True, help="Keep the client's pauses.")
+@click.option("--pauses", is_flag=True, help="Keep how long the client waited after each reply.")
 @click.argument("folder", type=PATH, metavar="FOLDER")
 def record(  # noqa: PLR0913, PLR0917 - an option each
     listen_at: Address, target: Address, ca: Path | None, insecure: bool, cert: Path | None, key: Path | None,
