@@ -43,10 +43,6 @@ class ScriptError(Exception):
             problem = excerpt(problem, _TOLD)
             before = before if len(before) <= _AROUND else f"…{before[-_AROUND:]}"
             after = after if len(after) <= _AROUND else f"{after[:_AROUND]}…"
-        caret = " " * cell_len(_printable(before)) + "^"
-        shown = _printable(before + after)
+        caret = " " * cell_len(escaped(before)) + "^"
+        shown = escaped(before + after)
         super().__init__(f"{file}:{line}:{column}: {problem}\n    {shown}\n    {caret}")
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -116,7 +116,7 @@ def test_a_terminal_obeys_nothing_of_a_script(tmp_path, capsys, monkeypatch):
     )
     assert err == (
         f"{tmp_path}/b.talk:2:9: cannot read \\x1b[31m.csv: No such file or directory\n"
-        "    @values  [31m.csv\n            ^\n"
+        "    @values \\x1b[31m.csv\n            ^\n"
     )
 
 

@@ -166,6 +166,8 @@ BAD = [
     Bad(" > x", 1, "a construct begins in column 1"),
     Bad(">x", 2, "a space parts > from its text"),
     Bad("<...x", 5, "a space parts <... from its text"),
+    Bad(">\tx", 2, "a space parts > from its text"),
+    Bad(">\xa0x", 2, "a space parts > from its text"),
     Bad("> a\rb", 4, r"a carriage return stands here; one that is meant is written \r"),
     Bad(r"> a\q", 4, NO_ESCAPE),
     Bad(r"> \x4", 3, r"\x needs two hexadecimal digits"),
@@ -229,7 +231,12 @@ BAD = [
 def test_a_bad_line_is_told_with_its_place(bad):
     with pytest.raises(ScriptError) as caught:
         parse_transcript(f"# a comment\n\n> fine\n{bad.line}\n", "x.talk")
-    shown = "".join(character if character.isprintable() else " " for character in bad.line)
+    # A tab, or a blank that does not break, would look as a space does, which may be what is missing.
+    before, after = (
+        text.replace("\t", r"\t").replace("\r", r"\r").replace("\xa0", r"\xa0")
+        for text in (bad.line[: bad.column - 1], bad.line[bad.column - 1 :])
+    )
+    shown = before + after
     # An ideograph is two columns wide.
-    caret = " " * (bad.column - 1 + bad.line[: bad.column - 1].count("二")) + "^"
+    caret = " " * (len(before) + before.count("二")) + "^"
     assert str(caught.value) == f"x.talk:4:{bad.column}: {bad.problem}\n    {shown}\n    {caret}"

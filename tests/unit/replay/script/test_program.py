@@ -34,7 +34,10 @@ def write(folder, text, name="x.talk"):
             "@values none.csv",
             "1:9: cannot read none.csv: No such file or directory\n    @values none.csv\n            ^",
         ),
-        ("@values \0.csv", "1:9: cannot read \0.csv: embedded null byte\n    @values  .csv\n            ^"),
+        (
+            "@values \0.csv",
+            "1:9: cannot read \0.csv: embedded null byte\n    @values \\x00.csv\n            ^",
+        ),
         ("@values empty.csv", "1:9: empty.csv has no rows\n    @values empty.csv\n            ^"),
         (
             "@values short.csv",
