@@ -295,6 +295,17 @@ def test_a_failure_ends_the_pass_and_its_connection(tmp_path):
     assert len(played.server.attempts) == played.server.closed == 2
 
 
+@pytest.mark.parametrize(
+    ("pause", "shortest", "longest"), [("50ms", 0.05, 0.05), ("20ms..80ms", 0.02, 0.08), ("~50ms", 0.0, inf)]
+)
+def test_a_pause_is_as_long_as_it_says_a_random_one_on_average(tmp_path, pause, shortest, longest):
+    played = Played(tmp_path, script=f"> x\npause {pause}\n", then=0.0, loops=1000)
+    gaps = [after - before for before, after in pairwise(played.times)]
+    assert shortest - 1e-5 < min(gaps)
+    assert max(gaps) < longest + 1e-5
+    assert sum(gaps) / len(gaps) == pytest.approx(0.05, rel=0.1)
+
+
 def test_a_client_that_only_waits_is_not_busy(tmp_path):
     assert Played(tmp_path, duration=1.0).run.busy == pytest.approx(0, abs=1e-6)
 
