@@ -92,6 +92,7 @@ def test_what_a_script_takes_besides_lines(tmp_path, said, expected):
         (b"a\r\nb\r\n", "<... c", "timeout", "2 other lines, the last 'b', in 0.1 s"),
         (b"a\r\nlog", "<... c", "timeout", "1 other line 'a', then 'log' and no end of line in 0.1 s"),
         (b"log", "<...~ c", "timeout", "'log' and no end of line in 0.1 s"),
+        (b"", "< c", "timeout", "nothing in 0.1 s"),
         (b"log", "<...$", "timeout", "'log' in 0.1 s"),
         (b"a\r\n", "<...$", "timeout", "1 line 'a', in 0.1 s"),
         (b"a\r\nb\r\nlog", "<...$", "timeout", "2 lines, the last 'b', then 'log' in 0.1 s"),
