@@ -197,6 +197,16 @@ def test_a_signal_while_the_program_is_still_imported_needs_no_traceback(
     assert (process.returncode, output, errors) == (status, "", "")
 
 
+def test_ctrl_c_while_a_script_is_read_ends_with_its_status(tmp_path):
+    script = tmp_path / "pipe.talk"
+    os.mkfifo(script)
+    process = started("check", str(script))
+    with script.open("w"):  # waits for who reads it
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (130, "", "\n")  # behind the terminal's own ^C
+
+
 def test_ctrl_c_that_is_sent_twice_at_once_leaves_the_prompt_in_order():
     process = started("talk", "--target", nobody())
     assert process.stdout is not None

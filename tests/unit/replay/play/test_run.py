@@ -327,16 +327,17 @@ def test_its_metrics_are_described_as_they_are_collected(tmp_path):
     assert described == {(family.name, family.type) for family in view.collect()}
 
 
-def test_a_schedule_asks_for_no_more_when_its_time_is_over(tmp_path):
+def test_a_schedule_asks_for_no_more_when_its_time_is_over_and_users_without_a_pass_leave(tmp_path):
     class Watched(Played):
         def _stop(self, seconds: float) -> Task:
             self.asked = []
             for at in (seconds, 3 * seconds):
                 yield Until(self.run.began + at)
-                self.asked.append(self.run.target_rate)
+                self.asked.append((self.run.target_rate, self.run.ledger.users))
 
     watched = Watched(tmp_path, rate=5, users=9, then=3.0, duration=1.0, grace=5.0, stop_at=0.5)
-    assert (watched.asked, watched.run.target_rate) == ([5.0, 0.0], 0.0)
+    # Five still play, and one has not looked up since it took the pass of 1.6 s.
+    assert (watched.asked, watched.run.target_rate) == ([(5.0, 9), (0.0, 6)], 0.0)
 
 
 def test_passes_under_way_at_the_end_have_the_grace_to_end_in_and_no_other_begins(tmp_path):
