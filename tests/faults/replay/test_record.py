@@ -449,12 +449,13 @@ def test_pauses_are_kept_where_they_are_asked_for(tmp_path):
 
 
 def test_clients_may_speak_tls(tmp_path, certificate, client_context):
-    with serving(echo) as target:
+    with serving(lambda _, file: file.write(file.readline())) as target:
         options = ("--listen", "tls://localhost:0", "--cert", str(certificate))
         with recording(target, tmp_path / "scripts", *options) as recorder:
             assert recorder.url.startswith("tls://localhost:")
             with client_context.wrap_socket(recorder.connect(), server_hostname="localhost") as tls:
                 assert ask(tls, b"hello\n") == [b"hello\n"]
+                assert tls.recv(1) == b"", "the server has closed, and TLS has no half-close"
             recorder.tell()
         assert_replays(tmp_path / "scripts", target)
 
