@@ -92,6 +92,12 @@ def test_what_varies_in_a_greeting_is_learned_from_all_scripts(tmp_path):
     ]
 
 
+def test_who_left_before_a_greeting_was_over_is_recorded_too(tmp_path):
+    folder = Folder(tmp_path, "recorded")
+    add(folder, ("<", b"220 hi\n220 welcome\n"), (">", b"a\n"), ("<", b"ok\n"), LEFT)
+    assert add(folder, (">", b"eager\n"), ("<", b"220 hi\n"), LEFT) == "002.talk"
+
+
 @pytest.mark.parametrize("order", [("use", "ask", "left"), ("left", "ask", "use"), ("ask", "use", "left")])
 def test_a_greeting_has_a_group_for_those_alone_who_give_back_what_it_hands_out(tmp_path, order):
     folder = Folder(tmp_path, "recorded")
