@@ -109,35 +109,35 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=Parsed("[NAME=]URL", parse_listen),
     multiple=True,
     default=["tcp://127.0.0.1:21567"],
-    help="Where to listen: tcp://, tls:// or udp://HOST:PORT, unix:// or unixgram:///PATH; port 0 takes a "
-    "free one, an empty host all addresses, a name each of its own. Repeats.",
+    help="Where to listen: tcp://, tls:// or udp://HOST:PORT, unix:// or unixgram:///PATH. Port 0 picks a "
+    "free one; an empty host is all addresses, and a name is each of its own. Repeatable.",
 )
 @click.option(
     "--tls-cert", metavar="FILE", help="The certificate of tls:// listeners and its chain, in PEM form."
 )
-@click.option("--tls-key", metavar="FILE", help="Its private key. SIGHUP has both read again.")
+@click.option("--tls-key", metavar="FILE", help="Its private key. SIGHUP reloads both.")
 @click.option(
     "--tls-client-ca",
     metavar="FILE",
-    help="Ask every client for a certificate by one of these authorities.",
+    help="Require clients to have a certificate by one of these authorities.",
 )
 @click.option(
     "--metrics",
     type=Parsed("HOST:PORT", parse_metrics),
     default="127.0.0.1:9464",
-    help="Where /metrics, /healthz and /readyz are; none for nowhere.",
+    help="Where to serve /metrics, /healthz and /readyz, or none.",
 )
 @click.option(
     "--handler",
     metavar="MODULE:CLASS",
     show_default="the timestamp service",
-    help="Serve this request handler; --keep-alive and --max-line are the timestamp service's.",
+    help="The request handler; --keep-alive and --max-line are for the timestamp service alone.",
 )
 @click.option(
     "--one-shot/--keep-alive",
     default=True,
     callback=_one_shot,
-    help="One line a connection, or any number.",
+    help="One line per connection, or any number.",
 )
 @_limit_options
 @click.option(
@@ -150,7 +150,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--max-line",
     type=Parsed("BYTES", _line_size),
     default=8192,
-    help="Most bytes of a line, its ending not counted.",
+    help="Longest line, without its ending.",
 )
 @click.option(
     "--threads",
@@ -162,15 +162,15 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--switch-interval",
     type=Parsed("DURATION", _switch_interval),
     default="10ms",
-    help="After how long the interpreter goes to another thread that waits for it; at most 10ms.",
+    help="How often the interpreter switches threads; at most 10ms.",
 )
 @click.option(
     "--scheduling",
     type=click.Choice(["batch", "other"]),
     default="batch",
-    help="The process' scheduling policy: batch wakes threads later and keeps caches warm.",
+    help="Scheduling policy of the process: batch wakes threads later and keeps caches warm.",
 )
-@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log.")
+@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Log format.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="Least severe level logged.")
 @click.version_option(__version__, prog_name="server", allow_from_autoenv=False)
 @click.pass_context

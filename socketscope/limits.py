@@ -32,16 +32,14 @@ class Limits:
         program=10.0,
     )
     write_timeout: float | None = _limit(
-        None, "Longest time for which a client takes nothing of a reply that waits.", program=10.0
+        None, "Longest time that a client may take nothing of a waiting reply.", program=10.0
     )
     idle_timeout: float | None = _limit(
         None, "Longest silence between requests, or in a stream that never had a reply.", program=60.0
     )
-    drain_delay: float = _limit(0.0, "On a stop: time from turning /readyz to 503 until no more is accepted.")
-    drain_grace: float = _limit(
-        1.0, "On a stop: time that a client which never sent still has for a request that is on its way."
-    )
-    drain_timeout: float = _limit(20.0, "On a stop: time for connections to finish before they are forced.")
+    drain_delay: float = _limit(0.0, "On a stop: how long clients are still accepted while /readyz is 503.")
+    drain_grace: float = _limit(1.0, "On a stop: how long a client that has sent nothing may still send.")
+    drain_timeout: float = _limit(20.0, "On a stop: how long clients have to finish before they are forced.")
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant.

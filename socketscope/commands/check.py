@@ -15,7 +15,7 @@ from socketscope.replay.script.explanation import explain
 @click.command()
 @click.argument("scripts", nargs=-1, required=True, type=PATH, metavar="SCRIPT...")
 def check(scripts: tuple[Path, ...]) -> int:
-    """Say what scripts do, or where they are wrong. The script - is standard input."""
+    """Say what scripts do, or where they are wrong. - reads one from standard input."""
     wrong = False
     for path in scripts:
         try:

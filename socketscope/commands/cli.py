@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words and words[0] in CONVERSATIONS:
         _converse(words)
-    parser = Parser(prog="socketscope", description="Servers of socketserver that can be seen into.")
+    parser = Parser(prog="socketscope", description="See into servers built on socketserver.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run.add_to(commands)

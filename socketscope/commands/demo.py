@@ -10,8 +10,8 @@ from socketscope.replay.watch import demo as programs
 def demo() -> int:
     """Start a server and a replay, and show what both measure.
 
-    q or Ctrl-C ends all of it. It takes the server's default ports where they are free, and any others where
-    not. At the end it prints the replay's summary.
+    q or Ctrl-C ends it, and prints the replay's summary. It uses the server's default ports where they are
+    free, else any others.
     """
     try:
         with stoppable():

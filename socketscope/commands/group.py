@@ -91,6 +91,6 @@ def load(name: str) -> click.Command:
 @click.version_option(__version__, prog_name="client", allow_from_autoenv=False)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Talk to line servers: a person's prompt, or scripted conversations as test and load."""
+    """Talk to line servers: at a prompt, or by scripted conversations as tests and load."""
     if context.invoked_subcommand is None:
         raise click.UsageError(f"a command is missing: one of {', '.join(command.commands)}")

@@ -157,16 +157,16 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-CA = click.option("--ca", type=PATH, help="Certificates that vouch for a tls:// server.")
-INSECURE = click.option("--insecure", is_flag=True, help="Do not verify a tls:// server.")
+CA = click.option("--ca", type=PATH, help="CA certificates to verify a tls:// server by.")
+INSECURE = click.option("--insecure", is_flag=True, help="Do not verify a tls:// server's certificate.")
 _TLS_OPTIONS = (
     CA,
     INSECURE,
     click.option("--cert", type=PATH, help="Certificate to show a tls:// server."),
-    click.option("--key", type=PATH, help="Its private key, where that is not in the same file."),
+    click.option("--key", type=PATH, help="Its private key, if in a file of its own."),
     click.option(
         "--server-name", default="", show_default=False,
-        help="Name that a tls:// server is asked for, and must have, in place of the target's.",
+        help="Name to ask a tls:// server for, and to verify, instead of the target's.",
     ),
 )  # fmt: skip
 

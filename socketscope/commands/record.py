@@ -62,10 +62,10 @@ def _parse_server(text: str) -> Address:
               help="The server: a tcp://, tls:// or unix:// URL.")  # fmt: skip
 @CA
 @INSECURE
-@click.option("--cert", type=PATH, help="Certificate for clients of --listen tls://.")
-@click.option("--key", type=PATH, help="Its key, where it is in a file of its own.")
+@click.option("--cert", type=PATH, help="Certificate to show clients of --listen tls://.")
+@click.option("--key", type=PATH, help="Its private key, if in a file of its own.")
 @click.option("--redact", type=ParsedLine("REGEX", _parse_expression), multiple=True,
-              help="What else is a secret: the first group, or all that matches. Repeats.")  # fmt: skip
+              help="What else is a secret: the first group, or the whole match. Repeatable.")  # fmt: skip
 @click.option("--pauses", is_flag=True, help="Keep how long the client waited after each reply.")
 @click.argument("folder", type=PATH, metavar="FOLDER")
 def record(  # noqa: PLR0913, PLR0917 - an option each
@@ -74,9 +74,8 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
 ) -> int:  # fmt: skip
     """Write what clients and a server say to each other as scripts.
 
-    Each distinct conversation makes one. Clients connect to --listen instead of to the server, and notice
-    nothing. Ctrl-C ends the recording. What follows AUTH, PASS or LOGIN is written as a variable of the
-    environment.
+    Each distinct conversation becomes one. Clients connect to --listen instead of the server, and notice no
+    difference. Ctrl-C ends the recording. What follows AUTH, PASS or LOGIN becomes an environment variable.
     """
     signals = Noted()
     if leads_to_itself(listen_at, target):

@@ -49,11 +49,11 @@ SPARE_FILES = 64
 @click.option(
     "--target", type=TARGET, required=True, help="tcp://, tls://, unix://, udp:// or unixgram:// URL."
 )
-@click.option("--users", type=Integer(min=1), default=1, help="Users that play at once.")
+@click.option("--users", type=Integer(min=1), default=1, help="Users playing at once.")
 @click.option(
     "--connect",
     type=click.Choice(["message", "pass", "user"]),
-    help="What a connection is for: a message, a pass, or all that a user plays.  "
+    help="How long a connection is kept: for a message, a pass, or all that a user plays.  "
     "[default: what the script says, or message]",
 )
 @click.option(
@@ -80,21 +80,21 @@ SPARE_FILES = 64
     "--grace",
     type=DURATION,
     default="5s",
-    help="Time that passes have to end in, which are under way when the duration is over.",
+    help="How long passes under way at the end of the duration may take to finish.",
 )
-@click.option("--think", type=DURATION, default="0s", help="Pause of a user between passes.")
-@click.option("--warmup", type=DURATION, default="0s", help="Time that the figures leave out.")
+@click.option("--think", type=DURATION, default="0s", help="A user's pause between passes.")
+@click.option("--warmup", type=DURATION, default="0s", help="Time left out of the figures at the start.")
 @click.option("--metrics", type=ENDPOINT, help="Where /metrics is served; port 0 picks a free one.")
-@click.option("--linger", type=DURATION, default="0s", help="How long the metrics stay for a last scrape.")
+@click.option("--linger", type=DURATION, default="0s", help="How long metrics are served after the run.")
 @click.option(
     "--summary",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="Form of the summary.",
+    help="Format of the summary.",
     envvar="CLIENT_REPLAY_SUMMARY",
 )
-@click.option("--report", type=PATH, help="Page of HTML to write about the run.")
+@click.option("--report", type=PATH, help="Write an HTML page about the run.")
 @click.option(
     "--fail-on",
     "thresholds",
@@ -102,10 +102,10 @@ SPARE_FILES = 64
     multiple=True,
     envvar="CLIENT_REPLAY_FAIL_ON",
     help="What makes the run fail, like 'p99 > 20ms', 'p99.9[STEP] > 1s', 'errors > 0.1%', 'rate < 100' or "
-    "'dropped > 1%'. Repeats; beside 'errors > 0', which only another condition on all errors replaces.",
+    "'dropped > 1%'. Repeatable. 'errors > 0' holds too, unless another condition on all errors replaces it.",
 )
-@click.option("--strict-rate", is_flag=True, help="Fail where the rate was not held.")
-@click.option("--seed", type=int, help="Of everything random.  [default: from the clock]")
+@click.option("--strict-rate", is_flag=True, help="Fail if the rate was not held.")
+@click.option("--seed", type=int, help="Seed of everything random.  [default: from the clock]")
 @click.option("-v", "--verbose", is_flag=True, help="Print the conversations on standard error.")
 @tls_options
 @click.pass_context
@@ -135,7 +135,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     tls: Tls,
     verbose: bool,
 ) -> int:
-    """Play scripts against a server, check every reply, and report. The script - is standard input."""
+    """Play scripts against a server, check every reply, and report. - reads one from standard input."""
     programs = _programs(scripts, connect, target)
     # Not before the scripts are read: who types one at a terminal may end that by Ctrl-C as usual.
     signals = Noted()

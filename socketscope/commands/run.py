@@ -36,8 +36,8 @@ def add_to(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "run",
         usage="socketscope run [OPTION...] PROGRAM|-m MODULE [ARGUMENT...]",
-        help="run a program; whatever it serves by socketserver is observed",
-        description="Run a program as it is; what it and its children serve by socketserver is observed.",
+        help="run a program, its socketserver servers observed",
+        description="Run a program unchanged; what it and its children serve with socketserver is observed.",
         epilog="Arguments, input and output, signals and the exit status are the program's.",
         allow_abbrev=False,
     )
@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("-m", dest="is_module", action="store_true", help="run a module, as python -m does")
     parser.add_argument(
         "program", metavar="PROGRAM [ARGUMENT...]", nargs=argparse.PARSER,
-        help="a file for Python, - for its standard input, or a command: of the PATH, or an executable file",
+        help="a Python file, - for standard input, or a command: on the PATH, or an executable file",
     )  # fmt: skip
     parser.set_defaults(command=launch)
 

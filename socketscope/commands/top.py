@@ -35,8 +35,8 @@ def parse_page(text: str) -> str:
 def top(urls: tuple[str, ...], interval: float) -> int:
     """Show the metrics of servers and replays, replicas summed.
 
-    q or Ctrl-C ends it. URL is that of a /metrics page, or just HOST:PORT. Where standard output is no
-    terminal, lines of text are printed, one an interval for the servers and one for the replays.
+    URL is a /metrics page, or just HOST:PORT. q or Ctrl-C ends it. Without a terminal, it prints a line per
+    interval for the servers, and one for the replays.
     """
     if interval <= 0:
         raise click.BadParameter("it must be more than 0", param_hint="'--interval'")

@@ -14,11 +14,11 @@ LAUNCHED = f"{PREFIX}_LAUNCHED"
 SETTINGS = (
     Setting(
         "metrics", "HOST:PORT|none", parse_metrics, "127.0.0.1:9464",
-        "Where /metrics, /healthz and /readyz are once something serves; none for nowhere.",
+        "Where to serve /metrics, /healthz and /readyz once a server runs, or none.",
     ),
     Setting(
         "log", "none|json|console", choice(("none", "json", "console")), "none",
-        "Form of the log on standard error, a line a connection.",
+        "Format of the log on standard error, a line per connection.",
     ),
     Setting(
         "threads", "|".join(get_args(Threads)), choice(get_args(Threads)), "per-connection",
