@@ -140,7 +140,7 @@ def _target(server: Any) -> "Target":
 
     url, tls = server if isinstance(server, tuple) else (server, None)
     if not isinstance(url, str):
-        raise ValueError(f"{url!r} is no URL")  # noqa: TRY004 - as any other text that is none
+        raise ValueError(f"{url!r} is not a URL")  # noqa: TRY004 - as any other text that is none
     address = parse_target(url)
     if address.scheme == "tls" and tls is None:
         import ssl  # noqa: PLC0415

@@ -45,7 +45,7 @@ def parse_listen(text: str) -> tuple[str | None, Address]:
     if not separator or "://" in head:
         return None, parse_url(text, _SCHEMES)
     if not head or not f"_{head.replace('-', '_')}".isidentifier():  # which may not begin with a digit
-        raise ValueError(f"{head!r} is no name for a listener: use letters, digits, - and _")
+        raise ValueError(f"{head!r} is not a name for a listener: use letters, digits, - and _")
     return head, parse_url(rest, _SCHEMES)
 
 

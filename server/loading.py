@@ -16,7 +16,7 @@ def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseReq
     """Return the class that ``MODULE:CLASS`` names; what its module prints becomes lines of the log.
 
     Raises:
-        ValueError: It cannot be loaded, or is no request handler.
+        ValueError: It cannot be loaded, or is not a request handler.
     """
     module, separator, name = text.partition(":")
     if not separator:
@@ -28,7 +28,7 @@ def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseReq
         told = in_words(error).splitlines()[0].removesuffix(": ")
         raise ValueError(f"cannot load {text!r}: {told}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, socketserver.BaseRequestHandler)):
-        raise ValueError(f"{text!r} is no request handler")  # noqa: TRY004 - an option's value
+        raise ValueError(f"{text!r} is not a request handler")  # noqa: TRY004 - an option's value
     return loaded
 
 

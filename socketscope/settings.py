@@ -73,7 +73,7 @@ def parse_count(text: str) -> int:
         ValueError: It is none.
     """
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise ValueError(f"{text!r} is not a number from 1 on")
+        raise ValueError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 

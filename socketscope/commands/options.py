@@ -52,7 +52,7 @@ def positive_rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= _HIGHEST_RATE:
-        raise ValueError(f"{text!r} is no rate above 0 and up to {_HIGHEST_RATE:g}")
+        raise ValueError(f"{text!r} is not a rate above 0 and up to {_HIGHEST_RATE:g}")
     return rate
 
 
@@ -106,7 +106,7 @@ class Tls:
             try:
                 context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=self.server_name)
             except ValueError as error:
-                raise click.UsageError(f"--server-name {self.server_name} is no name of a host") from error
+                raise click.UsageError(f"--server-name {self.server_name} is not a host name") from error
         return Target(address, context, self.server_name)
 
     def _verifying(self) -> ssl.SSLContext:

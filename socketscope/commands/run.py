@@ -80,7 +80,7 @@ def launch(given: argparse.Namespace) -> NoReturn:
     elif (found := shutil.which(words[0])) is not None:
         command = [found, *words[1:]]
     else:
-        fail(f"there is no file and no command {words[0]}", NOT_FOUND)
+        fail(f"no such file or command: {words[0]}", NOT_FOUND)
     before = environment.get("PYTHONPATH")
     if not before:
         environment["PYTHONPATH"] = _SITE

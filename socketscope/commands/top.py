@@ -25,7 +25,7 @@ def parse_page(text: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{text!r} is no URL of metrics: write it like http://localhost:9464/metrics")
+        raise ValueError(f"{text!r} is not a URL of metrics: write it like http://localhost:9464/metrics")
     return url if parts.path.strip("/") else parts._replace(path="/metrics").geturl()
 
 

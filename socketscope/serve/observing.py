@@ -41,12 +41,12 @@ def observe(server: _Server, **options: Any) -> _Server:
         The server.
 
     Raises:
-        TypeError: It forks, or is no server of socketserver's, or an option is none.
+        TypeError: It forks, or is not a server of socketserver's, or an option is none.
         ValueError: An option cannot be meant.
         RuntimeError: It serves already.
     """
     if not isinstance(server, BaseServer):
-        raise TypeError(f"{type(server).__name__} is no server of socketserver's")
+        raise TypeError(f"{type(server).__name__} is not a server of socketserver's")
     kind = type(server)
     if not isinstance(server, Observed):
         if theirs.serves(server):

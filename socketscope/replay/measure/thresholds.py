@@ -74,7 +74,7 @@ def parse_threshold(text: str) -> Threshold:
 
 def _parse(text: str) -> Threshold:
     if not (match := _FORM.fullmatch(text)):
-        raise ValueError(f"{text!r} is no condition; write it like 'p99 > 20ms' or 'errors > 0.1%'")
+        raise ValueError(f"{text!r} is not a condition; write it like 'p99 > 20ms' or 'errors > 0.1%'")
     name, step, comparison, value = match.groups()
     match name:
         case "errors" | "dropped" | "rate":
@@ -84,11 +84,11 @@ def _parse(text: str) -> Threshold:
             return Threshold(text, name, comparison, number, step, is_share=is_share)
     if (quantile := _QUANTILE.fullmatch(name)) is None:
         known = "errors, dropped, rate, max, a percentile like p99 or p99.9, intended_max, intended_p99"
-        raise ValueError(f"{name!r} is none of {known}")
+        raise ValueError(f"{name!r} is not one of {known}")
     intended, percent = quantile.groups()
     share = float((percent or "100").replace("_", ".")) / 100
     if not 0 < share <= 1:
-        raise ValueError(f"{name!r} is no percentile: they are above 0, up to 100")
+        raise ValueError(f"{name!r} is not a percentile: they are above 0, up to 100")
     kind: Metric = "intended" if intended else "service"
     return Threshold(text, kind, comparison, parse_duration(value), step, share)
 
@@ -110,5 +110,5 @@ def _number(metric: str, text: str) -> tuple[float, bool]:
         raise ValueError("the rate is a number of passes a second, not a share")
     number = float(digits) / 100 if is_share else float(digits)
     if is_share and number > 1:  # 100% is meant: all may fail
-        raise ValueError(f"{text!r} is no share: there is no more than 100%")
+        raise ValueError(f"{text!r} is not a share: the most is 100%")
     return number, is_share

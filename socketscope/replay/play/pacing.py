@@ -54,7 +54,7 @@ def parse_shape(text: str) -> Shape:
     known = {"constant": {}, "ramp": {"from": "0", "over": "30s"}, "wave": {"period": "3m", "low": "0.2"},
              "steps": {"count": "5", "every": "30s"}}  # fmt: skip
     if name not in known:
-        raise ValueError(f"{name!r} is none of {', '.join(known)}")
+        raise ValueError(f"{name!r} is not one of {', '.join(known)}")
     if unknown := set(arguments) - set(known[name]):
         raise ValueError(f"{name} has no {min(unknown)!r}; it has {', '.join(known[name]) or 'no arguments'}")
     if len(arguments) < len(parts):
@@ -130,7 +130,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ValueError(f"{text!r} is no share from 0 to 1")
+        raise ValueError(f"{text!r} is not a share from 0 to 1")
     return share
 
 
@@ -144,7 +144,7 @@ def _length(text: str) -> float:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
-        raise ValueError(f"{text!r} is no number of steps")
+        raise ValueError(f"{text!r} is not a number of steps")
     return int(text)
 
 

@@ -237,7 +237,7 @@ class _Compiler:
             self._fail(line, f"{path} has no rows", path)
         for name in names:
             if not NAME.fullmatch(name):
-                self._fail(line, f"{name!r} in the header of {path} is no name of a variable", path)
+                self._fail(line, f"{name!r} in the header of {path} is not a variable name", path)
             if names.count(name) > 1:
                 self._fail(line, f"{name!r} is twice in the header of {path}", path)
         self._define(line, names, path)

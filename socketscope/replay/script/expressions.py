@@ -75,15 +75,15 @@ def _groups(probe: str) -> tuple[str, ...]:
             warnings.simplefilter("error")
             return tuple(re.compile(probe.encode()).groupindex)
     except re.error as error:
-        raise TextError(f"no regular expression: {error.msg}", error.pos or 0) from error
+        raise TextError(f"not a regular expression: {error.msg}", error.pos or 0) from error
     except (FutureWarning, DeprecationWarning) as warning:
         # What Python may read in another way one day, a script should not mean.
         problem, _, place = str(warning).partition(" at position ")
-        raise TextError(f"no clear regular expression: {problem.lower()}", int(place or 0)) from warning
+        raise TextError(f"unclear regular expression: {problem.lower()}", int(place or 0)) from warning
     except (OverflowError, RecursionError) as error:
-        raise TextError(f"no regular expression: {error}") from error
+        raise TextError(f"not a regular expression: {error}") from error
     except ValueError as error:  # of the interpreter's bound on numbers
-        raise TextError("no regular expression: a number in it has too many digits") from error
+        raise TextError("not a regular expression: a number in it has too many digits") from error
 
 
 def as_bytes(text: str) -> bytes:

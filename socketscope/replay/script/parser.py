@@ -35,7 +35,7 @@ def parse_transcript(text: str, file: str) -> Script:
     """Parse the ``.talk`` form.
 
     Raises:
-        ScriptError: A line is no construct, or its text is wrong.
+        ScriptError: A line is not a construct, or its text is wrong.
     """
     lines = []
     for number, source in enumerate(split_lines(text), 1):
@@ -81,7 +81,7 @@ def _no_construct(keyword: str) -> NoReturn:
         raise TextError(f"a space parts {begun} from its text", len(begun))
     close = get_close_matches(keyword, _CONSTRUCTS, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise TextError(f"{keyword!r} is no construct{hint}")
+    raise TextError(f"{keyword!r} is not a construct{hint}")
 
 
 def _text(text: str) -> str:
@@ -96,7 +96,7 @@ def _regex(text: str) -> str:
 
 def _some(text: str) -> str:
     if not text:
-        raise TextError("nothing is no bytes to wait for")
+        raise TextError("there is nothing to wait for")
     return text
 
 
@@ -129,7 +129,7 @@ def _duration(text: str) -> float:
 
 def _timeout(text: str) -> constructs.Timeout:
     if not (seconds := _duration(text)):
-        raise TextError("no reply comes in no time")
+        raise TextError("a timeout must be more than 0")
     return constructs.Timeout(seconds)
 
 
@@ -161,7 +161,7 @@ def _dribble(text: str) -> constructs.Dribble:
     pace, space, rest = text.partition(" ")
     size, separator, interval = pace.partition("/")
     if not separator:
-        raise TextError(f"{pace!r} is no pace; write it like 1B/200ms")
+        raise TextError(f"{pace!r} is not a pace; write it like 1B/200ms")
     chunk = _size(size)
     with _moved(len(size) + len(separator)):
         seconds = _duration(interval)
@@ -172,14 +172,14 @@ def _dribble(text: str) -> constructs.Dribble:
 def _set(text: str) -> constructs.Set:
     name, space, value = text.partition(" ")
     if not NAME.fullmatch(name):
-        raise TextError(f"{name!r} is no name of a variable")
+        raise TextError(f"{name!r} is not a variable name")
     with _moved(len(name) + len(space)):
         return constructs.Set(name, _text(value))
 
 
 def _values(text: str) -> constructs.Values:
     if not text.endswith(".csv"):
-        raise TextError(f"{text!r} is no name of a .csv file")
+        raise TextError(f"{text!r} is not the name of a .csv file")
     return constructs.Values(text)
 
 
@@ -204,7 +204,7 @@ def _one_of(text: str, *words: _Word) -> _Word:
     for word in words:
         if text == word:
             return word
-    raise TextError(f"{text!r} is none of {', '.join(words)}")
+    raise TextError(f"{text!r} is not one of {', '.join(words)}")
 
 
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {

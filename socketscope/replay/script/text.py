@@ -226,8 +226,8 @@ class _Parser:
             return Variable(name, begin, function), end + 1
         if not (NAME.fullmatch(name) or (kind == "env" and NAME.fullmatch(name.removeprefix("env:")))):
             if arguments:
-                raise TextError(f"${{{name}}} is none of {FORMS}", begin)
-            raise TextError(f"{name!r} is no name of a variable", begin)
+                raise TextError(f"${{{name}}} is not one of {FORMS}", begin)
+            raise TextError(f"{name!r} is not a variable name", begin)
         return Variable(name, begin), end + 1
 
     def _call(self, begin: int, name: str) -> tuple[Variable, int]:
@@ -244,7 +244,7 @@ class _Parser:
             except TextError as error:
                 raise error if str(error) else _not_closed(begin) from None
             if left > 1 and self._text[end] == "}":
-                raise TextError(f"{self._text[begin : end + 1]} is none of {FORMS}", begin)
+                raise TextError(f"{self._text[begin : end + 1]} is not one of {FORMS}", begin)
             templates.append(Template(parts, self._text[position:end]))
             position = end + 1
         source = self._text[begin + 2 : position - 1]
@@ -265,4 +265,4 @@ def _escape(text: str, position: int) -> tuple[bytes, int]:
             return bytes.fromhex(digits), position + 4
         raise TextError(r"\x needs two hexadecimal digits", position)
     known = r"\\ \r \n \t \0 \xHH"
-    raise TextError(f"\\{following} is no escape; there are {known}", position)
+    raise TextError(f"\\{following} is not an escape; there are {known}", position)

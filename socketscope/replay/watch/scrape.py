@@ -66,9 +66,9 @@ def fetch(url: str) -> Samples:
             raise Unreachable(f"no answer within {TIMEOUT:g} s") from error
         raise Unreachable(reason(cause) if isinstance(cause, BaseException) else cause) from error
     except UnicodeDecodeError as error:
-        raise Unusable("is no page of metrics") from error
+        raise Unusable("is not a page of metrics") from error
     except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to
-        raise Unusable("is no URL that can be asked for") from error
+        raise Unusable("is not a URL that can be fetched") from error
     except http.client.HTTPException as error:
         raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error
     return parse(text)
@@ -108,7 +108,7 @@ def parse(text: str) -> Samples:
             if abs(sample.value) < _LARGEST
         }
     except (ValueError, KeyError, IndexError, OverflowError) as error:
-        raise Unusable("is no page of metrics") from error
+        raise Unusable("is not a page of metrics") from error
 
 
 def kind(samples: Samples) -> str:

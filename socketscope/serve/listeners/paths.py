@@ -119,7 +119,7 @@ def _reclaim(path: str | bytes, kind: int) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(errno.EEXIST, "it exists and is no socket", path)
+        raise OSError(errno.EEXIST, "it exists and is not a socket", path)
     with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.settimeout(1)
         try:

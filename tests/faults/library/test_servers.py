@@ -353,7 +353,7 @@ def test_what_is_told_later_of_a_server_counts_until_it_serves():
 
 
 def test_what_is_no_server_is_refused():
-    with pytest.raises(TypeError, match="^str is no server of socketserver's$"):
+    with pytest.raises(TypeError, match="^str is not a server of socketserver's$"):
         socketscope.observe("server")  # type: ignore[type-var]
 
 

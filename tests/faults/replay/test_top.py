@@ -133,7 +133,7 @@ def test_a_terminal_that_cannot_be_redrawn_gets_lines_too():
 def test_what_is_no_page_of_ours_is_one_line():
     with serving() as server:
         root = server.metrics_url.removesuffix("/metrics")
-        answers = {f"{root}/nothing": "answers 404 Not Found", f"{root}/healthz": "is no page of metrics"}
+        answers = {f"{root}/nothing": "answers 404 Not Found", f"{root}/healthz": "is not a page of metrics"}
         told = {url: run("top", url) for url in answers}
     for url, problem in answers.items():
         assert (told[url].returncode, told[url].stderr) == (1, f"client: {url} {problem}\n")
@@ -143,5 +143,5 @@ def test_what_is_no_page_of_ours_is_one_line():
     assert nobody.stderr == f"client: http://127.0.0.1:{port}/metrics cannot be reached: Connection refused\n"
     wrong = run("top", "ftp://x")
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("client: Invalid value for 'URL...': 'ftp://x' is no URL of metrics: ")
+    assert wrong.stderr.startswith("client: Invalid value for 'URL...': 'ftp://x' is not a URL of metrics: ")
     assert wrong.stderr.count("\n") == 1

@@ -121,7 +121,7 @@ def test_case_24_a_file_that_is_no_socket_is_left_alone(path):
     path.write_text("mine")
     assert run_server(f"unix://{path}") == (
         1,
-        f"server: cannot listen on unix://{path}: it exists and is no socket\n",
+        f"server: cannot listen on unix://{path}: it exists and is not a socket\n",
     )
     assert path.read_text() == "mine"
 

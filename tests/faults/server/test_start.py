@@ -38,7 +38,7 @@ def start(*options: str, **popen) -> tuple[int, str]:
         (["--listen", "unix:///" + "a" * 200], 1, "AF_UNIX path too long"),
         ([*FREE, "--metrics", f"{LONG_NAME}:1"], 1, f"cannot serve metrics on {LONG_NAME}:1: "),
         ([*FREE, "--handler", "os"], 2, "'os' is not MODULE:CLASS"),
-        ([*FREE, "--handler", "os:path"], 2, "'os:path' is no request handler"),
+        ([*FREE, "--handler", "os:path"], 2, "'os:path' is not a request handler"),
         ([*FREE, "--handler", "nowhere:X"], 2, "cannot load 'nowhere:X': ModuleNotFoundError: No module"),
         ([*FREE, "--handler", "handlers:X"], 2, "cannot load 'handlers:X': RuntimeError: first"),
         ([*FREE, "--handler", "garbled:X"], 2, "cannot load 'garbled:X': SyntaxError: "),

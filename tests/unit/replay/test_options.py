@@ -46,7 +46,7 @@ def test_a_number_that_no_run_comes_to_is_refused(capsys):
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e308", "much"])
 def test_a_rate_that_cannot_be_counted_is_refused(capsys, rate):
-    told = f"client: Invalid value for '--rate': '{rate}' is no rate above 0 and up to 1e+300\n"
+    told = f"client: Invalid value for '--rate': '{rate}' is not a rate above 0 and up to 1e+300\n"
     assert refused(capsys, "--rate", rate) == told
 
 
@@ -139,9 +139,9 @@ def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatc
     ("expression", "told"),
     [
         ("", "an empty text, as an unset variable gives, finds nothing"),
-        ("a(", "'a(': no regular expression: missing ), unterminated subpattern"),
-        ("[[a]", "'[[a]': no clear regular expression: possible nested set"),
-        ("a{99999999999}", "'a{99999999999}': no regular expression: the repetition number is too large"),
+        ("a(", "'a(': not a regular expression: missing ), unterminated subpattern"),
+        ("[[a]", "'[[a]': unclear regular expression: possible nested set"),
+        ("a{99999999999}", "'a{99999999999}': not a regular expression: the repetition number is too large"),
         ("[ü]", "'[ü]': ü is 2 bytes, and a class has single ones"),
     ],
 )
@@ -261,7 +261,7 @@ def test_who_waits_for_a_reader_of_the_report_has_the_summary(tmp_path):
             "--cert, --key and --server-name are for tls:// targets",
         ),
         *(
-            ("tls://localhost:1", ("--server-name", name), f"--server-name {name} is no name of a host")
+            ("tls://localhost:1", ("--server-name", name), f"--server-name {name} is not a host name")
             for name in ("a..b", ".localhost", "x" * 64)
         ),
     ],

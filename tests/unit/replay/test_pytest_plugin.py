@@ -183,7 +183,7 @@ def test_a_fixture_that_returns_no_url_is_told_in_a_line(pytester):
     pytester.makeconftest(CONFTEST.format(options="", url="None"))
     result = run(pytester, "good.talk")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["talk_target: None is no URL"])
+    result.stdout.fnmatch_lines(["talk_target: None is not a URL"])
     result.stdout.no_fnmatch_line("During handling*")
 
 

@@ -39,5 +39,5 @@ def test_a_path_may_have_an_equals_sign_where_no_name_is_given():
 
 @pytest.mark.parametrize("name", ["", "a b", "a.b", 'a"'])
 def test_a_name_has_nothing_else(name):
-    with pytest.raises(ValueError, match="is no name for a listener"):
+    with pytest.raises(ValueError, match="is not a name for a listener"):
         parse_listen(f"{name}=tcp://127.0.0.1:0")

@@ -25,7 +25,7 @@ def refused(monkeypatch, capsys, *options):
     [
         (["--listen", "tcp://127.0.0.1:x"], "'127.0.0.1:x' is not HOST:PORT"),
         (["--listen", "http://127.0.0.1:1"], "it must start with one of tcp://, tls://"),
-        (["--listen", "a b=tcp://127.0.0.1:1"], "'a b' is no name for a listener"),
+        (["--listen", "a b=tcp://127.0.0.1:1"], "'a b' is not a name for a listener"),
         ([*FREE, "--read-timeout", "0"], "--read-timeout"),
         ([*FREE, "--drain-timeout", "1" * 30], "--drain-timeout"),
         ([*FREE, "--max-line", "0"], "at least 1"),
@@ -40,7 +40,7 @@ def refused(monkeypatch, capsys, *options):
         ([*SECURE, "--tls-cert", "x"], "a tls:// listener needs --tls-cert and --tls-key"),
         ([*SECURE, "--tls-cert", "", "--tls-key", "x"], "a tls:// listener needs --tls-cert and"),
         ([*FREE, "--tls-cert", "x", "--tls-key", "x"], "--tls-client-ca need a --listen with tls://"),
-        ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], "ca': '' is no file"),
+        ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], "ca': '' is not a file"),
         ([*FREE, "more"], "unexpected extra argument (more)"),
     ],
 )  # fmt: skip
@@ -65,7 +65,7 @@ def test_help_names_what_an_option_takes_and_its_variable(monkeypatch, capsys):
         ("SERVER_KEEP_ALIVE", "maybe", "Invalid value for '--keep-alive': 'maybe' is not a valid boolean"),
         ("SERVER_TLS_CERT", "x", "--tls-client-ca need a --listen with tls://"),
         ("SERVER_LISTEN", " ", "--listen has no address"),
-        ("SERVER_BACKLOG", "0", "Invalid value for '--backlog': '0' is not a number from 1 on"),
+        ("SERVER_BACKLOG", "0", "Invalid value for '--backlog': '0' is not a whole number above 0"),
     ],
 )
 def test_of_a_mistake_in_the_environment_the_variable_is_named(monkeypatch, capsys, variable, text, told):

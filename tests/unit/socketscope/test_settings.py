@@ -22,7 +22,7 @@ def test_defaults_are_those_of_the_library_or_of_its_programs():
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "1_000", "\u00b2", "\u0663"])
 def test_what_is_no_number_of_connections_is_told(text):
     (count,) = (each for each in limit_settings(program=False) if each.name == "max_connections")
-    with pytest.raises(ValueError, match=f"^{text!r} is not a number from 1 on$"):
+    with pytest.raises(ValueError, match=f"^{text!r} is not a whole number above 0$"):
         count.parse(text)
 
 

@@ -77,7 +77,7 @@ def test_a_condition_that_no_run_could_meet_is_none(value):
 
 @pytest.mark.parametrize("condition", ["errors > 101%", "errors[get] > 100.1%", "dropped >= 200%"])
 def test_a_share_of_more_than_all_is_none(condition):
-    with pytest.raises(ValueError, match="there is no more than 100%"):
+    with pytest.raises(ValueError, match="the most is 100%"):
         parse_threshold(condition)
 
 

@@ -100,13 +100,13 @@ def test_a_poisson_pace_has_the_rate_and_not_its_gaps():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("spiral", "'spiral' is none of constant, ramp, wave, steps"),
+        ("spiral", "'spiral' is not one of constant, ramp, wave, steps"),
         ("wave:high=1", "wave has no 'high'; it has period, low"),
         ("ramp:from=0,over=1s,from=1", "'from=0,over=1s,from=1' has an argument twice"),
-        ("ramp:from=2", "'2' is no share from 0 to 1"),
-        ("steps:count=0", "'0' is no number of steps"),
-        ("steps:count=99999999999,every=1s", "'99999999999' is no number of steps"),
-        pytest.param(f"steps:count={'9' * 5000}", "9' is no number of steps", id="too many digits"),
+        ("ramp:from=2", "'2' is not a share from 0 to 1"),
+        ("steps:count=0", "'0' is not a number of steps"),
+        ("steps:count=99999999999,every=1s", "'99999999999' is not a number of steps"),
+        pytest.param(f"steps:count={'9' * 5000}", "9' is not a number of steps", id="too many digits"),
         ("steps:count=5,every=99999999999999h", "99999999999999h is longer than a year"),
         pytest.param(f"ramp:over={'9' * 200}h", "longer than a year", id="no float"),
         ("wave:period=0", "must be more than 0"),

@@ -92,7 +92,7 @@ def test_each_bad_script_is_told_and_the_good_ones_are_explained(tmp_path, capsy
     )
     assert err == (
         f"{tmp_path}/none.talk: cannot be read: No such file or directory\n"
-        f"{tmp_path}/a.talk:2:1: 'hello' is no construct\n    hello\n    ^\n"
+        f"{tmp_path}/a.talk:2:1: 'hello' is not a construct\n    hello\n    ^\n"
         f"{tmp_path}/c.talk:1:3: ${{nobody}} has no value here\n    > ${{nobody}}\n      ^\n"
     )
 

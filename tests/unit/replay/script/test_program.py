@@ -46,7 +46,7 @@ def write(folder, text, name="x.talk"):
         (
             "@values named.csv",
             (
-                "1:9: 'a b' in the header of named.csv is no name of a variable\n"
+                "1:9: 'a b' in the header of named.csv is not a variable name\n"
                 "    @values named.csv\n            ^"
             ),
         ),
@@ -90,7 +90,7 @@ def test_a_script_that_cannot_be_played_is_told_before_it_is(tmp_path, text, tol
     assert str(caught.value) == f"{path}:{told}"
 
 
-NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
+NO_ESCAPE = r"\q is not an escape; there are \\ \r \n \t \0 \xHH"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ NO_ESCAPE = r"\q is no escape; there are \\ \r \n \t \0 \xHH"
         ("> " + "a" * 1_000_000 + "\\q" + "二" * 1_000_000, NO_ESCAPE,
          "…" + "a" * 100 + "\\q" + "二" * 98 + "…", 101),
         ("> 二\\q" + "a" * 1_000_000, NO_ESCAPE, "> 二\\q" + "a" * 98 + "…", 4),
-        ("x" * 1_000_000, "'" + "x" * 299 + "... (999718 characters more)", "x" * 100 + "…", 0),
+        ("x" * 1_000_000, "'" + "x" * 299 + "... (999721 characters more)", "x" * 100 + "…", 0),
     ],
 )  # fmt: skip
 def test_of_a_line_that_is_too_long_to_be_shown_it_is_what_is_around_the_place(

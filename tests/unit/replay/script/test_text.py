@@ -125,7 +125,7 @@ def test_an_expression_meets_bytes(expression, data, found):
 
 def test_a_long_expression_takes_no_longer_than_its_length():
     for expression in ("[" * 500_000, "[]" * 100_000 + "[^", "a[" + "\\]" * 100_000):
-        with pytest.raises(TextError, match="no (clear )?regular expression"):
+        with pytest.raises(TextError, match="not a regular expression|unclear regular expression"):
             parse_expression(expression)
 
 

@@ -104,7 +104,7 @@ def test_a_page_is_known_by_its_build():
     "text", ["<html>hello</html>\n", "a{b 1\n", f"a 1 1{'0' * 400}\n", 'a{x="1"} one\n', "ok\n"]
 )
 def test_what_is_no_page_is_told(text):
-    with pytest.raises(Unusable, match="is no page of metrics"):
+    with pytest.raises(Unusable, match="is not a page of metrics"):
         scrape.parse(text)
 
 
@@ -155,7 +155,7 @@ def test_whoever_leads_on_to_what_nobody_can_be_asked_for_is_no_page():
     with saying(b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n") as url:
         watch = Watch(url, every=1.0)
         assert isinstance(watch.ask(), Unusable)
-    assert watch.look.problem == "is no URL that can be asked for"
+    assert watch.look.problem == "is not a URL that can be fetched"
     del watch
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         gc.collect()  # urllib leaves such an answer open
@@ -167,7 +167,7 @@ def test_whoever_leads_on_to_what_nobody_can_be_asked_for_is_no_page():
 def test_what_nobody_can_be_asked_for_is_told(rest):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         here = f"127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(Unusable, match="^is no URL that can be asked for$") as raised:
+        with pytest.raises(Unusable, match="^is not a URL that can be fetched$") as raised:
             scrape.fetch(f"http://{rest.format(here=here)}")
     assert not isinstance(raised.value, Unreachable)
 

@@ -89,7 +89,7 @@ OTHERS = {
 def test_what_is_no_socket_is_left_as_it_is(make, path, other):
     OTHERS[other](path)
     before = Path(path).lstat()
-    refused(make(path), "is no socket")
+    refused(make(path), "is not a socket")
     assert Path(path).lstat() == before
     assert not Path(f"{path}.lock").exists()
     make(f"{path}2").bind().release(remove=True)
@@ -112,7 +112,7 @@ def test_a_file_of_that_name_that_holds_something_is_no_lock_to_remove(make, pat
         assert not Path(path).exists()
     else:
         Path(path).touch()
-        refused(make(path), "is no socket")
+        refused(make(path), "is not a socket")
     assert Path(f"{path}.lock").read_text() == "[[package]]"
 
 
