@@ -1,1 +1,1 @@
-"""Who is told of alerts: the Compose profile `alerts`."""
+"""Alert notifications: the Compose profile `alerts`."""

@@ -1,4 +1,4 @@
-"""Prints a line for each alert that Alertmanager tells of, for who has no other receiver."""
+"""Prints a line for each alert: the receiver for whoever has no other."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

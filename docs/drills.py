@@ -1,4 +1,4 @@
-"""The page of drills, from their catalogue and from what was measured when all of them were done last."""
+"""The page of drills, from their catalogue and what was measured in the last run of all."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The addresses that a host has, and sockets bound to every one."""
+"""Looking up a host's addresses, and binding a socket to each."""
 
 import errno
 import socket
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 EVERYWHERE = frozenset({"", "*"})
-"""Hosts that are all addresses of both families; as a name, glibc has ``*`` mean this machine alone."""
+"""Hosts that mean all addresses of both families. As a name, ``*`` is this machine alone to glibc."""
 
 TRIES = 20
 """How often the kernel chooses a port, until it is free at all addresses of a name."""
@@ -51,16 +51,16 @@ def _places(host: str, port: int, kind: socket.SocketKind) -> list[Place]:
 def look_up(
     host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM, flags: int = 0
 ) -> list[Place]:
-    """Return the places that a name or address stands for, each once.
+    """Return the places that a host stands for, each once.
 
     Args:
-        host: It.
-        port: Of each.
+        host: Name or address.
+        port: Of each place.
         kind: Stream or datagram.
         flags: As `socket.getaddrinfo` takes them.
 
     Raises:
-        OSError: `socket.gaierror`, it is unknown or cannot be a name.
+        OSError: `socket.gaierror`, the name is unknown or cannot be one.
     """
     try:
         found = socket.getaddrinfo(host, port, type=kind, flags=flags)

@@ -1,4 +1,4 @@
-"""The stop of servers that run as a program: what is under way ends, or is forced."""
+"""Stopping servers that run as a program: what is under way ends, or is forced."""
 
 import threading
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ REST = 10.0
 """Longest wait between two looks at servers that serve; one that ends wakes who waits."""
 
 _GIVE_UP = 3.0
-"""Seconds after the deadline of a drain for servers that come back from it by themselves, as forcing what is
-left takes one or two; a server that is in a hook which waits does not."""
+"""Seconds after a drain's deadline for servers to come back by themselves: forcing what is left takes one or
+two. A server that is stuck in a hook does not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def drain(running: Sequence[Running], stop: Stop, output: "Log | None") -> int:
 
 
 def _forced(running: Running) -> int:
-    """Return how many clients of a server were forced, and one for a method of the program's that stays."""
+    """Return how many clients of a server were forced, and one more if a method of the program's stays."""
     stuck = any(thread.is_alive() for thread in running.ends)
     service = running.service
     # Without threads that method is the handler of a client that was forced.

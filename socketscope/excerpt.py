@@ -1,4 +1,4 @@
-"""What is shown of values that are too long to be shown whole, or hold what a terminal would obey."""
+"""Shortening values that are too long to be shown, and escaping what a terminal would obey."""
 
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ def escaped(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return lines of which a terminal obeys nothing, whoever has written the script that they are of."""
+    """Return lines, each of them escaped; their ends stay."""
     return "\n".join(map(escaped, text.split("\n")))
 
 
@@ -40,9 +40,9 @@ def in_words(error: BaseException) -> str:
 
 
 def excerpts(value: Any, most: int, depth: int = DEEPEST) -> Any:
-    """Return a value with an excerpt of each text in it, and of what has entries so many of them and so deep.
+    """Return a value with an excerpt of each text in it, and at most so many entries, to so many levels.
 
-    What is no text, list or mapping, and longer than that as Python shows it, becomes an excerpt of that.
+    Anything else whose `repr` is longer than that becomes an excerpt of it.
     """
     match value:
         case str():

@@ -1,4 +1,4 @@
-"""What threads, locks and descriptors are in a child process, which has copies of these alone."""
+"""What a forked child makes anew, such as locks: the threads that held its parent's are not in it."""
 
 import os
 import weakref
@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 class OfProcess(Generic[_T]):
-    """What a process has one of, as a lock: who had that of its parent has stayed behind.
+    """What each process has one of, such as a lock: a forked child makes its own.
 
     Attributes:
         own: The one of this process.
@@ -25,7 +25,7 @@ class OfProcess(Generic[_T]):
 
 
 def in_each_child(adapt: Callable[[_T], object]) -> "weakref.WeakSet[_T]":
-    """Return a set for objects; in each child that is forked, those that still live are adapted to it.
+    """Return a set of objects that does not keep them alive, and adapts them in each child that is forked.
 
     Args:
         adapt: Called for each, in the child's one thread, before its program goes on.

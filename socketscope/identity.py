@@ -1,4 +1,4 @@
-"""Who a TLS listener says it is, and whom it asks the same: files, that can be read again at any time."""
+"""The certificate files of a TLS listener, which can be read again at any time."""
 
 import os
 import ssl
@@ -31,7 +31,7 @@ class TLS:
     Attributes:
         cert: The server's certificate and, after it, those between it and its authority's.
         key: The certificate's private key, not encrypted; None is the same file.
-        client_ca: Certificates of the authorities of which every client must have one; None asks for none.
+        client_ca: The authorities by one of which every client must have a certificate; None asks for none.
     """
 
     cert: File

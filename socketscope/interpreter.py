@@ -1,4 +1,4 @@
-"""What is known of the interpreter that runs all this, and of what stands in for its threads."""
+"""Whether Python runs without its lock, and whether green threads replace the system's."""
 
 import os
 import sys
@@ -17,14 +17,14 @@ _GREEN = {
     "gevent": ("gevent.monkey", "is_module_patched"),
     "eventlet": ("eventlet.patcher", "is_monkey_patched"),
 }
-"""What runs many threads on one of the system's, and where one asks what it has replaced."""
+"""Libraries of green threads, and the function of each that tells what it has replaced."""
 
 
 def refuse_green_threads() -> None:
-    """Refuse to serve on what stands in for threads and sockets: all would wait for one.
+    """Refuse to serve where green threads replace the system's: all clients would wait for one.
 
     Raises:
-        RuntimeError: The program has put it there.
+        RuntimeError: They do.
     """
     for library, (module, asked) in _GREEN.items():
         is_replaced = getattr(sys.modules.get(module), asked, None)

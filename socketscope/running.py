@@ -208,7 +208,7 @@ def _serving(
                 step()
             except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
                 failures.append(error)
-        # Who is woken by this may look while this thread is still alive.
+        # Noted, as this thread is still alive when whoever waits is woken.
         stop.ended = True
         stop.wake()
 

@@ -1,4 +1,4 @@
-"""What is set from outside: by an option of a command line or the environment variable that is its like."""
+"""What can be set from outside, by an option or an environment variable."""
 
 import dataclasses
 import resource
@@ -23,7 +23,7 @@ class Setting:
 
     Attributes:
         name: Of the value, as Python has it.
-        form: What a value is: in capitals what stands for one, else the word itself.
+        form: How a value is written: a placeholder in capitals, or the words themselves.
         parse: Returns the value that a text is, or raises ValueError.
         default: The text that holds where nothing is set.
         help: What it means.
@@ -78,7 +78,7 @@ def parse_count(text: str) -> int:
 
 
 def parse_metrics(text: str) -> str | None:
-    """Return where the endpoint is to be, ``HOST:PORT``; None for nowhere.
+    """Return the endpoint's ``HOST:PORT``, or None.
 
     Raises:
         ValueError: It is neither.

@@ -24,7 +24,7 @@ class Stop:
         asked: A signal has come.
         insists: A second one has come.
         renew: Files are to be read again.
-        ended: One of those that were to serve does so no more.
+        ended: A server that was to serve has ended.
         before: What handled each of the signals before.
     """
 
@@ -40,7 +40,7 @@ class Stop:
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         if os.getpid() != self._process:
-            # A child that was forked while this was in place has not been told by it to stop.
+            # A child that was forked while this was in place handles the signal as before.
             signal.signal(number, self.before[signal.Signals(number)])
             signal.raise_signal(number)
             return
@@ -57,7 +57,7 @@ class Stop:
         self.wake()
 
     def wake(self) -> None:
-        """Have who waits look again; safe from any thread and in a signal's handler."""
+        """Wake whoever waits; safe from any thread and in a signal's handler."""
         with suppress(OSError):
             self._writer.send(b"\0")
 
@@ -68,7 +68,7 @@ class Stop:
             self._reader.recv(64)
 
     def fileno(self) -> int:
-        """Return what to write to that wakes who waits."""
+        """Return the descriptor to write to that wakes whoever waits."""
         return self._writer.fileno()
 
     def close(self) -> None:
@@ -90,8 +90,8 @@ def stop_signals(*, renews: bool = False) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("signals are handled in the main thread: call run() there")
     stop = Stop(renews=renews)
-    # A handler runs between two instructions of the main thread: so not while that waits, where another
-    # thread took the signal or it came right before the wait.
+    # A handler runs between two instructions of the main thread: where another thread takes the signal, or it
+    # comes right before a wait, that wait would not end by itself.
     woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
     taken = [number for number in STOP_SIGNALS if renews or not _detached(number)]
     stop.before = {number: signal.getsignal(number) for number in taken}

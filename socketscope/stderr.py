@@ -1,4 +1,4 @@
-"""Standard error, for a program's own words beside what its streams have."""
+"""A program's own messages on standard error."""
 
 import os
 import sys
@@ -6,9 +6,9 @@ from contextlib import suppress
 
 
 def say(line: str) -> None:
-    """Write a line, its end included; what cannot be told there can be told nowhere, and changes nothing."""
+    """Write a line, its end included. A failure is ignored: there is nowhere else to tell of it."""
     with suppress(Exception):  # there is none, it is closed or full, or what stands in for it has an error
-        # Its buffer would keep the line, and the exit status be 120.
+        # A line that cannot be written would stay in its buffer, and make the exit status 120.
         if (own := sys.__stderr__) is not None and own is sys.stderr:
             os.write(own.fileno(), line.encode(own.encoding, "backslashreplace"))
         else:

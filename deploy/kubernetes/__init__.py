@@ -1,1 +1,1 @@
-"""Manifests for Kubernetes, and what of them is made."""
+"""Manifests for Kubernetes, and the part of them that is generated."""

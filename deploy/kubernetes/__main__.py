@@ -1,4 +1,4 @@
-"""Writes what of the manifests is made: `python -m deploy.kubernetes`."""
+"""Writes the generated part of the manifests: `python -m deploy.kubernetes`."""
 
 from deploy.kubernetes.rules import RULES, render
 

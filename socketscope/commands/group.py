@@ -1,4 +1,4 @@
-"""The commands that need the extra `client`, as a group of click's, and how their errors are told."""
+"""The commands that need the extra `client`, as a click group, and how their errors are told."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""What is told of what went wrong: a line for its user, and the exit status."""
+"""How an error is told: a line for the user, and the exit status."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Option types of the commands, and what they tell beside their results."""
+"""Option types that the commands share, and how they warn."""
 
 import ssl
 from collections.abc import Callable

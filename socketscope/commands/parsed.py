@@ -1,4 +1,4 @@
-"""Types of click's options; apart from `options`, as the server has them too, and nothing of a replay."""
+"""Option types for click that the server uses too: nothing of a replay is imported here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ class Integer(click.IntRange):
 class Parsed(click.ParamType[Any]):
     """An option's type made of a function that parses its text or raises ValueError.
 
-    Its name is what the help shows for a value: in capitals what stands for one, else the word itself.
+    Its name is how the help writes a value: a placeholder in capitals, or the words themselves.
     """
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -37,7 +37,7 @@ class Parsed(click.ParamType[Any]):
 
 
 class ParsedLine(Parsed):
-    """The same for text that may hold blanks: of an option that repeats a variable has one value a line."""
+    """The same for text that may hold blanks: the variable of an option that repeats has a value per line."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Return the values in a variable."""

@@ -1,4 +1,4 @@
-"""The standard streams of the command line: that one fails is told apart from any other error."""
+"""The command line's standard streams, whose failures are told apart from any other error."""
 
 import codecs
 import io

@@ -1,1 +1,1 @@
-"""Somebody else's program, its text unchanged: whatever it serves by socketserver is observed."""
+"""Running somebody else's program, unchanged, with whatever it serves by socketserver observed."""

@@ -1,4 +1,4 @@
-"""What a launched program has of ours in each of its processes that serves: observation, endpoint, log."""
+"""What a launched program gets in each process that serves: observation, an endpoint, a log."""
 
 import atexit
 import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def look_after(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a server looked after that is about to serve.
+    """Have a server observed that is about to serve.
 
     Args:
         server: Any; one that cannot be observed is left as it is, with a line on standard error.

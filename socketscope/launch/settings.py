@@ -1,4 +1,4 @@
-"""What can be set of a launched program. Its processes read it from the environment."""
+"""The settings of a launched program, which its processes read from the environment."""
 
 from collections.abc import Mapping
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""How a socket of somebody else becomes an observed one: the same object, of a class beside its own."""
+"""Making any socket an observed one: it stays the same object, and its class changes."""
 
 import socket
 import ssl
@@ -23,7 +23,7 @@ from socketscope.observe.tls import NotingTLS
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
-# Of who watches for the end of a socket, and of who has another one in its place.
+# Held while the end of a socket begins to be watched for, and while a TLS socket takes its place.
 _turn = OfProcess(threading.RLock)
 
 
@@ -56,7 +56,7 @@ class ObservedSocket(Upgradable, socket.socket):
         self._socketscope: Record | None = None
 
     def _join(self) -> Record | None:
-        """Count for who is being served, where the request is an object of the user's with this inside."""
+        """Count for the client being served, where its request is an object of the user's that wraps this."""
         record = get_current()
         if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record
@@ -211,13 +211,14 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
     if issubclass(observed, kind):
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
-    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__, "__class__": said(kind)}
+    attributes |= {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    attributes |= {"__slots__": (), "__class__": posing_as(kind)}
     bases = (Unannounced, kind, observed)
-    return _kept(kind, observed, lambda: type(kind.__name__, bases, names | attributes))
+    return _kept(kind, observed, lambda: type(kind.__name__, bases, attributes))
 
 
 class Unannounced:
-    """First of the bases of a class made here: it is no new one of the user's, whose bases would be told."""
+    """First base of a class made here, so that no `__init_subclass__` of the user's is called for it."""
 
     __slots__ = ()
 
@@ -225,10 +226,10 @@ class Unannounced:
         pass
 
 
-def said(kind: type) -> property:
-    """Return a `__class__` by which an object says that it is of a class, whose methods may go by that.
+def posing_as(kind: type) -> property:
+    """Return a `__class__` by which an object says that it is of a class that its own is derived from.
 
-    `super(self.__class__, self)`, as people wrote it, would call them for ever by a class derived from it.
+    `super(self.__class__, self)`, as people wrote it in methods of that class, would otherwise never end.
     """
     return property(lambda _: kind, vars(object)["__class__"].__set__)
 
@@ -255,7 +256,7 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
 for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)
 
-# Who prints one reads what it is to the program.
+# Their `repr` is that of the standard library's classes.
 for _named in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket, Unwrapped, AdoptedTLS):
     _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else PLAIN
     _named.__module__, _named.__qualname__ = _theirs.__module__, _theirs.__qualname__

@@ -39,7 +39,7 @@ class Datagram(Served):
         self.began = 0.0
 
     def took(self, size: int) -> None:
-        """Note a receive, beside its own."""
+        """Note a receive other than its own."""
         self.received += size
 
     def gave(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What observed sockets are mixed from: it notes what passes through a socket of whatever class.
+"""Mixins of observed sockets, which note what passes through a socket of any class.
 
 Where a deadline has passed, whoever watches over the connections has shut the socket down, and the call that
 this woke raises TimeoutError.

@@ -1,4 +1,4 @@
-"""What is noted of whoever is served, by a connection or a datagram. No I/O, and no clock of its own."""
+"""What connections and datagrams have in common. No I/O, and no clock of its own."""
 
 import itertools
 import os
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from socketscope.forks import OfProcess
 
 _MARK = "_socketscope"
-"""What an error has as an attribute that a record is to know again."""
+"""The attribute of an error that a record has marked."""
 
 _attributes: Callable[[BaseException], dict[str, object]] = vars(BaseException)["__dict__"].__get__
 """Returns an error's attributes, also where its class has a `__dict__` or a `__getattribute__` of its own."""
@@ -22,7 +22,7 @@ process = OfProcess(lambda: os.urandom(4).hex())
 
 
 class Listener(Protocol):
-    """What a line tells of where a client came from, and who may change that line."""
+    """What log lines need of the listener that a client came in by."""
 
     name: str
 
@@ -70,15 +70,14 @@ class Served:
         self.raised: BaseException | None = None
 
     def mark(self, error: BaseException) -> None:
-        """Know an error again, as the peer's doing, or that of a timeout that its handler set.
+        """Mark an error as the peer's doing, or that of a timeout that its handler set.
 
-        The error is told whose it is, and not kept: with its traceback, whatever the handler's frames have
-        would live on where the handler catches it.
+        The error itself is not kept: its traceback would keep alive whatever the handler's frames have.
         """
         _attributes(error)[_MARK] = self.connection_id
 
     def knows(self, error: BaseException) -> bool:
-        """Return whether it is an error of its peer's, or of its handler's own timeout."""
+        """Return whether it has marked an error."""
         return self.connection_id == _attributes(error).get(_MARK)
 
     @property

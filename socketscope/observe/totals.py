@@ -1,4 +1,4 @@
-"""What all connections of a listener did, behind one lock, so that every snapshot of it is consistent."""
+"""All that a listener's connections did, behind one lock, so that every snapshot is consistent."""
 
 import threading
 from collections.abc import Iterable

@@ -77,7 +77,7 @@ class Hooks:
             self.find(server)
 
     def calls_to_take(self, server: Any) -> bool:
-        """Return whether a client is taken by the user's `get_request`, be it the object's since just now."""
+        """Return whether the user's `get_request` takes clients, be it one that the object was just given."""
         if self._on_object or "get_request" in vars(server):
             self.find(server)
         return self.gets

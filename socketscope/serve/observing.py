@@ -5,7 +5,7 @@ from socketserver import BaseServer, TCPServer
 from socketserver import ThreadingMixIn as TheirThreadingMixIn
 from typing import Any, TypeVar
 
-from socketscope.observe.adoption import Unannounced, said
+from socketscope.observe.adoption import Unannounced, posing_as
 from socketscope.serve import theirs
 from socketscope.serve.hooks import is_ours
 from socketscope.serve.mixin import (
@@ -85,7 +85,7 @@ def _observed(server: BaseServer) -> type:
     kind = type(server)
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    named |= {"__doc__": kind.__doc__, "__class__": said(kind)}
+    named |= {"__doc__": kind.__doc__, "__class__": posing_as(kind)}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind what the user
         # overrides.

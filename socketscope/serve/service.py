@@ -1,7 +1,4 @@
-"""What a server's service has beside `Serving`, of connections and of datagrams alike: how the server ends.
-
-Its queue is served, it closes, and what is being served ends or is forced.
-"""
+"""How a server ends: its queue is served, it closes, and what is being served ends or is forced."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ ACCEPT_PAUSE = 0.1
 """Seconds without accepting after the kernel had no descriptor, no memory or no thread for a connection."""
 
 LONGEST = 10.0
-"""Seconds between two calls of `service_actions` where none were asked for: what was dropped ends then."""
+"""Seconds between two calls of `service_actions` without a `poll_interval`; what was dropped ends then."""
 
 
 class Serving(State):
@@ -105,7 +105,7 @@ class Serving(State):
         return self._stopping or bool(vars(server).get(ASKED_TO_STOP))
 
     def _heed(self, server: Any) -> None:
-        """Stop if the standard library's own mark is set: who has no thread for `shutdown` sets that."""
+        """Stop if the standard library's own mark is set, as programs do without a thread for `shutdown`."""
         if vars(server).get(ASKED_TO_STOP):
             self.stop()
 

@@ -1,4 +1,4 @@
-"""What is known of a server, and of whom it serves, in one process."""
+"""What is known of a server and its clients, in one process."""
 
 import weakref
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ class State(ABC):
         kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
-        event: Of the log line of one who was served.
+        event: The event of a client's log line.
         closes_first: Whether the listener is closed before its clients have been served.
         listener: The server's socket.
         held: The path of a Unix listener that was bound by this process.
@@ -47,7 +47,7 @@ class State(ABC):
         draining: Whether it has been asked to stop.
         drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
         is_run: Whether `run` looks after it.
-        threads: Which serve; None is whoever takes a client.
+        threads: Those that serve; None where whoever takes a client serves it.
         untold: What is counted as ended, while its hooks are called and its log line is made.
     """
 
@@ -63,12 +63,12 @@ class State(ABC):
         self.listener: Any = None
         self.held: Held | None = None
         self.is_run = False
-        self._server = weakref.ref(server)  # who stands beside it must not hold it
+        self._server = weakref.ref(server)  # which holds this
         self.begin()
         _all.add(self)
 
     def __reduce__(self) -> Any:
-        """Be a new one, of the server's class, beside a server that is handed to another process."""
+        """Be a new one, with the options of its class, where a server is handed to another process."""
         return _begin_anew, (type(self), self._server(), self.kind)
 
     def begin(self) -> None:
@@ -173,7 +173,7 @@ class State(ABC):
         return [each for each in served if each not in waiting]
 
     def note_dropped(self, served: Served) -> None:
-        """Note that nobody has any more what a hook has handed on; `settle` ends it.
+        """Note that nothing refers any more to what a hook has handed on; `settle` ends it.
 
         A finalizer calls this, which the interpreter may run anywhere, also amid code that holds a lock.
         """

@@ -1,4 +1,4 @@
-"""The standard library's own loop, which a program may have an observed server run by its name."""
+"""The standard library's own loop, which a program may run on an observed server by its name."""
 
 import inspect
 import socketserver

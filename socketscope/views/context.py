@@ -1,4 +1,4 @@
-"""Which client the running code serves: its record, and for log lines the same in structlog's variables.
+"""Which client the running code serves: its record, and what structlog adds to lines about it.
 
 structlog merges into a line what is bound in the context that it is written in, whoever has configured it.
 """

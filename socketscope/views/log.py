@@ -1,4 +1,4 @@
-"""The log view: one canonical line a connection or datagram, and the few events around them.
+"""The log view: one canonical line per connection or datagram, and the few events around them.
 
 structlog's processors make a line in the thread whose event it tells; the writer's thread writes it. Where
 the program has configured structlog by itself, its processors make these lines, too.

@@ -1,4 +1,4 @@
-"""Figures as a person reads them: a number of three digits and its unit. What there is none of is a dash."""
+"""Figures as a person reads them: three digits and a unit, or a dash where there is none."""
 
 NONE = "-"
 _BYTES = ("B", "kB", "MB", "GB", "TB")

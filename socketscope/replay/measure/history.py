@@ -1,4 +1,4 @@
-"""What the report and the live view know of a run beyond its summary: how it went over time."""
+"""How a run went over time, for the report and the live view."""
 
 from collections.abc import Iterable
 

@@ -63,11 +63,11 @@ class Ledger:
         passes: Played to their end or to a failure.
         counted_passes: Those that the summary counts.
         dropped: Passes whose time came and that did not start.
-        outside: Of the counted ones those, and the parts of those, that were in the warm-up or in the grace:
-            no rate counts them.
+        outside: Counted passes, and parts of passes, that were in the warm-up or in the grace: no rate has
+            them.
         begun: Passes of a schedule that began after the warm-up; None in a closed loop.
         early: Those of them that were due in the warm-up, which the share of the dropped ones leaves out.
-        in_flight: Exchanges that the end of the run met.
+        in_flight: Exchanges under way when the run ended.
         unanswered: Those of them to which the server owed a reply: the step, and for how many seconds.
         open: Connections.
         users: Users at work.

@@ -1,4 +1,4 @@
-"""Why a run has failed: the conditions that it met, and whatever makes it no proof of anything."""
+"""Why a run has failed: the conditions that it met, and what makes it prove nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

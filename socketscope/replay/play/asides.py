@@ -1,4 +1,4 @@
-"""Lines that come unasked: those that a script passes over, and those that it answers wherever they come."""
+"""Lines that come unasked: those that a script ignores, and those that it answers whenever they come."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""How an exchange fails, and what of it is told. No I/O."""
+"""How an exchange fails, and what is told of that. No I/O."""
 
 import socket
 import ssl

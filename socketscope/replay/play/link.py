@@ -15,7 +15,7 @@ class Link:
     """The connection that is open, if one is.
 
     Attributes:
-        connection: It, or None without one.
+        connection: None while there is none.
         greeting: What the server said on it before anything was sent.
         has_sent: Whether anything was.
         reachable: Whether the last attempt to connect succeeded.

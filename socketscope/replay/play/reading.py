@@ -1,4 +1,4 @@
-"""What an expectation takes of what comes on a connection."""
+"""Reading what an expectation asks for from a connection."""
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Where a recorder listens, and whether its server is that place."""
+"""Where a recorder listens, and whether its target is that same place."""
 
 import contextlib
 import os

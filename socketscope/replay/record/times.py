@@ -1,4 +1,4 @@
-"""What surely differs at the next replay: times of day, today, the clock, durations. No I/O."""
+"""Finding what will differ at the next replay: times of day, dates, clocks, durations. No I/O."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The variables of a pass, and which of their values nobody is to read. No I/O.
+"""The variables of a pass, and which of their values are secret. No I/O.
 
 A name that begins with ``env:`` is a variable of the environment, and its value is a secret. What a function
 makes of a secret, such as its base64, is one too, and has an entry the other way round: the name is that

@@ -1,4 +1,4 @@
-"""Regular expressions of a script: they meet bytes as bytes, and hold variables. No I/O."""
+"""Regular expressions of a script: they match bytes, and may hold variables. No I/O."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""What the functions of a text give: ``${len:X}``, ``${now}``, ``${sha256:X}``. No I/O but the clock."""
+"""The functions of a text: ``${len:X}``, ``${now}``, ``${sha256:X}``. No I/O but the clock."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Charts of a terminal: columns of block characters, one a value, and their axes. No I/O."""
+"""Charts for a terminal: columns of block characters, one per value, and their axes. No I/O."""
 
 import math
 from collections.abc import Callable, Sequence

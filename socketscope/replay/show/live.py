@@ -1,4 +1,4 @@
-"""The live view's end in the replay: tells the process that draws it how the run goes."""
+"""The replay's end of the live view: tells the process that draws it how the run goes."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Following a run while it lasts: its history is kept, and shown as a live view or as a line an interval."""
+"""Following a run: its history is kept, and shown as a live view or as a line per interval."""
 
 import sys
 import threading

@@ -1,1 +1,1 @@
-"""The dashboard in a terminal: what servers and replays, of which it knows the metrics only, are at."""
+"""The dashboard in a terminal, of servers and replays that it knows only by their metrics."""

@@ -1,4 +1,4 @@
-"""How the figures of `top` went: one value a look, and of several looks the highest. No I/O, no clock."""
+"""The history of `top`'s curves: one value per look, or the highest of several. No I/O, no clock."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What keys change of what `top` shows, and the page that explains it. No I/O."""
+"""The keys of `top`, and the page that explains them and its figures. No I/O."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What has come on a connection and nobody has read yet. No I/O."""
+"""What has come on a connection and was not read yet. No I/O."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How new clients are kept out of a listener's queue while its server stops, and until when some may come."""
+"""Keeping new clients out of a listener's queue while its server stops."""
 
 import ctypes
 import socket

@@ -1,4 +1,4 @@
-"""Who else has a listener, and may go on serving when its server stops."""
+"""Which other processes have a listener, and may go on serving when its server stops."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the kernel tells of a listener's queue: who has come and was not taken, and who is about to come."""
+"""What the kernel tells of a listener's queue: who waits in it, and who is about to come."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Who watches over open connections, and shuts down what is overdue.
+"""Watching over open connections, and shutting down what is overdue.
 
 That wakes whatever waits there: after ``SHUT_RD`` a receive ends and a refusal can still be sent;
 ``SHUT_RDWR`` ends a send.

@@ -1,4 +1,4 @@
-"""Whether threads that take and serve, one or a few, keep others waiting, judged from looks at them."""
+"""Judging, look by look, whether the threads that take and serve clients keep others waiting."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

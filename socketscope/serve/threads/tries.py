@@ -1,4 +1,4 @@
-"""When a thread is to try to serve clients alone, after a try in which others had to wait.
+"""When one thread tries again to serve all clients, after a try that kept others waiting.
 
 Whoever is served alone keeps others waiting, so a try is made only where those who are handed to threads of
 their own have become quick: one of them is looked at after each pause.

@@ -1,4 +1,4 @@
-"""JSON of the log: by orjson, unless that would turn on the lock that this interpreter is without."""
+"""JSON of the log: by orjson, but for a free-threaded interpreter, whose lock it would turn on."""
 
 from collections.abc import Callable
 from typing import Any

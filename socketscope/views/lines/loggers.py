@@ -1,4 +1,4 @@
-"""What loggers of the process lead to: structlog's, `logging`'s, warnings, and threads that have failed.
+"""Where loggers lead to: structlog's, `logging`'s, warnings, and threads that have failed.
 
 Whatever the program has set up by itself stays as it is.
 """

@@ -1,4 +1,4 @@
-"""What is printed while the log is on standard output: it becomes lines of the log's writer.
+"""What is printed while the log is on standard output becomes lines of the log.
 
 Two who write to one pipe tear each other's lines: a write of more than PIPE_BUF bytes, or to a pipe that is
 nearly full, may be cut anywhere. So there is one, and standard output is a pipe to it, at the level of the

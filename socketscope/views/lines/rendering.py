@@ -1,4 +1,4 @@
-"""From a line's fields to its bytes: bounded, and nothing in it that begins a line or moves a terminal."""
+"""From a line's fields to its bytes: bounded, and with nothing that begins a line or moves a terminal."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Writes log lines from a thread of its own, so that a log which nobody reads holds up nothing."""
+"""Writes log lines from a thread of its own, so that a log that nobody reads holds nothing up."""
 
 import os
 import select
