@@ -76,8 +76,8 @@ def show_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> N
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """How a ``tls://`` target is spoken to, as the options have it."""
+class TLSOptions:
+    """How to speak to a ``tls://`` target."""
 
     ca: Path | None
     insecure: bool
@@ -150,7 +150,7 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
         server_name: str,
         **others: Any,
     ) -> Any:
-        return command(*arguments, tls=Tls(ca, insecure, cert, key, server_name), **others)
+        return command(*arguments, tls=TLSOptions(ca, insecure, cert, key, server_name), **others)
 
     for option in reversed(_TLS_OPTIONS):
         gathered = option(gathered)

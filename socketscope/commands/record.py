@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from socketscope.addresses import Address, parse_url
-from socketscope.commands.options import CA, INSECURE, PATH, Tls, parse_target, program, show_certificate
+from socketscope.commands.options import (
+    CA,
+    INSECURE,
+    PATH,
+    TLSOptions,
+    parse_target,
+    program,
+    show_certificate,
+)
 from socketscope.commands.parsed import Parsed, ParsedLine
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.listening import bound, leads_to_itself, listen, remove
@@ -82,7 +90,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         raise click.UsageError(
             f"--target {target} is where --listen {listen_at} is: record would connect to itself"
         )
-    tls = Tls(ca, insecure)
+    tls = TLSOptions(ca, insecure)
     server = tls.target(target)
     shown = _listening(listen_at, cert, key)
     try:

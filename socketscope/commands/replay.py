@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from socketscope.addresses import Address
 from socketscope.commands.metrics import serve_metrics
 from socketscope.commands.mistakes import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
-from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, Tls, tls_options
+from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, TLSOptions, tls_options
 from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
@@ -26,7 +26,7 @@ from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
-from socketscope.replay.show.report import Report, open_for_report
+from socketscope.replay.show.report import Report, require_writable
 from socketscope.replay.show.spoken import overhear
 from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
@@ -132,7 +132,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     thresholds: tuple[Threshold, ...],
     strict_rate: bool,
     seed: int | None,
-    tls: Tls,
+    tls: TLSOptions,
     verbose: bool,
 ) -> int:
     """Play scripts against a server, check every reply, and report. - reads one from standard input."""
@@ -165,7 +165,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
     hear = overhear(users) if verbose else None
     server = tls.target(target)
     if report is not None:
-        _write(report, open_for_report)
+        _write(report, require_writable)
     run = Run(programs, server, plan, hear=hear)
     is_asked_for = context.get_parameter_source("metrics") is ParameterSource.COMMANDLINE
     endpoint = None if metrics is None else serve_metrics(run, *metrics, is_asked_for=is_asked_for)

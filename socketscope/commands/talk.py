@@ -3,7 +3,7 @@
 import click
 
 from socketscope.addresses import Address
-from socketscope.commands.options import TARGET, Tls, tls_options, warn
+from socketscope.commands.options import TARGET, TLSOptions, tls_options, warn
 from socketscope.replay.talk import keep
 from socketscope.replay.talk import talk as hold_talk
 from socketscope.replay.wire.reasons import reason
@@ -13,7 +13,7 @@ from socketscope.replay.wire.reasons import reason
 @click.option("--target", type=TARGET, default="tcp://127.0.0.1:21567", help="URL of the server.")
 @click.option("--keep", "is_kept", is_flag=True, help="Keep one connection, and show whatever comes.")
 @tls_options
-def talk(target: Address, is_kept: bool, tls: Tls) -> int:
+def talk(target: Address, is_kept: bool, tls: TLSOptions) -> int:
     """Prompt for lines; each is sent on a connection of its own. An empty line ends."""
     server = tls.target(target)
     tls.warn()

@@ -27,7 +27,7 @@ from socketscope.replay.measure.steps import (
     StepFigures,
     are_late,
 )
-from socketscope.replay.measure.timeline import SHORTEST, Slot
+from socketscope.replay.measure.timeline import FIRST_LENGTH, Slot
 
 _BATCH = 200
 """Exchanges that are entered together. Fewer would cost more each; these delay what is due by 0.2 ms."""
@@ -232,7 +232,7 @@ class Ledger:
         self.lag.add(lags)
         for step, of_step in groupby(sorted(entries, key=itemgetter(STEP)), itemgetter(STEP)):
             self.steps[step].add(list(of_step))
-        for _, group in groupby(entries, lambda entry: int((entry[ENDED] - self.began) / SHORTEST)):
+        for _, group in groupby(entries, lambda entry: int((entry[ENDED] - self.began) / FIRST_LENGTH)):
             moment = list(group)
             failures = [
                 (entry[ENDED], entry[OUTCOME], entry[FAILURE])

@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from socketscope.replay.measure.sketch import Sketch
 
 SLOTS = 240
-SHORTEST = 1 / 32
-"""Seconds of a slot in the beginning: a run of a second has 32.
-
-Each time that all are used, two become one of twice the length.
-"""
+FIRST_LENGTH = 1 / 32
+"""Seconds of a slot at first. Whenever all slots are used, each two become one of twice the length."""
 
 RECENT = 10.0
 """Seconds, the latest ones, that are known in short slots however long the run."""
@@ -63,7 +60,7 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self.seconds = SHORTEST
+        self.seconds = FIRST_LENGTH
         self.slots: list[Slot] = []
         self._latest: deque[Slot] = deque(maxlen=_LATEST)
         self._reached = 0  # of those, how many there have been

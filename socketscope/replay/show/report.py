@@ -198,8 +198,8 @@ def _told(slot: Slot, at: float, length: float) -> str:
     return "\n".join(told)
 
 
-def open_for_report(path: Path) -> None:
-    """Make sure that a report can be written, before it is worth a run; what is there stays.
+def require_writable(path: Path) -> None:
+    """See, before a run, that its report can be written; what is in the file stays.
 
     Raises:
         OSError: It cannot, or would stand in standard output with the summary.

@@ -1,16 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.measure.timeline import SHORTEST, SLOTS, Timeline
+from socketscope.replay.measure.timeline import FIRST_LENGTH, SLOTS, Timeline
 from tests.unit.replay.slots import slot
 
 
 def test_exchanges_go_where_they_ended():
     timeline = Timeline()
-    timeline.add(0.4 * SHORTEST, slot("ok", 0.01, 0.0))
-    timeline.add(1.2 * SHORTEST, slot("ok", 0.02, 0.5))
-    timeline.add(1.2 * SHORTEST, slot("timeout", 5.0, 0.0))
-    timeline.add(4.4 * SHORTEST, slot("reset", 0.1, 0.0))
+    timeline.add(0.4 * FIRST_LENGTH, slot("ok", 0.01, 0.0))
+    timeline.add(1.2 * FIRST_LENGTH, slot("ok", 0.02, 0.5))
+    timeline.add(1.2 * FIRST_LENGTH, slot("timeout", 5.0, 0.0))
+    timeline.add(4.4 * FIRST_LENGTH, slot("reset", 0.1, 0.0))
     assert [each.outcomes for each in timeline.slots] == [
         {"ok": 1}, {"ok": 1, "timeout": 1}, {}, {}, {"reset": 1},
     ]  # fmt: skip
@@ -39,7 +39,7 @@ def test_slots_grow_longer_and_keep_their_order():
 
 def test_a_time_in_which_nothing_ends_has_slots_too():
     timeline = Timeline()
-    timeline.reach(8 * SHORTEST)
+    timeline.reach(8 * FIRST_LENGTH)
     assert [each.outcomes for each in timeline.slots] == [{}] * 9
 
 
@@ -60,7 +60,7 @@ def test_the_latest_of_a_long_run_are_of_no_longer_than_was_asked_for():
 def test_the_latest_are_those_that_are_over():
     timeline = Timeline()
     assert timeline.last(5).ok == 0
-    timeline.add(0.4 * SHORTEST, slot("ok", 0.001, 0.0))
+    timeline.add(0.4 * FIRST_LENGTH, slot("ok", 0.001, 0.0))
     assert timeline.last(5).ok == 1
     timeline.add(1.0, slot("ok", 0.001, 0.0))
     timeline.add(1.3, slot("ok", 0.001, 0.0))
@@ -71,13 +71,13 @@ def test_the_latest_are_those_that_are_over():
 def test_it_can_be_shown_in_fewer_slots_and_stays_as_it_is():
     timeline = Timeline()
     for number in range(100):
-        timeline.add(number * SHORTEST, slot("ok", 0.001, 0.0))
+        timeline.add(number * FIRST_LENGTH, slot("ok", 0.001, 0.0))
     shown = timeline.coarser(30)
-    assert (len(shown.slots), shown.seconds) == (25, 4 * SHORTEST)
+    assert (len(shown.slots), shown.seconds) == (25, 4 * FIRST_LENGTH)
     assert [each.ok for each in shown.slots] == [4] * 25
-    assert (len(timeline.slots), timeline.seconds) == (100, SHORTEST)
+    assert (len(timeline.slots), timeline.seconds) == (100, FIRST_LENGTH)
     assert [each.ok for each in timeline.slots] == [1] * 100
-    assert timeline.coarser(100).seconds == SHORTEST
+    assert timeline.coarser(100).seconds == FIRST_LENGTH
 
 
 def test_a_run_of_a_second_has_slots_that_fit_it():
