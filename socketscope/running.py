@@ -154,7 +154,7 @@ def _output(
     try:
         with printed_lines(output.printed):
             output.lead_loggers(threads=True)
-            output.hold()
+            output.writer.hold()  # so that `started` can stand before all other lines
             yield output
     finally:
         output.close()

@@ -88,8 +88,8 @@ def parse_metrics(text: str) -> str | None:
 
 def in_flags(text: str) -> str:
     """Return a text about `Limits` in the words of a command line."""
-    for field in dataclasses.fields(Limits):
-        text = text.replace(field.name, f"--{field.name.replace('_', '-')}")
+    for setting in limit_settings(program=True):
+        text = text.replace(setting.name, setting.flag)
     return text.replace("None", NONE)
 
 

@@ -127,10 +127,6 @@ class Log:
             context = copy_context() if get_current() is record else Context()
             context.run(self._put, level, event, processors, fields)
 
-    def hold(self) -> None:
-        """Leave lines unwritten for a moment, in which `started` may come to stand before them."""
-        self.writer.hold()
-
     def started(self, **fields: Any) -> None:
         """Write that clients are taken, whatever the level, before what the first of them had written."""
         if (line := self._line("info", "server_started", (), fields)) is not None:

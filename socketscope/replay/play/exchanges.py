@@ -177,9 +177,7 @@ class Exchanges:
         self.link.close()
 
     def _hear_out(self, connection: Connection, latest: Exchange) -> Task:
-        yield from hear_out(
-            connection, self.asides, latest.line, self._now, is_answered=latest.is_answered
-        )  # fmt: skip
+        return hear_out(connection, self.asides, latest.line, self._now, is_answered=latest.is_answered)
 
     def leave(self) -> Task:
         """After the last pass, listen whether the server says more on a kept connection; then disconnect."""

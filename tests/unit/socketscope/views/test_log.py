@@ -201,7 +201,7 @@ def test_a_log_begins_with_the_start(monkeypatch):
     reader, writer = os.pipe()
     log = Log("json", descriptor=writer)
     os.close(writer)
-    log.hold()
+    log.writer.hold()
     log.event("certificate_kept", always=True)
     log.repeated("connection_rejected", listener="tcp", reason="capacity")
     assert not select.select([reader], [], [], 3 * TICK)[0]
