@@ -99,7 +99,7 @@ class Rehearsal:
         with self._stack.at_least(drill.servers):
             if self._until(lambda: self._is_calm(drill), CALM) is None:
                 raise StackError(f"{drill.name} cannot begin: what it must show is there already")
-            self._pause(0)  # who has had enough while servers started wants no fault any more
+            self._pause(0)  # a stop that was asked for while servers started comes before the fault
             self._began = self._clock()
             self._note("begins")
             with drill.fault(self._stack):

@@ -12,11 +12,11 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 _is_told = any(text.startswith("--listen") for text in sys.argv)
 _renews = any("tls://" in text for text in (sys.argv if _is_told else [os.environ.get("SERVER_LISTEN", "")]))
 
-# Before anything that takes time is imported: who stops it this early loses nothing, nobody can be connected.
+# Before anything that takes time is imported: a stop this early loses nothing, as nobody can be connected.
 for _number in _STOP_SIGNALS:
     if _number == signal.SIGHUP and _renews:
         signal.signal(_number, lambda *_: None)
-    # nohup has the last one ignored, for good.
+    # nohup has had the last one ignored, and it stays so.
     elif _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:
         signal.signal(_number, lambda *_: os._exit(0))
 

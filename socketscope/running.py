@@ -148,7 +148,7 @@ def _output(
     if form is None:
         yield None
         return
-    from socketscope.views.log import Log  # noqa: PLC0415 - for who wants it
+    from socketscope.views.log import Log  # noqa: PLC0415 - only if wanted
 
     view.log = output = Log(form, level, processors=processors)
     try:
@@ -167,7 +167,7 @@ def _endpoint(
     if place is None:
         yield None
         return
-    from socketscope.views.endpoint import Endpoint  # noqa: PLC0415 - for who wants it
+    from socketscope.views.endpoint import Endpoint  # noqa: PLC0415 - only if wanted
 
     try:
         endpoint = Endpoint(*place, registry, ready)

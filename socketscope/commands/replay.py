@@ -137,7 +137,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
 ) -> int:
     """Play scripts against a server, check every reply, and report. - reads one from standard input."""
     programs = _programs(scripts, connect, target)
-    # Not before the scripts are read: who types one at a terminal may end that by Ctrl-C as usual.
+    # Not before the scripts are read: one that is typed at a terminal may be ended by Ctrl-C as usual.
     signals = Noted()
     sys.setswitchinterval(SWITCH_INTERVAL)
     mistakes = {

@@ -102,7 +102,7 @@ class _Process:
             atexit.unregister(self._log.close)
 
     def _start_log(self, form: Any) -> None:
-        from socketscope.views.log import Log  # noqa: PLC0415 - it loads structlog, for who wants it
+        from socketscope.views.log import Log  # noqa: PLC0415 - it loads structlog, only if wanted
 
         try:
             self._view.log = self._log = Log(form, descriptor=2)

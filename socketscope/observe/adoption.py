@@ -118,7 +118,7 @@ def is_socket(thing: Any) -> bool:
 
 
 def adopt(request: Any, record: Record) -> None:
-    """Have what passes through a request noted in a record, where it is a socket of whatever class."""
+    """Have what passes through a request noted in a record, if it is a socket of any class."""
     record.socket = request
     kind = type(request)  # not what it says that it is
     if not issubclass(kind, Noting):

@@ -132,7 +132,7 @@ class DatagramSocket(NotingDatagrams, socket.socket):
 
 
 def receives_here(listener: Any) -> bool:
-    """Return whether a listener receives by the method above: one of somebody's own may know no flags."""
+    """Return whether a listener receives by the method above: another class' own may take no flags."""
     return getattr(getattr(listener, "recvfrom", None), "__func__", None) is NotingDatagrams.recvfrom
 
 

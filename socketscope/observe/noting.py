@@ -24,7 +24,7 @@ PLAIN = socket.socket
 looks for a method anew each time. A program may put another class in its place, as PySocks does."""
 
 if TYPE_CHECKING:
-    Socket = socket.socket  # what is mixed into, for who checks types
+    Socket = socket.socket  # what is mixed into, for type checkers
 else:
     Socket = object
 

@@ -40,8 +40,8 @@ class Reader(socket.SocketIO):
 class _QuicklyClosed(BufferedReader):
     """Flushes, as its base class does, without the lock of the object.
 
-    That is held while the base class closes it, and flushes: without an interpreter's lock it would be waited
-    for by who has it, which yields the core forty times before it lets go.
+    `close` of the base class holds that lock and calls this, which would wait for it: on a free-threaded
+    interpreter that yields the core forty times.
     """
 
     def flush(self) -> None:

@@ -36,7 +36,7 @@ class Served:
 
     Attributes:
         connection_id: Unique in all of a service's processes, over all kinds.
-        listener: Where it came in; set by who has taken it.
+        listener: Where it came in; set once it was taken.
         peer: Its address, as text; empty where it has none.
         received: Bytes.
         sent: Bytes.

@@ -11,8 +11,8 @@ from socketscope.observe.noting import PLAIN, Noting, family_of, note_missed, no
 from socketscope.observe.record import Record
 
 STEP = 1 << 16
-"""Bytes of which more are sent in several calls where a deadline asks what a peer on a Unix socket takes. Its
-queue says little of that: who takes all of it leaves one that is as full again at once."""
+"""Bytes given to a Unix socket at once where a deadline asks whether its peer takes them: its queue tells
+little of that, as a peer that takes all of it finds it as full again."""
 
 _first = itemgetter(0)
 

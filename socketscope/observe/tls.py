@@ -13,7 +13,7 @@ from socketscope.observe.record import Record
 from socketscope.observe.sockets import STEP, NotingStream
 
 if TYPE_CHECKING:
-    # What is mixed into, for who checks types.
+    # What is mixed into, for type checkers.
     class _TLSSocket(ssl.SSLSocket, NotingStream):  # type: ignore[misc]  # of what it refuses it returns nothing
         pass
 else:
@@ -64,7 +64,7 @@ class NotingTLS(_TLSSocket):
 
         def read_unless_cut() -> Any:
             record = self._socketscope
-            # Who asks for nothing waits for nothing.
+            # A read of nothing waits for nothing.
             asked = len if buffer is None else memoryview(buffer).nbytes
             if asked > 0 and record is not None and _is_cut(self, record):
                 return b"" if buffer is None else 0

@@ -155,7 +155,7 @@ class StreamTotals:
             figures.closed[outcome] += 1
             entered, seconds = record.entered_at, 0.0
             if entered is None and (record.left or record.received or record.sent):
-                entered = record.accepted_at  # a hook has served it, or handed it on to who knows what
+                entered = record.accepted_at  # a hook has served it, or handed it on
             if entered is not None:
                 seconds = now - entered
                 figures.handle.observe(seconds)

@@ -93,7 +93,7 @@ def _keep(loop: Loop, target: Target) -> Generator[Wait, int, bool]:
             heard = yield from _show(loop, connection, FIRST_BYTE)
             if connection.inbox.ended:
                 break
-        # Who has no more to say, in a pipe, can wait for the reply to what was said last.
+        # At the end of a pipe, there is time for the reply to what was said last.
         if not heard and not sys.stdin.isatty():
             yield from _show(loop, connection, REPLY_TIMEOUT)
         return connection.inbox.ended

@@ -149,7 +149,7 @@ class DatagramService(Service):
                 guard(server.shutdown_request, request)
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:  # noqa: ARG002
-        """Run the handler, be it of a datagram that a hook has handed on."""
+        """Run the handler, also of a datagram that a hook has handed on."""
         if not isinstance(request, _Handed):
             return run()
         datagram = request.datagram

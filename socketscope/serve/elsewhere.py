@@ -36,7 +36,7 @@ class Elsewhere:
 
         Args:
             record: What is counted.
-            request: Who has it may close it, or drop it.
+            request: Whoever has it may close it, or drop it.
             end: Called once it is closed.
             note_dropped: Called, in whatever thread and amid whatever, once nobody has it any more.
         """

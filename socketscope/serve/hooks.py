@@ -31,7 +31,7 @@ class Hooks:
     """What of a server's hooks is the user's, and how it is called.
 
     Attributes:
-        lock: Held by who calls `verified` or `process`, and by who is in another hook of the user's.
+        lock: Held around `verified` and `process`, and in any other hook of the user's.
         verifies: Whether `verify_request` is the user's.
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
@@ -53,7 +53,7 @@ class Hooks:
         self._handing = threading.local()
 
     def find(self, server: Any) -> None:
-        """See which hooks are the user's, be it of the class or of the object."""
+        """See which hooks are the user's, of the class or of the object."""
         kind, own = type(server), vars(server)
 
         def is_the_users(hook: str) -> bool:
@@ -77,7 +77,7 @@ class Hooks:
             self.find(server)
 
     def calls_to_take(self, server: Any) -> bool:
-        """Return whether the user's `get_request` takes clients, be it one that the object was just given."""
+        """Return whether the user's `get_request` takes clients, also one that the object was just given."""
         if self._on_object or "get_request" in vars(server):
             self.find(server)
         return self.gets
@@ -99,12 +99,12 @@ class Hooks:
         if time_left() == inf or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             return self._get(server)
         came: SimpleQueue[Any] = SimpleQueue()
-        claim = threading.Lock()  # who has it first decides what becomes of the client
+        claim = threading.Lock()  # whoever has it first decides what becomes of the client
 
         def get() -> None:
             try:
                 taken = self._get(server)
-            except BaseException as error:  # noqa: BLE001 - it is for who waits
+            except BaseException as error:  # noqa: BLE001 - it is for the thread that waits
                 came.put(error)
                 return
             if claim.acquire(blocking=False):

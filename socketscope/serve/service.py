@@ -49,7 +49,7 @@ class Service(Serving):
         if not self._ended.is_set():
             self._end_serving()
         marks = not vars(server).get(ASKED_TO_STOP)  # else who has set it takes it back, or nobody does
-        vars(server)[ASKED_TO_STOP] = True  # as long as handlers are waited for, who may look at it
+        vars(server)[ASKED_TO_STOP] = True  # handlers may look at it while they are waited for
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
         own = get_current()
@@ -87,7 +87,7 @@ class Service(Serving):
         if threading.current_thread() is not self._supervisor:
             began = monotonic()
             while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
-                self.release_idle(began)  # without threads, who serves may wait for one of these
+                self.release_idle(began)  # without threads, the one that serves may wait for one of these
 
     def _serve_queue(self, server: Any, *, shared: bool) -> None:
         """Serve who waits in the queue, unless others share it or the server never served."""

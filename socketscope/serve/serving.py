@@ -55,7 +55,7 @@ class Serving(State):
         """
         refuse_green_threads()
         self._supervisor = threading.current_thread()
-        # Of this serving alone: who waits for its end may be woken when the next one has begun.
+        # Of this serving alone: whoever waits for its end may wake when the next one has begun.
         ended = self._ended = threading.Event()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
         stopped.clear()
@@ -116,7 +116,7 @@ class Serving(State):
     def stop(self) -> None:
         """Have `serve` end, without waiting for it; safe in a signal's handler."""
         self._stopping = self.draining = True
-        if (server := self._server()) is not None:  # who calls this in its `__del__` is not found
+        if (server := self._server()) is not None:  # a server that calls this in its `__del__` is not found
             vars(server)[ASKED_TO_STOP] = True  # handlers look at it, too
         for loop in tuple(self._loops):
             loop.stopping = True
@@ -150,7 +150,7 @@ class Serving(State):
         return None
 
     def handle_one(self, server: Any) -> None:
-        """Take one client, who waits, and have it served."""
+        """Take a client that waits, and have it served."""
         self.settle()
         self.hooks.find(server)
         self.show(server)

@@ -221,7 +221,7 @@ class State(ABC):
 
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
-        """Take a client, who waits; return what serves it, or None where there is nothing to serve."""
+        """Take a client that waits; return what serves it, or None where there is nothing to serve."""
 
     @abstractmethod
     def try_to_receive(self, server: Any) -> Job | None:

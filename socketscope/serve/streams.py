@@ -101,8 +101,8 @@ class StreamService(Endings):
             if not record.closed:  # an override has served it by itself, or left it to somebody
                 self._let_go(record, request)
         except BaseException as error:
-            # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for who
-            # called serve_forever, if it is this thread.
+            # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for the
+            # caller of serve_forever, if it is this thread.
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
@@ -225,7 +225,7 @@ class StreamService(Endings):
                 owner._tell(record, closed)  # noqa: SLF001 - of its own class
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
-        """Run the handler, be it on another socket than the one accepted, or on one that was handed on."""
+        """Run the handler, also on another socket than the one accepted, or on one that was handed on."""
         record = self._find(request, client_address)
         if record is None:
             return run()

@@ -39,7 +39,7 @@ def enter(served: Served) -> list[Token[Any]]:
 
 
 def leave(entered: list[Token[Any]]) -> None:
-    """Have the running code serve whom it served before."""
+    """Have the running code serve the client that it served before."""
     for token in entered:
         token.var.reset(token)
 

@@ -115,7 +115,7 @@ class Endpoint:
         Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
         any left, whoever has asked for nothing for longest is hung up on.
         """
-        self._woken = False  # who answers from here on may be too late for this turn
+        self._woken = False  # an answer from here on may be too late for this turn
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
             waiting = [each for each in self._watched.values() if isinstance(each, _Channel) and each.may_go]
             if waiting:
@@ -183,7 +183,7 @@ class Endpoint:
         except BaseException as error:
             if isinstance(error, Exception):
                 raise
-            # Of another one waitress tells, and has its client wait, who keeps a place for good.
+            # Any other one waitress only logs: its client would wait, and keep its place, for ever.
             raise RuntimeError(in_words(error)) from error
         finally:
             self._room.release()

@@ -171,6 +171,6 @@ if sys.version_info >= (3, 11):
     if "socketserver" in sys.modules:
         _hook(vars(sys.modules["socketserver"]))
 
-# The environment's own, in this one's place. Where there is none, or it fails, that shows as ever.
+# The environment's own, in place of this one. Where there is none, or it fails, that shows as without us.
 del sys.modules["sitecustomize"]
 import sitecustomize  # noqa: E402, F401

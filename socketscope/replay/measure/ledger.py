@@ -157,7 +157,7 @@ class Ledger:
         return {outcome: sum(step.counted[outcome] for step in self.steps.values()) for outcome in OUTCOMES}
 
     def take_ended(self) -> list[Ended]:
-        """Return what has ended since the last call, until when all of it is kept: call it time and again."""
+        """Return what has ended since the last call. All of it is kept until then, so call it regularly."""
         with self.settled():
             taken, self._ended = self._ended, []
         return taken

@@ -72,7 +72,7 @@ class StepFigures:
         if service:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
-            # Who gave up had waited so long at least; without the slowest, the figures would be too good.
+            # What was given up had waited for so long at least; without it the figures would be too good.
             given_up = [entry for entry in entries if entry[OUTCOME] in UNANSWERED]
             service = [*service, *(entry[SERVICE] for entry in given_up)]
             intended = [*intended, *(entry[SERVICE] + entry[LATENESS] for entry in given_up)]

@@ -8,7 +8,7 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.thresholds import Threshold
 
 STALL = 1.0
-"""Seconds. Who has waited for longer at the end is stalled, if no answer of the step took as long."""
+"""Seconds. A longer wait at the end is a stall, if no answer of the step took as long."""
 
 
 def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -82,7 +82,7 @@ class Asides:
         """Return what has come and is neither taken nor an aside; None if there is nothing."""
         inbox = connection.inbox
         is_other = not self.known or self.attend(connection) or inbox.ended
-        # What ends no line yet may become an aside, for who reads on.
+        # The beginning of a line may become an aside once more of it is read.
         is_other = is_other or connection.last_byte_at <= connection.heard_since
         return inbox.unread() if inbox.data and is_other else None
 

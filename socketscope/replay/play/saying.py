@@ -43,7 +43,7 @@ class Saying:
         return tuple(map(self._shown, self._lines))
 
     def tell(self, line: str) -> None:
-        """Tell whoever listens of a line that is none of the conversation's."""
+        """Tell whoever listens of a line that is not part of the conversation."""
         if self._hear is not None:
             self._hear(self._user, line)
 

@@ -98,7 +98,7 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
 
 
 def _reset(sink: StreamWriter) -> None:
-    # asyncio's abort alone is an end to the other side, be it a server that counts resets.
+    # asyncio's abort alone is a plain end to the other side, which may count resets.
     reset_when_closed(sink.get_extra_info("socket"))
     sink.transport.abort()
 

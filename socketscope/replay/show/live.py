@@ -41,7 +41,7 @@ class LiveView:
         self._unsent = bytearray()
         self._has_rate = plan.rate is not None
         passes = None if plan.loops is None else plan.loops * plan.users * programs
-        # It has a path, as a failure has a file's name: what is no text JSON cannot have.
+        # It may have a path that is no text, which JSON cannot have.
         self._send({"heading": escaped(heading), "duration": plan.duration, "passes": passes})
 
     def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:

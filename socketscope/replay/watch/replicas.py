@@ -86,7 +86,7 @@ class Replica:
 
 
 class Watch:
-    """Asks for a replica's page time and again, in a thread of its own: one that hangs holds up no other."""
+    """Asks for a replica's page at intervals, in a thread of its own: one that hangs holds up no other."""
 
     def __init__(self, url: str, every: float) -> None:
         self._replica = Replica(url)

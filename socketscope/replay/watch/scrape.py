@@ -67,7 +67,7 @@ def fetch(url: str) -> Samples:
         raise Unreachable(reason(cause) if isinstance(cause, BaseException) else cause) from error
     except UnicodeDecodeError as error:
         raise Unusable("is not a page of metrics") from error
-    except (ValueError, http.client.InvalidURL) as error:  # be it one that it leads on to
+    except (ValueError, http.client.InvalidURL) as error:  # or one that it redirects to
         raise Unusable("is not a URL that can be fetched") from error
     except http.client.HTTPException as error:
         raise Unusable(f"does not speak HTTP: {str(error)[:_TOLD]}") from error

@@ -194,7 +194,7 @@ class Connection:
         return counts
 
     def has_unread(self, *, again: bool = True) -> bool:
-        """Return whether something has come that nobody read, be it an empty datagram.
+        """Return whether something has come that nobody read; an empty datagram is something.
 
         Args:
             again: Whether to ask the kernel, which costs a system call, even where all was received in this
@@ -212,7 +212,7 @@ class Connection:
         except ConnectionRefusedError:
             raise
         except OSError:
-            pass  # who reads on will be told
+            pass  # the next read will tell
         return bool(self.inbox.data)
 
     def raise_error(self) -> None:

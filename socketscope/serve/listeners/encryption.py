@@ -28,7 +28,7 @@ class Encryption:
         return None if self._identity is None else self._identity.expiry
 
     def prepare(self, listener: Any) -> None:
-        """Read the files once; have a listener that the user has wrapped leave the handshake to who serves.
+        """Read the files once; have a listener that the user has wrapped leave handshakes to other threads.
 
         Raises:
             ValueError: A file cannot be used, or this is no listener that could have it, or has it already.
@@ -60,7 +60,7 @@ class Encryption:
             OSError: It failed; the record knows why.
         """
         if self._identity is not None:
-            # The context is taken once: who reads the files again replaces it.
+            # The context is taken once, as reading the files again replaces it.
             context = self._identity.context
             try:
                 request = context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)

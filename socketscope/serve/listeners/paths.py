@@ -88,14 +88,14 @@ def _lock(path: str | bytes) -> int:
         except OSError as error:
             os.close(lock)
             raise _in_use(path) from error
-        # Who had it may have removed it meanwhile.
+        # Its holder may have removed it meanwhile.
         if _identity(beside) == _identity(lock):
             return lock
         os.close(lock)
 
 
 def _remove_lock(path: str | bytes, lock: int) -> None:
-    # What holds something is a file of somebody's that happens to have this name, as uv.lock beside uv.
+    # One that is not empty is another program's that happens to have this name, as uv.lock beside uv.
     if not os.fstat(lock).st_size:
         _remove(_beside(path), _identity(lock))
 

@@ -35,7 +35,7 @@ _SHOW_RQLEN, _RQLEN = 0x10, 4
 _UNIX_DIAG_SIZE = 16 + 16
 
 _ANSWER = 0.5
-"""Seconds; the kernel answers within milliseconds, what stands in for one may not at all."""
+"""Seconds; the kernel answers within milliseconds, but what stands in for one may not."""
 
 
 def accept_queue(listener: socket.socket) -> tuple[int, int]:
@@ -109,7 +109,7 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
 def exists(listener: Any) -> bool:
     """Return whether clients queue at a server's socket.
 
-    They do not where that is a connection which it reads requests from: at its end it is ready for good.
+    They do not where it is a connection that requests are read from: once that has ended, it is always ready.
     """
     try:
         return listener.type == socket.SOCK_DGRAM or bool(

@@ -82,7 +82,7 @@ class Deadlines:
 
     def _leave(self) -> bool:
         with self._lock:
-            self.watching = False  # first: who comes from here on waits for the lock
+            self.watching = False  # first: whoever comes from here on waits for the lock
             with self._totals.capacity.lock:  # under which it is noted, before that is looked at
                 self.watching = bool(self._totals.records)
             return not self.watching

@@ -127,7 +127,7 @@ class Elastic:
                 if not self._begun.wait_for(self._may_another_come, LATE):
                     self._coming.clear()
                 self._coming.append(monotonic())
-        finally:  # be it for an interrupt
+        finally:  # also where it is interrupted
             worker.give(job)
 
     def _may_another_come(self) -> bool:

@@ -13,7 +13,7 @@ LOOK = 0.002
 
 LOOK_AT_QUICK = 0.005
 """Seconds to the next look after one that found more clients served than slow ones could have been: a look
-takes the interpreter from who serves. A slow client who comes right after it is found that much later."""
+takes the interpreter from those who serve. A slow client right after it is found that much later."""
 
 SHORT = 0.0005
 """Seconds that quick clients take on average, at most. The service of `server/` takes 0.04 to 0.1 ms."""
@@ -95,7 +95,7 @@ class Impatience:
         if self._began is not None and now < self._ends:
             return False
         seen = [_look_at(thread) for thread in threads]
-        # Who looks has the interpreter meanwhile, and may be kept from its core with it.
+        # This thread has the interpreter meanwhile, and may be kept from a core itself.
         delay = sum(each.delay for each in seen) / len(seen) + _look_at(get_native_id()).delay
         began, self._began = self._began, self._last._replace(time=now - delay)
         self._ends = now + WINDOW

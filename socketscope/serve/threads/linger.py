@@ -32,7 +32,7 @@ _TICK = 0.05
 
 _REST = 0.0002
 """Seconds for each that lingers, at most `_TICK`, from one look at all of them to the next: as many looks as
-bytes come would take the interpreter from who serves."""
+bytes come would take the interpreter from those who serve."""
 
 
 def unread(sock: socket.socket, *, charged: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Who takes clients from a listener, and who serves them.
+"""Which threads take clients from a listener, and which serve them.
 
 One thread at a time waits for clients. While they are quick, it serves them itself as well: nobody else
 would be faster, as threads of one interpreter take turns anyway, and handing over costs more than such a
@@ -11,11 +11,10 @@ then one tries to be enough. Where others wait for all of these as well, judged 
 is handed to a thread of its own, as the standard library does it, until one who was handed over shows that
 they have become quick (`serve/threads/tries.py`).
 
-Why a client takes long does not matter, be it that its handler sleeps, waits for somebody, computes, or
-does not get the interpreter; only what the thread has waited for a core is not counted, as more threads
-would wait for it, too. So the judgement costs a server of slow clients their beginning, one of mixed
-clients, or of those who sleep for less than a look lasts, some tens of milliseconds each 10 s, and one of
-quick clients 200 looks a second.
+Why a client takes long does not matter: its handler may sleep, wait for somebody, compute, or not get the
+interpreter. Only waits for a core are not counted, as more threads would have those too. So the judgement
+costs a server of slow clients their beginning; one of mixed clients, or of those who sleep for less than a
+look lasts, some tens of milliseconds each 10 s; and one of quick clients 200 looks a second.
 """
 
 import errno
@@ -86,7 +85,7 @@ class Loop:
         self._try_to_receive = try_to_receive
         self._queued = False  # the last client was there before it was waited for
         self._hand = hand
-        self._taking = threading.Lock()  # held by who waits for a client, until it is taken
+        self._taking = threading.Lock()  # held by the thread that waits for a client, until it is taken
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
         self._has_begun = False  # a thread of the pool could be started
         self._stint: Stint | None = None
@@ -124,7 +123,7 @@ class Loop:
         """
 
         def look_and_tick() -> None:
-            if self._listener.fileno() < 0:  # who waits for its clients waits on
+            if self._listener.fileno() < 0:  # a `poll` of it would wait on
                 raise _closed()
             tick()
 
@@ -219,7 +218,7 @@ class Loop:
             stint.ended = True
             if not stint.busy:
                 self._waker.wake()
-                stint.wait_until_nobody_takes(STUCK)  # who is stuck in accepting is given up
+                stint.wait_until_nobody_takes(STUCK)  # one that is stuck in accepting is given up
             self._waker.clear()
             self._stint = None  # it holds the loop, and the loop the server
             if stint.raised is not None:

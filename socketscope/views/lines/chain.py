@@ -1,4 +1,4 @@
-"""The chain of structlog's processors that makes a line, be it the library's, a handler's or of `logging`."""
+"""The chain of structlog's processors that makes each line: the library's, a handler's, or `logging`'s."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class LineLogger:
         self.name = name
 
     def msg(self, line: str | bytes) -> None:
-        """Have a line written, be it ours or what a renderer of the program's has made."""
+        """Have a line written, ours or one that a renderer of the program's has made."""
         self._put(line if isinstance(line, bytes) and line.endswith(b"\n") else ended(line))
 
     log = debug = info = warn = warning = msg
@@ -118,7 +118,7 @@ class Steps:
                 fields = processor(logger, name, fields)
         except structlog.DropEvent:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, who logs goes on
+        except Exception as error:  # noqa: BLE001 - it must not end whoever logs
             return unprintable(error)
         return self._render(fields)
 
@@ -141,7 +141,7 @@ def _named(logger: Any, _: str, fields: EventDict) -> EventDict:
 
 
 def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
-    """Tell of whom a line is, also where its handler begins with `clear_contextvars`, as many do."""
+    """Say which client a line is about, also if its handler begins with `clear_contextvars`, as many do."""
     served = get_current()
     if served is not None and "connection_id" not in fields:
         fields["connection_id"] = served.connection_id

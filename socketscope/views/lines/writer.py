@@ -143,7 +143,7 @@ class LineWriter:
     def _run(self) -> None:
         calm = 0
         while not self._closing.wait(TICK):
-            # Who comes before this is seen by the look after it, and who comes later ends a rest. Without an
+            # A line put before this is seen by the look after it, and a later one ends the rest. Without an
             # interpreter's lock that takes the queue's own in between, which asking for its length does not.
             self._woken.clear()
             self._rests = calm >= CALM
