@@ -42,7 +42,7 @@ class Limits:
     drain_timeout: float = _limit(20.0, "On a stop: how long clients have to finish before they are forced.")
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be meant.
+        """Refuse values that make no sense.
 
         Raises:
             TypeError: A limit is no number.

@@ -18,7 +18,7 @@ from socketscope.version import __version__
 
 
 def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; an error that its user can mend is told in a line, or where the script has it.
+    """Run the command line; an error that the user can mend is a line, or shows its place in a script.
 
     Args:
         program: What its user typed before the arguments, as in ``python -m client``.
@@ -26,7 +26,7 @@ def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in command.commands:
-        load(words[0])  # as long as a signal has nothing to put in order
+        load(words[0])  # while a signal would leave nothing to put in order
     guard_streams()
     try:
         with interrupts():
@@ -61,7 +61,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 
 
 class _Group(click.Group):
-    """Loads the module of the command that is asked for; of all of them, that takes longer than a `check`."""
+    """Loads only the command that is asked for: to load all of them takes longer than a `check`."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         return load(cmd_name) if cmd_name in self.commands else None

@@ -17,7 +17,7 @@ FAILED = 1
 
 
 def complaint(error: click.ClickException) -> str:
-    """Return what was wrong, in a line; of an option that the environment sets, also by which variable."""
+    """Return what was wrong, in a line, and which variable set the option that it is about."""
     text = escaped(error.format_message())  # which repeats what was typed
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return text

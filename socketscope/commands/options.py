@@ -25,7 +25,7 @@ def program() -> str:
 
 
 def warn(message: str) -> None:
-    """Tell what its user should know, but did not ask for."""
+    """Tell the user something that was not asked for."""
     click.echo(f"{program().split()[-1]}: {message}", err=True)
 
 
@@ -134,7 +134,7 @@ def _parse_path(text: str) -> Path:
 
 
 PATH = Parsed("PATH", _parse_path)
-"""A file or a folder; an empty text would be the folder that one is in."""
+"""A file or a folder; an empty text would be the current folder."""
 
 
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:

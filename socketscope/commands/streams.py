@@ -58,11 +58,11 @@ _Stream = TypeVar("_Stream", bound=io.TextIOWrapper)
 
 
 def guard_streams() -> None:
-    """Have standard output raise `Unwritable`, and standard error nothing; what is closed is the null device.
+    """Have standard output raise `Unwritable`, and standard error nothing; a closed one is the null device.
 
     Streams that somebody has put in place of the process's stay as they are.
     """
-    # What is opened gets the lowest number that is free: the closed one's, which else a connection would get.
+    # A file gets the lowest free number: that of a closed stream, which a connection would get otherwise.
     sys.stdin = sys.stdin or _NOTHING.open()  # as long as the process
     if sys.stdout is sys.__stdout__:
         sys.stdout = _like(sys.stdout, _Output)

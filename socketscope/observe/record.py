@@ -224,8 +224,8 @@ class Record(Served):
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
 
-        Where the peer had asked for nothing, or had its answer, that it goes is a close like any other. Who
-        sends on after an end of its own has not lost its peer.
+        A peer that goes when it had asked for nothing, or had its answer, closes as any other does. A program
+        that sends after its own shutdown has not lost its peer.
 
         Args:
             error: What was raised.

@@ -42,7 +42,7 @@ def observe(server: _Server, **options: Any) -> _Server:
 
     Raises:
         TypeError: It forks, or is not a server of socketserver's, or an option is none.
-        ValueError: An option cannot be meant.
+        ValueError: An option makes no sense.
         RuntimeError: It serves already.
     """
     if not isinstance(server, BaseServer):

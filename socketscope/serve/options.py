@@ -39,7 +39,7 @@ class Options:
     tls: TLS | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be meant.
+        """Refuse values that make no sense.
 
         Raises:
             ValueError: There is no such choice of threads, or the listener's name cannot be told.

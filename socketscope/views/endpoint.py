@@ -45,7 +45,7 @@ ACCEPT_PAUSE = 0.1
 """Seconds until the next try where the kernel had no descriptor or no memory for a client."""
 
 SOON = 0.2
-"""Seconds that who has connected, or has had a reply, has to ask before it may be hung up on for another."""
+"""Seconds that a client has to ask, after its connect or a reply, before another may have its place."""
 
 _PLAIN = frozenset({"text/plain", "text/*", "*/*"})
 _QUALITY = re.compile(r";\s*q=(\d+(?:\.\d*)?|\.\d+)\s*(?:;|$)")
@@ -112,8 +112,8 @@ class Endpoint:
     def _takes_clients(self, ask: Callable[[], bool]) -> bool:
         """Return whether clients are taken, as waitress asks first in a turn of its loop, once there is room.
 
-        Who sends a byte now and then, or takes no reply, would have a place for ever: where there is hardly
-        any left, whoever has asked for nothing for longest is hung up on.
+        A client that sends a byte now and then, or takes no reply, would keep its place for ever: where few
+        are left, the one that has asked for nothing for longest is hung up on.
         """
         self._woken = False  # an answer from here on may be too late for this turn
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
@@ -127,7 +127,7 @@ class Endpoint:
         return ask()
 
     def _wake(self, pull: Callable[[], None]) -> None:
-        """Wake waitress' loop, as who has answered does, unless another has and it is yet to look."""
+        """Wake waitress' loop after an answer, unless it was woken and has yet to look."""
         if not self._woken:
             self._woken = True
             self._pull(pull)

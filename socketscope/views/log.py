@@ -128,7 +128,7 @@ class Log:
             context.run(self._put, level, event, processors, fields)
 
     def started(self, **fields: Any) -> None:
-        """Write that clients are taken, whatever the level, before what the first of them had written."""
+        """Write that the server accepts clients, whatever the level, before any line about them."""
         if (line := self._line("info", "server_started", (), fields)) is not None:
             self._leading.append(line)
         self.writer.release()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
-# Of all of this. A finalizer, which may run amid any of it, may close a server.
+# Of all of this; a finalizer that runs amid it may close a server.
 _lock = OfProcess(threading.RLock)
 
 

@@ -38,7 +38,7 @@ class Summary:
         seconds: How long passes were due or began, without the warm-up.
         unanswered: For how many seconds the server had owed a reply at the end, exchange by exchange. The
             durations have these too, as lower bounds.
-        rate_held: Whether the passes came at the rate that was asked for; so they do where none was.
+        rate_held: Whether the passes came at the rate that was asked for; true where none was.
         failures: All kinds of them, in the order in which they came up.
         reasons: Why it failed, each for a person; none where it passed.
         busy: The share of its time in which the generator had something to do.

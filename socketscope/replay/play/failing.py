@@ -67,7 +67,7 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
 
 
 def not_received(error: OSError, line: int) -> Failed:
-    """Return how a message failed of which its sender is told later: it reached nobody, or was not wanted."""
+    """Return how a message failed that its sender hears of later: it reached nobody, or was not wanted."""
     match error:
         case ConnectionRefusedError():
             outcome = "refused"

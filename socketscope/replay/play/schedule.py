@@ -50,7 +50,7 @@ class Schedule:
     def dropped(self, begin: float, end: float) -> int:
         """Return how many passes were due in a stretch of time and did not start.
 
-        They are not gone through one by one: of some rates there are more than anybody has time for.
+        They are not gone through one by one: at some rates that would never end.
         """
         if self._random is None:
             # By their numbers: the time of one that is due at the end may be solved to a little less.

@@ -7,7 +7,7 @@ from typing import Self
 from socketscope.replay.record.lines import ReplyLine
 
 Said = tuple[bytes | str, ...]
-"""What a client said: bytes, and names of variables where it is another each time. A name has length 1."""
+"""What a client said: bytes, and the name of a variable for what differs each time. A name has length 1."""
 
 
 def length(part: bytes | str) -> int:

@@ -9,7 +9,7 @@ from socketscope import binding
 from socketscope.addresses import Address
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where a connection to an address leads that as a listener's is all of its family."""
+"""Where a connection leads to an address that, for a listener, is all of its family."""
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -34,7 +34,7 @@ def listen(address: Address) -> list[socket.socket]:
 
 
 def leads_to_itself(address: Address, target: Address) -> bool:
-    """Return whether a target is who listens at an address, as far as can be seen before anybody does."""
+    """Return whether a target is the listener at an address, as far as that shows before it listens."""
     if address.path and target.path:
         # Path's own raises where links lead in a circle.
         return os.path.realpath(address.path) == os.path.realpath(target.path)

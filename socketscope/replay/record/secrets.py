@@ -1,4 +1,4 @@
-"""What a recording must not tell: passwords, and what its user says is none of anybody's business. No I/O.
+"""What a recording must not show: passwords, and whatever its user names. No I/O.
 
 In what a client says, a secret becomes a variable of the environment.
 """

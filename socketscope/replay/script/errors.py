@@ -15,7 +15,7 @@ _TOLD = 300
 
 
 class TextError(ValueError):
-    """A text cannot be meant.
+    """A text makes no sense.
 
     Attributes:
         offset: Where in the text, from 0.
@@ -27,7 +27,7 @@ class TextError(ValueError):
 
 
 class ScriptError(Exception):
-    """Something in a script that cannot be meant.
+    """Something in a script makes no sense.
 
     Its text is ``file:line:column: what is wrong``, the line, of a long one what is around the column, and a
     caret below that; of a file as a whole, which has no such place, ``file: what is wrong``.

@@ -22,7 +22,7 @@ _ANSWER = " >"
 _Word = TypeVar("_Word", bound=str)
 
 COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
-"""What is no line that is expected, but so many bytes."""
+"""The text of a `<` that expects so many bytes, not a line."""
 
 
 def parse_messages(text: str, file: str) -> Script:

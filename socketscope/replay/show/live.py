@@ -18,7 +18,7 @@ from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.show.printout import compared, place
 
 _MOST_UNSENT = 1 << 20
-"""Bytes kept for a terminal that takes none; what comes then is not shown."""
+"""Bytes kept while the terminal takes none; what comes after that is not shown."""
 
 _LEAVE = 2.0
 """Seconds that the process has to give the terminal back."""

@@ -24,7 +24,7 @@ LEAVE = 1.0
 _CHUNK = 1 << 16
 
 _made: list[Any] = []
-"""Streams, for good, as `sys.__stdout__` is: one that nobody has any more closes what others have wrapped."""
+"""Streams, kept for good as `sys.__stdout__` is: one that is dropped closes what others have wrapped."""
 
 
 def output_descriptor() -> int:

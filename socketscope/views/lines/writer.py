@@ -112,13 +112,13 @@ class LineWriter:
         self._thread.join(FLUSH)
 
     def be_copy(self) -> None:
-        """Be of use in a forked process, too: what waits is written by the one that it was forked from."""
+        """Go on in a forked process; the lines that wait are written by its parent."""
         self._is_copy = True
         self._queue.clear()
         self._begin()
 
     def _begin(self) -> None:
-        """Make what a thread that has not come along may have locked."""
+        """Make the locks, one of which may be held in a child by a thread that is not there."""
         self._lock = threading.Lock()  # of what many threads count
         self._closing = threading.Event()
         self._rests = False
