@@ -21,7 +21,6 @@ from socketscope.addresses import Address
 from socketscope.commands.mistakes import complaint
 from socketscope.commands.parsed import Parsed
 from socketscope.commands.streams import discard_output
-from socketscope.excerpt import escaped
 from socketscope.serve.options import Threads
 from socketscope.settings import in_flags, limit_settings, parse_count, parse_metrics, within_descriptors
 from socketscope.signals import STOP_SIGNALS
@@ -41,7 +40,7 @@ def main() -> None:
     try:
         sys.exit(command.main(standalone_mode=False))
     except click.ClickException as error:
-        _say(complaint(error))
+        say("server", complaint(error))
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(CANNOT_START)
@@ -270,7 +269,7 @@ def _within_descriptors(context: click.Context, wanted: int) -> int:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if told is not None:
-        _say(told)
+        say("server", told)
     return most
 
 
@@ -279,15 +278,11 @@ def _within_somaxconn(backlog: int) -> int:
     with suppress(OSError, ValueError):
         granted = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
         if granted < backlog:
-            _say(f"--backlog is {granted} and not {backlog}: the kernel limits it (net.core.somaxconn)")
+            say("server", f"--backlog is {granted}, not {backlog}: the kernel limits it (net.core.somaxconn)")
             return granted
     return backlog
 
 
 def _fail(message: str) -> NoReturn:
-    _say(message)
+    say("server", message)
     sys.exit(CANNOT_START)
-
-
-def _say(message: str) -> None:
-    say(f"server: {escaped(message)}\n")

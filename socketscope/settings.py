@@ -117,7 +117,7 @@ def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
             f"--max-connections {wanted} needs {wanted + DESCRIPTOR_RESERVE} file descriptors, and this "
             f"process may have {have}: lower it, or raise the limit (ulimit -n)"
         )
-    return room, f"--max-connections is {room} and not {wanted}: file descriptors are limited (ulimit -n)"
+    return room, f"--max-connections is {room}, not {wanted}: file descriptors are limited (ulimit -n)"
 
 
 def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:

@@ -4,9 +4,12 @@ import os
 import sys
 from contextlib import suppress
 
+from socketscope.excerpt import escaped
 
-def say(line: str) -> None:
-    """Write a line, its end included. A failure is ignored: there is nowhere else to tell of it."""
+
+def say(program: str, message: str) -> None:
+    """Write a program's message as a line. A failure is ignored: there is nowhere else to tell of it."""
+    line = f"{program}: {escaped(message)}\n"
     with suppress(Exception):  # there is none, it is closed or full, or what stands in for it has an error
         # A line that cannot be written would stay in its buffer, and make the exit status 120.
         if (own := sys.__stderr__) is not None and own is sys.stderr:

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from socketscope.addresses import parse_host_port
 from socketscope.binding import bind
-from socketscope.excerpt import escaped
 from socketscope.launch.settings import LAUNCHED, PREFIX, SETTINGS, settings_of
 from socketscope.limits import Limits
 from socketscope.settings import in_flags, within_descriptors
@@ -138,7 +137,7 @@ def _check(environment: dict[str, str]) -> None:
     except RuntimeError as error:
         fail(str(error), CANNOT_START)
     if told is not None:
-        _say(told)
+        say("socketscope", told)
         environment[_LIMIT] = str(most)
     # Where it is this program's, one of its processes has it.
     if metrics is not None and f"{PREFIX}_METRICS" in environment and LAUNCHED not in environment:
@@ -169,9 +168,5 @@ def _is_for_python(path: Path) -> bool:
 
 def fail(message: str, status: int) -> NoReturn:
     """End with a line that says why."""
-    _say(message)
+    say("socketscope", message)
     sys.exit(status)
-
-
-def _say(message: str) -> None:
-    say(f"socketscope: {escaped(message)}\n")

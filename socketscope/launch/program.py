@@ -133,7 +133,7 @@ class _Process:
 def _say(text: str) -> None:
     if text not in _said:
         _said.add(text)
-        say(f"socketscope: {text}\n")
+        say("socketscope", text)
 
 
 def _at_exit(function: Callable[[], None]) -> None:

@@ -76,7 +76,7 @@ def test_a_variable_that_is_empty_is_none(program, variable):
 def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
     path = program("import os; print(os.environ['SOCKETSCOPE_MAX_CONNECTIONS'])")
     scarce = {"preexec_fn": few_descriptors(100)}
-    told = "socketscope: --max-connections is 68 and not 1000: file descriptors are limited (ulimit -n)\n"
+    told = "socketscope: --max-connections is 68, not 1000: file descriptors are limited (ulimit -n)\n"
     assert ended(*RUN, path, **scarce) == (0, "68\n", told)
     assert ended(*RUN, "--max-connections", "68", path, **scarce) == (0, "68\n", "")
     assert ended(*RUN, "--max-connections", "69", path, **scarce)[0] == 2

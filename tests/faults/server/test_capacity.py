@@ -82,7 +82,7 @@ def test_as_many_may_wait_as_was_asked_for_or_as_the_kernel_grants_which_is_told
     with serving("--backlog", str(granted + more)) as server:
         assert server.metric("socketserver_accept_queue_limit") == min(granted, granted + more)
         assert server.stop() == 0
-    told = f"server: --backlog is {granted} and not {granted + 1}: the kernel limits it"
+    told = f"server: --backlog is {granted}, not {granted + 1}: the kernel limits it"
     assert server.errors.decode() == f"{told} (net.core.somaxconn)\n" * (more > 0)
 
 
@@ -116,7 +116,7 @@ def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes():
         told = server.events("accept_error")
         assert {(line["listener"], line["error"]) for line in told} == {("tcp", "fd_limit")}
         assert sum(line["count"] for line in told) == failed
-        assert b"--max-connections is 28 and not 1000" in server.errors
+        assert b"--max-connections is 28, not 1000" in server.errors
 
 
 def test_case_13_a_scrape_that_finds_no_descriptor_costs_no_cpu_and_is_no_news_and_is_answered_later():

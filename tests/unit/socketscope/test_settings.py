@@ -53,7 +53,7 @@ def test_what_there_are_descriptors_for_can_be_had(room, asked):
 def test_a_default_is_lowered_and_what_was_asked_for_refused(room):
     room(5)
     most, told = within_descriptors(6, asked=False)
-    assert (most, told) == (5, "--max-connections is 5 and not 6: file descriptors are limited (ulimit -n)")
+    assert (most, told) == (5, "--max-connections is 5, not 6: file descriptors are limited (ulimit -n)")
     with pytest.raises(ValueError, match="^--max-connections 6 needs 38 file descriptors, and this process"):
         within_descriptors(6, asked=True)
 
