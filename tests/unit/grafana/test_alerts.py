@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from grafana.queries import CLIENT_OBJECTIVE
-from grafana.server import NEAR
+from grafana.queries import CLIENT_OBJECTIVE, NOT_SERVED
+from grafana.server import NEAR, RENEWAL
 from socketscope.observe.outcomes import (
     ACCEPT_ERRORS,
     DATAGRAM_OUTCOMES,
@@ -90,6 +90,7 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     near = {alert["alert"]: alert["expr"] for alert in ALERTS}
     for name in ("ConnectionLimitNear", "DescriptorsNear"):
         assert f"> {NEAR}" in near[name]
+    assert f"< {RENEWAL} * 86400" in near["CertificateEnds"]
     page, longer = re.findall(r"burn(?:1h|6h) > ([\d.]+)", near["BudgetBurnsFast"])
     (burn,) = [one.panel for one in PANELS if one.panel["title"] == "How fast each error budget is spent"]
     assert burn["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == float(page)
@@ -98,3 +99,10 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     for rule in (rules, near["RepliesLate"]):
         assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{OBJECTIVE}"]
     assert f'intended_duration_seconds_bucket{{le="{CLIENT_OBJECTIVE}"}}' in rules
+
+
+def test_panels_alerts_and_objectives_agree_on_who_was_served():
+    rules = [path.read_text(encoding="utf-8") for path in (ROOT / "prometheus" / "rules").glob("*.yml")]
+    told = re.findall(r"closed_total\{(outcome!~.+?)\}", "".join(rules))
+    assert told == [NOT_SERVED] * 2
+    assert set(NOT_SERVED.split('"')[1].split("|")) == EXPECTED_OUTCOMES & set(OUTCOMES)
