@@ -1,6 +1,7 @@
 """Durations and sizes as people write them: ``500ms``, ``2m``, ``64KiB``."""
 
 import re
+from decimal import Decimal
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|µs|ms|s|m|h|)")
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -24,11 +25,12 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration in the shortest form that `parse_duration` reads back."""
-    for suffix, unit in (("m", 60.0), ("s", 1.0), ("ms", 1e-3)):
-        if seconds >= unit and abs(seconds / unit - round(seconds / unit)) < 1e-9:  # noqa: PLR2004 - float noise
-            return f"{round(seconds / unit)}{suffix}"
-    return f"{seconds:g}s"
+    """Return a duration in a short form that `parse_duration` reads back."""
+    for suffix, unit in (("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        text = f"{seconds / unit:.0f}{suffix}"
+        if seconds >= unit and parse_duration(text) == seconds:
+            return text
+    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
 
 
 def parse_size(text: str) -> int:

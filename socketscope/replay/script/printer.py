@@ -1,9 +1,8 @@
 """From a script's constructs to its text. No I/O."""
 
-from decimal import Decimal
-
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import Construct, Script
+from socketscope.units import format_duration as duration
 
 _EXPECTATIONS = {
     "line": "<",
@@ -22,16 +21,12 @@ def print_transcript(script: Script) -> str:
     return "".join(f"{_print(line.construct)}\n" for line in script.lines)
 
 
-def _seconds(seconds: float) -> str:
-    return f"{Decimal(repr(seconds)).normalize():f}s"  # never with an exponent
-
-
 def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
     match construct:
         case constructs.Send(text):
             return f"> {text}"
         case constructs.Dribble(size, interval, text):
-            return f"!dribble {size}B/{_seconds(interval)} {text}"
+            return f"!dribble {size}B/{duration(interval)} {text}"
         case constructs.Flood(size):
             return f"!flood {size}B"
         case constructs.Garbage(size):
@@ -43,13 +38,13 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a cas
         case constructs.Expect(kind, text):
             return f"{_EXPECTATIONS[kind]} {text}"
         case constructs.Pause(low, None):
-            return f"pause ~{_seconds(low)}"
+            return f"pause ~{duration(low)}"
         case constructs.Pause(low, high) if low == high:
-            return f"pause {_seconds(low)}"
+            return f"pause {duration(low)}"
         case constructs.Pause(low, float(high)):
-            return f"pause {_seconds(low)}..{_seconds(high)}"
+            return f"pause {duration(low)}..{duration(high)}"
         case constructs.Hold(seconds):
-            return f"!hold {_seconds(seconds)}"
+            return f"!hold {duration(seconds)}"
         case constructs.HalfClose():
             return "!half-close"
         case constructs.Reset():
@@ -61,7 +56,7 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a cas
         case constructs.Ending(name):
             return f"@eol {name}"
         case constructs.Timeout(seconds):
-            return f"@timeout {_seconds(seconds)}"
+            return f"@timeout {duration(seconds)}"
         case constructs.Reply(name):
             return f"@reply {name}"
         case constructs.Set(name, text):
