@@ -1,11 +1,11 @@
-# Both programs and their tests, on one base, and those that watch them with their configuration. Dependencies
-# come before the source, so that a change of the source rebuilds in seconds.
+# Both programs and their tests on one base, and Prometheus, Grafana and Alertmanager with their configuration.
+# Dependencies come before the source, so that a change of the source rebuilds in seconds.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 ARG PROMETHEUS_IMAGE=prom/prometheus:v3.13.5
 ARG GRAFANA_IMAGE=grafana/grafana:13.2.3
 ARG ALERTMANAGER_IMAGE=prom/alertmanager:v0.35.0
 
-# Who runs in an image must be able to read it, whatever the umask under which the clone was made.
+# The image's user must be able to read it, whatever the umask under which the clone was made.
 FROM ${PYTHON_IMAGE} AS source
 COPY . /source
 RUN chmod -R u=rwX,go=rX /source

@@ -6,7 +6,7 @@ SERVICES ?=
 
 .PHONY: help up down demo drill test soak fuzz programs swarm kubernetes check bench lock release-check
 
-# `make drill NAME`: what follows it is its argument, and no target of this file.
+# `make drill NAME`: the word after it is its argument, not a target.
 ifeq (drill,$(firstword $(MAKECMDGOALS)))
 DRILL := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
 .PHONY: $(DRILL)
@@ -23,7 +23,7 @@ up: ## build and start the stack, wait until it is healthy
 down: ## stop the stack and remove all that it made
 	docker compose --profile alerts down --volumes --remove-orphans
 
-swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; about fifteen minutes
+swarm: .venv/.ready ## run the tests on a Docker swarm of one node, which they make and leave; a quarter of an hour
 	$(VENV)/pytest tests/swarm --log-cli-level=INFO
 
 demo: .venv/.ready ## server, client and dashboard in one terminal, without Docker; Ctrl-C ends them
@@ -38,16 +38,16 @@ test: .venv/.ready ## run all tests; those that need Docker are skipped where th
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
 	$(VENV)/pytest tests/soak
 
-fuzz: .venv/.ready ## bent inputs, a million of each kind, an hour; ARGS="tcp --inputs 10000" for a part
+fuzz: .venv/.ready ## send mutated inputs, a million of each kind, an hour; ARGS="tcp --inputs 10000" for a part
 	$(VENV)/python -m tests.fuzz $(ARGS)
 
 programs: .venv-programs/.ready ## run real programs in each way, in an environment of their own; about five minutes
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv-programs/bin/pytest -p pytest_timeout tests/programs
 
-kubernetes: .venv/.ready ## have the cluster that KUBECTL leads to show what deploy/kubernetes promises; a quarter of an hour
+kubernetes: .venv/.ready ## test deploy/kubernetes on the cluster that KUBECTL leads to; a quarter of an hour
 	$(VENV)/pytest -rP tests/kubernetes
 
-check: .venv/.ready ## lint, format, types, who imports whom
+check: .venv/.ready ## lint, format, types, import layers
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
@@ -56,7 +56,7 @@ check: .venv/.ready ## lint, format, types, who imports whom
 bench: ## compare with the peers, about twelve minutes; needs Docker. ARGS="--only NAME --rounds N" for a part
 	benchmarks/run $(ARGS)
 
-release-check: ## see whether what is committed could be released; minutes, and needs the package index
+release-check: ## see whether the commit could be released; minutes, and needs the package index
 	@PYTHON=$(PYTHON) .ci/release-check
 
 lock: ## pin all dependencies anew, with hashes
