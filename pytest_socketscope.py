@@ -133,7 +133,7 @@ def _target(server: Any) -> "Target":
     """Return whom a URL names, or a URL and a context of TLS.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The value is neither.
     """
     from socketscope.commands.options import parse_target  # noqa: PLC0415
     from socketscope.replay.wire.targets import Target  # noqa: PLC0415

@@ -57,7 +57,7 @@ def parse_host_port(text: str) -> tuple[str, int]:
     """Return host (without brackets) and port of ``host:port``, ``[v6]:port`` or ``:port``.
 
     Raises:
-        ValueError: It has no port, or something that is none.
+        ValueError: The port is missing, or the text has another form.
     """
     try:
         parts = urlsplit(f"//{text}")

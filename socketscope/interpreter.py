@@ -24,7 +24,7 @@ def refuse_green_threads() -> None:
     """Refuse to serve where green threads replace the system's: all clients would wait for one.
 
     Raises:
-        RuntimeError: They do.
+        RuntimeError: Green threads are in place.
     """
     for library, (module, asked) in _GREEN.items():
         is_replaced = getattr(sys.modules.get(module), asked, None)

@@ -70,7 +70,7 @@ def parse_count(text: str) -> int:
     """Return a whole number from 1 on.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not one.
     """
     if not (text.isascii() and text.isdigit() and int(text)):
         raise ValueError(f"{text!r} is not a whole number above 0")
@@ -81,7 +81,7 @@ def parse_metrics(text: str) -> str | None:
     """Return the endpoint's ``HOST:PORT``, or None.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
     return None if _or_none(parse_host_port)(text) is None else text
 

@@ -127,7 +127,7 @@ def _check(environment: dict[str, str]) -> None:
     """Refuse what is wrong while it can be told in one line; lower a default that cannot be had.
 
     Raises:
-        ValueError: It is wrong usage.
+        ValueError: An option or a variable is wrong.
     """
     values = settings_of(environment)
     metrics = values["metrics"]

@@ -16,7 +16,7 @@ def parse_page(text: str) -> str:
     """Return the URL of a page of metrics; ``HOST:PORT`` is enough.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not such a URL.
     """
     url = text if "://" in text else f"http://{text}"
     try:

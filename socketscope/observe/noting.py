@@ -33,7 +33,7 @@ def note_missed(record: Record, error: OSError) -> None:
     """Note a receive that failed.
 
     Raises:
-        TimeoutError: It failed since a deadline has passed.
+        TimeoutError: It failed because a deadline has passed.
     """
     record.missed(monotonic())
     if record.late:
@@ -45,7 +45,7 @@ def note_unsent(record: Record, error: OSError) -> None:
     """Note a send that failed.
 
     Raises:
-        TimeoutError: It failed since a deadline has passed.
+        TimeoutError: It failed because a deadline has passed.
     """
     if record.late and record.failure == "write_timeout":
         raise record.lateness() from None

@@ -87,7 +87,7 @@ def checked(processors: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any
     """Return processors.
 
     Raises:
-        TypeError: One cannot be called.
+        TypeError: A processor cannot be called.
     """
     each = tuple(processors)
     for processor in each:
@@ -100,7 +100,7 @@ def refuse_forking(kind: type) -> None:
     """Refuse a class of servers that fork.
 
     Raises:
-        TypeError: It does.
+        TypeError: The class forks.
     """
     if issubclass(kind, ForkingMixIn):
         raise TypeError(f"{kind.__name__} forks for each client: socketscope observes threads, not processes")

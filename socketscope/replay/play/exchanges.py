@@ -118,7 +118,7 @@ class Exchanges:
         """Fail the exchange to come where the server has spoken since the last one of the connection.
 
         Raises:
-            Failed: It has.
+            Failed: The server has spoken.
         """
         if (connection := self.link.connection) is not None:
             try:
@@ -131,7 +131,7 @@ class Exchanges:
         """Enter the exchange under way, if there is one, as ok, unless the server has said too much.
 
         Raises:
-            Failed: It has.
+            Failed: The server has said too much.
         """
         if (exchange := self.current) is None:
             return

@@ -16,7 +16,7 @@ def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
     """Return the template of a regular expression, in which values stand escaped, and its groups' names.
 
     Raises:
-        TextError: It is none, or a variable is none.
+        TextError: The expression, or a variable in it, is wrong.
     """
     template = parse_text(text, escapes=False)
     _check_backslashes(text, template)
@@ -36,7 +36,7 @@ def compile_expression(text: str) -> re.Pattern[bytes]:
     """Return a regular expression without variables, as it meets bytes.
 
     Raises:
-        TextError: It is none.
+        TextError: The expression is wrong.
     """
     _groups(_probe(text, Template((), text)))
     return re.compile(as_bytes(text))

@@ -202,7 +202,7 @@ def require_writable(path: Path) -> None:
     """See, before a run, that its report can be written; what is in the file stays.
 
     Raises:
-        OSError: It cannot, or would stand in standard output with the summary.
+        OSError: It cannot be written, or would be in standard output with the summary.
     """
     is_output = path.exists() and os.path.samestat(path.stat(), os.fstat(_OUTPUT))
     if str(path) == "-" or (is_output and not path.samefile(os.devnull)):

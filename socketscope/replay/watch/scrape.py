@@ -95,7 +95,7 @@ def parse(text: str) -> Samples:
     """Return what a page in Prometheus' text format says, without values of which no figure can be made.
 
     Raises:
-        Unusable: It is none.
+        Unusable: The text is not such a page.
     """
     try:
         return {
@@ -115,7 +115,7 @@ def kind(samples: Samples) -> str:
     """Return which of `KINDS` a page is of.
 
     Raises:
-        Unusable: Of none.
+        Unusable: It is of none of them.
     """
     names = {name for name, _ in samples}
     for known, name in KINDS.items():

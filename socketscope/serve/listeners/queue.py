@@ -84,7 +84,7 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
     """Yield the parts of what the kernel tells of sockets.
 
     Raises:
-        OSError: It does not tell.
+        OSError: The kernel does not tell.
     """
     header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, flags, 0, 0)
     # The C class: a program may have put another in the place of `socket.socket`, for TCP alone.

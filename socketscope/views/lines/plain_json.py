@@ -19,7 +19,7 @@ def loads(text: bytes) -> Any:
     """Return what a text of JSON says, as `orjson.loads` does.
 
     Raises:
-        ValueError: It is none, or nested too deeply.
+        ValueError: The text is not JSON, or nested too deeply.
     """
     try:
         return json.loads(text.decode(), parse_constant=_refuse)
