@@ -52,19 +52,19 @@ class Limits:
             value, unit = getattr(self, limit.name), limit.metadata["unit"]
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if unit != "-" and not is_number and (value, limit.default) != (None, None):
-                raise TypeError(f"{limit.name} is {value!r}, it must be a number of {unit}")
+                raise TypeError(f"{limit.name} is {value!r}: it must be a number of {unit}")
         if self.when_full not in {"refuse", "queue"}:
-            raise ValueError(f"when_full is {self.when_full!r}, it must be 'refuse' or 'queue'")
+            raise ValueError(f"when_full is {self.when_full!r}: it must be 'refuse' or 'queue'")
         if not self.max_connections >= 1:  # as NaN is not
-            raise ValueError(f"max_connections is {self.max_connections}, it must be at least 1")
+            raise ValueError(f"max_connections is {self.max_connections}: it must be at least 1")
         if self.max_connections % 1 > 0:
-            raise ValueError(f"max_connections is {self.max_connections}, it must be a whole number")
+            raise ValueError(f"max_connections is {self.max_connections}: it must be a whole number")
         for limit in fields(self):
             seconds = getattr(self, limit.name)
             if limit.metadata["unit"] != "seconds" or seconds is None:
                 continue
             given = f"{limit.name} is {str(seconds).removesuffix('.0')} s"
             if limit.default is None and not 0 < seconds <= LONGEST:
-                raise ValueError(f"{given}, it must be more than 0 and at most {LONGEST:g}; None is no limit")
+                raise ValueError(f"{given}: it must be more than 0 and at most {LONGEST:g}; None is no limit")
             if not 0 <= seconds <= LONGEST:
-                raise ValueError(f"{given}, it must be from 0 to {LONGEST:g}")
+                raise ValueError(f"{given}: it must be from 0 to {LONGEST:g}")

@@ -46,22 +46,22 @@ class Options:
             TypeError: A processor cannot be called, or a value is not of its type.
         """
         if self.threads not in get_args(Threads):
-            raise ValueError(f"threads is {self.threads!r}, it must be 'elastic' or 'per-connection'")
+            raise ValueError(f"threads is {self.threads!r}: it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
-            raise TypeError(f"limits is {self.limits!r}, it must be socketscope.Limits(...)")
+            raise TypeError(f"limits is {self.limits!r}: it must be socketscope.Limits(...)")
         # A name that cannot be shown would cost all that the registry has.
         if not isinstance(self.listener, str | None):
-            raise TypeError(f"listener is {self.listener!r}, it must be a text")
+            raise TypeError(f"listener is {self.listener!r}: it must be a string")
         if self.listener == "":
-            raise ValueError("listener is '', it must be a name; None is the kind of listener")
+            raise ValueError("listener is '': it must be a name; None is the kind of listener")
         if self.listener is not None and _SURROGATES.search(self.listener):
             raise ValueError(f"listener is {self.listener!r}, which UTF-8 cannot write")
         if not isinstance(self.registry, CollectorRegistry | None):
             raise TypeError(
-                f"registry is {self.registry!r}, it must be prometheus_client.CollectorRegistry(...)"
+                f"registry is {self.registry!r}: it must be prometheus_client.CollectorRegistry(...)"
             )
         if not isinstance(self.tls, TLS | None):
-            raise TypeError(f"tls is {self.tls!r}, it must be socketscope.TLS(...)")
+            raise TypeError(f"tls is {self.tls!r}: it must be socketscope.TLS(...)")
         object.__setattr__(self, "processors", checked(self.processors))
 
 

@@ -59,9 +59,9 @@ class Log:
             ValueError: There is no such form or level, or standard output is closed.
         """
         if form not in {"json", "console"}:
-            raise ValueError(f"log is {form!r}, it must be 'json' or 'console'")
+            raise ValueError(f"log is {form!r}: it must be 'json' or 'console'")
         if level not in LEVELS:
-            raise ValueError(f"log_level is {level!r}, it must be one of {', '.join(LEVELS)}")
+            raise ValueError(f"log_level is {level!r}: it must be one of {', '.join(LEVELS)}")
         is_output = descriptor is None
         descriptor = output_descriptor() if descriptor is None else descriptor
         self._level = level

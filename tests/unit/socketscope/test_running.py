@@ -49,8 +49,8 @@ def test_an_endpoint_shows_one_registry():
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"log": "xml"}, "log is 'xml', it must be 'json' or 'console'"),
-        ({"log": "json", "log_level": "loud"}, "log_level is 'loud', it must be one of debug, info, warning"),
+        ({"log": "xml"}, "log is 'xml': it must be 'json' or 'console'"),
+        ({"log": "json", "log_level": "loud"}, "log_level is 'loud': it must be one of debug, info, warning"),
         ({"metrics": "9464"}, "'9464' is not HOST:PORT"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_file_that_is_taken_away_while_it_is_read_is_told_too(folder, monkeypa
 
 
 def test_what_is_no_tls_of_the_librarys_is_refused():
-    with pytest.raises(TypeError, match=r"tls is 'x.pem', it must be socketscope.TLS\(...\)"):
+    with pytest.raises(TypeError, match=r"tls is 'x.pem': it must be socketscope.TLS\(...\)"):
 
         class Server(ThreadingTCPServer, tls="x.pem"):
             pass

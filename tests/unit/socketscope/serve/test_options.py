@@ -64,16 +64,16 @@ def test_other_keywords_are_for_other_classes():
 @pytest.mark.parametrize(
     ("wrong", "error", "told"),
     [
-        ({"threads": "elastc"}, ValueError, "threads is 'elastc', it must be 'elastic' or 'per-connection'"),
+        ({"threads": "elastc"}, ValueError, "threads is 'elastc': it must be 'elastic' or 'per-connection'"),
         ({"limits": {"max_connections": 5}}, TypeError, "it must be socketscope.Limits"),
         ({"limit": TIGHT}, TypeError, "keyword"),
-        ({"listener": 9000}, TypeError, "listener is 9000, it must be a text"),
-        ({"listener": ""}, ValueError, "listener is '', it must be a name; None is the kind of listener"),
+        ({"listener": 9000}, TypeError, "listener is 9000: it must be a string"),
+        ({"listener": ""}, ValueError, "listener is '': it must be a name; None is the kind of listener"),
         ({"listener": "\udcff"}, ValueError, "listener is '\\\\udcff', which UTF-8 cannot write"),
         (
             {"registry": "mine"},
             TypeError,
-            "registry is 'mine', it must be prometheus_client.CollectorRegistry",
+            "registry is 'mine': it must be prometheus_client.CollectorRegistry",
         ),
     ],
 )
