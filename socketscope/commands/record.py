@@ -104,7 +104,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     secrets = Secrets(redact)
     recorder = Recorder(scripts, secrets, server)
     tls.warn()
-    click.echo(f"record: {bound(listeners, listen_at)} hands on to {target}; Ctrl-C ends", err=True)
+    click.echo(f"record: {bound(listeners, listen_at)} forwards to {target}; Ctrl-C ends it", err=True)
     try:
         recorder.run(listeners, shown, signals)
     finally:

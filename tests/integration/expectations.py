@@ -272,7 +272,7 @@ def loading(session: Session, command: str) -> None:
 @of(RECORD)
 def recording(session: Session, command: str) -> None:
     redis(session)
-    session.open(command).sees("hands on to")
+    session.open(command).sees("forwards to")
 
 
 @of("redis-cli -p 6380 SET greeting hello")

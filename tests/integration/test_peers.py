@@ -92,7 +92,7 @@ def recording(peer: Peer, place: Place, folder: Path, scripts: Path) -> Iterator
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        port = process.stderr.readline().partition(" hands on")[0].rpartition(":")[2]
+        port = process.stderr.readline().partition(" forwards to")[0].rpartition(":")[2]
         yield Place(int(port) if port.isdecimal() else 0, 0, folder)
     finally:
         process.send_signal(signal.SIGINT)

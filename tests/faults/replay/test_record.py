@@ -67,7 +67,7 @@ class Recording:
         self.begun.append(self)
         assert self._process.stderr is not None
         said = iter(self._process.stderr.readline, "")
-        self.url = next(line for line in said if "hands on" in line).split()[1]
+        self.url = next(line for line in said if "forwards to" in line).split()[1]
 
     def connect(self) -> socket.socket:
         if self.url.startswith("unix://"):
