@@ -1,4 +1,4 @@
-"""Which other processes have a listener, and may go on serving when its server stops."""
+"""Whether others have a listener too, and may go on serving when its server stops."""
 
 import os
 from contextlib import suppress
@@ -14,8 +14,8 @@ _FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>
 def is_shared(listener: Any) -> bool:
     """Return whether others have the same listener: another process, or a part of this one by a duplicate.
 
-    Who may not be looked into counts where it can have come by it: over a fork, or as it executed a program.
-    Else a server without privilege would have nothing to itself.
+    A process that may not be looked into counts if it can have inherited it: by a fork, or through an exec.
+    Otherwise a server without privilege would have nothing to itself.
 
     Raises:
         OSError: It is closed, the kernel does not tell of processes, or there is no descriptor to look by.
