@@ -183,7 +183,7 @@ def _endpoint(
 
 @contextmanager
 def _closing(servers: Sequence[BaseServer]) -> Iterator[Callable[[BaseServer], None]]:
-    """Yield what closes a server, once, whoever calls it; close those that nobody has closed by the end."""
+    """Yield what closes a server, once for all calls; at the end, close those that are open still."""
     open_ones = {id(server): server for server in servers}
 
     def close(server: BaseServer) -> None:

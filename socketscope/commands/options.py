@@ -129,12 +129,12 @@ class TLSOptions:
 
 def _parse_path(text: str) -> Path:
     if not text:
-        raise ValueError("an empty text, as an unset variable gives, names no file")
+        raise ValueError("an empty value, as from an unset variable, names no file")
     return Path(text)
 
 
 PATH = Parsed("PATH", _parse_path)
-"""A file or a folder; an empty text would be the current folder."""
+"""A file or a folder; an empty value would be the current folder."""
 
 
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ from socketscope.replay.wire.targets import DATAGRAMS
 
 def _parse_expression(text: str) -> re.Pattern[bytes]:
     if not text:
-        raise ValueError("an empty text, as an unset variable gives, finds nothing")
+        raise ValueError("an empty value, as from an unset variable, finds nothing")
     try:
         return compile_expression(text)
     except TextError as error:

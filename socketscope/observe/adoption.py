@@ -56,7 +56,7 @@ class ObservedSocket(Upgradable, socket.socket):
         self._socketscope: Record | None = None
 
     def _join(self) -> Record | None:
-        """Count for the client being served, where its request is an object of the user's that wraps this."""
+        """Count for the client being served if its request is a user's object that wraps this socket."""
         record = get_current()
         if isinstance(record, Record) and not (record.closed or issubclass(type(record.request), Noting)):
             self._socketscope = record
@@ -144,7 +144,7 @@ def prepare(listener: Any) -> None:
 
 
 def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
-    """Return the TLS socket that is being made of one, which only the function that makes it knows yet."""
+    """Return the TLS socket that is being made of a socket; only the function that makes it has it yet."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way, and it is everywhere
     while frame is not None:
         # By its name: gevent's stand-in for the class has none.
@@ -207,7 +207,7 @@ def _observed(kind: type) -> type:
 
 
 def _behind(kind: type, observed: type, **attributes: Any) -> type:
-    """Return a class whose methods are those of a user's, with an observed socket behind them."""
+    """Return a class with the methods of a user's class, and an observed socket behind them."""
     if issubclass(observed, kind):
         return observed
     # What a user's class overrides is called as ever; what it hands on is noted.
@@ -235,7 +235,7 @@ def posing_as(kind: type) -> property:
 
 
 def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
-    """Return what is made of a class, which keeps it: whoever drops the one has dropped both."""
+    """Return what is made of a class; the class keeps it, so that both are freed together."""
     name = f"_socketscope_{observed.__name__}"
     made: type | None = vars(kind).get(name)
     if made is None:

@@ -109,7 +109,7 @@ class Noting(Socket):
 
 
 class Leaving(Socket):
-    """What a socket has whose connection was handed on: its end is the end of the record."""
+    """The socket of a connection that was handed on: its end is the end of the record."""
 
     __slots__ = ()
     _socketscope: Record | None
@@ -125,7 +125,7 @@ class Leaving(Socket):
         return descriptor
 
     def dup(self) -> Self:
-        """Return another socket of the same connection, as the class does that this was made of."""
+        """Return another socket of the same connection, of the class that this one was made of."""
         twin = super().dup()
         twin.__class__ = type(self).__bases__[-1]  # the connection does not end with it
         return twin

@@ -54,7 +54,7 @@ def is_gone(error: OSError) -> bool:
 
 
 def is_tls_fault(error: OSError) -> bool:
-    """Return whether a socket's error says that what its peer sent is no TLS, or none that is wanted here."""
+    """Return whether a socket's error says that its peer did not speak TLS, or not as is asked for here."""
     return isinstance(error, ssl.SSLError) and not isinstance(error, _NO_FAULTS)
 
 

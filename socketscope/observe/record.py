@@ -202,7 +202,7 @@ class Record(Served):
         self.fail("write_timeout")
 
     def lateness(self) -> TimeoutError:
-        """Return, and note, what the socket raises of a deadline that has passed."""
+        """Note that a deadline has passed, and return what the socket raises for it."""
         error = TimeoutError(self.late)
         self.mark(error)
         self.error = describe(error)

@@ -225,7 +225,7 @@ def _size(request: Any) -> int:
 
 
 class _Handed(tuple):  # type: ignore[type-arg]  # noqa: SLOT001 - a tuple's subclass has no slots but in a dictionary
-    """What a hook has of a datagram: whoever serves it counts for that, and who drops it ends it."""
+    """A datagram as a hook has it: serving it counts for the datagram, which ends if let go unserved."""
 
     datagram: Datagram
     service: DatagramService

@@ -65,7 +65,7 @@ class Elsewhere:
                 leave()
 
     def come_back(self, record: Record, request: Any) -> None:
-        """Have a record whose handler was entered end with that, and no more with its request."""
+        """Have a record whose handler was entered end with the handler, and no longer with its request."""
         with self._turn:
             record.left = None
             self.records.pop(id(request), None)

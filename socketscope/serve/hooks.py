@@ -214,7 +214,7 @@ def _call_excepthook(error: BaseException) -> None:
 
 
 def is_ours(method: Any) -> bool:
-    """Return whether a method is the library's or the standard library's, and none that wraps one."""
+    """Return whether a method is the library's or the standard library's own, and not a wrapper of one."""
     # What wraps one may say of itself all that the wrapped one says, but for its type and where it was made.
     return type(method) is FunctionType and method.__globals__.get("__name__") in _OWN_MODULES
 

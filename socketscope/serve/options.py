@@ -69,7 +69,7 @@ _declared: "weakref.WeakKeyDictionary[type, dict[str, Any]]" = weakref.WeakKeyDi
 
 
 def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
-    """Keep a class' options; return the keywords that are none.
+    """Keep a class' options; return the other keywords.
 
     Raises:
         TypeError: The class forks, or as `Options` has it.

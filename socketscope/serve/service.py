@@ -135,7 +135,7 @@ class Service(Serving):
         return max(self.drain_by - monotonic(), 0)
 
     def _empty_queue(self, server: Any) -> None:
-        """Serve who has come before this, and let nobody else come."""
+        """Serve what has come before this, and let nothing else come."""
         began = monotonic()
         # By its path nobody finds it any more, and senders are told so, unless it was renamed.
         gone = self.held is not None and self.held.release(remove=True)

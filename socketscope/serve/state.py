@@ -162,7 +162,7 @@ class State(ABC):
         return len(self._forced)
 
     def others(self) -> list[Any]:
-        """Return what is being served, without those whose handlers the caller must not wait for."""
+        """Return what is being served, except for handlers that the caller must not wait for."""
         self.settle()
         with self.capacity.lock:
             return self.but_for_closing(self.totals.records)

@@ -83,7 +83,7 @@ class Log:
         self._program = loggers.Program(None if is_output else self._logger)
 
     def lead_loggers(self, *, threads: bool) -> None:
-        """Have what handlers and libraries log become lines, until `close`, where nobody has set that up.
+        """Have what handlers and libraries log become lines until `close`, but for loggers that are set up.
 
         Args:
             threads: Whether threads that end by an exception are told of as well.

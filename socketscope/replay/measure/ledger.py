@@ -171,7 +171,7 @@ class Ledger:
                 self.connect.observe(seconds)
 
     def disconnected(self, sent: int, received: int) -> None:
-        """Count a connection that has closed, and its bytes that were of no exchange."""
+        """Count a connection that has closed, and its bytes outside exchanges."""
         with self._lock:
             self.open -= 1
             self.sent += sent

@@ -143,7 +143,7 @@ class Exchanges:
         self._enter(exchange, "ok", exchange.ended, None)
 
     def rest(self, seconds: float) -> Task:
-        """Wait, and attend to lines that are answered wherever they come."""
+        """Wait, and attend to lines that are answered whenever they come."""
         until = self._now() + seconds
         if (connection := self.link.connection) is not None:
             if self.asides.known:

@@ -275,7 +275,7 @@ class _Backoff:
         self._longest = BACKOFF_FIRST
 
     def next(self) -> float:
-        """Return seconds: longer with each call, and random, so that users do not come all at once."""
+        """Return seconds to wait: longer each time, and random, so that users do not come all at once."""
         seconds = self._random.uniform(self._longest / 2, self._longest)
         self._longest = min(self._longest * 2, BACKOFF_LONGEST)
         return seconds

@@ -23,7 +23,7 @@ _MANY_DIGITS = 4
 _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
 _LONGEST_NAME = 20
 _AROUND = 64
-"""Bytes before and behind a token in which its name is, and a time that holds it."""
+"""Bytes before and behind a token in which its name is looked for, and a time that it is part of."""
 
 
 def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
@@ -88,7 +88,7 @@ def _tokens(data: bytes, wanted: Container[bytes]) -> Iterator[re.Match[bytes]]:
 
 
 def _is_telling(token: bytes) -> bool:
-    """Return whether a token is hardly there twice by chance, and no word of a protocol such as 8BITMIME."""
+    """Return whether a token hardly occurs twice by chance, and is no word of a protocol such as 8BITMIME."""
     digits = sum(map(token.count, b"0123456789"))
     return digits >= _MANY_DIGITS or (digits > 0 and len(token) >= _LONG)
 
@@ -103,7 +103,7 @@ def _is_apart(match: re.Match[bytes]) -> bool:
 
 
 def _is_handed_out(match: re.Match[bytes], said: bytes, after: int) -> bool:
-    """Return whether a reply is about a token: it is no echo, and no time that holds the same digits."""
+    """Return whether a reply hands a token out: it is no echo, and no part of a longer time."""
     if not _is_telling(match[0]):
         return _WORD_AND_NUMBER.fullmatch(match.string) is not None and said.find(match.string, 0, after) < 0
     begin = max(match.start() - _AROUND, 0)
@@ -129,7 +129,7 @@ def _shape(token: bytes) -> str:
 
 
 def _name(match: re.Match[bytes], used: Counter[str]) -> str:
-    """Return a name for a token: the word before it, which is no token, as that is another each time."""
+    """Return a name for a token: the last word before it that is not a token too, and so changes."""
     before = match.string[max(match.start() - _AROUND, 0) : match.start()]
     words = [word for part in _TOKEN.findall(before) if not _is_telling(part) for word in _WORD.findall(part)]
     word = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"

@@ -97,7 +97,7 @@ class ReplyLine:
         return Expect("line" if self.ended else "bytes", text)
 
     def merged(self, other: Self) -> Self | None:
-        """Return a line that is either: equal where they are, and as wide as it must be where they differ.
+        """Return a line that both fit: exact where they are equal, a pattern where they differ.
 
         None where they are not two of a kind, such as a success and a failure.
 
@@ -120,7 +120,7 @@ class ReplyLine:
         return replace(self, pattern=tuple(token.unnamed() for token in self.pattern))
 
     def with_groups_of(self, other: Self) -> Self:
-        """Return the line, which was made of `other` among others, with that one's groups."""
+        """Return this line with the groups of `other`, one of those that it was merged from."""
         own = other.pattern
         if not any(token.is_group for token in own):
             return self

@@ -34,7 +34,7 @@ def listen(address: Address) -> list[socket.socket]:
 
 
 def leads_to_itself(address: Address, target: Address) -> bool:
-    """Return whether a target is the listener at an address, as far as that shows before it listens."""
+    """Return whether a target is the listener at an address, as far as that can be told before it listens."""
     if address.path and target.path:
         # Path's own raises where links lead in a circle.
         return os.path.realpath(address.path) == os.path.realpath(target.path)

@@ -30,13 +30,13 @@ _MECHANISM = re.compile(
     re.IGNORECASE,
 )
 _NO_SECRET = re.compile(rb"\{\d+\+?\}|[=*]")
-"""The length of what follows, as IMAP has it; nothing; that the client gives up."""
+"""What stands in a secret's place: the length of a literal to come (IMAP), nothing (=), or giving up (*)."""
 
 _LITERAL = re.compile(rb"[^\r\n]*\{(\d{1,9})\+\}\r?\n")
-"""The rest of a line, and that so much follows it, as IMAP has it where the server is not asked first."""
+"""A line that ends with the length of a literal to come at once, as IMAP's LITERAL+ has it."""
 
 _GO_ON = re.compile(rb"(?:334|383|\+)(?: |$)")
-"""The server asks for more of an answer, as in SMTP, in NNTP, and in IMAP and POP3."""
+"""The server asks the client to go on: SMTP, NNTP, and IMAP and POP3."""
 
 _ASKS = re.compile(
     rb"(?!\d{3}[ -]|[^<]{0,320}<.{0,320}>\s{0,9}$)"

@@ -12,7 +12,7 @@ from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Construct, Lin
 
 GREETING = "greeting"
 _PATIENCE = 3
-"""How many times the longest wait a replay waits, where that is more than scripts wait anyway."""
+"""A replay waits this many times the longest wait that was seen, and no less than scripts wait anyway."""
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_NAME = 20

@@ -100,7 +100,7 @@ class Template:
 
 
 def encode(text: str) -> bytes:
-    """Return UTF-8, and bytes that were none as they were."""
+    """Return a text as UTF-8, with bytes that `decode` could not read as they were."""
     return text.encode("utf-8", "surrogateescape")
 
 

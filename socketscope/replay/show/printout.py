@@ -130,7 +130,7 @@ def place(kind: Repeated, *, has_steps: bool) -> str:
 
 
 def compared(failure: Failure) -> list[str]:
-    """Return what was said before, what was expected, and what came; a caret is where texts part."""
+    """Return what was said before, what was expected, and what came; a caret is where they part."""
     said = [_cut(line, _WIDTH) for line in failure.said]
     if not failure.is_text:
         return [*said, *_wrapped("expected  ", failure.expected), *_wrapped("got       ", failure.got)]

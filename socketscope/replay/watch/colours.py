@@ -28,7 +28,7 @@ FAILURES = {
     "aborted": "dark-red",
     "other": "purple",
 }
-"""By Grafana's names; none is a shade of those that what was served has."""
+"""By Grafana's names; none is a shade of the colours of what was served."""
 
 _IN_DARK = {
     "red": "#f2495c",

@@ -252,7 +252,7 @@ def _line(text: Text) -> Text:
 
 
 def plain(looks: Sequence[Look], boards: Sequence[Board]) -> list[str]:
-    """Return what is shown where there is no terminal: a line a board, and one a replica that is down."""
+    """Return what is shown without a terminal: a line per board, and one per replica that is down."""
     lines = []
     for board in boards:
         up = sum(look.up for look in board.looks)

@@ -37,7 +37,7 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unusable(Exception):  # noqa: N818 - what a page is, no fault of the program
-    """There is no page, or it is none of this project's; the text says which, and may be a stranger's."""
+    """There is no page, or it is not one of this project's; the text says which, and may quote a stranger."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(escaped(problem.strip()))

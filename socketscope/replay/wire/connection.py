@@ -216,7 +216,7 @@ class Connection:
         return bool(self.inbox.data)
 
     def raise_error(self) -> None:
-        """Raise what the kernel knows of the fate of what was sent, as where the server had closed before.
+        """Raise the error that the kernel has for what was sent, such as that the server had closed before.
 
         Raises:
             OSError: It was not taken.

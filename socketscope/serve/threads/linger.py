@@ -36,7 +36,7 @@ bytes come would take the interpreter from those who serve."""
 
 
 def unread(sock: socket.socket, *, charged: bool) -> bool:
-    """Return whether the peer has sent bytes that were not received; none has where the socket is closed.
+    """Return whether the peer has sent bytes that were not received; False for a closed socket.
 
     Args:
         sock: The socket.
@@ -136,7 +136,7 @@ class Linger:
                 self._close(key)
 
     def _take_new(self) -> bool:
-        """Take over what was added; return whether there is anything to do, else nobody does it any more."""
+        """Take over what was added; return whether there is anything to do, or else end."""
         with self._lock:
             new = list(self._new)
             self._new.clear()

@@ -21,7 +21,7 @@ class Stint:
     """
 
     def __init__(self, take: Callable[["Stint"], Job | None], alarm: Waker) -> None:
-        """Have nobody yet."""
+        """Have no threads yet."""
         self.take = take
         self.alarm = alarm
         self.ended = False

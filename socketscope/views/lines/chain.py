@@ -48,7 +48,7 @@ class LineLogger:
 
 
 class Steps:
-    """What lines of one form have in common: how they are made, whoever writes them.
+    """How lines of one form are made, the server's and any logger's.
 
     Args:
         form: JSON, or text for people.

@@ -65,8 +65,7 @@ EXCEPTION = Field(
 COUNT = Field("count", "number", "How often since the previous such line; there is at most one a second.")
 
 COMMON = (TIMESTAMP, LEVEL, EVENT, LOGGER, LISTENER, PEER, CONNECTION_ID, ERROR, EXCEPTION)
-"""What lines have in common, whoever writes them, in their order. Of a client are those that are written
-while its handler or a hook of its runs."""
+"""Fields that any line may have, in their order; the client's are there while its handler or a hook runs."""
 
 _SERVED = (
     LISTENER,

@@ -62,7 +62,7 @@ class Program:
 
 
 def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool) -> ExitStack:
-    """Have all loggers lead here that nobody has set up.
+    """Have all loggers lead here, except for those that are set up.
 
     Args:
         steps: How a line is made.
@@ -129,7 +129,7 @@ class RecordHandler(logging.Handler):
 
 
 def _readable(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record whose text can be made: where its arguments do not fit, both are the text."""
+    """Return a record whose text can be made; if its arguments do not fit its format, both are the text."""
     try:
         record.getMessage()
     except Exception as error:  # noqa: BLE001 - whatever an argument raises

@@ -28,7 +28,7 @@ _made: list[Any] = []
 
 
 def output_descriptor() -> int:
-    """Return standard output's descriptor, also where something stands in for it that has none.
+    """Return standard output's descriptor; the original's if `sys.stdout` was replaced by what has none.
 
     Raises:
         ValueError: It is closed.

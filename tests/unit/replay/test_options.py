@@ -130,7 +130,7 @@ def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatc
     with pytest.raises(SystemExit) as ended:
         main("python -m client", line)
     assert ended.value.code == 2
-    told = "an empty text, as an unset variable gives, names no file"
+    told = "an empty value, as from an unset variable, names no file"
     assert capsys.readouterr().err == f"client: Invalid value for {parameter}: {told}\n"
     assert [file.name for file in tmp_path.iterdir()] == ["x.talk"]
 
@@ -138,7 +138,7 @@ def test_an_unset_variable_is_not_the_folder_that_one_is_in(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ("", "an empty text, as an unset variable gives, finds nothing"),
+        ("", "an empty value, as from an unset variable, finds nothing"),
         ("a(", "'a(': not a regular expression: missing ), unterminated subpattern"),
         ("[[a]", "'[[a]': unclear regular expression: possible nested set"),
         ("a{99999999999}", "'a{99999999999}': not a regular expression: the repetition number is too large"),
