@@ -3,7 +3,7 @@
 import os
 import signal
 
-# Before anything that takes time is imported: nothing is lost by a stop this early, and no traceback needed.
+# Before any slow import: a stop this early loses nothing, and needs no traceback.
 for _number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(_number) is not signal.SIG_IGN:
         signal.signal(_number, lambda number, _: os._exit(128 + number))

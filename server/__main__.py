@@ -8,15 +8,15 @@ from time import monotonic
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
-# Of a server with certificates a hangup asks to read them, as it is about to do.
+# A hangup asks a server with certificates to read them again; it is about to read them anyway.
 _is_told = any(text.startswith("--listen") for text in sys.argv)
 _renews = any("tls://" in text for text in (sys.argv if _is_told else [os.environ.get("SERVER_LISTEN", "")]))
 
-# Before anything that takes time is imported: a stop this early loses nothing, as nobody can be connected.
+# Before any slow import: a stop this early loses nothing, as nobody can be connected.
 for _number in _STOP_SIGNALS:
     if _number == signal.SIGHUP and _renews:
         signal.signal(_number, lambda *_: None)
-    # nohup has had the last one ignored, and it stays so.
+    # Under nohup SIGHUP is ignored, and stays so.
     elif _number != signal.SIGHUP or signal.getsignal(_number) is not signal.SIG_IGN:
         signal.signal(_number, lambda *_: os._exit(0))
 
@@ -40,7 +40,7 @@ def _be_kept(status: int) -> None:
 
 @atexit.register  # which comes after those threads
 def _ignore_signals() -> None:
-    # The interpreter's last act is to give every signal its default back, by which one kills.
+    # The interpreter's last act is to give every signal its default back, and then a signal kills.
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -243,7 +243,7 @@ def _tls(
     wanted = any(address.scheme == "tls" for _, address in listeners)
     if wanted and not (cert and key):
         raise click.UsageError("a tls:// listener needs --tls-cert and --tls-key")
-    if client_ca == "":  # a variable of a shell that is not set: who meant to ask is not to ask nobody
+    if client_ca == "":  # an unset shell variable must not let everybody in
         raise click.BadParameter("'' is not a file", param_hint="'--tls-client-ca'")
     if not wanted and (cert or key or client_ca):
         raise click.UsageError("--tls-cert, --tls-key and --tls-client-ca need a --listen with tls://")

@@ -56,12 +56,12 @@ def drain(running: Sequence[Running], stop: Stop, output: "Log | None") -> int:
     while not stop.insists and (left := began + delay - monotonic()) > 0:
         stop.wait(min(left, REST))  # the kernel takes no more than 24 days at once
     told = [each.thread for each in running if each.service.serving.is_set()]
-    # Found before any is stopped: one that has ended by then has its own `shutdown` called all the same.
+    # Listed before any is stopped: a server that ends meanwhile has its own `shutdown` called all the same.
     own = [each for each in running if each.thread.is_alive() and _ends_in_its_own_way(each.server)]
     for each in running:
         each.service.stop()
     for each in own:
-        # One of the program's own may wait for as long as the server serves.
+        # A program's own `shutdown` may wait for as long as the server serves.
         end = threading.Thread(target=each.server.shutdown, daemon=True)
         each.ends.append(end)
         end.start()

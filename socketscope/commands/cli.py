@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _converse(words: Sequence[str]) -> NoReturn:
-    # Before what takes time is imported: nothing is lost by a stop this early, and no traceback needed.
+    # Before any slow import: a stop this early loses nothing, and needs no traceback.
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: os._exit(128 + number))

@@ -139,7 +139,7 @@ def _check(environment: dict[str, str]) -> None:
     if told is not None:
         say("socketscope", told)
         environment[_LIMIT] = str(most)
-    # Where it is this program's, one of its processes has it.
+    # If this runs in a launched program, one of that one's processes has the port.
     if metrics is not None and f"{PREFIX}_METRICS" in environment and LAUNCHED not in environment:
         try:
             for listener in bind(*parse_host_port(metrics)):

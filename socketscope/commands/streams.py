@@ -62,7 +62,7 @@ def guard_streams() -> None:
 
     Streams that somebody has put in place of the process's stay as they are.
     """
-    # A file gets the lowest free number: that of a closed stream, which a connection would get otherwise.
+    # The file takes the number of the closed stream, which a connection would get otherwise.
     sys.stdin = sys.stdin or _NOTHING.open()  # as long as the process
     if sys.stdout is sys.__stdout__:
         sys.stdout = _like(sys.stdout, _Output)
@@ -73,9 +73,9 @@ def guard_streams() -> None:
 def _like(stream: TextIO | None, kind: type[_Stream]) -> _Stream:
     if stream is None:
         return kind(_NOTHING.open("wb"))
-    # A script or a server may say what a terminal has no character for; that is no reason to say nothing.
+    # A script or a server may say what the terminal's encoding lacks: that is no reason to raise.
     errors = "backslashreplace" if stream.errors == "strict" else stream.errors
-    # ASCII is the encoding of a locale that nobody has set: click too takes it for UTF-8.
+    # ASCII is what an unset locale gives: click too takes it for UTF-8.
     encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
     return kind(
         stream.buffer, encoding=encoding, errors=errors,

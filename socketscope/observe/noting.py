@@ -64,7 +64,7 @@ class Noting(Socket):
     """What it counts for; None observes nothing."""
 
     def _join(self) -> Record | None:
-        """Look for what it counts for, where it was given no record; return that, if there is any."""
+        """Find the record that this counts for if it was given none; return it, or None."""
         return None
 
     def _receive(
@@ -132,6 +132,6 @@ class Leaving(Socket):
 
     def _note_left(self) -> None:
         record = self._socketscope
-        # Asked for once: another thread may end it meanwhile.
+        # `left` is read once: another thread may end the record meanwhile.
         if record is not None and (left := record.left) is not None:
             left()

@@ -186,7 +186,7 @@ def _takes(sock: Any, seconds: float) -> bool:
 
 
 def _length(data: Any) -> int:
-    """Return how many bytes can be sent of something; 0 where to send it is an error."""
+    """Return how many bytes of something can be sent; 0 if sending it raises."""
     try:
         view = memoryview(data)
     except (TypeError, ValueError, BufferError):

@@ -27,7 +27,7 @@ _HIDES_LOSS = sys.version_info < (3, 11, 9) or (3, 12) <= sys.version_info < (3,
 
 
 class NotingTLS(_TLSSocket):
-    """What passes through a TLS socket; its other ways to receive and to send end in those here.
+    """Notes what passes through a TLS socket: all its ways to receive and to send end in those here.
 
     Without a session they end in those of the plain stream socket behind it.
     """

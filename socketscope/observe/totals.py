@@ -121,7 +121,7 @@ class StreamTotals:
 
     def add(self, record: Record) -> None:
         """Add what an open connection did since it was last asked, or leave that for another time."""
-        # A finalizer may have sent amid a look at all connections, and would wait for itself.
+        # A finalizer that sends amid a look at all connections would wait for its own thread.
         if self.capacity.lock.acquire(blocking=False):
             try:
                 if not record.closed:
@@ -144,7 +144,7 @@ class StreamTotals:
             if record.responses:
                 self._add([record])
             figures = self._figures
-            # As `_add` does it; most connections have no response that has ended, and are spared its loop.
+            # As in `_add`, without its loop: most connections have no response that has ended.
             received, sent, exchanges = record.recorded
             figures.received += record.received - received
             figures.sent += record.sent - sent
@@ -200,7 +200,7 @@ class StreamTotals:
         figures = self._figures
         ended: list[float] = []
         for record in records:
-            # Its thread goes on meanwhile.
+            # The connection's thread goes on meanwhile.
             now, before = (record.received, record.sent, record.exchanges), record.recorded
             responses = record.responses[:]
             figures.received += now[0] - before[0]

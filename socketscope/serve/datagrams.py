@@ -173,7 +173,7 @@ class DatagramService(Service):
         """Do nothing: a datagram that is served is not idle."""
 
     def drain(self) -> list[Datagram]:
-        """Return when nothing else is being served, or what still is at `drain_by`."""
+        """Wait until nothing else is being served; return what still is at `drain_by`."""
         began = monotonic()
         while (others := self.others()) and monotonic() < self.drain_by:
             if monotonic() - began >= LEAST and not self.thread_counts[1]:
@@ -210,7 +210,7 @@ class DatagramService(Service):
             datagram.failure = "handler_error"
 
     def end(self, served: Any) -> None:
-        """Count a datagram as ended, and tell so, unless that was done before."""
+        """Count a datagram as ended, and log it, unless that was done before."""
         now = monotonic()
         served.socket = None
         self.untold.add(served)

@@ -60,7 +60,7 @@ class Elsewhere:
                 self.records[key] = record
         with suppress(Exception):  # where it is none of the standard library's, it may raise anything
             endless = record.socket is request and not hasattr(request, "close")  # it tells nobody of its end
-            # A closed one that is not found goes on under TLS.
+            # A closed socket whose record is not found by it goes on under TLS.
             if endless or (request.fileno() < 0 and self.find(request) is record):
                 leave()
 
@@ -72,12 +72,12 @@ class Elsewhere:
 
     def find(self, request: Any) -> Record | None:
         """Return the record of a request, if that was let go here or knows it."""
-        # First where it was let go: one of the user's own class may answer to every name.
+        # First by identity: an object of the user's own class may answer to every name.
         record = self.records.get(id(request)) or getattr(request, "_socketscope", None)
         return record if isinstance(record, Record) else None
 
     def note_end(self, request: Any) -> None:
         """Note that a request was closed, or lingers until it is."""
-        # Asked for once: another thread may end it meanwhile.
+        # `left` is read once: another thread may end the record meanwhile.
         if (record := self.find(request)) is not None and (left := record.left):
             left()

@@ -50,13 +50,13 @@ class Endings(Service):
         for record in self.totals.records:
             record.closed = True
 
-    # Of one
+    # One connection
 
     def end_request(self, server: Any, request: Any) -> None:
         """Close for writing, and altogether once nothing unread could cost the client its reply."""
         more = False
         if isinstance(request, ssl.SSLSocket):
-            more = request.pending() > 0  # the kernel has it no more, and its sender may have more to come
+            more = request.pending() > 0  # the kernel no longer has it, and the peer may send more
             say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
@@ -65,19 +65,19 @@ class Endings(Service):
         if not (more or unread(request, charged=self.kind == "tcp")):
             server.close_request(request)
         elif self.threads is None:
-            # Its hooks are of one thread, and what lingers is another descriptor.
+            # Its hooks run in one thread, so what lingers is a duplicate.
             with suppress(OSError, ValueError):
                 twin = socket.SocketType(fileno=os.dup(request.fileno()))
                 self._linger.add(twin, twin.close)
             server.close_request(request)
-        elif not self._linger.has(request):  # as it does where a handler has called this before
+        elif not self._linger.has(request):  # it does if a handler has called this before
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, close_by, server.close_request, request)
             self._linger.add(request, close)
             self._elsewhere.note_end(request)
 
     def close_for_good(self, request: Any) -> None:
-        """Close a socket that a handler has left a file object of; know the end of one handed on."""
+        """Close a socket that a handler has left a file object of; note the end of one that was handed on."""
         if self._elsewhere.records:
             self._elsewhere.note_end(request)
         if is_socket(request) and request.fileno() >= 0:
@@ -103,7 +103,7 @@ class Endings(Service):
         record.keep(error)
 
     def end(self, served: Any) -> None:
-        """Count a connection as ended, and tell so, unless that was done before."""
+        """Count a connection as ended, and log it, unless that was done before."""
         self._tell(served, self._close_record(served))
 
     def _end_with_request(self, server: Any, record: Record, request: Any) -> None:
@@ -124,10 +124,10 @@ class Endings(Service):
         record.left = record.socket = None
         return closed
 
-    # Of all
+    # All connections
 
     def drain(self) -> list[Record]:
-        """Return when no other connection is open, or in a hook, or those that are forced at `drain_by`."""
+        """Wait until no other connection is open or in a hook; force and return those left at `drain_by`."""
         began = monotonic()
         while self.others() and monotonic() < max(self.drain_by, began + LEAST):
             self._end_lost()
@@ -155,7 +155,7 @@ class Endings(Service):
                     self.end(record)
 
     def release_idle(self, since: float) -> None:
-        """Hang up on clients who ask for nothing, on a stop that began then."""
+        """Hang up on clients who ask for nothing; the stop began at `since`."""
         now, grace = monotonic(), self.options.limits.drain_grace
         for record in self.others():
             idle = not record.cut and record.idle(now - max(record.accepted_at, since), grace)

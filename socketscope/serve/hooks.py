@@ -99,7 +99,7 @@ class Hooks:
         if time_left() == inf or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             return self._get(server)
         came: SimpleQueue[Any] = SimpleQueue()
-        claim = threading.Lock()  # whoever has it first decides what becomes of the client
+        claim = threading.Lock()  # the first one to have it decides what becomes of the client
 
         def get() -> None:
             try:
@@ -215,7 +215,7 @@ def _call_excepthook(error: BaseException) -> None:
 
 def is_ours(method: Any) -> bool:
     """Return whether a method is the library's or the standard library's own, and not a wrapper of one."""
-    # What wraps one may say of itself all that the wrapped one says, but for its type and where it was made.
+    # A wrapper may pose as the wrapped method in all but its type and the globals it was made with.
     return type(method) is FunctionType and method.__globals__.get("__name__") in _OWN_MODULES
 
 

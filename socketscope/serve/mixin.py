@@ -17,7 +17,7 @@ from socketscope.serve.streams import StreamService
 def make_service(server: Any, options: Options) -> Service:
     """Return a new service for a server, of the kind of its socket."""
     sock = getattr(server, "socket", None)
-    # What stands in for a socket may have no more of one than socketserver asks for.
+    # A stand-in for a socket may have only those attributes that socketserver asks for.
     unix = getattr(sock, "family", None) == socket.AF_UNIX
     if getattr(sock, "type", None) == socket.SOCK_DGRAM:
         return DatagramService(server, options, "unixgram" if unix else "udp")
@@ -44,7 +44,7 @@ class Observed(BaseServer):
 
     @cached_property
     def _socketscope(self) -> Service:
-        # Whatever constructors there were, it is made when it is first needed.
+        # Made when first needed: a subclass' constructor may not call ours.
         return make_first_service(self)
 
     def serve_forever(self, poll_interval: float | None = 0.5) -> None:
@@ -164,8 +164,8 @@ def stand_before(theirs: type, ours: type, kind: type) -> None:
     """Have one class stand right before another among the bases of a third, where all else stays as it is."""
     order = kind.__mro__
     if theirs in order and order[(place := order.index(theirs)) - 1] is not ours:
-        # Bases stand in this order, too.
+        # A class' bases stand in the order of its MRO.
         bases = kind.__bases__
         at = sum(order.index(base) < place for base in bases)
-        # Past a metaclass that lets nobody change its classes.
+        # A metaclass may let nobody change its classes.
         type.__setattr__(kind, "__bases__", (*bases[:at], ours, *bases[at:]))

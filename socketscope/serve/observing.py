@@ -29,7 +29,7 @@ _NOT_PASSED_ON = ("process_request", "process_request_thread", "shutdown_request
 
 
 def observe(server: _Server, **options: Any) -> _Server:
-    """Have a server observed that somebody else made, before it serves.
+    """Observe a server that was made elsewhere, before it serves.
 
     It stays the same object, of a class beside its own; one without threads stays serial.
 
@@ -62,7 +62,7 @@ def observe(server: _Server, **options: Any) -> _Server:
             service.take_over(earlier)
         if _is_bound(server):
             service.show(server)
-        # Not before all went well: a server that cannot be observed stays what it was.
+        # Last, as a server that cannot be observed stays what it was.
         object.__setattr__(server, "__class__", kind)
         vars(server)["_socketscope"] = service
     return server
@@ -81,7 +81,7 @@ def is_draining(server: BaseServer) -> bool:
 
 
 def _observed(server: BaseServer) -> type:
-    # Of each server a new one: what is kept would keep the user's class, and what that was made among.
+    # A new one for each server: a cache would keep the user's class alive, and what it was made among.
     kind = type(server)
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}

@@ -48,7 +48,7 @@ class Service(Serving):
         self.draining = True
         if not self._ended.is_set():
             self._end_serving()
-        marks = not vars(server).get(ASKED_TO_STOP)  # else who has set it takes it back, or nobody does
+        marks = not vars(server).get(ASKED_TO_STOP)  # else whoever has set it resets it
         vars(server)[ASKED_TO_STOP] = True  # handlers may look at it while they are waited for
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
@@ -91,7 +91,7 @@ class Service(Serving):
 
     def _serve_queue(self, server: Any, *, shared: bool) -> None:
         """Serve who waits in the queue, unless others share it or the server never served."""
-        # By one thread at a time: two would see the same client wait. One may stay in a hook.
+        # One thread at a time: two would see the same client wait. The one may stay in a hook.
         if not self._emptying.acquire(timeout=self._time_to_drain()):
             return
         try:
@@ -120,7 +120,7 @@ class Service(Serving):
                     return
                 self.release_idle(began)
 
-        # Of this context: one who has asked for the stop is not waited for.
+        # In this context: a handler that has asked for the stop is not waited for.
         thread = threading.Thread(target=copy_context().run, args=(look_after,), name="drain", daemon=True)
         try:
             with suppress(RuntimeError, MemoryError):  # they are served all the same
@@ -137,36 +137,36 @@ class Service(Serving):
     def _empty_queue(self, server: Any) -> None:
         """Serve what has come before this, and let nothing else come."""
         began = monotonic()
-        # By its path nobody finds it any more, and senders are told so, unless it was renamed.
+        # Without its path nobody finds it any more, and senders get an error, unless it was renamed.
         gone = self.held is not None and self.held.release(remove=True)
         stopped = arrivals.stop(self.listener) or gone
         patience = 0 if stopped else LOOK
         until = inf if stopped else began + UNSTOPPED
-        # A handler that this thread runs may close the server as well: then that has emptied it.
+        # A handler that this thread runs may close the server as well: then the queue is empty.
         while self._has_served and monotonic() < min(self.drain_by, until):
             if not queue.waits(server, patience):
-                # Who came while that was looked for is there now.
+                # One who came during that look may be there now.
                 if arrivals.expected(self.listener, monotonic() - began):
                     queue.waits(server, LOOK)
                 elif not queue.waits(server):
                     break
             else:
                 self._serve_next(server, began)
-        # Those who kept coming, or had found the path before it was gone, and are in the queue.
+        # Some kept coming, or had found the path before it was gone, and are in the queue.
         if arrivals.refuse_at_last(self.listener):
             with suppress(OSError):
                 while monotonic() < self.drain_by and queue.unix_length(self.listener):
                     self._serve_next(server, began)
 
     def _serve_next(self, server: Any, began: float) -> None:
-        """Have a client of the queue served, as soon as there is room, at a stop that began then."""
+        """Have a client of the queue served as soon as there is room; the stop began at `began`."""
         if (job := self.take(server)) is not None:
             self._hand(job)
         else:
             self.release_idle(began)  # it may be for want of their room
 
     def wait_for_ends(self) -> list[Served]:
-        """Return when the hooks and log lines of what has ended are over, or what is still there."""
+        """Wait for the hooks and log lines of what has ended; return what is not done in time."""
         until = monotonic() + TELL
         while untold := self.but_for_closing(self.untold.copy()):
             if monotonic() >= max(until, self.drain_by):
@@ -183,7 +183,7 @@ class Service(Serving):
             except AttributeError:
                 return True  # there is none
             except OSError as error:
-                # To look takes a descriptor. Where there is none, those who are being served may free one.
+                # To look takes a descriptor; if there is none, a client that is being served may free one.
                 if is_last or accept_error(error) != "fd_limit":
                     return True  # it is closed
             self.release_idle(began)

@@ -220,7 +220,7 @@ class Serving(State):
             leave(entered)
 
     def note_handled(self) -> None:
-        """Note the exception that is being handled as the end of who is served here."""
+        """Note the exception that is being handled as the end of what this thread serves."""
         served, error = get_current(), sys.exception()
         if served is not None and served.listener is self and error is not None:
             self._fail(served, error)

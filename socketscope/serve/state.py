@@ -201,7 +201,7 @@ class State(ABC):
         return settled
 
     def _tell(self, served: Served, closed: tuple[str, float] | None) -> None:
-        """Make the log line of what was counted just now, if it was: outcome, and seconds in its handler."""
+        """Log outcome, and seconds in its handler, of what was counted just now; nothing if that is None."""
         try:
             if self.log is not None and closed is not None:
                 outcome, seconds = closed
@@ -221,7 +221,7 @@ class State(ABC):
 
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
-        """Take a client that waits; return what serves it, or None where there is nothing to serve."""
+        """Take a client that waits; return what serves it, or None if there is nothing to serve."""
 
     @abstractmethod
     def try_to_receive(self, server: Any) -> Job | None:
@@ -254,15 +254,15 @@ class State(ABC):
 
     @abstractmethod
     def end(self, served: Any) -> None:
-        """Count something as ended, and tell so, unless that was done before."""
+        """Count something as ended, and log it, unless that was done before."""
 
     @abstractmethod
     def drain(self) -> Sequence[Served]:
-        """Return when nothing else is being served: what had to be forced at `drain_by`."""
+        """Wait until nothing else is being served; return what is not done by `drain_by`."""
 
     @abstractmethod
     def release_idle(self, since: float) -> None:
-        """Hang up on clients who ask for nothing, on a stop that began then."""
+        """Hang up on clients who ask for nothing; the stop began at `since`."""
 
     @abstractmethod
     def ask_kernel(self) -> tuple[int, int] | None:

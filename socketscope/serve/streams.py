@@ -68,7 +68,7 @@ class StreamService(Endings):
         listener = getattr(server, "socket", None)
         if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
             return None
-        # Where clients queue: of two threads that find the last place free, one would take a client in vain.
+        # If clients queue, of two threads that find the last place free one would take a client in vain.
         return None if self.options.limits.when_full == "queue" else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
@@ -83,7 +83,7 @@ class StreamService(Endings):
                     request = self.encryption.wrap(request, record)
                     self.encryption.greet(request)
                 except OSError as error:
-                    # As ever, `handle_error` is not told: no handler has seen it.
+                    # As without TLS, `handle_error` is not called: no handler has seen it.
                     self._fail(record, error)
                     self._end_with_request(server, record, request)
                     return
@@ -101,8 +101,8 @@ class StreamService(Endings):
             if not record.closed:  # an override has served it by itself, or left it to somebody
                 self._let_go(record, request)
         except BaseException as error:
-            # Whatever happens to a client, the service goes on; what is no Exception is, as ever, for the
-            # caller of serve_forever, if it is this thread.
+            # Whatever happens to a client, the service goes on; an exit or Ctrl-C is, as in socketserver,
+            # for the caller of serve_forever, if this is its thread.
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
@@ -162,7 +162,7 @@ class StreamService(Endings):
         # It may not have sent its request yet, so there is always something to linger for.
         # Whatever a request of the user's own class raises would end the server's loop.
         with suppress(Exception):
-            # Under TLS there is nobody to tell before the handshake.
+            # Under TLS nothing can be said before the handshake.
             if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
                 request.setblocking(False)
                 request.send(self.refusal)
@@ -205,7 +205,7 @@ class StreamService(Endings):
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
-        # Another server where that has handed it to this one.
+        # The owner is another server if that has handed the client to this one.
         owner: Any = self if record is None else record.listener
         closed = None
         try:

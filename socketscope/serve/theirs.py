@@ -8,10 +8,10 @@ from types import FrameType
 from typing import Any
 
 ASKED_TO_STOP, HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
-"""What the standard library's own `shutdown` sets and waits for. It was called before the server became an
-observed one, or is called by its name."""
+"""What the standard library's own `shutdown` sets and waits for. It may have been called before the
+server became an observed one, or be called by its name."""
 
-# What a launched program calls is wrapped, for the like of this.
+# `run` wraps what a launched program calls.
 _LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
 
 

@@ -91,8 +91,8 @@ class Endpoint:
             each.readable = partial(self._takes_clients, each.readable)
             each.pull_trigger = partial(self._wake, each.pull_trigger)
         self._dispatcher = server.task_dispatcher
-        # A burst of scrapes is no news to whoever reads standard error. Not the logger that waitress shares:
-        # the program may serve by waitress, too.
+        # A burst of scrapes is no news for standard error. waitress' own logger stays as it is: the program
+        # may serve by waitress, too.
         self._dispatcher.queue_logger = logging.Logger("endpoint", logging.ERROR)  # noqa: LOG001
         self._thread = threading.Thread(target=server.run, name="metrics-endpoint", daemon=True)
         self._thread.start()
@@ -138,7 +138,7 @@ class Endpoint:
                 pull()
 
     def _end(self) -> None:
-        # In the thread of waitress' loop, which ends when nothing is left to watch.
+        # This runs in the thread of waitress' loop, which ends when nothing is left to watch.
         with self._waking:  # by a pipe, whose number may be another's by then
             self._ended = True
         for server in self._servers:
@@ -170,7 +170,7 @@ class Endpoint:
         if not self._room.acquire(blocking=False):
             return _plain("503 Service Unavailable", "too many scrapes at once", ("Retry-After", "1"))
         head: list[Any] = []
-        # What it is told of a HEAD is what a GET would be.
+        # A HEAD is answered as a GET would be.
         asked = {
             **environ,
             "REQUEST_METHOD": "GET",
@@ -183,7 +183,7 @@ class Endpoint:
         except BaseException as error:
             if isinstance(error, Exception):
                 raise
-            # Any other one waitress only logs: its client would wait, and keep its place, for ever.
+            # waitress only logs any other, and its client would wait, and keep its place, for ever.
             raise RuntimeError(in_words(error)) from error
         finally:
             self._room.release()

@@ -147,7 +147,7 @@ class Log:
             self.writer.wake()
 
     def printed(self, line: bytes) -> None:
-        """Write what somebody has written to standard output: as it is where it is a line of this form."""
+        """Write what others wrote to standard output; a line of the log's own form stays as it is."""
         if self._is_json and (fields := _object(line)) is not None:
             self.writer.put(line if len(line) <= MOST_BYTES else self._render(fields))
         elif not self._is_json or loggers.is_the_programs():

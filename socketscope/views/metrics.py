@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
-# Of all of this; a finalizer that runs amid it may close a server.
+# It guards all of this, and is reentrant: a finalizer that runs amid it may close a server.
 _lock = OfProcess(threading.RLock)
 
 
@@ -113,7 +113,7 @@ class MetricsView(Collector):
 
     def clear(self) -> None:
         """Show nothing of before."""
-        # Anew: what there was may be amid a walk by a thread that a child has not.
+        # With new dictionaries: a thread that the child does not have may be amid a walk of the old ones.
         self.__init__()  # type: ignore[misc]
 
     def _shown(self) -> dict[str, Shown]:
@@ -139,7 +139,7 @@ class MetricsView(Collector):
         yield family(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
         expiries = [((each.name,), end) for each in live if (end := each.expiry) is not None]
         yield family(instruments.CERTIFICATE_EXPIRY, expiries)
-        # Of a process that has stopped all that it served its last state is told.
+        # A process that has stopped all its servers tells its last state.
         yield from self._process_families(live or list(listeners.values()))
 
     def describe(self) -> Iterable[Metric]:

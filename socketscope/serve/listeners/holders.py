@@ -28,7 +28,7 @@ def is_shared(listener: Any) -> bool:
         return True
     inheritable = os.get_inheritable(listener.fileno())
     listed = {int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal()}
-    # proc(5), hidepid: those of other users may be listed no more than they can be read.
+    # proc(5), hidepid: other users' processes may not even be listed.
     for process in {*listed, 1, *_forkers} - {os.getpid()}:
         try:
             if wanted in _targets(process):
@@ -73,7 +73,7 @@ def _may_have(process: int, *, inheritable: bool) -> bool:
     state, parent, is_fork = _stat(process)
     with suppress(ProcessLookupError):
         session = os.getsid(process)  # which is told of everybody that there is
-        # A worker whose master has died is nobody's child any more, and stays in the session.
+        # A worker whose master has died has another parent, and stays in the session.
         akin = parent in _forkers or (_stat(os.getpid())[2] and session == os.getsid(0))
         return state != "Z" and (inheritable or process in _forkers or (is_fork and akin))
     return False

@@ -67,7 +67,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         _remove_lock(path, lock)
         os.close(lock)
         raise
-    # To bind, and to ask who is there, an absolute path may be too long where the given one is not.
+    # Not for the calls above: the absolute path may be too long for a socket where the given one is not.
     return Held(str(Path(os.fsdecode(path)).absolute()), lock)
 
 
@@ -78,7 +78,7 @@ def _lock(path: str | bytes) -> int:
             lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             if error.errno == errno.ELOOP and os.path.islink(beside):  # noqa: PTH114 - a path may be bytes
-                # What it leads to is somebody else's.
+                # The link may lead to somebody else's file.
                 raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
             if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # of the way to both
                 raise OSError(error.errno, error.strerror, path) from error
@@ -88,7 +88,7 @@ def _lock(path: str | bytes) -> int:
         except OSError as error:
             os.close(lock)
             raise _in_use(path) from error
-        # Its holder may have removed it meanwhile.
+        # The lock's last holder may have removed the file meanwhile.
         if _identity(beside) == _identity(lock):
             return lock
         os.close(lock)

@@ -60,7 +60,7 @@ class Deadlines:
                 self.watching = False  # the next connection tries again
 
     def rest(self) -> None:
-        """Have who watches leave after the next look, as there will be no more connections."""
+        """Have the watching thread end after its next look, as there will be no more connections."""
         self._rests = True
 
     def _run(self) -> None:

@@ -20,7 +20,7 @@ SOON = 0.001
 """Seconds after which even one of them keeps the next job back: it has no core, or not the interpreter."""
 
 LATE = 1.0
-"""Seconds after which a thread that has not begun is waited for no more."""
+"""Seconds after which a thread that has not begun is no longer waited for."""
 
 Job = Callable[[], Any]
 
@@ -71,10 +71,10 @@ class Elastic:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._idle: list[_Worker] = []  # who became idle last has the next job
+        self._idle: list[_Worker] = []  # the one that became idle last has the next job
         self._alive = 0
         self._pending: deque[Job] = deque()
-        self._coming: deque[float] = deque()  # when those who have not begun were given a job
+        self._coming: deque[float] = deque()  # when the threads that have not begun were given a job
         self._begun = threading.Condition(self._lock)
         self._closed = False
 
@@ -110,7 +110,7 @@ class Elastic:
                 self._pending.append(job)
                 if not self._idle:
                     return False
-                # It became so meanwhile, and knows nothing of this job.
+                # A worker became idle meanwhile, and knows nothing of this job.
                 worker, job = self._idle.pop(), self._pending.popleft()
             self._give(worker, job)
             return False
@@ -144,7 +144,7 @@ class Elastic:
             worker.give(None)
 
     def abandon(self) -> None:
-        """Be of no more use, in a child: the one thread that has come along leaves when it is done."""
+        """Take no more jobs, in a child: the one thread that the fork has copied leaves when it is done."""
         self._lock = threading.Lock()
         self._begun = threading.Condition(self._lock)
         self._idle, self._alive, self._closed = [], 0, True

@@ -86,7 +86,7 @@ class Impatience:
         self._seen = seen
         if before is None:
             return False
-        # Of threads that take turns one has had a core; that no client has left is the clients' doing.
+        # Of threads that take turns one has had a core: if no client has left, that is the clients' doing.
         return len(threads) > AT_ONCE or not any(map(Seen.wanted_for_a_core, seen, before))
 
     def _for_each(self, threads: Sequence[int]) -> bool:
@@ -95,7 +95,7 @@ class Impatience:
         if self._began is not None and now < self._ends:
             return False
         seen = [_look_at(thread) for thread in threads]
-        # This thread has the interpreter meanwhile, and may be kept from a core itself.
+        # This thread, which has the interpreter meanwhile, may be kept from a core itself.
         delay = sum(each.delay for each in seen) / len(seen) + _look_at(get_native_id()).delay
         began, self._began = self._began, self._last._replace(time=now - delay)
         self._ends = now + WINDOW

@@ -54,7 +54,7 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
         fcntl.ioctl(sock, termios.FIONREAD, waiting)
         if waiting == _NOTHING:
             return False
-        # A pipe, or a serial line, resets nobody: what is left in it may be the next request.
+        # Closing a pipe or a serial line resets nothing, and what is left in it may be the next request.
         return S_ISSOCK(os.fstat(sock.fileno()).st_mode)
     except Exception:  # noqa: BLE001 - where it is none of the standard library's, it may raise anything
         return False
@@ -86,7 +86,7 @@ class Linger:
         self._new: deque[_Lingering] = deque()
         self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
-        # Of that thread, which need not find memory for it; eventlet, which takes it away, is refused later.
+        # Made here, so that its thread need not find memory for it. Eventlet, without one, is refused later.
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
 
     def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:

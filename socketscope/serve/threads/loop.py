@@ -89,13 +89,13 @@ class Loop:
         self._idle = 0.0  # seconds that threads have waited for a client, or for their turn to
         self._has_begun = False  # a thread of the pool could be started
         self._stint: Stint | None = None
-        self._waker, self._alarm = Waker(), Waker()  # of who waits for a client, and of the supervisor
+        self._waker, self._alarm = Waker(), Waker()  # for the thread that waits; for the supervisor
         self._arrivals, self._events, self._look = select.poll(), select.poll(), select.poll()
         for poll in (self._arrivals, self._events, self._look):
             poll.register(listener, select.POLLIN)
         self._arrivals.register(self._waker.descriptor, select.POLLIN)
         self._events.register(self._alarm.descriptor, select.POLLIN)
-        self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `_arrivals` tell of a client alone
+        self._one_waits = [(listener.fileno(), select.POLLIN)]  # what `_arrivals` tells of a client alone
 
     def wake(self) -> None:
         """Have all threads look at `stopping`; safe from any thread and from a signal's handler."""
@@ -212,7 +212,7 @@ class Loop:
                 calm_looks = calm_looks + 1 if calm else 0
                 if impatience.grows(stint.threads, served, self._idle, others_wait):
                     return True
-            # Who stay rather than leave will keep others waiting, if not these.
+            # Threads that stay busy will keep later clients waiting, if not these.
             return monotonic() >= until and sum(turn.busy for turn in stint.turns) > stint.served
         finally:
             stint.ended = True

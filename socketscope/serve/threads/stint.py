@@ -27,7 +27,7 @@ class Stint:
         self.ended = False
         self.raised: BaseException | None = None
         self.turns: list[Turn] = []
-        self.lock = threading.Lock()  # of who begins a turn, and of who takes it for one that does not begin
+        self.lock = threading.Lock()  # of beginning a turn, and of giving one up that has not begun
 
     def begin(self, pool: Elastic, threads: int) -> None:
         """Have it done by so many threads of a pool, or fewer where there are no more.

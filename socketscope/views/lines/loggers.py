@@ -112,7 +112,7 @@ class RecordHandler(logging.Handler):
             elif not isinstance(_program_logger(record.name), logging.Logger):
                 self._tell_program(_readable(record))
             elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-                # Its loggers lead to `logging`, where nobody else handles anything.
+                # The program's loggers lead to `logging`, where nothing else handles the record.
                 logging.lastResort.handle(record)
         except structlog.DropEvent:
             pass
@@ -154,7 +154,7 @@ def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         logger_factory=make,
-        # One that is cached would outlive this.
+        # A cached logger would outlive this configuration.
         cache_logger_on_first_use=False,
     )
 

@@ -48,7 +48,7 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
     """
     descriptor = output_descriptor()
     if os.isatty(descriptor):
-        # It is not slow, and a debugger's prompt has no line's end.
+        # A terminal is not slow, and a debugger's prompt has no line's end.
         yield
         return
     with _own_stream(descriptor):
@@ -113,5 +113,5 @@ def _own_stream(descriptor: int) -> Iterator[None]:
             sys.stdout = before
 
 
-# A child has nobody who reads: once its parent has ended, it would wait for ever for room to print.
+# In a child no thread reads the pipe: once its parent has ended, it would wait for ever for room to print.
 _read = in_each_child(FileIO.close)

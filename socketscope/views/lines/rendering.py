@@ -104,7 +104,7 @@ def _json(fields: Any) -> bytes:
 
 
 def _as_structlog(value: Any) -> Any:
-    """Return what structlog's `JSONRenderer` tells of a value that JSON has not."""
+    """Return what structlog's `JSONRenderer` writes for a value of a type that JSON does not have."""
     try:
         return value.__structlog__()
     except AttributeError:

@@ -119,7 +119,7 @@ class LineWriter:
 
     def _begin(self) -> None:
         """Make the locks, one of which may be held in a child by a thread that is not there."""
-        self._lock = threading.Lock()  # of what many threads count
+        self._lock = threading.Lock()  # for what many threads count
         self._closing = threading.Event()
         self._rests = False
         self._woken = threading.Event()
