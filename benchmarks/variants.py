@@ -91,7 +91,7 @@ class UnobservedDatagrams(DatagramService):
 
     def show(self, server: Any) -> None:
         """Leave the listener as the standard library made it, and show nothing."""
-        self.listener = server.socket
+        self.listener = self._received_by = server.socket
 
     def _receive(self, server: Any, *, gets: bool) -> Job | None:  # noqa: ARG002 - the base's
         try:
