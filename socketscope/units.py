@@ -4,7 +4,8 @@ import re
 from decimal import Decimal
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|µs|ms|s|m|h|)")
-_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_PER_SECOND = {"us": 1_000_000, "µs": 1_000_000, "ms": 1000}
+_SECONDS = {"m": 60, "h": 3600}
 
 _SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|)")
 _BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -21,7 +22,8 @@ def parse_duration(text: str) -> float:
     """
     if not (match := _DURATION.fullmatch(text.strip())):
         raise ValueError(f"{text!r} is not a duration: write it like 500ms, 30s or 2m")
-    return float(match[1]) * _SECONDS[match[2]]
+    # Divided, since 13 * 0.001 is not 0.013.
+    return float(match[1]) * _SECONDS.get(match[2], 1) / _PER_SECOND.get(match[2], 1)
 
 
 def format_duration(seconds: float) -> str:

@@ -31,6 +31,11 @@ def test_a_duration_is_told_as_people_write_it(text):
     assert format_duration(parse_duration(text)) == text
 
 
+@given(st.integers(1, 59_999))
+def test_a_pause_that_was_measured_is_told_in_the_unit_that_it_was_rounded_to(thousandths):
+    assert format_duration(thousandths / 1000) in {f"{thousandths}ms", f"{thousandths // 1000}s"}
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("1", 1), ("64KiB", 65536), ("1MiB", 1 << 20), ("2GiB", 2 << 30), ("3B", 3)]
 )
