@@ -143,20 +143,21 @@ class Record(Served):
         """
         if self.closed:
             return  # a hook says something when the handler has left, and its line is to say what was counted
+        self.sent += size
+        self.replied_at = now
         if not self.sending:
             overtaken = asked < self.requested_at
+            self.sending = not overtaken
+            self.quiet = 0.0
             if self.received and not (overtaken and asked <= self.accepted_at):
                 self.exchanges += 1
                 if overtaken:
                     self.responses.append(now - asked)
                 else:
                     self.replying = True
+                # Last: at a call another thread may come in between, and note a wait or a receive.
                 if not self.exchanges % MOST_RESPONSES:
                     self.totals.add(self)
-            self.sending = not overtaken
-            self.quiet = 0.0
-        self.sent += size
-        self.replied_at = now
 
     @property
     def pending(self) -> bool:

@@ -118,6 +118,19 @@ def test_a_reply_of_another_thread_ends_where_the_next_request_is_received(recor
     assert (record.exchanges, record.responses) == (3, pytest.approx([0.5, 2.0, 0.1]))
 
 
+def test_a_request_that_another_thread_receives_while_the_last_reply_is_added_is_pending():
+    class Handler(Counter):
+        def add(self, record):
+            receive(record, 1, 300.0, 400.0)
+
+    record = Record(Handler(), "127.0.0.1:1", 100.0, LIMITS)
+    for number in range(MOST_RESPONSES):
+        receive(record, 1, 100.0 + number, 100.1 + number)
+        record.gave(1, 100.2 + number)
+    assert (record.exchanges, record.pending) == (MOST_RESPONSES, True)
+    assert record.responses == [pytest.approx(0.1)] * MOST_RESPONSES
+
+
 def test_a_request_that_another_thread_receives_before_the_last_reply_is_noted_is_pending(record):
     receive(record, 1, 100.0, 100.1)
     asked = record.requested_at
