@@ -83,7 +83,8 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     """Write what clients and a server say to each other as scripts.
 
     Each distinct conversation becomes one. Clients connect to --listen instead of the server, and notice no
-    difference. Ctrl-C ends the recording. What follows AUTH, PASS or LOGIN becomes an environment variable.
+    difference. Ctrl-C ends the recording. What follows AUTH, PASS or LOGIN is written as an environment
+    variable, which a replay reads.
     """
     signals = Noted()
     if leads_to_itself(listen_at, target):

@@ -41,7 +41,7 @@ def observe(server: _Server, **options: Any) -> _Server:
         The server.
 
     Raises:
-        TypeError: It forks, or is not a server of socketserver's, or an option is none.
+        TypeError: It forks, or is not a server of socketserver's, or a keyword is not an option.
         ValueError: An option makes no sense.
         RuntimeError: It serves already.
     """

@@ -73,5 +73,5 @@ def test_a_check_that_is_none_is_told(repository: Path):
         [".ci/release-check", "everything"], cwd=repository, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 2
-    assert ended.stderr.startswith("release-check: 'everything' is none of committed version ")
+    assert ended.stderr.startswith("release-check: 'everything' is not one of committed version ")
     assert ended.stderr.count("\n") == 1
