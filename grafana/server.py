@@ -61,7 +61,7 @@ TRAFFIC_ROW = [
     )),
     curves(Panel(
         title="Connections accepted by replica", unit="suffix:/s", nothing="no stream listener", runbook="traffic",
-        meaning="Whether clients spread over the replicas. No client's resolver knows one that gets none.",
+        meaning="Whether clients spread over the replicas. One that gets none is missing from what clients resolve the name to.",
         queries={"{{instance}}": rate(server.ACCEPTED, by="instance")},
     )),
     curves(Panel(

@@ -98,7 +98,7 @@ def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take
 
 
 class Count:
-    """Takes so many bytes, and keeps no more of them than can be shown."""
+    """Takes so many bytes, and keeps the first of them, to be shown."""
 
     def __init__(self, number: int, inbox: Inbox) -> None:
         self._number = self._left = number
