@@ -45,7 +45,7 @@ class Limits:
         """Refuse values that make no sense.
 
         Raises:
-            TypeError: A limit is no number.
+            TypeError: A limit is not a number.
             ValueError: A limit is negative or longer than the kernel counts, or nobody could be served.
         """
         for limit in fields(self):

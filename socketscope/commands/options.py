@@ -33,7 +33,7 @@ def parse_target(text: str) -> Address:
     """Return a target's address.
 
     Raises:
-        ValueError: It is no URL of a known kind, or names no port.
+        ValueError: The text is not a URL of a known kind, or names no port.
     """
     address = parse_url(text, SCHEMES)
     if not address.path and not (address.host and address.port):
@@ -45,7 +45,7 @@ def positive_rate(text: str) -> float:
     """Return a rate a second.
 
     Raises:
-        ValueError: It is no number above 0, or one that a float cannot take times the length of a run.
+        ValueError: The text is not a number above 0, or is above `_HIGHEST_RATE`.
     """
     try:
         rate = float(text)

@@ -33,7 +33,7 @@ def settings_of(texts: Mapping[str, str]) -> dict[str, Any]:
     """Return what is set, by the names of variables.
 
     Raises:
-        ValueError: A text is none of its setting.
+        ValueError: A text is not a value of its setting.
     """
     values = {}
     for setting in SETTINGS:

@@ -156,7 +156,7 @@ def parse_text(text: str, *, escapes: bool = True) -> Template:
         escapes: Whether backslashes begin escapes; a regular expression keeps its own.
 
     Raises:
-        TextError: An escape or a variable is none.
+        TextError: An escape or a variable is wrong.
     """
     parts, _ = _Parser(text, escapes=escapes).parse(0)
     return Template(parts, text)
@@ -176,7 +176,7 @@ class _Parser:
             ends: The characters that end them, where they stand outside of braces; else the text does.
 
         Raises:
-            TextError: An escape or a variable is none; or nothing ends them, for which the problem is empty.
+            TextError: An escape or a variable is wrong; or nothing ends them, for which the problem is empty.
         """
         text = self._text
         parts: list[bytes | Variable] = []

@@ -57,7 +57,7 @@ class Replica:
         """Take a page that came at a time of the monotonic clock.
 
         Raises:
-            Unusable: It is none of this project's.
+            Unusable: The page is not one of this project's.
         """
         kind = scrape.kind(page)
         step: Samples = {}

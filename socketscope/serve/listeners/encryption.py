@@ -31,7 +31,7 @@ class Encryption:
         """Read the files once; have a listener that the user has wrapped leave handshakes to other threads.
 
         Raises:
-            ValueError: A file cannot be used, or this is no listener that could have it, or has it already.
+            ValueError: A file cannot be used, or this listener cannot have TLS, or has it already.
         """
         wrapped = isinstance(listener, ssl.SSLSocket)
         if self.tls is not None and self._identity is None:

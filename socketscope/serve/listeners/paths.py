@@ -49,7 +49,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
     """Bind a server by its own method; return its path, if it is a Unix server that has one.
 
     Raises:
-        OSError: Somebody is there, or it is no socket.
+        OSError: Somebody is there, or it is not a socket.
     """
     sock = server.socket
     if getattr(sock, "family", None) != socket.AF_UNIX:

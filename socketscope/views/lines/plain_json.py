@@ -35,7 +35,7 @@ def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
         default: Makes something else of what JSON has not.
 
     Raises:
-        TypeError: A key is no text, a text no Unicode, a number too large, or it contains itself.
+        TypeError: A key is not a string, a string not Unicode, a number too large, or it contains itself.
     """
     try:
         plain = _plain(value, default)
