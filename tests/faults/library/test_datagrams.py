@@ -244,6 +244,13 @@ def test_a_get_request_that_was_put_on_the_server_just_now_is_not_called_for_nob
         assert service.try_to_receive(server) is None
 
 
+def test_a_listener_that_was_wrapped_just_now_is_not_asked_for_nobody(capsys):
+    with make(Reply) as server:
+        server.socket = Wraps(server.socket)  # which takes no flags
+        assert service_of(server).try_to_receive(server) is None
+    assert capsys.readouterr().err == ""
+
+
 def test_the_next_is_received_if_there_is_one_and_told_of_once():
     with make(Reply) as server, udp_client() as client:
         service, log = service_of(server), logged(server)

@@ -1,6 +1,7 @@
 """A datagram listener's socket: whose bytes pass, the context says."""
 
 import errno
+import os
 import socket
 from contextlib import suppress
 from contextvars import copy_context
@@ -50,6 +51,15 @@ def test_a_reply_counts_for_the_datagram_being_served(server, client, way):
     assert serving(datagram, WAYS[way], server, client.getsockname()) == 5
     assert client.recv(10) == b"reply"
     assert (datagram.sent, datagram.exchanges, datagram.outcome) == (5, 1, "ok")
+
+
+def test_what_goes_beside_a_reply_goes_with_it():
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with DatagramSocket(fileno=near.detach()) as server, far:
+        serving(Datagram("", 3), socket.send_fds, server, [b"reply"], [far.fileno()])
+        data, (descriptor,), *_ = socket.recv_fds(far, 10, 1)
+        os.close(descriptor)
+        assert data == b"reply"
 
 
 def test_an_empty_reply_is_sent_and_is_one(server, client):
