@@ -368,7 +368,7 @@ def test_of_a_secret_of_several_lines_none_is_shown(tmp_path, monkeypatch):
         ((b"",), "> a\n<| abc\n", {"mismatch": 1}, ""),
         ((b"abc\n",), "> a\n<| abc\n", {"unexpected_data": 1}, r"'\n'"),
         ((b"abcd",), "> a\n< 4B\n", {"ok": 1}, ""),
-        ((b"abcd",), "@timeout 50ms\n> a\n< 5B\n", {"timeout": 1}, "4 of 5 bytes, 'abcd', in 0.05 s"),
+        ((b"ab", b"cd"), "@timeout 50ms\n> a\n< 5B\n", {"timeout": 1}, "4 of 5 bytes, 'abcd', in 0.05 s"),
         ((b"ab", b"cd"), "> a\n< 4B\n", {"ok": 1}, ""),
         ((b"abcd\n",), "> a\n< 4B\n", {"unexpected_data": 1}, r"'\n'"),
         ((b"abcd",), "> a\n< 2B\n< cd\n", {"ok": 1}, ""),

@@ -22,6 +22,16 @@ def test_at_the_end_what_ends_no_line_is_told():
     assert (closed.value.partial, inbox.data) == (b"half", b"")
 
 
+def test_bytes_that_are_all_there_are_taken_at_the_end_too_and_fewer_are_told():
+    inbox = Inbox()
+    inbox.add(b"whole, half")
+    inbox.ended = True
+    assert inbox.take_bytes(7) == b"whole, "
+    with pytest.raises(Closed) as closed:
+        inbox.take_bytes(5)
+    assert closed.value.partial == b"half"
+
+
 def test_what_comes_without_end_and_ends_no_line_is_too_much():
     inbox = Inbox()
     inbox.add(bytes(LONGEST_LINE))
