@@ -29,7 +29,6 @@ DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
 
 Processors = Sequence[Callable[..., Any]]
-_now = datetime.now
 _Repeated = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -97,7 +96,7 @@ class Log:
         if level not in self._told:
             return
         fields = {
-            "timestamp": _now(UTC),
+            "timestamp": datetime.now(UTC),
             "level": level,
             "event": event,
             "listener": record.listener.name,
