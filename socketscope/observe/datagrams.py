@@ -74,7 +74,11 @@ class NotingDatagrams(Socket):
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send to the peer that the socket is connected to, as the base class does."""
-        return _send(lambda *args: PLAIN.send(*args[:-1]), self, data, flags, _CONNECTED)
+
+        def send(sock: Any, data: Any, flags: int, _: Any) -> int:
+            return PLAIN.send(sock, data, flags)
+
+        return _send(send, self, data, flags, _CONNECTED)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send as `send` does: a datagram goes as a whole."""

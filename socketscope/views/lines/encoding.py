@@ -6,7 +6,6 @@ from typing import Any
 from socketscope.interpreter import FREE_THREADED
 from socketscope.views.lines import plain_json
 
-dumps: Callable[..., bytes]
 loads: Callable[[bytes], Any]
 
 if FREE_THREADED:
@@ -14,5 +13,9 @@ if FREE_THREADED:
 else:
     import orjson
 
-    # No `partial`: with a keyword it makes a dictionary for each line.
-    dumps, loads = (lambda value, default: orjson.dumps(value, default, orjson.OPT_UTC_Z)), orjson.loads
+    loads = orjson.loads
+
+    def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
+        """Return a value in JSON; what it has none for is what `default` makes of it."""
+        # Not a `partial`: with a keyword it makes a dictionary for each line.
+        return orjson.dumps(value, default, orjson.OPT_UTC_Z)
