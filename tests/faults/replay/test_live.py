@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from tests.faults.replay.terminal import PATIENCE, children, terminal
-from tests.faults.replay.test_replay import echo, never_answer, run, serving, stall, write
+from tests.faults.replay.test_replay import echo, never_answer, serving, stall, write
 
 COMMAND = (sys.executable, "-m", "client", "replay")
 
@@ -133,10 +133,3 @@ def test_a_terminal_whose_output_is_stopped_does_not_stop_the_run(tmp_path):
         assert shown.wait() == 0
         assert " ok, 0 failed" in shown.text
         assert shown.is_as_it_was
-
-
-def test_a_terminal_that_is_no_screen_gets_lines(tmp_path):
-    with serving(echo) as target:
-        ended = run("replay", write(tmp_path, "> x\n< x\n"), "--target", target, "--loops", "1")
-    assert ended.stderr == ""
-    assert ended.stdout.startswith("PASS\n")

@@ -72,6 +72,7 @@ def test_what_the_client_counts_is_what_the_server_did(tmp_path):
         )
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | dict.fromkeys(MANNERS, 20)
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | server.count
+    assert list(summary["outcomes"]) == list(OUTCOMES)
     assert (summary["attempted"], summary["passes"], summary["in_flight"]) == (140, 140, 0)
     assert summary["steps"]["main"]["ok"] == 20
     assert summary["steps"]["main"]["failed"] == 120
