@@ -73,8 +73,8 @@ def run(workshop: Workshop, server: Server, load: Load, *, scraped: bool = True)
     """Load a server; its metrics, if it has any, are scraped meanwhile.
 
     Returns:
-        `rate` of exchanges a second, those `failed`, the latencies `p50`, `p90`, `p99`, `p999` and `max`, and
-        the server's CPU time for an exchange, `server_cpu`.
+        `rate` of exchanges a second, those `failed`, the latencies `p50`, `p99` and `p999`, and the server's
+        CPU time for an exchange, `server_cpu`.
     """
     cpu = cpu_seconds(server.process)
     with scraping(server.metrics if scraped else None):
