@@ -100,7 +100,6 @@ def figure(panel: Panel) -> Any:
 
 def curves(panel: Panel) -> Any:
     """Return curves over time."""
-    scale = common.ScaleDistributionConfig().type(choices.ScaleDistribution.LOG).log(10)
     builder = (
         timeseries.Panel()
         .line_width(1)
@@ -120,8 +119,11 @@ def curves(panel: Panel) -> Any:
             .sort(choices.SortOrder.DESCENDING)
         )
     )
-    # An axis over decades has no place for 0. Others begin there, or below it: a budget may be overspent.
-    builder.scale_distribution(scale) if panel.logarithmic else builder.axis_soft_min(0)
+    if panel.logarithmic:
+        decades = common.ScaleDistributionConfig().type(choices.ScaleDistribution.LOG).log(10)
+        builder.scale_distribution(decades)
+    else:  # it begins at 0, which decades have no place for, or below: a budget may be overspent
+        builder.axis_soft_min(0)
     if panel.top is not None:
         builder.axis_soft_max(panel.top)
     if panel.stacked:

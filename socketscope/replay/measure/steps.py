@@ -89,4 +89,4 @@ class StepFigures:
 
 def are_late(entries: list[Entry]) -> bool:
     """Return whether a pass of theirs began late; where none did, both durations are the same."""
-    return any([entry[LATENESS] for entry in entries])  # noqa: C419 - a list is quicker than a generator
+    return any(entry[LATENESS] for entry in entries)

@@ -7,7 +7,7 @@ from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
-from socketscope.replay.show.report import LEFT, RIGHT, WIDTH, Report
+from socketscope.replay.show.report import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Report
 
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 
@@ -110,13 +110,17 @@ def test_it_needs_nothing_but_itself(ledger):
 def test_a_short_run_has_slots_that_fit_it_and_a_steady_rate_looks_steady():
     ledger = Ledger(["main"])
     ledger.connected("ok", 0.001)
-    for n in range(200):
+    for n in range(194):
         ledger.exchange("main", "ok", 0.002, 0.1, None, ended=n / 100)
-    page = report(ledger, length=2.0)
+    page = report(ledger, length=1.94)  # amid the last slot
     of_both_charts = re.findall(r'<rect class="slot"', page)
     assert len(of_both_charts) == 2 * 16
     assert "0.125 s to 0.25 s\nok 1" in page
-    assert "1970-01-01 00:00:00 UTC, 2 s" in page
+    (outline,) = re.findall(r'<path class="all" d="([^"]+)"', page)
+    heights = [HEIGHT - BOTTOM - float(top) for top in re.findall(r"V([\d.]+)H", outline)]
+    assert len(heights) == 16
+    assert min(heights) > 0.85 * max(heights)
+    assert "1970-01-01 00:00:00 UTC, 1 s" in page
     assert "UTC, 70.0 ms" in report(Ledger(["main"]), length=0.07)
 
 
