@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.faults.server.process import wait_for
 from tests.ports import free_port
 
@@ -268,49 +266,6 @@ def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path
     outcomes = json.loads(output)["outcomes"]
     assert 1 <= outcomes["refused"] < 100
     assert outcomes["ok"] >= 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "told"),
-    [
-        (("replay", "x.talk"), 2, "client: Missing option '--target'.\n"),
-        (
-            ("replay", "x.talk", "--target", "http://x:1"),
-            2,
-            "client: Invalid value for '--target': 'http://x:1' is",
-        ),
-        (
-            ("replay", "no.talk", "--target", "tcp://x:1"),
-            3,
-            "no.talk: cannot be read: No such file or directory\n",
-        ),
-        (
-            ("replay", "client/scripts", "--target", "tcp://x:1", "--loops", "1", "--forever"),
-            2,
-            "client: --loops",
-        ),
-        (("replay", "client/scripts", "--target", "tcp://x:1", "--fail-on", "x"), 2, "client: Invalid value"),
-        (
-            ("replay", "client/scripts", "--target", "tcp://x:1", "--strict-rate"),
-            2,
-            "client: --strict-rate needs",
-        ),
-        (
-            ("replay", "client/scripts", "--target", "tcp://x:1", "--insecure"),
-            2,
-            "client: --ca and --insecure are",
-        ),
-        (("talk", "mo\nre"), 2, r"client: Got unexpected extra argument (mo\nre)"),
-        (("check", "no.talk"), 3, "no.talk: cannot be read: No such file or directory\n"),
-        (("check", "n\no.talk"), 3, "n\\no.talk: cannot be read: No such file or directory\n"),
-        (("check", "client/scripts"), 0, ""),
-    ],
-)
-def test_what_a_user_did_wrong_is_one_line(arguments, status, told):
-    ended = run(*arguments)
-    assert ended.returncode == status
-    assert ended.stderr.startswith(told)
-    assert ended.stderr.count("\n") == bool(told)
 
 
 def test_a_person_talks():

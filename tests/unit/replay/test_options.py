@@ -39,6 +39,32 @@ def script(tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("line", "status", "told"),
+    [
+        ("replay x.talk", 2, "client: Missing option '--target'.\n"),
+        ("replay x.talk --target http://x:1", 2, "client: Invalid value for '--target': 'http://x:1' is"),
+        ("replay no.talk --target tcp://x:1", 3, "no.talk: cannot be read: No such file or directory\n"),
+        ("replay client/scripts --target tcp://x:1 --loops 1 --forever", 2, "client: --loops"),
+        ("replay client/scripts --target tcp://x:1 --fail-on x", 2, "client: Invalid value"),
+        ("replay client/scripts --target tcp://x:1 --strict-rate", 2, "client: --strict-rate needs"),
+        ("replay client/scripts --target tcp://x:1 --insecure", 2, "client: --ca and --insecure are"),
+        ("talk mo\nre", 2, r"client: Got unexpected extra argument (mo\nre)"),
+        ("check no.talk", 3, "no.talk: cannot be read: No such file or directory\n"),
+        ("check n\no.talk", 3, "n\\no.talk: cannot be read: No such file or directory\n"),
+        ("check client/scripts", 0, ""),
+    ],
+)
+def test_what_a_user_did_wrong_is_one_line(monkeypatch, capsys, line, status, told):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        main("python -m client", line.split(" "))
+    said = capsys.readouterr().err
+    assert ended.value.code == status
+    assert said.startswith(told)
+    assert said.count("\n") == bool(told)
+
+
 def test_a_number_that_no_run_comes_to_is_refused(capsys):
     told = "client: Invalid value for '--loops': 99999999999999999999 is not in the range 1<=x<=1000000000.\n"
     assert refused(capsys, "--loops", "9" * 20) == told
@@ -50,12 +76,11 @@ def test_a_rate_that_cannot_be_counted_is_refused(capsys, rate):
     assert refused(capsys, "--rate", rate) == told
 
 
-def test_a_duration_of_nothing_is_refused_as_that(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
-    assert refused(capsys, "--duration", "0") == "client: --duration must be more than 0\n"
+def test_a_duration_of_nothing_is_refused_as_that(script, capsys):
+    told = "client: --duration must be more than 0\n"
+    assert refused(capsys, "--duration", "0", script=script) == told
     told = "client: --warmup is as long as the --duration, or longer; make it shorter\n"
-    assert refused(capsys, "--duration", "1s", "--warmup", "1s") == told
+    assert refused(capsys, "--duration", "1s", "--warmup", "1s", script=script) == told
 
 
 def test_of_a_mistake_in_the_environment_the_variable_is_named(monkeypatch, capsys):
@@ -100,18 +125,15 @@ def test_help_and_errors_name_what_was_typed(monkeypatch, capsys, call, typed, n
     assert complaint.startswith(f"{typed.split()[-1]}: No such option")
 
 
-def test_gaps_of_no_schedule_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
+def test_gaps_of_no_schedule_are_refused(script, capsys):
     told = "client: --pacing poisson needs a --rate whose gaps it is about\n"
-    assert refused(capsys, "--pacing", "poisson") == told
-    assert refused(capsys, "--pacing", "poisson", "--loops", "2") == told
+    assert refused(capsys, "--pacing", "poisson", script=script) == told
+    assert refused(capsys, "--pacing", "poisson", "--loops", "2", script=script) == told
 
 
-def test_what_is_not_served_cannot_linger(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
-    assert refused(capsys, "--linger", "1m") == "client: --linger needs --metrics, which it is about\n"
+def test_what_is_not_served_cannot_linger(script, capsys):
+    told = "client: --linger needs --metrics, which it is about\n"
+    assert refused(capsys, "--linger", "1m", script=script) == told
 
 
 @pytest.mark.parametrize(
@@ -153,14 +175,13 @@ def test_what_finds_no_secret_is_refused(tmp_path, capsys, expression, told):
     assert capsys.readouterr().err == f"client: Invalid value for '--redact': {told}\n"
 
 
-def test_what_is_not_verified_is_told_of_a_run_alone(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
-    options = ("--target", "tls://127.0.0.1:1", "--insecure")
-    told = "client: --key needs the --cert that it belongs to\n"
-    assert refused(capsys, *options, "--key", "key.pem") == told
-    told = "client: --report . cannot be written: Is a directory\n"
-    assert refused(capsys, *options, "--report", ".") == told
+def test_what_is_not_verified_is_told_of_a_run_alone(script, capsys):
+    for options, told in (
+        (("--key", "key.pem"), "client: --key needs the --cert that it belongs to\n"),
+        (("--report", "."), "client: --report . cannot be written: Is a directory\n"),
+    ):
+        said = refused(capsys, "--insecure", *options, script=script, target="tls://127.0.0.1:1")
+        assert said == told
 
 
 @pytest.mark.parametrize(
@@ -189,17 +210,15 @@ def test_a_folder_without_scripts_is_wrong_and_keeps_nobody_from_hearing_of_othe
     assert said.out.startswith(f"{script}: 1 message in 1 step\n")
 
 
-def test_users_have_files_where_there_is_no_limit_to_them(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.talk").write_text("> x\n")
+def test_users_have_files_where_there_is_no_limit_to_them(script, monkeypatch, capsys):
     limits = [16, resource.RLIM_INFINITY]
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.__setitem__(slice(None), both))
-    assert "--report" in refused(capsys, "--users", "1000", "--report", ".")
+    assert "--report" in refused(capsys, "--users", "1000", "--report", ".", script=script)
     assert limits == [1000 + SPARE_FILES, resource.RLIM_INFINITY]
     limits[:] = 16, 1000
     told = f"client: --users 1000 needs {1000 + SPARE_FILES} open files; ulimit -n allows 1000\n"
-    assert refused(capsys, "--users", "1000") == told
+    assert refused(capsys, "--users", "1000", script=script) == told
 
 
 @pytest.mark.parametrize("report", ["/dev/stdout", "page.html", "-"])
