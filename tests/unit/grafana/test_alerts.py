@@ -91,14 +91,20 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     for name in ("ConnectionLimitNear", "DescriptorsNear"):
         assert f"> {NEAR}" in near[name]
     assert f"< {RENEWAL} * 86400" in near["CertificateEnds"]
+    (queue,) = [one.panel for one in PANELS if one.panel["title"] == "Accept queue in use"]
+    assert near["AcceptQueueGrows"].endswith(f" > {line_of(queue)}")
     page, longer = re.findall(r"burn(?:1h|6h) > ([\d.]+)", near["BudgetBurnsFast"])
     (burn,) = [one.panel for one in PANELS if one.panel["title"] == "How fast each error budget is spent"]
-    assert burn["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == float(page)
+    assert line_of(burn) == float(page)
     assert f"at {longer} too where it lasts for hours" in burn["description"]
     rules = (ROOT / "prometheus" / "rules" / "objectives.yml").read_text(encoding="utf-8")
     for rule in (rules, near["RepliesLate"]):
         assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{OBJECTIVE}"]
     assert f'intended_duration_seconds_bucket{{le="{CLIENT_OBJECTIVE}"}}' in rules
+
+
+def line_of(panel):
+    return panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
 
 
 def test_panels_alerts_and_objectives_agree_on_who_was_served():

@@ -266,6 +266,7 @@ def test_a_connection_is_a_part_of_the_exchange_only_where_each_message_has_its_
 ):
     played = Played(tmp_path, script="> a\n> b\n", connect=connect, connecting=[0.3] * 4, loops=2, then=0.05)
     assert len(played.server.attempts) == played.server.closed == connections
+    assert played.run.ledger.connect.sum == pytest.approx(0.3 * connections)
     assert played.summary.service["max"] == pytest.approx(longest, rel=2e-3)
 
 
