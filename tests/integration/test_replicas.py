@@ -48,13 +48,6 @@ def quiet(stack: Stack) -> Iterator[Stack]:
     stack.scale(1)
 
 
-def test_three_servers_are_all_scraped_and_all_get_traffic(quiet: Stack):
-    quiet.scale(3)
-    wait_for(lambda: serving(quiet) == 3, "three targets are up")
-    busy = "count(rate(socketserver_connections_accepted_total[6s]) > 0)"
-    wait_for(lambda: quiet.value(busy) == 3, "each has traffic")
-
-
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_from_one_to_three_and_back_nobody_notices(quiet: Stack, number: int):
     first = published(quiet)
