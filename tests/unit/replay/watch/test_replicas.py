@@ -18,6 +18,8 @@ def test_its_speed_is_known_from_the_second_page_on():
     assert total(replica.look.step, ACCEPTED) == 0
     replica.answered(pages.of_server(30), 102.0)
     assert total(replica.look.step, ACCEPTED) == pytest.approx(10)
+    replica.answered(pages.of_server(90), 112.0)  # as seldom as somebody may ask for
+    assert total(replica.look.lately, ACCEPTED) == pytest.approx(6)
 
 
 def test_lately_is_the_last_five_seconds():
