@@ -110,13 +110,6 @@ class _Sums:
         p50, p99 = (figures.duration(quantile(share, self.lately, name)) for share in (0.5, 0.99))
         return p99, f"p50 {p50}"
 
-    def failing(self, name: str, served: Container[str]) -> tuple[float | None, float | None]:
-        """Return how many did not end well lately, a second, and their share."""
-        outcomes = by_label(self.lately, name, "outcome")
-        ended = sum(outcomes.values())
-        bad = sum(rate for outcome, rate in outcomes.items() if outcome not in served)
-        return (bad if outcomes else None), (bad / ended if ended else None)
-
     def failures(
         self, name: str, label: str, served: Container[str] = (), prefix: str = ""
     ) -> dict[str, tuple[float, float]]:
@@ -136,7 +129,11 @@ class _Sums:
 
 def _of_servers(looks: Sequence[Look]) -> Board:
     sums = _Sums(looks)
-    bad, share = sums.failing(server.CLOSED.name, EXPECTED_OUTCOMES)
+    ended = by_label(sums.lately, server.CLOSED.name, "outcome")
+    ended |= by_label(sums.lately, server.REJECTED.name, "reason")
+    for nobodys in ("empty", "verify"):  # who brings nothing, or is turned away, is in no objective either
+        ended.pop(nobodys, None)
+    bad, share = _failing(ended, EXPECTED_OUTCOMES)
     p99 = quantile(0.99, sums.lately, server.RESPONSE.name)
     quick = within(OBJECTIVE, sums.lately, server.RESPONSE.name)
     threads = by_label(sums.page, server.THREADS.name, "state")
@@ -178,7 +175,7 @@ def _of_servers(looks: Sequence[Look]) -> Board:
 
 def _of_replays(looks: Sequence[Look]) -> Board:
     sums = _Sums(looks)
-    bad, share = sums.failing(replay.EXCHANGES.name, ("ok",))
+    bad, share = _failing(by_label(sums.lately, replay.EXCHANGES.name, "outcome"), ("ok",))
     asked = sums.now(replay.TARGET_RATE.name)
     lag = max((total(look.page, replay.SCHEDULE_LAG.name) for look in looks if look.up), default=None)
     service = sums.quantiles(replay.EXCHANGE_DURATION.name)
@@ -213,6 +210,13 @@ def _of_replays(looks: Sequence[Look]) -> Board:
         Tile("out", _speed(sums.rate(replay.SENT.name))),
     ]
     return Board("replay", looks, tiles, curves, failures, notes)
+
+
+def _failing(ended: Mapping[str, float], served: Container[str]) -> tuple[float | None, float | None]:
+    """Return how many did not end well, a second, and their share."""
+    whole = sum(ended.values())
+    bad = sum(rate for outcome, rate in ended.items() if outcome not in served)
+    return (bad if ended else None), (bad / whole if whole else None)
 
 
 def _graded(value: float | None, warning: float, bad: float) -> str:

@@ -20,7 +20,7 @@ now             what stands below is so at the latest look
 charts          a column has the highest value of its time; the axis says when
 
 Connections     accepted a second; exchanges: messages answered a second
-Not served      connections that did not end well, and how many a second
+Not served      connections that failed or were refused, and how many a second
 Response        from a message's last byte to its reply's last byte
 Within 10 ms    share of the responses that took no longer
 to be accepted  connections that wait in the kernel until a thread is free

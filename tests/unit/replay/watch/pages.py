@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.utils import floatToGoString
 
+from socketscope.observe.outcomes import REJECT_REASONS
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.show.metrics import RunView
@@ -13,9 +14,16 @@ from socketscope.replay.watch.scrape import Samples, parse
 
 
 def of_server(
-    accepted: int = 0, seconds: float = 0.0002, outcomes: Mapping[str, int] | None = None, **gauges: int
+    accepted: int = 0,
+    seconds: float = 0.0002,
+    outcomes: Mapping[str, int] | None = None,
+    rejected: int = 0,
+    **gauges: int,
 ) -> Samples:
-    """Return the page of a server with one listener, all of whose connections took so long."""
+    """Return the page of a server with one listener, all of whose connections took so long.
+
+    Of others it has rejected so many for each reason.
+    """
     closed = {"ok": accepted} | dict(outcomes or {})
     lines = [
         'socketserver_build_info{version="1",python="3"} 1.0',
@@ -23,6 +31,10 @@ def of_server(
         *(
             f'socketserver_connections_closed_total{{listener="tcp",outcome="{outcome}"}} {number}'
             for outcome, number in closed.items()
+        ),
+        *(
+            f'socketserver_connections_rejected_total{{listener="tcp",reason="{reason}"}} {rejected}'
+            for reason in REJECT_REASONS
         ),
         *(
             f'socketserver_response_duration_seconds_bucket{{listener="tcp",le="{floatToGoString(edge)}"}} '

@@ -41,6 +41,12 @@ def test_failures_have_a_share_a_colour_and_a_count_since_the_start():
     assert board.failures == {"reset": (10.0, 15.0), "read_timeout": (0.0, 1.0)}
 
 
+def test_who_is_refused_is_not_served_and_who_brings_nothing_or_is_turned_away_is_nobody_who_should_be():
+    before = pages.of_server(outcomes={"empty": 0})
+    seen = look(before, pages.of_server(60, outcomes={"empty": 100}, rejected=20))
+    assert tiles(seen)["Not served"] == ("25.00 %", "20.0/s", BAD)
+
+
 def test_replays_have_a_board_of_their_own():
     server = look(pages.of_server(0), pages.of_server(1))
     client = look(pages.of_replay(), pages.of_replay(ok=30, refused=10, target_rate=50.0))
