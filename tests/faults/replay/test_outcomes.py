@@ -126,6 +126,8 @@ def test_the_metrics_say_what_the_summary_says(tmp_path):
     for line in (
         f"replay_passes_total {float(summary['passes'])}",
         'replay_connections_total{outcome="ok"} 14.0',
+        "replay_sent_bytes_total 98.0",
+        "replay_received_bytes_total 64.0",
         f'replay_exchange_duration_seconds_count{{step="main"}} {float(summary["ok"])}',
         f'replay_exchange_intended_duration_seconds_count{{step="main"}} {float(summary["ok"])}',
         "replay_open_connections 0.0",

@@ -23,7 +23,8 @@ def test_a_duration_has_three_digits_and_a_unit(seconds, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.9, "0 s"), (59.9, "59 s"), (185, "3:05 min"), (3609, "1:00:09 h")]
+    ("seconds", "text"),
+    [(0.9, "0 s"), (59.9, "59 s"), (185, "3:05 min"), (3600, "1:00:00 h"), (3669, "1:01:09 h")],
 )
 def test_a_stretch_of_time_reads_like_a_clock(seconds, text):
     assert figures.clock(seconds) == text
