@@ -1,6 +1,5 @@
 """`talk` at a terminal: a prompt with history and line editing."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -70,17 +69,6 @@ def test_ctrl_c_ends_the_wait_for_a_reply():
         assert shown.wait() == 130
         assert "Traceback" not in shown.text
         assert shown.is_as_it_was
-
-
-def test_bytes_that_are_no_text_come_back_as_they_were():
-    with serving(echo) as target:
-        ended = subprocess.run(
-            [*COMMAND, target], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
-            input=b"caf\xe9\r\n\xff\xfe\n",
-            env=os.environ | {"PYTHONIOENCODING": "ascii:strict"},  # as in a locale that knows them not
-        )  # fmt: skip
-    assert ended.stdout == b"> caf\xe9\n> \xff\xfe\n> \n"
-    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def keep(target: str, said: bytes) -> tuple[int, bytes, bytes]:
