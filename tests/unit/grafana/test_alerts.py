@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from grafana.queries import CLIENT_OBJECTIVE, NOT_SERVED
 from grafana.server import NEAR, RENEWAL
@@ -112,3 +113,25 @@ def test_panels_alerts_and_objectives_agree_on_who_was_served():
     told = re.findall(r"closed_total\{(outcome!~.+?)\}", "".join(rules))
     assert told == [NOT_SERVED] * 2
     assert set(NOT_SERVED.split('"')[1].split("|")) == EXPECTED_OUTCOMES & set(OUTCOMES)
+
+
+def test_a_budget_is_of_the_window_that_it_is_named_after_and_divided_by_its_steps():
+    # promtool holds no month, and a burn that is half of what it should be only pages later.
+    files = [ROOT / "prometheus" / "rules" / name for name in ("objectives.yml", "budget.yml")]
+    rules = [
+        (rule["record"], rule["expr"])
+        for file in files
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+        if rule.get("record", "").startswith("job_slo:error_budget:")
+    ]
+    assert len(rules) == 8
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    for name, expression in rules:
+        told = re.search(r"sum_over_time\(job_slo:failures:rate1m\[(\w+):(\w+)\]\) / (\d+)", expression)
+        assert told is not None
+        window, step, steps = told.groups()
+        assert re.fullmatch(rf"job_slo:error_budget:(burn|left){window}", name)
+        assert f"avg_over_time(job_slo:events:rate1m[{window}:{step}])" in expression
+        seconds, each = (int(length[:-1]) * units[length[-1]] for length in (window, step))
+        assert int(steps) == seconds / each
