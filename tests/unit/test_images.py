@@ -1,4 +1,4 @@
-"""Images and services give who breaks into one little: no root, nothing to write, no secret."""
+"""Images and services give who breaks into one little: no root, hardly anything to write, no secret."""
 
 import json
 import re
@@ -109,6 +109,11 @@ def test_a_service_has_no_rights_and_little_room(name, service):
     assert service.get("read_only", False) is (name not in WRITES)
     assert service["mem_limit"]
     assert service["pids_limit"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_report_a_recording_or_a_temporary_file_has_a_place_in_memory(name):
+    assert SERVICES[name]["tmpfs"] == ["/tmp:size=16m"]
 
 
 @pytest.mark.parametrize(("name", "service"), PLACES)
