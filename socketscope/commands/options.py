@@ -52,7 +52,7 @@ def positive_rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= _HIGHEST_RATE:
-        raise ValueError(f"{text!r} is not a rate above 0 and up to {_HIGHEST_RATE:g}")
+        raise ValueError(f"{text!r} is not a number of passes a second above 0 and up to {_HIGHEST_RATE:g}")
     return rate
 
 

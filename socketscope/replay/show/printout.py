@@ -79,7 +79,7 @@ def _lag(summary: Summary) -> list[str]:
     limit = edge(LAG_FLOOR)
     if summary.lag_limit > LAG_FLOOR:
         limit = f"{duration(summary.lag_limit)}, a tenth of the service p99"
-    return [f"the generator's own lag: {lag}", f"figures {believed}: its p99 limit is {limit}"]
+    return [f"the generator's own lag: {lag}", f"figures {believed}: that p99 may be at most {limit}"]
 
 
 def hints(summary: Summary) -> list[str]:

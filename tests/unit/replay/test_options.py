@@ -72,8 +72,8 @@ def test_a_number_that_no_run_comes_to_is_refused(capsys):
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e308", "much"])
 def test_a_rate_that_cannot_be_counted_is_refused(capsys, rate):
-    told = f"client: Invalid value for '--rate': '{rate}' is not a rate above 0 and up to 1e+300\n"
-    assert refused(capsys, "--rate", rate) == told
+    told = f"'{rate}' is not a number of passes a second above 0 and up to 1e+300"
+    assert refused(capsys, "--rate", rate) == f"client: Invalid value for '--rate': {told}\n"
 
 
 def test_a_duration_of_nothing_is_refused_as_that(script, capsys):

@@ -50,7 +50,7 @@ main                                    20           0     2.00 ms
 …me is longer than its column            0           0           -
 
 the generator's own lag: p99 100 µs, max 100 µs
-figures can be trusted: its p99 limit is 1 ms
+figures can be trusted: that p99 may be at most 1 ms
 """
     )
 
@@ -72,7 +72,7 @@ failures
 in flight at the end: 1
 
 the generator's own lag: p99 500 ms, max 500 ms
-figures can NOT be trusted: its p99 limit is 1 ms
+figures can NOT be trusted: that p99 may be at most 1 ms
 
 the rate was not held, as no user was free in time: try --users 2
 
@@ -196,7 +196,7 @@ def test_a_lag_is_believed_up_to_a_tenth_of_what_is_measured():
     ledger.connected("ok", 0.001)
     ledger.exchange("main", "ok", 0.5, 0.0)
     ledger.lagged(0.04)
-    trusted = "figures can be trusted: its p99 limit is 50.0 ms, a tenth of the service p99"
+    trusted = "figures can be trusted: that p99 may be at most 50.0 ms, a tenth of the service p99"
     assert f"\n{trusted}\n" in as_text(summary_of(ledger))
 
 
