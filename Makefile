@@ -32,7 +32,7 @@ demo: .venv/.ready ## server, client and dashboard in one terminal, without Dock
 drill: ## list the drills; make drill NAME provokes one fault in the running stack, and says what to look at
 	@$(PYTHON) -m drills $(DRILL)
 
-test: .venv/.ready ## run all tests; those that need Docker are skipped where there is none
+test: .venv/.ready ## run all tests, about 40 minutes; those that need Docker, most of that time, are skipped where there is none
 	$(VENV)/pytest
 
 soak: .venv/.ready ## run the tests that take minutes; best on a machine that does nothing else
