@@ -41,13 +41,13 @@ def render_drills() -> str:
     """Return the page of all drills."""
     measured = json.loads(MEASURED.read_text(encoding="utf-8"))
     rows = [_row(drill, measured.get(drill.name, {})) for drill in DRILLS]
-    return "\n".join([_HEAD + "\n".join(rows), *(_section(drill) for drill in DRILLS)])
+    return "".join([_HEAD, *rows, *map(_section, DRILLS)])
 
 
 def _row(drill: Drill, took: dict[str, float | None]) -> str:
     alert = f"`{drill.alert}`" if drill.alert else "none"
     seen, told, resolved = (_seconds(took.get(name)) for name in ("seen", "told", "resolved"))
-    return f"| [{drill.name}](#{drill.name}) | {seen} | {alert} | {told} | {resolved} |"
+    return f"| [{drill.name}](#{drill.name}) | {seen} | {alert} | {told} | {resolved} |\n"
 
 
 def _seconds(value: float | None) -> str:
@@ -56,19 +56,18 @@ def _seconds(value: float | None) -> str:
 
 def _section(drill: Drill) -> str:
     dashboard, title = drill.panel
-    alert = f"`{drill.alert}`" if drill.alert else "none should fire"
+    runbook = f"runbook.md#{anchor(drill.page)}"
+    alert = f"[`{drill.alert}`]({runbook}) fires" if drill.alert else f"no alert [should fire]({runbook})"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
     lines = "No lines: they are what is lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"
     return f"""
 ## {drill.name}
 
-{drill.what}{servers}
-
-- Panel: *{title}* of the dashboard *{dashboard}*
-- Alert: {alert} ([runbook](runbook.md#{anchor(drill.page)}))
+{drill.what}{servers} See *{title}* of the dashboard *{dashboard}*; {alert}.
 
 ```promql
 {drill.seen}
 ```
 
-{lines}"""
+{lines}
+"""
