@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 
 NEAR = 30 * 24 * 3600.0
 """Seconds from now within which a number of seconds since 1970 is taken for a time."""
@@ -9,17 +10,22 @@ NEAR = 30 * 24 * 3600.0
 _CLOCK = r"\d\d:\d\d:\d\d"
 _FORMS = (
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \d{{4}}",  # as C's ctime and asctime write it
+    rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \w+ \d{{4}}",  # as `date` does
     rf"\w{{3}} \w{{3}} [ \d]\d \d{{4}} (?:at )?{_CLOCK}",  # IRC's servers
     rf"\w{{3}}, [ \d]?\d \w{{3}} \d{{4}} {_CLOCK}",  # RFC 5322, section 3.3, and HTTP
-    rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:\.\d+)?",  # RFC 3339
+    rf"[ \d]?\d[ -]\w{{3}}[ -]\d{{4}} {_CLOCK}",  # the same without a weekday, and IMAP
+    rf"\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?:[.,]\d+)?",  # RFC 3339, and the logs of Python and Go
     rf"\d\d/\w{{3}}/\d{{4}}:{_CLOCK}",  # the logs of HTTP servers
     r"\d{8}T\d{6}",  # ISO 8601 in its short form
     rf"\w{{3}} [ \d]\d {_CLOCK}",  # RFC 3164
+    rf"{_CLOCK}[.,]\d+",
     _CLOCK,
     r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # what took so long
 )
 _UPTIME = r"uptime\w*[: ] ?\d+"
-_DATE = r"\d{4}-\d\d-\d\d"
+_DATES = {"%Y-%m-%d": r"\d{4}-\d\d-\d\d", "%Y%m%d": r"\d{8}", "%Y%m%d%H%M%S": r"\d{14}"}
+"""Forms of a date, and of one with a time, that are times only where they are near now."""
+
 _SECONDS = r"\d{10}(?:\d{3}|\d{6}|\d{9})?"
 """Since 1970; with milliseconds, microseconds, nanoseconds."""
 
@@ -28,7 +34,7 @@ FINDER = re.compile(
     "|".join(
         [
             *(rf"(?<![\w:]){form}(?![\d:])" for form in (*_FORMS, _UPTIME)),
-            rf"(?<!\d)(?:{_DATE}|{_SECONDS})(?!\d)",
+            *(rf"(?<!\d){form}(?!\d)" for form in (*_DATES.values(), _SECONDS)),
         ]
     ),
     re.ASCII,  # a letter of Chinese may stand right before one
@@ -45,8 +51,8 @@ def expression(text: str) -> str | None:
         return re.sub(r"\d+\Z", r"\\d+", text)
     if re.fullmatch(_SECONDS, text):
         return rf"\d{{{len(text)}}}" if abs(int(text[:10]) - time.time()) < NEAR else None
-    try:
-        midnight = time.mktime(time.strptime(text, "%Y-%m-%d"))
-    except (ValueError, OverflowError):
-        return None
-    return _DATE if abs(midnight - time.time()) < NEAR else None
+    for form, digits in _DATES.items():
+        with suppress(ValueError, OverflowError):
+            if abs(time.mktime(time.strptime(text, form)) - time.time()) < NEAR:
+                return digits
+    return None
