@@ -7,6 +7,8 @@ stands beside the package, and imports that only when there is a script to play.
 
 import os
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -64,10 +66,10 @@ class Script(pytest.Module):
         url = self.config.getoption(OPTION)
 
         def asked_for() -> None:
-            _play(program, url)
+            _play(self.path, url)
 
         def by_fixture(talk_target: Any) -> None:
-            _play(program, talk_target)
+            _play(self.path, talk_target)
 
         test: Any = by_fixture if url is None else asked_for
         # pytest says that a test stands where its code does.
@@ -80,21 +82,27 @@ class Script(pytest.Module):
                     f"{self.path.name} needs a server: {OPTION} URL, or a fixture {FIXTURE}"
                 )
             return []
-        program = self._program()
+        try:
+            _load(self.path, defaultdict(str))  # a fixture may set the variables that it needs
+        except (ModuleNotFoundError, ValueError) as error:
+            raise self.CollectError(_told(error)) from error
         return [*tests]
 
-    def _program(self) -> "Program":
-        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir))
-        try:
-            from socketscope.replay.script.compiler import load_script  # noqa: PLC0415 - see above
-        except ModuleNotFoundError as error:
-            raise self.CollectError(_told(error)) from error
-        from socketscope.replay.script.errors import ScriptError  # noqa: PLC0415
 
-        try:
-            return load_script(path)
-        except ScriptError as error:
-            raise self.CollectError(str(error)) from error
+def _load(path: Path, environment: Mapping[str, str]) -> "Program":
+    """Read a script.
+
+    Raises:
+        ModuleNotFoundError: Something that it needs is not installed.
+        ValueError: It is wrong, or a variable is not set.
+    """
+    from socketscope.replay.script.compiler import load_script  # noqa: PLC0415 - see above
+    from socketscope.replay.script.errors import ScriptError  # noqa: PLC0415
+
+    try:
+        return load_script(Path(os.path.relpath(path)), environment)
+    except ScriptError as error:
+        raise ValueError(str(error)) from error
 
 
 def _told(error: Exception) -> str:
@@ -103,7 +111,7 @@ def _told(error: Exception) -> str:
     return str(error)
 
 
-def _play(program: "Program", server: Any) -> None:
+def _play(script: Path, server: Any) -> None:
     """Play a script once, and fail with what `replay` shows of it."""
     __tracebackhide__ = True
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
@@ -113,10 +121,13 @@ def _play(program: "Program", server: Any) -> None:
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
 
     plan = Plan(users=1, loops=1, seed=time.time_ns())
+    about = ""
     try:
+        program = _load(script, os.environ)
+        about = f"{FIXTURE}: "
         target = _target(server)
     except ValueError as error:
-        raise pytest.fail.Exception(f"{FIXTURE}: {error}", pytrace=False) from None
+        raise pytest.fail.Exception(f"{about}{error}", pytrace=False) from None
     if problem := misfit(program, None, target.address):
         pytest.fail(problem, pytrace=False)
     run = Run([program], target, plan)

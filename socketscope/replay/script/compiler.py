@@ -3,7 +3,7 @@
 import csv
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,11 +57,15 @@ def script_files(path: Path) -> list[Path]:
     return files
 
 
-def load_script(path: Path) -> Program:
+def load_script(path: Path, environment: Mapping[str, str] = os.environ) -> Program:
     """Read a script; ``-`` is a transcript on standard input.
 
+    Args:
+        path: Where it is.
+        environment: What has the variables that it takes from there, as `os.environ` does.
+
     Raises:
-        ScriptError: It is absent, empty, of neither form, or wrong.
+        ScriptError: It is absent, empty, of neither form, or wrong, or a variable is not set.
     """
     is_input = path == STANDARD_INPUT
     name = "<stdin>" if is_input else str(path)
@@ -77,25 +81,30 @@ def load_script(path: Path) -> Program:
         lines = data[: error.start].decode().split("\n")
         source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
         raise ScriptError(name, "this is not UTF-8", len(lines), len(lines[-1]) + 1, source) from error
-    return compile_script(parse(text, name), split_lines(text), path.parent)
+    return compile_script(parse(text, name), split_lines(text), path.parent, environment)
 
 
-def compile_script(script: Script, sources: list[str], folder: Path) -> Program:
+def compile_script(
+    script: Script, sources: list[str], folder: Path, environment: Mapping[str, str] = os.environ
+) -> Program:
     """Make a script ready to be played.
 
     Args:
         script: What was parsed.
         sources: Its lines, to show where something is wrong.
         folder: What the paths in it are relative to.
+        environment: As for `load_script`.
 
     Raises:
         ScriptError: A variable has no value, or there is nothing to play.
     """
-    return _Compiler(script, sources, folder).compile()
+    return _Compiler(script, sources, folder, environment).compile()
 
 
 class _Compiler:
-    def __init__(self, script: Script, sources: list[str], folder: Path) -> None:
+    def __init__(
+        self, script: Script, sources: list[str], folder: Path, environment: Mapping[str, str]
+    ) -> None:
         self._script = script
         self._sources = sources
         self._folder = folder
@@ -105,7 +114,8 @@ class _Compiler:
         self._reply = "line"
         self._connect: str | None = None
         self._known = set(BUILT_IN)
-        self._environment: dict[str, str] = {}
+        self._environment = environment
+        self._taken: dict[str, str] = {}  # of it
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
@@ -116,9 +126,7 @@ class _Compiler:
                 self._script.file, "nothing is sent and nothing expected", 1, 1, self._sources[0]
             )
         steps = dict.fromkeys(action.step for action in self._actions if isinstance(action, _OF_STEPS))
-        return Program(
-            self._script.file, tuple(self._actions), tuple(steps), self._environment, self._connect
-        )
+        return Program(self._script.file, tuple(self._actions), tuple(steps), self._taken, self._connect)
 
     def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - a case a construct
         match line.construct:
@@ -213,9 +221,10 @@ class _Compiler:
         for variable in template.needed:
             if variable.name.startswith("env:"):
                 name = variable.name.removeprefix("env:")
-                if name not in os.environ:
+                try:
+                    self._taken[variable.name] = self._environment[name]
+                except KeyError:
                     self._fail(line, f"{name} is not in the environment", to_the_end, variable.offset)
-                self._environment[variable.name] = os.environ[name]
             elif variable.name not in self._known:
                 self._fail(line, f"{variable.shown} has no value here", to_the_end, variable.offset)
 

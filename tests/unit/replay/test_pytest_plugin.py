@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# A run of pytest in this process forgets the modules that it was the first to import, of which others know.
+import socketscope.commands.replay  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[3]
@@ -139,6 +142,27 @@ def test_a_script_that_is_wrong_is_an_error_that_shows_where(pytester, url):
     result = run(pytester, "--talk-target", url, "bad.talk")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["bad.talk:2:*", "    << hello"])
+
+
+def test_a_variable_that_is_not_set_fails_the_scripts_that_need_it_and_no_others(pytester, url):
+    (pytester.path / "login.talk").write_text("> ${env:SURELY_NOT_SET}\n")
+    result = run(pytester, "--talk-target", url, "good.talk", "login.talk")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["login.talk:1:3: SURELY_NOT_SET is not in the environment"])
+
+
+def test_a_fixture_may_set_what_a_script_takes_from_the_environment(pytester, parrots, url):
+    (pytester.path / "login.talk").write_text("@eol lf\n> ${env:SET_BY_FIXTURE}\n")
+    pytester.makeconftest(f"""
+import pytest
+
+@pytest.fixture
+def talk_target(monkeypatch):
+    monkeypatch.setenv("SET_BY_FIXTURE", "sesame")
+    return {url!r}
+""")
+    run(pytester, "login.talk").assert_outcomes(passed=1)
+    assert parrots.heard == [b"sesame\n"]
 
 
 def test_a_script_that_no_such_server_can_answer_is_a_failure(pytester, url):
