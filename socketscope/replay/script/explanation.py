@@ -26,6 +26,7 @@ def explain(program: Program) -> str:
     lines = [f"{program.file}: {_counted(messages, 'message')} in {_counted(len(program.steps), 'step')}"]
     if program.connect is not None:
         lines.append(f"          a connection a {program.connect}")
+    needed = ": --connect pass or user" if program.connect_for(None) == "message" else ""
     step, timeout, is_open, is_spoken = None, 0.0, False, False
     for action in program.actions:
         number, told = "", _told(action)
@@ -36,7 +37,7 @@ def explain(program: Program) -> str:
             number = str(action.line)
             if not is_spoken and isinstance(action, Expectation):
                 connect = "" if is_open else "connect, and "
-                lines.append(f"          {connect}let the server speak first: --connect pass or user")
+                lines.append(f"          {connect}let the server speak first{needed}")
         if isinstance(action, Expectation) and action.timeout != timeout:
             timeout = action.timeout
             told += f", within {duration(timeout)}"

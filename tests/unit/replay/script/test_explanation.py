@@ -158,6 +158,16 @@ def test_a_fault_connects_where_there_was_no_connection(tmp_path, capsys, monkey
     )
 
 
+def test_what_a_greeting_needs_is_told_where_the_script_lacks_it(tmp_path, capsys, monkeypatch):
+    def told(first: str) -> list[str]:
+        (tmp_path / "a.talk").write_text(f"{first}< hello\n")
+        lines = check(capsys, monkeypatch, tmp_path / "a.talk")[1].splitlines()
+        return [line.strip() for line in lines if "speak first" in line]
+
+    assert told("@connect pass\n") == ["connect, and let the server speak first"]
+    assert told("@connect message\n") == ["connect, and let the server speak first: --connect pass or user"]
+
+
 def test_a_script_may_come_from_standard_input(capsys, monkeypatch):
     for given, told in (
         (b"> a\n", (0, "<stdin>: 1 message in 1 step\n", "")),
