@@ -70,7 +70,9 @@ def load_script(path: Path, environment: Mapping[str, str] = os.environ) -> Prog
     is_input = path == STANDARD_INPUT
     name = "<stdin>" if is_input else str(path)
     if (parse := parse_transcript if is_input else _FORMS.get(path.suffix)) is None:
-        raise ScriptError(name, "a script's name ends in .talk or .txt")
+        is_there = os.path.exists(path)  # noqa: PTH110 - as above
+        told = "a script's name ends in .talk or .txt" if is_there else "there is no such file or folder"
+        raise ScriptError(name, told)
     try:
         data = sys.stdin.buffer.read() if is_input else path.read_bytes()
     except OSError as error:

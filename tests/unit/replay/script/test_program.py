@@ -137,10 +137,13 @@ def test_bytes_that_are_no_utf_8_are_told_with_their_place(tmp_path):
     [
         ("", "no .talk or .txt script is in this folder"),
         ("x.py", "a script's name ends in .talk or .txt"),
+        ("recordings", "there is no such file or folder"),
         ("x.talk", "cannot be read: No such file or directory"),
     ],
 )
 def test_what_is_no_script_at_all_is_told(tmp_path, name, told):
+    if name == "x.py":
+        write(tmp_path, "no script", name)
     with pytest.raises(ScriptError) as caught:
         load(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {told}"
