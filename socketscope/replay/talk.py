@@ -140,6 +140,8 @@ def _ask(loop: Loop, target: Target, line: str) -> Generator[Wait, int, str]:
         yield from connection.write(encode(line) + b"\r\n", loop.now() + REPLY_TIMEOUT)
         until = loop.now() + REPLY_TIMEOUT
         return decode((yield from connection.read(connection.inbox.take_line, until))).strip()
+    except TimeoutError as error:
+        raise TimeoutError(f"no reply within {REPLY_TIMEOUT:g} s") from error
     except Closed as closed:
         if not (reply := decode(closed.partial).strip()):
             raise

@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+import pytest
+
+from socketscope.commands.options import parse_target
 from socketscope.replay import talk
+from socketscope.replay.wire.targets import Target
 from tests.faults.replay.terminal import ROOT, terminal
 from tests.faults.replay.test_replay import PATIENCE, echo, nobody, serving, stall
 
@@ -58,6 +62,12 @@ def test_a_person_is_told_of_a_failure_and_may_try_again():
         shown.type("\x03")
         assert shown.wait() == 0
         assert shown.is_as_it_was
+
+
+def test_a_server_that_does_not_answer_is_told_as_that(monkeypatch):
+    monkeypatch.setattr(talk, "REPLY_TIMEOUT", 0.2)
+    with serving(stall) as target, pytest.raises(TimeoutError, match=r"^no reply within 0\.2 s$"):
+        talk.ask(Target(parse_target(target)), "hello")
 
 
 def test_ctrl_c_ends_the_wait_for_a_reply():
