@@ -10,7 +10,7 @@ NEAR = 30 * 24 * 3600.0
 _CLOCK = r"\d\d:\d\d:\d\d"
 _FORMS = (
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \d{{4}}",  # as C's ctime and asctime write it
-    rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \w+ \d{{4}}",  # as `date` does
+    rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} [A-Z]{{3,5}} \d{{4}}",  # as `date` does
     rf"\w{{3}} \w{{3}} [ \d]\d \d{{4}} (?:at )?{_CLOCK}",  # IRC's servers
     rf"\w{{3}}, [ \d]?\d \w{{3}} \d{{4}} {_CLOCK}",  # RFC 5322, section 3.3, and HTTP
     rf"[ \d]?\d[ -]\w{{3}}[ -]\d{{4}} {_CLOCK}",  # the same without a weekday, and IMAP

@@ -282,7 +282,7 @@ def print_transcript_of(line: ReplyLine) -> str:
             r"match ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)? x$",
         ),
         ("2026/11/26 05:45:54 x", r"match ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)? x$"),
-        ("Thu Nov 26 05:45:54 UTC 2026", r"match ^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}$"),
+        ("Thu Nov 26 05:45:54 UTC 2026", r"match ^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d [A-Z]{3,5} \d{4}$"),
         ('"26-Nov-2026 05:45:54 +0000"', r'match ^"[ \d]?\d[ -]\w{3}[ -]\d{4} \d\d:\d\d:\d\d \+0000"$'),
         ("[05:45:54.123]", r"match ^\[\d\d:\d\d:\d\d[.,]\d+\]$"),
         (time.strftime("111 %Y%m%d054554"), r"match ^111 \d{14}$"),
