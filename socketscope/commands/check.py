@@ -1,6 +1,5 @@
 """`check`: says what scripts do, or where they are wrong."""
 
-from collections import defaultdict
 from pathlib import Path
 
 import click
@@ -26,8 +25,7 @@ def check(scripts: tuple[Path, ...]) -> int:
         for file in files:
             # One that is wrong keeps nobody from hearing of the others.
             try:
-                # None is wrong because a password that it takes from the environment is not there now.
-                click.echo(printable(explain(load_script(file, defaultdict(str)))))
+                click.echo(printable(explain(load_script(file))))
             except ScriptError as error:
                 wrong = _tell(error)
     return BAD_SCRIPT if wrong else 0

@@ -176,12 +176,3 @@ def test_a_script_may_come_from_standard_input(capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
         status, out, err = check(capsys, monkeypatch, "-")
         assert (status, out[: len(told[1])], err[: len(told[2])]) == told
-
-
-def test_a_script_is_explained_where_what_it_takes_from_the_environment_is_not_set(
-    tmp_path, capsys, monkeypatch
-):
-    (tmp_path / "login.talk").write_text("> PASS ${env:SURELY_NOT_SET}\n< +OK\n")
-    status, out, err = check(capsys, monkeypatch, tmp_path / "login.talk")
-    assert (status, err) == (0, "")
-    assert 'send "PASS ${env:SURELY_NOT_SET}" and CRLF' in out
