@@ -1,7 +1,6 @@
 """Datagrams: received, served and counted."""
 
 from collections.abc import Callable
-from contextvars import Context
 from functools import partial
 from time import monotonic, sleep
 from typing import Any
@@ -128,24 +127,16 @@ class DatagramService(Service):
         handed.datagram, handed.service = datagram, self
         return handed
 
-    def hand(self, server: Any, request: Any, client_address: Any) -> None:
-        """Have a request handled that the user's process_request hands on, in whatever thread."""
-        if self.threads is None:
-            server.finish_request(request, client_address)
-            server.shutdown_request(request)
-        elif not self.hooks.hand_here(request, client_address):
-            self.threads.run(
-                partial(Context().run, self.serve_elsewhere, server, request, client_address, None)
-            )
-
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
         """Run the handler and note what it raises."""
         try:
             server.finish_request(request, client_address)
-        except BaseException as error:  # noqa: BLE001 - SystemExit too must not end a thread of the pool
+        except BaseException as error:  # SystemExit too must not end a thread of the pool
+            if self.threads is None:
+                raise
             self._note_failure(server, get_current(), request, client_address, error)
         finally:
-            if self.hooks.closes:  # else there is nothing to do
+            if self.hooks.closes and self.threads is not None:  # else there is nothing to do
                 guard(server.shutdown_request, request)
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:  # noqa: ARG002

@@ -175,6 +175,21 @@ class Serving(State):
                     self.note_accept_error("other")
                 return
 
+    def hand(self, server: Any, request: Any, client_address: Any) -> None:
+        """Have a request handled that the server's `process_request` hands on, in whatever thread."""
+        if self.threads is None:
+            self.handle(server, request, client_address)
+            server.shutdown_request(request)
+        elif not self.hooks.hand_here(request, client_address):
+            served = self._find(request, client_address)
+            self.threads.run(
+                partial(Context().run, _handle_elsewhere, server, request, client_address, served)
+            )
+
+    def _find(self, request: Any, client_address: Any) -> Served | None:  # noqa: ARG002
+        """Return what a request counts for, unless it knows that by itself."""
+        return None
+
     def note_not_taken(self, error: BaseException) -> None:
         """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""
         match error:
@@ -195,16 +210,6 @@ class Serving(State):
         """Return what runs the job of a client: in a new context, or without threads in this one, as ever."""
         return Context().run if self.threads is not None else partial(_call_for, served)
 
-    @staticmethod
-    def serve_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
-        """Have a request handled in another thread, whose context knows what it is counted for."""
-        if served is not None:
-            enter(served)
-        try:
-            server.process_request_thread(request, client_address)
-        except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
-            complain()
-
     def _run_for(self, served: Served, run: Callable[[], Any]) -> Any:
         """Run the handler of what was handed on, and end that; return what it does."""
         owner: Any = served.listener  # another server's where that has handed it to this one
@@ -224,6 +229,16 @@ class Serving(State):
         served, error = get_current(), sys.exception()
         if served is not None and served.listener is self and error is not None:
             self._fail(served, error)
+
+
+def _handle_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
+    """Have a request handled in another thread, whose context knows what it is counted for."""
+    if served is not None:
+        enter(served)
+    try:
+        server.process_request_thread(request, client_address)
+    except BaseException:  # noqa: BLE001 - a thread of the pool outlives whatever happens to a client
+        complain()
 
 
 def _call_for(served: Served, serve: Callable[..., Any], *args: Any) -> None:

@@ -228,12 +228,12 @@ class State(ABC):
         """Take a client if one waits; return None as well where that cannot be tried at once."""
 
     @abstractmethod
-    def hand(self, server: Any, request: Any, client_address: Any) -> None:
-        """Have a request handled that the server's `process_request` hands on, in whatever thread."""
-
-    @abstractmethod
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
-        """Run the handler in a thread of the server's, and record how it ended."""
+        """Run the handler, and record how it ended; without threads it is for the caller to end the request.
+
+        Raises:
+            BaseException: As the handler does, if there are no threads.
+        """
 
     @abstractmethod
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:

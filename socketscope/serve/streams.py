@@ -4,7 +4,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -183,23 +182,8 @@ class StreamService(Endings):
 
     # The handler
 
-    def hand(self, server: Any, request: Any, client_address: Any) -> None:
-        """Have a request handled that the user's process_request hands on, in whatever thread."""
-        if self.threads is None:
-            self.handle(server, request, client_address)
-            server.shutdown_request(request)
-        elif not self.hooks.hand_here(request, client_address):
-            record = self._find(request, client_address)
-            self.threads.run(
-                partial(Context().run, self.serve_elsewhere, server, request, client_address, record)
-            )
-
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
-        """Run the handler, record how it ended, then close; without threads it is for the caller to close.
-
-        Raises:
-            BaseException: As the handler does, if there are no threads.
-        """
+        """Run the handler, record how it ended, then close."""
         record: Any = get_current()
         if record is None or record.socket is not request:
             record = self._find(request, client_address)

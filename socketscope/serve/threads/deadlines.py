@@ -48,8 +48,6 @@ class Deadlines:
 
     def watch(self) -> None:
         """See to it that somebody watches; called with each connection once it is open."""
-        if self.watching:
-            return
         with self._lock:
             if self.watching:
                 return
