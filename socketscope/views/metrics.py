@@ -78,6 +78,11 @@ class MetricsView(Collector):
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing, or nothing of before."""
+        # With new dictionaries: a thread that a child does not have may be amid a walk of the old ones.
         self.log: Log | None = None
         self._numbers = count()  # a set that holds them weakly would not know which is the latest of a name
         self._listeners: weakref.WeakValueDictionary[int, Shown] = weakref.WeakValueDictionary()
@@ -110,11 +115,6 @@ class MetricsView(Collector):
             for number, each in list(self._listeners.items()):
                 if each is listener:
                     del self._listeners[number]
-
-    def clear(self) -> None:
-        """Show nothing of before."""
-        # With new dictionaries: a thread that the child does not have may be amid a walk of the old ones.
-        self.__init__()  # type: ignore[misc]
 
     def _shown(self) -> dict[str, Shown]:
         """Return the latest listener of each name."""
