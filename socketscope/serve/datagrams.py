@@ -115,8 +115,6 @@ class DatagramService(Service):
             self.end(datagram)
             guard(server.shutdown_request, request)
             return None
-        if not self.hooks.processes:
-            return request, client_address
         return self.hooks.process(server, request, client_address)
 
     def _to_hand(self, request: Any, datagram: Datagram) -> Any:

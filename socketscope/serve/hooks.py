@@ -167,11 +167,13 @@ class Hooks:
             return False
 
     def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
-        """Call the user's `process_request`; return what that has passed to the library's.
+        """Call `process_request` if it is the user's; return what is to be handled, or None.
 
-        With threads the library's only notes that (`hand_here`): the handler runs when the user's method has
-        returned, so that nobody waits for the lock of the hooks meanwhile.
+        With threads the library's only notes what that passes to it (`hand_here`): the handler runs when the
+        user's method has returned, so that nobody waits for the lock of the hooks meanwhile.
         """
+        if not self.processes:
+            return request, client_address
         self._handing.result, self._handing.now = None, True
         try:
             server.process_request(request, client_address)

@@ -136,8 +136,6 @@ class StreamService(Endings):
                 close_by(server.shutdown_request, request)
                 return None
             self.totals.confirm(record)
-        if not self.hooks.processes:
-            return request, client_address
         handed = self.hooks.process(server, request, client_address)
         if handed is None and not record.closed:
             self._let_go(record, request)

@@ -58,9 +58,9 @@ def _follow(spec):
             # Nobody who looks at the module's loader later finds anything of this.
             del loader.exec_module
             load(module)
-            # An archive's loader is one for all of its modules.
-            # Such a module loads again if it is asked for a name amid that.
+            # One that loads when it is used would load again if it were asked for a name amid that.
             names = object.__getattribute__(module, "__dict__")
+            # An archive's loader is one for all of its modules.
             if names["__name__"] in _METHODS:
                 _hook(names)
 

@@ -51,8 +51,8 @@ PROMPT = 5e-6
 """Seconds within which the kernel tells of a client who was there before it was asked."""
 
 TURN = 1.0 if FREE_THREADED else None
-"""Seconds after which a thread that waits for a client wakes. What it has made and another drops, as a client
-that a hook has handed on, goes without an interpreter's lock when the thread that made it runs again."""
+"""Seconds after which a thread that waits for a client wakes. Without an interpreter's lock, what another
+thread drops, as a client that a hook has handed on, is freed only when the thread that made it runs again."""
 
 
 class Loop:
