@@ -137,6 +137,10 @@ class DatagramService(Service):
             if self.hooks.closes and self.threads is not None:  # else there is nothing to do
                 guard(server.shutdown_request, request)
 
+    def _is_anothers(self, request: Any) -> bool:
+        """Return whether a request is of another datagram than this thread's."""
+        return isinstance(request, _Handed) and request.datagram is not get_current()
+
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:  # noqa: ARG002
         """Run the handler, also of a datagram that a hook has handed on."""
         if not isinstance(request, _Handed):

@@ -72,8 +72,11 @@ class Elsewhere:
 
     def find(self, request: Any) -> Record | None:
         """Return the record of a request, if that was let go here or knows it."""
-        # First by identity: an object of the user's own class may answer to every name.
-        record = self.records.get(id(request)) or getattr(request, "_socketscope", None)
+        # First by identity: an object of the user's own class may answer to every name, or raise anything.
+        try:
+            record = self.records.get(id(request)) or getattr(request, "_socketscope", None)
+        except Exception:  # noqa: BLE001 - the same
+            return None
         return record if isinstance(record, Record) else None
 
     def note_end(self, request: Any) -> None:

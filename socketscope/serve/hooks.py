@@ -184,11 +184,11 @@ class Hooks:
         return handed
 
     def hand_here(self, request: Any, client_address: Any) -> bool:
-        """Note a request for `process`, if this thread is amid it; return whether that is so.
+        """Note a request for `process`, if this thread is amid it and has noted none; return whether it did.
 
-        Else a thread of the user's own has called the library's `process_request`.
+        Else a thread of the user's own has called the library's `process_request`, or a hook more than once.
         """
-        if not getattr(self._handing, "now", False):
+        if not getattr(self._handing, "now", False) or self._handing.result is not None:
             return False
         self._handing.result = request, client_address
         return True

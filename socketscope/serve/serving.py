@@ -180,7 +180,7 @@ class Serving(State):
         if self.threads is None:
             self.handle(server, request, client_address)
             server.shutdown_request(request)
-        elif not self.hooks.hand_here(request, client_address):
+        elif self._is_anothers(request) or not self.hooks.hand_here(request, client_address):
             served = self._find(request, client_address)
             self.threads.run(
                 partial(Context().run, _handle_elsewhere, server, request, client_address, served)

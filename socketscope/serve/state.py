@@ -236,6 +236,10 @@ class State(ABC):
         """
 
     @abstractmethod
+    def _is_anothers(self, request: Any) -> bool:
+        """Return whether a request is of another client than this thread's: a hook may hand on several."""
+
+    @abstractmethod
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
         """Have the handler run, of a request too that was handed on or wrapped; return what that does."""
 

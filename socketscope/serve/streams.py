@@ -222,13 +222,19 @@ class StreamService(Endings):
             adopt(request, record)
         return self._run_for(record, run) if ends_here else run()
 
+    def _is_anothers(self, request: Any) -> bool:
+        """Return whether a request is of another client than this thread's."""
+        return self._elsewhere.find(request) not in {None, get_current()}
+
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
-        record = get_current()
-        if not isinstance(record, Record) or record.closed or record.totals is not self.totals:
-            record = self._elsewhere.find(request)
-        if record is not None:
-            return None if record.closed else record
+        known, record = self._elsewhere.find(request), get_current()
+        if known is not None and not known.closed:
+            return known
+        if isinstance(record, Record) and not record.closed and record.totals is self.totals:
+            return record
+        if known is not None:
+            return None
         if not client_address:
             return None
         return next((each for each in self.others() if each.address == client_address), None)

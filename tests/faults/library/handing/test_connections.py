@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
 
 import socketscope
+from socketscope.addresses import format_peer
+from socketscope.observe.served import get_current
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import linger
 from tests.faults.library.running import (
@@ -139,11 +141,17 @@ UNSEEN = {DetachingByItself}
 """Its bytes pass through what is no observed socket."""
 
 
+def asked(server):
+    """Return a connection that has said all it has to say."""
+    client = connect(server)
+    client.sendall(b"x")
+    client.shutdown(socket.SHUT_WR)
+    return client
+
+
 def ask_to_the_end(server):
     """Return all that comes back, when the server has closed: then nobody has more than one connection."""
-    with connect(server) as client, client.makefile("rb") as replies:
-        client.sendall(b"x")
-        client.shutdown(socket.SHUT_WR)
+    with asked(server) as client, client.makefile("rb") as replies:
         return replies.read()
 
 
@@ -155,6 +163,39 @@ def test_a_connection_ends_however_it_was_handed_on(base):
         assert service_of(server).capacity.taken == 0
         if base not in UNSEEN:
             assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == MANY
+
+
+def keeping_back(base, at_once):
+    """Return a class of servers whose hook keeps one client back, and then hands on so many of the two."""
+
+    def process_request(server, request, client_address):
+        server.kept.append((request, client_address))
+        if len(server.kept) > 1:
+            for _ in range(at_once):
+                super(kind, server).process_request(*server.kept.pop(0))
+
+    kind: type = type("KeepingBack", (base,), {"process_request": process_request, "kept": []})
+    return kind
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketserver.TCPServer])
+def test_a_hook_may_hand_on_clients_that_came_before(base, at_once):
+    class Named(Echo):
+        def handle(self):
+            served.append((getattr(get_current(), "peer", None), format_peer(self.client_address)))
+            super().handle()
+
+    served: list[tuple[str | None, str]] = []
+    number = MANY - 2 + at_once
+    with running(observed(keeping_back(base, at_once)(HOST, Named))) as server, ExitStack() as clients:
+        replies = [clients.enter_context(asked(server)) for _ in range(MANY)]
+        assert [reply.recv(10) for reply in replies[:number]] == [b"x"] * number
+        ended(server, "ok", number)
+        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == number
+        for request, _ in server.kept:
+            server.shutdown_request(request)
+    assert [by for by, _ in served] == [whose for _, whose in served]
 
 
 def test_a_connection_ends_before_the_hook_returns_that_handed_it_on():

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import Context, copy_context
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.faults.library.running import (
     figures,
     logged,
     make,
+    observed,
     running,
     serving,
     subclass,
@@ -86,6 +88,25 @@ def test_it_is_counted_once_its_handler_has_left(base):
         assert (figures(server).received, figures(server).sent) == (MANY, MANY)
         wait_for(lambda: log.lines == [("datagram", "ok")] * MANY, "the lines")
     assert service_of(server).capacity.taken == 0
+
+
+@pytest.mark.parametrize("changes", [False, True], ids=["as they came", "changed"])
+@pytest.mark.parametrize("base", [socketscope.ThreadingUDPServer, socketserver.UDPServer])
+def test_a_hook_may_hand_on_several_at_once(base, changes):
+    def process_request(server, request, client_address):
+        waiting.append(((request[0], request[1]) if changes else request, client_address))
+        if len(waiting) > 1:
+            while waiting:
+                super(in_pairs, server).process_request(*waiting.pop(0))
+
+    waiting: list[tuple[Any, Any]] = []
+    in_pairs: type = type("InPairs", (base,), {"process_request": process_request})
+    with running(observed(in_pairs(HOST, Reply))) as server, udp_client() as client:
+        for number in range(MANY):
+            client.sendto(b"%d" % number, server.server_address)
+        assert sorted(int(client.recv(10)) for _ in range(MANY)) == list(range(MANY))
+        if not changes:
+            wait_for(lambda: outcomes(server) == {"ok": MANY}, "the count")
 
 
 @pytest.mark.parametrize("hook", ["process_request", "process_request_thread"])
