@@ -39,6 +39,15 @@ def test_the_end_of_what_answers_to_every_name_is_noted():
     assert (elsewhere.records, ended) == ({}, [record])
 
 
+class Unwilling(Request):
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+def test_what_raises_when_it_is_asked_is_not_known():
+    assert Elsewhere().find(Unwilling()) is None
+
+
 def test_one_whose_handler_is_entered_after_all_is_known_no_more():
     elsewhere, request = Elsewhere(), Request()
     record = Record(StreamTotals(Capacity(1)), "", 0.0)
