@@ -92,7 +92,7 @@ def render_limits() -> str:
             "",
             "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.",
             "",
-            "Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
+            "Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. Deadlines are of what waits in a method of the socket: a handler that waits in `select`, `selectors` or asyncio needs a timeout of its own there. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
             "",
             "| Limit | Unit | In the library | In the server | |",
             "|---|---|---|---|---|",
