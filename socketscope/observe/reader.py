@@ -13,11 +13,15 @@ class Reader(socket.SocketIO):
     A buffered reader asks for itself whether it is closed, and is made for reading alone.
     """
 
+    # The base class has them in a dictionary, where the interpreter looks for them anew at each receive.
+    __slots__ = ("_sock", "_timeout_occurred")
+
     # What the base class would make of a mode, each time.
-    _mode, _reading, _writing, _timeout_occurred = "rb", True, False, False
+    _mode, _reading, _writing = "rb", True, False
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock: socket.socket | None = sock
+        self._timeout_occurred = False
 
     def readinto(self, buffer: Any) -> int | None:
         """Receive into a buffer; None is that nothing came and the handler does not want to wait.
