@@ -50,8 +50,8 @@ class StreamService(Endings):
         self.hooks.keep_up(server)
         record = new_record(self.totals, client_address, monotonic(), limits)
         record.listener = self
-        admit = self.totals.reserve if self.hooks.verifies else self.totals.accept
-        while not admit(record):
+        totals = self.totals
+        while not (totals.reserve(record) if self.hooks.verifies else totals.accept(record)):
             if self.settle():
                 continue
             if limits.when_full == "refuse":

@@ -51,7 +51,7 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
         pass  # closed, or an older kernel, or no socket
     try:
         waiting = bytearray(4)  # of bytes, which cannot be written to, it makes an error first, and drops it
-        fcntl.ioctl(sock, termios.FIONREAD, waiting)
+        fcntl.ioctl(sock.fileno(), termios.FIONREAD, waiting)
         if waiting == _NOTHING:
             return False
         # Closing a pipe or a serial line resets nothing, and what is left in it may be the next request.
