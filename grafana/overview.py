@@ -1,7 +1,7 @@
 """The home page: is it well, and if not, where to look."""
 
 from grafana.colours import BAD, GOOD, LINE, OF_OBJECTIVE, PLAIN, TRAFFIC, WARNING
-from grafana.page import Page, Row
+from grafana.page import BUILDS, Page, Row
 from grafana.panels import Panel, curves, figure, states
 from grafana.queries import (
     ASKED,
@@ -168,7 +168,7 @@ SERVER = [
 PAGE = Page(
     name="overview",
     description="Is it well, and if not, where to look: clients first, then objectives, alerts, replicas and the server.",
-    builds=(server.BUILD, client.BUILD),
+    builds=BUILDS,
     listeners=True,
     rows=[
         Row("Is it well?", WELL),

@@ -1,6 +1,5 @@
 """What dashboards share: variables, annotations, links, rows whose panels keep their numbers, and a panel."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,9 @@ from grafana.panels import DATASOURCE, RUNBOOK
 from grafana.queries import FIRING, chosen, series
 from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
-from socketscope.views.instruments import Instrument
+
+BUILDS = f'{{__name__=~"{server.BUILD.name}|{client.BUILD.name}"}}'
+"""What every server and every client has, by which jobs and instances are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,14 @@ class Page:
     Attributes:
         name: After the project's.
         description: What it is for.
-        builds: What each of its jobs and instances has one of, by which they are found.
+        builds: The series by which its jobs and instances are found.
         listeners: Whether it has figures by listener.
         rows: In reading order.
     """
 
     name: str
     description: str
-    builds: Sequence[Instrument]
+    builds: str
     listeners: bool = False
     rows: list[Row]
 
@@ -55,7 +56,6 @@ class Page:
 
     def build(self) -> models.Dashboard:
         """Return it as Grafana reads it."""
-        builds = f'__name__=~"{"|".join(build.name for build in self.builds)}"'
         builder = (
             builders.Dashboard(f"socketscope: {self.name}")
             .uid(self.uid)
@@ -73,8 +73,8 @@ class Page:
                 .type("prometheus")
                 .hide(models.VariableHide.HIDE_VARIABLE)
             )
-            .with_variable(_variable("job", f"label_values({{{builds}}}, job)"))
-            .with_variable(_variable("instance", f'label_values({{{builds}, job=~"$job"}}, instance)'))
+            .with_variable(_variable("job", f"label_values({self.builds}, job)"))
+            .with_variable(_variable("instance", f"label_values({_of_job(self.builds)}, instance)"))
             .annotations(_annotations())
         )
         if self.listeners:
@@ -93,6 +93,10 @@ class Page:
                 for panel in numbered:
                     builder.with_panel(panel)
         return builder.build()
+
+
+def _of_job(builds: str) -> str:
+    return f'{builds[:-1]}, job=~"$job"}}' if builds.endswith("}") else f'{builds}{{job=~"$job"}}'
 
 
 def _links() -> list[Any]:

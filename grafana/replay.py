@@ -119,6 +119,6 @@ LOAD_ROW = [
 PAGE = Page(
     name="client",
     description="What the replay client asked for and got, how long it waited, and whether it held its load.",
-    builds=(client.BUILD,),
+    builds=client.BUILD.name,
     rows=[Row("Outcomes", OUTCOMES_ROW), Row("Duration", DURATION_ROW), Row("Load", LOAD_ROW)],
 )

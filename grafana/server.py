@@ -213,7 +213,7 @@ TLS_ROW = [
 PAGE = Page(
     name="server",
     description="Rate, errors, duration and saturation of the socket servers, by listener and replica.",
-    builds=(server.BUILD,),
+    builds=server.BUILD.name,
     listeners=True,
     rows=[
         Row("Rate and errors", TRAFFIC_ROW),
