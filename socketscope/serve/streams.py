@@ -228,13 +228,11 @@ class StreamService(Endings):
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
         """Return the record of a request, in whatever thread and however it was wrapped."""
-        known, record = self._elsewhere.find(request), get_current()
-        if known is not None and not known.closed:
-            return known
+        if (known := self._elsewhere.find(request)) is not None:
+            return None if known.closed else known
+        record = get_current()
         if isinstance(record, Record) and not record.closed and record.totals is self.totals:
             return record
-        if known is not None:
-            return None
         if not client_address:
             return None
         return next((each for each in self.others() if each.address == client_address), None)

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,25 @@ def test_a_hook_may_hand_on_clients_that_came_before(base, at_once):
         for request, _ in server.kept:
             server.shutdown_request(request)
     assert [by for by, _ in served] == [whose for _, whose in served]
+
+
+def test_a_client_that_has_ended_counts_for_no_other_where_it_is_handed_on_again():
+    class Again(socketscope.ThreadingTCPServer):
+        first: tuple[Any, Any] | None = None
+
+        def process_request(self, request, client_address):
+            if self.first is not None:
+                super().process_request(*self.first)
+            self.first = self.first or (request, client_address)
+            super().process_request(request, client_address)
+
+        def handle_error(self, request, client_address):
+            """Of one that is closed."""
+
+    with running(observed(Again(HOST, Echo))) as server:
+        assert [ask_to_the_end(server), ask_to_the_end(server)] == [b"x", b"x"]
+        ended(server, "ok", 2)
+        assert count(server, "received_bytes_total") == 2
 
 
 def test_a_connection_ends_before_the_hook_returns_that_handed_it_on():
