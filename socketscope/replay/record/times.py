@@ -8,17 +8,18 @@ NEAR = 30 * 24 * 3600.0
 """Seconds from now within which a number of seconds since 1970 is taken for a time."""
 
 _CLOCK = r"\d\d:\d\d:\d\d"
+_FRACTION = r"\.\d+|,\d{3}"  # behind a comma, of a row of values, what is no milliseconds is the next one
 _FORMS = (
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \d{{4}}",  # as C's ctime and asctime write it
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} [A-Z]{{3,5}} \d{{4}}",  # as `date` does
     rf"\w{{3}} \w{{3}} [ \d]\d \d{{4}} (?:at )?{_CLOCK}",  # IRC's servers
     rf"\w{{3}}, [ \d]?\d \w{{3}} \d{{4}} {_CLOCK}",  # RFC 5322, section 3.3, and HTTP
     rf"[ \d]?\d[ -]\w{{3}}[ -]\d{{4}} {_CLOCK}",  # the same without a weekday, and IMAP
-    rf"\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?:[.,]\d+)?",  # RFC 3339, and the logs of Python and Go
+    rf"\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?:{_FRACTION})?",  # RFC 3339, and the logs of Python and Go
     rf"\d\d/\w{{3}}/\d{{4}}:{_CLOCK}",  # the logs of HTTP servers
     r"\d{8}T\d{6}",  # ISO 8601 in its short form
     rf"\w{{3}} [ \d]\d {_CLOCK}",  # RFC 3164
-    rf"{_CLOCK}[.,]\d+",
+    rf"{_CLOCK}(?:{_FRACTION})",
     _CLOCK,
     r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # what took so long
 )
