@@ -64,12 +64,13 @@ class Script(pytest.Module):
             Script.CollectError: The script is wrong, or its server unknown.
         """
         url = self.config.getoption(OPTION)
+        name = os.path.relpath(self.path, self.config.invocation_params.dir)
 
         def asked_for() -> None:
-            _play(self.path, url)
+            _play(self.path, name, url)
 
         def by_fixture(talk_target: Any) -> None:
-            _play(self.path, talk_target)
+            _play(self.path, name, talk_target)
 
         test: Any = by_fixture if url is None else asked_for
         # pytest says that a test stands where its code does.
@@ -83,14 +84,14 @@ class Script(pytest.Module):
                 )
             return []
         try:
-            _load(self.path, defaultdict(str))  # a fixture may set the variables that it needs
+            _load(self.path, name, defaultdict(str))  # a fixture may set the variables that it needs
         except (ModuleNotFoundError, ValueError) as error:
             raise self.CollectError(_told(error)) from error
         return [*tests]
 
 
-def _load(path: Path, environment: Mapping[str, str]) -> "Program":
-    """Read a script.
+def _load(path: Path, name: str, environment: Mapping[str, str]) -> "Program":
+    """Read a script, which is called by its name also where a fixture has changed the folder.
 
     Raises:
         ModuleNotFoundError: Something that it needs is not installed.
@@ -100,7 +101,7 @@ def _load(path: Path, environment: Mapping[str, str]) -> "Program":
     from socketscope.replay.script.errors import ScriptError  # noqa: PLC0415
 
     try:
-        return load_script(Path(os.path.relpath(path)), environment)
+        return load_script(path, environment, name)
     except ScriptError as error:
         raise ValueError(str(error)) from error
 
@@ -111,7 +112,7 @@ def _told(error: Exception) -> str:
     return str(error)
 
 
-def _play(script: Path, server: Any) -> None:
+def _play(script: Path, name: str, server: Any) -> None:
     """Play a script once, and fail with what `replay` shows of it."""
     __tracebackhide__ = True
     from socketscope.replay.measure.summary import summarize  # noqa: PLC0415
@@ -123,7 +124,7 @@ def _play(script: Path, server: Any) -> None:
     plan = Plan(users=1, loops=1, seed=time.time_ns())
     about = ""
     try:
-        program = _load(script, os.environ)
+        program = _load(script, name, os.environ)
         about = f"{FIXTURE}: "
         target = _target(server)
     except ValueError as error:

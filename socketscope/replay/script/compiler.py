@@ -57,18 +57,19 @@ def script_files(path: Path) -> list[Path]:
     return files
 
 
-def load_script(path: Path, environment: Mapping[str, str] = os.environ) -> Program:
+def load_script(path: Path, environment: Mapping[str, str] = os.environ, name: str | None = None) -> Program:
     """Read a script; ``-`` is a transcript on standard input.
 
     Args:
         path: Where it is.
         environment: What has the variables that it takes from there, as `os.environ` does.
+        name: What it is called where something of it is told; None is its path.
 
     Raises:
         ScriptError: It is absent, empty, of neither form, or wrong, or a variable is not set.
     """
     is_input = path == STANDARD_INPUT
-    name = "<stdin>" if is_input else str(path)
+    name = "<stdin>" if is_input else name or str(path)
     if (parse := parse_transcript if is_input else _FORMS.get(path.suffix)) is None:
         is_there = os.path.exists(path)  # noqa: PTH110 - as above
         told = "a script's name ends in .talk or .txt" if is_there else "there is no such file or folder"

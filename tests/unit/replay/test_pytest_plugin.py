@@ -165,6 +165,18 @@ def talk_target(monkeypatch):
     assert parrots.heard == [b"sesame\n"]
 
 
+def test_a_fixture_that_changes_the_folder_changes_no_scripts_name(pytester, url):
+    pytester.makeconftest(f"""
+import pytest
+
+@pytest.fixture
+def talk_target(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return {url!r}
+""")
+    run(pytester, "wrong.talk").stdout.fnmatch_lines(["first failure: wrong.talk:8, mismatch, step ask"])
+
+
 def test_a_script_that_no_such_server_can_answer_is_a_failure(pytester, url):
     (pytester.path / "greeted.talk").write_text("< hello\n> hello\n")
     result = run(pytester, "--talk-target", url, "greeted.talk")
