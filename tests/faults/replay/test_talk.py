@@ -1,5 +1,6 @@
 """`talk` at a terminal: a prompt with history and line editing."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -83,8 +84,9 @@ def test_ctrl_c_ends_the_wait_for_a_reply():
 
 def keep(target: str, said: bytes) -> tuple[int, bytes, bytes]:
     ended = subprocess.run(
-        [*COMMAND, target, "--keep"], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False, input=said
-    )
+        [*COMMAND, target, "--keep"], cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
+        input=said, env=os.environ | {"PYTHONIOENCODING": "ascii:strict"},  # as some locales
+    )  # fmt: skip
     return ended.returncode, ended.stdout, ended.stderr
 
 
