@@ -121,9 +121,7 @@ def test_the_example_that_users_read_is_green(tmp_path):
     if PEERS["redis"].missing:
         pytest.skip("redis-server is not installed")
     script = tmp_path / "redis.talk"
-    script.write_text(
-        (ROOT / "README.md").read_text().split("write `redis.talk`:\n\n```\n")[1].split("```")[0]
-    )
+    script.write_text((ROOT / "README.md").read_text().split("`redis.talk`:\n\n```\n")[1].split("```")[0])
     with PEERS["redis"].running() as place:
         options = ("--connect", "pass", "--users", "4", "--loops", "10")
         summary = played(script, *PEERS["redis"].target(place), *options)
