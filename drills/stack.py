@@ -161,11 +161,12 @@ class Stack:
             self._scale(before)
 
     def _wait_for_scrapes(self, servers: int) -> None:
-        """Return when so many servers have answered a scrape from now on."""
+        """Return when so many servers have answered a scrape from now on, and the rules have counted them."""
         now = time.time()
         deadline = time.monotonic() + STARTING
         answered = (
             f'count(up{{job="server"}} == 1 and timestamp(up{{job="server"}}) > {now:.3f}) >= {servers}'
+            f' and on () job:server_up:count{{job="server"}} >= {servers}'
         )
         while not self.query(answered):
             if time.monotonic() > deadline:
