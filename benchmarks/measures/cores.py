@@ -77,7 +77,8 @@ def _measure(workshop: Workshop, pythons: dict[str, str], load: Load, rounds: in
             for name in names
             for build, python in pythons.items()
         ]
-        for name in (name for name in names if name != "socketserver"):
+        replicated = [name for name in names if name != "socketserver"]
+        for name in replicated:
             twins = [_serving(workshop, name, pythons["ordinary"], load) for _ in range(2)]
             competitors.append(
                 Competitor(f"{name}, two ordinary replicas", [stack.enter_context(twin) for twin in twins])
