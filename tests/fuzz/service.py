@@ -32,8 +32,8 @@ class Dialogue:
         while not self.ended and b"\n" in self.partial:
             line, _, self.partial = self.partial.partition(b"\n")
             self._answer(line + b"\n", replies)
-        # One byte more than the longest ending may still become it.
-        if not self.ended and len(self.partial) >= MAX_LINE + 2:
+        # A CR may still become the ending.
+        if not self.ended and len(self.partial.removesuffix(b"\r")) > MAX_LINE:
             self._answer(self.partial, replies)
         return replies
 
