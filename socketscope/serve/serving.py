@@ -90,9 +90,9 @@ class Serving(State):
         finally:
             self._supervisor = None
             self._stopping = False
-            ended.set()
             vars(server)[ASKED_TO_STOP] = False
             stopped.set()
+            ended.set()  # last: who waits for it may serve again, or close, where the mark would be another's
 
     def _tick(self, server: Any) -> None:
         self.serving.set()

@@ -658,6 +658,20 @@ def test_case_19_a_shutdown_before_serving_does_not_block():
     server.server_close()
 
 
+def test_a_server_says_that_it_has_stopped_before_its_shutdown_returns():
+    class Late(threading.Event):
+        def set(self):
+            time.sleep(0.2)  # in which whoever was told earlier would go on
+            super().set()
+
+    server = make(Echo)
+    server._BaseServer__is_shut_down = stopped = Late()
+    with running(server):
+        assert ask(server) == b"x"
+        server.shutdown()
+        assert stopped.is_set()
+
+
 def test_case_19_a_handler_may_shut_its_server_down():
     class Ends(socketserver.BaseRequestHandler):
         def handle(self):
