@@ -13,9 +13,10 @@ if FREE_THREADED:
 else:
     import orjson
 
-    loads = orjson.loads
+    loads, _dumps, _UTC = orjson.loads, orjson.dumps, orjson.OPT_UTC_Z
 
     def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
         """Return a value in JSON; what it has none for is what `default` makes of it."""
-        # Not a `partial`: with a keyword it makes a dictionary for each line.
-        return orjson.dumps(value, default, orjson.OPT_UTC_Z)
+        # Not a `partial`, which makes a dictionary for each line. By keyword, as a program may have put
+        # a `partial` of its own in place of orjson's before this was loaded: Glances does.
+        return _dumps(value, default=default, option=_UTC)

@@ -544,6 +544,21 @@ for _ in range(3):
         assert len(logged(running.errors.lines())) == 3
 
 
+def test_the_log_is_there_where_the_program_has_put_a_partial_in_place_of_orjson_s_own(program):
+    pytest.importorskip("orjson", reason="orjson is not for an interpreter without a lock")
+    text = """
+import functools
+import orjson
+
+orjson.dumps = functools.partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS)  # as Glances does
+told(socketserver.TCPServer(('127.0.0.1', 0), Echo)).handle_request()
+"""
+    with launched("--log", "json", program(text)) as running:
+        ask(running.port())
+        assert running.wait() == 0
+        assert [line["outcome"] for line in logged(running.errors.lines())] == ["ok"]
+
+
 @pytest.mark.parametrize(("log", "loads"), [("none", "False\n"), ("json", "True\n")])
 def test_what_a_log_needs_is_loaded_where_there_is_one(program, log, loads):
     text = """
