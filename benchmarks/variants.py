@@ -6,7 +6,6 @@ They reach into `socketscope`, and follow its changes.
 
 import sys
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -33,7 +32,7 @@ class Recordless(StreamService):
         except OSError as error:
             self.note_not_taken(error)
             return None
-        return partial(Context().run, self._answer, server, request, client_address)
+        return partial(self._answer, server, request, client_address)
 
     def _answer(self, server: Any, request: Any, client_address: Any) -> None:
         _handle(server, request, client_address)
@@ -99,7 +98,7 @@ class UnobservedDatagrams(DatagramService):
         except OSError as error:
             self.note_not_taken(error)
             return None
-        return partial(Context().run, _handle, server, (data, server.socket), client_address)
+        return partial(_handle, server, (data, server.socket), client_address)
 
 
 VARIANTS: dict[str, tuple[type[StreamService], type[DatagramService]]] = {

@@ -15,6 +15,7 @@ from socketscope.observe.totals import DatagramTotals
 from socketscope.serve.hooks import guard
 from socketscope.serve.listeners import queue
 from socketscope.serve.service import LEAST, LOOK, Service
+from socketscope.serve.serving import call_here
 from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter
 
@@ -70,7 +71,8 @@ class DatagramService(Service):
         elif not (self.totals.accept(datagram) or (self.settle() and self.totals.accept(datagram))):
             self._drop(datagram, "dropped")
         else:
-            return partial(self._context(datagram), self._serve, server, request, client_address, datagram)
+            job = partial(self._serve, server, request, client_address, datagram)
+            return job if self.threads is not None else partial(call_here, job, datagram)
         return None
 
     def _serve(self, server: Any, request: Any, client_address: Any, datagram: Datagram) -> None:

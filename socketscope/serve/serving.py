@@ -3,7 +3,6 @@
 import sys
 import threading
 from collections.abc import Callable
-from contextvars import Context
 from functools import partial
 from time import monotonic, sleep
 from typing import Any
@@ -182,9 +181,7 @@ class Serving(State):
             server.shutdown_request(request)
         elif self._is_anothers(request) or not self.hooks.hand_here(request, client_address):
             served = self._find(request, client_address)
-            self.threads.run(
-                partial(Context().run, _handle_elsewhere, server, request, client_address, served)
-            )
+            self.threads.run(partial(_handle_elsewhere, server, request, client_address, served))
 
     def _find(self, request: Any, client_address: Any) -> Served | None:  # noqa: ARG002
         """Return what a request counts for, unless it knows that by itself."""
@@ -205,10 +202,6 @@ class Serving(State):
                     raise error
                 complain()
                 self.note_accept_error("other")
-
-    def _context(self, served: Served) -> Callable[..., Any]:
-        """Return what runs the job of a client: in a new context, or without threads in this one, as ever."""
-        return Context().run if self.threads is not None else partial(_call_for, served)
 
     def _run_for(self, served: Served, run: Callable[[], Any]) -> Any:
         """Run the handler of what was handed on, and end that; return what it does."""
@@ -241,9 +234,10 @@ def _handle_elsewhere(server: Any, request: Any, client_address: Any, served: Se
         complain()
 
 
-def _call_for(served: Served, serve: Callable[..., Any], *args: Any) -> None:
+def call_here(job: Job, served: Served) -> None:
+    """Serve a client without threads, in the context of the program's own, as ever."""
     entered = enter(served)
     try:
-        serve(*args)
+        job()
     finally:
         leave(entered)

@@ -15,6 +15,7 @@ from socketscope.observe.shared import new_record
 from socketscope.serve.endings import Endings
 from socketscope.serve.hooks import close_by
 from socketscope.serve.listeners import queue
+from socketscope.serve.serving import call_here
 from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter
 
@@ -58,7 +59,8 @@ class StreamService(Endings):
                 self._refuse(server, request)
                 return None
             self.capacity.wait(FULL_LOOK)
-        return partial(self._context(record), self._serve, server, request, client_address, record)
+        job = partial(self._serve, server, request, client_address, record)
+        return job if self.threads is not None else partial(call_here, job, record)
 
     def try_to_receive(self, server: Any) -> Job | None:
         """Accept a client if one waits, unless that could block or call a user's hook in vain."""

@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ LATE = 1.0
 """Seconds after which a thread that has not begun is no longer waited for."""
 
 Job = Callable[[], Any]
+"""What serves a client. Whoever does it runs it in a context of its own: a thread serves many."""
 
 _numbers = itertools.count(1)
 """Of threads: a program may take a thread's name for what tells its clients apart."""
@@ -60,7 +62,7 @@ class PerClient:
 
     def _work(self, job: Job) -> None:
         try:
-            job()
+            Context().run(job)
         finally:
             self._busy.discard(threading.current_thread())
 
@@ -209,7 +211,7 @@ class _Worker(threading.Thread):
         job, self._job = self._job, None
         try:
             while job is not None:
-                job()
+                Context().run(job)
                 job = None  # what it holds must not outlive it
                 job = self._pool.next_job(self)
         except BaseException:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from time import monotonic
 
@@ -95,7 +96,7 @@ class Turn:
                 self.busy = True
                 if stint.ended:
                     stint.alarm.wake()
-                job()
+                Context().run(job)
                 job = None  # what it holds must not outlive it
                 self.served += 1
         except OSError:
