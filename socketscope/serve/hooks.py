@@ -73,12 +73,12 @@ class Hooks:
         That is done once the client was taken: a program may set a hook and then connect, both while a thread
         is already about to accept.
         """
-        if self._on_object or not vars(server).keys().isdisjoint(_HOOKS):
+        if self._on_object or not server.__dict__.keys().isdisjoint(_HOOKS):
             self.find(server)
 
     def calls_to_take(self, server: Any) -> bool:
         """Return whether the user's `get_request` takes clients, also one that the object was just given."""
-        if self._on_object or "get_request" in vars(server):
+        if self._on_object or "get_request" in server.__dict__:
             self.find(server)
         return self.gets
 

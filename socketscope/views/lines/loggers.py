@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import structlog
+from structlog import get_config, is_configured
 from structlog.typing import Processor
 
 from socketscope.views.lines.chain import Chain, LineLogger, Steps, add_extra
@@ -26,10 +27,10 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 def is_the_programs() -> bool:
     """Return whether the program has configured structlog by itself."""
-    processors = structlog.get_config()["processors"]
+    processors = get_config()["processors"]
     if isinstance(processors, Chain):
         return len(processors) != processors.size
-    return structlog.is_configured()
+    return is_configured()
 
 
 class Program:
@@ -57,7 +58,7 @@ class Program:
         logger = _program_logger(name)
         if self._own is not None and not isinstance(logger, logging.Logger):
             logger = self._own
-        chain = [*processors, *structlog.get_config()["processors"]]
+        chain = [*processors, *get_config()["processors"]]
         getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
 
 
@@ -140,7 +141,7 @@ def _readable(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _program_logger(name: str) -> Any:
-    return structlog.get_config()["logger_factory"](name)
+    return get_config()["logger_factory"](name)
 
 
 def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None:
@@ -159,9 +160,9 @@ def _lead_structlog(undo: ExitStack, steps: Steps, put: Put, level: str) -> None
     )
 
     def give_back() -> None:
-        if structlog.get_config()["processors"] is chain:
+        if get_config()["processors"] is chain:
             structlog.reset_defaults()
-        elif structlog.get_config()["logger_factory"] is make:  # the program has configured the rest
+        elif get_config()["logger_factory"] is make:  # the program has configured the rest
             structlog.configure(logger_factory=structlog.PrintLoggerFactory())
 
     undo.callback(give_back)
