@@ -20,6 +20,7 @@ from grafana.queries import (
     UNSERVED_BY_REASON,
     first,
     none_seen,
+    objective,
     quantile,
     quantiles,
     rate,
@@ -108,12 +109,11 @@ CLIENTS = [
         queries={"{{outcome}}": rate(client.EXCHANGES, NOT_OK, by="outcome") + " > 0"},
     )),
     curves(Panel(
-        title="How long clients wait", unit="s", width=7, logarithmic=True, top=0.2, line=CLIENT_OBJECTIVE,
-        runbook="durations",
-        nothing="no traffic",
-        meaning="Connect, queue, network and the wait for their turn included. The line is the objective.",
+        title="How long clients wait", unit="s", width=7, logarithmic=True, runbook="durations", nothing="no traffic",
+        meaning="Connect, queue, network and the wait for their turn included.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
-        queries=quantiles(client.EXCHANGE_INTENDED_DURATION, 0.5, 0.99),
+        queries=quantiles(client.EXCHANGE_INTENDED_DURATION, 0.5, 0.99)
+        | objective(CLIENT_OBJECTIVE, client.EXCHANGE_INTENDED_DURATION),
     )),
     curves(Panel(
         title="What clients ask for", width=7, nothing="no traffic", runbook="traffic",
@@ -157,11 +157,11 @@ SERVER = [
         queries=UNSERVED_BY_REASON,
     )),
     curves(Panel(
-        title="How long the server takes to reply", unit="s", logarithmic=True, top=0.02, line=OBJECTIVE,
+        title="How long the server takes to reply", unit="s", logarithmic=True,
         nothing="no connection had a reply", runbook="durations",
-        meaning="From the last byte of a request to the last of its reply. The line is the objective, 10 ms.",
+        meaning="From the last byte of a request to the last of its reply.",
         colours={"p50": "light-blue", "p99": "dark-blue"},
-        queries=quantiles(server.RESPONSE, 0.5, 0.99),
+        queries=quantiles(server.RESPONSE, 0.5, 0.99) | objective(OBJECTIVE, server.RESPONSE),
     )),
 ]  # fmt: skip
 

@@ -43,9 +43,9 @@ class Panel:
         stacked: Whether curves lie on each other.
         outcomes: Of curves: what legends end with that has a colour of its own everywhere.
         colours: Legend to colour; what has neither is of Grafana's palette.
-        line: Of curves: the objective or limit that they are measured against.
+        line: Of curves: the limit that they are measured against.
         top: Of curves: up to where the axis goes at least.
-        logarithmic: Of curves: over decades.
+        logarithmic: Of curves: over decades, whose axis ends where the curves do: a line has to be one of them.
     """
 
     title: str
@@ -71,7 +71,8 @@ class Panel:
 
 def figure(panel: Panel) -> Any:
     """Return a figure as it is now, with its recent course unless it is instant or stands beside others."""
-    several = len(panel.queries) > 1 or any("{{" in legend for legend in panel.queries)
+    named = any("{{" in legend for legend in panel.queries)
+    several = named or len(panel.queries) > 1
     builder = (
         stat.Panel()
         # The last value even if it is none: what ended is not still well.
@@ -85,6 +86,8 @@ def figure(panel: Panel) -> Any:
         .thresholds(_thresholds(panel.limits))
         .min(0)
     )
+    if named:  # below each other, as beside each other three have no room for their names
+        builder.orientation(choices.VizOrientation.HORIZONTAL)
     if panel.unit == "percentunit":
         builder.max(1)
     if not panel.instant:
@@ -137,6 +140,11 @@ def curves(panel: Panel) -> Any:
         builder.override_by_regexp(f"/(^|: ){outcome}$/", [_fixed(OF_OUTCOME[outcome])])
     for legend, colour in panel.colours.items():
         builder.override_by_name(legend, [_fixed(colour)])
+    if "objective" in panel.queries:
+        dashes = models.DynamicConfigValue(
+            id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]}
+        )
+        builder.override_by_name("objective", [_fixed(LINE), dashes])
     return _dress(builder, panel)
 
 

@@ -58,6 +58,11 @@ def quantiles(instrument: Instrument, *shares: float) -> dict[str, str]:
     return {f"p{share * 100:g}": quantile(share, instrument) for share in shares}
 
 
+def objective(seconds: float, instrument: Instrument) -> dict[str, str]:
+    """Return the line within which a histogram's durations should be, where there are any, by its legend."""
+    return {"objective": f"vector({seconds}) and on () {rate(instrument, suffix='_count')} > 0"}
+
+
 def of(build: Instrument, expression: str) -> str:
     """Return what an expression finds of servers, or of clients, alone, where every job has such a metric."""
     return f"{expression} and on (job, instance) {series(build)}"

@@ -3,7 +3,17 @@
 from grafana.colours import BAD, LINE, PLAIN, TRAFFIC
 from grafana.page import Page, Row
 from grafana.panels import Panel, curves, durations, figure
-from grafana.queries import CLIENT_OBJECTIVE, NOT_OK, age, buckets, processor, quantile, rate, series
+from grafana.queries import (
+    CLIENT_OBJECTIVE,
+    NOT_OK,
+    age,
+    buckets,
+    objective,
+    processor,
+    quantile,
+    rate,
+    series,
+)
 from socketscope.replay.measure import instruments as client
 
 ASKED = series(client.TARGET_RATE)
@@ -39,10 +49,10 @@ DURATION_ROW = [
         queries={"{{le}}": buckets(client.EXCHANGE_INTENDED_DURATION)},
     )),
     curves(Panel(
-        title="Service against intended latency", unit="s", width=12, height=12, logarithmic=True, top=0.2,
-        line=CLIENT_OBJECTIVE, nothing="no traffic", runbook="durations",
+        title="Service against intended latency", unit="s", width=12, height=12, logarithmic=True,
+        nothing="no traffic", runbook="durations",
         meaning="Service is from the send, intended from when it was due. Where they part, passes wait for a free "
-        "user: the server is too slow for this load. The line is the objective, 100 ms.",
+        "user: the server is too slow for this load.",
         colours={"service p50": "light-blue", "service p99": "dark-blue",
                  "intended p50": "light-purple", "intended p99": "dark-purple"},
         queries={
@@ -50,15 +60,16 @@ DURATION_ROW = [
             "intended p50": quantile(0.5, client.EXCHANGE_INTENDED_DURATION),
             "service p99": quantile(0.99, client.EXCHANGE_DURATION),
             "intended p99": quantile(0.99, client.EXCHANGE_INTENDED_DURATION),
+            **objective(CLIENT_OBJECTIVE, client.EXCHANGE_INTENDED_DURATION),
         },
     )),
     curves(Panel(
-        title="p99 by step", unit="s", width=12, logarithmic=True, top=0.2, nothing="no traffic", runbook="durations",
+        title="p99 by step", unit="s", width=12, logarithmic=True, nothing="no traffic", runbook="durations",
         meaning="Which of the steps is slow.",
         queries={"{{step}}": quantile(0.99, client.EXCHANGE_DURATION, by="step")},
     )),
     curves(Panel(
-        title="p99 to connect and to the first byte", unit="s", width=12, logarithmic=True, top=0.2, runbook="durations",
+        title="p99 to connect and to the first byte", unit="s", width=12, logarithmic=True, runbook="durations",
         nothing="no traffic",
         meaning="A slow connect is the network, the name or a full queue; a slow first byte is the handler.",
         colours={"connect": "blue", "first byte": "purple"},

@@ -13,6 +13,7 @@ from grafana.queries import (
     age,
     buckets,
     chosen,
+    objective,
     of,
     processor,
     quantiles,
@@ -94,14 +95,14 @@ DURATION_ROW = [
         queries={"{{le}}": buckets(server.RESPONSE)},
     )),
     curves(Panel(
-        title="Response duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, line=OBJECTIVE,
+        title="Response duration", unit="s", width=6, height=12, logarithmic=True,
         nothing="no connection had a reply", runbook="durations",
-        meaning="The line is the objective, 10 ms. A p99 far above p50 is waiting: look at threads and the queue.",
+        meaning="A p99 far above p50 is waiting: look at threads and the queue.",
         colours={"p50": "light-blue", "p90": "blue", "p99": "dark-blue"},
-        queries=quantiles(server.RESPONSE, 0.5, 0.9, 0.99),
+        queries=quantiles(server.RESPONSE, 0.5, 0.9, 0.99) | objective(OBJECTIVE, server.RESPONSE),
     )),
     curves(Panel(
-        title="Handle duration", unit="s", width=6, height=12, logarithmic=True, top=0.02, runbook="durations",
+        title="Handle duration", unit="s", width=6, height=12, logarithmic=True, runbook="durations",
         nothing="no handler has ended",
         meaning="How long a client occupies a thread, the wait for its bytes included. Far above the response "
         "duration: clients are slow, or silent.",

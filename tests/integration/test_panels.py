@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from grafana.queries import NOBODY
+from grafana.queries import CLIENT_OBJECTIVE, NOBODY
 from socketscope.observe.distribution import BUCKETS
+from socketscope.replay.watch.board import OBJECTIVE
 
 from .conftest import Stack, wait_for, wait_for_budgets
 from .dashboards import TARGETS, Target, filled_in
@@ -201,6 +202,13 @@ SERVICE = {
 
 HANDLED = {"server: Handle duration: p50": 0.5, "server: Handle duration: p99": 0.99}
 
+OBJECTIVES = {
+    "overview: How long clients wait: objective": CLIENT_OBJECTIVE,
+    "overview: How long the server takes to reply: objective": OBJECTIVE,
+    "server: Response duration: objective": OBJECTIVE,
+    "client: Service against intended latency: objective": CLIENT_OBJECTIVE,
+}
+
 WITHIN = {
     "overview: How long the server takes to reply: p50": 10.0,
     "overview: How long the server takes to reply: p99": 10.0,
@@ -236,6 +244,7 @@ EXPECTED = {
     *PEAKS,
     *SERVICE,
     *HANDLED,
+    *OBJECTIVES,
     *WITHIN,
 }
 
@@ -318,6 +327,11 @@ def near_the_bucket(values: list[float], truth: float) -> None:
     edges = [0.0, *BUCKETS, math.inf]
     place = next(n for n, edge in enumerate(edges) if truth <= edge)
     assert edges[max(place - 2, 0)] <= value <= edges[min(place + 1, len(edges) - 1)]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_is_a_line_while_there_is_what_it_is_of(run: Run, name: str):
+    assert run.values(named(name)) == [OBJECTIVES[name]]
 
 
 @pytest.mark.parametrize("name", WITHIN)

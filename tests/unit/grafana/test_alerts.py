@@ -102,6 +102,16 @@ def test_the_lines_on_panels_are_those_of_alerts_and_objectives():
     for rule in (rules, near["RepliesLate"]):
         assert re.findall(r'response_duration_seconds_bucket{le="(.+?)"}', rule) == [f"{OBJECTIVE}"]
     assert f'intended_duration_seconds_bucket{{le="{CLIENT_OBJECTIVE}"}}' in rules
+    objectives = {
+        re.sub(r" and on \(\) .*?\(\w+\((\w+)_count{.*", r" \1", target["expr"])
+        for drawn in PANELS
+        for target in drawn.panel["targets"]
+        if target["legendFormat"] == "objective"
+    }
+    assert objectives == {
+        f"vector({OBJECTIVE}) socketserver_response_duration_seconds",
+        f"vector({CLIENT_OBJECTIVE}) replay_exchange_intended_duration_seconds",
+    }
 
 
 def line_of(panel):

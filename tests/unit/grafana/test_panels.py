@@ -107,6 +107,14 @@ def test_its_axis_begins_at_zero_and_hides_nothing_below_it(drawn):
 
 
 @each_panel
+def test_a_line_on_an_axis_of_decades_is_a_curve(drawn):
+    # Such an axis ends where its curves do: for a threshold or a soft end Grafana makes no room.
+    custom = drawn.panel["fieldConfig"]["defaults"]["custom"] if drawn.panel["type"] == "timeseries" else {}
+    if custom.get("scaleDistribution", {}).get("type") == "log":
+        assert not custom.keys() & {"axisSoftMin", "axisSoftMax", "thresholdsStyle"}
+
+
+@each_panel
 def test_what_it_shows_a_second_is_a_rate(drawn):
     if drawn.panel["fieldConfig"]["defaults"]["unit"] == "suffix:/s":
         assert all(re.search(r"\brate|_per_second", expression) for expression in drawn.expressions)
@@ -176,6 +184,8 @@ def test_a_tile_that_names_its_figures_shows_the_names_of_those_that_are_there_n
     several = named or len(drawn.panel["targets"]) > 1
     assert drawn.panel["options"]["textMode"] == ("value_and_name" if several else "value")
     assert all(target["instant"] for target in named)
+    # Three beside each other had no room for their names.
+    assert (drawn.panel["options"]["orientation"] == "horizontal") == bool(named)
 
 
 @each_panel
