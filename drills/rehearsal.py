@@ -97,7 +97,7 @@ class Rehearsal:
             return found
 
         with self._stack.at_least(drill.servers):
-            if self._until(lambda: self._is_calm(drill), CALM) is None:
+            if self._until(lambda: self._is_calm(drill), CALM, self._began) is None:
                 raise StackError(f"{drill.name} cannot begin: what it must show is there already")
             self._pause(0)  # a stop that was asked for while servers started comes before the fault
             self._began = self._clock()
@@ -148,16 +148,14 @@ class Rehearsal:
     def _is_calm(self, drill: Drill) -> bool:
         return drill.alert not in self._stack.firing() and not self._stack.query(drill.seen)
 
-    def _until(
-        self, condition: Callable[[], object], seconds: float, since: float | None = None
-    ) -> float | None:
-        """Return how many seconds it took, from another moment where one is given, or none for too many."""
-        began = self._clock()
+    def _until(self, condition: Callable[[], object], seconds: float, since: float) -> float | None:
+        """Return how many seconds it took from a moment on, or none where it takes too many from now."""
+        over = self._clock() + seconds
         while not condition():
-            if self._clock() - began > seconds:
+            if self._clock() > over:
                 return None
             self._pause()
-        return self._clock() - (began if since is None else since)
+        return self._clock() - since
 
     def _pause(self, seconds: float = STEP) -> None:
         if self._wait(seconds):
