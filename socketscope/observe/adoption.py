@@ -104,12 +104,10 @@ class ListeningSocket(socket.socket):
 
     def accept(self) -> tuple[ObservedSocket, Any]:
         """Accept a connection, as the base class does."""
-        # Less the detour over a plain socket, and its three enumerations.
+        # Less the detour over a plain socket, and its three enumerations. It blocks: on Linux no mode of its
+        # listener's is inherited, which the base class would undo.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
-        connection = ObservedSocket(family_of(self), type_of(self), self.proto, descriptor)
-        if self.gettimeout() and socket.getdefaulttimeout() is None:
-            connection.setblocking(True)
-        return connection, address
+        return ObservedSocket(family_of(self), type_of(self), self.proto, descriptor), address
 
 
 def is_socket(thing: Any) -> bool:

@@ -1,6 +1,7 @@
 """Sockets of somebody else's, which become observed ones and stay what they are."""
 
 import gc
+import os
 import socket
 import ssl
 import weakref
@@ -330,7 +331,7 @@ def test_what_it_hands_out_waits_as_what_a_plain_one_does(timeout, default):
                 finally:
                     socket.setdefaulttimeout(None)
                 with near:
-                    waits.append(near.gettimeout())
+                    waits.append((near.gettimeout(), os.get_blocking(near.fileno())))
     assert waits[0] == waits[1]
 
 
