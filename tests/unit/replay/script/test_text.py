@@ -71,6 +71,7 @@ def test_the_names_of_groups_are_found_where_values_stand_too():
         ("${len:}", b"0"),
         (r"${len:é\r\n}", b"4"),
         ('${len:{"a": {}}}', b"9"),
+        ("${len:$${x}}", b"4"),
         ("${len:${x}${len:${x}}}", b"4"),
         (r"${len:\x7d}$${len:}", b"1${len:}"),
         (r"${base64:\0user\0${x}}", b"AHVzZXIAYS5i"),

@@ -275,6 +275,12 @@ def test_what_the_peer_caused_or_a_timeout_of_the_handlers_own_is_known_again(re
     assert record.outcome == "empty"
 
 
+def test_what_befell_another_connection_is_no_doing_of_its_own_peer(record):
+    gone = ConnectionResetError(*GONE.args)
+    record.lose(gone)
+    assert not Record(Counter(), "127.0.0.1:2", 100.0, LIMITS).knows(gone)
+
+
 @pytest.mark.parametrize("attributes", [None, property(lambda self: self.args[0])], ids=["none", "raises"])
 def test_it_may_be_of_a_class_that_has_attributes_in_its_own_way(record, attributes):
     odd = type("OddError", (ConnectionResetError,), {"__dict__": attributes})

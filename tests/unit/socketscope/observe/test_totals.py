@@ -173,6 +173,13 @@ def test_a_record_is_closed_once(record, totals, capacity):
     assert (figures.received, figures.closed["forced"], figures.open, capacity.taken) == (0, 1, 0, 0)
 
 
+@pytest.mark.parametrize(("left", "seconds"), [(None, 0.0), (int, 4.0)])
+def test_where_nothing_was_seen_it_is_timed_if_a_hook_had_handed_it_on(record, totals, left, seconds):
+    record.left = left
+    assert totals.close(record, 104.0) == ("empty", seconds)
+    assert sum(totals.snapshot().handle.counts) == bool(seconds)
+
+
 def test_a_snapshot_is_not_changed_by_what_comes_later(record, totals):
     before = totals.snapshot()
     record.took(5, 101.0)
