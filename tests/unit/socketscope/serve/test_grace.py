@@ -59,3 +59,19 @@ def test_who_has_no_thread_yet_is_let_go_when_there_is_one():
         service.release_idle(0.0)
         service.totals.close(record, 0.0)
         assert near.recv(1) == b""
+
+
+def test_who_has_sent_what_nobody_has_read_yet_is_not_let_go():
+    near, far = socket.socketpair()
+    with near, far, make() as server:
+        service = service_of(server)
+        record = Record(service.totals, "", 0.0, Limits())
+        assert service.totals.accept(record)
+        record.socket = near
+        far.sendall(b"half a")
+        service.release_idle(0.0)
+        assert not record.cut
+        assert near.recv(10) == b"half a"
+        service.release_idle(0.0)
+        assert record.cut
+        service.totals.close(record, 0.0)
