@@ -1,10 +1,19 @@
-"""Requests that a hook has handed on, of classes that tell nobody of their end."""
+"""What a hook has handed on: requests that tell nobody of their end, and what nobody has any more."""
+
+import socket
+import socketserver
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from socketscope import Limits, observe
+from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve.elsewhere import Elsewhere
+from socketscope.serve.mixin import service_of
 
 
 class Request:
@@ -56,3 +65,27 @@ def test_one_whose_handler_is_entered_after_all_is_known_no_more():
     elsewhere.come_back(record, request)
     elsewhere.note_end(request)
     assert (elsewhere.records, record.left) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dropped"),
+    [
+        (socketserver.ThreadingTCPServer, lambda totals: Record(totals, "", 0.0)),
+        (socketserver.ThreadingUDPServer, lambda _: Datagram("", 0)),
+    ],
+)
+def test_the_place_of_what_was_dropped_is_the_next_clients(kind: Any, dropped: Callable[[Any], Any]) -> None:
+    options: dict[str, Any] = {"registry": CollectorRegistry(), "limits": Limits(max_connections=1)}
+    with (
+        kind(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server,
+        socket.socket(type=kind.socket_type) as client,
+    ):
+        service: Any = service_of(observe(server, **options))
+        first = dropped(service.totals)
+        assert service.totals.accept(first)
+        service.note_dropped(first)
+        client.connect(server.server_address)
+        client.send(b"x")
+        job = service.receive(server)
+        assert job is not None
+        job()
