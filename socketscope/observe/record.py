@@ -181,13 +181,15 @@ class Record(Served):
 
     def overdue(self, now: float) -> bool:
         """Return whether the bytes that are waited for are late, and note it."""
-        since, limits = self.waiting_since, self.limits
+        since, limits, late = self.waiting_since, self.limits, False
         if since is None or self.late is not None:
             return False
         waits = now - since
-        late = limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
-        if not (late or self.sending):
-            late = limits.read_timeout is not None and self.waited + waits >= limits.read_timeout
+        if not self.sending and limits.read_timeout is not None:
+            late = self.waited + waits >= limits.read_timeout
+        # Amid a request after the first the read timeout alone holds, unless there is none.
+        if self.sending or not self.exchanges or limits.read_timeout is None:
+            late |= limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
         if late:
             self.late = "the client did not send in time"
             if self.received:

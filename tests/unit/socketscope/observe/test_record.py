@@ -346,6 +346,17 @@ def test_a_stream_that_has_no_reply_is_held_to_silence_alone():
     assert record.outcome == "read_timeout"  # of bytes that had come, and no exchange
 
 
+def test_silence_amid_a_later_request_is_held_to_the_read_timeout_where_there_is_one():
+    for limits, longest in ((Limits(read_timeout=10, idle_timeout=5), 10), (Limits(idle_timeout=5), 5)):
+        record = Record(Counter(), "", 100.0, limits)
+        answered(record)
+        receive(record, 1, 200.0, 200.0)
+        record.wait(200.0)
+        assert not record.overdue(199.9 + longest)
+        assert record.overdue(200.1 + longest)
+        assert record.outcome == "read_timeout"
+
+
 @pytest.mark.parametrize(
     "heard",
     [lambda record: receive(record, 1, 150.0, 150.0), lambda record: record.gave(1, 150.0)],
