@@ -132,9 +132,9 @@ class Log:
             self._leading.append(line)
         self.writer.release()
 
-    def event(self, event: str, level: str = "info", *, always: bool = False, **fields: Any) -> None:
-        """Write an event; `always` has it written whatever the level."""
-        if always or level in self._told:
+    def event(self, event: str, level: str = "info", **fields: Any) -> None:
+        """Write an event."""
+        if level in self._told:
             self._put(level, event, (), fields)
 
     def repeated(self, event: str, *, processors: Processors = (), **fields: str) -> None:
@@ -153,7 +153,7 @@ class Log:
             self.writer.put(ended(line.removesuffix(b"\n")))
         else:
             text = line.decode("utf-8", "backslashreplace").removesuffix("\n")
-            self.event("printed", always=True, text=text)
+            self._put("info", "printed", (), {"text": text})  # whatever the level
 
     def close(self) -> None:
         """Write what is left, within bounds."""

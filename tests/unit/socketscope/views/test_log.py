@@ -146,10 +146,9 @@ def told(level: str, tell: Callable[[Log], None]) -> list[str]:
 
 @pytest.mark.parametrize("least", LEVELS)
 @pytest.mark.parametrize("level", LEVELS)
-def test_an_event_below_the_level_is_told_only_where_it_always_is(least, level):
+def test_of_what_is_below_the_level_only_what_was_printed_is_told(least, level):
     written = LEVELS.index(level) >= LEVELS.index(least)
     assert told(least, lambda log: log.event("once", level)) == ["once"] * written
-    assert told(least, lambda log: log.event("always", level, always=True)) == ["always"]
     assert told(least, lambda log: log.printed(b"a text\n")) == ["printed"]
 
 
@@ -202,7 +201,7 @@ def test_a_log_begins_with_the_start(monkeypatch):
     log = Log("json", descriptor=writer)
     os.close(writer)
     log.writer.hold()
-    log.event("certificate_kept", always=True)
+    log.event("certificate_kept", "warning")
     log.repeated("connection_rejected", listener="tcp", reason="capacity")
     assert not select.select([reader], [], [], 3 * TICK)[0]
     log.started(listeners=LONG["a long value"], metrics=None)
