@@ -46,6 +46,7 @@ ENTRYPOINT ["python", "-m", "client"]
 FROM base AS test
 COPY --from=build-test /venv /venv
 COPY --from=source /source .
+RUN python -m compileall -q socketscope server client
 ENTRYPOINT ["python", "-m", "pytest"]
 CMD ["tests/unit", "tests/faults"]
 
