@@ -3,6 +3,7 @@
 import socket
 import socketserver
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -88,4 +89,4 @@ def test_the_place_of_what_was_dropped_is_the_next_clients(kind: Any, dropped: C
         client.send(b"x")
         job = service.receive(server)
         assert job is not None
-        job()
+        Context().run(job)
