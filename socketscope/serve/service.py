@@ -46,7 +46,7 @@ class Service(Serving):
         """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         self.draining = True
-        if not self._ended.is_set():
+        if self._supervisor is not None:
             self._end_serving()
         marks = not vars(server).get(ASKED_TO_STOP)  # else whoever has set it resets it
         vars(server)[ASKED_TO_STOP] = True  # handlers may look at it while they are waited for

@@ -36,7 +36,6 @@ class Serving(State):
         super().begin()
         self.serving = threading.Event()
         self._ended = threading.Event()
-        self._ended.set()
         self._stopping = False
         self._supervisor: threading.Thread | None = None
         self._has_served = False
@@ -53,9 +52,9 @@ class Serving(State):
             OSError: The listener is closed.
         """
         refuse_green_threads()
-        self._supervisor = threading.current_thread()
         # Of this serving alone: whoever waits for its end may wake when the next one has begun.
         ended = self._ended = threading.Event()
+        self._supervisor = threading.current_thread()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
         stopped.clear()
         try:
@@ -87,11 +86,12 @@ class Serving(State):
                 self.serving.clear()
                 self._loops.discard(loop)  # in a child it is none of these
         finally:
-            self._supervisor = None
             self._stopping = False
             vars(server)[ASKED_TO_STOP] = False
+            # Then who waits for either mark may serve again, or close, and finds both set, or no supervisor.
+            self._supervisor = None
             stopped.set()
-            ended.set()  # last: who waits for it may serve again, or close, where the mark would be another's
+            ended.set()
 
     def _tick(self, server: Any) -> None:
         self.serving.set()
@@ -123,8 +123,8 @@ class Serving(State):
 
     def shutdown(self, server: Any) -> None:
         """Have `serve` end; wait for that, unless called by the thread that serves."""
+        serves = self._supervisor is not None  # asked before `stop`, by which it may end
         ended = self._ended
-        serves = not ended.is_set()  # asked before `stop`, by which it may end
         self.stop()
         if not serves:
             shut_down(server)

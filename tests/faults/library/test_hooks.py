@@ -672,6 +672,21 @@ def test_a_server_says_that_it_has_stopped_before_its_shutdown_returns():
         assert stopped.is_set()
 
 
+def test_who_was_told_by_the_standard_librarys_mark_that_it_has_stopped_may_close_it_at_once():
+    class Early(threading.Event):
+        def set(self):
+            super().set()
+            time.sleep(0.2)  # in which whoever was told goes on
+
+    server = make(Echo)
+    server._BaseServer__is_shut_down = Early()
+    with running(server):
+        assert ask(server) == b"x"
+        socketserver.BaseServer.shutdown(server)
+        server.server_close()
+        assert not server._BaseServer__shutdown_request  # or it would end at once where it is served again
+
+
 def test_case_19_a_handler_may_shut_its_server_down():
     class Ends(socketserver.BaseRequestHandler):
         def handle(self):
