@@ -84,7 +84,6 @@ class Endpoint:
         self._woken = False
         self._ended = False
         server = waitress.create_server(self._respond, self._watched, sockets=listeners, ident=None, **LIMITS)
-        server.adj.asyncore_loop_timeout = SOON  # afterwards: what is given as an argument is made an int
         self._servers = [each for each in self._watched.values() if isinstance(each, BaseWSGIServer)]
         for each in self._servers:
             each.channel_class = _Channel

@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
-from waitress import wasyncore
 
 from socketscope.addresses import format_host_port
 from socketscope.views import endpoint as module
-from socketscope.views.endpoint import LIMITS, SCRAPES, SOON, TURNS, Endpoint
+from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
 from tests.unit.socketscope.patience import PATIENCE
 
 SELECT_LIMIT = 1024
@@ -366,23 +365,6 @@ def test_who_is_hung_up_on_for_another_goes_before_there_is_no_room_which_is_no_
         assert get(endpoint.url, "/healthz") == 200
         endpoint.close()
     assert not caplog.records
-
-
-def test_whether_somebody_may_go_is_looked_at_as_soon_as_somebody_may(monkeypatch):
-    """With a longer wait /healthz takes that long where all places were just taken, and a probe gives up."""
-    waits, poll = [], wasyncore.poll2
-
-    def poll_noted(wait, watched):
-        waits.append(wait)
-        poll(wait, watched)
-
-    monkeypatch.setattr(wasyncore, "poll2", poll_noted)
-    endpoint = Endpoint("127.0.0.1", 0, CollectorRegistry(), lambda: True)
-    with contextlib.closing(endpoint), contextlib.ExitStack() as held:
-        for _ in range(LIMITS["connection_limit"]):
-            held.enter_context(dial(endpoint))
-        assert get(endpoint.url, "/healthz") == 200
-    assert 0 < max(waits) <= SOON
 
 
 @pytest.mark.parametrize("late", ["who answers", "who closes"])
