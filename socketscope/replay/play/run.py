@@ -209,11 +209,11 @@ class Run:
                 try:
                     yield Until(self.began + due)
                 except GeneratorExit:
-                    schedule.give_back(number, due)
+                    schedule.give_back(due)
                     raise
             # One that was due before begins, though this thread is late: its user was free.
             if self._is_over and due >= (self._plan.duration or inf):
-                schedule.give_back(number, due)
+                schedule.give_back(due)
                 break
             self._last_began = self.elapsed
             lateness = max(self._last_began - due, 0.0)
@@ -264,7 +264,8 @@ def _schedule(plan: Plan, programs: int) -> Schedule | None:
     if plan.rate is None:
         return None
     most = inf if plan.loops is None else plan.loops * plan.users * programs
-    return Schedule(plan.rate, plan.shape, most, Random(plan.seed) if plan.poisson else None)
+    random = Random(plan.seed) if plan.poisson else None
+    return Schedule(plan.rate, plan.shape, most, random, plan.duration or inf)
 
 
 class _Backoff:

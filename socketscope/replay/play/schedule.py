@@ -13,7 +13,7 @@ class Schedule:
     Times are seconds since the run began.
     """
 
-    def __init__(self, rate: float, shape: Shape, most: float, random: Random | None) -> None:
+    def __init__(self, rate: float, shape: Shape, most: float, random: Random | None, end: float) -> None:
         """Lay it out.
 
         Args:
@@ -21,12 +21,15 @@ class Schedule:
             shape: Multiplies the rate.
             most: How many passes there are; infinity for no end.
             random: With one, the gaps are those of a Poisson process; without, they are even.
+            end: What is due from then on does not begin; infinity for no end.
         """
         self._rate, self._shape, self._most, self._random = rate, shape, most, random
         self._times: Iterator[float] = due_times(rate, shape, random)
+        self._end = end
+        self._most_before_end = inf if random or end == inf else self._due_before(end)
         self._taken = 0
         self._latest = 0.0
-        self._not_started: list[tuple[int, float]] = []
+        self._not_started: list[float] = []
 
     def take(self) -> tuple[int, float] | None:
         """Return the number of the next pass, from 0, and when it is due; None when there are no more."""
@@ -34,11 +37,14 @@ class Schedule:
             return None
         self._taken += 1
         self._latest = next(self._times)
+        if self._taken > self._most_before_end:
+            # The time of one that is due at the end may be solved to a little less.
+            self._latest = max(self._latest, self._end)
         return self._taken - 1, self._latest
 
-    def give_back(self, number: int, due: float) -> None:
+    def give_back(self, due: float) -> None:
         """Note that a pass that was taken did not start."""
-        self._not_started.append((number, due))
+        self._not_started.append(due)
 
     def end(self) -> float:
         """Return when one more pass would be due, where all were taken; else infinity.
@@ -52,12 +58,7 @@ class Schedule:
 
         They are not gone through one by one: at some rates that would never end.
         """
-        if self._random is None:
-            # By their numbers: the time of one that is due at the end may be solved to a little less.
-            first, last = self._due_before(begin), self._due_before(end)
-            number = sum(first <= number < last for number, _ in self._not_started)
-        else:
-            number = sum(begin <= due < end for _, due in self._not_started)
+        number = sum(begin <= due < end for due in self._not_started)
         return number + int(min(self._not_taken(begin, end), self._most - self._taken))
 
     def _not_taken(self, begin: float, end: float) -> int:

@@ -128,13 +128,13 @@ def test_no_shapes(text, told):
     ],
 )
 def test_a_pass_that_is_due_when_the_time_is_over_was_not_dropped(shape, end):
-    schedule = Schedule(100, parse_shape(shape), inf, None)
-    number, due = 0, 0.0
+    schedule = Schedule(100, parse_shape(shape), inf, None, end)
+    due = 0.0
     while due < end - 1e-3:
         taken = schedule.take()
         assert taken is not None
-        number, due = taken
-    # Its time is solved, and may be a little less than the end.
-    schedule.give_back(number, due)
+        _, due = taken
+    # Its time is solved, and would be a little less than the end.
+    schedule.give_back(due)
     assert schedule.dropped(0.0, end) == 0
     assert schedule.dropped(end, end + 1.0) >= 1

@@ -67,6 +67,19 @@ def test_an_open_loop_sends_when_it_is_due_whatever_the_server_does(tmp_path):
     assert played.summary.trustworthy
 
 
+@pytest.mark.parametrize(
+    ("shape", "duration", "due"),
+    [
+        ("ramp:from=0.2,over=1s", 1.3, 9),
+        ("wave:period=2s,low=0.2", 4.0, 24),
+        ("wave:period=60s,low=0", 120.0, 600),
+    ],
+)
+def test_what_is_due_when_the_time_is_over_does_not_begin(tmp_path, shape, duration, due):
+    played = Played(tmp_path, rate=10, users=2, shape=shape, duration=duration)
+    assert (len(played.times), played.summary.dropped) == (due, 0)
+
+
 def test_a_stall_is_in_the_intended_durations_of_all_who_waited_and_in_one_service_duration(tmp_path):
     played = Played(tmp_path, 0.01, 2.0, rate=50, duration=10.0, then=0.01)
     summary = played.summary
