@@ -1,5 +1,6 @@
 PYTHON ?= python3
 UV ?= uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 VENV := .venv/bin
 # Grafana's image is left out where it cannot be had: make up SERVICES="server client prometheus"
 SERVICES ?=
@@ -60,17 +61,14 @@ release-check: ## see whether the commit could be released; minutes, and needs t
 	@PYTHON=$(PYTHON) .ci/release-check
 
 lock: ## pin all dependencies anew, with hashes
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade pyproject.toml --extra client --output-file requirements/runtime.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		pyproject.toml --extra client --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		pyproject.toml --extra client --group bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		pyproject.toml --extra client --group programs-under-test --constraint requirements/dev.txt \
-		--output-file requirements/programs-under-test.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--group release --output-file requirements/release.txt
+	$(COMPILE) pyproject.toml --extra client --output-file requirements/runtime.txt --upgrade
+	$(COMPILE) pyproject.toml --extra client --group dev \
+		--constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra client --group bench \
+		--constraint requirements/runtime.txt --output-file requirements/bench.txt
+	$(COMPILE) pyproject.toml --extra client --group programs-under-test \
+		--constraint requirements/dev.txt --output-file requirements/programs-under-test.txt
+	$(COMPILE) --group release --output-file requirements/release.txt
 
 .venv/.ready: requirements/dev.txt
 	$(PYTHON) -m venv .venv
