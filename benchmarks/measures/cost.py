@@ -13,25 +13,15 @@ from benchmarks.programs import OFF, OURS, Workshop
 QUIET = ("--log-level", "error")
 
 VARIANTS = {
-    "accept": ("accept", QUIET, False),
-    "handler": (OFF, QUIET, False),
-    "socket": ("socket", QUIET, False),
-    "record": ("record", QUIET, False),
-    "metrics": (OURS, QUIET, False),
-    "log": (OURS, (), False),
-    "scrape": (OURS, (), True),
+    "accept": ("pool, accept, one receive and one send, close", "accept", QUIET, False),
+    "handler": ("the standard library's handler and the service's lines", OFF, QUIET, False),
+    "socket": ("the observed socket, with nothing to note for", "socket", QUIET, False),
+    "record": ("the connection's record, and its deadlines", "record", QUIET, False),
+    "metrics": ("totals, histograms, the connection limit", OURS, QUIET, False),
+    "log": ("a JSON line, rendered and written to a file", OURS, (), False),
+    "scrape": ("`/metrics` every 2 s", OURS, (), True),
 }
-"""What each adds to the one before: the server that does, its options, and whether it is scraped."""
-
-MEANINGS = {
-    "accept": "pool, accept, one receive and one send, close",
-    "handler": "the standard library's handler and the service's lines",
-    "socket": "the observed socket, with nothing to note for",
-    "record": "the connection's record, and its deadlines",
-    "metrics": "totals, histograms, the connection limit",
-    "log": "a JSON line, rendered and written to a file",
-    "scrape": "`/metrics` every 2 s",
-}
+"""What each adds to the one before, the server that has it, its options, and whether it is scraped."""
 
 
 def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
@@ -41,7 +31,7 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
     with contextlib.ExitStack() as stack:
         servers = [
             (part, stack.enter_context(workshop.serving(name, keep=False, options=options)), scraped)
-            for part, (name, options, scraped) in VARIANTS.items()
+            for part, (_, name, options, scraped) in VARIANTS.items()
         ]
         for part, server, scraped in in_turns(servers, rounds):
             results[part].append(generator.run(workshop, server, load, scraped=scraped))

@@ -170,7 +170,7 @@ def _cost(rounds: Rounds) -> Iterable[Sequence[str]]:
     together = 0.0
     for part, step in cost_steps(rounds).items():
         together += step
-        yield f"{part}: {cost.MEANINGS[part]}", f"{step:.1f}", f"{together:.1f}"
+        yield f"{part}: {cost.VARIANTS[part][0]}", f"{step:.1f}", f"{together:.1f}"
 
 
 def _idle(results: Results) -> Iterable[Sequence[str]]:

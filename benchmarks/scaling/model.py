@@ -110,7 +110,6 @@ class Plan:
         series: Of all replicas.
         prometheus: Bytes of its memory.
         disk: Bytes that it keeps.
-        samples: A second.
         log: Bytes a day.
     """
 
@@ -121,7 +120,6 @@ class Plan:
     series: float
     prometheus: float
     disk: float
-    samples: float
     log: float
 
 
@@ -169,7 +167,6 @@ class Model:
         bound_by = max(by, key=lambda name: by[name])
         replicas = math.ceil(by[bound_by]) + 1
         series = replicas * self.series.at(1)
-        samples = series / choice.interval
         return Plan(
             messages=messages,
             replicas=replicas,
@@ -177,7 +174,6 @@ class Model:
             memory=replicas * self.memory.base + at_once * self.memory.slope,
             series=series,
             prometheus=self.scraped.at(series),
-            disk=samples * choice.retention * DAY * self.sample,
-            samples=samples,
+            disk=series / choice.interval * choice.retention * DAY * self.sample,
             log=opened * DAY * self.log.slope,
         )
