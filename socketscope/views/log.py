@@ -79,7 +79,7 @@ class Log:
         self.writer = LineWriter(descriptor, self._digest)
         self._logger = LineLogger(self.writer.put, loggers.NAME)
         # Standard output is a launched program's own.
-        self._program = loggers.Program(None if is_output else self._logger)
+        self._own = None if is_output else self._logger
 
     def lead_loggers(self, *, threads: bool) -> None:
         """Have what handlers and libraries log become lines until `close`, but for loggers that are set up.
@@ -88,7 +88,7 @@ class Log:
             threads: Whether threads that end by an exception are told of as well.
         """
         put = self.writer.put
-        self._loggers = loggers.lead(self._steps, put, self._level, self._program, threads=threads)
+        self._loggers = loggers.lead(self._steps, put, self._level, self._own, threads=threads)
 
     def served(self, event: str, record: Served, outcome: str, seconds: float) -> None:
         """Write the line of a closed connection, or of a datagram that was dealt with."""
@@ -189,7 +189,8 @@ class Log:
         """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
         try:
             if loggers.is_the_programs():
-                self._program.tell(loggers.NAME, level, event, fields, (*processors, *self._processors))
+                both = (*processors, *self._processors)
+                loggers.tell_by_the_programs(self._own, loggers.NAME, level, event, fields, both)
                 return None
             line: Any = {"event": event, **fields}
             for processor in self._steps.chain_for(processors):

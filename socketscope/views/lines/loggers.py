@@ -21,6 +21,7 @@ NAME = "socketscope"
 """Of the logger that has the library's events, where the program has configured structlog."""
 
 Put = Callable[[bytes], None]
+Processors = Sequence[Processor]
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -33,43 +34,34 @@ def is_the_programs() -> bool:
     return is_configured()
 
 
-class Program:
-    """The program's own configuration of structlog, as it is at the moment.
+def tell_by_the_programs(
+    own: LineLogger | None, name: str, level: str, event: str, fields: dict[str, Any], processors: Processors
+) -> None:
+    """Have the program's own configuration of structlog, as it is at the moment, tell of an event.
 
     Args:
         own: Where its lines go that are not for `logging`; None is where its logger factory leads.
+        name: Of the logger.
+        level: Of the event.
+        event: The event.
+        fields: What is told of it.
+        processors: What has them before the program's.
     """
-
-    def __init__(self, own: LineLogger | None) -> None:
-        self._own = own
-
-    def tell(
-        self, name: str, level: str, event: str, fields: dict[str, Any], processors: Sequence[Processor] = ()
-    ) -> None:
-        """Have it tell of an event.
-
-        Args:
-            name: Of the logger.
-            level: Of the event.
-            event: The event.
-            fields: What is told of it.
-            processors: What has them before the program's.
-        """
-        logger = _program_logger(name)
-        if self._own is not None and not isinstance(logger, logging.Logger):
-            logger = self._own
-        chain = [*processors, *get_config()["processors"]]
-        getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
+    logger = _program_logger(name)
+    if own is not None and not isinstance(logger, logging.Logger):
+        logger = own
+    chain = [*processors, *get_config()["processors"]]
+    getattr(structlog.wrap_logger(logger, chain), level)(event, **fields)
 
 
-def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool) -> ExitStack:
+def lead(steps: Steps, put: Put, level: str, own: LineLogger | None, *, threads: bool) -> ExitStack:
     """Have all loggers lead here, except for those that are set up.
 
     Args:
         steps: How a line is made.
         put: Where it goes.
         level: The least severe level that is written.
-        program: Tells of what `logging` has, where structlog is the program's.
+        own: Where lines of `logging` go while structlog is the program's, as in `tell_by_the_programs`.
         threads: Whether a thread that ends by an exception is told of as well.
 
     Returns:
@@ -80,7 +72,7 @@ def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool)
         _lead_structlog(undo, steps, put, level)
     elif isinstance(_program_logger(NAME), logging.Logger):
         return undo  # what `logging` does is the program's as well
-    _lead_logging(undo, RecordHandler(steps, put, program), level)
+    _lead_logging(undo, RecordHandler(steps, put, own), level)
     if threads and threading.excepthook is threading.__excepthook__:
         _tell_of_threads(undo)
     return undo
@@ -89,11 +81,11 @@ def lead(steps: Steps, put: Put, level: str, program: Program, *, threads: bool)
 class RecordHandler(logging.Handler):
     """Makes lines of records of `logging`."""
 
-    def __init__(self, steps: Steps, put: Put, program: Program) -> None:
+    def __init__(self, steps: Steps, put: Put, own: LineLogger | None) -> None:
         super().__init__()
         self.setFormatter(steps.formatter(put))
         self._put = put
-        self._program = program
+        self._own = own
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Have a record's line written unless a filter drops it, without the base class's lock.
@@ -126,7 +118,7 @@ class RecordHandler(logging.Handler):
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         level = _LEVELS[min(max(record.levelno // 10 - 1, 0), len(_LEVELS) - 1)]
-        self._program.tell(record.name, level, record.getMessage(), fields)
+        tell_by_the_programs(self._own, record.name, level, record.getMessage(), fields, ())
 
 
 def _readable(record: logging.LogRecord) -> logging.LogRecord:

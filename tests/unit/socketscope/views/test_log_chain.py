@@ -333,7 +333,7 @@ def test_processors_may_be_any_iterable():
 
 def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
     with lines() as of:
-        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._own, threads=False)
         with leading:
             structlog.get_logger().info("mine")
             with structlog.testing.capture_logs() as captured:
@@ -347,7 +347,7 @@ def test_a_test_of_the_programs_captures_our_lines_as_well_as_its_own():
 
 def test_a_program_that_has_configured_the_rest_meanwhile_has_its_lines_printed_again(capsys):
     with lines() as of:
-        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._own, threads=False)
         with leading:
             structlog.configure(processors=[structlog.processors.JSONRenderer()])
             structlog.get_logger().info("mine")
@@ -362,7 +362,7 @@ def test_a_program_that_has_configured_the_rest_meanwhile_has_its_lines_printed_
 def test_a_program_that_has_configured_all_of_it_meanwhile_keeps_that():
     own = structlog.testing.CapturingLoggerFactory()
     with lines() as of:
-        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+        leading = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._own, threads=False)
         try:
             with leading:
                 structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=own)
@@ -375,7 +375,7 @@ def test_a_program_that_has_configured_all_of_it_meanwhile_keeps_that():
 def test_a_thread_that_ends_itself_is_no_news(monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
     with lines() as of:
-        with loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=True):
+        with loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._own, threads=True):
             for error in (SystemExit(3), LookupError("lost")):
                 threading.excepthook(threading.ExceptHookArgs((type(error), error, None, None)))
         assert threading.excepthook is threading.__excepthook__
@@ -385,7 +385,7 @@ def test_a_thread_that_ends_itself_is_no_news(monkeypatch):
 
 def test_of_a_record_whose_arguments_do_not_fit_its_text_both_are_told_and_of_whom_it_is():
     with lines() as of:
-        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._own)
         served = record()
         served.listener = SimpleNamespace(name="tcp", processors=())
         context = Context()
@@ -411,7 +411,7 @@ def test_the_records_of_the_program_may_have_a_style_of_their_own():
     logging.setLogRecordFactory(Braces)
     try:
         with lines() as of:
-            handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+            handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._own)
             handler.handle(Braces("stock", logging.WARNING, __file__, 1, "{} left", (2,), None))
             (text,) = of.take()
     finally:
@@ -432,7 +432,7 @@ def test_whose_processor_waits_holds_up_nobody_else_that_logs():
         handler.handle(logging.LogRecord("stock", logging.INFO, __file__, 1, text, None, None))
 
     with lines(processors=[ask]) as of:
-        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._program)
+        handler = loggers.RecordHandler(of.log._steps, of.log.writer.put, of.log._own)
         handler.addFilter(lambda record: record.msg != "filtered")
         threads = [threading.Thread(target=log, args=(text,)) for text in ("slow", "filtered", "quick")]
         threads[0].start()
@@ -522,7 +522,7 @@ def test_a_level_that_the_program_has_set_meanwhile_stays(monkeypatch):
     root.setLevel(logging.WARNING)
     try:
         with lines() as of:
-            undo = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._program, threads=False)
+            undo = loggers.lead(of.log._steps, of.log.writer.put, "info", of.log._own, threads=False)
             assert root.level == logging.INFO
             root.setLevel(logging.ERROR)
             undo.close()
