@@ -15,11 +15,8 @@ class Measure:
     """One thing that is measured.
 
     Attributes:
-        name: For `--only`, and in the results.
-        title: For people.
-        rounds: How often each competitor has its turn.
-        seconds: Of a turn that are counted.
-        run: Measures.
+        rounds: How many turns each competitor has.
+        seconds: How much of a turn is counted.
     """
 
     name: str
@@ -44,10 +41,10 @@ THROUGHPUT = {
     "unix-64": ("Unix socket, a connection a message, 64 clients", "unix", Load(64, keep=False)),
     "udp-64": ("UDP, 64 clients", "udp", Load(64, keep=True)),
 }
-"""Of each comparison its title, the kind of address and the load."""
+"""By name of the comparison: its title, the kind of address and the load."""
 
 OF_GOALS = frozenset({"message-64", "persistent-64"})
-"""Comparisons that goals are set for, measured in more rounds."""
+"""Comparisons with a goal; they get more rounds."""
 
 
 def all_measures(names: Sequence[str]) -> list[Measure]:

@@ -33,10 +33,10 @@ class Load:
     """What the generator does.
 
     Attributes:
-        clients: That send at once.
+        clients: How many send at once.
         keep: Whether each keeps its connection, or opens one for each message.
-        seconds: Counted; set by who measures.
-        warmup: Seconds before.
+        seconds: How long exchanges are counted; the measure sets it.
+        warmup: Seconds before that.
         rate: Lines a second on a schedule; 0 is a closed loop.
         server_closes: Whether the server ends a connection after its reply.
         echo: Whether the reply is the line alone.
@@ -63,7 +63,7 @@ class Load:
 
 
 def in_turns(competitors: Sequence[_T], rounds: int) -> Iterator[_T]:
-    """Return whose turn it is: all in each round, and another one first in each."""
+    """Yield whose turn it is: all of them in each round, each round starting with another one."""
     for number in range(rounds):
         shift = number % len(competitors)
         yield from (*competitors[shift:], *competitors[:shift])
@@ -94,7 +94,7 @@ def run(workshop: Workshop, server: Server, load: Load, *, scraped: bool = True)
 
 @contextlib.contextmanager
 def holding(workshop: Workshop, server: Server, connections: int) -> Iterator[None]:
-    """Hold so many connections to a server, each idle after one exchange.
+    """Hold this many connections to a server, each idle after one exchange.
 
     Raises:
         RuntimeError: The server did not take them.

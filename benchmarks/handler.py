@@ -2,7 +2,7 @@
 
 LIBRARY is where the server class comes from, `socketserver` or `socketscope`: the one import that differs.
 WORK is one of `WORK`, and SPEEDS are what `speeds` returns, for work that takes a certain time. Nothing of
-the process is tuned, and the library's metrics go nowhere.
+the process is tuned, and nobody reads the library's metrics.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 TRIES = 30
-"""How often work is timed to find its speed; the fastest is of a moment when nothing else ran."""
+"""How often work is timed to find its speed; nothing else ran during the fastest."""
 
 _NOISE = random.Random(0).randbytes(1 << 22)
 
@@ -45,7 +45,7 @@ def _count(to: int) -> None:
 def speeds() -> list[str]:
     """Return how many rounds of hashing, and of counting, this machine does in a second, as arguments.
 
-    Asked for once for all servers that are compared: each would find another speed, and have other work.
+    Measured once for all servers that are compared: each would find its own speed, and do other work.
     """
     return [
         f"{size / min(timeit.repeat(partial(work, size), number=1, repeat=TRIES)):.0f}"
@@ -87,7 +87,7 @@ WORK: dict[str, Callable[[float, float], Callable[[], None]]] = {
     "python-10000": lambda *_: partial(_count, 10_000),  # the same work on every interpreter
     "mix": _mix,
 }
-"""What a handler does, by name: made once, of both speeds, and done for each request."""
+"""What a handler does, by name: made once from both speeds, and done for each request."""
 
 
 def main(library: str, url: str, name: str, hashes: str = "0", counts: str = "0") -> None:
@@ -98,7 +98,7 @@ def main(library: str, url: str, name: str, hashes: str = "0", counts: str = "0"
         def handle(self) -> None:
             line = self.rfile.readline(8192)
             work()
-            # Whose turn has ended has hung up: a traceback for each would hide the figures.
+            # Clients hang up at the end of a turn: a traceback for each would hide the figures.
             with suppress(ConnectionError):
                 self.wfile.write(line)
 

@@ -1,4 +1,4 @@
-"""The same service, with nothing observed, on other servers: `python -m benchmarks.peers NAME URL [keep]`.
+"""The same service, unobserved, on other servers: `python -m benchmarks.peers NAME URL [keep]`.
 
 Each is as its documentation shows it, with the service's reply, a backlog of 1024 and no access log.
 """
@@ -46,7 +46,7 @@ class DatagramHandler(socketserver.DatagramRequestHandler):
 
 
 class Quiet(socketserver.BaseServer):
-    """Says nothing of clients that end with the measurement."""
+    """Ignores the errors of clients that end with the measurement."""
 
     allow_reuse_address = True
     request_queue_size = BACKLOG

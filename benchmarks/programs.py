@@ -1,4 +1,4 @@
-"""The programs of a measurement: compiled, started, waited for, looked at and ended."""
+"""The programs of a measurement: compiling, starting, watching and ending them."""
 
 import contextlib
 import itertools
@@ -27,16 +27,16 @@ SERVERS = (OURS, OFF, *PEERS, C)
 """What is compared."""
 
 C_THREADS = 16
-"""Of the server in C where connections are short: with 4 to 16 it is fastest."""
+"""Threads of the server in C for short connections; it is fastest with 4 to 16."""
 
 START_TIMEOUT = 20.0
-"""Seconds that a program has to answer."""
+"""Seconds that a program has to give its first answer."""
 
 WORKED_OFF = 3.0
-"""Seconds for which a server's last clients are waited for."""
+"""Seconds that a server has to deal with its last clients."""
 
 CALM = 0.005
-"""Most seconds of CPU time in a tenth of one that a server takes which has nothing to do."""
+"""The most CPU time, in seconds, that an idle server uses in a tenth of a second."""
 
 Process = subprocess.Popen[bytes]
 
@@ -51,9 +51,8 @@ class Workshop:
     """A folder for compiled programs, sockets and logs; removed at the end.
 
     Attributes:
-        folder: Where it is.
-        generator: The load generator.
-        server: The server in C.
+        generator: Path of the load generator.
+        server: Path of the server in C.
     """
 
     def __init__(self) -> None:
@@ -95,9 +94,9 @@ class Workshop:
 
         Args:
             name: One of `SERVERS`, or a variant of ours.
-            kind: Of address.
+            kind: The kind of address.
             keep: Whether it answers any number of lines a connection.
-            settings: As `_command` takes them.
+            settings: See `_command`.
 
         Raises:
             NotInstalledError: Its library is missing.
@@ -139,15 +138,10 @@ class Workshop:
         clients: int = 0,
         options: tuple[str, ...] = (),
     ) -> list[str]:
-        """Return how a server is started.
+        """Return the command that starts a server.
 
-        Args:
-            name: Which.
-            url: Where it listens.
-            metrics: ``HOST:PORT`` of the endpoint, for ours.
-            keep: Whether it answers any number of lines a connection.
-            clients: Connections that it must hold at once, where the number of threads is set at the start.
-            options: Further ones, of ours and of the server in C.
+        `clients` is how many connections it must hold at once, for one whose threads are started beforehand;
+        `options` are further ones, for ours and the server in C.
         """
         mode = ["keep"] if keep else []
         if name == C:
@@ -163,13 +157,10 @@ class Workshop:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        name: Which.
-        url: Where it listens.
-        process: What runs it.
-        metrics: Its endpoint, if it has one.
+        metrics: URL of its endpoint, if it has one.
         started_in: Seconds from its start to its first answer, where they were measured.
     """
 
@@ -181,13 +172,13 @@ class Server:
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that are its own."""
+        """Its resident memory, in bytes."""
         return resident_bytes(self.process)
 
 
 @contextlib.contextmanager
 def awake(one: Server, servers: Sequence[Server]) -> Iterator[None]:
-    """Stop all servers but one for the time of the block."""
+    """Suspend all servers but one within the block."""
     others = [server for server in servers if server is not one]
     for server in others:
         server.process.send_signal(signal.SIGSTOP)
@@ -199,10 +190,10 @@ def awake(one: Server, servers: Sequence[Server]) -> Iterator[None]:
 
 
 def wait_until_done(process: Process) -> None:
-    """Return once a server has dealt with the clients that a load leaves behind, if it is ever done.
+    """Wait until a server has dealt with the clients that a load leaves behind, if it ever has.
 
-    One that is stopped before would begin its next turn with them: 500 that it cannot answer any more took a
-    second, and whoever came then was late by that.
+    A server suspended before that would begin its next turn with them: 500 clients who were gone took it a
+    second, and delayed everybody else by as much.
     """
     give_up_at = time.monotonic() + WORKED_OFF
     used, before = cpu_seconds(process), -1.0
@@ -218,13 +209,13 @@ def cpu_seconds(process: Process) -> float:
 
 
 def resident_bytes(process: Process) -> int:
-    """Return the bytes of memory that a process has."""
+    """Return the resident memory of a process, in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) * 1024
 
 
 def wait_until_it_answers(name: str, url: str, process: Process) -> None:
-    """Return once a line was answered.
+    """Wait until a line is answered.
 
     Raises:
         NotInstalledError: Its library is missing.

@@ -23,9 +23,9 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Return how many times theirs ours is, round by round: what disturbs a round disturbs both.
+    """Return the ratio of ours to theirs, taken round by round: what disturbs a round disturbs both.
 
     Raises:
-        ValueError: They have not the same number of rounds.
+        ValueError: Their numbers of rounds differ.
     """
     return spread([a / b for a, b in zip(ours, theirs, strict=True)])

@@ -1,7 +1,7 @@
 """This server with parts of the observation off: `python -m benchmarks.variants NAME [server's options]`.
 
-They show what each part costs, and are no way to run the server: `off`, for instance, has no limits either.
-They reach into `socketscope`, and follow its changes.
+They show what each part costs, and are not for serving: `off`, for instance, has no limits either. They use
+internals of `socketscope`, and change along with it.
 """
 
 import sys

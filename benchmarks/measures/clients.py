@@ -1,4 +1,4 @@
-"""The replay client beside other load tools: exchanges for a second of CPU time, and how late its clock is.
+"""The replay client beside other load tools: exchanges per second of CPU time, and how late it runs.
 
 All talk to the server in C, which echoes: fortio checks that it does. That server tells how many lines it has
 answered, so no client is asked for its own speed.

@@ -1,8 +1,8 @@
 """One process on several cores: an interpreter without a lock, beside one with a lock and beside replicas.
 
 `python -m benchmarks.measures.cores FREE_PYTHON ORDINARY_PYTHON`, each with the library's dependencies and
-click installed. Replicas are two processes of the ordinary one at a port each, loaded by a generator each
-with half of the clients.
+click installed. Replicas are two processes of the ordinary one, each at a port of its own and loaded by a
+generator of its own with half of the clients.
 """
 
 import contextlib
@@ -31,12 +31,7 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Competitor:
-    """One or more processes that share the load.
-
-    Attributes:
-        name: For people.
-        servers: Its processes.
-    """
+    """One or more processes that share the load."""
 
     name: str
     servers: Sequence[Server]

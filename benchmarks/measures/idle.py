@@ -10,10 +10,10 @@ COUNTS = {OURS: (0, 10, 100, 1_000, 10_000), "socketserver": (0, 10_000), "async
 """How many idle connections each server holds."""
 
 OF_GOAL = (0, 10_000)
-"""Those of this server that its goals compare."""
+"""Those of our server that its goals compare."""
 
 TELLING = 1_000
-"""From so many on the memory of one can be told from the process' own."""
+"""The fewest connections whose memory stands out from the process' own."""
 
 MESSAGE = "message"
 PERSISTENT = "persistent"
@@ -37,7 +37,7 @@ def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
                 server = stack.enter_context(workshop.serving(name, keep=True, options=options))
                 stack.enter_context(generator.holding(workshop, server, idle))
                 competitors += [(server, idle, mode) for mode in (MESSAGE, PERSISTENT)]
-        # What a goal compares takes turns next to each other, and more often: what disturbs one disturbs all.
+        # What a goal compares takes adjacent turns, and more of them: what disturbs one then disturbs all.
         of_goal = [one for one in competitors if one[0].name == OURS and one[1] in OF_GOAL]
         others = [one for one in competitors if one not in of_goal]
         for server, idle, mode in (*in_turns(of_goal, 2 * rounds), *in_turns(others, rounds)):

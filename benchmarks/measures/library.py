@@ -17,8 +17,8 @@ class Case:
 
     Attributes:
         work: One of `handler.WORK`.
-        kind: Of address.
-        clients: At once, each a connection or datagram after the other.
+        kind: The kind of address.
+        clients: How many at once, each with one connection or datagram after the other.
     """
 
     work: str
@@ -44,12 +44,12 @@ CASES = (
 
 
 def label(case: Case, library: str) -> str:
-    """Return under which name a library's rounds of a case stand."""
+    """Return the key of a result."""
     return f"{case}: {library}"
 
 
 def measure(workshop: Workshop, rounds: int, seconds: float) -> Rounds:
-    """Measure both in turns, case by case; who has no turn is stopped, as some of them work all the time."""
+    """Measure both in turns, case by case; the other is stopped meanwhile, as some work all the time."""
     results: Rounds = {}
     speeds = handler.speeds()
     for case in CASES:

@@ -1,7 +1,7 @@
 """One server against several behind one name, in Docker Compose: `python -m benchmarks.measures.replicas`.
 
-The load is that of `replay`, from a container of its own on the same cores; what the servers have of these is
-their CPU time. It comes in two ways: as fast as replies do, and at a rate that one server can carry.
+The load comes from `replay` in a container of its own on the same cores; the servers' share of these is
+told as CPU time. It is applied in two ways: as fast as replies come, and at a rate that one server can carry.
 """
 
 import json
@@ -47,9 +47,8 @@ class Work:
     """What a handler does.
 
     Attributes:
-        name: For the table.
         handler: `--handler`; None is the timestamp service.
-        rate: Connections a second that one server carries.
+        rate: Connections a second that one server can carry.
     """
 
     name: str
@@ -61,7 +60,7 @@ WORKS = (Work("the timestamp service", None, 500), Work("5 ms of Python", "spin:
 
 
 class Servers:
-    """The services `server` and `replica` of docker-compose.yml, which do some work."""
+    """The services `server` and `replica` of docker-compose.yml, with some work to do."""
 
     def __init__(self, folder: Path, work: Work) -> None:
         self._folder = folder
@@ -85,7 +84,7 @@ class Servers:
         ).stdout  # fmt: skip
 
     def scale(self, servers: int) -> None:
-        """Have so many, and wait until they are healthy."""
+        """Run this many, and wait until they are healthy."""
         options = ("--detach", "--wait", "--no-recreate", "--scale", f"replica={servers - 1}")
         self.compose("up", *options, "server", "replica")
 

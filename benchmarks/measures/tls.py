@@ -1,7 +1,7 @@
 """What TLS costs: the same server by tcp:// and tls:// in turns, `python -m benchmarks.measures.tls`.
 
-The load is that of `replay`, which does the other half of each handshake on the same cores; what the server
-alone spends is its CPU time.
+The load comes from `replay`, which does the other half of each handshake on the same cores; what the server
+alone spends is told as CPU time.
 """
 
 import json
@@ -27,7 +27,7 @@ SCRIPT = "@eol lf\n> hello world\n<~ hello world$\n"
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--seconds", type=click.IntRange(min=1), default=5, show_default=True, help="Length of a turn.")
 def main(rounds: int, seconds: int) -> None:
-    """Measure, and print of each mode the plain figure, that under TLS, and their ratio."""
+    """Measure, and print for each mode the plain figure, the one under TLS, and their ratio."""
     described = machine.describe()
     print(f"{machine.in_words(described)}; Python {described['versions']['Python']}, {ssl.OPENSSL_VERSION}")
     with Workshop() as workshop:

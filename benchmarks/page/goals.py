@@ -10,7 +10,7 @@ from benchmarks.programs import OFF, OURS, C
 from benchmarks.ratios import Spread, ratio, spread
 
 Results = Mapping[str, Rounds]
-"""Of each measure, by its name."""
+"""What was measured, by the name of the measure."""
 
 KIB = 1024
 
@@ -21,9 +21,7 @@ class Goal:
 
     Attributes:
         title: What is measured.
-        sign: Whether it should be at least its bound, or at most.
-        bound: What it is compared with, in the unit.
-        unit: Of the figure.
+        sign: Whether the figure should be at least, or at most, its bound.
         figure: Finds it in the results.
     """
 
@@ -44,7 +42,7 @@ class Goal:
 
 
 def _ratio(measure: str, one: str, other: str, key: str) -> Callable[[Results], Spread]:
-    """Return what finds how many times another's figure one's is."""
+    """Return a function that finds the ratio of one's figure to the other's."""
     return lambda results: ratio(column(results[measure][one], key), column(results[measure][other], key))
 
 
@@ -63,7 +61,7 @@ def idle_memory(results: Results, name: str = OURS, count: int = 10_000) -> Spre
     rounds = results["idle"]
     without = column(rounds[idle.label(name, 0, idle.PERSISTENT)], "resident")
     beside = column(rounds[idle.label(name, count, idle.PERSISTENT)], "resident")
-    # What a goal compares had more turns than the rest.
+    # Those that a goal compares had more turns than the rest.
     return spread([(b - a) / count / KIB for a, b in zip(without, beside, strict=False)])
 
 

@@ -11,11 +11,11 @@ from benchmarks.programs import OURS, SERVERS
 from benchmarks.ratios import Spread, ratio, spread
 
 MARKS = ("<!-- measured: make bench writes from here -->", "<!-- measured: to here -->")
-"""What the measured part of docs/performance.md stands between."""
+"""The measured part of docs/performance.md stands between these."""
 
 
 def into_page(page: str, measured: str, marks: tuple[str, str] = MARKS) -> str:
-    """Return a page with its measured part replaced; what stands around it is its author's.
+    """Return a page with its measured part replaced; the text around it is left to its author.
 
     Raises:
         ValueError: It has no such part.

@@ -1,4 +1,4 @@
-"""What was measured as a table for the terminal."""
+"""What was measured, as a table for the terminal."""
 
 from benchmarks.generator import Rounds, column
 from benchmarks.programs import OURS

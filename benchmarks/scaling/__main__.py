@@ -1,4 +1,4 @@
-"""Measures what the model of docs/scaling.md is made of: `python -m benchmarks.scaling`.
+"""Measures what the model of docs/scaling.md is based on: `python -m benchmarks.scaling`.
 
 Writes docs/scaling.json and the measured part of docs/scaling.md. Best in a network namespace of its own:
 `unshare -rn sh -c 'ip link set lo up && python -m benchmarks.scaling'`.
@@ -31,7 +31,7 @@ DOCS = ROOT / "docs"
     help="Measure this Prometheus, and not the server.",
 )
 def main(rounds: int, seconds: float, program: str | None) -> None:
-    """Measure, and write the page; what is not measured stays as it was."""
+    """Measure, and write the page; what is not measured keeps its figures."""
     machine.raise_descriptor_limit()
     stored = DOCS / "scaling.json"
     measured: Measured = json.loads(stored.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Lines through measured points, their error at one held back, and what follows for a number of clients."""
+"""Lines through measured points, their error at a point held back, and what a number of clients takes."""
 
 import math
 import statistics
@@ -13,12 +13,12 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line, fitted to all points but the last, which is what it is judged by.
+    """A straight line, fitted to all points but the last, which tests it.
 
     Attributes:
-        base: What there is at nothing.
+        base: The value at 0.
         slope: What one more adds.
-        last: Up to where it was fitted.
+        last: The x of the last point that it was fitted to.
         held: The point held back.
     """
 
@@ -33,7 +33,7 @@ class Line:
 
     @property
     def error(self) -> float:
-        """How far the prediction of the point held back is off, as a share of what was measured."""
+        """How far off it is at the point held back, as a share of what was measured."""
         x, measured = self.held
         return self.at(x) / measured - 1
 
@@ -69,8 +69,7 @@ class Behaviour:
     """What a client does.
 
     Attributes:
-        name: For people.
-        kept: Whether its connection stays, or is one a message.
+        kept: Whether it keeps its connection, or opens one for each message.
         every: Seconds between two of its messages.
         lasts: Seconds that a kept connection lasts.
     """
@@ -86,8 +85,8 @@ class Choice:
     """What an operator has chosen.
 
     Attributes:
-        load: Share of a core that a replica is to use at most; it has no more than one.
-        connections: Most that a replica is to hold open.
+        load: The largest share of a core that a replica is to use; it can use no more than one core.
+        connections: The most that a replica is to hold open.
         interval: Seconds between two scrapes.
         retention: Days that Prometheus keeps samples.
     """
@@ -104,12 +103,12 @@ class Plan:
 
     Attributes:
         messages: A second.
-        replicas: One more than carry the load, so that one may be gone.
-        bound_by: What their number follows from.
-        memory: Bytes of all replicas.
+        replicas: One more than the load needs, so that one may fail.
+        bound_by: What determines their number.
+        memory: Bytes, of all replicas.
         series: Of all replicas.
         prometheus: Bytes of its memory.
-        disk: Bytes that it keeps.
+        disk: Bytes that it stores.
         log: Bytes a day.
     """
 

@@ -8,7 +8,7 @@ from benchmarks.scaling.model import Behaviour, Choice, Line, Model, Plan, fit
 MARKS = ("<!-- measured: python -m benchmarks.scaling writes from here -->", "<!-- measured: to here -->")
 
 Measured = dict[str, Any]
-"""What docs/scaling.json has: of each line its points, x and y, the last held back."""
+"""What docs/scaling.json has: the points of each line, x and y, the last held back."""
 
 CLIENTS = (1e3, 1e5, 1e7)
 BEHAVIOURS = (

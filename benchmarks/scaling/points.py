@@ -11,13 +11,13 @@ from benchmarks.measures.idle import LIMITS
 from benchmarks.programs import OURS, Server, Workshop, ask, cpu_seconds
 
 Rounds = dict[float, list[tuple[float, float]]]
-"""Of each setting, what it came to be and what was measured, round by round."""
+"""For each setting its actual value and what was measured, round by round."""
 
 CLIENTS = 64
 MESSAGES = (1_000, 2_000, 3_000, 4_000, 6_000)
 """Connections a second, one message each: up to what a replica is to carry, and beyond.
 
-At lower rates one costs more, as it wakes everybody for itself alone."""
+At lower rates each costs more, as everybody is woken for it alone."""
 
 EXCHANGES = (5_000, 10_000, 15_000, 20_000, 30_000)
 """Exchanges a second on kept connections."""
@@ -27,11 +27,11 @@ LISTENERS = (1, 2, 4, 8)
 LINES = (250, 500, 1_000, 4_000)
 
 FLUSHED = 0.3
-"""Seconds after which a line is in the file: the writer's are 200 ms."""
+"""Seconds after which a line is in the file; the writer takes at most 200 ms."""
 
 
 def cores(workshop: Workshop, rates: Sequence[int], rounds: int, seconds: float, *, keep: bool) -> Rounds:
-    """Return the cores that a server uses at rates that are kept up on a schedule, scraped meanwhile."""
+    """Return the cores that a server uses at scheduled rates, while it is scraped."""
     found: Rounds = {rate: [] for rate in rates}
     with workshop.serving(OURS, keep=keep) as server:
         for rate in in_turns(rates, rounds):
@@ -41,7 +41,7 @@ def cores(workshop: Workshop, rates: Sequence[int], rounds: int, seconds: float,
 
 
 def memory(workshop: Workshop, rounds: int) -> Rounds:
-    """Return the bytes of a server that holds connections, its threads' stacks in the kernel included."""
+    """Return the memory of a server that holds connections, its threads' kernel stacks included, in bytes."""
     found: Rounds = {count: [] for count in OPEN}
     for count in in_turns(OPEN, rounds):
         with workshop.serving(OURS, keep=True, options=LIMITS) as server:
@@ -52,7 +52,7 @@ def memory(workshop: Workshop, rounds: int) -> Rounds:
 
 
 def kernel_stacks() -> int:
-    """Return the bytes of all threads' stacks in the kernel, which no process is charged for."""
+    """Return the size of all kernel stacks, which are charged to no process, in bytes."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024
 
@@ -71,11 +71,11 @@ def series(workshop: Workshop) -> tuple[Rounds, Rounds]:
 
 
 def log(workshop: Workshop) -> Rounds:
-    """Return the bytes that a server has written after so many connections."""
+    """Return how many bytes of log a server has written after so many connections."""
     found: Rounds = {}
     for count in LINES:
         with workshop.serving(OURS, keep=False) as server:
-            # What has asked whether it answers is in the log, too.
+            # The connection that `serving` has asked on is in the log, too.
             for _ in range(count - 1):
                 ask(server.url, b"hello world\r\n")
             time.sleep(FLUSHED)
@@ -90,7 +90,7 @@ def _written(server: Server, folder: Path) -> int:
 
 
 def start(workshop: Workshop, rounds: int) -> list[float]:
-    """Return the CPU seconds that a start takes: a replica that is added has them before it serves."""
+    """Return the CPU seconds that a start takes: a new replica spends them before it serves."""
     found = []
     for _ in range(rounds):
         with workshop.serving(OURS, keep=False) as server:

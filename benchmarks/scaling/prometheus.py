@@ -14,7 +14,7 @@ from benchmarks.programs import OURS, START_TIMEOUT, Process, Server, Workshop, 
 from benchmarks.scaling.points import Rounds, scrape
 
 TARGETS = (50, 100, 200, 400, 800)
-"""Replicas that are scraped, the last number held back; each shows what one real server under load does."""
+"""How many replicas are scraped, the last number held back; each shows the metrics of one real server."""
 
 INTERVAL = 5
 """Seconds between two scrapes of one."""
@@ -23,8 +23,8 @@ WARM = 75.0
 """Seconds until memory is read: 15 samples of each series, and some collections of garbage."""
 
 BLOCK = 120
-"""Seconds of a block where a sample's size on disk is told. It is written at one and a half, and its chunks
-have 120 samples, as any others, of series that are scraped each second."""
+"""Seconds of a block in which the size of a sample on disk is measured. It is written after one and a half
+times that, and its chunks have 120 samples, as any others, since series are scraped each second."""
 
 
 class _Replicas(ThreadingHTTPServer):
@@ -53,7 +53,7 @@ class _Shown(BaseHTTPRequestHandler):
 
 
 def memory(workshop: Workshop, program: str) -> Rounds:
-    """Return the resident bytes of a Prometheus that scrapes so many series."""
+    """Return the resident memory of a Prometheus that scrapes this many series, in bytes."""
     found: Rounds = {}
     with _shown(workshop, INTERVAL) as port:
         for count in TARGETS:
@@ -65,7 +65,7 @@ def memory(workshop: Workshop, program: str) -> Rounds:
 
 
 def sample(workshop: Workshop, program: str) -> float:
-    """Return the bytes of a sample in a block on disk, its chunks alone."""
+    """Return the size of a sample in a block on disk, counting chunks alone, in bytes."""
     options = (
         f"--storage.tsdb.min-block-duration={BLOCK}s",
         f"--storage.tsdb.max-block-duration={BLOCK}s",
@@ -86,7 +86,7 @@ def sample(workshop: Workshop, program: str) -> float:
 
 @contextmanager
 def _shown(workshop: Workshop, interval: int) -> Iterator[int]:
-    """Have a server under load shown at a port of all of 127/8, anew for each scrape at such an interval."""
+    """Show a server under load at one port of all of 127/8, with fresh figures for each interval."""
     ended = threading.Event()
     shown = _Replicas(("0.0.0.0", 0), _Shown)
     with workshop.serving(OURS, keep=False) as server:
