@@ -1,4 +1,4 @@
-"""Prints a line for each alert: the receiver for whoever has no other."""
+"""Prints a line for each alert, for those who have no other receiver."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +8,7 @@ PORT = 9000
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes what Alertmanager's webhook sends."""
+    """Takes notifications of Alertmanager's webhook."""
 
     def do_POST(self) -> None:
         """Print each alert of a notification."""
@@ -19,7 +19,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_request(self, *_: object) -> None:
-        """Leave the log to the alerts."""
+        """Print nothing: standard output is for alerts."""
 
 
 def as_line(alert: dict[str, Any]) -> str:

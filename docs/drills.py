@@ -1,4 +1,4 @@
-"""The page of drills, from their catalogue and what was measured in the last run of all."""
+"""The page of drills, from their catalogue and the figures of the last run of all of them."""
 
 import json
 

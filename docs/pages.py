@@ -31,7 +31,7 @@ pre {{ overflow-x: auto; }}
 def render_runbook() -> str:
     """Return the runbook's page, each section with an anchor."""
     markdown = MarkdownIt()
-    # Beside it is nothing that a link could lead to.
+    # Links to other pages are dropped, as Prometheus does not serve those.
     text = re.sub(r"\[([^]]+)\]\((?!#)[^)]*\)", r"\1", (FOLDER / "runbook.md").read_text(encoding="utf-8"))
     tokens = markdown.parse(text)
     for token, inline in itertools.pairwise(tokens):
@@ -41,5 +41,5 @@ def render_runbook() -> str:
 
 
 def anchor(heading: str) -> str:
-    """Return how a section of the runbook is linked to."""
+    """Return the anchor of a section of the runbook."""
     return heading.lower().replace(" ", "-")

@@ -108,7 +108,7 @@ def render_limits() -> str:
 
 
 def render_log() -> str:
-    """Return the page of the log, whose tables of events and fields are made here."""
+    """Return the page of the log with its tables of events and fields made anew."""
     before, start, rest = (FOLDER / "log.md").read_text(encoding="utf-8").partition("<!-- events -->\n")
     _, end, after = rest.partition("<!-- /events -->\n")
     tables = [

@@ -18,7 +18,7 @@ FAILED, USAGE = 1, 2
 
 
 def main(arguments: list[str]) -> int:
-    """List the drills, do one of them, or all; return the process' status."""
+    """List the drills, or do one or all of them; return the exit status."""
     if not arguments:
         width = max(len(drill.name) for drill in DRILLS)
         for drill in DRILLS:
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         came.append(number)
         stopped.set()
 
-    # A terminal that is closed ends it as Ctrl-C does; what nohup started is not to hear of it.
+    # Closing the terminal ends it as Ctrl-C does, unless it was started by nohup.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
@@ -113,7 +113,7 @@ if __name__ == "__main__":
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough; the interpreter's own flush must find somebody.
+        # The reader has left; the interpreter still flushes its output, and that must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
     sys.exit(status)

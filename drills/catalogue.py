@@ -9,12 +9,12 @@ _OF_THE_DRILL = "docker logs --since 1m $(docker compose ps --all | grep -o '^[^
 
 
 def _closed(outcome: str) -> str:
-    """Return the rate of connections that ended so, as PromQL."""
+    """Return the rate of connections with an outcome, as PromQL."""
     return f'sum by (outcome) (rate(socketserver_connections_closed_total{{outcome="{outcome}"}}[10s])) > 0'
 
 
 def _lines(condition: str, *fields: str, log: str = f"{_LOG} server replica") -> str:
-    """Return a command that prints some fields of the log lines for which a condition holds."""
+    """Return a command that prints some fields of the log lines that meet a condition."""
     # Compose puts a terminal's control sequence before a line, and a program its warnings beside the log.
     return f"{log} | grep -o '{{.*}}' | jq -c 'select({condition}) | {{timestamp, {', '.join(fields)}}}'"
 
@@ -28,7 +28,7 @@ class Handler(socketserver.StreamRequestHandler):
         line = self.rfile.readline()
         reply = b"[" + time.ctime().encode() + b"] " + line
 """
-"""The service as anybody would write it, up to its reply."""
+"""The service as anybody would write it, up to the reply."""
 
 DRILLS = (
     Drill(

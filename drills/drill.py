@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from drills.stack import FOLDER, Stack
 
 Fault = Callable[[Stack], AbstractContextManager[None]]
-"""Is there within the block, and undone after it, whatever happens in it."""
+"""Makes the fault for the time of the block, and undoes it at the end, whatever happens in between."""
 
 MEASURED = FOLDER / "docs" / "drills.json"
-"""What each drill took when all of them were done last, for docs/drills.md."""
+"""How long each drill took in the last run of all of them, for docs/drills.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +18,13 @@ class Drill:
     """A fault, and how it must show.
 
     Attributes:
-        name: What it is called by.
         what: What happens, in a sentence.
-        fault: What makes it happen.
-        seen: PromQL that finds series while it happens, and none before.
-        alert: What must fire, and nothing else; none for what must alarm nobody.
+        seen: PromQL that finds series during the fault, and none before it.
+        alert: The only alert that must fire; None where nobody must be alarmed.
         panel: Dashboard and title of the panel to look at.
-        section: Of the runbook, where no alert has one.
-        lines: Command that shows the log lines behind it, the fault being there; none where there are none.
-        servers: How many must serve before it begins.
+        section: The runbook's section for a drill without an alert.
+        lines: Command that shows the log lines of the fault while it lasts; None where there are none.
+        servers: How many must run before it begins.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What makes faults: clients that misbehave, a server of another's making, and Docker's own commands."""
+"""How faults are made: by clients that misbehave, servers with other handlers, and Docker's own commands."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -15,49 +15,48 @@ def clients(script: str, options: str, *, scraped: bool = False) -> Fault:
     """Return a fault that is a script played beside the stack's own client, with options of `replay`."""
 
     def fault(stack: Stack) -> AbstractContextManager[None]:
-        # One server alone, which its network knows by its id: what is too much for it is little for three.
+        # Only one server, addressed by its container's id: what is too much for one is little for three.
         server = (*stack.containers("server", "replica"), "server")[0][:12]
         target = ("--target", f"tcp://{server}:21567", "--forever", *options.split())
         run = ("--env", f"SCRIPT={script}", "--entrypoint", "sh", "client", "-c", _PLAY, "play", *target)
-        # Under the name of the service it is found by Prometheus.
+        # Prometheus finds it by the alias, which is the name of the service.
         return _beside(stack, *(["--use-aliases"] if scraped else []), *run)
 
     return fault
 
 
 def program(text: str) -> Fault:
-    """Return a fault that is a client's program in Python, for what no script says."""
+    """Return a fault that is a client written in Python, for what no script can do."""
     return lambda stack: _beside(stack, "--entrypoint", "python", "client", "-c", text)
 
 
 def replica(text: str) -> Fault:
-    """Return a fault that is one more server with a handler of its own, which takes its share of the clients.
+    """Return a fault that is one more server with another handler, which gets its share of the clients.
 
     Args:
-        text: Python that leaves a request handler by the name of `Handler`.
+        text: Python that defines a request handler named `Handler`.
     """
     run = ("--use-aliases", "--entrypoint", "python", "server", "-c")
     handler = ("--handler", "__main__:Handler")
-    # It has time to end in order, as its death would be a fault of its own.
+    # It gets time to end in order, since its death would be another fault.
     return lambda stack: _beside(stack, *run, text + _SERVE, *handler, grace=30)
 
 
 @contextmanager
 def _beside(stack: Stack, *arguments: str, grace: int = 1) -> Iterator[None]:
-    """Run a container of a service's image while the block lasts, and some seconds more if it needs them."""
-    # What is stopped below is not another drill's: where the name is taken already, this fails. Those of
-    # another stack have another name.
+    """Run a container of a service's image within the block; at the end it has `grace` seconds to stop."""
+    # If another drill of this stack has the name, this fails: only our own container is stopped below.
     name = f"{stack.project}-drill"
     stack.compose("run", "--detach", "--rm", "--no-deps", "--name", name, *arguments)
     try:
         yield
     finally:
-        with suppress(StackError):  # one that has ended is gone already
+        with suppress(StackError):  # it may have ended by itself
             stack.docker("stop", "--time", str(grace), name)
 
 
 def killed(*services: str, all_of_them: bool = False) -> Fault:
-    """Return a fault that is the death of one container of these services, or of all."""
+    """Return a fault that kills one container of these services, or all."""
 
     @contextmanager
     def fault(stack: Stack) -> Iterator[None]:
@@ -84,10 +83,10 @@ def restarted(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def parted(stack: Stack) -> Iterator[None]:
-    """Leave the client in a network without a server; Prometheus is in both."""
+    """Move the client to a network without a server; Prometheus is in both."""
     players, (prometheus,) = stack.containers("client"), stack.containers("prometheus")
     network = f"{stack.project}_default"
-    # Where it came first in the alphabet, Prometheus' published port would move to it.
+    # If its name came first in the alphabet, Prometheus' published port would move to it.
     island = f"{network}_drill"
     try:
         stack.docker("network", "create", island)

@@ -1,4 +1,4 @@
-"""One drill, from its beginning to its end: what was seen of it, and when."""
+"""One drill from beginning to end: what was seen of it, and when."""
 
 import shutil
 import time
@@ -10,15 +10,15 @@ from drills.drill import Drill
 from drills.stack import Stack, StackError
 
 CALM = 60.0
-"""Seconds for which what is there already of a fault may take to go."""
+"""Seconds within which the signs of an earlier fault must have gone."""
 SEEN = 60.0
 """Seconds within which the fault must show."""
 TOLD = 240.0
-"""Seconds within which its alert must fire; that of a rate looks minutes back."""
+"""Seconds within which its alert must fire; an alert on a rate looks minutes back."""
 QUIET = 60.0
-"""Seconds for which what must alarm nobody is watched: more than the window and the wait of any symptom."""
+"""Seconds to watch a fault that must alarm nobody: longer than the window and the wait of any symptom."""
 RESOLVED = 330.0
-"""Seconds within which the alert must end; ReplicaDown remembers for five minutes."""
+"""Seconds within which the alert must resolve; ReplicaDown remembers for five minutes."""
 STEP = 0.5
 """Seconds between two looks."""
 SHOWN = 3
@@ -26,7 +26,7 @@ SHOWN = 3
 
 
 class StoppedError(Exception):
-    """Somebody wants the drill to end before it has."""
+    """The drill was asked to end early."""
 
 
 @dataclass(slots=True)
@@ -34,11 +34,11 @@ class Outcome:
     """What was seen of a drill.
 
     Attributes:
-        seen: Seconds from its beginning until the series moved; none for never.
-        told: Seconds from its beginning until the alert fired.
-        resolved: Seconds from the fault's end until the alert had ended.
-        others: Alerts that fired beside it and did not before.
-        lines: The log lines behind it, as its command prints them.
+        seen: Seconds from the beginning until the series moved; None if it never did.
+        told: Seconds from the beginning until the alert fired.
+        resolved: Seconds from the end of the fault until the alert resolved.
+        others: Other alerts that fired, but not before the drill.
+        lines: The log lines of the fault, as the drill's command prints them.
     """
 
     seen: float | None = None
@@ -48,7 +48,7 @@ class Outcome:
     lines: str = ""
 
     def is_as_told(self, drill: Drill) -> bool:
-        """Return whether it showed, was told and resolved as it must, and nothing else was told."""
+        """Return whether it showed, its alert fired and resolved as they must, and no other alert fired."""
         if self.seen is None or self.others:
             return False
         return drill.alert is None or None not in {self.told, self.resolved}
@@ -58,11 +58,11 @@ class Rehearsal:
     """A drill on a stack.
 
     Args:
-        stack: What it is done to.
-        say: Takes what a person is to read, line by line.
-        wait: Lets seconds pass, and returns whether the drill is to end now.
-        quiet: Seconds for which what must alarm nobody is watched.
-        clock: Seconds from anywhere.
+        stack: Where the fault is provoked.
+        say: Shows a person a line.
+        wait: Waits this many seconds, and returns whether the drill was asked to end.
+        quiet: Seconds to watch a fault that must alarm nobody.
+        clock: Returns seconds from any starting point.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Rehearsal:
         """Provoke a fault, watch it, and leave nothing of it.
 
         Raises:
-            StackError: The stack does not do what it was asked to, or shows what it must not yet.
-            StoppedError: It was to end before it had.
+            StackError: The stack does not do what it was asked to, or shows the fault before it begins.
+            StoppedError: The drill was asked to end early.
         """
         self._began = self._clock()
         outcome, before = Outcome(), set(self._stack.firing())
 
         def firing() -> set[str]:
-            """Return the alerts that fire; those that should not are entered in the outcome."""
+            """Return the alerts that fire, and note in the outcome those that should not."""
             found = set(self._stack.firing())
             outcome.others.update(found - before - {drill.alert})
             return found
@@ -99,7 +99,7 @@ class Rehearsal:
         with self._stack.at_least(drill.servers):
             if self._until(lambda: self._is_calm(drill), CALM, self._began) is None:
                 raise StackError(f"{drill.name} cannot begin: what it must show is there already")
-            self._pause(0)  # a stop that was asked for while servers started comes before the fault
+            self._pause(0)  # the drill may have been asked to end while servers started
             self._began = self._clock()
             self._note("begins")
             with drill.fault(self._stack):
@@ -113,7 +113,7 @@ class Rehearsal:
         return outcome
 
     def _watch(self, drill: Drill, outcome: Outcome, firing: Callable[[], set[str]]) -> None:
-        """See the series move and the alert fire, or none."""
+        """Watch the series move, and the alert fire or no alert at all."""
         outcome.seen = self._until(lambda: self._stack.query(drill.seen), SEEN, self._began)
         if outcome.seen is None:
             self._note("nothing is seen")
@@ -149,7 +149,7 @@ class Rehearsal:
         return drill.alert not in self._stack.firing() and not self._stack.query(drill.seen)
 
     def _until(self, condition: Callable[[], object], seconds: float, since: float) -> float | None:
-        """Return how many seconds it took from a moment on, or none where it takes too many from now."""
+        """Return the seconds since a moment once a condition holds; None if it does not in time."""
         over = self._clock() + seconds
         while not condition():
             if self._clock() > over:

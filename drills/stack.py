@@ -14,20 +14,20 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[1]
 ANSWERING = 300.0
-"""Seconds within which a command of Docker must end; servers that are stopped in order take some."""
+"""Seconds within which a command of Docker must end; it may stop servers, which takes some time."""
 STARTING = 60.0
-"""Seconds within which servers that were started must be scraped."""
+"""Seconds within which started servers must be scraped."""
 
-# Prometheus is on this machine; a proxy that the environment is set for knows no loopback.
+# Prometheus is on this machine, which a proxy set in the environment cannot reach.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StackError(Exception):
-    """The stack does not do what it was asked to; the message is for its user."""
+    """The stack does not do what it was asked to; the message is for the user."""
 
 
 class Stack:
-    """The stack of a folder's `docker-compose.yml`, which must run.
+    """The running stack of a folder's `docker-compose.yml`.
 
     Attributes:
         prometheus: URL.
@@ -84,7 +84,7 @@ class Stack:
         )
 
     def shell(self, command: str) -> str:
-        """Return what a command line prints, as it would in the stack's folder.
+        """Run a command line in the stack's folder and return what it prints.
 
         Raises:
             StackError: It failed.
@@ -96,7 +96,7 @@ class Stack:
             ended = subprocess.run(
                 command, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                 check=False, timeout=ANSWERING,
-                start_new_session=True,  # a Ctrl-C is the drill's, which undoes what this did
+                start_new_session=True,  # Ctrl-C is for the drill alone, which undoes what this did
             )  # fmt: skip
         except OSError as error:
             raise StackError(f"{command[0]}: {error.strerror}") from error
@@ -108,11 +108,11 @@ class Stack:
         return ended.stdout
 
     def containers(self, *services: str) -> list[str]:
-        """Return the containers of services that run."""
+        """Return the running containers of some services."""
         return self.compose("ps", "--quiet", *services).split()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return what Prometheus finds now.
+        """Return what Prometheus finds for an expression now.
 
         Raises:
             StackError: It does not answer.
@@ -122,7 +122,7 @@ class Stack:
         return found
 
     def firing(self) -> dict[str, dict[str, Any]]:
-        """Return the alerts that fire, by name; of several of one name any.
+        """Return the firing alerts by name, any one of several with the same name.
 
         Raises:
             StackError: Prometheus does not answer.
@@ -143,7 +143,7 @@ class Stack:
 
     @contextmanager
     def at_least(self, servers: int) -> Iterator[None]:
-        """Have so many servers within the block, all of them scraped, and afterwards as many as before."""
+        """Have at least this many servers within the block, all of them scraped, then as many as before."""
         before = len(self.containers("replica"))
         if before >= servers - 1:
             yield
@@ -161,7 +161,7 @@ class Stack:
             self._scale(before)
 
     def _wait_for_scrapes(self, servers: int) -> None:
-        """Return when so many servers have answered a scrape from now on, and the rules have counted them."""
+        """Wait until this many servers have answered a new scrape, and the rules have counted them."""
         now = time.time()
         deadline = time.monotonic() + STARTING
         answered = (

@@ -4,11 +4,11 @@ from socketscope.replay.watch.colours import FAILURES
 
 GOOD, WARNING, BAD = "green", "orange", "red"
 PLAIN = "text"
-"""Of a figure that is neither well nor ill."""
+"""Of a figure that is neither good nor bad."""
 TRAFFIC = "blue"
-"""Of a curve that is neither well nor ill."""
+"""Of a curve that is neither good nor bad."""
 LINE = "#8e8e8e"
-"""Of an objective or a limit: a line to measure against, and no alarm."""
+"""Of an objective or a limit: a line to measure against, not an alarm."""
 
 SERVED = {"ok": GOOD, "empty": "light-blue", "idle_timeout": "semi-dark-blue", "no_reply": "light-green"}
 """Colours of what ended in order."""

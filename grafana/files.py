@@ -12,5 +12,5 @@ PAGES = {FOLDER / f"{page.name}.json": page for page in (overview.PAGE, server.P
 
 
 def render(path: Path) -> str:
-    """Return the JSON that belongs into a file."""
+    """Return the JSON of a file."""
     return str(JSONEncoder(sort_keys=True, indent=2).encode(PAGES[path].build())) + "\n"

@@ -34,11 +34,11 @@ from socketscope.views import instruments as server
 
 UNKNOWN = "vector(NaN)"
 UNKNOWN_NOW = f"{UNKNOWN} and on () vector(time()) >= min_over_time(vector(time())[$__interval:1s] @ end())"
-"""The same at the last step alone: where a course begins later, Grafana fills a slope below what is NaN before it."""
+"""The same at the last step alone: before the beginning of a course, Grafana would fill NaN with a slope."""
 NO_TRAFFIC = ("no traffic", PLAIN)
 JOBS = f"{{{CHOSEN[0]}}}"
 LOST = 'max by (job, instance) (ALERTS{alertname=~"ReplicaDown|ReplicaSilent"})'
-"""One of each, whatever is told of it."""
+"""One for each server, however many alerts it has."""
 FIRING_PAGES = 'ALERTS{alertstate="firing", severity="page"}'
 
 WELL = [

@@ -13,7 +13,7 @@ from socketscope.replay.measure import instruments as client
 from socketscope.views import instruments as server
 
 BUILDS = f'{{__name__=~"{server.BUILD.name}|{client.BUILD.name}"}}'
-"""What every server and every client has, by which jobs and instances are found."""
+"""The series that every server and client has; jobs and instances are found by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,8 @@ class Row:
     """A row of panels.
 
     Attributes:
-        title: What its panels have in common.
         panels: In reading order.
-        folded: Whether it is opened by who needs it.
+        folded: Whether it is closed until somebody opens it.
     """
 
     title: str
@@ -36,9 +35,7 @@ class Page:
     """A dashboard.
 
     Attributes:
-        name: After the project's.
-        description: What it is for.
-        builds: The series by which its jobs and instances are found.
+        builds: The series that its jobs and instances are found by.
         listeners: Whether it has figures by listener.
         rows: In reading order.
     """
@@ -81,7 +78,7 @@ class Page:
             found = chosen(server.EXCHANGES.name)
             builder.with_variable(_variable("listener", f"label_values({found}, listener)"))
         for place, row in enumerate(self.rows, start=1):
-            # A panel that is added to a row leaves the numbers in others, to which alerts link, as they are.
+            # Alerts link to these numbers: a panel added to one row must not change those in others.
             numbered = [panel.id(place * 100 + n) for n, panel in enumerate(row.panels, start=1)]
             head = builders.Row(row.title).id(place * 100)
             if row.folded:
@@ -123,7 +120,7 @@ def _variable(name: str, query: str) -> builders.QueryVariable:
 
 
 class _Annotation:
-    """An annotation with its texts and its time, of which the SDK knows nothing."""
+    """An annotation with its texts and its time, which the SDK lacks."""
 
     def __init__(self, name: str, expression: str, colour: str, **more: str) -> None:
         self._known = models.AnnotationQuery(
@@ -146,7 +143,7 @@ def _annotations() -> list[Any]:
     return [
         _Annotation(
             "Starts",
-            # The start itself, also of what is new and of what was gone again before the next step.
+            # The start itself, also of what is new, or was gone again before the next step.
             f"{started} * 1000 and on (job, instance) ({served} or {played})",
             TRAFFIC,
             titleFormat="{{job}} started",
@@ -155,7 +152,7 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Drains",
-            # A drain is seen, however far its samples lie between two steps.
+            # A drain is shown even if all its samples lie between two steps.
             f"max_over_time({series(server.DRAINING)}[$__interval]) == 1",
             WARNING,
             titleFormat="{{job}} drains",
@@ -163,7 +160,7 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Alerts",
-            # What fired between two steps, or where rules are looked at more seldom what fires.
+            # What fired between two steps, or fires now where rules are evaluated less often than that.
             f"max by (alertname, severity, job, instance, listener, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
             BAD,
             titleFormat="{{alertname}}",

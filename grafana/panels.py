@@ -15,10 +15,10 @@ from grafana.colours import LINE, OF_OUTCOME, PLAIN, TRAFFIC
 
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RUNBOOK = "http://localhost:9090/user/runbook.html"
-"""Where Prometheus shows the runbook to who looks at the dashboards."""
+"""Where Prometheus serves the runbook."""
 
 Limits = Mapping[float, str]
-"""Value to colour, upwards; the first one colours the rest."""
+"""From a value upwards to its colour; the first colour also holds below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +29,23 @@ class Panel:
         title: The question, in a few words.
         meaning: What it shows, and what to do about it.
         runbook: The section of the runbook that has more.
-        queries: Legend to expression.
-        nothing: What stands there where there is nothing to show.
+        queries: Expressions by legend.
+        nothing: What it shows if there is no data.
         unit: As Grafana names it.
         width: Of 24 columns.
         height: In rows of 30 pixels.
-        limits: Of a figure.
-        limits_of: The same by legend, where its figures differ.
-        words: Of a figure or a state: value to text and colour; None is what is not known.
-        decimals: Of a figure.
-        instant: Whether a figure is asked for once, at the end of what is looked at, and has no course; others are of
-            now, with the course of a quarter of an hour.
-        stacked: Whether curves lie on each other.
-        outcomes: Of curves: what legends end with that has a colour of its own everywhere.
-        colours: Legend to colour; what has neither is of Grafana's palette.
-        line: Of curves: the limit that they are measured against.
-        top: Of curves: up to where the axis goes at least.
-        logarithmic: Of curves: over decades, whose axis ends where the curves do: a line has to be one of them.
+        limits: For a figure.
+        limits_of: The same by legend, where figures beside each other differ.
+        words: For a figure or a state: text and colour by value; None is an unknown value.
+        decimals: For a figure.
+        instant: Whether a figure is that at the end of the time range, without its course; others are those of now, with
+            the course of the last quarter of an hour.
+        stacked: Whether curves are stacked.
+        outcomes: For curves: outcomes, at the end of a legend, that have the same colour on every panel.
+        colours: Colours by legend; curves with neither have Grafana's palette.
+        line: For curves: the limit that they are measured against.
+        top: For curves: the least value at which the axis may end.
+        logarithmic: For curves: whether the axis has decades. It ends where the curves do, so a line must be one of them.
     """
 
     title: str
@@ -70,12 +70,12 @@ class Panel:
 
 
 def figure(panel: Panel) -> Any:
-    """Return a figure as it is now, with its recent course unless it is instant or stands beside others."""
+    """Return a figure as of now, with its recent course unless it is instant or stands beside others."""
     named = any("{{" in legend for legend in panel.queries)
     several = named or len(panel.queries) > 1
     builder = (
         stat.Panel()
-        # The last value even if it is none: what ended is not still well.
+        # The last value even if it is null: what has ended must not look well.
         .reduce_options(common.ReduceDataOptions().calcs(["last"]))
         .graph_mode(
             choices.BigValueGraphMode.NONE if panel.instant or several else choices.BigValueGraphMode.AREA
@@ -86,12 +86,12 @@ def figure(panel: Panel) -> Any:
         .thresholds(_thresholds(panel.limits))
         .min(0)
     )
-    if named:  # below each other, as beside each other three have no room for their names
+    if named:  # one below the other: three side by side have no room for their names
         builder.orientation(choices.VizOrientation.HORIZONTAL)
     if panel.unit == "percentunit":
         builder.max(1)
     if not panel.instant:
-        # Its steps are those of what is looked at, and its last is as old as one: over a week up to an hour.
+        # With the steps of the whole time range, its last value would be up to one step old: over a week an hour.
         builder.time_from("now-15m").hide_time_override(True)
     if panel.decimals is not None:
         builder.decimals(panel.decimals)
@@ -108,7 +108,7 @@ def curves(panel: Panel) -> Any:
         .line_width(1)
         .fill_opacity(25 if panel.stacked else 0)
         .show_points(choices.VisibilityMode.NEVER)
-        # Not shades of one colour: those of two replicas cannot be told from each other.
+        # Not shades of one colour: two replicas could not be told apart.
         .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .legend(
             common.VizLegendOptions()
@@ -125,7 +125,7 @@ def curves(panel: Panel) -> Any:
     if panel.logarithmic:
         decades = common.ScaleDistributionConfig().type(choices.ScaleDistribution.LOG).log(10)
         builder.scale_distribution(decades)
-    else:  # it begins at 0, which decades have no place for, or below: a budget may be overspent
+    else:  # from 0, which a logarithmic axis lacks, or below, as a budget may be overspent
         builder.axis_soft_min(0)
     if panel.top is not None:
         builder.axis_soft_max(panel.top)
@@ -158,7 +158,7 @@ def durations(panel: Panel) -> Any:
         .color(
             heatmap.HeatmapColorOptions()
             .mode(heatmap_models.HeatmapColorMode.SCHEME)
-            # Its ends can both be told from a dark and from a light page.
+            # Both of its ends stand out from a dark page as from a light one.
             .scheme("Cool")
             .steps(64)
             .exponent(0.5)
@@ -171,7 +171,7 @@ def durations(panel: Panel) -> Any:
 
 
 def states(panel: Panel) -> Any:
-    """Return what state each of several was in, over time."""
+    """Return a timeline of the state of each of several."""
     builder = (
         statetimeline.Panel()
         .row_height(0.8)

@@ -25,11 +25,11 @@ from socketscope.replay.watch.board import OBJECTIVE
 from socketscope.views import instruments as server
 
 MEMORY = 256 * 2**20
-"""What the stack lets a container have."""
+"""Bytes of memory that the stack gives a container."""
 NEAR = 0.8
-"""Of a limit: where an alert says so."""
+"""Share of a limit above which an alert fires."""
 RENEWAL = 14
-"""Days: who holds for less should have been renewed, and an alert says so."""
+"""Days: a certificate that ends sooner should have been renewed, and an alert fires."""
 
 
 def replica_states(title: str) -> Any:
