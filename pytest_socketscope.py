@@ -1,8 +1,8 @@
 """A plug-in of pytest: a `.talk` is a test.
 
-Its server is what ``--talk-target`` names, or what a fixture ``talk_target`` returns. Where there is neither,
-no script is collected. pytest imports this module at each of its starts, whatever it then runs: hence it
-stands beside the package, and imports that only when there is a script to play.
+Its server is named by ``--talk-target``, or returned by a fixture ``talk_target``. Without either, no script
+is collected. pytest imports this module at each start, whatever it runs: so it stands beside the package, and
+imports that only when there is a script to play.
 """
 
 import os
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell a wrong URL before anything is collected."""
+    """Refuse a wrong URL before anything is collected."""
     if (url := config.getoption(OPTION)) is not None:
         try:
             _target(url)
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Script | None":
-    """Take what ends in ``.talk`` for a script."""
+    """Collect files that end in ``.talk``."""
     if file_path.suffix != ".talk":
         return None
     script: Script = Script.from_parent(parent, path=file_path)
@@ -51,7 +51,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Script | 
 
 
 class Script(pytest.Module):
-    """A `.talk`: to pytest a module, as its text files of doctests are, so that fixtures of any scope fit."""
+    """A `.talk`: a module to pytest, as a text file of doctests is, so that fixtures of any scope fit."""
 
     obj: Any = None
 
@@ -73,7 +73,7 @@ class Script(pytest.Module):
             _play(self.path, name, talk_target)
 
         test: Any = by_fixture if url is None else asked_for
-        # pytest says that a test stands where its code does.
+        # pytest reports a test at the place of its code.
         test.__code__ = test.__code__.replace(co_filename=str(self.path), co_firstlineno=1)
         self.obj = SimpleNamespace(**{self.path.stem: test})
         tests = list(self._genfunctions(self.path.stem, test))
@@ -91,7 +91,7 @@ class Script(pytest.Module):
 
 
 def _load(path: Path, name: str, environment: Mapping[str, str]) -> "Program":
-    """Read a script, which is called by its name also where a fixture has changed the folder.
+    """Read a script; `name` is what it is called, also if a fixture has changed the current folder.
 
     Raises:
         ModuleNotFoundError: Something that it needs is not installed.
@@ -142,7 +142,7 @@ def _play(script: Path, name: str, server: Any) -> None:
 
 
 def _target(server: Any) -> "Target":
-    """Return whom a URL names, or a URL and a context of TLS.
+    """Return the target that a URL names, or a pair of a URL and a TLS context.
 
     Raises:
         ValueError: The value is neither.

@@ -1,1 +1,1 @@
-"""The client's program: the commands of `socketscope.replay`, and scripts to play."""
+"""The client: the commands of `socketscope`, and scripts to play."""

@@ -8,11 +8,11 @@ from time import monotonic
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
-# A hangup asks a server with certificates to read them again; it is about to read them anyway.
+# SIGHUP asks a server with certificates to read them again; at this point it has yet to read them anyway.
 _is_told = any(text.startswith("--listen") for text in sys.argv)
 _renews = any("tls://" in text for text in (sys.argv if _is_told else [os.environ.get("SERVER_LISTEN", "")]))
 
-# Before any slow import: a stop this early loses nothing, as nobody can be connected.
+# Before any slow import: a stop this early loses nothing, as nobody can have connected.
 for _number in _STOP_SIGNALS:
     if _number == signal.SIGHUP and _renews:
         signal.signal(_number, lambda *_: None)
@@ -26,7 +26,7 @@ from socketscope.signals import INSISTENCE  # noqa: E402
 
 
 def _be_kept(status: int) -> None:
-    """Let a thread of the handler's own keep the process, as ever, until a further signal ends it."""
+    """Let a thread of the handler's own keep the process alive, as ever, until another signal ends it."""
     since = monotonic()
 
     def end(*_: object) -> None:
@@ -38,9 +38,9 @@ def _be_kept(status: int) -> None:
             signal.signal(number, end)
 
 
-@atexit.register  # which comes after those threads
+@atexit.register  # it is called after those threads have ended
 def _ignore_signals() -> None:
-    # The interpreter's last act is to give every signal its default back, and then a signal kills.
+    # In the end the interpreter gives every signal its default back, and then a signal would kill.
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

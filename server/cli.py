@@ -29,14 +29,14 @@ from socketscope.units import parse_duration, parse_size
 from socketscope.views.log import LEVELS
 
 LONGEST_SWITCH_INTERVAL = 0.01
-"""Seconds. A thread that waits for the interpreter looks up once an interval, so thousands that are let go in
-one moment are cheaper the longer it is; but a handler that computes keeps every other waiting for as long."""
+"""Seconds. A thread that waits for the interpreter wakes once an interval, so thousands that wait at the same
+time cost less the longer it is; but a handler that computes keeps all others waiting for as long."""
 
 CANNOT_START = 1
 
 
 def main() -> None:
-    """Run the command line; an error that its user can mend is one line."""
+    """Run the command line; an error that the user can fix is one line."""
     try:
         sys.exit(command.main(standalone_mode=False))
     except click.ClickException as error:
@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(CANNOT_START)
-    except OSError as error:  # of --help or --version: whatever else fails is told where it does
+    except OSError as error:  # in --help or --version: all other failures are told where they occur
         discard_output()
         _fail(f"cannot write to standard output: {error.strerror or error}")
 
@@ -59,7 +59,7 @@ def _load(
 
 
 def _one_shot(context: click.Context, option: click.Parameter, value: bool) -> bool:
-    """Heed SERVER_KEEP_ALIVE: of a flag with two names click has a variable for the first alone."""
+    """Heed SERVER_KEEP_ALIVE: click has a variable only for the first name of a flag."""
     text = os.environ.get("SERVER_KEEP_ALIVE")
     if not text or context.get_parameter_source("one_shot") is not click.core.ParameterSource.DEFAULT:
         return value
@@ -243,7 +243,7 @@ def _tls(
     wanted = any(address.scheme == "tls" for _, address in listeners)
     if wanted and not (cert and key):
         raise click.UsageError("a tls:// listener needs --tls-cert and --tls-key")
-    if client_ca == "":  # an unset shell variable must not let everybody in
+    if client_ca == "":  # an empty shell variable must not let everybody in
         raise click.BadParameter("'' is not a file", param_hint="'--tls-client-ca'")
     if not wanted and (cert or key or client_ca):
         raise click.UsageError("--tls-cert, --tls-key and --tls-client-ca need a --listen with tls://")
@@ -251,10 +251,10 @@ def _tls(
 
 
 def _leave_stops_to_run() -> None:
-    """Have a stop wait until the handlers of `run` can take it: clients may already be connecting."""
+    """Keep a stop pending until `run` can handle it: clients may already be connecting."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     for number in STOP_SIGNALS:
-        # One that comes when `run` has given these back asks for what has been done.
+        # A signal that comes after `run` has restored these asks for what is done already.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
 

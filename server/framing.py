@@ -20,6 +20,6 @@ def fits(raw: bytes, max_line: int) -> bool:
 
 @lru_cache(maxsize=1)
 def stamp(second: int) -> bytes:
-    """Return what a reply has before the line, which it repeats: the time, given in seconds since 1970."""
-    # Of thousands of replies a second, one has it made.
+    """Return what a reply has before the repeated line: the time, given in seconds since 1970."""
+    # It is made once a second, not for each of thousands of replies.
     return b"[%b] " % time.ctime(second).encode("ascii")

@@ -21,7 +21,7 @@ from socketscope.serve.streams import StreamService
 STREAMS = frozenset({"tcp", "tls", "unix"})
 
 LARGEST_DATAGRAM = 65_535
-"""Bytes; what UDP's length field allows."""
+"""Bytes, the most that UDP's length field allows."""
 
 Handler = type[socketserver.BaseRequestHandler]
 
@@ -63,13 +63,13 @@ def bind(
     """Return servers that listen, one for each socket: a name may have several addresses.
 
     Args:
-        name: Of the listener; None is the kind of it.
-        address: Where.
+        name: Of the listener; None is its kind.
+        address: Where to listen.
         handler: What serves a client.
         backlog: Connections that may wait in the kernel.
         threads: Pooled ones, or a new one for each connection.
-        tls: The files of listeners whose scheme is ``tls``.
-        one_reply: Whether a connection ends right after its only reply: then both leave in one segment.
+        tls: The files for a listener whose scheme is ``tls``.
+        one_reply: Whether a connection ends right after its only reply: both then leave in one segment.
         refusal: What a connection above the limit is told.
 
     Raises:
@@ -92,11 +92,11 @@ def bind(
     for server in servers:
         if isinstance(service := service_of(server), StreamService):
             service.refusal = refusal
-            # Nobody else has it; who takes clients need not ask the kernel first whether there is another.
+            # No other process has it: a client is taken without asking first whether there is one.
             server.socket.setblocking(False)
         if one_reply and address.scheme == "tcp":
-            # Accepted sockets inherit it, where it would hold up a handshake. tcp(7): what is no full segment
-            # waits for the end, at most 200 ms.
+            # Accepted sockets inherit it; under TLS it would delay the handshake. tcp(7): a partial segment
+            # waits until the end, for at most 200 ms.
             server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     return servers
 

@@ -1,4 +1,4 @@
-"""The handler that ``--handler`` names, and what is printed while it is loaded."""
+"""Loading the handler that ``--handler`` names; what is printed meanwhile becomes lines of the log."""
 
 import importlib
 import os
@@ -13,7 +13,7 @@ from socketscope.views.log import Log
 
 
 def load_handler(text: str, form: Form, level: str) -> type[socketserver.BaseRequestHandler]:
-    """Return the class that ``MODULE:CLASS`` names; what its module prints becomes lines of the log.
+    """Return the class that ``MODULE:CLASS`` names; what its module prints goes to the log.
 
     Raises:
         ValueError: It cannot be loaded, or is not a request handler.
@@ -37,10 +37,10 @@ def _printed_as_lines(form: Form, level: str) -> Iterator[None]:
     log = Log(form, level)
     put: Callable[[bytes], object] = log.printed
     try:
-        with printed_lines(lambda line: put(line)):  # noqa: PLW0108 - it is another later
+        with printed_lines(lambda line: put(line)):  # noqa: PLW0108 - `put` is replaced below
             yield
     finally:
-        # A child process that was started meanwhile goes on printing, and `run` looks after standard output.
+        # A child process that was started meanwhile may still print; `run` will make lines of that.
         put = _print
         log.close()
 

@@ -22,8 +22,8 @@ class TimestampHandler(socketserver.StreamRequestHandler):
     max_line = 8192
     keep_alive = False
 
-    # As Python had it up to 3.13. With its 128 KiB now, what goes on behind a line has been read, and it does
-    # not show that its sender has to be heard out.
+    # As in Python up to 3.13. With 128 KiB, as now, what follows the line would have been read as well, and
+    # nothing would show that there is more to read before the close.
     rbufsize = 8192
 
     def handle(self) -> None:
@@ -32,7 +32,7 @@ class TimestampHandler(socketserver.StreamRequestHandler):
         Raises:
             LineTooLongError: The client was told so.
         """
-        size = self.max_line + 1  # enough to know, unless the last one is half of the ending
+        size = self.max_line + 1  # enough to tell, unless the last byte is half of the ending
         while True:
             try:
                 raw = self.rfile.readline(size)
@@ -51,7 +51,7 @@ class TimestampHandler(socketserver.StreamRequestHandler):
                 break
 
     def _refuse(self, text: bytes) -> None:
-        # Whether the client still listens or not, why it is refused stays the same.
+        # The reason for the refusal stays the same, whether or not the client still listens.
         with suppress(OSError):
             self.wfile.write(text)
 
@@ -69,5 +69,5 @@ class TimestampDatagramHandler(socketserver.DatagramRequestHandler):
 
 
 def configured(handler: type[_Handler], **settings: Any) -> type[_Handler]:
-    """Return a handler with other settings than its own."""
+    """Return a subclass of a handler with other settings."""
     return cast("type[_Handler]", type("ConfiguredHandler", (handler,), settings))

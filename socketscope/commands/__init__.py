@@ -8,4 +8,4 @@ CONVERSATIONS = {
     "top": "show the metrics of servers and replays, replicas summed",
     "demo": "start a server and a replay, and show what both measure",
 }
-"""What needs the extra `client`, which is loaded by nothing else."""
+"""The commands that need the extra `client`, and what each does; nothing else loads it."""

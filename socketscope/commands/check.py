@@ -23,7 +23,7 @@ def check(scripts: tuple[Path, ...]) -> int:
         except ScriptError as error:
             files, wrong = [], _tell(error)
         for file in files:
-            # One that is wrong keeps nobody from hearing of the others.
+            # One wrong script does not keep the others from being checked.
             try:
                 click.echo(printable(explain(load_script(file))))
             except ScriptError as error:

@@ -12,7 +12,7 @@ from socketscope.version import __version__
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line."""
+    """Reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
         """End with the status of wrong usage."""

@@ -18,15 +18,15 @@ from socketscope.version import __version__
 
 
 def main(program: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; an error that the user can mend is a line, or shows its place in a script.
+    """Run the command line; an error that the user can fix is one line, or shows its place in a script.
 
     Args:
-        program: What its user typed before the arguments, as in ``python -m client``.
-        arguments: None takes the process's.
+        program: What the user typed before the arguments, such as ``python -m client``.
+        arguments: None is the process's.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in command.commands:
-        load(words[0])  # while a signal would leave nothing to put in order
+        load(words[0])  # a signal may still end the process at once
     guard_streams()
     try:
         with interrupts():
@@ -61,7 +61,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
 
 
 class _Group(click.Group):
-    """Loads only the command that is asked for: to load all of them takes longer than a `check`."""
+    """Loads only the command that is asked for: loading all takes longer than a `check`."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         return load(cmd_name) if cmd_name in self.commands else None

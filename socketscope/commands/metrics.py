@@ -14,15 +14,14 @@ def serve_metrics(run: Run, host: str, port: int, *, is_asked_for: bool) -> Endp
     """Serve a run's metrics; return where, or None where they are not served.
 
     Args:
-        run: Whose metrics.
-        host: Where.
+        run: The run.
+        host: Address or name to serve at.
         port: 0 picks a free one.
-        is_asked_for: Whether the address was given on the command line. One that the environment has may be
-            that of another replay in the same container: where it is taken, the metrics are at another port,
-            or not served at all.
+        is_asked_for: Whether the address was given on the command line. One from the environment may be in
+            use by another replay in the same container: then the metrics are at another port, or not served.
 
     Raises:
-        click.UsageError: The address was asked for and cannot be had.
+        click.UsageError: The address was asked for and cannot be bound.
     """
     registry = CollectorRegistry()
     registry.register(RunView(run))

@@ -1,4 +1,4 @@
-"""How an error is told: a line for the user, and the exit status."""
+"""How an error is reported: a line for the user, and the exit status."""
 
 import re
 
@@ -17,8 +17,8 @@ FAILED = 1
 
 
 def complaint(error: click.ClickException) -> str:
-    """Return what was wrong, in a line, and which variable set the option that it is about."""
-    text = escaped(error.format_message())  # which repeats what was typed
+    """Return what was wrong, in a line, and the variable that has set the option in question."""
+    text = escaped(error.format_message())  # it repeats what was typed
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return text
     context = error.ctx

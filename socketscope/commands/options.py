@@ -1,4 +1,4 @@
-"""Option types that the commands share, and how they warn."""
+"""Option types that the commands share, and their warnings."""
 
 import ssl
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from socketscope.replay.wire.targets import SCHEMES, Target
 from socketscope.units import parse_duration
 
 _HIGHEST_RATE = 1e300
-"""Passes a second; times the seconds of any run it is a float still."""
+"""Passes a second; times the seconds of any run it still fits a float."""
 
 
 def program() -> str:
@@ -25,7 +25,7 @@ def program() -> str:
 
 
 def warn(message: str) -> None:
-    """Tell the user something that was not asked for."""
+    """Print a warning on standard error."""
     click.echo(f"{program().split()[-1]}: {message}", err=True)
 
 
@@ -57,10 +57,10 @@ def positive_rate(text: str) -> float:
 
 
 def show_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
-    """Have the other side be shown the certificate of ``--cert`` and ``--key``.
+    """Show the other side the certificate of ``--cert`` and ``--key``.
 
     Raises:
-        click.UsageError: A file cannot be read, or does not hold what it should.
+        click.UsageError: A file cannot be read, or has other content.
     """
     files = {"--cert": cert} | ({} if key is None else {"--key": key})
     for option, file in files.items():
@@ -86,10 +86,10 @@ class TLSOptions:
     server_name: str = ""
 
     def target(self, address: Address) -> Target:
-        """Return whom to talk to.
+        """Return the target.
 
         Raises:
-            click.UsageError: The options do not fit, or a file does not hold what it should.
+            click.UsageError: The options contradict each other, or a file cannot be used.
         """
         if address.scheme != "tls":
             if self.ca is not None or self.insecure:
@@ -122,7 +122,7 @@ class TLSOptions:
         return context
 
     def warn(self) -> None:
-        """Tell what is not verified; once nothing is wrong with any other option."""
+        """Warn of what is not verified; to be called once all options are known to be right."""
         if self.insecure:
             warn("--insecure: the server's certificate is not verified")
 

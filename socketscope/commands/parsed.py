@@ -1,4 +1,4 @@
-"""Option types for click that the server uses too: nothing of a replay is imported here."""
+"""Option types for click, which the server uses too: nothing of a replay is imported here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,15 +7,15 @@ import click
 
 
 class Integer(click.IntRange):
-    """A whole number, which click's own errors would call an integer range."""
+    """A whole number, which click's own messages would call an integer range."""
 
     name = "integer"
 
 
 class Parsed(click.ParamType[Any]):
-    """An option's type made of a function that parses its text or raises ValueError.
+    """An option's type, made from a function that parses a text or raises ValueError.
 
-    Its name is how the help writes a value: a placeholder in capitals, or the words themselves.
+    Its name is how help shows a value: a placeholder in capitals, or the words themselves.
     """
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -37,7 +37,7 @@ class Parsed(click.ParamType[Any]):
 
 
 class ParsedLine(Parsed):
-    """The same for text that may hold blanks: the variable of an option that repeats has a value per line."""
+    """The same for text with blanks: in the variable of a repeatable option each line is a value."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Return the values in a variable."""

@@ -1,4 +1,4 @@
-"""`record`: a proxy that writes what it saw as scripts."""
+"""`record`: a proxy that writes what it sees as scripts."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def _parse_expression(text: str) -> re.Pattern[bytes]:
 
 
 def _listening(address: Address, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """Return what clients are shown; None where they speak no TLS."""
+    """Return the context for clients; None if they do not use TLS."""
     if address.scheme != "tls":
         if cert is not None or key is not None:
             raise click.UsageError("--cert and --key are for --listen tls://")

@@ -32,16 +32,16 @@ from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
 
 SWITCH_INTERVAL = 0.5e-3
-"""Seconds for which a scrape or the progress may hold up what is due; Python's own default is 5 ms."""
+"""Seconds by which a scrape or the progress may delay what is due; Python's own default is 5 ms."""
 
 SEEDS = 1 << 53
-"""What a seed that nobody gave is below: up to here every reader of JSON has whole numbers exactly."""
+"""Bound of a seed from the clock: up to here every JSON parser keeps whole numbers exact."""
 
 MOST_LOOPS = 1_000_000_000
-"""Times all users and scripts, it is a number that every part of the program can count to."""
+"""Multiplied by all users and scripts, it is still a number that every part of the program can count to."""
 
 SPARE_FILES = 64
-"""Files that are open beside the users' connections."""
+"""Open files beside the users' connections."""
 
 
 @click.command(epilog="Each option is a variable of the environment too: --target is CLIENT_REPLAY_TARGET.")
@@ -182,7 +182,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         # Before the page: one that is written into a pipe may wait for a reader who never comes.
         click.echo(json.dumps(summary.as_object()) if form == "json" else as_text(summary), nl=form == "json")
     finally:
-        # Whichever of the two cannot be written, the other one can.
+        # If one of the two cannot be written, the other still is.
         if report is not None:
             page = Report(
                 summary=summary, history=progress.history,
@@ -196,7 +196,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
 
 
 def _allow_connections(users: int) -> None:
-    """Raise the limit of open files to what so many users need."""
+    """Raise the limit of open files to what this many users need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = users + SPARE_FILES
     if soft >= needed or soft == resource.RLIM_INFINITY:
@@ -215,7 +215,7 @@ def _programs(scripts: tuple[Path, ...], connect: str | None, target: Address) -
 
 
 def _thresholds(given: tuple[Threshold, ...], programs: list[Program]) -> tuple[Threshold, ...]:
-    """Return all that makes the run fail; a step that there is not would never do so."""
+    """Return all that makes the run fail; an unknown step, which never would, is refused."""
     steps = {step for program in programs for step in program.steps}
     for threshold in given:
         if threshold.step is not None and threshold.step not in steps:
@@ -232,7 +232,7 @@ def _write(report: Path, write: Callable[[Path], Any]) -> None:
 
 
 def _connections(plan: Plan, programs: Sequence[Program]) -> set[str]:
-    """Return what connections are for, each way that there is."""
+    """Return all that a connection is kept for: a message, a pass or a user."""
     return {program.connect_for(plan.connect) for program in programs}
 
 

@@ -20,14 +20,14 @@ from socketscope.settings import in_flags, within_descriptors
 from socketscope.stderr import say
 
 CANNOT_START, USAGE, CANNOT_EXECUTE, NOT_FOUND = 1, 2, 126, 127
-"""Exit statuses; the last two as a shell has them. Any other is the program's."""
+"""Exit statuses, the last two as in a shell. Any other is the program's."""
 
 _SITE = str(Path(__file__).parents[1] / "launch" / "site")
 
 _LIMIT = f"{PREFIX}_MAX_CONNECTIONS"
 
 _MARK = 256
-"""Bytes of a file's first line that the kernel looks at to know who runs it."""
+"""Bytes of a file's first line in which the kernel looks for its interpreter."""
 
 
 def add_to(commands: Any) -> None:
@@ -52,7 +52,7 @@ def add_to(commands: Any) -> None:
 
 
 def parted(words: Sequence[str]) -> list[str]:
-    """Return the command's words with `-mMODULE` in two: Python takes it in one, too, and argparse not."""
+    """Return the command's words with `-mMODULE` split in two: Python takes it in one, argparse does not."""
     for at, word in enumerate(words):
         if word.startswith("-m"):
             return [*words[:at], *filter(None, ("-m", word[2:])), *words[at + 1 :]]
@@ -96,16 +96,16 @@ def launch(given: argparse.Namespace) -> NoReturn:
 
 
 def _of_python() -> list[str]:
-    """Return what Python itself was told, as in `python -u -m socketscope run`: it is meant for the program.
+    """Return Python's own options, as in `python -u -m socketscope run`: they are meant for the program.
 
-    What would hide from it what is ours (`-E`, `-I`, `-S`) is the command's own.
+    Those that would keep it from loading our `sitecustomize` (`-E`, `-I`, `-S`) are left out.
     """
     given, _ = getopt(sys.orig_argv[1 : -len(sys.argv)], "bBcdEiImOPqRsStuvW:xX:", ["check-hash-based-pycs="])
     return [option + value for option, value in given if option[1] in "bBdiOPqsuvWX"]
 
 
 def _with_variable(told: str, given: argparse.Namespace) -> str:
-    """Return what is told of an option, and of one that was not given which variable sets it."""
+    """Return a message about an option, with the variable that has set it if it was not given."""
     for setting in SETTINGS:
         if getattr(given, setting.name) is None and re.match(rf"{setting.flag}(?![\w-])", told):
             return f"{told} (set by {setting.variable(PREFIX)})"
@@ -118,13 +118,13 @@ def _environment(given: argparse.Namespace) -> dict[str, str]:
         variable, asked = setting.variable(PREFIX), getattr(given, setting.name)
         if asked is not None:
             environment[variable] = asked
-        elif not environment.get(variable):  # as Compose has what is set nowhere
+        elif not environment.get(variable):  # Compose passes an unset variable on as an empty one
             environment.pop(variable, None)
     return environment
 
 
 def _check(environment: dict[str, str]) -> None:
-    """Refuse what is wrong while it can be told in one line; lower a default that cannot be had.
+    """Refuse what is wrong while one line can say so; lower a default that is too high.
 
     Raises:
         ValueError: An option or a variable is wrong.
@@ -139,7 +139,7 @@ def _check(environment: dict[str, str]) -> None:
     if told is not None:
         say("socketscope", told)
         environment[_LIMIT] = str(most)
-    # If this runs in a launched program, one of that one's processes has the port.
+    # Within a launched program, one of its processes has the port already.
     if metrics is not None and f"{PREFIX}_METRICS" in environment and LAUNCHED not in environment:
         try:
             for listener in bind(*parse_host_port(metrics)):
@@ -156,7 +156,7 @@ def _is_for_python(path: Path) -> bool:
             return (path / "__main__.py").is_file()
         if not os.access(path, os.X_OK):
             return True
-        # An interpreter, or a shell's script, says so itself; so does the like of Python's that pip installs.
+        # An interpreter or a shell script is known by its beginning; so is a script that pip has installed.
         with path.open("rb") as file:
             first = file.readline(_MARK)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""The command line's standard streams, whose failures are told apart from any other error."""
+"""The command line's standard streams, whose failures are kept apart from other errors."""
 
 import codecs
 import io
@@ -13,12 +13,12 @@ _OUTPUT = 1
 _NOTHING = Path(os.devnull)
 
 
-class Unwritable(Exception):  # noqa: N818 - whoever has redirected it can mend it
-    """Standard output has not taken something."""
+class Unwritable(Exception):  # noqa: N818 - no error of the program: whoever redirected it can fix it
+    """Standard output could not be written to."""
 
 
 class Unread(Unwritable):
-    """Whoever read standard output has gone."""
+    """The reader of standard output has gone."""
 
 
 class _Output(io.TextIOWrapper):
@@ -42,7 +42,7 @@ def _told() -> Iterator[None]:
 
 
 class _Errors(io.TextIOWrapper):
-    """What cannot be told here can be told nowhere, and changes no result."""
+    """Ignores failures: there is nowhere else to report them, and they change no result."""
 
     def write(self, text: str, /) -> int:
         with suppress(OSError):
@@ -60,7 +60,7 @@ _Stream = TypeVar("_Stream", bound=io.TextIOWrapper)
 def guard_streams() -> None:
     """Have standard output raise `Unwritable`, and standard error nothing; a closed one is the null device.
 
-    Streams that somebody has put in place of the process's stay as they are.
+    Streams that somebody has put in place of the process's own stay as they are.
     """
     # The file takes the number of the closed stream, which a connection would get otherwise.
     sys.stdin = sys.stdin or _NOTHING.open()  # as long as the process
@@ -73,9 +73,9 @@ def guard_streams() -> None:
 def _like(stream: TextIO | None, kind: type[_Stream]) -> _Stream:
     if stream is None:
         return kind(_NOTHING.open("wb"))
-    # A script or a server may say what the terminal's encoding lacks: that is no reason to raise.
+    # A script or a server may send what the terminal's encoding lacks: no reason to raise.
     errors = "backslashreplace" if stream.errors == "strict" else stream.errors
-    # ASCII is what an unset locale gives: click too takes it for UTF-8.
+    # ASCII is the encoding of an unset locale, which click too takes for UTF-8.
     encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
     return kind(
         stream.buffer, encoding=encoding, errors=errors,
@@ -84,5 +84,5 @@ def _like(stream: TextIO | None, kind: type[_Stream]) -> _Stream:
 
 
 def discard_output() -> None:
-    """Have what is left in standard output's buffer, which the interpreter writes at its end, go nowhere."""
+    """Discard what is left in standard output's buffer, which the interpreter would write at its end."""
     os.dup2(os.open(_NOTHING, os.O_WRONLY), _OUTPUT)

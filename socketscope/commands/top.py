@@ -46,7 +46,7 @@ def top(urls: tuple[str, ...], interval: float) -> int:
     except Unusable as error:
         raise click.ClickException(str(error)) from error
     except Unread:
-        discard_output()  # the user has seen enough
+        discard_output()  # as of `head`: the user has seen enough
     except Stopped as stopped:
         return stopped.status
     return 0
