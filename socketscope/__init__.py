@@ -1,8 +1,8 @@
 """Observed stand-ins for the standard library's socketserver classes.
 
-Use `ThreadingMixIn` in place of socketserver's, import a ready-made class from here, or have any server
-object observed by `observe`; its connections are counted, timed, limited and drained, and handlers stay as
-they are. `run` adds the endpoint, the log and the signals of a program.
+Use `ThreadingMixIn` in place of socketserver's, import a ready-made class from here, or pass any server
+object to `observe`: its connections are counted, timed, limited and drained, and handlers stay as they are.
+`run` adds a program's endpoint, log and signals.
 """
 
 from socketscope.identity import TLS

@@ -1,4 +1,4 @@
-"""Where to listen and whom to call: URLs, ``host:port`` pairs and peers, as text."""
+"""Addresses to listen at and to connect to: URLs, ``host:port`` pairs and peers, as text."""
 
 import re
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def parse_url(text: str, schemes: tuple[str, ...]) -> Address:
 
     Args:
         text: ``tcp://host:port``, ``unix:///path`` and so on.
-        schemes: Those that make sense to the caller.
+        schemes: Those that the caller accepts.
 
     Raises:
         ValueError: The scheme is not one of those, or a part is missing or wrong.
@@ -64,7 +64,7 @@ def parse_host_port(text: str) -> tuple[str, int]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    # It may have left out more than zeros before the port, as what stands beside brackets.
+    # `urlsplit` may drop more than zeros before the port, such as text beside brackets.
     written = re.sub(r":0+(?=\d+$)", ":", text)
     if port is None or format_host_port(host, port).lower() != written.lower():
         raise ValueError(
@@ -83,11 +83,11 @@ def format_peer(address: Any) -> str:
     """Return a peer as ``host:port``, ``[v6]:port``, a Unix path, or empty for an unbound Unix peer.
 
     An IPv4 peer of a dual-stack listener is written as IPv4, so that one client has one name. An address of
-    another family is written as Python shows it, what cannot be shown by its type.
+    another family is written as Python shows it; one that cannot be shown is named by its type.
     """
     try:
         if type(address) is tuple and len(address) == 2 and type(address[0]) is str:  # noqa: PLR2004 - host and port
-            # Of each IPv4 client: the match below takes four times as long.
+            # For each IPv4 client: the match below takes four times as long.
             return f"{address[0]}:{address[1]}"
         if not address:
             return ""

@@ -6,29 +6,29 @@ from contextlib import ExitStack
 from typing import Any
 
 EVERYWHERE = frozenset({"", "*"})
-"""Hosts that mean all addresses of both families. As a name, ``*`` is this machine alone to glibc."""
+"""Hosts that mean all addresses of both families. To glibc, the name ``*`` would be this machine alone."""
 
 TRIES = 20
-"""How often the kernel chooses a port, until it is free at all addresses of a name."""
+"""How often the kernel may choose a port until one is free at all addresses of a name."""
 
 _FOREIGN = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 Place = tuple[socket.AddressFamily, Any]
-"""A family of addresses and one of them, as `socket.connect` and `bind` take it."""
+"""A family of addresses, and an address of it as `socket.connect` and `bind` take it."""
 
 
 def bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[socket.socket]:
     """Return sockets, at least one and all at the same port, that are bound and do not listen yet.
 
     Args:
-        host: Address or name; of a name each address that this machine has gets a socket. One of
-            `EVERYWHERE` gets one for all.
+        host: Address or name. For a name there is a socket for each of its addresses that this machine has;
+            one of `EVERYWHERE` has one socket for all.
         port: 0 is any that is free at all of the addresses.
         kind: Stream or datagram.
 
     Raises:
         OSError: The port is taken at one of the addresses, or none of them is this machine's;
-            `socket.gaierror` where the name is unknown.
+            `socket.gaierror` if the name is unknown.
     """
     places = _places(host, port, kind)
     tries = TRIES
@@ -51,11 +51,11 @@ def _places(host: str, port: int, kind: socket.SocketKind) -> list[Place]:
 def look_up(
     host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM, flags: int = 0
 ) -> list[Place]:
-    """Return the places that a host stands for, each once.
+    """Return the addresses of a host, each once.
 
     Args:
         host: Name or address.
-        port: Of each place.
+        port: The port of each.
         kind: Stream or datagram.
         flags: As `socket.getaddrinfo` takes them.
 

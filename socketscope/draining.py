@@ -18,11 +18,11 @@ LOOK = 0.1
 """Seconds between looks at servers that start or end."""
 
 REST = 10.0
-"""Longest wait between two looks at servers that serve; one that ends wakes who waits."""
+"""Longest wait between two looks at running servers; one that ends wakes whoever waits."""
 
 _GIVE_UP = 3.0
-"""Seconds after a drain's deadline for servers to come back by themselves: forcing what is left takes one or
-two. A server that is stuck in a hook does not come back."""
+"""Seconds after a drain's deadline in which servers may still return by themselves: forcing what is left
+takes one or two. A server that is stuck in a hook does not return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,6 @@ class Running:
     """A server that serves.
 
     Attributes:
-        server: The program's.
-        service: What stands beside it.
         ends: Threads that end with it: the one that serves, and one that is in its own `shutdown`.
     """
 
@@ -46,7 +44,7 @@ class Running:
 
 
 def drain(running: Sequence[Running], stop: Stop, output: "Log | None") -> int:
-    """Return how many had to be forced when all servers have ended."""
+    """Stop all servers; return how many clients had to be forced."""
     began = monotonic()
     for each in running:
         each.service.draining = True
@@ -56,7 +54,7 @@ def drain(running: Sequence[Running], stop: Stop, output: "Log | None") -> int:
     while not stop.insists and (left := began + delay - monotonic()) > 0:
         stop.wait(min(left, REST))  # the kernel takes no more than 24 days at once
     told = [each.thread for each in running if each.service.serving.is_set()]
-    # Listed before any is stopped: a server that ends meanwhile has its own `shutdown` called all the same.
+    # Listed before any is stopped: the `shutdown` of a server that ends meanwhile is called all the same.
     own = [each for each in running if each.thread.is_alive() and _ends_in_its_own_way(each.server)]
     for each in running:
         each.service.stop()
@@ -73,10 +71,10 @@ def drain(running: Sequence[Running], stop: Stop, output: "Log | None") -> int:
 
 
 def _forced(running: Running) -> int:
-    """Return how many clients of a server were forced, and one more if a method of the program's stays."""
+    """Return how many clients of a server were forced, plus one if a method of the program's is stuck."""
     stuck = any(thread.is_alive() for thread in running.ends)
     service = running.service
-    # Without threads that method is the handler of a client that was forced.
+    # Without threads, that method is the handler of a client who was forced.
     return service.forced + stuck if service.threads is not None else max(service.forced, stuck)
 
 
@@ -86,7 +84,7 @@ def _ends_in_its_own_way(server: Any) -> bool:
 
 
 def _wait_for(running: Sequence[Running], told: Sequence[threading.Thread], stop: Stop) -> None:
-    """Wait until all threads have ended, or those that have not are in methods of the program's."""
+    """Wait until all threads have ended, or only methods of the program's keep them."""
     services = [each.service for each in running]
     began = monotonic()
     until = began + max(service.options.limits.drain_timeout for service in services)

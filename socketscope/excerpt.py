@@ -1,17 +1,17 @@
-"""Shortening values that are too long to be shown, and escaping what a terminal would obey."""
+"""Shortening values that are too long to show, and escaping what a terminal would obey."""
 
 from itertools import islice
 from typing import Any
 
 DEEPEST = 64
-"""Levels of what is nested that are shown; a client who sends JSON may have any number."""
+"""Levels of nesting that are shown; JSON from a client may have any number."""
 
 MOST_TEXT = 2000
-"""Characters kept of an exception's text; with all of them escaped its line still has room for the place."""
+"""Characters kept of an exception's text; even if all are escaped, its line has room for the place."""
 
 
 def escaped(text: str) -> str:
-    """Return a text with what is not printable escaped, line ends too, so that no terminal obeys it."""
+    """Return a text with all that is not printable escaped, also line ends, so that no terminal obeys it."""
     if text.isprintable():
         return text
     return "".join(
@@ -21,12 +21,12 @@ def escaped(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return lines, each of them escaped; their ends stay."""
+    """Return a text with each of its lines escaped, but not their ends."""
     return "\n".join(map(escaped, text.split("\n")))
 
 
 def excerpt(text: str, most: int) -> str:
-    """Return a text of at most so many characters, or so many of it and how many more it has."""
+    """Return a text if it has at most this many characters, else that many and how many more there are."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} characters more)"
 
 
@@ -40,9 +40,9 @@ def in_words(error: BaseException) -> str:
 
 
 def excerpts(value: Any, most: int, depth: int = DEEPEST) -> Any:
-    """Return a value with an excerpt of each text in it, and at most so many entries, to so many levels.
+    """Return a value with each text cut to `most` characters and each container to `most` entries, so deep.
 
-    Anything else whose `repr` is longer than that becomes an excerpt of it.
+    Any other value whose `repr` is longer becomes an excerpt of that.
     """
     match value:
         case str():

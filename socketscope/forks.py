@@ -1,4 +1,4 @@
-"""What a forked child makes anew, such as locks: the threads that held its parent's are not in it."""
+"""What a forked child makes anew, such as locks: the child lacks the threads that held its parent's."""
 
 import os
 import weakref
@@ -9,10 +9,10 @@ _T = TypeVar("_T")
 
 
 class OfProcess(Generic[_T]):
-    """What each process has one of, such as a lock: a forked child makes its own.
+    """Something of which each process has its own, such as a lock: a forked child makes another.
 
     Attributes:
-        own: The one of this process.
+        own: That of this process.
     """
 
     def __init__(self, make: Callable[[], _T]) -> None:
@@ -25,10 +25,10 @@ class OfProcess(Generic[_T]):
 
 
 def in_each_child(adapt: Callable[[_T], object]) -> "weakref.WeakSet[_T]":
-    """Return a set of objects that does not keep them alive, and adapts them in each child that is forked.
+    """Return a set of objects, held weakly, that adapts them in each forked child.
 
     Args:
-        adapt: Called for each, in the child's one thread, before its program goes on.
+        adapt: Called with each, in the child's only thread, before its program goes on.
     """
     alive: weakref.WeakSet[_T] = weakref.WeakSet()
 

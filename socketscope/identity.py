@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 _MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
-"""What OpenSSL says of a key that is not the certificate's."""
+"""OpenSSL's reasons for a key that does not belong to the certificate."""
 
 File = str | os.PathLike[str]
 
@@ -17,7 +17,7 @@ class Identity(NamedTuple):
 
     Attributes:
         context: What connections are wrapped by.
-        expiry: When the certificate ends, in seconds since 1970.
+        expiry: When the certificate expires, in seconds since 1970.
     """
 
     context: ssl.SSLContext
@@ -26,12 +26,13 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """Files in PEM form that a listener serves TLS by; all else is as `ssl.create_default_context` has it.
+    """Files in PEM form for a listener with TLS; all else is as in `ssl.create_default_context`.
 
     Attributes:
-        cert: The server's certificate and, after it, those between it and its authority's.
+        cert: The server's certificate and, after it, the intermediate ones up to its authority's.
         key: The certificate's private key, not encrypted; None is the same file.
-        client_ca: The authorities by one of which every client must have a certificate; None asks for none.
+        client_ca: Certificate authorities; every client must have a certificate from one of them. None asks
+            for no certificate.
     """
 
     cert: File
@@ -52,16 +53,16 @@ class TLS:
     def _read(self) -> Identity:
         key = self.cert if self.key is None else self.key
         for file in (self.cert, key, self.client_ca or key):
-            if Path(file).is_fifo():  # it might keep the start, or a SIGHUP, waiting for ever
+            if Path(file).is_fifo():  # reading it might block the start, or a SIGHUP, for ever
                 raise ValueError(f"cannot read {file}: it is a pipe, and is read again later")
             try:
                 Path(file).read_bytes()
             except OSError as error:
                 raise ValueError(f"cannot read {file}: {error.strerror}") from error
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        # Some builds of Python leave it to the system's OpenSSL, which may allow what RFC 8996 has ended.
+        # Some builds of Python leave this to the system's OpenSSL, which may allow what RFC 8996 forbids.
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
-        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could have the server compute without end
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could keep the server computing
 
         expiry = load_chain(context, self.cert, key)
         if self.client_ca is not None:
@@ -74,7 +75,7 @@ class TLS:
 
 
 def load_chain(context: ssl.SSLContext, cert: File, key: File) -> float:
-    """Have a context show a certificate, and return when that ends, in seconds since 1970.
+    """Load a certificate into a context, and return when it expires, in seconds since 1970.
 
     Raises:
         ValueError: One of the files cannot be used.
@@ -99,7 +100,7 @@ def load_chain(context: ssl.SSLContext, cert: File, key: File) -> float:
 
 def _expiry(cert: File) -> float:
     try:
-        # The interpreter has it read by OpenSSL, and has no public name for that.
+        # The interpreter has no public name for this.
         decoded = ssl._ssl._test_decode_cert(cert)  # type: ignore[attr-defined]  # noqa: SLF001
     except ssl.SSLError as error:
         raise ValueError(f"no certificate in PEM form is in {cert}") from error

@@ -7,21 +7,21 @@ from collections.abc import Callable
 _has_lock: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 FREE_THREADED = not _has_lock()
-"""Whether Python code runs in several threads at the same time. A module in C that is loaded later may end
-that; then what is done for it is needless, and does no harm."""
+"""Whether Python code runs in several threads at the same time. A C module that is loaded later may turn the
+lock on; then what is done for this case is needless, but does no harm."""
 
 AT_ONCE = len(os.sched_getaffinity(0)) if FREE_THREADED else 1
-"""How many threads can run Python code at the same time."""
+"""The number of threads that can run Python code at the same time."""
 
 _GREEN = {
     "gevent": ("gevent.monkey", "is_module_patched"),
     "eventlet": ("eventlet.patcher", "is_monkey_patched"),
 }
-"""Libraries of green threads, and the function of each that tells what it has replaced."""
+"""Libraries of green threads, and each one's function that tells what it has replaced."""
 
 
 def refuse_green_threads() -> None:
-    """Refuse to serve where green threads replace the system's: all clients would wait for one.
+    """Refuse to serve if green threads replace the system's: all clients would wait for one.
 
     Raises:
         RuntimeError: Green threads are in place.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 LONGEST = 1e9
-"""Seconds, 31 years; ``None`` is what never ends."""
+"""Seconds, 31 years; use ``None`` for a limit that never applies."""
 
 
 def _limit(default: Any, meaning: str, *, unit: str = "seconds", program: Any = None) -> Any:
@@ -17,7 +17,7 @@ def _limit(default: Any, meaning: str, *, unit: str = "seconds", program: Any = 
 class Limits:
     """Limits at the socket, which hold for any handler. Durations are seconds, and ``None`` is no limit.
 
-    To a handler a passed deadline is a `TimeoutError` from its socket.
+    A handler sees a missed deadline as a `TimeoutError` from its socket.
     """
 
     max_connections: int = _limit(
@@ -46,7 +46,7 @@ class Limits:
 
         Raises:
             TypeError: A limit is not a number.
-            ValueError: A limit is negative or longer than the kernel counts, or nobody could be served.
+            ValueError: A limit is negative or longer than `LONGEST`, or nobody could be served.
         """
         for limit in fields(self):
             value, unit = getattr(self, limit.name), limit.metadata["unit"]

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from socketscope.views.log import Log
 
 FORCED = 3
-"""What `run` returns when something had to be forced."""
+"""What `run` returns if something had to be forced."""
 
 _START = 2.0
-"""Seconds for which servers are waited for to serve: one that has a loop of its own does not tell."""
+"""Seconds to wait for servers to serve: one with a loop of its own does not say that it does."""
 
 
 def run(
@@ -44,23 +44,23 @@ def run(
 ) -> int:
     """Serve until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then let what is under way end.
 
-    A second signal, more than half a second after the first, forces it. Where a server has `TLS`, SIGHUP has
-    its files read again and stops nothing; else it is left alone where it is ignored. Call it from the main
-    thread. A stop signal that the thread has blocked (`signal.pthread_sigmask`) is taken once the handlers
-    are in place, so none that came while the servers were bound is lost.
+    A second signal, more than half a second after the first, forces it. If a server has `TLS`, SIGHUP has its
+    files read again, and stops nothing; otherwise an ignored SIGHUP stays ignored. Call this in the main
+    thread. Stop signals that it has blocked (`signal.pthread_sigmask`) are handled once the handlers are in
+    place, so none that comes while servers are bound is lost.
 
     Args:
-        servers: Bound and not yet serving. They share one connection limit, the lowest that one of them has.
+        servers: Bound and not yet serving. They share one connection limit, the lowest of theirs.
         metrics: ``HOST:PORT`` of the endpoint with ``/metrics``, ``/healthz`` and ``/readyz``; None for none.
         log: Form of the log on standard output; None for none. What handlers log by structlog or `logging`
-            comes in this form too, unless the program has configured structlog by itself. What else is
-            written there meanwhile goes the same way, a line at a time, unless it is a terminal.
-        log_level: The least severe level that is logged; ``debug`` tells whole tracebacks.
-        limits: For all of the servers; None leaves each those of its class.
-        processors: structlog's, in their order, that each line passes before it is rendered.
+            comes in this form too, unless the program has configured structlog by itself. Whatever else is
+            written there meanwhile becomes lines as well, unless it is a terminal.
+        log_level: The least severe level that is logged; ``debug`` adds whole tracebacks.
+        limits: For all of the servers; None leaves each the limits of its class.
+        processors: structlog's; each line passes them in this order before it is rendered.
 
     Returns:
-        The exit status: 0, or `FORCED` where something did not end by `Limits.drain_timeout`.
+        The exit status: 0, or `FORCED` if something did not end by `Limits.drain_timeout`.
 
     Raises:
         OSError: The endpoint's address cannot be bound.
@@ -93,7 +93,7 @@ def run(
             service.share(capacity)
 
         def ready() -> bool:
-            # A server may have been shut down by its handler, and its listener is closed then.
+            # A server may also have been shut down by a handler, and its listener is closed then.
             return not (stop.asked or any(service.draining for service in services))
 
         with _closing(servers) as close, _endpoint(place, registry, ready) as url:
@@ -109,7 +109,7 @@ def run(
 
 
 def _renew(services: Sequence[Service], stop: Stop, output: "Log | None") -> None:
-    """Read certificates again if that was asked for; one that is bad leaves the one before."""
+    """Read certificates again if that was asked for; a bad one leaves the previous one in use."""
     if not stop.renew:
         return
     stop.renew = False
@@ -154,7 +154,7 @@ def _output(
     try:
         with printed_lines(output.printed):
             output.lead_loggers(threads=True)
-            output.writer.hold()  # so that `started` can stand before all other lines
+            output.writer.hold()  # so that `started` comes before all other lines
             yield output
     finally:
         output.close()
@@ -172,7 +172,7 @@ def _endpoint(
     try:
         endpoint = Endpoint(*place, registry, ready)
     except OSError as error:
-        # As a server may raise one, too.
+        # A server may raise one, too.
         address = format_host_port(*place)
         raise OSError(error.errno, f"cannot serve metrics on {address}: {error.strerror or error}") from error
     try:
@@ -183,14 +183,14 @@ def _endpoint(
 
 @contextmanager
 def _closing(servers: Sequence[BaseServer]) -> Iterator[Callable[[BaseServer], None]]:
-    """Yield what closes a server, once for all calls; at the end, close those that are open still."""
+    """Yield a function that closes a server, but only once; at the end, close those that are still open."""
     open_ones = {id(server): server for server in servers}
 
     def close(server: BaseServer) -> None:
         if open_ones.pop(id(server), None) is not None:
             server.server_close()
 
-    with ExitStack() as at_end:  # which goes on where one of them raises
+    with ExitStack() as at_end:  # which goes on if one of them raises
         for server in reversed(servers):
             at_end.callback(close, server)
         yield close
@@ -208,12 +208,12 @@ def _serving(
                 step()
             except BaseException as error:  # noqa: BLE001 - raised by the thread that called run
                 failures.append(error)
-        # Noted, as this thread is still alive when whoever waits is woken.
+        # Noted here, as this thread is still alive when the waiting one wakes.
         stop.ended = True
         stop.wake()
 
     def thread_of(server: BaseServer) -> threading.Thread:
-        # What a second signal has forced does not keep the process alive; all others are waited for.
+        # A daemon: what a second signal has forced must not keep the process alive; the rest is waited for.
         return threading.Thread(target=serve, args=(server,), name=service_of(server).name, daemon=True)
 
     running = [Running(server, service_of(server), [thread_of(server)]) for server in servers]

@@ -14,7 +14,7 @@ NONE = "none"
 """How None is written."""
 
 DESCRIPTOR_RESERVE = 32
-"""Descriptors kept for what is no connection: listeners, the log, the endpoint and its clients."""
+"""Descriptors kept for other things than connections: listeners, the log, the endpoint and its clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,10 @@ class Setting:
     """One thing that can be set.
 
     Attributes:
-        name: Of the value, as Python has it.
+        name: Its name in Python.
         form: How a value is written: a placeholder in capitals, or the words themselves.
-        parse: Returns the value that a text is, or raises ValueError.
-        default: The text that holds where nothing is set.
-        help: What it means.
+        parse: Returns the value of a text, or raises ValueError.
+        default: The text that holds if nothing is set.
     """
 
     name: str
@@ -41,7 +40,7 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
     def variable(self, prefix: str) -> str:
-        """Return the environment variable of a program with this prefix."""
+        """Return its environment variable, for a program whose variables have this prefix."""
         return f"{prefix}_{self.name.upper()}"
 
 
@@ -56,7 +55,7 @@ def limit_settings(*, program: bool) -> list[Setting]:
 
 
 def choice(values: Sequence[str]) -> Callable[[str], str]:
-    """Return what parses one of some words."""
+    """Return a function that parses one of some words."""
 
     def parse(text: str) -> str:
         if text not in values:
@@ -67,7 +66,7 @@ def choice(values: Sequence[str]) -> Callable[[str], str]:
 
 
 def parse_count(text: str) -> int:
-    """Return a whole number from 1 on.
+    """Return a whole number above 0.
 
     Raises:
         ValueError: The text is not one.
@@ -87,7 +86,7 @@ def parse_metrics(text: str) -> str | None:
 
 
 def in_flags(text: str) -> str:
-    """Return a text about `Limits` in the words of a command line."""
+    """Return a text about `Limits` with options in place of their fields."""
     for setting in limit_settings(program=True):
         text = text.replace(setting.name, setting.flag)
     return text.replace("None", NONE)
@@ -97,11 +96,11 @@ def within_descriptors(wanted: int, *, asked: bool) -> tuple[int, str | None]:
     """Fit a connection limit to RLIMIT_NOFILE: lower a default, refuse what was asked for.
 
     Returns:
-        How many connections there may be, and what is to be said of it.
+        How many connections there may be, and a warning if that is not what was wanted.
 
     Raises:
-        ValueError: So many were asked for, and cannot be had.
-        RuntimeError: Not one can be had.
+        ValueError: More were asked for than are possible.
+        RuntimeError: Not even one is possible.
     """
     have = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     room = have - DESCRIPTOR_RESERVE
@@ -131,7 +130,7 @@ def _kind(annotation: Any) -> tuple[str, Callable[[str], Any]]:
 
 
 def _or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return what parses the same, or `NONE`."""
+    """Return a function that parses the same, or `NONE`."""
 
     def parse_or_none(text: str) -> Any:
         try:

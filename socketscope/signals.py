@@ -13,19 +13,19 @@ from typing import Any
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 INSISTENCE = 0.5
-"""Seconds after the first stop signal from which another one is a second one. Before that it is the first
-again: a terminal sends Ctrl-C to a whole group, and a wrapper in it, as make and uv are, hands it on."""
+"""Seconds after the first stop signal until another one counts as a second one. An earlier one is the
+same again: a terminal sends Ctrl-C to a whole group, and a wrapper in it, as make or uv, passes it on."""
 
 
 class Stop:
-    """Whether a stop was asked for; to wait for a signal is to wait for its socket.
+    """Whether a stop was asked for; whoever waits for a signal waits for its socket.
 
     Attributes:
         asked: A signal has come.
         insists: A second one has come.
         renew: Files are to be read again.
-        ended: A server that was to serve has ended.
-        before: What handled each of the signals before.
+        ended: A server has ended.
+        before: The previous handler of each signal.
     """
 
     def __init__(self, *, renews: bool) -> None:
@@ -40,7 +40,7 @@ class Stop:
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         if os.getpid() != self._process:
-            # A child that was forked while this was in place handles the signal as before.
+            # A child that was forked meanwhile handles the signal as before.
             signal.signal(number, self.before[signal.Signals(number)])
             signal.raise_signal(number)
             return
@@ -68,7 +68,7 @@ class Stop:
             self._reader.recv(64)
 
     def fileno(self) -> int:
-        """Return the descriptor to write to that wakes whoever waits."""
+        """Return the descriptor that wakes whoever waits when it is written to."""
         return self._writer.fileno()
 
     def close(self) -> None:
@@ -79,10 +79,10 @@ class Stop:
 
 @contextmanager
 def stop_signals(*, renews: bool = False) -> Iterator[Stop]:
-    """Have `STOP_SIGNALS` noted, those too that came while they were blocked.
+    """Note `STOP_SIGNALS`, also those that came while they were blocked.
 
     Args:
-        renews: SIGHUP is no stop: it asks for files to be read again.
+        renews: Whether SIGHUP asks for files to be read again, and for no stop.
 
     Raises:
         ValueError: This is not the main thread, and signals are handled there alone.
@@ -90,8 +90,8 @@ def stop_signals(*, renews: bool = False) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("signals are handled in the main thread: call run() there")
     stop = Stop(renews=renews)
-    # A handler runs between two instructions of the main thread: where another thread takes the signal, or it
-    # comes right before a wait, that wait would not end by itself.
+    # A handler runs between two instructions of the main thread: if another thread takes the signal, or it
+    # comes right before a wait, the wait would not end by itself.
     woken_before = signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
     taken = [number for number in STOP_SIGNALS if renews or not _detached(number)]
     stop.before = {number: signal.getsignal(number) for number in taken}
@@ -108,5 +108,5 @@ def stop_signals(*, renews: bool = False) -> Iterator[Stop]:
 
 
 def _detached(number: int) -> bool:
-    """Return whether this is the hangup of a terminal that the program is to outlive, as under nohup."""
+    """Return whether this is SIGHUP, and the program is to outlive its terminal, as under nohup."""
     return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN

@@ -11,7 +11,7 @@ _SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|)")
 _BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 YEAR = 366 * 24 * 3600.0
-"""Seconds that what is waited for never takes."""
+"""Seconds, longer than anything that is waited for."""
 
 
 def parse_duration(text: str) -> float:
@@ -22,7 +22,7 @@ def parse_duration(text: str) -> float:
     """
     if not (match := _DURATION.fullmatch(text.strip())):
         raise ValueError(f"{text!r} is not a duration: write it like 500ms, 30s or 2m")
-    # Divided, since 13 * 0.001 is not 0.013.
+    # By a division, since 13 * 0.001 is not 0.013.
     return float(match[1]) * _SECONDS.get(match[2], 1) / _PER_SECOND.get(match[2], 1)
 
 

@@ -1,1 +1,1 @@
-"""Running somebody else's program, unchanged, with whatever it serves by socketserver observed."""
+"""Running somebody else's program unchanged, with all its servers of socketserver observed."""

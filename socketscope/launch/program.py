@@ -1,4 +1,4 @@
-"""What a launched program gets in each process that serves: observation, an endpoint, a log."""
+"""What each serving process of a launched program gets: observation, an endpoint, a log."""
 
 import atexit
 import os
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 
 def look_after(server: BaseServer, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a server observed that is about to serve.
+    """Observe a server that is about to serve.
 
     Args:
         server: Any; one that cannot be observed is left as it is, with a line on standard error.
-        original: The method that was called of it.
+        original: Its method that was called.
 
     Returns:
-        The method to go on with.
+        The method to call in its place.
     """
-    global _process  # noqa: PLW0603 - there is one a process
+    global _process  # noqa: PLW0603 - one per process
     if isinstance(server, Observed) and service_of(server).is_run:
         return original
     with _lock.own:
@@ -53,19 +53,19 @@ def look_after(server: BaseServer, original: Callable[..., Any]) -> Callable[...
             _say(f"{error}; it is not observed")
             return original
     if original.__module__ == "socketserver" and isinstance(server, Observed):
-        # Not the server's own method: an override of the program's may have called this one.
+        # Not the server's own method: that may be an override, which has called this one.
         original = vars(Observed).get(original.__name__, original)
     return original
 
 
 class _Process:
-    """The servers of this process, and what it has once.
+    """The servers of this process, and what they share.
 
     Args:
         metrics: ``HOST:PORT`` of the endpoint; None for none.
         log: Form of the log, or ``none``.
-        threads: As `Options` has it, for servers that are not of the library's own classes.
-        **limits: The fields of `Limits`, likewise.
+        threads: See `Options`; for servers that are not of the library's own classes.
+        **limits: The fields of `Limits`, for the same.
     """
 
     def __init__(self, *, metrics: str | None, log: Any, threads: str, **limits: Any) -> None:
@@ -74,14 +74,14 @@ class _Process:
         self._services: WeakValueDictionary[int, Service] = WeakValueDictionary()
         self._view = view_of(None)
         self._log: Log | None = None
-        # Where the program began without standard error, another file of its own has that number by now.
+        # If the program was started without standard error, another of its files may have that number now.
         if log != "none" and sys.__stderr__ is not None:
             self._start_log(log)
         if metrics is not None:
             self._start_endpoint(*parse_host_port(metrics))
 
     def look_after(self, server: Any) -> None:
-        """Have a server observed, counted against the process' limit, and logged.
+        """Observe a server, count it against the process' limit, and log its clients.
 
         Raises:
             ValueError: The program has metrics of the same names.
@@ -95,10 +95,10 @@ class _Process:
             service.log = self._log
 
     def leave_behind(self) -> None:
-        """Give up, in a process forked from this one, what is this one's."""
+        """Give up, in a forked process, what belongs to its parent."""
         self._view.clear()
         if self._log is not None:
-            # Its writer has stayed behind, and may have had the lock that closing it takes.
+            # Its writer stayed in the parent, and may hold the lock that closing takes.
             atexit.unregister(self._log.close)
 
     def _start_log(self, form: Any) -> None:
@@ -116,7 +116,7 @@ class _Process:
         try:
             try:
                 endpoint = Endpoint(host, port, REGISTRY, self._is_ready)
-            except OSError:  # another process has it, of this program or not
+            except OSError:  # another process has it, of this program or any other
                 endpoint = Endpoint(host, 0, REGISTRY, self._is_ready)
         except (OSError, RuntimeError) as error:
             _say(f"there are no metrics of process {os.getpid()}: {error}")
@@ -125,7 +125,7 @@ class _Process:
             _say(f"metrics of process {os.getpid()}: {endpoint.url}")
 
     def _is_ready(self) -> bool:
-        # As many as there are at once: others may come and go meanwhile.
+        # A copy: others may come and go meanwhile.
         services = [reference() for reference in self._services.valuerefs()]
         return any(service is not None and not service.draining for service in services)
 
@@ -139,7 +139,7 @@ def _say(text: str) -> None:
 def _at_exit(function: Callable[[], None]) -> None:
     atexit.register(function)
     if (util := sys.modules.get("multiprocessing.util")) is not None:
-        # A worker of multiprocessing that was forked ends without what atexit does.
+        # A forked worker of multiprocessing ends without calling what atexit has.
         util.Finalize(None, function, exitpriority=0)
 
 

@@ -9,7 +9,7 @@ from socketscope.settings import Setting, choice, limit_settings, parse_metrics
 PREFIX = "SOCKETSCOPE"
 
 LAUNCHED = f"{PREFIX}_LAUNCHED"
-"""The variable that has the number of the process that was launched."""
+"""The variable with the number of the launched process."""
 
 SETTINGS = (
     Setting(
@@ -24,16 +24,16 @@ SETTINGS = (
         "threads", "|".join(get_args(Threads)), choice(get_args(Threads)), "per-connection",
         "A new thread for each connection, as the standard library has it, or pooled ones.",
     ),
-    # The delay is between two things that `run` does on a signal, and signals are the program's.
+    # The delay is part of what `run` does on a signal, and signals are the program's own.
     *(limit for limit in limit_settings(program=False) if limit.name != "drain_delay"),
 )  # fmt: skip
 
 
 def settings_of(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is set, by the names of variables.
+    """Return the values of all settings, by their names.
 
     Raises:
-        ValueError: A text is not a value of its setting.
+        ValueError: A text is wrong for its setting.
     """
     values = {}
     for setting in SETTINGS:

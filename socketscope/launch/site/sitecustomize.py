@@ -1,7 +1,7 @@
-"""First on the path of what `socketscope run` starts: its servers are observed from the moment they serve.
+"""First on the path of what `socketscope run` starts: has servers observed from the moment they serve.
 
-Whatever Python runs the program and its children imports this as it starts. So it costs next to nothing,
-loads nothing that the program does not load by itself, and fails for nobody.
+Any Python that runs the program or its children imports this at its start. So it costs next to nothing, loads
+nothing that the program would not load by itself, and never fails.
 """
 
 import os
@@ -13,13 +13,13 @@ _METHODS = {
     "socketserver": ("BaseServer", ("serve_forever", "handle_request", "_handle_request_noblock")),
     "socketscope.serve.mixin": ("Observed", ("serve_forever",)),
 }
-"""What is hooked, by the module that has it: the program may use the library's classes, too."""
+"""The methods that are hooked, by their module: the program may use the library's classes, too."""
 
 _look_after = None  # `program.look_after`, once something serves
 
 
 class _Watch:
-    """Finds modules as the other finders do, and has the classes above hooked once they are loaded."""
+    """Finds modules as the other finders do, and hooks the classes above once they are loaded."""
 
     def __init__(self):
         self._finding = set()
@@ -28,7 +28,7 @@ class _Watch:
         """Return a module's spec if it is one of those."""
         if name not in _METHODS:
             return None
-        # Whom it asks may ask it in turn, as one does that a program has put around it.
+        # A finder that it asks may ask it in turn, such as one that a program has put around it.
         asked = name, get_ident()
         if asked in self._finding:
             return None
@@ -46,8 +46,8 @@ class _Watch:
 
 
 def _follow(spec):
-    # Of one that loads when the module is used, who loads it then: where all finders were wrapped, the
-    # wrapper of this one makes it late again, and what is late twice never loads.
+    # For a lazy loader, take the loader behind it: if all finders were wrapped, the wrapper of this one makes
+    # it lazy again, and what is lazy twice never loads.
     while (loader := getattr(spec.loader, "loader", None)) is not None:
         spec.loader = loader
     loader = spec.loader
@@ -55,12 +55,12 @@ def _follow(spec):
         load = loader.exec_module
 
         def load_and_hook(module):
-            # Nobody who looks at the module's loader later finds anything of this.
+            # Whoever looks at the module's loader later finds no trace of this.
             del loader.exec_module
             load(module)
-            # One that loads when it is used would load again if it were asked for a name amid that.
+            # A lazy module would load again if it were asked for a name now.
             names = object.__getattribute__(module, "__dict__")
-            # An archive's loader is one for all of its modules.
+            # An archive has one loader for all of its modules.
             if names["__name__"] in _METHODS:
                 _hook(names)
 
@@ -89,9 +89,9 @@ def _hook(attributes):
 
 
 def _method(server, original):
-    """Return what goes on with a server that is about to serve."""
+    """Return the method to call for a server that is about to serve."""
     global _look_after  # noqa: PLW0603 - there is one a process
-    # One that is observed may come here for each client.
+    # An observed server may come here for each client.
     if _look_after is not None and "_socketscope" in vars(server):
         return _look_after(server, original)
     from contextlib import ExitStack  # not before something serves
@@ -104,10 +104,10 @@ def _method(server, original):
 
 
 def _keep_back_signals(stack):
-    """Have the program's handlers of signals run when the stack is left.
+    """Delay the program's signal handlers until the stack is left.
 
-    What they raise is the program's, and no failure of what is loaded here. To block signals would not keep
-    them back: another thread may be given them, and handlers run in the main thread all the same.
+    What they raise is for the program, and must not look like a failure to load. Blocking signals would not
+    delay them: another thread may get the signal, and its handler runs in the main thread all the same.
     """
     import signal
 
@@ -131,13 +131,13 @@ def _keep_back_signals(stack):
 
 def _forget():
     global _look_after  # noqa: PLW0603 - there is one a process
-    _look_after = None  # what it has once is made anew in a child, when something serves there
+    _look_after = None  # a child loads it anew when something serves there
 
 
 def _load():
-    """Return what looks after servers, or leaves them alone where that cannot be had."""
+    """Return the function that looks after servers; if it cannot be loaded, one that leaves them alone."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(_FOLDER)))
-    # Found also where it is not installed, and then without all that stands beside it.
+    # Found even if it is not installed; then what stands beside it must not be found later.
     beside = root not in sys.path
     if beside:
         sys.path.append(root)
@@ -153,13 +153,13 @@ def _load():
 
 
 def _complain(error):
-    """Tell who launched a Python that lacks what observing needs; what else the program starts is its own."""
+    """Tell whoever launched a Python that lacks what observing needs; those that it starts are silent."""
     if os.environ.get("SOCKETSCOPE_LAUNCHED") == str(os.getpid()) and sys.__stderr__ is not None:
         from contextlib import suppress  # as above
 
         line = "socketscope: %s observes nothing: %s\n" % (sys.executable, error)  # noqa: UP031
         with suppress(Exception):
-            # Its buffer would keep what it cannot take, and the exit status be 120.
+            # Past the buffer, which would keep what cannot be written, and turn the exit status into 120.
             os.write(2, line.encode())
 
 
@@ -171,6 +171,6 @@ if sys.version_info >= (3, 11):
     if "socketserver" in sys.modules:
         _hook(vars(sys.modules["socketserver"]))
 
-# The environment's own, in place of this one. Where there is none, or it fails, that shows as without us.
+# The environment's own takes the place of this one. If there is none, or it fails, that shows as without us.
 del sys.modules["sitecustomize"]
 import sitecustomize  # noqa: E402, F401
