@@ -1,1 +1,1 @@
-"""What is noted of a connection or datagram. Knows no server and no view."""
+"""What is noted of a connection or a datagram. Knows no server and no view."""

@@ -1,4 +1,4 @@
-"""Making any socket an observed one: it stays the same object, and its class changes."""
+"""Making any socket an observed one: it stays the same object, but of another class."""
 
 import socket
 import ssl
@@ -23,12 +23,12 @@ from socketscope.observe.tls import NotingTLS
 
 _records: "weakref.WeakKeyDictionary[socket.socket, Record | None]" = weakref.WeakKeyDictionary()
 
-# Held while the end of a socket begins to be watched for, and while a TLS socket takes its place.
+# Held while watching for the end of a socket begins, and while a TLS socket takes its place.
 _turn = OfProcess(threading.RLock)
 
 
 class Upgradable(NotingStream):
-    """A stream socket that a handler may wrap for TLS: what comes of it is observed in its place."""
+    """A stream socket that a handler may wrap for TLS: the TLS socket is then observed in its place."""
 
     __slots__ = ()
 
@@ -39,15 +39,15 @@ class Upgradable(NotingStream):
         return super().detach()
 
     def dup(self) -> Self:
-        """Return another socket of the same connection, which counts for it too."""
+        """Return another socket of the same connection; what passes through it counts as well."""
         twin = super().dup()
-        twin.__class__ = type(self)  # not the one that it says it is of
+        twin.__class__ = type(self)  # not `self.__class__`, which may be another
         twin._socketscope = self._socketscope  # noqa: SLF001 - of its own class
         return twin
 
 
 class ObservedSocket(Upgradable, socket.socket):
-    """A connection's socket, as a listener of this library accepts it; without a record it is a plain one."""
+    """A connection's socket, as a listener of this library accepts it; without a record, a plain one."""
 
     __slots__ = ("_socketscope",)
 
@@ -72,7 +72,7 @@ class ObservedSocket(Upgradable, socket.socket):
 
 
 class AdoptedSocket(Upgradable, socket.socket):
-    """A plain socket that a hook has returned; it has no room for its record."""
+    """A plain socket that a hook has returned; it has no room for a record of its own."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ class AdoptedSocket(Upgradable, socket.socket):
 
 
 class Unwrapped(Upgradable, socket.socket):
-    """What a TLS socket is once its session was ended."""
+    """The class of a TLS socket whose session has ended."""
 
     __slots__ = ()
 
@@ -104,21 +104,21 @@ class ListeningSocket(socket.socket):
 
     def accept(self) -> tuple[ObservedSocket, Any]:
         """Accept a connection, as the base class does."""
-        # Less the detour over a plain socket, and its three enumerations. It blocks: on Linux no mode of its
-        # listener's is inherited, which the base class would undo.
+        # Without the detour over a plain socket and its three enumerations. The new socket blocks: on Linux
+        # it inherits no mode of its listener's, which the base class would undo.
         descriptor, address = self._accept()  # type: ignore[attr-defined]  # not in typeshed
         return ObservedSocket(family_of(self), type_of(self), self.proto, descriptor), address
 
 
 def is_socket(thing: Any) -> bool:
-    """Return whether something is a socket, and not only says so, as a mock or a proxy does."""
+    """Return whether something is a socket, and does not only claim to be one, as a mock or a proxy does."""
     return issubclass(type(thing), socket.SocketType)
 
 
 def adopt(request: Any, record: Record) -> None:
-    """Have what passes through a request noted in a record, if it is a socket of any class."""
+    """Note in a record what passes through a request, if it is a socket of any class."""
     record.socket = request
-    kind = type(request)  # not what it says that it is
+    kind = type(request)  # not `request.__class__`, which may be another
     if not issubclass(kind, Noting):
         if not is_socket(request):
             return
@@ -130,7 +130,7 @@ def adopt(request: Any, record: Record) -> None:
 
 
 def prepare(listener: Any) -> None:
-    """Have a plain listener hand out observed sockets, and one of datagrams count what passes through it."""
+    """Make a plain listener accept observed sockets, and one of datagrams count what passes through it."""
     if not is_socket(listener):
         return
     if listener.type != socket.SOCK_DGRAM:
@@ -142,10 +142,10 @@ def prepare(listener: Any) -> None:
 
 
 def _wrapping(sock: socket.socket) -> ssl.SSLSocket | None:
-    """Return the TLS socket that is being made of a socket; only the function that makes it has it yet."""
+    """Return the TLS socket that is being made of a socket; only a frame of its maker refers to it yet."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way, and it is everywhere
     while frame is not None:
-        # By its name: gevent's stand-in for the class has none.
+        # By its name: gevent's stand-in for the class lacks the function.
         wraps = frame.f_globals is vars(ssl) and frame.f_code.co_qualname == "SSLSocket._create"
         if wraps and frame.f_locals["sock"] is sock:
             wrapping: ssl.SSLSocket = frame.f_locals["self"]
@@ -158,15 +158,15 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
     """Have `record.left` called when the record's socket is closed.
 
     Args:
-        record: What is counted; it keeps its socket alive no more.
-        drop: Called once nobody has the socket any more.
+        record: What is counted; it no longer keeps its socket alive.
+        drop: Called once nothing refers to the socket any more.
 
     Returns:
-        Whether that can be: a request that is no observed socket tells nobody of its end.
+        Whether its end can be noticed, as that of an observed socket can.
     """
     with _turn.own:
         request = record.socket
-        kind = type(request)  # not what it says that it is
+        kind = type(request)  # not `request.__class__`, which may be another
         if issubclass(kind, Noting) and not issubclass(kind, Leaving):
             request.__class__ = kind = _leaving(kind)
         with suppress(TypeError):
@@ -175,7 +175,7 @@ def watch_end(record: Record, drop: Callable[[Any], None]) -> bool:
 
 
 def _replace(sock: Noting, wrapping: ssl.SSLSocket, record: Record) -> None:
-    """Have a record go on with the TLS socket that is being made of its own, and end with that."""
+    """Move a record to the TLS socket that is being made of its own; it ends with that."""
     with _turn.own:
         known = record.socket
         adopt(wrapping, record)
@@ -208,7 +208,7 @@ def _behind(kind: type, observed: type, **attributes: Any) -> type:
     """Return a class with the methods of a user's class, and an observed socket behind them."""
     if issubclass(observed, kind):
         return observed
-    # What a user's class overrides is called as ever; what it hands on is noted.
+    # Overrides in the user's class are called as ever; what they pass on to their base is noted.
     attributes |= {"__module__": kind.__module__, "__doc__": kind.__doc__}
     attributes |= {"__slots__": (), "__class__": posing_as(kind)}
     bases = (Unannounced, kind, observed)
@@ -225,15 +225,15 @@ class Unannounced:
 
 
 def posing_as(kind: type) -> property:
-    """Return a `__class__` by which an object says that it is of a class that its own is derived from.
+    """Return a `__class__` by which an object claims to be of a class that its own is derived from.
 
-    `super(self.__class__, self)`, as people wrote it in methods of that class, would otherwise never end.
+    Else `super(self.__class__, self)`, as some wrote it in methods of that class, would never end.
     """
     return property(lambda _: kind, vars(object)["__class__"].__set__)
 
 
 def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
-    """Return what is made of a class; the class keeps it, so that both are freed together."""
+    """Return the class that is made of another, which keeps it, so that both are freed together."""
     name = f"_socketscope_{observed.__name__}"
     made: type | None = vars(kind).get(name)
     if made is None:
@@ -243,7 +243,7 @@ def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
 
 
 def _reduce(sock: socket.socket) -> Any:
-    # As the standard library hands its own class, and no other, to another process.
+    # As the standard library does for its own class, and no other.
     return _rebuild, (reduction.DupFd(sock.fileno()), family_of(sock), type_of(sock), sock.proto)
 
 
@@ -254,7 +254,7 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
 for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)
 
-# Their `repr` is that of the standard library's classes.
+# Their `repr` is to be that of the standard library's classes.
 for _named in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket, Unwrapped, AdoptedTLS):
     _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else PLAIN
     _named.__module__, _named.__qualname__ = _theirs.__module__, _theirs.__qualname__

@@ -1,6 +1,6 @@
 """What was done for one datagram, and the listener's socket as its handlers have it.
 
-All handlers share that socket; the context that one runs in says whose bytes pass.
+All handlers share that socket; the context of the running one tells which datagram its bytes belong to.
 """
 
 import socket
@@ -16,17 +16,16 @@ from socketscope.observe.served import Served, get_current
 _CONNECTED = "connected"  # in place of an address
 
 _AGAIN = 0.01
-"""Seconds between two tries to send to a Unix peer whose queue is full: nothing tells when it is not."""
+"""Seconds between two tries to send to a Unix peer whose queue is full: nothing tells when it has room."""
 
 
 class Datagram(Served):
     """What was done for one datagram.
 
     Attributes:
-        patience: Seconds that a reply may wait for its peer to take it, as it has to for a Unix peer whose
-            queue is full; None is for ever.
-        failure: What it must be counted as, if that is known before its handler leaves.
-        began: When it was begun to be served, on the monotonic clock; 0 until then.
+        patience: Seconds that a reply may wait for a Unix peer whose queue is full; None is for ever.
+        failure: The outcome that it must be counted as, if that is known before its handler leaves.
+        began: When serving it began, on the monotonic clock; 0 until then.
     """
 
     __slots__ = ("began", "failure", "patience")
@@ -39,7 +38,7 @@ class Datagram(Served):
         self.began = 0.0
 
     def took(self, size: int) -> None:
-        """Note a receive other than its own."""
+        """Note another receive of its handler's."""
         self.received += size
 
     def gave(self, size: int) -> None:
@@ -54,7 +53,7 @@ class Datagram(Served):
 
 
 class NotingDatagrams(Socket):
-    """What passes through a datagram socket; without room of its own, as `noting.Noting` says."""
+    """Notes what passes through a datagram socket; without slots, as `noting.Noting` explains."""
 
     __slots__ = ()
 
@@ -123,9 +122,9 @@ class NotingDatagrams(Socket):
         return size
 
     def dup(self) -> Self:
-        """Return another socket of the same address, which counts as this one does."""
+        """Return another socket of the same address, which notes the same."""
         twin = super().dup()
-        twin.__class__ = type(self)  # not the one that it says it is of
+        twin.__class__ = type(self)  # not `self.__class__`, which may be another
         return twin
 
 
@@ -136,7 +135,7 @@ class DatagramSocket(NotingDatagrams, socket.socket):
 
 
 def receives_here(listener: Any) -> bool:
-    """Return whether a listener receives by the method above: another class' own may take no flags."""
+    """Return whether a listener receives by the method above: that of another class may take no flags."""
     return getattr(getattr(listener, "recvfrom", None), "__func__", None) is NotingDatagrams.recvfrom
 
 

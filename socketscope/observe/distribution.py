@@ -12,7 +12,7 @@ BUCKETS = (
 
 
 class Distribution:
-    """Durations in the buckets of every histogram, not cumulative; the last one has no upper edge."""
+    """Durations in the buckets of every histogram, not cumulative; the last bucket has no upper edge."""
 
     __slots__ = ("counts", "sum")
 

@@ -1,7 +1,7 @@
 """Mixins of observed sockets, which note what passes through a socket of any class.
 
-Where a deadline has passed, whoever watches over the connections has shut the socket down, and the call that
-this woke raises TimeoutError.
+When a deadline has passed, the thread that watches over connections shuts the socket down, and the call that
+this wakes raises TimeoutError.
 """
 
 import socket
@@ -14,17 +14,17 @@ from socketscope.observe.record import Record
 _T = TypeVar("_T")
 
 MSG_DONTWAIT, MSG_PEEK = int(socket.MSG_DONTWAIT), int(socket.MSG_PEEK)
-"""As plain numbers: an enumeration's operators take longer than a system call."""
+"""As plain numbers: the operators of an enumeration take longer than a system call."""
 
 family_of, type_of = socket.SocketType.family.__get__, socket.SocketType.type.__get__
-"""As the C class has them: plain numbers, too."""
+"""As in the C class, which has plain numbers, too."""
 
 PLAIN = socket.socket
-"""What stands behind all that is mixed in here. It is called by its name where that would be felt: `super()`
-looks for a method anew each time. A program may put another class in its place, as PySocks does."""
+"""The class behind all that is mixed in here. It is called by name where speed matters: `super()` looks for
+a method anew each time. A program may put another class in its place, as PySocks does."""
 
 if TYPE_CHECKING:
-    Socket = socket.socket  # what is mixed into, for type checkers
+    Socket = socket.socket  # what these are mixed into, for type checkers
 else:
     Socket = object
 
@@ -53,18 +53,18 @@ def note_unsent(record: Record, error: OSError) -> None:
 
 
 class Noting(Socket):
-    """What every observed stream socket has, whatever class of socket it is mixed into.
+    """What every observed stream socket has, whatever class of socket this is mixed into.
 
-    No socket itself and without room of its own: a socket that somebody else made becomes an observed one by
-    a change of its class, for which the interpreter wants the layout to stay.
+    It is no socket itself, and has no slots: a socket that somebody else made becomes an observed one by a
+    change of its class, which the interpreter allows only if the layout stays.
     """
 
     __slots__ = ()
     _socketscope: Record | None
-    """What it counts for; None observes nothing."""
+    """The record that it counts for; None observes nothing."""
 
     def _join(self) -> Record | None:
-        """Find the record that this counts for if it was given none; return it, or None."""
+        """Find the record that this counts for, if it was given none; return it, or None."""
         return None
 
     def _receive(
@@ -98,7 +98,7 @@ class Noting(Socket):
         try:
             size = send(*args)
             if size:
-                # Noted before it is no more under way, which is waited for.
+                # Noted while `blocked` still counts it: others wait for that to end.
                 record.gave(size, monotonic(), asked)
         except OSError as error:
             note_unsent(record, error)
@@ -109,7 +109,7 @@ class Noting(Socket):
 
 
 class Leaving(Socket):
-    """The socket of a connection that was handed on: its end is the end of the record."""
+    """The socket of a connection that was handed on: the record ends with it."""
 
     __slots__ = ()
     _socketscope: Record | None
@@ -125,7 +125,7 @@ class Leaving(Socket):
         return descriptor
 
     def dup(self) -> Self:
-        """Return another socket of the same connection, of the class that this one was made of."""
+        """Return another socket of the same connection, of the class that this one had before."""
         twin = super().dup()
         twin.__class__ = type(self).__bases__[-1]  # the connection does not end with it
         return twin

@@ -1,4 +1,4 @@
-"""How connections and datagrams can end, and why one is not served: the values of labels."""
+"""How connections and datagrams can end, and why one was not served: the values of labels."""
 
 import errno
 import ssl
@@ -18,13 +18,13 @@ OUTCOMES = (
     "empty",
     "ok",
 )
-"""How a connection can end; where several fit, the first one counts."""
+"""How a connection can end; if several fit, the first one counts."""
 
 DATAGRAM_OUTCOMES = ("ok", "no_reply", "truncated", "no_address", "dropped", "handler_error")
 """What can become of a datagram."""
 
 EXPECTED_OUTCOMES = frozenset({"ok", "empty", "idle_timeout", "no_reply"})
-"""Ends that are part of normal service, also of datagrams; every other one is worth a warning."""
+"""Outcomes of normal service, also of datagrams; any other one is worth a warning."""
 
 REJECT_REASONS = ("capacity", "verify")
 ACCEPT_ERRORS = ("fd_limit", "no_buffers", "aborted", "other")
@@ -45,7 +45,7 @@ _NO_ROOM = {
 
 
 class LineTooLongError(Exception):
-    """Raised by a handler whose client sent more than a line may hold; ends it with that outcome."""
+    """Raised by a handler whose client sent too long a line; its connection ends with that outcome."""
 
 
 def is_gone(error: OSError) -> bool:
@@ -54,13 +54,13 @@ def is_gone(error: OSError) -> bool:
 
 
 def is_tls_fault(error: OSError) -> bool:
-    """Return whether a socket's error says that its peer did not speak TLS, or not as is asked for here."""
+    """Return whether a socket's error says that its peer did not speak TLS, or not as required."""
     return isinstance(error, ssl.SSLError) and not isinstance(error, _NO_FAULTS)
 
 
 def accept_error(error: OSError) -> str:
-    """Return which of `ACCEPT_ERRORS` an error is that came as a client was accepted."""
-    # The user's get_request may do more than accept: a handshake, a preamble.
+    """Return which of `ACCEPT_ERRORS` an error is that was raised when a client was accepted."""
+    # A user's get_request may do more than accept: a handshake, say, or reading a preamble.
     if isinstance(error, ssl.SSLError) or is_gone(error):
         return "aborted"
     return _NO_ROOM.get(error.errno or 0, "other")

@@ -8,15 +8,15 @@ from socketscope.interpreter import FREE_THREADED
 
 
 class Reader(socket.SocketIO):
-    """Reads as its base class does, in one call where that makes five.
+    """Reads as its base class does, in one call instead of five.
 
-    A buffered reader asks for itself whether it is closed, and is made for reading alone.
+    The buffered reader in front checks by itself whether it is closed, and only ever reads.
     """
 
-    # The base class has them in a dictionary, where the interpreter looks for them anew at each receive.
+    # The base class keeps them in a dictionary, where each receive would look them up.
     __slots__ = ("_sock", "_timeout_occurred")
 
-    # What the base class would make of a mode, each time.
+    # What the base class would set from the mode, each time.
     _mode, _reading, _writing = "rb", True, False
 
     def __init__(self, sock: socket.socket) -> None:
@@ -24,10 +24,10 @@ class Reader(socket.SocketIO):
         self._timeout_occurred = False
 
     def readinto(self, buffer: Any) -> int | None:
-        """Receive into a buffer; None is that nothing came and the handler does not want to wait.
+        """Receive into a buffer; None means that nothing came and the socket does not block.
 
         Raises:
-            OSError: As the socket raises it, and whenever a receive has timed out before.
+            OSError: As the socket raises it; also if an earlier receive has timed out.
         """
         sock = self._sock
         if sock is None or self._timeout_occurred:
@@ -42,9 +42,9 @@ class Reader(socket.SocketIO):
 
 
 class _QuicklyClosed(BufferedReader):
-    """Flushes, as its base class does, without the lock of the object.
+    """Flushes as its base class does, but without the object's lock.
 
-    `close` of the base class holds that lock and calls this, which would wait for it: on a free-threaded
+    `close` of the base class holds that lock while it calls this, which would wait for it: on a free-threaded
     interpreter that yields the core forty times.
     """
 
@@ -54,4 +54,4 @@ class _QuicklyClosed(BufferedReader):
 
 
 buffered: type[BufferedReader] = _QuicklyClosed if FREE_THREADED else BufferedReader
-"""What a handler's file object is."""
+"""The class of a handler's file object."""

@@ -17,7 +17,7 @@ from socketscope.observe.outcomes import OUTCOMES, describe, is_gone, is_tls_fau
 from socketscope.observe.served import Served
 
 MOST_RESPONSES = 100
-"""Exchanges after which what a connection did is added to the totals, though nobody looks at them."""
+"""Exchanges after which a connection's figures are added to the totals, even if nobody scrapes."""
 
 UNLIMITED = Limits()
 
@@ -25,7 +25,7 @@ _RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
 
 class Sums(Protocol):
-    """Where a record's figures are added."""
+    """What a record's figures are added to."""
 
     def add(self, record: "Record") -> None:
         """Add what an open connection did since it was last asked."""
@@ -37,17 +37,17 @@ class Record(Served):
     All times are seconds of one monotonic clock and come from the caller.
 
     Attributes:
-        address: The client's as `get_request` has returned it, by which what a hook hands on is found.
+        address: The client's, as `get_request` returned it; a request that was handed on is found by it.
         accepted_at: When it was accepted.
         entered_at: When its handler was entered; None until then.
-        responses: Durations of the exchanges that have ended and are not in the totals yet, in seconds.
-        waiting_since: Since when its handler waits for bytes, if it does.
-        blocked: How many calls that send are under way; any thread may send, as a chat's do.
+        responses: Durations, in seconds, of exchanges that have ended and are not in the totals yet.
+        waiting_since: Since when its handler has been waiting for bytes, if it is.
+        blocked: How many calls that send are under way; any thread may send, as in a chat.
         cut: Whether its socket was shut down from outside.
         shut: Whether the program has shut it down for sending.
-        late: What the handler's socket raises once, when a deadline has passed; after that it is empty, and
-            the socket is as the kernel has it, at its end: a handler that polls would never leave.
-        left: Called at the end of a connection whose handler nobody here runs.
+        late: What the handler's socket raises, once, when a deadline has passed. After that it is empty,
+            and the socket is at its end, as to the kernel: else a handler that polls would never leave.
+        left: Called at the end of a connection whose handler runs elsewhere.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Record(Served):
     )
 
     def __init__(self, totals: Sums, address: Any, now: float, limits: Limits = UNLIMITED) -> None:
-        # As the base class has it; a call for each connection would be felt.
+        # As in the base class, whose call would cost each connection too much.
         self.connection_id = f"{served.process.own}-{next(served.numbers)}"
         self.address = address
         self.peer = format_peer(address)
@@ -86,13 +86,13 @@ class Record(Served):
         self.limits = limits
         self.accepted_at = self.requested_at = self.replied_at = now
         self.entered_at: float | None = None
-        self.recorded = 0, 0, 0  # what of its bytes, received and sent, and its exchanges is in the totals
-        self.replying = False  # a reply was begun, and it is not known whether it has ended
+        self.recorded = 0, 0, 0  # how much of received, sent and exchanges is in the totals
+        self.replying = False  # a reply has begun, and may or may not have ended
         self.responses: list[float] = []
-        self.sending = False  # the last bytes went out, not in
+        self.sending = False  # the last bytes were sent, not received
         self.waiting_since: float | None = None
-        self.waited = 0.0  # seconds that the bytes of this request have been waited for, in waits that ended
-        self.quiet = 0.0  # the same, since the last bytes
+        self.waited = 0.0  # seconds of waiting for the bytes of this request, in waits that have ended
+        self.quiet = 0.0  # the same, since the last bytes came or went
         self.cut = self.shut = False
         self.late: str | None = None
         self.left: Callable[[], None] | None = None
@@ -101,7 +101,7 @@ class Record(Served):
         self.failure: str | None = None
 
     def wait(self, now: float) -> None:
-        """Note that bytes are waited for, so that an exchange has ended."""
+        """Note a wait for bytes, which ends an exchange."""
         self.waiting_since = now
         if self.replying:
             self.replying = False
@@ -113,14 +113,14 @@ class Record(Served):
             if size:
                 self.sending = False
                 self.waited = 0.0
-                if self.replying:  # another thread has sent it, while this one waited
+                if self.replying:  # another thread has sent the reply while this one waited
                     self.replying = False
                     self.responses.append(self.replied_at - self.requested_at)
         elif (since := self.waiting_since) is not None:
             self.waited += now - since
         self.waiting_since = None
         self.quiet = 0.0
-        # An end that comes amid a reply is not that of its request.
+        # An end that comes during a reply does not belong to the request.
         if (size or (self.pending and not self.blocked)) and not self.closed:
             self.received += size
             self.requested_at = now
@@ -137,12 +137,12 @@ class Record(Served):
 
         Args:
             size: How many bytes.
-            now: When they had been sent.
-            asked: `requested_at` when that began, or 0 for the rest of a reply. What another thread has
+            now: When the send had ended.
+            asked: `requested_at` when it began, or 0 for the rest of a reply. What another thread has
                 received since then is the next request.
         """
         if self.closed:
-            return  # a hook says something when the handler has left, and its line is to say what was counted
+            return  # a hook sends after the handler has left, and the log line must match the totals
         self.sent += size
         self.replied_at = now
         if not self.sending:
@@ -155,7 +155,7 @@ class Record(Served):
                     self.responses.append(now - asked)
                 else:
                     self.replying = True
-                # Last: at a call another thread may come in between, and note a wait or a receive.
+                # Last, as this call lets other threads run, which may note a wait or a receive.
                 if not self.exchanges % MOST_RESPONSES:
                     self.totals.add(self)
 
@@ -171,23 +171,23 @@ class Record(Served):
         return bool(self.responses or self.received != received or self.sent != sent)
 
     def idle(self, seconds: float, grace: float) -> bool:
-        """Return whether its client waits for nothing: it has had its reply, or never sent within the grace.
+        """Return whether its client waits for nothing: it has its reply, or sent nothing within the grace.
 
         Args:
-            seconds: For how long it has been looked at.
-            grace: Seconds in which a request may still be on its way.
+            seconds: How long it has been watched.
+            grace: Seconds for which a first request may still be on its way.
         """
         return self.sending or (not self.received and seconds >= grace)
 
     def overdue(self, now: float) -> bool:
-        """Return whether the bytes that are waited for are late, and note it."""
+        """Return whether the awaited bytes are late, and note it."""
         since, limits, late = self.waiting_since, self.limits, False
         if since is None or self.late is not None:
             return False
         waits = now - since
         if not self.sending and limits.read_timeout is not None:
             late = self.waited + waits >= limits.read_timeout
-        # Amid a request after the first the read timeout alone holds, unless there is none.
+        # During a request after the first only the read timeout holds, unless there is none.
         if self.sending or not self.exchanges or limits.read_timeout is None:
             late |= limits.idle_timeout is not None and self.quiet + waits >= limits.idle_timeout
         if late:
@@ -195,7 +195,7 @@ class Record(Served):
             if self.received:
                 self.fail("idle_timeout" if self.sending else "read_timeout")
             else:
-                # Noted now: what may still be sent is a refusal, no greeting that makes it more than empty.
+                # Noted now: what may still be sent is a refusal, and does not make it more than empty.
                 self.fail("ok" if self.sent else "empty")
         return late
 
@@ -213,26 +213,26 @@ class Record(Served):
         return error
 
     def fail(self, outcome: str, error: BaseException | None = None) -> None:
-        """Note what went wrong; of several the one that ranks first in `OUTCOMES` stays."""
+        """Note what went wrong; of several outcomes the first one in `OUTCOMES` stays."""
         if not self.closed and (self.failure is None or _RANK[outcome] < _RANK[self.failure]):
             self.failure = outcome
             if error is not None:
                 self.error = describe(error)
 
     def keep(self, error: BaseException) -> None:
-        """Keep what has ended its handler, if that is what `error` tells of."""
+        """Keep the exception that ended its handler, if `error` describes it."""
         if self.error is not None and self.error.startswith(in_words(error)):
             self.raised = error
 
     def lose(self, error: OSError, *, replying: bool = False) -> None:
         """Note what a socket raised: the peer went away, or the handler's own timeout has passed.
 
-        A peer that goes when it had asked for nothing, or had its answer, closes as any other does. A program
-        that sends after its own shutdown has not lost its peer.
+        A peer that leaves without a request, or after its answer, ends as any other does. A program that
+        sends after its own shutdown has not lost its peer.
 
         Args:
             error: What was raised.
-            replying: Whether that was while a reply was sent.
+            replying: Whether a reply was being sent.
         """
         own = self.shut and isinstance(error, BrokenPipeError)
         gone, spoiled = is_gone(error) and not own, is_tls_fault(error)
@@ -248,5 +248,5 @@ class Record(Served):
         """How it ended, or would if it ended now."""
         if self.failure is None:
             return "ok" if self.received or self.sent else "empty"
-        # What a receive that waits for all has got of a request shows only once a deadline has cut it.
+        # A receive that waits for all of a request shows what it has got only once a deadline has cut it.
         return "read_timeout" if self.received and self.failure in {"ok", "empty"} else self.failure

@@ -13,16 +13,16 @@ _MARK = "_socketscope"
 """The attribute of an error that a record has marked."""
 
 _attributes: Callable[[BaseException], dict[str, object]] = vars(BaseException)["__dict__"].__get__
-"""Returns an error's attributes, also where its class has a `__dict__` or a `__getattribute__` of its own."""
+"""Returns an error's attributes, even if its class has its own `__dict__` or `__getattribute__`."""
 
 numbers = itertools.count(1)
 
 process = OfProcess(lambda: os.urandom(4).hex())
-"""Numbers begin anew in each process, replicas and restarts included; this tells them apart."""
+"""Numbers start anew in each process, also in replicas and after restarts; this tells those apart."""
 
 
 class Listener(Protocol):
-    """What log lines need of the listener that a client came in by."""
+    """What log lines need of a client's listener."""
 
     name: str
 
@@ -37,14 +37,13 @@ class Served:
     Attributes:
         connection_id: Unique in all of a service's processes, over all kinds.
         listener: Where it came in; set once it was taken.
-        peer: Its address, as text; empty where it has none.
+        peer: Its address as text; empty if it has none.
         received: Bytes.
         sent: Bytes.
         exchanges: Turns from receiving to sending.
-        error: What went wrong, for a person; None when nothing did.
-        raised: The exception that `error` tells of, until its line is written.
-        socket: What its handler has as its request, or a weak reference to that where it was handed on; None
-            once it has ended.
+        error: What went wrong, for a person; None if nothing did.
+        raised: The exception that `error` describes, until its line is written.
+        socket: Its handler's request, weakly referenced if it was handed on; None once it has ended.
     """
 
     listener: Listener
@@ -70,9 +69,9 @@ class Served:
         self.raised: BaseException | None = None
 
     def mark(self, error: BaseException) -> None:
-        """Mark an error as the peer's doing, or that of a timeout that its handler set.
+        """Mark an error as caused by the peer, or by a timeout that the handler set.
 
-        The error itself is not kept: its traceback would keep alive whatever the handler's frames have.
+        The error itself is not kept: its traceback would keep alive all that the handler's frames refer to.
         """
         _attributes(error)[_MARK] = self.connection_id
 
@@ -82,13 +81,13 @@ class Served:
 
     @property
     def request(self) -> Any:
-        """What its handler has as its request, as long as somebody has it."""
+        """Its handler's request, as long as somebody has it."""
         known = self.socket
         return known() if isinstance(known, weakref.ref) else known
 
 
 current: ContextVar[Served | None] = ContextVar("socketscope", default=None)
-"""What the running code serves, also in what copies its context."""
+"""What the running code serves; code that runs in a copy of its context serves the same."""
 
 get_current, set_current = current.get, current.set
-"""The same, made methods once: of a name that was imported the interpreter makes one anew at each call."""
+"""Its methods, bound once: on an imported name the interpreter would bind them at each call."""

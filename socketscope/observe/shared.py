@@ -1,7 +1,7 @@
 """Records for an interpreter without a lock: several threads may use one connection at the same time.
 
-A handler's socket may be written to by the threads of other clients, as a chat's is. With the interpreter's
-lock no two of them are in the same statement; without it a sum that two add to loses what one has added.
+A handler's socket may be written to by the threads of other clients, as in a chat. With the interpreter's
+lock no two of them are in the same statement; without it, a sum that two add to may lose what one has added.
 """
 
 import threading
@@ -15,7 +15,7 @@ from socketscope.observe.record import UNLIMITED, Record, Sums
 
 
 class SharedRecord(Record):
-    """One connection; its lock is taken before that of the totals, never after."""
+    """One connection; its lock is taken before the lock of the totals, never after."""
 
     __slots__ = ("_sends", "_turn")
 
@@ -25,7 +25,7 @@ class SharedRecord(Record):
 
     @property
     def blocked(self) -> int:
-        """Whether a call that sends is under way: the number, which several change, would drift for good."""
+        """Whether a call that sends is under way: a number that several change would drift for good."""
         return self._sends
 
     @blocked.setter

@@ -11,8 +11,8 @@ from socketscope.observe.noting import PLAIN, Noting, family_of, note_missed, no
 from socketscope.observe.record import Record
 
 STEP = 1 << 16
-"""Bytes given to a Unix socket at once where a deadline asks whether its peer takes them: its queue tells
-little of that, as a peer that takes all of it finds it as full again."""
+"""Bytes given to a Unix socket at once if a deadline depends on its peer taking them: its queue tells little
+of that, as it is full again whenever the peer has taken something."""
 
 _first = itemgetter(0)
 
@@ -30,14 +30,14 @@ class NotingStream(Noting):
         """Receive into a buffer, as the base class does."""
         if flags or (record := self._socketscope) is None:
             return self._receive(super().recv_into, int, flags, buffer, nbytes, flags)
-        # As `_receive` does it, in one call less: every file object's bytes come this way.
+        # As in `_receive`, with one call less: the bytes of every file object come this way.
         record.wait(monotonic())
         try:
             size = PLAIN.recv_into(self, buffer, nbytes)
         except OSError as error:
             note_missed(record, error)
             raise
-        except BaseException:  # a call that is wrong waits for nobody
+        except BaseException:  # after a wrong call, nobody waits
             record.missed(monotonic())
             raise
         record.took(size, monotonic())
@@ -88,7 +88,7 @@ class NotingStream(Noting):
             with memoryview(data) as view, view.cast("B") as whole:
                 self._send_rest(record, whole, 0, flags, until)
             return
-        # As `_send` does it, in one call less: every reply goes this way.
+        # As in `_send`, with one call less: every reply goes this way.
         record.blocked += 1
         asked = 0.0 if record.sending else record.requested_at
         try:
@@ -121,20 +121,20 @@ class NotingStream(Noting):
         try:
             size: int = super().sendfile(file, offset, count)
         except OSError as error:
-            # The base class leaves the file where it has sent it to, and where it was if nothing was sent.
+            # The base class leaves the file at the end of what was sent, and where it was if that is nothing.
             if (now := _place(file)) != place and now > offset and record.sent == sent_before:
                 record.gave(now - offset, monotonic(), asked)
             note_unsent(record, error)
             raise
         finally:
             record.blocked -= 1
-        # Where the file is none of the system's, it has gone through `send`.
+        # A file without a descriptor has gone through `send`.
         if size and record.sent == sent_before:
             record.gave(size, monotonic(), asked)
         return size
 
     def _goes_in_steps(self, data: Any) -> bool:
-        """Return whether a deadline would not see, if this were sent by one call, that the peer takes it."""
+        """Return whether the write deadline could not tell that a peer takes this from one call."""
         record = self._socketscope or self._join()
         return (
             record is not None
@@ -146,7 +146,7 @@ class NotingStream(Noting):
         )
 
     def _send_in_steps(self, send: Callable[..., int], data: Any, flags: int) -> int:
-        """Send all of it, or what went out before an error, which is the next call's, as the kernel does."""
+        """Send all of it, or, as the kernel does, what went out before an error; that is the next call's."""
         done = 0
         with memoryview(data) as view, view.cast("B") as whole:
             while done < len(whole):
@@ -165,7 +165,7 @@ class NotingStream(Noting):
         self, record: Record, whole: memoryview, done: int, flags: int, until: float | None
     ) -> None:
         while done < len(whole):
-            record.blocked += 1  # a peer that takes nothing is waited for here, not in `send`
+            record.blocked += 1  # waiting for the peer happens here, not in `send`
             try:
                 if until is not None and not _takes(self, until - monotonic()):
                     raise TimeoutError("timed out")
@@ -174,19 +174,19 @@ class NotingStream(Noting):
                 raise
             finally:
                 record.blocked -= 1
-            with whole[done:] as rest:  # a traceback that held it would hold the handler's buffer
-                done += NotingStream.send(self, rest, flags)  # no override of it, as ever
+            with whole[done:] as rest:  # released, so that no traceback keeps the handler's buffer
+                done += NotingStream.send(self, rest, flags)  # not an override of it, as ever
 
 
 def _takes(sock: Any, seconds: float) -> bool:
-    """Return whether a socket takes something within so many seconds."""
+    """Return whether a socket takes something within some seconds."""
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return seconds > 0 and bool(poll.poll(seconds * 1000))
 
 
 def _length(data: Any) -> int:
-    """Return how many bytes of something can be sent; 0 if sending it raises."""
+    """Return how many bytes something has; 0 if sending it would raise."""
     try:
         view = memoryview(data)
     except (TypeError, ValueError, BufferError):

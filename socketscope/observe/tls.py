@@ -13,23 +13,23 @@ from socketscope.observe.record import Record
 from socketscope.observe.sockets import STEP, NotingStream
 
 if TYPE_CHECKING:
-    # What is mixed into, for type checkers.
+    # What it is mixed into, for type checkers.
     class _TLSSocket(ssl.SSLSocket, NotingStream):  # type: ignore[misc]  # of what it refuses it returns nothing
         pass
 else:
     _TLSSocket = object
 
 _COUNTED = frozenset({bytes, memoryview})
-"""What tells at once how long it is."""
+"""Types whose length is known at once."""
 
 _HIDES_LOSS = sys.version_info < (3, 11, 9) or (3, 12) <= sys.version_info < (3, 12, 3)
-"""Whether the base class reads the loss of a peer as its end (gh-115627)."""
+"""Whether the base class takes the loss of a peer for its end (gh-115627)."""
 
 
 class NotingTLS(_TLSSocket):
-    """Notes what passes through a TLS socket: all its ways to receive and to send end in those here.
+    """Notes what passes through a TLS socket: all its ways to receive and send end up in the methods here.
 
-    Without a session they end in those of the plain stream socket behind it.
+    Without a session they end up in those of the plain stream socket behind it.
     """
 
     __slots__ = ()
@@ -38,7 +38,7 @@ class NotingTLS(_TLSSocket):
     def do_handshake(self, *args: Any) -> None:
         """Do the handshake, as the base class does.
 
-        A peer that leaves, or is silent, before it has begun has sent nothing, as under plain TCP.
+        A peer that leaves, or is silent, before its first byte has sent nothing, as under plain TCP.
         """
         handshake: Callable[..., None] = super().do_handshake
         if (record := self._socketscope) is None:
@@ -64,7 +64,7 @@ class NotingTLS(_TLSSocket):
 
         def read_unless_cut() -> Any:
             record = self._socketscope
-            # A read of nothing waits for nothing.
+            # A read of no bytes does not wait.
             asked = len if buffer is None else memoryview(buffer).nbytes
             if asked > 0 and record is not None and _is_cut(self, record):
                 return b"" if buffer is None else 0
@@ -76,7 +76,7 @@ class NotingTLS(_TLSSocket):
         """Send plain bytes, as the base class does."""
         if self._sslobj is None:
             return super().send(data, flags)
-        # `sendall` gives a view of bytes.
+        # `sendall` passes a view of bytes.
         if (type(data) not in _COUNTED or len(data) > STEP) and self._goes_in_steps(data):
             return self._send_in_steps(super().send, data, flags)
         return self._send(super().send, data, flags)
@@ -94,27 +94,27 @@ class NotingTLS(_TLSSocket):
             return super().unwrap()
         finally:
             record.missed(monotonic())
-            if record.late:  # whether it says so or not
+            if record.late:  # whether or not the base class has raised
                 raise record.lateness() from None
 
 
 def _has_begun(sock: ssl.SSLSocket) -> bool:
-    """Wait for the first byte of a handshake; return whether there is one, or nobody waits for any.
+    """Wait for the first byte of a handshake; return whether it came, or need not be waited for.
 
     Raises:
         OSError: As the handshake would.
     """
     session: Any = sock._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - as `version` asks it, less a call
-    if sock.gettimeout() == 0 or (session and session.version()):  # that is told once it has been done
+    if sock.gettimeout() == 0 or (session and session.version()):  # it has a version once it was done
         return True
     return bool(socket.SocketType.recv(sock, 1, MSG_PEEK))
 
 
 def _is_cut(sock: ssl.SSLSocket, record: Record) -> bool:
-    """Wait until there is something to read; return whether that is an end that came from outside.
+    """Wait until there is something to read; return whether that is an end because the library shut it down.
 
-    To OpenSSL that would be a cut by the peer, which it answers with an alert instead of an end. So it is
-    looked for before each read, which costs that 1 µs over TCP.
+    OpenSSL would take that for a cut by the peer, and answer with an alert instead of an end. So it is looked
+    for before each read, which costs 1 µs over TCP.
 
     Raises:
         OSError: As the read would.

@@ -1,4 +1,4 @@
-"""All that a listener's connections did, behind one lock, so that every snapshot is consistent."""
+"""What a listener's connections did, behind one lock, so that every snapshot is consistent."""
 
 import threading
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from socketscope.observe.record import Record
 
 
 class Capacity:
-    """How many connections may be open at once, over the listeners that share it.
+    """How many connections may be open at once, over all listeners that share it.
 
-    Its lock is the one lock that recording takes: counting a connection and admitting it are one step.
+    Its lock is the only one for recording: counting a connection and admitting it are one step.
     """
 
     def __init__(self, limit: int) -> None:
@@ -33,7 +33,7 @@ class Capacity:
                 self.waiting -= 1
 
     def take(self) -> bool:
-        """Take a place, with the lock held; return False where there is none."""
+        """Take a place, with the lock held; return False if there is none."""
         if self.taken >= self.limit:
             return False
         self.taken += 1
@@ -51,7 +51,7 @@ class Figures:
     """The figures of one stream listener at one moment.
 
     Attributes:
-        open: Counted by itself: as the difference it could not show that one was counted twice, or never.
+        open: Counted by itself: as a difference it could not show that one was counted twice, or never.
     """
 
     accepted: int = 0
@@ -71,7 +71,7 @@ class StreamTotals:
 
     Attributes:
         capacity: What admits them; shared by the listeners of a process.
-        records: Those of the open ones, and of those that are about to be accepted or refused.
+        records: Of open connections, and of those about to be accepted or refused.
     """
 
     def __init__(self, capacity: Capacity) -> None:
@@ -80,12 +80,12 @@ class StreamTotals:
         self._figures = Figures()
 
     def reserve(self, record: Record) -> bool:
-        """Take a place for a connection that is not accepted yet, or return False where there is none."""
+        """Take a place for a connection that is not accepted yet, or return False if there is none."""
         with self.capacity.lock:
             return self._place(record)
 
     def accept(self, record: Record) -> bool:
-        """Count a connection as accepted, or return False where no more may be open."""
+        """Count a connection as accepted, or return False if no more may be open."""
         with self.capacity.lock:
             if not self._place(record):
                 return False
@@ -93,13 +93,13 @@ class StreamTotals:
             return True
 
     def confirm(self, record: Record) -> None:
-        """Count a connection as accepted that has a place, unless it was forced meanwhile."""
+        """Count a connection that has a place as accepted, unless it was forced meanwhile."""
         with self.capacity.lock:
             if not record.closed:
                 self._count(record)
 
     def reject(self, reason: str, record: Record | None = None) -> bool:
-        """Count a connection that was refused, and that had a place if it has a record.
+        """Count a refused connection; one with a record gives its place back.
 
         Returns:
             Whether it was counted; one that was forced meanwhile is counted as that.
@@ -120,8 +120,8 @@ class StreamTotals:
             self._figures.accept_errors[error] += 1
 
     def add(self, record: Record) -> None:
-        """Add what an open connection did since it was last asked, or leave that for another time."""
-        # A finalizer that sends amid a look at all connections would wait for its own thread.
+        """Add what an open connection did since the last time, or leave it for another time."""
+        # A finalizer that sends, called while this thread has the lock, would wait for ever.
         if self.capacity.lock.acquire(blocking=False):
             try:
                 if not record.closed:
@@ -133,7 +133,7 @@ class StreamTotals:
         """Add the rest of a connection, unless that was done before.
 
         Returns:
-            The outcome that is counted, and for how many seconds it has been handled.
+            The outcome that was counted, and the seconds in its handler.
         """
         with self.capacity.lock:
             if record.closed:
@@ -144,7 +144,7 @@ class StreamTotals:
             if record.responses:
                 self._add([record])
             figures = self._figures
-            # As in `_add`, without its loop: most connections have no response that has ended.
+            # As in `_add`, without its loop: most connections have no ended response.
             received, sent, exchanges = record.recorded
             figures.received += record.received - received
             figures.sent += record.sent - sent
@@ -165,14 +165,14 @@ class StreamTotals:
         return outcome, seconds
 
     def resume(self, earlier: "StreamTotals | None") -> None:
-        """Go on from the figures of the closed listener that had the name before; begin at zero if none had.
+        """Continue the figures of the closed listener that had the name before; begin at zero without one.
 
-        What was counted here before is not kept: another listener may have gone on from it.
+        What was counted here before is dropped: another listener may have continued it.
         """
         self._figures = Figures() if earlier is None else earlier._figures  # noqa: SLF001 - of its own class
 
     def snapshot(self) -> Figures:
-        """Return all figures as they were at one moment."""
+        """Return all figures as of one moment."""
         with self.capacity.lock:
             self._add(record for record in self.records if record.accepted and record.has_news)
             figures = self._figures
@@ -200,7 +200,7 @@ class StreamTotals:
         figures = self._figures
         ended: list[float] = []
         for record in records:
-            # The connection's thread goes on meanwhile.
+            # The connection's thread keeps running meanwhile.
             now, before = (record.received, record.sent, record.exchanges), record.recorded
             responses = record.responses[:]
             figures.received += now[0] - before[0]
@@ -230,7 +230,7 @@ class DatagramTotals:
     Attributes:
         capacity: What admits them; shared by the listeners of a process.
         records: Datagrams that are being served.
-        lost: Datagrams that the kernel dropped, as it last told.
+        lost: Datagrams that the kernel has dropped, as it last said.
     """
 
     def __init__(self, capacity: Capacity) -> None:
@@ -240,7 +240,7 @@ class DatagramTotals:
         self._figures = DatagramFigures()
 
     def accept(self, datagram: Datagram) -> bool:
-        """Admit a datagram, or return False where no more may be served at once."""
+        """Admit a datagram, or return False if no more may be served at once."""
         with self.capacity.lock:
             if not self.capacity.take():
                 return False
@@ -248,7 +248,7 @@ class DatagramTotals:
             return True
 
     def note_lost(self, datagrams: int) -> None:
-        """Note how many the kernel has dropped; who asked it before another may tell of it after."""
+        """Note how many the kernel has dropped; an answer may be noted after a later one."""
         with self.capacity.lock:
             self.lost = max(self.lost, datagrams)
 
@@ -258,7 +258,7 @@ class DatagramTotals:
             self._figures.outcomes[outcome] += 1
 
     def close(self, datagram: Datagram, now: float) -> tuple[str, float] | None:
-        """Count a datagram as over, unless that was before; return its outcome and seconds in its handler."""
+        """Count a datagram as over, unless that was done; return its outcome and seconds in its handler."""
         with self.capacity.lock:
             if datagram not in self.records:
                 return None
@@ -276,9 +276,9 @@ class DatagramTotals:
         return outcome, seconds
 
     def resume(self, earlier: "DatagramTotals | None") -> None:
-        """Go on from the figures of the closed listener that had the name before; begin at zero if none had.
+        """Continue the figures of the closed listener that had the name before; begin at zero without one.
 
-        What was counted here before is not kept: another listener may have gone on from it.
+        What was counted here before is dropped: another listener may have continued it.
         """
         if earlier is None:
             self._figures = DatagramFigures()
@@ -288,7 +288,7 @@ class DatagramTotals:
         earlier.lost = 0  # these figures are of both
 
     def snapshot(self) -> DatagramFigures:
-        """Return all figures as they were at one moment."""
+        """Return all figures as of one moment."""
         with self.capacity.lock:
             figures = self._figures
             return replace(
