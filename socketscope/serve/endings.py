@@ -1,4 +1,4 @@
-"""How connections end: closed, counted, told of, and drained."""
+"""How connections end: they are closed, counted, logged, and drained."""
 
 import os
 import socket
@@ -20,17 +20,17 @@ from socketscope.serve.threads.deadlines import Deadlines, hang_up
 from socketscope.serve.threads.linger import Linger, say_end, unread
 
 FORCE_GRACE = 0.5
-"""Seconds that a handler whose socket was shut down has to leave."""
+"""Seconds that a handler has to leave once its socket was shut down."""
 
 READ = 0.0005
-"""Seconds that another thread has, if it is amid a receive when the handler leaves, to note what has come."""
+"""Seconds that another thread has to note what has come, if it is receiving when the handler leaves."""
 
 SAID = 0.05
-"""Seconds that another thread has at most, if it is amid a send then, to note what the peer may have."""
+"""The most seconds that another thread has to note what the peer may have, if it is sending then."""
 
 
 class Endings(Service):
-    """What a server of connections does at their ends."""
+    """What a server of connections does when they end."""
 
     totals: StreamTotals
     event = "connection"
@@ -45,7 +45,7 @@ class Endings(Service):
         self._elsewhere = Elsewhere()
 
     def abandon(self) -> None:
-        """Leave clients who are being served to the parent, whose figures they are in."""
+        """Leave clients who are being served to the parent, which counts them."""
         super().abandon()
         for record in self.totals.records:
             record.closed = True
@@ -53,10 +53,10 @@ class Endings(Service):
     # One connection
 
     def end_request(self, server: Any, request: Any) -> None:
-        """Close for writing, and altogether once nothing unread could cost the client its reply."""
+        """Close for writing, and completely once nothing unread could cost the client its reply."""
         more = False
         if isinstance(request, ssl.SSLSocket):
-            more = request.pending() > 0  # the kernel no longer has it, and the peer may send more
+            more = request.pending() > 0  # what the kernel no longer has; the peer may send more
             say_end(request)
         try:  # noqa: SIM105 - entering a context manager would cost every connection more than this
             request.shutdown(socket.SHUT_WR)
@@ -65,19 +65,19 @@ class Endings(Service):
         if not (more or unread(request, charged=self.kind == "tcp")):
             server.close_request(request)
         elif self.threads is None:
-            # Its hooks run in one thread, so what lingers is a duplicate.
+            # Its hooks run in one thread only, so a duplicate lingers.
             with suppress(OSError, ValueError):
                 twin = socket.SocketType(fileno=os.dup(request.fileno()))
                 self._linger.add(twin, twin.close)
             server.close_request(request)
-        elif not self._linger.has(request):  # it does if a handler has called this before
+        elif not self._linger.has(request):  # as it does if a handler has called this already
             # The hook is called for this client as well, though by another thread.
             close = partial(copy_context().run, close_by, server.close_request, request)
             self._linger.add(request, close)
             self._elsewhere.note_end(request)
 
     def close_for_good(self, request: Any) -> None:
-        """Close a socket that a handler has left a file object of; note the end of one that was handed on."""
+        """Close a socket though a handler left a file of it open; note the end of one that was handed on."""
         if self._elsewhere.records:
             self._elsewhere.note_end(request)
         if is_socket(request) and request.fileno() >= 0:
@@ -86,7 +86,7 @@ class Endings(Service):
     def _note_failure(
         self, server: Any, record: Record | None, request: Any, client_address: Any, error: BaseException
     ) -> None:
-        """Record what a handler raised, and have the server's hook know of it; called while it is handled."""
+        """Record what a handler raised, and report it to the server's hook; called in an `except` block."""
         self._fail(record, error)
         if not isinstance(error, LineTooLongError):
             self.hooks.report(server, request, client_address, error)
@@ -98,7 +98,7 @@ class Endings(Service):
         if not record.knows(error):
             record.fail("line_too_long" if isinstance(error, LineTooLongError) else "handler_error", error)
         elif record.error is None and isinstance(error, TimeoutError):
-            # That a peer goes is a close like any other. A timeout of the handler's own is told here alone.
+            # A peer that leaves closes like any other. The handler's own timeout is noted only here.
             record.error = describe(error)
         record.keep(error)
 
@@ -112,7 +112,7 @@ class Endings(Service):
         self._tell(record, closed)
 
     def _close_record(self, record: Record) -> tuple[str, float] | None:
-        """Complete a record; return outcome and seconds in its handler, or None where it was complete."""
+        """Complete a record; return its outcome and seconds in its handler, or None if it was complete."""
         self.untold.add(record)
         if record.waiting_since is not None:
             sleep(READ)
@@ -141,14 +141,14 @@ class Endings(Service):
         while self.others() and monotonic() < give_up_at:
             sleep(LOOK)
         for record in self.others():
-            self.end(record)  # its handler does not look at its socket; it ends with the process
+            self.end(record)  # its handler does not use its socket; it ends with the process
         self._deadlines.rest()
         forced += self.wait_for_ends()
         self._linger.join(max(LEAST, self.drain_by - monotonic()))
         return forced
 
     def _end_lost(self) -> None:
-        """End clients whom nobody will serve, as Ctrl-C came between the kernel and their threads."""
+        """End clients who will never be served, as Ctrl-C came between taking them and their threads."""
         if not self.thread_counts[1]:
             for record in self.others():
                 if record.socket is None and monotonic() - record.accepted_at >= LEAST:
@@ -159,6 +159,6 @@ class Endings(Service):
         now, grace = monotonic(), self.options.limits.drain_grace
         for record in self.others():
             idle = not record.cut and record.idle(now - max(record.accepted_at, since), grace)
-            # What its handler has not come to yet, or only looks at, may be a request, or a part of one.
+            # What its handler has not read yet, or only peeks at, may be a request or a part of one.
             if idle and not unread(record.request, charged=False):
                 hang_up(record, socket.SHUT_RD)

@@ -1,8 +1,8 @@
 """The methods of a server that a user may override, called as the standard library calls them.
 
-That calls `get_request`, `verify_request`, `process_request` and `service_actions` in the one thread that is
-in `serve_forever`, so nobody who overrides them had to think of others. Here several threads take clients;
-a lock has them call these hooks one at a time.
+The standard library calls `get_request`, `verify_request`, `process_request` and `service_actions` only in
+the thread of `serve_forever`, so overrides need not be thread-safe. Here several threads take clients; a lock
+makes them call these hooks one at a time.
 """
 
 import sys
@@ -24,11 +24,11 @@ _HOOKS = frozenset({
 })  # fmt: skip
 
 PATIENCE = 0.1
-"""Seconds for which who takes clients waits for a hook that another thread is in, before it looks around."""
+"""Seconds that a thread waits for a hook that another thread is in, before it looks around."""
 
 
 class Hooks:
-    """What of a server's hooks is the user's, and how it is called.
+    """Which of a server's hooks are the user's, and how they are called.
 
     Attributes:
         lock: Held around `verified` and `process`, and in any other hook of the user's.
@@ -36,24 +36,24 @@ class Hooks:
         processes: Whether `process_request` is.
         gets: Whether `get_request` is.
         acts: Whether `service_actions` is.
-        takes: Whether `_handle_request_noblock` is, private as that is: Odoo bounds its threads there.
+        takes: Whether `_handle_request_noblock` is. It is private, but Odoo limits its threads there.
         closes: Whether `shutdown_request` or `close_request` is.
     """
 
     def __init__(self, *, threaded: bool) -> None:
-        """Know nothing of a server yet.
+        """Begin without a server.
 
         Args:
-            threaded: Whether hooks may be called in any of many threads, where SystemExit ends no program.
+            threaded: Whether hooks are called in many threads, where SystemExit does not end the program.
         """
         self.lock = threading.RLock()
         self.verifies = self.processes = self.gets = self.acts = self.takes = self.closes = False
         self._threaded = threaded
-        self._on_object = True  # some may be the object's own, and others for the next client
+        self._on_object = True  # some may be set on the object itself, and differ for the next client
         self._handing = threading.local()
 
     def find(self, server: Any) -> None:
-        """See which hooks are the user's, of the class or of the object."""
+        """Find out which hooks are the user's, on the class or on the object."""
         kind, own = type(server), vars(server)
 
         def is_the_users(hook: str) -> bool:
@@ -68,43 +68,43 @@ class Hooks:
         self.closes = is_the_users("shutdown_request") or is_the_users("close_request")
 
     def keep_up(self, server: Any) -> None:
-        """Look again if the object itself has, or had, hooks of its own; called for each client.
+        """Look again if the object itself has, or had, hooks; called for each client.
 
-        That is done once the client was taken: a program may set a hook and then connect, both while a thread
-        is already about to accept.
+        That is done once the client was taken: a program may set a hook and connect while a thread is already
+        about to accept.
         """
         if self._on_object or not server.__dict__.keys().isdisjoint(_HOOKS):
             self.find(server)
 
     def calls_to_take(self, server: Any) -> bool:
-        """Return whether the user's `get_request` takes clients, also one that the object was just given."""
+        """Return whether clients are taken by a `get_request` of the user's, even one that was just set."""
         if self._on_object or "get_request" in server.__dict__:
             self.find(server)
         return self.gets
 
     def get(self, server: Any, time_left: Callable[[], float]) -> Any:
-        """Return what `get_request` does, which may wait for its client.
+        """Return what `get_request` does; it may wait for its client.
 
         Args:
             server: Whose hook it is.
-            time_left: How many seconds it is still waited for; asked again and again, as a second signal
+            time_left: Returns for how many more seconds to wait for it; asked repeatedly, as a second signal
                 leaves none.
 
         Raises:
             BlockingIOError: Another thread is in a hook.
-            TimeoutError: It still waits; the client is closed when that is over.
+            TimeoutError: It is still waiting; its client will be closed.
             BaseException: As `get_request` does.
         """
-        # A hook that closes its server has the lock, for which another thread would wait.
+        # A hook that closes its server holds the lock, which another thread could not get.
         if time_left() == inf or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             return self._get(server)
         came: SimpleQueue[Any] = SimpleQueue()
-        claim = threading.Lock()  # the first one to have it decides what becomes of the client
+        claim = threading.Lock()  # whoever gets it first decides what becomes of the client
 
         def get() -> None:
             try:
                 taken = self._get(server)
-            except BaseException as error:  # noqa: BLE001 - it is for the thread that waits
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 came.put(error)
                 return
             if claim.acquire(blocking=False):
@@ -115,7 +115,7 @@ class Hooks:
         thread = threading.Thread(target=copy_context().run, args=(get,), name="get_request", daemon=True)
         try:
             thread.start()
-        except (RuntimeError, MemoryError):  # none can be started any more, as at the interpreter's end
+        except (RuntimeError, MemoryError):  # none can be started, as when the interpreter ends
             return self._get(server)
         while thread.is_alive() and (left := time_left()):
             thread.join(min(left, PATIENCE))
@@ -135,9 +135,9 @@ class Hooks:
             self.lock.release()
 
     def refused(self, error: OSError) -> bool:
-        """Return whether the user's `get_request` has raised this by itself, as it does to refuse a client.
+        """Return whether the user's `get_request` has raised this by itself, in order to refuse a client.
 
-        What comes of `accept` instead, as a want of descriptors, would meet the next call at once, too.
+        An error of `accept`, such as a lack of descriptors, would be raised again by the next call.
         """
         if not self.gets:
             return False
@@ -145,7 +145,7 @@ class Hooks:
         return frame.f_code.co_name != "accept"
 
     def act(self, server: Any) -> None:
-        """Call `service_actions`, unless another thread is in a hook for long."""
+        """Call `service_actions`, unless another thread stays in a hook."""
         if self.acts and self.lock.acquire(timeout=PATIENCE):
             try:
                 guard(server.service_actions)
@@ -157,7 +157,7 @@ class Hooks:
         return isinstance(error, Exception) or (self._threaded and isinstance(error, SystemExit))
 
     def verified(self, server: Any, request: Any, client_address: Any) -> bool:
-        """Return what `verify_request` says of a client; where it raises something, the client is refused."""
+        """Return what `verify_request` says of a client, who is refused if it raises something."""
         try:
             return bool(server.verify_request(request, client_address))
         except BaseException as error:
@@ -169,8 +169,8 @@ class Hooks:
     def process(self, server: Any, request: Any, client_address: Any) -> tuple[Any, Any] | None:
         """Call `process_request` if it is the user's; return what is to be handled, or None.
 
-        With threads the library's only notes what that passes to it (`hand_here`): the handler runs when the
-        user's method has returned, so that nobody waits for the lock of the hooks meanwhile.
+        With threads, the library's own `process_request` only notes what it is passed (`hand_here`): the
+        handler runs when the user's method has returned, so that nobody waits for the hooks' lock meanwhile.
         """
         if not self.processes:
             return request, client_address
@@ -179,14 +179,14 @@ class Hooks:
             server.process_request(request, client_address)
             handed: tuple[Any, Any] | None = self._handing.result
         finally:
-            # Kept by this thread while it is idle, it would outlive the connection.
+            # Otherwise it would outlive the connection while this thread is idle.
             self._handing.result, self._handing.now = None, False
         return handed
 
     def hand_here(self, request: Any, client_address: Any) -> bool:
-        """Note a request for `process`, if this thread is amid it and has noted none; return whether it did.
+        """Note a request if this thread is in `process` and has noted none yet; return whether it was noted.
 
-        Else a thread of the user's own has called the library's `process_request`, or a hook more than once.
+        Otherwise another thread has called the library's `process_request`, or a hook did so more than once.
         """
         if not getattr(self._handing, "now", False) or self._handing.result is not None:
             return False
@@ -194,7 +194,7 @@ class Hooks:
         return True
 
     def report(self, server: Any, request: Any, client_address: Any, error: BaseException) -> None:
-        """Have `handle_error` know what a handler raised.
+        """Report what a handler raised to `handle_error`.
 
         What is no Exception, or is raised by `handle_error` itself, goes to `threading.excepthook`, as ever.
         """
@@ -216,13 +216,13 @@ def _call_excepthook(error: BaseException) -> None:
 
 
 def is_ours(method: Any) -> bool:
-    """Return whether a method is the library's or the standard library's own, and not a wrapper of one."""
-    # A wrapper may pose as the wrapped method in all but its type and the globals it was made with.
+    """Return whether a method is the library's or the standard library's, and not a wrapper of one."""
+    # A wrapper may imitate the wrapped method in all but its type and its globals.
     return type(method) is FunctionType and method.__globals__.get("__name__") in _OWN_MODULES
 
 
 def guard(hook: Callable[..., Any], *args: Any) -> None:
-    """Call a hook of the user's; whatever it raises, the service goes on."""
+    """Call a hook of the user's; the service goes on whatever it raises."""
     try:
         hook(*args)
     except Exception:  # noqa: BLE001 - the same
@@ -230,7 +230,7 @@ def guard(hook: Callable[..., Any], *args: Any) -> None:
 
 
 def close_by(hook: Callable[[Any], None], request: Any) -> None:
-    """Have a hook of the user's close a request, which is closed as well where that raises anything."""
+    """Close a request by a hook of the user's, and also if that raises anything."""
     try:
         hook(request)
     except BaseException:  # noqa: BLE001 - a hook of the user's must not keep a descriptor open

@@ -1,4 +1,4 @@
-"""What makes a server an observed one: the standard library's methods, handed to the service beside it."""
+"""What makes a server an observed one: the standard library's methods, passed on to the service beside it."""
 
 import socket
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from socketscope.serve.streams import StreamService
 def make_service(server: Any, options: Options) -> Service:
     """Return a new service for a server, of the kind of its socket."""
     sock = getattr(server, "socket", None)
-    # A stand-in for a socket may have only those attributes that socketserver asks for.
+    # A stand-in for a socket may have only the attributes that socketserver uses.
     unix = getattr(sock, "family", None) == socket.AF_UNIX
     if getattr(sock, "type", None) == socket.SOCK_DGRAM:
         return DatagramService(server, options, "unixgram" if unix else "udp")
@@ -38,13 +38,13 @@ def service_of(server: Any) -> Service:
 class Observed(BaseServer):
     """A server that is observed.
 
-    It stands right before `socketserver.BaseServer`, behind all that is the user's: what an override calls by
-    `super` is the library's in place of the standard library's, and one that calls nothing has its own way.
+    It stands right before `socketserver.BaseServer`, behind all classes of the user's: an override that calls
+    `super` gets the library's method in place of the standard library's, and any other has its own way.
     """
 
     @cached_property
     def _socketscope(self) -> Service:
-        # Made when first needed: a subclass' constructor may not call ours.
+        # Made when first needed, as a subclass' constructor may not call ours.
         return make_first_service(self)
 
     def serve_forever(self, poll_interval: float | None = 0.5) -> None:
@@ -57,7 +57,7 @@ class Observed(BaseServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback, as the base class does, unless the log tells of the error."""
-        self._socketscope.note_handled()  # an override of who calls this may keep it from all others
+        self._socketscope.note_handled()  # the caller may be an override that lets nobody else see the error
         if self._socketscope.log is None:
             super().handle_error(request, client_address)
 
@@ -81,16 +81,16 @@ class Closing(TCPServer):
 
 
 class Handing:
-    """What handles a request; it stands before the standard library's class that does."""
+    """The methods that handle a request; they stand before the standard library's."""
 
     _socketscope: Any  # as `Observed` has it
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Have the request handled, by this thread where the user's hooks have returned."""
+        """Have the request handled, in this thread once the user's hooks have returned."""
         self._socketscope.hand(self, request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> Any:
-        """Run the handler; return what an override behind the mixin does."""
+        """Run the handler; return what an override behind the mixin returns."""
         serving, service = get_current(), self._socketscope
         if serving is not None and serving.socket is request and not service.hooks.processes:
             return super().finish_request(request, client_address)  # type: ignore[misc]
@@ -99,11 +99,11 @@ class Handing:
 
 
 class Serial(Handing, Observed):
-    """A server without threads that is observed; it stands where `Observed` does."""
+    """An observed server without threads; it stands where `Observed` does."""
 
 
 class Listening:
-    """What opens and closes a listener; it stands before the standard library's class that does."""
+    """The methods that open and close a listener; they stand before the standard library's."""
 
     _socketscope: Any  # as `Observed` has it
 
@@ -113,19 +113,19 @@ class Listening:
         self._socketscope.show(self)
 
     def server_close(self) -> None:
-        """Serve who waits, close, and let what is being served end; force the rest at the deadline."""
+        """Serve clients who wait, close, let those being served finish, force the rest at the deadline."""
         self._socketscope.close(self, super().server_close)  # type: ignore[misc]
 
 
 class ListeningBehind(Listening, TCPServer):
-    """The same, right before `TCPServer`, for a class that has no room for anything in front."""
+    """The same right before `TCPServer`, for a class that nothing can stand in front of."""
 
 
 class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
-    """`socketserver.ThreadingMixIn`, observed; for any class that that one is for.
+    """`socketserver.ThreadingMixIn`, observed; for any class that it can be used with.
 
     Its options are keywords of the class statement: `limits`, `listener`, `registry`, `threads`,
-    `processors` and `tls`, as `Options` has them.
+    `processors` and `tls`; see `Options`.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -141,12 +141,12 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
         return make_first_service(self)
 
     def server_bind(self) -> None:
-        """Bind; a Unix path is taken over from a server that is dead, and from no other.
+        """Bind; a Unix path is taken over from a dead server, but from no other.
 
         Raises:
             OSError: Somebody is there.
         """
-        self._socketscope.listener = None  # one that was there before must not keep the address
+        self._socketscope.listener = None  # a previous one must not keep the address
         self._socketscope.held = paths.bind(self, super().server_bind)  # type: ignore[misc]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -155,17 +155,17 @@ class ThreadingMixIn(Handing, Listening, TheirThreadingMixIn):
 
 
 def take_places(kind: type) -> None:
-    """Put the library's methods right before the standard library's, in a class of servers with threads."""
+    """Put the library's methods right before the standard library's, in a class of threading servers."""
     stand_before(TCPServer, Closing, kind)
     stand_before(BaseServer, Observed, kind)
 
 
 def stand_before(theirs: type, ours: type, kind: type) -> None:
-    """Have one class stand right before another among the bases of a third, where all else stays as it is."""
+    """Put one class right before another in the bases of a third; all else stays where it is."""
     order = kind.__mro__
     if theirs in order and order[(place := order.index(theirs)) - 1] is not ours:
         # A class' bases stand in the order of its MRO.
         bases = kind.__bases__
         at = sum(order.index(base) < place for base in bases)
-        # A metaclass may let nobody change its classes.
+        # Past a metaclass that does not let its classes be changed.
         type.__setattr__(kind, "__bases__", (*bases[:at], ours, *bases[at:]))

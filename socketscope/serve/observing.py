@@ -25,17 +25,17 @@ from socketscope.serve.options import declared, overrides, refuse_forking
 _Server = TypeVar("_Server", bound=BaseServer)
 
 _NOT_PASSED_ON = ("process_request", "process_request_thread", "shutdown_request", "handle_error")
-"""Hooks of which the library's do not call socketserver's, or not always."""
+"""Hooks whose version in the library does not call socketserver's, or not always."""
 
 
 def observe(server: _Server, **options: Any) -> _Server:
     """Observe a server that was made elsewhere, before it serves.
 
-    It stays the same object, of a class beside its own; one without threads stays serial.
+    It stays the same object, but its class becomes a subclass; a server without threads stays serial.
 
     Args:
         server: Any of the standard library's, or of a class derived from them, that does not fork.
-        **options: As `ThreadingMixIn` has them.
+        **options: As for `ThreadingMixIn`.
 
     Returns:
         The server.
@@ -62,14 +62,14 @@ def observe(server: _Server, **options: Any) -> _Server:
             service.take_over(earlier)
         if _is_bound(server):
             service.show(server)
-        # Last, as a server that cannot be observed stays what it was.
+        # Last, so that a server which cannot be observed stays as it was.
         object.__setattr__(server, "__class__", kind)
         vars(server)["_socketscope"] = service
     return server
 
 
 def is_draining(server: BaseServer) -> bool:
-    """Return whether a server has been asked to stop: its handlers may want to come to an end.
+    """Return whether a server has been asked to stop: its handlers may want to finish.
 
     Raises:
         TypeError: It is not observed.
@@ -81,14 +81,13 @@ def is_draining(server: BaseServer) -> bool:
 
 
 def _observed(server: BaseServer) -> type:
-    # A new one for each server: a cache would keep the user's class alive, and what it was made among.
+    # A new one for each server: a cache would keep the user's class alive, and all it refers to.
     kind = type(server)
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
     named |= {"__doc__": kind.__doc__, "__class__": posing_as(kind)}
     if overrides(kind, TheirThreadingMixIn):
-        # The interpreter puts the mixin right before the standard library's, so behind what the user
-        # overrides.
+        # The interpreter puts the mixin right before the standard library's, so behind the user's overrides.
         made = type(kind.__name__, (Unannounced, kind, ThreadingMixIn), named)
         if not _may_become(server, made):
             made = type(kind.__name__, (kind, ThreadingMixIn), named)
@@ -108,17 +107,17 @@ def _observed(server: BaseServer) -> type:
 
 
 def _keep_put(owner: type, ours: type, kind: type) -> None:
-    """Have the hooks that the program has put into a class of socketserver's stand before the library's."""
+    """Put hooks that the program has set on a class of socketserver's before the library's."""
     put = {name: hook for name in _NOT_PASSED_ON if (hook := vars(owner).get(name)) and not is_ours(hook)}
     if put:
         stand_before(ours, type(owner.__name__, (), {"__slots__": (), **put}), kind)
 
 
 def _may_become(server: BaseServer, made: type) -> bool:
-    """Return whether a server can be of a class: the interpreter wants the object's layout to stay."""
+    """Return whether a server can become one of a class, which must have the same layout."""
     kind = type(server)
     try:
-        # Past a `__setattr__` of the user's, here as elsewhere.
+        # Past a `__setattr__` of the user's.
         object.__setattr__(server, "__class__", made)
     except TypeError:
         return False

@@ -1,4 +1,4 @@
-"""What a server's author chooses: keywords of the class statement and of `observe`."""
+"""What a server's author can choose: keywords of the class statement and of `observe`."""
 
 import re
 import weakref
@@ -27,8 +27,8 @@ class Options:
         listener: The name in labels and log lines; None is the kind of listener.
         registry: Where the metrics are shown; None is prometheus-client's default registry.
         threads: Pooled ones, or a new one for each connection.
-        processors: structlog's, in their order; they have each log line of its clients before it is rendered.
-        tls: What connections are wrapped by, in the thread that serves; None leaves them as they come.
+        processors: structlog's; each log line of its clients passes them in this order before it is rendered.
+        tls: Files to wrap connections by, in the thread that serves; None leaves connections as they are.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -42,14 +42,14 @@ class Options:
         """Refuse values that make no sense.
 
         Raises:
-            ValueError: There is no such choice of threads, or the listener's name cannot be told.
-            TypeError: A processor cannot be called, or a value is not of its type.
+            ValueError: There is no such choice of threads, or the listener's name cannot be shown.
+            TypeError: A processor cannot be called, or a value has a wrong type.
         """
         if self.threads not in get_args(Threads):
             raise ValueError(f"threads is {self.threads!r}: it must be 'elastic' or 'per-connection'")
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits is {self.limits!r}: it must be socketscope.Limits(...)")
-        # A name that cannot be shown would cost all that the registry has.
+        # A name that cannot be shown would break every scrape of the registry.
         if not isinstance(self.listener, str | None):
             raise TypeError(f"listener is {self.listener!r}: it must be a string")
         if self.listener == "":
@@ -72,8 +72,8 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
     """Keep a class' options; return the other keywords.
 
     Raises:
-        TypeError: The class forks, or as `Options` has it.
-        ValueError: As `Options` has it.
+        TypeError: The class forks, or as in `Options`.
+        ValueError: As in `Options`.
     """
     refuse_forking(kind)
     names = {each.name for each in fields(Options)}
@@ -84,7 +84,7 @@ def declare(kind: type, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked(processors: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-    """Return processors.
+    """Return processors as a tuple.
 
     Raises:
         TypeError: A processor cannot be called.
@@ -112,7 +112,7 @@ def overrides(kind: type, mixin: type) -> bool:
 
 
 def declared(kind: type) -> Options:
-    """Return the options of a class: its own, and else those of its bases."""
+    """Return the options of a class: its own, and otherwise those of its bases."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         found |= _declared.get(base, {})

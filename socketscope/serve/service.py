@@ -1,4 +1,4 @@
-"""How a server ends: its queue is served, it closes, and what is being served ends or is forced."""
+"""How a server ends: its queue is served, it closes, and what is being served finishes or is forced."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,23 +18,22 @@ from socketscope.serve.threads.executors import Elastic
 from socketscope.views.metrics import view_of
 
 UNSTOPPED = 1.0
-"""Seconds for which the queue is served at the end where the kernel cannot keep new clients out of it."""
+"""Seconds for which the queue is served at the end if the kernel cannot keep new clients out of it."""
 
 LOOK = 0.02
 """Seconds between looks at what is still being served."""
 
 LEAST = 0.1
-"""Seconds that clients who ask for nothing, and sockets which linger, have to leave at a drain, at least."""
+"""The least seconds that idle clients and lingering sockets have to leave at a drain."""
 
 TELL = 0.5
-"""Seconds that hooks and log lines of what has ended have at a drain's deadline."""
+"""Seconds that the hooks and log lines of what has ended have at a drain's deadline."""
 
 
 class Service(Serving):
     """What the library does for one server, from its first client to the end of the last.
 
-    It stands beside the server, which keeps it in one private attribute, and calls the server's hooks as the
-    standard library does.
+    The server keeps it in one private attribute; it calls the server's hooks as the standard library does.
     """
 
     def begin(self) -> None:
@@ -43,13 +42,13 @@ class Service(Serving):
         self._emptying = threading.RLock()
 
     def close(self, server: Any, close_listener: Callable[[], None]) -> None:
-        """Serve who waits in the listener's queue, close it, let what is being served end, force the rest."""
+        """Serve clients who wait in the queue, close it, let those being served finish, force the rest."""
         self.drain_by = min(self.drain_by, monotonic() + self.options.limits.drain_timeout)
         self.draining = True
         if self._supervisor is not None:
             self._end_serving()
-        marks = not vars(server).get(ASKED_TO_STOP)  # else whoever has set it resets it
-        vars(server)[ASKED_TO_STOP] = True  # handlers may look at it while they are waited for
+        marks = not vars(server).get(ASKED_TO_STOP)  # otherwise whoever has set it resets it
+        vars(server)[ASKED_TO_STOP] = True  # handlers that are waited for may look at it
         waits = self.is_run or getattr(server, "block_on_close", True)
         shared, closed = True, False
         own = get_current()
@@ -77,7 +76,7 @@ class Service(Serving):
                 self.threads.close()
 
     def force(self) -> None:
-        """Let what is being served end, and force what has not at `drain_by`."""
+        """Let what is being served finish, and force what has not by `drain_by`."""
         self._forced.update(served.connection_id for served in self.drain())
 
     def _end_serving(self) -> None:
@@ -87,11 +86,11 @@ class Service(Serving):
         if threading.current_thread() is not self._supervisor:
             began = monotonic()
             while not ended.wait(min(LOOK, self._time_to_drain())) and self._time_to_drain():
-                self.release_idle(began)  # without threads, the one that serves may wait for one of these
+                self.release_idle(began)  # without threads, the serving one may wait for one of these
 
     def _serve_queue(self, server: Any, *, shared: bool) -> None:
         """Serve who waits in the queue, unless others share it or the server never served."""
-        # One thread at a time: two would see the same client wait. The one may stay in a hook.
+        # One thread at a time, as two would see the same client wait; but it may stay in a hook.
         if not self._emptying.acquire(timeout=self._time_to_drain()):
             return
         try:
@@ -104,9 +103,9 @@ class Service(Serving):
 
     @contextmanager
     def _looked_after(self) -> Iterator[None]:
-        """Have another thread hang up on idle clients, and force all at `drain_by`, where this one serves.
+        """Let another thread hang up on idle clients, and force all at `drain_by`, while this one serves.
 
-        Without threads this one runs handlers, and may wait in one for a client.
+        Without threads this one runs handlers, which may wait for a client.
         """
         if self.threads is not None:
             yield
@@ -120,10 +119,10 @@ class Service(Serving):
                     return
                 self.release_idle(began)
 
-        # In this context: a handler that has asked for the stop is not waited for.
+        # In this context, so that a handler which has asked for the stop is not waited for.
         thread = threading.Thread(target=copy_context().run, args=(look_after,), name="drain", daemon=True)
         try:
-            with suppress(RuntimeError, MemoryError):  # they are served all the same
+            with suppress(RuntimeError, MemoryError):  # clients are served without it, too
                 thread.start()
             yield
         finally:
@@ -135,35 +134,35 @@ class Service(Serving):
         return max(self.drain_by - monotonic(), 0)
 
     def _empty_queue(self, server: Any) -> None:
-        """Serve what has come before this, and let nothing else come."""
+        """Serve what has come so far, and let nothing else come."""
         began = monotonic()
-        # Without its path nobody finds it any more, and senders get an error, unless it was renamed.
+        # Without its path nobody can find it, and senders get an error, unless it was renamed.
         gone = self.held is not None and self.held.release(remove=True)
         stopped = arrivals.stop(self.listener) or gone
         patience = 0 if stopped else LOOK
         until = inf if stopped else began + UNSTOPPED
-        # A handler that this thread runs may close the server as well: then the queue is empty.
+        # A handler that this thread runs may close the server itself: then the queue is empty.
         while self._has_served and monotonic() < min(self.drain_by, until):
             if not queue.waits(server, patience):
-                # One who came during that look may be there now.
+                # A client who came during that look may be there now.
                 if arrivals.expected(self.listener, monotonic() - began):
                     queue.waits(server, LOOK)
                 elif not queue.waits(server):
                     break
             else:
                 self._serve_next(server, began)
-        # Some kept coming, or had found the path before it was gone, and are in the queue.
+        # The queue may still have clients who kept coming, or found the path before it was gone.
         if arrivals.refuse_at_last(self.listener):
             with suppress(OSError):
                 while monotonic() < self.drain_by and queue.unix_length(self.listener):
                     self._serve_next(server, began)
 
     def _serve_next(self, server: Any, began: float) -> None:
-        """Have a client of the queue served as soon as there is room; the stop began at `began`."""
+        """Serve a client of the queue as soon as there is room; the stop began at `began`."""
         if (job := self.take(server)) is not None:
             self._hand(job)
         else:
-            self.release_idle(began)  # it may be for want of their room
+            self.release_idle(began)  # they may have taken the room
 
     def wait_for_ends(self) -> list[Served]:
         """Wait for the hooks and log lines of what has ended; return what is not done in time."""
@@ -183,7 +182,7 @@ class Service(Serving):
             except AttributeError:
                 return True  # there is none
             except OSError as error:
-                # To look takes a descriptor; if there is none, a client that is being served may free one.
+                # Looking takes a descriptor; if there is none, a client that is being served may free one.
                 if is_last or accept_error(error) != "fd_limit":
                     return True  # it is closed
             self.release_idle(began)

@@ -25,7 +25,7 @@ LONGEST = 10.0
 
 
 class Serving(State):
-    """What takes one server's clients, and has them served.
+    """Takes one server's clients, and has them served.
 
     Attributes:
         serving: Set while clients are taken.
@@ -52,7 +52,7 @@ class Serving(State):
             OSError: The listener is closed.
         """
         refuse_green_threads()
-        # Of this serving alone: whoever waits for its end may wake when the next one has begun.
+        # A new one each time: whoever waits for this end may wake when serving has begun again.
         ended = self._ended = threading.Event()
         self._supervisor = threading.current_thread()
         stopped = vars(server).setdefault(HAS_STOPPED, threading.Event())
@@ -77,18 +77,18 @@ class Serving(State):
                 loop.run(
                     LONGEST if poll_interval is None else poll_interval,
                     partial(self._tick, server),
-                    # What the user's `service_actions` touches may be of this thread alone.
+                    # What the user's `service_actions` uses may be meant for this thread alone.
                     self.threads if isinstance(self.threads, Elastic) and not self.hooks.acts else None,
                 )
             finally:
                 loop.stopping = True
                 loop.wake()
                 self.serving.clear()
-                self._loops.discard(loop)  # in a child it is none of these
+                self._loops.discard(loop)  # in a forked child it is not there
         finally:
             self._stopping = False
             vars(server)[ASKED_TO_STOP] = False
-            # Then who waits for either mark may serve again, or close, and finds both set, or no supervisor.
+            # Whoever waits for a mark may then serve again or close, and finds both set or no supervisor.
             self._supervisor = None
             stopped.set()
             ended.set()
@@ -104,7 +104,7 @@ class Serving(State):
         return self._stopping or bool(vars(server).get(ASKED_TO_STOP))
 
     def _heed(self, server: Any) -> None:
-        """Stop if the standard library's own mark is set, as programs do without a thread for `shutdown`."""
+        """Stop if the standard library's own mark is set, as programs do to avoid a thread for `shutdown`."""
         if vars(server).get(ASKED_TO_STOP):
             self.stop()
 
@@ -113,22 +113,22 @@ class Serving(State):
         self._heed(server)
 
     def stop(self) -> None:
-        """Have `serve` end, without waiting for it; safe in a signal's handler."""
+        """Ask `serve` to end, without waiting for it; safe in a signal handler."""
         self._stopping = self.draining = True
-        if (server := self._server()) is not None:  # a server that calls this in its `__del__` is not found
-            vars(server)[ASKED_TO_STOP] = True  # handlers look at it, too
+        if (server := self._server()) is not None:  # it is None in the server's `__del__`
+            vars(server)[ASKED_TO_STOP] = True  # handlers may look at it, too
         for loop in tuple(self._loops):
             loop.stopping = True
             loop.wake()
 
     def shutdown(self, server: Any) -> None:
-        """Have `serve` end; wait for that, unless called by the thread that serves."""
-        serves = self._supervisor is not None  # asked before `stop`, by which it may end
+        """Ask `serve` to end; wait for that, unless called by the thread that serves."""
+        serves = self._supervisor is not None  # asked before `stop`, as it may end by that
         ended = self._ended
         self.stop()
         if not serves:
             shut_down(server)
-            self._stopping = False  # the server's own mark has it, until a loop ends by that
+            self._stopping = False  # the server's own mark keeps the request until a loop ends by it
         elif threading.current_thread() is not self._supervisor:
             ended.wait()
 
@@ -157,9 +157,9 @@ class Serving(State):
             self._hand(job)
 
     def _hand(self, job: Job) -> None:
-        """Have a client served as soon as there is a thread for it; at a stop it is forced with the rest."""
+        """Have a client served as soon as there is a thread for it; at a stop, it is forced with the rest."""
         if self.threads is None:
-            job()  # it may raise what ends a program
+            job()  # it may raise what ends the program
             return
         while True:
             try:
@@ -175,7 +175,7 @@ class Serving(State):
                 return
 
     def hand(self, server: Any, request: Any, client_address: Any) -> None:
-        """Have a request handled that the server's `process_request` hands on, in whatever thread."""
+        """Have a request handled that the server's `process_request` passes on, in whatever thread."""
         if self.threads is None:
             self.handle(server, request, client_address)
             server.shutdown_request(request)
@@ -184,11 +184,11 @@ class Serving(State):
             self.threads.run(partial(_handle_elsewhere, server, request, client_address, served))
 
     def _find(self, request: Any, client_address: Any) -> Served | None:  # noqa: ARG002
-        """Return what a request counts for, unless it knows that by itself."""
+        """Return what a request counts for, unless the request itself knows it."""
         return None
 
     def note_not_taken(self, error: BaseException) -> None:
-        """Deal with what `get_request` raised: nobody is there, there is no room, or the hook is wrong."""
+        """Deal with what `get_request` raised: nobody was there, there is no room, or the hook has failed."""
         match error:
             case BlockingIOError() | TimeoutError() | InterruptedError():
                 pass
@@ -204,8 +204,8 @@ class Serving(State):
                 self.note_accept_error("other")
 
     def _run_for(self, served: Served, run: Callable[[], Any]) -> Any:
-        """Run the handler of what was handed on, and end that; return what it does."""
-        owner: Any = served.listener  # another server's where that has handed it to this one
+        """Run the handler of what was handed on, and end that; return what the handler returns."""
+        owner: Any = served.listener  # another server's, if that has handed it to this one
         entered = enter(served)
         try:
             return run()
@@ -213,19 +213,19 @@ class Serving(State):
             self._fail(served, error)
             raise
         finally:
-            # The line is told while what the handler has bound is still there.
+            # The line is made while what the handler has bound is still there.
             owner.end(served)
             leave(entered)
 
     def note_handled(self) -> None:
-        """Note the exception that is being handled as the end of what this thread serves."""
+        """Note the exception being handled as what ended the client that this thread serves."""
         served, error = get_current(), sys.exception()
         if served is not None and served.listener is self and error is not None:
             self._fail(served, error)
 
 
 def _handle_elsewhere(server: Any, request: Any, client_address: Any, served: Served | None) -> None:
-    """Have a request handled in another thread, whose context knows what it is counted for."""
+    """Handle a request in another thread, in whose context it counts for the right client."""
     if served is not None:
         enter(served)
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
 
 FREE = 0.01
-"""Seconds to wait for the lock of the totals: if another thread had it, that has let go of it by then."""
+"""Seconds to wait for the lock of the totals: by then, any other thread has released it."""
 
 
 class State(ABC):
@@ -35,19 +35,19 @@ class State(ABC):
     Attributes:
         options: What its author chose.
         encryption: TLS, if its connections have that.
-        kind: Of the listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
+        kind: The kind of listener: ``tcp``, ``udp``, ``unix`` or ``unixgram``.
         name: The listener's name, unique in its registry.
         totals: What all of its clients did.
         event: The event of a client's log line.
         closes_first: Whether the listener is closed before its clients have been served.
         listener: The server's socket.
-        held: The path of a Unix listener that was bound by this process.
+        held: The path of a Unix listener, if this process has bound it.
         log: Where its log lines go, if anywhere.
-        hooks: The server's, as they are called.
+        hooks: The server's hooks, and how to call them.
         draining: Whether it has been asked to stop.
-        drain_by: When what has not ended is forced, on the monotonic clock; may be set earlier at any time.
+        drain_by: When what has not ended is forced, on the monotonic clock; may become earlier at any time.
         is_run: Whether `run` looks after it.
-        threads: Those that serve; None where whoever takes a client serves it.
+        threads: Those that serve; None if the thread that takes a client serves it.
         untold: What is counted as ended, while its hooks are called and its log line is made.
     """
 
@@ -63,16 +63,16 @@ class State(ABC):
         self.listener: Any = None
         self.held: Held | None = None
         self.is_run = False
-        self._server = weakref.ref(server)  # which holds this
+        self._server = weakref.ref(server)  # which refers to this
         self.begin()
         _all.add(self)
 
     def __reduce__(self) -> Any:
-        """Be a new one, with the options of its class, where a server is handed to another process."""
+        """Become a new one, with the options of its class, when a server is pickled for another process."""
         return _begin_anew, (type(self), self._server(), self.kind)
 
     def begin(self) -> None:
-        """Make what is this process' own: a child has none of its parent's threads and held locks."""
+        """Make what is this process' own: a child must not have its parent's threads and held locks."""
         self.log: Log | None = None
         self.draining = False
         self.drain_by = inf
@@ -82,7 +82,7 @@ class State(ABC):
         self.hooks = Hooks(threaded=self.threads is not None)
         self.untold: set[Served] = set()
         self._dropped: deque[Served] = deque()
-        self._closing: set[Served | None] = set()  # whose handlers are in `close`
+        self._closing: set[Served | None] = set()  # those whose handlers are in `close`
         self._loops: set[Loop] = set()  # one for each thread that is in `serve_forever`
 
     def _make_threads(self) -> Elastic | PerClient | None:
@@ -95,19 +95,19 @@ class State(ABC):
         return PerClient(name, is_daemon)
 
     def abandon(self) -> None:
-        """Have the thread that has forked take no client in the child: they are the parent's."""
+        """Keep the thread that has forked from taking clients in the child: they are the parent's."""
         for loop in self._loops:
             loop.abandon()
         if isinstance(self.threads, Elastic):
             self.threads.abandon()
 
-    # What its metrics are
+    # Its metrics
 
     def show(self, server: Any) -> None:
-        """Show the listener's metrics; where it is another one than before, a stop of that one is over.
+        """Show the listener's metrics; if it is another one than before, a stop of that one is over.
 
         Raises:
-            ValueError: It cannot have TLS as it is to have it, or the registry has no room.
+            ValueError: It cannot have TLS as asked for, or the registry has metrics of the same names.
         """
         listener = getattr(server, "socket", None)
         if listener is not self.listener:
@@ -117,17 +117,17 @@ class State(ABC):
         view_of(self.options.registry).add(self)
 
     def take_over(self, earlier: "State") -> None:
-        """Take the place of another that has not served: it is shown no more; what it bound stays bound."""
+        """Replace another that has not served: that is no longer shown; what it bound stays bound."""
         view_of(earlier.options.registry).remove(earlier)
         self.held = earlier.held
 
     def share(self, capacity: Capacity) -> None:
-        """Count against a limit that other listeners count against too; before serving."""
+        """Share a connection limit with other listeners; to be called before serving."""
         self.capacity = self.totals.capacity = capacity
 
     @property
     def wanted_name(self) -> str:
-        """The listener's name if it were alone."""
+        """The listener's name, unless another one has it."""
         return self.options.listener or self.scheme
 
     @property
@@ -137,7 +137,7 @@ class State(ABC):
 
     @property
     def expiry(self) -> float | None:
-        """When the certificate ends that it shows, seconds since 1970, where that is known."""
+        """When its certificate expires, in seconds since 1970, if that is known."""
         return self.encryption.expiry
 
     @property
@@ -147,7 +147,7 @@ class State(ABC):
 
     @property
     def thread_counts(self) -> tuple[int, int]:
-        """How many threads are idle and busy."""
+        """How many threads are idle, and how many busy."""
         if self.threads is None:
             return 0, 0
         idle, busy = self.threads.counts
@@ -162,7 +162,7 @@ class State(ABC):
         return len(self._forced)
 
     def others(self) -> list[Any]:
-        """Return what is being served, except for handlers that the caller must not wait for."""
+        """Return what is being served, except what the caller must not wait for."""
         self.settle()
         with self.capacity.lock:
             return self.but_for_closing(self.totals.records)
@@ -175,15 +175,15 @@ class State(ABC):
     def note_dropped(self, served: Served) -> None:
         """Note that nothing refers any more to what a hook has handed on; `settle` ends it.
 
-        A finalizer calls this, which the interpreter may run anywhere, also amid code that holds a lock.
+        A finalizer calls this, which the interpreter may run anywhere, even in code that holds a lock.
         """
         if served in self.totals.records:
             self._dropped.append(served)
 
     def note_closed(self, served: Served) -> None:
-        """End what a hook has handed on and somebody has closed, at once if that is possible.
+        """End what a hook has handed on and somebody has closed, at once if possible.
 
-        A finalizer may have closed it, amid code of this thread that holds the lock of the totals.
+        A finalizer may have closed it, while this thread holds the lock of the totals.
         """
         if self.capacity.lock.acquire(timeout=FREE):
             self.capacity.lock.release()
@@ -201,13 +201,13 @@ class State(ABC):
         return settled
 
     def _tell(self, served: Served, closed: tuple[str, float] | None) -> None:
-        """Log outcome, and seconds in its handler, of what was counted just now; nothing if that is None."""
+        """Log the outcome and the seconds of what was just counted as ended; None logs nothing."""
         try:
             if self.log is not None and closed is not None:
                 outcome, seconds = closed
                 self.log.served(self.event, served, outcome, seconds)
         finally:
-            served.raised = None  # its traceback would keep the frames alive, and they the record
+            served.raised = None  # its traceback would keep frames alive, and those the record
             self.untold.discard(served)
 
     # What went wrong
@@ -221,27 +221,27 @@ class State(ABC):
 
     @abstractmethod
     def receive(self, server: Any) -> Job | None:
-        """Take a client that waits; return what serves it, or None if there is nothing to serve."""
+        """Take a waiting client; return what serves it, or None if there is nothing to serve."""
 
     @abstractmethod
     def try_to_receive(self, server: Any) -> Job | None:
-        """Take a client if one waits; return None as well where that cannot be tried at once."""
+        """Take a client if one waits; return None also if that cannot be tried without waiting."""
 
     @abstractmethod
     def handle(self, server: Any, request: Any, client_address: Any) -> None:
-        """Run the handler, and record how it ended; without threads it is for the caller to end the request.
+        """Run the handler, and record how it ended; without threads, the caller ends the request.
 
         Raises:
-            BaseException: As the handler does, if there are no threads.
+            BaseException: What the handler raises, if there are no threads.
         """
 
     @abstractmethod
     def _is_anothers(self, request: Any) -> bool:
-        """Return whether a request is of another client than this thread's: a hook may hand on several."""
+        """Return whether a request is another client's than this thread's: a hook may hand on several."""
 
     @abstractmethod
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
-        """Have the handler run, of a request too that was handed on or wrapped; return what that does."""
+        """Run the handler, also of a request that was handed on or wrapped; return what it returns."""
 
     @staticmethod
     @abstractmethod
@@ -250,7 +250,7 @@ class State(ABC):
 
     @abstractmethod
     def end_request(self, server: Any, request: Any) -> None:
-        """Do what the server's `shutdown_request` does."""
+        """Do what the server's `shutdown_request` is to do."""
 
     @abstractmethod
     def close_for_good(self, request: Any) -> None:
@@ -262,7 +262,7 @@ class State(ABC):
 
     @abstractmethod
     def drain(self) -> Sequence[Served]:
-        """Wait until nothing else is being served; return what is not done by `drain_by`."""
+        """Wait until nothing else is being served; return what has not ended by `drain_by`."""
 
     @abstractmethod
     def release_idle(self, since: float) -> None:

@@ -1,4 +1,4 @@
-"""The standard library's own loop, which a program may run on an observed server by its name."""
+"""The standard library's own loop, which a program may call by its name, even on an observed server."""
 
 import inspect
 import socketserver
@@ -8,15 +8,15 @@ from types import FrameType
 from typing import Any
 
 ASKED_TO_STOP, HAS_STOPPED = "_BaseServer__shutdown_request", "_BaseServer__is_shut_down"
-"""What the standard library's own `shutdown` sets and waits for. It may have been called before the
-server became an observed one, or be called by its name."""
+"""What the standard library's own `shutdown` sets, and what it waits for. It may have been called before the
+server was observed, or be called by its name."""
 
 # `run` wraps what a launched program calls.
 _LOOP = inspect.unwrap(socketserver.BaseServer.serve_forever).__code__
 
 
 def serves(server: Any) -> bool:
-    """Return whether another thread is in the standard library's loop with a server, which does not tell."""
+    """Return whether another thread is in the standard library's loop with a server; only frames tell."""
     frames = sys._current_frames()  # noqa: SLF001 - documented, for such specialized purposes
     frames.pop(threading.get_ident(), None)  # it would wait for itself; gevent numbers threads otherwise
     for frame in frames.values():
@@ -29,7 +29,7 @@ def serves(server: Any) -> bool:
 
 
 def shut_down(server: Any) -> None:
-    """Have the standard library's loop end, also one that is yet to begin; wait for one that runs."""
+    """Make the standard library's loop end, also one that has not begun yet; wait for one that runs."""
     vars(server)[ASKED_TO_STOP] = True
     if serves(server):
         vars(server)[HAS_STOPPED].wait()
