@@ -1,6 +1,6 @@
 """Which client the running code serves: its record, and what structlog adds to lines about it.
 
-structlog merges into a line what is bound in the context that it is written in, whoever has configured it.
+structlog adds to a line what is bound in the context that it is written in, whoever has configured it.
 """
 
 import sys
@@ -12,19 +12,19 @@ from socketscope.forks import OfProcess
 from socketscope.observe.served import Served, get_current, set_current
 
 _variables: tuple[ContextVar[Any], ...] = ()
-"""Those of `connection_id`, `listener` and `peer`, once the program has loaded structlog."""
+"""structlog's variables of `connection_id`, `listener` and `peer`, once the program has loaded it."""
 
 _finding = OfProcess(threading.Lock)
 
 _OURS = 4
-"""Variables that are set in the context of a client: those, and the record's."""
+"""How many variables are set in the context of a client: those, and the record's."""
 
 
 def enter(served: Served) -> list[Token[Any]]:
-    """Have the running code, and what copies its context, serve this client.
+    """Let the running code, and whatever copies its context, serve this client.
 
     Returns:
-        What `leave` needs; where the context ends with the client, nothing is to be left.
+        What `leave` needs; it need not be called if the context ends with the client.
     """
     entered: Token[Any] = set_current(served)
     if not (_variables or _find()):
@@ -39,14 +39,14 @@ def enter(served: Served) -> list[Token[Any]]:
 
 
 def leave(entered: list[Token[Any]]) -> None:
-    """Have the running code serve the client that it served before."""
+    """Let the running code serve the client that it served before."""
     for token in entered:
         token.var.reset(token)
 
 
 def nothing_else_bound(served: object) -> bool:
-    """Return whether nothing but the library's variables is set in a client's context, where this is that."""
-    # Whatever else is set, be it structlog's or not, is looked at by structlog.
+    """Return whether this is not a client's context, or only the library's variables are set in it."""
+    # If anything else is set, structlog's or not, structlog has to look at it.
     return get_current() is not served or len(copy_context()) == _OURS
 
 
@@ -56,8 +56,8 @@ def _find() -> bool:
     bind = getattr(sys.modules.get("structlog.contextvars"), "bind_contextvars", None)
     if bind is None:
         return False
-    with _finding.own:  # of two threads that ask for the first time, each would be given variables of its own
-        # It makes one for each name, and tells of them by what it returns.
+    with _finding.own:  # or two threads that ask for the first time would get different variables
+        # It makes a variable for each name, and returns their tokens.
         bound = Context().run(bind, connection_id=None, listener=None, peer=None)
         _variables = tuple(token.var for token in bound.values())
     return True

@@ -25,13 +25,13 @@ from socketscope.excerpt import in_words
 from socketscope.forks import in_each_child
 
 SCRAPES = 4
-"""Most scrapes that are under way or wait for their turn; one more is asked to come again."""
+"""Most scrapes that are under way or wait for their turn; one more is told to try again."""
 
 TURNS = 2
 """Scrapes that are under way at once. Each takes time from the threads that serve."""
 
 LIMITS = {
-    "threads": SCRAPES + 1,  # the last one is free for /healthz and /readyz
+    "threads": SCRAPES + 1,  # one is left for /healthz and /readyz
     "connection_limit": 64,
     "channel_timeout": 10,  # seconds without traffic
     "cleanup_interval": 2,  # seconds
@@ -39,13 +39,13 @@ LIMITS = {
     "max_request_body_size": 8192,  # bytes
     "asyncore_use_poll": True,  # select would end the endpoint at the first descriptor above 1023
 }
-"""Bounds on what a bad client of the endpoint can hold. One scraper every few seconds needs far less."""
+"""Bounds on what a bad client of the endpoint can take. A scrape every few seconds needs far less."""
 
 ACCEPT_PAUSE = 0.1
-"""Seconds until the next try where the kernel had no descriptor or no memory for a client."""
+"""Seconds until the next try if the kernel had no descriptor or no memory for a client."""
 
 SOON = 0.2
-"""Seconds that a client has to ask, after its connect or a reply, before another may have its place."""
+"""Seconds that a client has for a request, after its connect or a reply, before it may lose its place."""
 
 _PLAIN = frozenset({"text/plain", "text/*", "*/*"})
 _QUALITY = re.compile(r";\s*q=(\d+(?:\.\d*)?|\.\d+)\s*(?:;|$)")
@@ -65,10 +65,10 @@ class Endpoint:
         """Bind and start serving.
 
         Args:
-            host: Address or name; of a name each address is bound, and empty is all of both families.
+            host: Address or name, of which each address is bound; empty is all of both families.
             port: 0 for any free one.
             registry: What ``/metrics`` shows.
-            ready: Asked by ``/readyz``; false answers 503.
+            ready: Asked for ``/readyz``, which is answered 503 if it returns False.
 
         Raises:
             OSError: The address cannot be bound.
@@ -91,29 +91,29 @@ class Endpoint:
             each.readable = partial(self._takes_clients, each.readable)
             each.pull_trigger = partial(self._wake, each.pull_trigger)
         self._dispatcher = server.task_dispatcher
-        # A burst of scrapes is no news for standard error. waitress' own logger stays as it is: the program
-        # may serve by waitress, too.
+        # A burst of scrapes is not worth a line on standard error. waitress' own logger stays as it is: the
+        # program may serve by waitress, too.
         self._dispatcher.queue_logger = logging.Logger("endpoint", logging.ERROR)  # noqa: LOG001
         self._thread = threading.Thread(target=server.run, name="metrics-endpoint", daemon=True)
         self._thread.start()
         _all.add(self)
 
     def close(self) -> None:
-        """Stop serving, hang up on who is connected, and free the port."""
+        """Stop serving, hang up on all clients, and free the port."""
         self._pull(partial(self._servers[0].trigger.pull_trigger, self._end))
         self._thread.join()
         self._dispatcher.set_thread_count(0)
 
     def leave_behind(self) -> None:
-        """Close what a forked process has inherited of it: its port and its clients are its process'."""
+        """Close what a forked process has inherited of it: the port and the clients are the parent's."""
         for each in self._watched.values():
             each.socket.close()
 
     def _takes_clients(self, ask: Callable[[], bool]) -> bool:
-        """Return whether clients are taken, as waitress asks first in a turn of its loop, once there is room.
+        """Return whether clients are taken, as waitress asks first in each turn of its loop; make room.
 
-        A client that sends a byte now and then, or takes no reply, would keep its place for ever: where few
-        are left, the one that has asked for nothing for longest is hung up on.
+        A client that sends a byte now and then, or takes no reply, would keep its place for ever: if few
+        places are left, this hangs up on the one that has been without a request for longest.
         """
         self._woken = False  # an answer from here on may be too late for this turn
         if len(self._watched) >= LIMITS["connection_limit"] - len(self._servers):
@@ -121,13 +121,13 @@ class Endpoint:
             if waiting:
                 silent = min(waiting, key=attrgetter("since"))
                 silent.connected = False
-                # The loop closes it: before that its number cannot be another's.
+                # The loop will close it: before that, no other has its number.
                 with contextlib.suppress(OSError):
                     silent.socket.shutdown(socket.SHUT_RDWR)
         return ask()
 
     def _wake(self, pull: Callable[[], None]) -> None:
-        """Wake waitress' loop after an answer, unless it was woken and has yet to look."""
+        """Wake waitress' loop after an answer, unless it was woken already and has not looked yet."""
         if not self._woken:
             self._woken = True
             self._pull(pull)
@@ -139,7 +139,7 @@ class Endpoint:
 
     def _end(self) -> None:
         # This runs in the thread of waitress' loop, which ends when nothing is left to watch.
-        with self._waking:  # by a pipe, whose number may be another's by then
+        with self._waking:  # waking is by a pipe, whose number may be another file's from now on
             self._ended = True
         for server in self._servers:
             for channel in list(server.active_channels.values()):
@@ -183,7 +183,7 @@ class Endpoint:
         except BaseException as error:
             if isinstance(error, Exception):
                 raise
-            # waitress only logs any other, and its client would wait, and keep its place, for ever.
+            # waitress only logs any other one, and its client would wait, and keep its place, for ever.
             raise RuntimeError(in_words(error)) from error
         finally:
             self._room.release()
@@ -192,7 +192,7 @@ class Endpoint:
 
 
 def _accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
-    """Take a client, if there is one and room for it; waitress would try again at once, and log each try."""
+    """Accept a client; without room for it, waitress would try again at once, and log each try."""
     try:
         return listener.accept()
     except (BlockingIOError, ConnectionAbortedError):
@@ -203,22 +203,22 @@ def _accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]  # it ships no types
-    """Answers what waitress' parser sees no end of, or stumbles over, where it hangs up and logs an error."""
+    """Answers requests that waitress' parser sees no end of, or that make it log an error and hang up."""
 
-    header_plus: bytes  # what has come of a head that has no end yet
+    header_plus: bytes  # what has come of a head without its end
 
     def received(self, data: bytes) -> int:
         try:
             consumed: int = super().received(data)
             if not self.headers_finished and b"\n\n" in self.header_plus:
-                # A head that was typed into `nc`, whose lines have no carriage returns.
+                # A head that was typed into `nc`: its lines have no carriage returns.
                 typed, _, rest = self.header_plus.partition(b"\n\n")
                 self.header_plus = b""
                 super().received(typed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n")
                 consumed -= len(rest)
         except (ParsingError, ValueError) as error:
             self.headers.clear()
-            self.parse_header(b"GET / HTTP/1.0\r\n")  # as it does itself where it cannot read a head
+            self.parse_header(b"GET / HTTP/1.0\r\n")  # as it does itself for a head that it cannot read
             self.error, self.completed = BadRequest(str(error)), True
             return len(data)
         return consumed
@@ -228,12 +228,12 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.since = time.monotonic()  # it asks for nothing
+        self.since = time.monotonic()  # since when it has no request
         super().__init__(*args, **options)
 
     @property
     def may_go(self) -> bool:
-        """Whether its client has asked for nothing for `SOON`, and nobody has hung up on it yet."""
+        """Whether its client has had no request for `SOON`, and is still connected."""
         return self.connected and not self.requests and time.monotonic() - self.since >= SOON
 
     def service(self) -> None:
@@ -242,14 +242,14 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self.since = time.monotonic()
 
     def handle_expt(self) -> None:
-        """Hang up on who sends urgent data, which HTTP has not: each turn of the loop would tell of it."""
+        """Hang up on who sends urgent data, which HTTP lacks: each turn of the loop would report it."""
         self.handle_close()
 
 
 def _wanted(header: str) -> str:
-    """Return what a header accepts, what it wants most first: the encoder takes the first, whatever its `q`.
+    """Return what a header accepts, sorted by preference: the encoder takes the first one, whatever its `q`.
 
-    Plain text is what the encoder has where it takes nothing: so what is wanted less than that is left out.
+    The encoder falls back to plain text, so whatever is wanted less than that is left out.
     """
     accepted = header.split(",")
     plain = (_quality(each) for each in accepted if each.split(";")[0].strip() in _PLAIN)
@@ -263,7 +263,7 @@ def _quality(accepted: str) -> float:
 
 
 def _readable(accept: str) -> str:
-    """Return the header if the encoder can be chosen by it, which fails at a version that is no number."""
+    """Return the header if an encoder can be chosen by it, which fails at a version that is not a number."""
     try:
         choose_encoder(accept)
     except Exception:  # noqa: BLE001 - whatever a client says is no news

@@ -1,4 +1,4 @@
-"""From an instrument and its figures to what prometheus-client exposes."""
+"""From an instrument and its figures to a metric of prometheus-client."""
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -22,7 +22,7 @@ Labels = tuple[str, ...]
 
 
 def described(instrument: Instrument) -> Metric:
-    """Return what a registry asks for to know the names: the family without samples."""
+    """Return the family without samples, by which a registry knows its names."""
     return Metric(instrument.family, instrument.help, instrument.kind)
 
 

@@ -1,6 +1,6 @@
 """Every metric of an observed server: its name, kind, labels, meaning and use.
 
-The views, the dashboards and ``docs/metrics.md`` are made from this table, so they cannot drift apart.
+The views, the dashboards and ``docs/metrics.md`` are made from these, so they cannot drift apart.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class Instrument:
     """One metric.
 
     Attributes:
-        name: As it is queried; a histogram without its ``_bucket``, ``_sum`` and ``_count``.
-        kind: What Prometheus calls its type.
-        help: What it counts or measures, one sentence; the unit stands in the name.
+        name: As in a query; a histogram without its ``_bucket``, ``_sum`` and ``_count``.
+        kind: Its type in Prometheus.
+        help: What it counts or measures, in one sentence; the unit stands in the name.
         use: The question that it answers.
         labels: In the order of their values.
-        scope: The kind of listener that has it; ``process``: once for all of them.
+        scope: The kind of listener that has it; ``process`` means one for all of them.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The log view: one canonical line per connection or datagram, and the few events around them.
 
-structlog's processors make a line in the thread whose event it tells; the writer's thread writes it. Where
-the program has configured structlog by itself, its processors make these lines, too.
+structlog's processors make a line in the thread of its event, and the writer's thread writes it. If the
+program has configured structlog by itself, its processors make these lines, too.
 """
 
 import threading
@@ -51,8 +51,8 @@ class Log:
         Args:
             form: JSON for machines or coloured text for people.
             level: The least severe level that is written.
-            descriptor: Where to; None is standard output, which is then the log's alone.
-            processors: structlog's, in their order, that each line passes before it is rendered.
+            descriptor: Where to write; None is standard output, which is then the log's alone.
+            processors: structlog's; each line passes them in this order before it is rendered.
 
         Raises:
             ValueError: There is no such form or level, or standard output is closed.
@@ -78,14 +78,14 @@ class Log:
         self._loggers = ExitStack()
         self.writer = LineWriter(descriptor, self._digest)
         self._logger = LineLogger(self.writer.put, loggers.NAME)
-        # Standard output is a launched program's own.
+        # In a launched program, standard output is the program's own.
         self._own = None if is_output else self._logger
 
     def lead_loggers(self, *, threads: bool) -> None:
-        """Have what handlers and libraries log become lines until `close`, but for loggers that are set up.
+        """Make lines of what handlers and libraries log, until `close`, except for loggers that are set up.
 
         Args:
-            threads: Whether threads that end by an exception are told of as well.
+            threads: Whether exceptions that end threads become lines as well.
         """
         put = self.writer.put
         self._loggers = loggers.lead(self._steps, put, self._level, self._own, threads=threads)
@@ -122,7 +122,7 @@ class Log:
                 del fields[name]
             if self._tracebacks and record.raised is not None:
                 fields["exc_info"] = record.raised
-            # What another's handler has bound is not told of this one.
+            # What the handler of another has bound does not belong into this line.
             context = copy_context() if get_current() is record else Context()
             context.run(self._put, level, event, processors, fields)
 
@@ -138,7 +138,7 @@ class Log:
             self._put(level, event, (), fields)
 
     def repeated(self, event: str, *, processors: Processors = (), **fields: str) -> None:
-        """Note a warning of which there may be many; a line tells their number, at most one a second."""
+        """Note a warning that may come often; a line has their number, at most one a second."""
         if "warning" in self._told:
             with self._repeats_lock:
                 key = event, tuple(fields.items())
@@ -162,9 +162,9 @@ class Log:
         self.writer.close()
 
     def _digest(self, lost: int) -> list[bytes]:
-        """Return what comes before all that waits: the start, and a line for each event that repeated."""
+        """Return what goes before all that waits: the start, and a line for each repeated event."""
         leading, self._leading = self._leading, []
-        if not (lost and self.writer.failed):  # else what told of them last may have been lost itself
+        if not (lost and self.writer.failed):  # or the line that told of them may itself be lost
             self._dropped_told = self._dropped_telling
         if (now := time.monotonic()) < self._next_digest:
             return leading
@@ -186,7 +186,7 @@ class Log:
             self.writer.put(line)
 
     def _line(self, level: str, event: str, processors: Processors, fields: dict[str, Any]) -> bytes | None:
-        """Return a line, or None where the program's own loggers write it, or a processor has dropped it."""
+        """Return a line, or None if the program's own loggers write it, or a processor has dropped it."""
         try:
             if loggers.is_the_programs():
                 both = (*processors, *self._processors)
@@ -197,13 +197,13 @@ class Log:
                 line = processor(self._logger, level, line)
         except structlog.DropEvent:
             return None
-        except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
+        except Exception as error:  # noqa: BLE001 - a line that cannot be made must not end its thread
             return unprintable(error)
-        return line  # type: ignore[no-any-return]  # the last one has made it
+        return line  # type: ignore[no-any-return]  # the last processor has made it
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a line is, or None where it is none."""
+    """Return the JSON object that a line is, or None if it is none."""
     try:
         return encoding.loads(line) if line.startswith(b"{") else None
     except ValueError:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", Figures, DatagramFigures)
 
 _views: "weakref.WeakKeyDictionary[CollectorRegistry, MetricsView]" = weakref.WeakKeyDictionary()
-# It guards all of this, and is reentrant: a finalizer that runs amid it may close a server.
+# It guards all of this, and is reentrant, as a finalizer that runs under it may close a server.
 _lock = OfProcess(threading.RLock)
 
 
 def view_of(registry: CollectorRegistry | None) -> "MetricsView":
-    """Return the one view of a registry, None being prometheus-client's default one.
+    """Return the only view of a registry; None is prometheus-client's default registry.
 
     Raises:
         ValueError: The registry has a metric of the same name.
@@ -56,15 +56,15 @@ class Shown(Protocol):
 
     @property
     def expiry(self) -> float | None:
-        """When its certificate ends, seconds since 1970, if it has one that is known."""
+        """When its certificate expires, in seconds since 1970, if that is known."""
 
     @property
     def wanted_name(self) -> str:
-        """The name that it would have if it were alone."""
+        """Its name, unless another one has it."""
 
     @property
     def thread_counts(self) -> tuple[int, int]:
-        """How many of its threads are idle and busy."""
+        """How many of its threads are idle, and how many busy."""
 
     def ask_kernel(self) -> tuple[int, int] | None:
         """Ask the kernel what it counts; return length and limit of the accept queue, if there is one."""
@@ -81,15 +81,15 @@ class MetricsView(Collector):
         self.clear()
 
     def clear(self) -> None:
-        """Show nothing, or nothing of before."""
-        # With new dictionaries: a thread that a child does not have may be amid a walk of the old ones.
+        """Show nothing, or nothing from before."""
+        # New dictionaries: a thread that a forked child lacks may have been iterating over the old ones.
         self.log: Log | None = None
-        self._numbers = count()  # a set that holds them weakly would not know which is the latest of a name
+        self._numbers = count()  # a weak set would not know which listener of a name is the latest
         self._listeners: weakref.WeakValueDictionary[int, Shown] = weakref.WeakValueDictionary()
         self._closed: weakref.WeakSet[Shown] = weakref.WeakSet()
 
     def add(self, listener: Shown) -> None:
-        """Show a listener; a name in use gets a number, one of a listener that has closed goes on."""
+        """Show a listener; a name in use gets a number, and that of a closed listener is continued."""
         with _lock.own:
             shown = self._shown()
             if shown.get(listener.name) is not listener:
@@ -118,7 +118,7 @@ class MetricsView(Collector):
 
     def _shown(self) -> dict[str, Shown]:
         """Return the latest listener of each name."""
-        # At once: a server that is dropped meanwhile changes what is walked through.
+        # A copy: a server that is dropped meanwhile changes the dictionary.
         references = self._listeners.valuerefs()
         return {each.name: each for reference in references if (each := reference()) is not None}
 
@@ -139,11 +139,11 @@ class MetricsView(Collector):
         yield family(instruments.QUEUE_LIMIT, [((name,), limit) for name, (_, limit) in queues.items()])
         expiries = [((each.name,), end) for each in live if (end := each.expiry) is not None]
         yield family(instruments.CERTIFICATE_EXPIRY, expiries)
-        # A process that has stopped all its servers tells its last state.
+        # A process that has stopped all its servers shows their last state.
         yield from self._process_families(live or list(listeners.values()))
 
     def describe(self) -> Iterable[Metric]:
-        """Name the families, by which a registry finds them and refuses another of the same name."""
+        """Name the families, so that a registry finds them, and refuses others of the same name."""
         return map(described, instruments.INSTRUMENTS)
 
     def _process_families(self, listeners: list[Shown]) -> Iterator[Metric]:

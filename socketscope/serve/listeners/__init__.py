@@ -1,1 +1,1 @@
-"""A listener as the kernel and other processes have it: its queue, its path, who shares it, and its TLS."""
+"""A listener to the kernel and to other processes: its queue, its path, who shares it, and its TLS."""

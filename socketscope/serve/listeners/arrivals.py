@@ -10,7 +10,7 @@ from socketscope.serve.listeners import queue
 _SO_ATTACH_FILTER = 26
 _SO_BINDTOIFINDEX = 62
 
-# Classic BPF, a line for each (code, jump if true, jump if false, operand). On a TCP socket it sees the
+# Classic BPF, an instruction a line: code, jump if true, jump if false, operand. On a TCP socket it sees the
 # packet from the TCP header on.
 _DROP_HANDSHAKES = (
     (0x30, 0, 0, 13),  # load the byte of flags
@@ -22,28 +22,28 @@ _DROP_HANDSHAKES = (
 _DROP_ALL = ((0x06, 0, 0, 0),)
 
 _NOWHERE = 0x7FFFFFFF
-"""The number of a network interface that there is not."""
+"""The number of a network interface that does not exist."""
 
 HANDSHAKE = 1.5
-"""Seconds that a handshake which was under way when arrivals were stopped has to complete: where a packet of
-it was lost, the next one comes after 1 s."""
+"""Seconds to complete a handshake that was under way when arrivals were stopped: if a packet of it was lost,
+the next one comes after 1 s."""
 
 UNTOLD = 0.1
-"""The same where the kernel does not tell whether any is."""
+"""The same if the kernel does not tell whether any is under way."""
 
 
 def stop(listener: socket.socket) -> bool:
     """Let no new connection, or datagram, into the queue; what is in it stays.
 
     A client that tries later is not refused: its handshake goes unanswered, and it tries again after 1 s.
-    Some kernels grant filters to the privileged alone; there `refuse` does it for a stream.
+    Some kernels allow filters only to the privileged; then `refuse` takes over for a stream.
 
     Returns:
         Whether that could be done.
     """
     try:
         if listener.family == socket.AF_UNIX and listener.type != socket.SOCK_DGRAM:
-            return False  # the kernel takes a filter for it, and never uses that
+            return False  # the kernel accepts a filter for it, but never uses it
     except AttributeError:
         return False  # it is no socket itself
     program = _DROP_HANDSHAKES if listener.type == socket.SOCK_STREAM else _DROP_ALL
@@ -72,11 +72,11 @@ def refuse(listener: socket.socket) -> bool:
 
 
 def refuse_at_last(listener: socket.socket) -> bool:
-    """Have new clients of a Unix listener refused, those too who wait for room in its queue.
+    """Refuse new clients of a Unix listener, also those who wait for room in its queue.
 
     Returns:
-        Whether that could be done. From then on `poll` finds the listener always ready: ask
-        `queue.unix_length` who is left.
+        Whether that could be done. From then on `poll` always finds the listener ready: `queue.unix_length`
+        tells how many are left.
     """
     try:
         if listener.family != socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
@@ -89,7 +89,7 @@ def refuse_at_last(listener: socket.socket) -> bool:
 
 
 def expected(listener: socket.socket, seconds: float) -> bool:
-    """Return whether a client may be about to come, so many seconds after arrivals were stopped."""
+    """Return whether a client may still come, some seconds after arrivals were stopped."""
     try:
         if listener.family == socket.AF_UNIX or listener.type == socket.SOCK_DGRAM:
             return False  # nobody shakes hands there

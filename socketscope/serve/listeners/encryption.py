@@ -1,4 +1,4 @@
-"""TLS as a listener has it: by files that the library was given, or by a context of the user's own."""
+"""TLS of a listener: by files that the library was given, or by a context of the user's own."""
 
 import socket
 import ssl
@@ -13,8 +13,8 @@ class Encryption:
     """What a listener's connections are wrapped by, and whether they need a handshake.
 
     Attributes:
-        tls: The files, if the library is to wrap.
-        on: Each connection needs a handshake, in the thread that serves.
+        tls: The files, if the library is to wrap connections.
+        on: Whether each connection needs a handshake, in the thread that serves.
     """
 
     def __init__(self, tls: TLS | None) -> None:
@@ -24,11 +24,11 @@ class Encryption:
 
     @property
     def expiry(self) -> float | None:
-        """When the certificate ends that is shown, seconds since 1970, where that is known."""
+        """When the certificate expires, in seconds since 1970, if that is known."""
         return None if self._identity is None else self._identity.expiry
 
     def prepare(self, listener: Any) -> None:
-        """Read the files once; have a listener that the user has wrapped leave handshakes to other threads.
+        """Read the files once; make a listener that the user has wrapped leave handshakes to other threads.
 
         Raises:
             ValueError: A file cannot be used, or this listener cannot have TLS, or has it already.
@@ -45,22 +45,22 @@ class Encryption:
             self.on = True
 
     def read(self) -> None:
-        """Read the files, for the connections from here on.
+        """Read the files, for connections from now on.
 
         Raises:
-            ValueError: One cannot be used; what was read before still is.
+            ValueError: One cannot be used; what was read before stays in use.
         """
         if self.tls is not None:
             self._identity = self.tls.read()
 
     def wrap(self, request: Any, record: Record) -> Any:
-        """Return the TLS socket of a connection, which its record has by then; its handshake is to be done.
+        """Return the TLS socket of a connection, which its record has from then on; a handshake follows.
 
         Raises:
             OSError: It failed; the record knows why.
         """
         if self._identity is not None:
-            # The context is taken once, as reading the files again replaces it.
+            # The context is looked up once, as reading the files again replaces it.
             context = self._identity.context
             try:
                 request = context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)

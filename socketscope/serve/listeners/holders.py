@@ -1,4 +1,4 @@
-"""Whether others have a listener too, and may go on serving when its server stops."""
+"""Whether others have the same listener, and may go on serving when its server stops."""
 
 import os
 from contextlib import suppress
@@ -12,13 +12,13 @@ _FORKED = 0x40  # PF_FORKNOEXEC of <linux/sched.h>
 
 
 def is_shared(listener: Any) -> bool:
-    """Return whether others have the same listener: another process, or a part of this one by a duplicate.
+    """Return whether others have the same listener: another process, or this one by a duplicate.
 
-    A process that may not be looked into counts if it can have inherited it: by a fork, or through an exec.
-    Otherwise a server without privilege would have nothing to itself.
+    A process that may not be inspected counts if it can have inherited it: by a fork, or through an exec. If
+    all such processes counted, an unprivileged server would have no listener of its own.
 
     Raises:
-        OSError: It is closed, the kernel does not tell of processes, or there is no descriptor to look by.
+        OSError: It is closed, the kernel does not tell of processes, or there is no descriptor to look with.
     """
     number = os.fstat(listener.fileno()).st_ino
     if _passed_on is None or number in _passed_on:
@@ -35,16 +35,16 @@ def is_shared(listener: Any) -> bool:
                 return True
         except OSError as error:
             if error.errno in {EMFILE, ENFILE}:
-                raise  # that is this process' own want
+                raise  # this process itself lacks descriptors
             if _may_have(process, inheritable=inheritable):
                 return True
     return False
 
 
 def passed_on() -> set[int] | None:
-    """Return the inodes of the listeners that a service manager has passed on, and keeps; None if not known.
+    """Return the inodes of the listeners that a service manager has passed on, and keeps; None if unknown.
 
-    The program may have closed one that it has duplicated, and its number may be another's by now.
+    The program may have closed one after duplicating it, and its descriptor may be another file's by now.
     """
     if os.environ.get("LISTEN_PID") not in {None, str(os.getpid())}:
         return set()
@@ -56,10 +56,10 @@ def passed_on() -> set[int] | None:
 
 
 def _targets(process: int) -> list[str]:
-    """Return what the descriptors of a process are.
+    """Return what the descriptors of a process refer to.
 
     Raises:
-        OSError: It has ended, or may not be asked.
+        OSError: It has ended, or may not be inspected.
     """
     folder, targets = f"/proc/{process}/fd", []
     for descriptor in os.listdir(folder):  # noqa: PTH208 - a path for each takes twice as long
@@ -69,11 +69,11 @@ def _targets(process: int) -> list[str]:
 
 
 def _may_have(process: int, *, inheritable: bool) -> bool:
-    """Return whether a process that may not be asked can have what this one has."""
+    """Return whether a process that may not be inspected can have inherited what this one has."""
     state, parent, is_fork = _stat(process)
     with suppress(ProcessLookupError):
-        session = os.getsid(process)  # which is told of everybody that there is
-        # A worker whose master has died has another parent, and stays in the session.
+        session = os.getsid(process)  # it is told of any process that exists
+        # A worker whose master has died has another parent, but stays in the session.
         akin = parent in _forkers or (_stat(os.getpid())[2] and session == os.getsid(0))
         return state != "Z" and (inheritable or process in _forkers or (is_fork and akin))
     return False
@@ -82,7 +82,7 @@ def _may_have(process: int, *, inheritable: bool) -> bool:
 def _stat(process: int) -> tuple[str, int, bool]:
     """Return a process' state, its parent, and whether it was forked and has executed no program since.
 
-    Where that is not told, it is ``("", 0, False)``.
+    If that is not told, it is ``("", 0, False)``.
     """
     with suppress(OSError):
         # proc_pid_stat(5): fields 3, 4 and 9; the second may have any text, in brackets.
@@ -93,7 +93,7 @@ def _stat(process: int) -> tuple[str, int, bool]:
 
 
 _passed_on = passed_on()
-"""As the program began: later it may have closed them, and other sockets have their numbers."""
+"""As of the program's start: later it may have closed them, and other sockets may have their numbers."""
 
 
 def _note_fork() -> None:
@@ -101,6 +101,6 @@ def _note_fork() -> None:
 
 
 _forkers = {os.getppid()} if _stat(os.getpid())[2] else set()
-"""The processes that have forked, of those that this one comes from by nothing but forks, and itself."""
+"""Those that have forked: this process, and its ancestors up to the last exec."""
 
 os.register_at_fork(before=_note_fork)

@@ -1,4 +1,4 @@
-"""The path of a Unix listener: taken over from a dead server, never from a live one or from another file.
+"""The path of a Unix listener: taken over from a dead server, never from a live one or another kind of file.
 
 A lock beside it, held as long as the listener is, tells a server that has bound and does not listen yet from
 a dead one, and keeps two that start at once from taking the same path.
@@ -22,7 +22,7 @@ class Held:
         """Hold it.
 
         Args:
-            path: It; absolute, as the program may go to another folder.
+            path: Absolute, as the program may change its folder.
             lock: The descriptor of its lock.
         """
         self._path = path
@@ -30,7 +30,7 @@ class Held:
         self._lock = lock
 
     def release(self, *, remove: bool) -> bool:
-        """Give the lock back; remove both that and the path, unless they are another's by now.
+        """Release the lock; if `remove`, remove its file and the path, unless they are another's by now.
 
         Returns:
             Whether the path was removed.
@@ -67,7 +67,7 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         _remove_lock(path, lock)
         os.close(lock)
         raise
-    # Not for the calls above: the absolute path may be too long for a socket where the given one is not.
+    # Not for the calls above: the absolute path may be too long for a socket if the given one is not.
     return Held(str(Path(os.fsdecode(path)).absolute()), lock)
 
 
@@ -80,7 +80,7 @@ def _lock(path: str | bytes) -> int:
             if error.errno == errno.ELOOP and os.path.islink(beside):  # noqa: PTH114 - a path may be bytes
                 # The link may lead to somebody else's file.
                 raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # of the way to both
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # about their common folder
                 raise OSError(error.errno, error.strerror, path) from error
             raise
         try:

@@ -21,7 +21,7 @@ _UNACKED = 8 + 4 * 4
 _SACKED = 8 + 5 * 4
 
 # <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>: a request is a header of 16 bytes and what is
-# asked for, and so is each part of its answer, of which the last says that it is, or what was wrong.
+# asked for; so is each part of the answer, of which the last one says so, or what was wrong.
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST, _REQUEST_DUMP = 0x001, 0x301
@@ -29,13 +29,13 @@ _DONE, _ERROR = 3, 2
 _SYN_RECV = 1 << 3  # among states
 _NO_COOKIE = b"\xff" * 8
 
-# <linux/unix_diag.h>: what is told begins with a struct of 16 bytes, behind the header; then come attributes.
+# <linux/unix_diag.h>: behind the header come a struct of 16 bytes, and then attributes.
 _ANY_STATE = 0xFFFFFFFF
 _SHOW_RQLEN, _RQLEN = 0x10, 4
 _UNIX_DIAG_SIZE = 16 + 16
 
 _ANSWER = 0.5
-"""Seconds; the kernel answers within milliseconds, but what stands in for one may not."""
+"""Seconds to wait for an answer; the kernel takes milliseconds, but a substitute for it may take longer."""
 
 
 def accept_queue(listener: socket.socket) -> tuple[int, int]:
@@ -49,7 +49,7 @@ def accept_queue(listener: socket.socket) -> tuple[int, int]:
 
 
 def handshakes(listener: socket.socket) -> int:
-    """Return how many clients a TCP listener's port has in a handshake: they come into the queue, or give up.
+    """Return how many clients are in a handshake with a TCP listener's port: they will queue, or give up.
 
     Raises:
         OSError: It is closed, or the kernel does not tell.
@@ -87,7 +87,7 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
         OSError: The kernel does not tell.
     """
     header = struct.pack("=IHHII", 16 + len(asked), _SOCK_DIAG_BY_FAMILY, flags, 0, 0)
-    # The C class: a program may have put another in the place of `socket.socket`, for TCP alone.
+    # The C class: a program may have put another in place of `socket.socket`, for TCP alone.
     with closing(socket.SocketType(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)) as kernel:
         kernel.settimeout(_ANSWER)
         kernel.send(header + asked)
@@ -102,14 +102,14 @@ def _told(asked: bytes, flags: int) -> Iterator[bytes]:
                     return
                 yield answer[:size]
                 if flags == _REQUEST:
-                    return  # it is one
+                    return  # there is only one
                 answer = answer[(size + 3) & ~3 :]
 
 
 def exists(listener: Any) -> bool:
     """Return whether clients queue at a server's socket.
 
-    They do not where it is a connection that requests are read from: once that has ended, it is always ready.
+    They do not if it is a connection that requests are read from: once that has ended, it is always ready.
     """
     try:
         return listener.type == socket.SOCK_DGRAM or bool(
@@ -120,7 +120,7 @@ def exists(listener: Any) -> bool:
 
 
 def lost(listener: Any) -> int:
-    """Return how many datagrams found the receive queue full; 0 where the kernel does not tell."""
+    """Return how many datagrams found the receive queue full; 0 if the kernel does not tell."""
     try:
         info: bytes = listener.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _DROPS + 4)
         return int(struct.unpack_from("I", info, _DROPS)[0])
@@ -129,7 +129,7 @@ def lost(listener: Any) -> int:
 
 
 def waits(sock: Any, seconds: float = 0) -> bool:
-    """Return whether something can be taken from a socket, or comes within so many seconds."""
+    """Return whether something can be taken from a socket now, or within some seconds."""
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return any(events & select.POLLIN for _, events in poll.poll(seconds * 1000))

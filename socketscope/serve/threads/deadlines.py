@@ -1,6 +1,6 @@
-"""Watching over open connections, and shutting down what is overdue.
+"""Watching open connections, and shutting down those that are overdue.
 
-That wakes whatever waits there: after ``SHUT_RD`` a receive ends and a refusal can still be sent;
+That wakes whoever waits there: after ``SHUT_RD`` a receive ends and a refusal can still be sent;
 ``SHUT_RDWR`` ends a send.
 """
 
@@ -22,10 +22,10 @@ LOOK = 0.1
 """Seconds between looks: a deadline is late by less, but for `CATCH_UP`."""
 
 CATCH_UP = 0.5
-"""Seconds that handlers have to read what came while the process was held up, if that was for as long."""
+"""Seconds that handlers have to read what came while the process was suspended, if it was for that long."""
 
 _CALM = 10
-"""Looks without a connection after which nobody watches any more."""
+"""Looks without a connection after which the thread ends."""
 
 # struct tcp_info of <linux/tcp.h>: tcpi_bytes_acked.
 _BYTES_ACKED = 120
@@ -44,10 +44,10 @@ class Deadlines:
         self.watching = False
         self._calm = 0
         self._rests = False
-        self._sending: dict[Record, tuple[Any, float]] = {}  # how far each is, and since when
+        self._sending: dict[Record, tuple[Any, float]] = {}  # how far each is, and since when it is there
 
     def watch(self) -> None:
-        """See to it that somebody watches; called with each connection once it is open."""
+        """Make sure that a thread watches; called for each connection once it is open."""
         with self._lock:
             if self.watching:
                 return
@@ -58,7 +58,7 @@ class Deadlines:
                 self.watching = False  # the next connection tries again
 
     def rest(self) -> None:
-        """Have the watching thread end after its next look, as there will be no more connections."""
+        """Let the watching thread end after its next look, as there will be no more connections."""
         self._rests = True
 
     def _run(self) -> None:
@@ -73,15 +73,15 @@ class Deadlines:
     def _pause() -> None:
         seconds, began = LOOK, monotonic()
         time.sleep(seconds)
-        # One that was stopped (SIGSTOP, a paused container) finds all overdue, those too who sent in time.
+        # One that was stopped (SIGSTOP, a paused container) finds all overdue, even those who sent in time.
         while monotonic() - began > seconds + CATCH_UP:
             seconds, began = CATCH_UP, monotonic()
             time.sleep(seconds)
 
     def _leave(self) -> bool:
         with self._lock:
-            self.watching = False  # first: whoever comes from here on waits for the lock
-            with self._totals.capacity.lock:  # under which it is noted, before that is looked at
+            self.watching = False  # first: whoever sees it from now on waits for the lock
+            with self._totals.capacity.lock:  # records are added under it, before `watching` is looked at
                 self.watching = bool(self._totals.records)
             return not self.watching
 
@@ -108,11 +108,11 @@ class Deadlines:
 def hang_up(record: Record, how: int) -> None:
     """Shut a connection's socket down, whoever waits there."""
     if (sock := record.request) is None:
-        return  # it waits for a thread, after which it may be told, or is gone
+        return  # it still waits for a thread, or is gone
     record.cut = True
-    with suppress(Exception):  # where it is none of the standard library's, it may raise anything
+    with suppress(Exception):  # if it is none of the standard library's, it may raise anything
         if is_socket(sock):
-            # The base class's method: TLS' own would drop the session under a thread that reads.
+            # The base class's method: that of TLS would drop the session while a thread reads.
             socket.SocketType.shutdown(sock, how)
         else:
             sock.shutdown(how)
@@ -121,7 +121,7 @@ def hang_up(record: Record, how: int) -> None:
 def _progress(record: Record) -> Any:
     """Return what changes whenever the peer takes something of what is sent."""
     sock = record.request
-    # Where it is none of the standard library's, it may raise anything.
+    # If it is none of the standard library's, it may raise anything.
     with suppress(Exception):
         info: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
         return record.sent, struct.unpack_from("Q", info, _BYTES_ACKED)

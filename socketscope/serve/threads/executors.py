@@ -12,26 +12,26 @@ STAY = 5.0
 """Seconds without work after which a pooled thread leaves."""
 
 RESERVE = 4
-"""Threads without work beside which one more stays; above that only as many stay as are at work."""
+"""Idle threads beside which one more may stay; more than that stay only while as many are busy."""
 
 COMING = 2
-"""Pooled threads that may have a job and not have begun with it; the next job waits until one has."""
+"""Pooled threads that may have a job without having begun; the next job waits until one has."""
 
 SOON = 0.001
-"""Seconds after which even one of them keeps the next job back: it has no core, or not the interpreter."""
+"""Seconds after which even one of them delays the next job: it lacks a core, or the interpreter."""
 
 LATE = 1.0
 """Seconds after which a thread that has not begun is no longer waited for."""
 
 Job = Callable[[], Any]
-"""What serves a client. Whoever does it runs it in a context of its own: a thread serves many."""
+"""A function that serves a client. It is run in a context of its own, as a thread serves many."""
 
 _numbers = itertools.count(1)
-"""Of threads: a program may take a thread's name for what tells its clients apart."""
+"""Numbers of threads: a program may use a thread's name to tell its clients apart."""
 
 
 class PerClient:
-    """A new thread for each client, as the standard library has it; each one asks if it is a daemon."""
+    """A new thread for each client, as in the standard library; `is_daemon` is asked for each."""
 
     def __init__(self, name: str, is_daemon: Callable[[], bool]) -> None:
         self._name = name
@@ -40,11 +40,11 @@ class PerClient:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many threads are idle and busy."""
+        """How many threads are idle, and how many busy."""
         return 0, len(self._busy)
 
     def run(self, job: Job) -> bool:
-        """Have a job done at once, which raises nothing.
+        """Have a job done at once; it must not raise.
 
         Raises:
             RuntimeError: No thread can be started.
@@ -68,7 +68,7 @@ class PerClient:
 
 
 class Elastic:
-    """Threads that serve one client after the other: as many as there are clients at once, and a few more."""
+    """Threads that serve one client after the other: as many as there are clients at once, plus a few."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -82,15 +82,15 @@ class Elastic:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many threads are idle and busy."""
+        """How many threads are idle, and how many busy."""
         with self._lock:
             idle = len(self._idle)
             return idle, self._alive - idle
 
     def run(self, job: Job) -> bool:
-        """Have a job done, which raises nothing; return whether at once, or by the next thread that is free.
+        """Have a job done, which must not raise; return whether at once, or by the next thread that is free.
 
-        May wait until threads that were given jobs have begun, as `Thread.start` does for one.
+        This may wait until threads that were given jobs have begun, as `Thread.start` does.
 
         Raises:
             RuntimeError: There is no thread, and none can be started.
@@ -119,17 +119,17 @@ class Elastic:
         return True
 
     def _give(self, worker: "_Worker", job: Job) -> None:
-        """Give a job to a thread, once those that were given one before have begun, or may do so soon.
+        """Give a job to a thread, once those with earlier jobs have begun, or are about to.
 
-        Where many compute, all would be at work at once otherwise, and the first would wait for the last. A
-        new thread is waited for by `Thread.start`.
+        Otherwise all would compute at once, and the first would wait for the last. `Thread.start` itself
+        waits for a new thread.
         """
         try:
             with self._begun:
                 if not self._begun.wait_for(self._may_another_come, LATE):
                     self._coming.clear()
                 self._coming.append(monotonic())
-        finally:  # also where it is interrupted
+        finally:  # also if it is interrupted
             worker.give(job)
 
     def _may_another_come(self) -> bool:
@@ -146,7 +146,7 @@ class Elastic:
             worker.give(None)
 
     def abandon(self) -> None:
-        """Take no more jobs, in a child: the one thread that the fork has copied leaves when it is done."""
+        """Take no more jobs, in a child: the only thread that the fork has copied leaves when it is done."""
         self._lock = threading.Lock()
         self._begun = threading.Condition(self._lock)
         self._idle, self._alive, self._closed = [], 0, True
@@ -158,7 +158,7 @@ class Elastic:
         self._closed = False
 
     def next_job(self, worker: "_Worker") -> Job | None:
-        """Return what a thread that is done does next: another job, or None, which is to leave."""
+        """Return the next job of a thread that is done; None tells it to leave."""
         with self._lock:
             if self._pending:
                 return self._pending.popleft()
@@ -169,18 +169,18 @@ class Elastic:
             self._idle.append(worker)
         if (given := worker.wait(STAY)) is not None:
             with self._begun:
-                if self._coming:  # else it came late, and is waited for no more
+                if self._coming:  # otherwise it came late, and is no longer waited for
                     self._coming.popleft()
                 self._begun.notify()
         return given
 
     def lose(self) -> None:
-        """Count a thread no more that an error of its job has ended after all."""
+        """No longer count a thread that an error of its job has ended after all."""
         with self._lock:
             self._alive -= 1
 
     def leave(self, worker: "_Worker") -> bool:
-        """Return whether a thread that has waited long may leave; else it was given a job just now."""
+        """Return whether a thread that has waited long may leave; otherwise it was just given a job."""
         with self._lock:
             if worker not in self._idle:
                 return False

@@ -1,4 +1,4 @@
-"""Closing without losing the reply: what a peer still sends is read away until it closes, within bounds.
+"""Closing without losing the reply: what a peer still sends is discarded until it closes, within bounds.
 
 The kernel answers data that nobody will read with a reset, and a reset can overtake the reply in the
 peer's buffers. gunicorn's bounds are 2 s and 64 KiB.
@@ -31,8 +31,8 @@ _NOTHING = bytes(4)  # no bytes, as FIONREAD tells it: a C int
 _TICK = 0.05
 
 _REST = 0.0002
-"""Seconds for each that lingers, at most `_TICK`, from one look at all of them to the next: as many looks as
-bytes come would take the interpreter from those who serve."""
+"""Seconds for each lingering socket, at most `_TICK`, between two looks at all of them: a look whenever bytes
+come would take the interpreter from those who serve."""
 
 
 def unread(sock: socket.socket, *, charged: bool) -> bool:
@@ -40,17 +40,17 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
 
     Args:
         sock: The socket.
-        charged: Whether the kernel charges it for its receive queue, as it does under TCP; a Unix socket's is
-            charged to the peer.
+        charged: Whether the kernel charges it for its receive queue, as under TCP; a Unix socket's is charged
+            to the peer.
     """
     try:
-        # Costs less than to ask for the bytes, and does not let others have the interpreter.
+        # This costs less than asking for the bytes, and does not release the interpreter.
         if charged and not sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO):
             return False
     except (OSError, AttributeError):
         pass  # closed, or an older kernel, or no socket
     try:
-        waiting = bytearray(4)  # of bytes, which cannot be written to, it makes an error first, and drops it
+        waiting = bytearray(4)  # of `bytes`, which cannot be written to, it makes and drops an error first
         fcntl.ioctl(sock.fileno(), termios.FIONREAD, waiting)
         if waiting == _NOTHING:
             return False
@@ -61,7 +61,7 @@ def unread(sock: socket.socket, *, charged: bool) -> bool:
 
 
 def say_end(request: ssl.SSLSocket) -> None:
-    """Tell a peer that this is the end, so that it cannot take it for a cut; its answer is not waited for."""
+    """Tell a peer that this is the end, and no cut; its answer is not waited for."""
     with suppress(OSError, ValueError):
         request.settimeout(0)
         request.unwrap()
@@ -76,9 +76,9 @@ class _Lingering:
 
 
 class Linger:
-    """Reads away what comes on sockets that were shut down for writing, then closes them.
+    """Reads and discards what comes on sockets that were shut down for writing, then closes them.
 
-    It has a thread while there are any; what that walks through, nobody else changes.
+    It has a thread while there are any; nobody else changes what that iterates over.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,11 @@ class Linger:
         self._new: deque[_Lingering] = deque()
         self._held: set[int] = set()  # by `id`; each stays until it is closed
         self._thread: threading.Thread | None = None
-        # Made here, so that its thread need not find memory for it. Eventlet, without one, is refused later.
+        # Made here, so that its thread needs no memory for it. Eventlet, which has none, is refused later.
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
 
     def add(self, sock: socket.SocketType, close: Callable[[], None]) -> None:
-        """Take over a socket; call `close`, which raises nothing, when its peer has closed, or at a bound."""
+        """Take over a socket; call `close`, which must not raise, when its peer has closed, or at a bound."""
         with self._lock:
             if len(self._held) < MOST and self._has_thread():
                 self._new.append(_Lingering(sock, close, monotonic() + SECONDS))
@@ -125,7 +125,7 @@ class Linger:
                 self._read_away()
                 sleep(min(_REST * len(self._held), _TICK))
             except MemoryError:
-                sleep(_TICK)  # there may be some by then
+                sleep(_TICK)  # there may be some memory by then
 
     def _read_away(self) -> None:
         for key, _ in self._selector.select(_TICK):
@@ -136,7 +136,7 @@ class Linger:
                 self._close(key)
 
     def _take_new(self) -> bool:
-        """Take over what was added; return whether there is anything to do, or else end."""
+        """Take over what was added; return False if there is nothing to do, and the thread is to end."""
         with self._lock:
             new = list(self._new)
             self._new.clear()
@@ -154,7 +154,7 @@ class Linger:
         sock = key.data.sock
         try:
             if is_socket(sock):
-                # The base class's method: these bytes are no part of the conversation.
+                # The base class's method: these bytes are not part of the conversation.
                 data = socket.SocketType.recv(sock, _CHUNK, socket.MSG_DONTWAIT)
             else:
                 data = os.read(sock.fileno(), _CHUNK)

@@ -14,24 +14,23 @@ class Stint:
     """A time in which some threads take clients and serve them.
 
     Attributes:
-        take: Waits for a client and takes it; returns what serves it, or None where there was none.
-        alarm: Wakes the supervisor when one of them takes no more.
-        ended: They are to take no more.
-        raised: What ends the service, as a hook of the user's has it while a client is taken.
-        turns: What each of them does.
+        take: Waits for a client and takes it; returns what serves it, or None if there was none.
+        alarm: Wakes the supervisor when one of them stops taking clients.
+        ended: Whether they are to stop taking clients.
+        raised: What ends the service, such as an exit that a hook of the user's raised.
+        turns: What each thread does.
     """
 
     def __init__(self, take: Callable[["Stint"], Job | None], alarm: Waker) -> None:
-        """Have no threads yet."""
         self.take = take
         self.alarm = alarm
         self.ended = False
         self.raised: BaseException | None = None
         self.turns: list[Turn] = []
-        self.lock = threading.Lock()  # of beginning a turn, and of giving one up that has not begun
+        self.lock = threading.Lock()  # for beginning a turn, and for giving up one that has not begun
 
     def begin(self, pool: Elastic, threads: int) -> None:
-        """Have it done by so many threads of a pool, or fewer where there are no more.
+        """Start it with some threads of a pool, or fewer if there are no more.
 
         Raises:
             RuntimeError: Not one can be started.
@@ -49,16 +48,16 @@ class Stint:
                     raise
             with self.lock:
                 if number and not turn.takes:
-                    self.turns.remove(turn)  # if there is a thread for it later, it comes back by itself
+                    self.turns.remove(turn)  # it comes back by itself if a thread runs it later
             break
 
     @property
     def busy(self) -> bool:
-        """Whether nobody is left to take a client."""
+        """Whether all threads are serving, so that none can take a client."""
         return all(turn.busy for turn in self.turns)
 
     def wait_until_nobody_takes(self, seconds: float) -> None:
-        """Wait, after the end, until each thread is with its last client or gone, but not for longer."""
+        """Wait, after the end, until each thread is gone or serves its last client, at most so long."""
         until = monotonic() + seconds
         while any(turn.takes and not turn.busy for turn in self.turns) and (now := monotonic()) < until:
             self.alarm.wait(until - now)
@@ -70,7 +69,7 @@ class Stint:
 
     @property
     def threads(self) -> list[int]:
-        """The kernel's numbers of those who serve."""
+        """The kernel's numbers of the threads."""
         return [turn.thread for turn in self.turns]
 
 
@@ -97,10 +96,10 @@ class Turn:
                 if stint.ended:
                     stint.alarm.wake()
                 Context().run(job)
-                job = None  # what it holds must not outlive it
+                job = None  # what it refers to must not outlive it
                 self.served += 1
         except OSError:
-            pass  # of the listener; the supervisor will meet it, too
+            pass  # of the listener; the supervisor will get it, too
         except Exception:  # it costs this thread, and the service goes on
             raise
         except BaseException as error:  # noqa: BLE001 - the supervisor raises it

@@ -1,4 +1,4 @@
-"""Waking a thread that waits, from another one or from a signal's handler."""
+"""Waking a thread that waits, from another one or from a signal handler."""
 
 import os
 import select
@@ -11,13 +11,13 @@ class Waker:
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        # Closed when nobody can wake it any more: its number may be a client's right after.
+        # Closed once nobody can use it any more: its number may be a client's right after that.
         weakref.finalize(self, os.close, self.descriptor).atexit = False
         self._poll = select.poll()
         self._poll.register(self.descriptor, select.POLLIN)
 
     def wake(self) -> None:
-        """Wake who waits, or will wait next."""
+        """Wake whoever waits, or will wait next."""
         with suppress(OSError):
             os.eventfd_write(self.descriptor, 1)
 

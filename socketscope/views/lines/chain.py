@@ -13,14 +13,14 @@ from socketscope.views.lines.events import COMMON
 from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 
 _FIRST = tuple(field.name for field in COMMON[:-2])
-"""The order of what lines have in common; what is told of an error comes last."""
+"""The order of common fields; those of an error come last."""
 
 
 class Chain(list[Processor]):
-    """structlog's processors as the library sets them up; by its class it is known for that.
+    """structlog's processors as the library sets them up; they are recognized by this class.
 
     Attributes:
-        size: How many there were; `structlog.testing.capture_logs`, for one, puts others in their place.
+        size: How many there were at first; `structlog.testing.capture_logs`, for example, replaces them.
     """
 
     def __init__(self, processors: Sequence[Processor]) -> None:
@@ -32,7 +32,7 @@ class LineLogger:
     """What structlog's loggers hand a line to.
 
     Attributes:
-        name: What the logger was asked for by, if anything.
+        name: The name that the logger was asked for with, if any.
     """
 
     def __init__(self, put: Callable[[bytes], None], name: str | None = None) -> None:
@@ -40,7 +40,7 @@ class LineLogger:
         self.name = name
 
     def msg(self, line: str | bytes) -> None:
-        """Have a line written, ours or one that a renderer of the program's has made."""
+        """Write a line, ours or one that a renderer of the program's has made."""
         self._put(line if isinstance(line, bytes) and line.endswith(b"\n") else ended(line))
 
     log = debug = info = warn = warning = msg
@@ -53,7 +53,7 @@ class Steps:
     Args:
         form: JSON, or text for people.
         render: Makes the line.
-        tracebacks: Whether an exception is told with the whole of it.
+        tracebacks: Whether lines of an exception have the whole traceback.
         processors: The program's, for all lines.
     """
 
@@ -82,11 +82,11 @@ class Steps:
         return [*_HEAD, *self._body(), last]
 
     def formatter(self, put: Callable[[bytes], None]) -> structlog.stdlib.ProcessorFormatter:
-        """Return the formatter of records of `logging`, which has the line of each written."""
+        """Return a formatter for records of `logging` that writes the line of each."""
 
         def last(logger: Any, name: str, fields: EventDict) -> str:
             put(self._last(logger, name, fields))
-            return ""  # of that a record makes its text once more, in whatever style it has
+            return ""  # of which the record makes its text once more, in its own style
 
         return structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[add_extra, *_HEAD, structlog.stdlib.add_logger_name],
@@ -129,7 +129,7 @@ _extra_adder = structlog.stdlib.ExtraAdder()
 
 
 def add_extra(logger: Any, name: str, fields: EventDict) -> dict[str, Any]:
-    """Add what a record of `logging` has beside its text; what is called `event` there is not that text."""
+    """Add what a record of `logging` has beside its text; anything named `event` there is not that text."""
     text = fields["event"]
     return {**_extra_adder(logger, name, fields), "event": text}
 
@@ -141,7 +141,7 @@ def _named(logger: Any, _: str, fields: EventDict) -> EventDict:
 
 
 def _identified(_: Any, __: str, fields: EventDict) -> EventDict:
-    """Say which client a line is about, also if its handler begins with `clear_contextvars`, as many do."""
+    """Add the client of a line, even if its handler begins with `clear_contextvars`, as many do."""
     served = get_current()
     if served is not None and "connection_id" not in fields:
         fields["connection_id"] = served.connection_id

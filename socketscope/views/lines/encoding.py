@@ -1,4 +1,4 @@
-"""JSON of the log: by orjson, but for a free-threaded interpreter, whose lock it would turn on."""
+"""JSON of the log: by orjson, except on a free-threaded interpreter, whose lock that would turn on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ else:
     loads, _dumps, _UTC = orjson.loads, orjson.dumps, orjson.OPT_UTC_Z
 
     def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
-        """Return a value in JSON; what it has none for is what `default` makes of it."""
-        # Not a `partial`, which makes a dictionary for each line. By keyword, as a program may have put
-        # a `partial` of its own in place of orjson's before this was loaded: Glances does.
+        """Return a value as JSON; `default` replaces a value of a type that JSON lacks."""
+        # Not a `partial`, which makes a dictionary for each line. By keyword, as a program may have put its
+        # own `partial` in place of orjson's function before this was loaded: Glances does.
         return _dumps(value, default=default, option=_UTC)

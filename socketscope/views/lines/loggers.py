@@ -1,4 +1,4 @@
-"""Where loggers lead to: structlog's, `logging`'s, warnings, and threads that have failed.
+"""Leading loggers to the log: structlog's, `logging`'s, warnings, and threads that fail.
 
 Whatever the program has set up by itself stays as it is.
 """
@@ -18,7 +18,7 @@ from socketscope.views.lines.chain import Chain, LineLogger, Steps, add_extra
 from socketscope.views.lines.rendering import unprintable
 
 NAME = "socketscope"
-"""Of the logger that has the library's events, where the program has configured structlog."""
+"""Name of the logger for the library's events, if the program has configured structlog."""
 
 Put = Callable[[bytes], None]
 Processors = Sequence[Processor]
@@ -37,15 +37,10 @@ def is_the_programs() -> bool:
 def tell_by_the_programs(
     own: LineLogger | None, name: str, level: str, event: str, fields: dict[str, Any], processors: Processors
 ) -> None:
-    """Have the program's own configuration of structlog, as it is at the moment, tell of an event.
+    """Log an event by the program's own configuration of structlog, as it is at the moment.
 
-    Args:
-        own: Where its lines go that are not for `logging`; None is where its logger factory leads.
-        name: Of the logger.
-        level: Of the event.
-        event: The event.
-        fields: What is told of it.
-        processors: What has them before the program's.
+    Lines that do not go to `logging` go to `own`, or, if that is None, where the program's logger factory
+    leads. The fields pass `processors` before the program's own.
     """
     logger = _program_logger(name)
     if own is not None and not isinstance(logger, logging.Logger):
@@ -55,17 +50,17 @@ def tell_by_the_programs(
 
 
 def lead(steps: Steps, put: Put, level: str, own: LineLogger | None, *, threads: bool) -> ExitStack:
-    """Have all loggers lead here, except for those that are set up.
+    """Lead all loggers here, except for those that are set up.
 
     Args:
         steps: How a line is made.
         put: Where it goes.
         level: The least severe level that is written.
-        own: Where lines of `logging` go while structlog is the program's, as in `tell_by_the_programs`.
-        threads: Whether a thread that ends by an exception is told of as well.
+        own: As in `tell_by_the_programs`.
+        threads: Whether exceptions that end threads are logged as well.
 
     Returns:
-        What gives everything back at its end.
+        A stack that undoes everything.
     """
     undo = ExitStack()
     if not is_the_programs():
@@ -79,7 +74,7 @@ def lead(steps: Steps, put: Put, level: str, own: LineLogger | None, *, threads:
 
 
 class RecordHandler(logging.Handler):
-    """Makes lines of records of `logging`."""
+    """Makes lines from records of `logging`."""
 
     def __init__(self, steps: Steps, put: Put, own: LineLogger | None) -> None:
         super().__init__()
@@ -88,10 +83,9 @@ class RecordHandler(logging.Handler):
         self._own = own
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """Have a record's line written unless a filter drops it, without the base class's lock.
+        """Write a record's line unless a filter drops it, without the base class's lock.
 
-        Several threads may make lines at once; under a lock, one whose processor waits would have all wait
-        that log.
+        Several threads may make lines at once; with a lock, one whose processor waits would block all.
         """
         if kept := self.filter(record):
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)
@@ -105,11 +99,11 @@ class RecordHandler(logging.Handler):
             elif not isinstance(_program_logger(record.name), logging.Logger):
                 self._tell_program(_readable(record))
             elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-                # The program's loggers lead to `logging`, where nothing else handles the record.
+                # The program's loggers lead to `logging`, and nothing else handles the record there.
                 logging.lastResort.handle(record)
         except structlog.DropEvent:
             pass
-        except Exception as error:  # noqa: BLE001 - what a record holds may be whatever fails to be shown
+        except Exception as error:  # noqa: BLE001 - a record may have anything, even what cannot be shown
             self._put(unprintable(error))
 
     def _tell_program(self, record: logging.LogRecord) -> None:
@@ -122,7 +116,7 @@ class RecordHandler(logging.Handler):
 
 
 def _readable(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record whose text can be made; if its arguments do not fit its format, both are the text."""
+    """Return a record with a text; if its arguments do not fit its format, both become the text."""
     try:
         record.getMessage()
     except Exception as error:  # noqa: BLE001 - whatever an argument raises

@@ -1,4 +1,4 @@
-"""JSON as orjson makes it, by the standard library: on an interpreter without a lock, orjson turns one on."""
+"""JSON as orjson makes it, by the standard library: orjson turns a free-threaded interpreter's lock on."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from uuid import UUID
 
 
 def has(number: int) -> bool:
-    """Return whether it has an integer. A range would go through all for one of a class of its own."""
+    """Return whether it can have an integer. A `range` would be searched for one of a subclass."""
     return -(1 << 63) <= number < 1 << 64
 
 
@@ -32,7 +32,7 @@ def dumps(value: Any, default: Callable[[Any], Any]) -> bytes:
 
     Args:
         value: Any.
-        default: Makes something else of what JSON has not.
+        default: Replaces a value of a type that JSON lacks.
 
     Raises:
         TypeError: A key is not a string, a string not Unicode, a number too large, or it contains itself.
@@ -72,7 +72,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _known(value: Any, default: Callable[[Any], Any]) -> Any:
-    """Return what JSON has of a value that orjson knows, or what the caller makes of another."""
+    """Return what orjson makes of a value of a known type, or what `default` makes of another."""
     match value:
         case datetime():
             text = value.isoformat()

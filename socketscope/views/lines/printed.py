@@ -1,8 +1,8 @@
 """What is printed while the log is on standard output becomes lines of the log.
 
-Two who write to one pipe tear each other's lines: a write of more than PIPE_BUF bytes, or to a pipe that is
-nearly full, may be cut anywhere. So there is one, and standard output is a pipe to it, at the level of the
-descriptor: `os.write`, libraries in C and child processes write there too.
+Two writers to one pipe tear each other's lines: a write of more than PIPE_BUF bytes, or to a pipe that is
+nearly full, may be split anywhere. So there is only one, and standard output is a pipe to it, at the level of
+the descriptor: `os.write`, libraries in C and child processes write there too.
 """
 
 import os
@@ -16,19 +16,19 @@ from typing import Any
 from socketscope.forks import in_each_child
 
 LONGEST = 1 << 20
-"""Bytes of what is printed that are waited for without a line's end; then it gets one."""
+"""The most bytes that may be printed without a line end; then one is added."""
 
 LEAVE = 1.0
-"""Seconds at the end for what is still in the pipe; a child process may hold it open for good."""
+"""Seconds at the end for what is still in the pipe, which a child process may keep open."""
 
 _CHUNK = 1 << 16
 
 _made: list[Any] = []
-"""Streams, kept for good as `sys.__stdout__` is: one that is dropped closes what others have wrapped."""
+"""Streams, kept for ever like `sys.__stdout__`: a dropped one would close what others have wrapped."""
 
 
 def output_descriptor() -> int:
-    """Return standard output's descriptor; the original's if `sys.stdout` was replaced by what has none.
+    """Return standard output's descriptor, or the original one if `sys.stdout` has none.
 
     Raises:
         ValueError: It is closed.
@@ -41,14 +41,14 @@ def output_descriptor() -> int:
 
 @contextmanager
 def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
-    """Have whole lines handed over of all that is written to standard output, unless that is a terminal.
+    """Pass on all that is written to standard output as whole lines, unless that is a terminal.
 
     Args:
-        put: Takes a line with its ending, from a thread of its own; if it waits, so does who prints.
+        put: Takes a line with its ending, in a thread of its own; if it blocks, so does whoever prints.
     """
     descriptor = output_descriptor()
     if os.isatty(descriptor):
-        # A terminal is not slow, and a debugger's prompt has no line's end.
+        # A terminal is not slow, and a debugger's prompt has no line end.
         yield
         return
     with _own_stream(descriptor):
@@ -63,7 +63,7 @@ def printed_lines(put: Callable[[bytes], object]) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(Exception):  # whatever is there by now
+            with suppress(Exception):  # it may be anything by now
                 sys.stdout.flush()
             os.dup2(kept, descriptor)
             os.close(kept)
@@ -93,16 +93,16 @@ def _hand_over(pipe: FileIO, put: Callable[[bytes], object]) -> None:
 
 @contextmanager
 def _own_stream(descriptor: int) -> Iterator[None]:
-    """Have `print` write a line at once, up to 8 KiB, which two that print at the same time so do not mix.
+    """Make `print` write each line at once, up to 8 KiB, so that threads which print do not mix their lines.
 
-    Under ``python -u`` each word is a write; else what was printed is written when 8 KiB have come together.
+    Under ``python -u`` each word would be a write; otherwise all would be written only once it has 8 KiB.
     """
     before = sys.stdout
-    if _descriptor(before) is None:  # a notebook's, or a test's: what is printed there stays there
+    if _descriptor(before) is None:  # a notebook's or a test's: what is printed stays there
         yield
         return
     before.flush()
-    made = sys.stdout = open(  # noqa: SIM115 - what prints may keep it for longer than this lasts
+    made = sys.stdout = open(  # noqa: SIM115 - others may keep it for longer than this lasts
         descriptor, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False
     )
     _made.append(made)
@@ -113,5 +113,5 @@ def _own_stream(descriptor: int) -> Iterator[None]:
             sys.stdout = before
 
 
-# In a child no thread reads the pipe: once its parent has ended, it would wait for ever for room to print.
+# In a forked child no thread reads the pipe: once the parent has ended, printing would wait for ever.
 _read = in_each_child(FileIO.close)

@@ -1,4 +1,4 @@
-"""From a line's fields to its bytes: bounded, and with nothing that begins a line or moves a terminal."""
+"""From a line's fields to its bytes: bounded, without line ends or anything else that a terminal obeys."""
 
 import os
 import re
@@ -16,24 +16,24 @@ Form = Literal["json", "console"]
 Render = Callable[[Any], bytes]
 
 MOST_BYTES = 16 * 1024
-"""Bytes of a line, its ending included; where there are more, its longest values are cut, and say so."""
+"""Bytes of a line with its ending; if there are more, its longest values are cut, and say so."""
 
 _WHOLE = 64
-"""Characters of a name or a text that are never cut, as those of a time stamp or an address."""
+"""Characters of a name or a text that are never cut: enough for a time stamp or an address."""
 
 _LEAST = 6
-"""Bytes of a field, as of ``"a":1,``."""
+"""The fewest bytes of a field, as of ``"a":1,``."""
 
 _CONTROLS = re.compile(rb"\xc2([\x80-\x9f])")
-"""Those of UTF-8 that JSON leaves as they are: a terminal obeys U+009B as it does ESC [."""
+"""Control characters in UTF-8 that JSON leaves as they are: a terminal obeys U+009B as it does ESC [."""
 
 
 def renderer(form: Form, descriptor: int) -> Render:
-    """Return what makes a line of fields, or of the text that a renderer has made of them.
+    """Return a function that makes a line of fields, or of the text that a renderer has made of them.
 
     Args:
         form: JSON for machines or coloured text for people.
-        descriptor: Where lines go; a terminal gets colours.
+        descriptor: Where lines go; on a terminal they have colours.
     """
     make = _json if form == "json" else _console(colors=os.isatty(descriptor))
 
@@ -44,15 +44,15 @@ def renderer(form: Form, descriptor: int) -> Render:
                 return line if len(line) <= MOST_BYTES else _shortened(make, fields)
             if isinstance(fields, (str, bytes, bytearray)):
                 return ended(fields)
-            raise TypeError  # noqa: TRY301 - of a processor that returns nothing, say
-        except Exception as error:  # noqa: BLE001 - what cannot be told must not cost its thread
+            raise TypeError  # noqa: TRY301 - for example of a processor that returns nothing
+        except Exception as error:  # noqa: BLE001 - a line that cannot be made must not end its thread
             return unprintable(error)
 
     return render
 
 
 def unprintable(error: Exception) -> bytes:
-    """Return the line in place of one that cannot be made; nothing of that is in it."""
+    """Return a line in place of one that cannot be made, without any of its content."""
     told = {"timestamp": datetime.now(UTC), "level": "error", "event": "unprintable_line"}
     return _json({**told, "error": type(error).__name__})
 
@@ -69,7 +69,7 @@ def ended(text: str | bytes | bytearray) -> bytes:
 def _shortened(make: Render, fields: Mapping[str, Any]) -> bytes:
     number = min(len(fields), MOST_BYTES // _LEAST)
     while True:
-        # The first ones are the line's own, whatever names a client has a handler tell.
+        # The first fields are the line's own, whatever names a client makes a handler log.
         kept = dict(islice(fields.items(), number))
         if left_out := len(fields) - number:
             kept["..."] = f"{left_out} more"
@@ -94,17 +94,17 @@ def _json(fields: Any) -> bytes:
     try:
         line = encoding.dumps(fields, _as_structlog)
     except TypeError:
-        # A path, or an error's text, that is no UTF-8; a key that is no text, a number that is too large;
-        # what is nested too deeply.
+        # A path or an error's text is not UTF-8, a key is not a string, a number is too large, or something
+        # is nested too deeply.
         line = encoding.dumps(_plain(fields), _as_structlog)
     if not line.isascii():
         line = _CONTROLS.sub(lambda found: b"\\u00%02x" % found[1][0], line)
-    # A copy of its own size: what orjson returns keeps a KiB, and a thousand lines may wait.
+    # A copy, of its own size: what orjson returns takes a KiB, and thousands of lines may wait.
     return line + b"\n"
 
 
 def _as_structlog(value: Any) -> Any:
-    """Return what structlog's `JSONRenderer` writes for a value of a type that JSON does not have."""
+    """Return what structlog's `JSONRenderer` writes for a value of a type that JSON lacks."""
     try:
         return value.__structlog__()
     except AttributeError:
@@ -117,7 +117,7 @@ def _console(*, colors: bool) -> Render:
     def render(fields: Any) -> bytes:
         plain = _plain(fields)
         plain.pop("exception", None)
-        # A traceback is for people, line by line; none of them can be taken for one of the log's.
+        # A traceback is for people, in lines, which cannot be taken for lines of the log.
         trace = str(fields.get("exception") or "").splitlines()
         lines = [str(console(None, "", {"event": "", **plain})), *(f"    {escaped(line)}" for line in trace)]
         return "\n".join(lines).encode() + b"\n"
@@ -126,7 +126,7 @@ def _console(*, colors: bool) -> Render:
 
 
 def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
-    """Return a value that JSON can have, with what is not printable escaped, so that no terminal obeys it."""
+    """Return a value that JSON can have, with all that is not printable escaped: no terminal obeys it."""
     match value:
         case str():
             text = value

@@ -1,4 +1,4 @@
-"""Writes log lines from a thread of its own, so that a log that nobody reads holds nothing up."""
+"""Writes log lines in a thread of its own, so that a log that nobody reads delays nothing."""
 
 import os
 import select
@@ -16,23 +16,23 @@ ROOM = 10_000
 """Lines that may wait; more are dropped and counted."""
 
 SHORT = 1024
-"""Bytes up to which a line is one of many; what longer ones take is counted."""
+"""The most bytes of a short line; those of longer lines are counted."""
 
 ROOM_OF_LONG = 16 << 20
-"""Bytes that waiting lines may take which are longer than `SHORT`; more are dropped and counted."""
+"""Bytes that waiting lines longer than `SHORT` may take together; more are dropped and counted."""
 
 TICK = 0.05
 """Seconds between looks at the queue: a line is written well within 200 ms of its event."""
 
 CALM = 20
-"""Looks at an empty queue after which the writer rests until there is a line: no sooner than what is told at
-intervals is due."""
+"""Looks at an empty queue after which the writer rests until there is a line: not before events that are told
+at intervals are due."""
 
 HELD = 2
-"""Looks at lines that are held, after which they are written all the same."""
+"""Looks at held lines after which they are written all the same."""
 
 REST = 10.0
-"""Longest rest, seconds; whoever has something to tell ends it."""
+"""Longest rest in seconds; whoever has something to log ends it."""
 
 FLUSH = 2.0
 """Seconds that closing waits for the lines that are left."""
@@ -46,15 +46,15 @@ class LineWriter:
 
     Attributes:
         written: Lines written.
-        dropped: Lines lost because the queue or the disk was full or their reader gone, or torn by that.
-        failed: Whether any of the lines that `digest` gave last was lost.
+        dropped: Lines lost, or torn, because the queue or the disk was full or their reader gone.
+        failed: Whether any line that `digest` returned last was lost.
     """
 
     def __init__(self, descriptor: int, digest: Callable[[int], list[bytes]]) -> None:
         """Start writing.
 
         Args:
-            descriptor: Where to; what it stands for now, and only the writer's thread ever blocks on it.
+            descriptor: Where to write: what it refers to now. Only the writer's thread ever blocks on it.
             digest: Asked regularly for further lines, and told how many were dropped.
 
         Raises:
@@ -68,9 +68,9 @@ class LineWriter:
         self._digest = digest
         self._queue: deque[bytes] = deque()
         self._long = 0  # bytes of the long lines that wait
-        self._held = 0  # looks that are left in which nothing is written
-        self._is_copy = False  # in a process forked from the writer's, where there is no thread
-        self._torn = False  # what was written last does not end a line
+        self._held = 0  # looks left in which nothing is written
+        self._is_copy = False  # in a forked process, which lacks the thread
+        self._torn = False  # what was written last is not a whole line
         self._begin()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         try:
@@ -81,7 +81,7 @@ class LineWriter:
         _all.add(self)
 
     def put(self, line: bytes) -> None:
-        """Have a line, its ending included, written soon; never waits."""
+        """Write a line, its ending included, soon; this never waits."""
         if self._is_copy:
             self._write_at_once(line)
         elif len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
@@ -96,12 +96,12 @@ class LineWriter:
         self._held = HELD
 
     def release(self) -> None:
-        """Have lines written that are held, and before them what `digest` has."""
+        """Write the held lines, and before them what `digest` returns."""
         self._held = 0
         self.wake()
 
     def wake(self) -> None:
-        """Have the queue, and what is told at intervals, looked at soon."""
+        """Look at the queue, and ask `digest`, soon."""
         self._rests = False
         self._woken.set()
 
@@ -112,14 +112,14 @@ class LineWriter:
         self._thread.join(FLUSH)
 
     def be_copy(self) -> None:
-        """Go on in a forked process; the lines that wait are written by its parent."""
+        """Go on in a forked process; its parent writes the lines that wait."""
         self._is_copy = True
         self._queue.clear()
         self._begin()
 
     def _begin(self) -> None:
-        """Make the locks, one of which may be held in a child by a thread that is not there."""
-        self._lock = threading.Lock()  # for what many threads count
+        """Make the locks; in a child, one of the old ones may be held by a thread that it lacks."""
+        self._lock = threading.Lock()  # for what several threads count
         self._closing = threading.Event()
         self._rests = False
         self._woken = threading.Event()
@@ -129,7 +129,7 @@ class LineWriter:
             self.dropped += lines
 
     def _write_at_once(self, line: bytes) -> None:
-        # Not to the writer's own descriptor, in between its lines.
+        # Not to the writer's own descriptor, between the lines of its thread.
         with suppress(OSError):
             os.write(self._given, line)
 
@@ -143,8 +143,8 @@ class LineWriter:
     def _run(self) -> None:
         calm = 0
         while not self._closing.wait(TICK):
-            # A line put before this is seen by the look after it, and a later one ends the rest. Without an
-            # interpreter's lock that takes the queue's own in between, which asking for its length does not.
+            # A line that was put before this is seen by the next look, and a later one ends the rest. Without
+            # the interpreter's lock that takes the queue's own in between; asking for its length does not.
             self._woken.clear()
             self._rests = calm >= CALM
             self._queue.rotate(0)
@@ -159,7 +159,7 @@ class LineWriter:
         os.close(self._descriptor)
 
     def _write_all(self) -> bool:
-        """Write what waits; return whether anything did."""
+        """Write all that waits; return whether anything did."""
         further = self._digest(self.dropped)
         any_waited = bool(further or self._queue)
         if further:
@@ -173,18 +173,18 @@ class LineWriter:
         return any_waited
 
     def _write(self, lines: list[bytes]) -> bool:
-        """Write lines, of which one may be many, with a traceback; return whether none was lost."""
+        """Write lines, one of which may be several, with a traceback; return whether none was lost."""
         rest = memoryview(b"\n" * self._torn + b"".join(lines))
         while rest:
             try:
                 done = os.write(self._descriptor, rest)
             except BlockingIOError:
-                # Somebody else made the descriptor non-blocking.
+                # Somebody else has made the descriptor non-blocking.
                 room = select.poll()
                 room.register(self._descriptor, select.POLLOUT)
                 room.poll(TICK * 1000)
             except OSError:
-                # Its reader is gone, or the disk is full. That may pass, and a named pipe's reader come back.
+                # Its reader is gone, or the disk is full. Either may pass: a named pipe's reader may return.
                 ends = list(accumulate(map(len, lines)))
                 kept = bisect(ends, ends[-1] - len(rest))
                 self._drop(len(lines) - kept)
