@@ -6,7 +6,7 @@ from socketscope.observe.outcomes import ACCEPT_ERRORS, DATAGRAM_OUTCOMES, OUTCO
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 
-from .drawn import DASHBOARDS, each_dashboard, each_panel
+from .drawn import DASHBOARDS, each_curves, each_dashboard, each_panel
 
 CHARACTER = 7.3
 """Pixels of a character of a title or a legend, on the mean; seen in pictures of Grafana."""
@@ -92,10 +92,8 @@ def test_its_title_fits(drawn):
     assert len(drawn.panel["title"]) * CHARACTER + BESIDE_A_TITLE <= drawn.width
 
 
-@each_panel
+@each_curves
 def test_its_legend_has_three_lines_at_most(drawn):
-    if drawn.panel["type"] != "timeseries":
-        return
     lines, left = 1, drawn.width
     for name in (name for target in drawn.panel["targets"] for name in legends(target)):
         needed = len(name) * CHARACTER + BESIDE_A_LEGEND

@@ -20,7 +20,16 @@ from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
 from socketscope.replay.watch.colours import FAILURES, OF_FAILURE
 from socketscope.views.instruments import EXCHANGES, INSTRUMENTS, RECEIVED, SENT
 
-from .drawn import DASHBOARDS, PANELS, ROOT, each_dashboard, each_panel
+from .drawn import (
+    DASHBOARDS,
+    PANELS,
+    ROOT,
+    each_curves,
+    each_dashboard,
+    each_figure,
+    each_panel,
+    each_states,
+)
 
 SECTIONS = re.findall(r'<h\d id="([^"]+)"', render_runbook())
 
@@ -95,21 +104,19 @@ def test_no_traffic_is_said_where_all_of_it_is_asked_for(drawn):
         assert {*asked} <= {instrument.name for instrument in (EXCHANGES, RECEIVED, SENT)}
 
 
-@each_panel
+@each_curves
 def test_its_axis_begins_at_zero_and_hides_nothing_below_it(drawn):
     # A budget that is overspent and a certificate that has ended are less than nothing.
-    if drawn.panel["type"] != "timeseries":
-        return
     defaults = drawn.panel["fieldConfig"]["defaults"]
     assert "min" not in defaults
     if defaults["custom"].get("scaleDistribution", {}).get("type") != "log":
         assert defaults["custom"]["axisSoftMin"] == 0
 
 
-@each_panel
+@each_curves
 def test_a_line_on_an_axis_of_decades_is_a_curve(drawn):
     # Such an axis ends where its curves do: for a threshold or a soft end Grafana makes no room.
-    custom = drawn.panel["fieldConfig"]["defaults"]["custom"] if drawn.panel["type"] == "timeseries" else {}
+    custom = drawn.panel["fieldConfig"]["defaults"]["custom"]
     if custom.get("scaleDistribution", {}).get("type") == "log":
         assert not custom.keys() & {"axisSoftMin", "axisSoftMax", "thresholdsStyle"}
 
@@ -148,10 +155,8 @@ def test_counters_are_asked_for_their_rate_over_the_interval_that_fits(drawn):
             assert re.search(rf"(rate|increase) ?\({name}{{[^}}]*}}\[{window}\]\)", expression)
 
 
-@each_panel
+@each_figure
 def test_a_tile_never_shows_what_was_before(drawn):
-    if drawn.panel["type"] != "stat":
-        return
     assert drawn.panel["options"]["reduceOptions"]["calcs"] == ["last"]
     assert all(
         re.search(r"or \(?vector\((0|NaN)\)", expression) for expression in drawn.expressions
@@ -166,20 +171,16 @@ def test_a_tile_with_a_course_is_unknown_at_its_last_step_alone(drawn):
             assert target["expr"].count("vector(NaN)") == target["expr"].count("vector(NaN) and on ()")
 
 
-@each_panel
+@each_figure
 def test_a_tile_of_now_is_of_now_whatever_range_is_looked_at(drawn):
     # Grafana asks for steps and rounds the end down to one: over a week, a tile's last is up to an hour old.
-    if drawn.panel["type"] != "stat":
-        return
     at_the_end = all(target.get("instant") for target in drawn.panel["targets"])
     assert at_the_end or drawn.panel["timeFrom"] == "now-15m"
 
 
-@each_panel
+@each_figure
 def test_a_tile_that_names_its_figures_shows_the_names_of_those_that_are_there_now(drawn):
     # In a range, what was replaced would stand beside what replaced it, with its last value.
-    if drawn.panel["type"] != "stat":
-        return
     named = [target for target in drawn.panel["targets"] if "{{" in target["legendFormat"]]
     several = named or len(drawn.panel["targets"]) > 1
     assert drawn.panel["options"]["textMode"] == ("value_and_name" if several else "value")
@@ -188,27 +189,22 @@ def test_a_tile_that_names_its_figures_shows_the_names_of_those_that_are_there_n
     assert (drawn.panel["options"]["orientation"] == "horizontal") == bool(named)
 
 
-@each_panel
+@each_states
 def test_a_state_has_no_labels_but_those_of_its_name_whichever_part_finds_it(drawn):
     # An orchestrator gives targets more labels: a part that keeps them shows its series beside another's.
-    if drawn.panel["type"] != "state-timeline":
-        return
     for expression in drawn.expressions:
         for part in expression.split(" or "):
             assert re.match(r"\(*(last_over_time\()?max by \(", part)
 
 
-@each_panel
+@each_curves
 def test_curves_of_several_replicas_can_be_told_from_each_other(drawn):
-    if drawn.panel["type"] == "timeseries":
-        assert drawn.panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic"
+    assert drawn.panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic"
 
 
-@each_panel
+@each_states
 def test_states_have_a_row_where_nothing_was_seen(drawn):
     # Without one the panel says that data do not have a time field, whatever its noValue is.
-    if drawn.panel["type"] != "state-timeline":
-        return
     assert all("absent_over_time(" in expression for expression in drawn.expressions)
     assert "-1" in drawn.panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
 
@@ -284,11 +280,9 @@ def test_a_failure_has_its_colour_in_top_too():
     assert {name: IN_DARK[colour] for name, colour in (FAILURES | dropped).items()} == OF_FAILURE
 
 
-@each_panel
+@each_curves
 def test_nothing_red_is_drawn_of_what_is_well(drawn):
     """Curves are red or orange only where they are of failures, which an expression leaves out at 0."""
-    if drawn.panel["type"] != "timeseries":
-        return
     defaults = drawn.panel["fieldConfig"]["defaults"]
     assert "red" not in [step["color"] for step in defaults.get("thresholds", {}).get("steps", ())]
     for override in drawn.panel["fieldConfig"].get("overrides", ()):
