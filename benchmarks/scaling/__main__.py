@@ -49,9 +49,9 @@ def _server(workshop: Workshop, rounds: int, seconds: float) -> Measured:
     return {
         "machine": machine.describe(),
         "start": statistics.median(points.start(workshop, rounds)),
-        "series": medians(lines),
-        "scrape": medians(sizes),
-        "log": medians(points.log(workshop)),
+        "series": lines,
+        "scrape": sizes,
+        "log": points.log(workshop),
         "message": medians(points.cores(workshop, points.MESSAGES, rounds, seconds, keep=False)),
         "exchange": medians(points.cores(workshop, points.EXCHANGES, rounds, seconds, keep=True)),
         "memory": medians(points.memory(workshop, rounds)),
@@ -62,7 +62,7 @@ def _prometheus(workshop: Workshop, program: str) -> Measured:
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     return {
         "prometheus": told.split()[2],
-        "scraped": medians(prometheus.memory(workshop, program)),
+        "scraped": prometheus.memory(workshop, program),
         "sample": prometheus.sample(workshop, program),
     }
 

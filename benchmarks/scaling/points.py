@@ -9,6 +9,7 @@ from benchmarks import generator
 from benchmarks.generator import Load, in_turns
 from benchmarks.measures.idle import LIMITS
 from benchmarks.programs import OURS, Server, Workshop, ask, cpu_seconds
+from benchmarks.scaling.model import Points
 
 Rounds = dict[float, list[tuple[float, float]]]
 """For each setting its actual value and what was measured, round by round."""
@@ -57,29 +58,28 @@ def kernel_stacks() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("KernelStack")) * 1024
 
 
-def series(workshop: Workshop) -> tuple[Rounds, Rounds]:
+def series(workshop: Workshop) -> tuple[Points, Points]:
     """Return the series of a server with several stream listeners, and the bytes of a scrape."""
-    lines: Rounds = {}
-    sizes: Rounds = {}
+    lines, sizes = [], []
     for count in LISTENERS:
         more = [word for _ in range(count - 1) for word in ("--listen", workshop.url("tcp"))]
         with workshop.serving(OURS, keep=False, options=tuple(more)) as server:
             text = scrape(server)
-        lines[count] = [(count, sum(not line.startswith(b"#") for line in text.splitlines()))]
-        sizes[count] = [(count, len(text))]
+        lines.append((count, sum(not line.startswith(b"#") for line in text.splitlines())))
+        sizes.append((count, len(text)))
     return lines, sizes
 
 
-def log(workshop: Workshop) -> Rounds:
+def log(workshop: Workshop) -> Points:
     """Return how many bytes of log a server has written after so many connections."""
-    found: Rounds = {}
+    found = []
     for count in LINES:
         with workshop.serving(OURS, keep=False) as server:
             # The connection that `serving` has asked on is in the log, too.
             for _ in range(count - 1):
                 ask(server.url, b"hello world\r\n")
             time.sleep(FLUSHED)
-            found[count] = [(count, _written(server, workshop.folder))]
+            found.append((count, _written(server, workshop.folder)))
     return found
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.generator import Load
 from benchmarks.programs import OURS, START_TIMEOUT, Process, Server, Workshop, resident_bytes
-from benchmarks.scaling.points import Rounds, scrape
+from benchmarks.scaling.model import Points
+from benchmarks.scaling.points import scrape
 
 TARGETS = (50, 100, 200, 400, 800)
 """How many replicas are scraped, the last number held back; each shows the metrics of one real server."""
@@ -52,15 +53,15 @@ class _Shown(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def memory(workshop: Workshop, program: str) -> Rounds:
+def memory(workshop: Workshop, program: str) -> Points:
     """Return the resident memory of a Prometheus that scrapes this many series, in bytes."""
-    found: Rounds = {}
+    found = []
     with _shown(workshop, INTERVAL) as port:
         for count in TARGETS:
             with _prometheus(workshop, program, port, count, INTERVAL) as (process, url):
                 time.sleep(WARM)
                 resident = resident_bytes(process)
-                found[count] = [(_value(url, "prometheus_tsdb_head_series"), resident)]
+                found.append((_value(url, "prometheus_tsdb_head_series"), resident))
     return found
 
 
