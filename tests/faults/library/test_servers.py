@@ -16,6 +16,7 @@ import socketscope
 from socketscope.serve.mixin import service_of
 
 from .running import (
+    HOST,
     PATIENCE,
     Echo,
     Reply,
@@ -34,8 +35,6 @@ from .running import (
     udp_client,
     wait_for,
 )
-
-HOST = ("127.0.0.1", 0)
 
 
 class ByName(socketscope.ThreadingTCPServer):

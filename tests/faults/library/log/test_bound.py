@@ -11,6 +11,7 @@ from structlog.contextvars import get_contextvars
 
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
 from tests.faults.library.running import (
+    HOST,
     ask,
     connect,
     logged,
@@ -21,8 +22,6 @@ from tests.faults.library.running import (
     udp_client,
     wait_for,
 )
-
-HOST = ("127.0.0.1", 0)
 
 
 class Bound:
