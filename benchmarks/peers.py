@@ -56,27 +56,17 @@ class Quiet(socketserver.BaseServer):
         """Say nothing."""
 
 
-class TCP(Quiet, socketserver.ThreadingTCPServer):
-    """The standard library's."""
-
-
-class Unix(Quiet, socketserver.ThreadingUnixStreamServer):
-    """The standard library's."""
-
-
-class UDP(Quiet, socketserver.ThreadingUDPServer):
-    """The standard library's."""
-
-
 def serve_socketserver(url: SplitResult, *, keep: bool) -> None:
     """Serve with a thread a connection, as the standard library has it."""
     Handler.keep = keep
-    if url.scheme == "unix":
-        Unix(url.path, Handler).serve_forever()
-    elif url.scheme == "udp":
-        UDP((url.hostname or "", url.port or 0), DatagramHandler).serve_forever()
-    else:
-        TCP((url.hostname or "", url.port or 0), Handler).serve_forever()
+    bases = {
+        "tcp": socketserver.ThreadingTCPServer,
+        "udp": socketserver.ThreadingUDPServer,
+        "unix": socketserver.ThreadingUnixStreamServer,
+    }
+    server: Any = type("Server", (Quiet, bases[url.scheme]), {})
+    handler = DatagramHandler if url.scheme == "udp" else Handler
+    server(url.path or (url.hostname, url.port), handler).serve_forever()
 
 
 class Datagrams(asyncio.DatagramProtocol):
