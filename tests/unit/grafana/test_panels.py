@@ -6,7 +6,7 @@ import yaml
 
 from docs.pages import render_runbook
 from grafana import server
-from grafana.colours import BAD, GOOD, OF_OUTCOME, SERVED
+from grafana.colours import GOOD, OF_OUTCOME, SERVED
 from grafana.queries import FIRING
 from socketscope.observe.outcomes import (
     ACCEPT_ERRORS,
@@ -17,7 +17,7 @@ from socketscope.observe.outcomes import (
 )
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES
 from socketscope.replay.measure.instruments import OUTCOMES as EXCHANGE_OUTCOMES
-from socketscope.replay.watch.colours import FAILURES, OF_FAILURE
+from socketscope.replay.watch.colours import FAILURES
 from socketscope.views.instruments import EXCHANGES, INSTRUMENTS, RECEIVED, SENT
 
 from .drawn import (
@@ -264,20 +264,6 @@ def test_every_outcome_has_a_colour_and_no_failure_one_of_success():
     assert not set(SERVED.values()) & set(FAILURES.values())
     assert not [colour for colour in FAILURES.values() if "green" in colour or "blue" in colour]
     assert not [colour for colour in SERVED.values() if "red" in colour or "orange" in colour]
-
-
-IN_DARK = {
-    "red": "#f2495c", "light-red": "#ff7383", "dark-red": "#c4162a",
-    "orange": "#ff9830", "light-orange": "#ffb357", "dark-orange": "#fa6400",
-    "yellow": "#fade2a", "light-yellow": "#ffee52", "semi-dark-yellow": "#f2cc0c", "dark-yellow": "#e0b400",
-    "purple": "#b877d9", "light-purple": "#ca95e5", "semi-dark-purple": "#a352cc", "dark-purple": "#8f3bb8",
-}  # fmt: skip
-"""Grafana's own, by the names that it has for them."""
-
-
-def test_a_failure_has_its_colour_in_top_too():
-    dropped = dict.fromkeys(("datagrams lost", "log lines dropped", "passes dropped"), BAD)
-    assert {name: IN_DARK[colour] for name, colour in (FAILURES | dropped).items()} == OF_FAILURE
 
 
 @each_curves
