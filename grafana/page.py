@@ -160,7 +160,7 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Alerts",
-            # What fired between two steps, or fires now where rules are evaluated less often than that.
+            # What fired between two steps, or where rules are looked at more seldom what fires.
             f"max by (alertname, severity, job, instance, listener, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
             BAD,
             titleFormat="{{alertname}}",

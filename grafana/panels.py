@@ -42,8 +42,8 @@ class Panel:
             the course of the last quarter of an hour.
         stacked: Whether curves are stacked.
         outcomes: For curves: outcomes, at the end of a legend, that have the same colour on every panel.
-        colours: Colours by legend; curves with neither have Grafana's palette.
-        line: For curves: the limit that they are measured against.
+        colours: Legend to colour; what has neither is of Grafana's palette.
+        line: Of curves: the limit that they are measured against.
         top: For curves: the least value at which the axis may end.
         logarithmic: For curves: whether the axis has decades. It ends where the curves do, so a line must be one of them.
     """
