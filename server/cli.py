@@ -26,6 +26,7 @@ from socketscope.settings import in_flags, limit_settings, parse_count, parse_me
 from socketscope.signals import STOP_SIGNALS
 from socketscope.stderr import say
 from socketscope.units import parse_duration, parse_size
+from socketscope.views.lines.rendering import Form
 from socketscope.views.log import LEVELS
 
 LONGEST_SWITCH_INTERVAL = 0.01
@@ -49,9 +50,7 @@ def main() -> None:
         _fail(f"cannot write to standard output: {error.strerror or error}")
 
 
-def _load(
-    handler: str, log_format: Literal["json", "console"], log_level: str
-) -> type[socketserver.BaseRequestHandler]:
+def _load(handler: str, log_format: Form, log_level: str) -> type[socketserver.BaseRequestHandler]:
     try:
         return load_handler(handler, log_format, log_level)
     except ValueError as error:
@@ -188,7 +187,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter an option
     threads: Threads,
     switch_interval: float,
     scheduling: Literal["batch", "other"],
-    log_format: Literal["json", "console"],
+    log_format: Form,
     log_level: str,
     **limits: Any,
 ) -> None:

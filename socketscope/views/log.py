@@ -6,7 +6,6 @@ program has configured structlog by itself, its processors make these lines, too
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import Context, copy_context
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from socketscope.observe.outcomes import EXPECTED_OUTCOMES
 from socketscope.observe.served import Served, get_current
 from socketscope.views.context import nothing_else_bound
 from socketscope.views.lines import encoding, loggers
-from socketscope.views.lines.chain import LineLogger, Steps
+from socketscope.views.lines.chain import LineLogger, Processors, Steps
 from socketscope.views.lines.printed import output_descriptor
 from socketscope.views.lines.rendering import MOST_BYTES, Form, ended, renderer, unprintable
 from socketscope.views.lines.writer import LineWriter
@@ -28,7 +27,6 @@ LEVELS = ("debug", "info", "warning", "error")
 DIGEST_INTERVAL = 1.0
 """Seconds between two lines of an event that repeats; `count` says how often it happened meanwhile."""
 
-Processors = Sequence[Callable[..., Any]]
 _Repeated = tuple[str, tuple[tuple[str, str], ...]]
 
 

@@ -12,6 +12,8 @@ from socketscope.observe.served import get_current
 from socketscope.views.lines.events import COMMON
 from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 
+Processors = Sequence[Callable[..., Any]]
+
 _FIRST = tuple(field.name for field in COMMON[:-2])
 """The order of common fields; those of an error come last."""
 
@@ -23,7 +25,7 @@ class Chain(list[Processor]):
         size: How many there were at first; `structlog.testing.capture_logs`, for example, replaces them.
     """
 
-    def __init__(self, processors: Sequence[Processor]) -> None:
+    def __init__(self, processors: Processors) -> None:
         super().__init__(processors)
         self.size = len(processors)
 
@@ -57,9 +59,7 @@ class Steps:
         processors: The program's, for all lines.
     """
 
-    def __init__(
-        self, form: Form, render: Render, processors: Sequence[Processor], *, tracebacks: bool
-    ) -> None:
+    def __init__(self, form: Form, render: Render, processors: Processors, *, tracebacks: bool) -> None:
         self._render = render
         self._processors = tuple(processors)
         plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they are the clients' data
@@ -73,7 +73,7 @@ class Steps:
         """Return the chain for loggers of structlog's."""
         return Chain([*_HEAD, _named, *self._body(), self._last])
 
-    def chain_for(self, processors: Sequence[Processor]) -> list[Processor]:
+    def chain_for(self, processors: Processors) -> list[Processor]:
         """Return the chain of a line of the library's, with the processors of the server that it is of."""
 
         def last(logger: Any, name: str, fields: EventDict) -> bytes:
@@ -112,7 +112,7 @@ class Steps:
         processors = () if served is None else served.listener.processors
         return self._finish(logger, name, fields, (*processors, *self._processors))
 
-    def _finish(self, logger: Any, name: str, fields: Any, processors: Sequence[Processor]) -> bytes:
+    def _finish(self, logger: Any, name: str, fields: Any, processors: Processors) -> bytes:
         try:
             for processor in processors:
                 fields = processor(logger, name, fields)

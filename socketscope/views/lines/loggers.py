@@ -6,22 +6,20 @@ Whatever the program has set up by itself stays as it is.
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import structlog
 from structlog import get_config, is_configured
-from structlog.typing import Processor
 
-from socketscope.views.lines.chain import Chain, LineLogger, Steps, add_extra
+from socketscope.views.lines.chain import Chain, LineLogger, Processors, Steps, add_extra
 from socketscope.views.lines.rendering import unprintable
 
 NAME = "socketscope"
 """Name of the logger for the library's events, if the program has configured structlog."""
 
 Put = Callable[[bytes], None]
-Processors = Sequence[Processor]
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
