@@ -1,24 +1,13 @@
 """Each drill names what there is, and its client's script is one."""
 
 import inspect
-import json
 import re
-from pathlib import Path
 
 import pytest
-import yaml
 
 from drills.catalogue import DRILLS
 from socketscope.replay.script.compiler import load
-
-ROOT = Path(__file__).parents[3]
-RULES = [
-    rule["alert"]
-    for file in (ROOT / "prometheus" / "rules").glob("*.yml")
-    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
-    for rule in group["rules"]
-    if "alert" in rule
-]
+from tests.unit.grafana.drawn import ALERTS, PANELS, ROOT
 
 each_drill = pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 
@@ -30,11 +19,9 @@ def test_no_two_have_one_name_and_none_that_of_all():
 
 @each_drill
 def test_its_alert_panel_and_page_exist(drill):
-    assert drill.alert is None or drill.alert in RULES
+    assert drill.alert in {None, *(alert["alert"] for alert in ALERTS)}
     dashboard, title = drill.panel
-    drawn = json.loads((ROOT / "grafana" / "dashboards" / f"{dashboard}.json").read_text(encoding="utf-8"))
-    panels = [panel for outer in drawn["panels"] for panel in (outer, *outer.get("panels", ()))]
-    assert title in {panel["title"] for panel in panels}
+    assert (f"socketscope-{dashboard}", title) in [(one.dashboard, one.panel["title"]) for one in PANELS]
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     assert re.search(rf"^## {drill.page}$", runbook, re.MULTILINE)
 
