@@ -4,8 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +38,6 @@ def manifests(of: Path, at: Path, **fields: Any) -> str:
     made = {"resources": [os.path.relpath(of, at)], **fields}
     (at / "kustomization.yaml").write_text(json.dumps(made))
     return kubectl("kustomize", str(at)).stdout
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Return the first true value of a condition."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.5)
-    return value
 
 
 class Namespace:

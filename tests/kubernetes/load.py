@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .cluster import MANIFESTS, Namespace, wait_for
+from tests.integration.conftest import wait_for
+
+from .cluster import MANIFESTS, Namespace
 
 INTERRUPT = "import os, signal; os.kill(1, signal.SIGINT)"
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from .cluster import Namespace, kubectl, wait_for
+from tests.integration.conftest import wait_for
+
+from .cluster import Namespace, kubectl
 from .load import load
 
 PATCH = """

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .cluster import Namespace, wait_for
+from tests.integration.conftest import wait_for
+
+from .cluster import Namespace
 from .load import start
 
 

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from .cluster import CLIENT_IMAGE, COMMAND, SERVERS, Namespace, kubectl, wait_for
+from tests.integration.conftest import wait_for
+
+from .cluster import CLIENT_IMAGE, COMMAND, SERVERS, Namespace, kubectl
 from .load import load
 
 UPDATES = 10
