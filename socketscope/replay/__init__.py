@@ -1,1 +1,1 @@
-"""Conversations with servers: written as scripts, played and checked, measured, shown, and recorded."""
+"""Conversations with servers: scripted, played and checked, measured, shown, and recorded."""

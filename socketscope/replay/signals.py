@@ -12,15 +12,15 @@ from socketscope.signals import INSISTENCE
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LOOK = 0.05
-"""Seconds between two looks for a signal: it is handled between two instructions, so one that comes right
-before a wait wakes nobody."""
+"""Seconds between two looks for a signal. Python handles signals between two instructions, so one that comes
+right before a wait does not end it."""
 
 
-class Stopped(Exception):  # noqa: N818 - an order, no fault
-    """A signal asked for the end.
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """A signal asked the program to end.
 
     Attributes:
-        number: Of the signal.
+        number: The signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -29,18 +29,18 @@ class Stopped(Exception):  # noqa: N818 - an order, no fault
 
     @property
     def status(self) -> int:
-        """The exit status; Ctrl-C is the way to end what has no end of its own."""
+        """The exit status: 0 for Ctrl-C, which is how to end what has no end of its own."""
         return 0 if self.number == signal.SIGINT else 128 + self.number
 
 
 def _heard() -> list[signal.Signals]:
-    """Return those that are not ignored, as nohup has it, and a shell for what it has in the background."""
+    """Return the signals that are not ignored; nohup ignores some, as do shells for background jobs."""
     return [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Have the first Ctrl-C raise KeyboardInterrupt in the main thread; entered once, by the program."""
+    """Raise KeyboardInterrupt in the main thread on the first Ctrl-C; entered once, by the program."""
 
     def interrupt(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_IGN)
@@ -51,16 +51,16 @@ def interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        # What is left is the interpreter's end, which would answer with a traceback or another status.
+        # While the interpreter ends, a signal would cause a traceback or another exit status.
         for number in NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Have the first of `NUMBERS` raise `Stopped` in the main thread, and ignore the rest.
+    """Raise `Stopped` in the main thread on the first of `NUMBERS`, and ignore the rest.
 
-    Enter it first: what is put in order on the way out must not be interrupted again.
+    Enter it before other context managers: their clean-up must not be interrupted again.
     """
 
     def stop(number: int, _: Any) -> None:
@@ -77,12 +77,12 @@ def stoppable() -> Iterator[None]:
 
 
 class Noted:
-    """Notes the first of `NUMBERS` from here on, which stops what `then` has named and raises nothing.
+    """Notes the first of `NUMBERS` and calls what `then` was given; raises nothing.
 
-    A second one, more than `INSISTENCE` after it, ends the program there and then.
+    A second signal, more than `INSISTENCE` seconds later, ends the program at once.
 
     Attributes:
-        first: Its number, or 0.
+        first: The number of the first signal, or 0.
     """
 
     def __init__(self) -> None:
@@ -93,13 +93,13 @@ class Noted:
             signal.signal(number, self._note)
 
     def then(self, stop: Callable[[], object]) -> None:
-        """Have a function called with the next one, or now if one has come."""
+        """Have a function called on the first signal, or now if that has come."""
         self._stop = stop
         if self.first:
             stop()
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until one has come."""
+        """Wait for that long, or until a signal has come."""
         until = time.monotonic() + seconds
         while not self.first and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, LOOK))

@@ -1,4 +1,4 @@
-"""A person's prompt: each line on a connection of its own, or all on one that is kept."""
+"""A prompt for people: each line goes out on its own connection, or all on one."""
 
 import contextlib
 import io
@@ -18,14 +18,14 @@ REPLY_TIMEOUT = 10.0
 """Seconds to wait for a reply."""
 
 FIRST_BYTE = 1.0
-"""Seconds that a kept connection is listened to for a first byte: not every line has a reply."""
+"""Seconds to wait for the first byte on a kept connection: not every line has a reply."""
 
 QUIET = 0.2
-"""Seconds without a byte after which a server has said what it has to say."""
+"""Seconds without a byte after which a reply counts as complete."""
 
 
 def talk(target: Target, tell: Callable[[str], object]) -> None:
-    """Read lines until an empty one or the end, and print each one's reply; where none came, tell why."""
+    """Read lines until an empty one or the end, and print the reply to each, or why there was none."""
     _prepare()
     for line in _lines():
         try:
@@ -40,10 +40,10 @@ def keep(target: Target) -> bool:
     """Read lines until an empty one or the end, send all on one connection, and print whatever comes.
 
     Returns:
-        Whether the server closed.
+        Whether the server closed the connection.
 
     Raises:
-        OSError: There is no connection, or none any more.
+        OSError: It could not connect, or the connection broke.
     """
     _prepare()
     with contextlib.closing(Loop()) as loop:
@@ -53,23 +53,23 @@ def keep(target: Target) -> bool:
 def _prepare() -> None:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            # Bytes go out and come back as they are, text or not and whatever the terminal knows.
+            # Bytes pass unchanged in both directions, whether they are text or not.
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     if sys.stdin.isatty():
         _edit_lines()
 
 
 def _lines() -> Iterator[str]:
-    """Yield what a person says at the prompt, up to an empty line."""
+    """Yield the lines typed at the prompt, up to an empty one."""
     while True:
         try:
-            # What is pasted may be several, where a person's readline takes a paste as a whole.
+            # With bracketed paste, readline returns several pasted lines at once.
             lines = input(PROMPT).split("\n")
         except (EOFError, KeyboardInterrupt):
             print()  # noqa: T201 - leaves the prompt's line
             return
         for line in lines:
-            # A file's lines may end with CRLF, which is what is sent behind each line.
+            # Lines of a file may end with CRLF, and CRLF is added to each line that is sent.
             if not (said := line.removesuffix("\r")):
                 return
             yield said
@@ -78,9 +78,9 @@ def _lines() -> Iterator[str]:
 def _edit_lines() -> None:
     """Give `input` history and line editing, where Python was built with them."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: PLC0415 - it takes hold of the terminal
+        import readline  # noqa: PLC0415 - importing it changes the terminal
 
-        # There is nothing to complete, and a tab may be meant for the server.
+        # There is nothing to complete, so a tab is for the server.
         readline.parse_and_bind("tab: self-insert")
 
 
@@ -93,7 +93,7 @@ def _keep(loop: Loop, target: Target) -> Generator[Wait, int, bool]:
             heard = yield from _show(loop, connection, FIRST_BYTE)
             if connection.inbox.ended:
                 break
-        # At the end of a pipe, there is time for the reply to what was said last.
+        # At the end of piped input there is time to wait for the last reply.
         if not heard and not sys.stdin.isatty():
             yield from _show(loop, connection, REPLY_TIMEOUT)
         return connection.inbox.ended
@@ -117,18 +117,18 @@ def _show(loop: Loop, connection: Connection, patience: float) -> Generator[Wait
             print(decode(came).replace("\r\n", "\n"), end="", flush=True)  # noqa: T201 - what it is for
     finally:
         if shown and not shown.endswith(b"\n"):
-            # The prompt, or what is told of a connection that broke, has a line of its own.
+            # The prompt, or an error message, starts on a new line.
             print(flush=True)  # noqa: T201 - what it is for
     return bool(shown)
 
 
 def ask(target: Target, line: str) -> str:
-    """Return the reply to a line, without the space around it.
+    """Return the reply to a line, without the white space around it.
 
     Raises:
-        Closed: The server closed without one.
-        OSError: There is no connection, or none any more, or no reply in time.
-        OverflowError: The reply's line does not end.
+        Closed: The server closed without a reply.
+        OSError: It could not connect, the connection broke, or no reply came in time.
+        OverflowError: The reply is too long for a line.
     """
     with contextlib.closing(Loop()) as loop:
         return loop.complete(_ask(loop, target, line))

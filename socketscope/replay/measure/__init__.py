@@ -1,1 +1,1 @@
-"""What is counted and timed of a run, and what its figures say."""
+"""What a run counts and times, and what the figures say."""

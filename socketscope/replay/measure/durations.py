@@ -1,4 +1,4 @@
-"""Durations in bounded memory, of which any quantile can be asked."""
+"""Durations in bounded memory, from which any quantile can be computed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -7,7 +7,7 @@ from socketscope.replay.measure.sketch import SHORTEST, Sketch
 
 
 class Durations(Sketch):
-    """A sketch in bins of a thousandth: a quantile is right to three digits, the longest to a microsecond."""
+    """A sketch in bins of 0.1 %: a quantile is right to three digits, the longest to a microsecond."""
 
     __slots__ = ("_longest",)
 
@@ -18,30 +18,30 @@ class Durations(Sketch):
         super().__init__(durations)
 
     def add(self, durations: Sequence[float]) -> None:
-        """Add durations, many at once at a fraction of the cost."""
+        """Add durations; many at once cost a fraction of one by one."""
         super().add(durations)
         if durations:
             self._longest = max(self._longest, int(max(durations) * 1e6) / 1e6)
 
     def merge(self, other: Self) -> None:
-        """Add all that another one has."""
+        """Add all durations of another sketch."""
         super().merge(other)
         self._longest = max(self._longest, other._longest)
 
     def quantile(self, share: float) -> float | None:
-        """Return the duration that so many are within, in seconds; None where there are none."""
+        """Return the duration, in seconds, that this share does not exceed; None if there are none."""
         number = self._bin_at(share)
-        # A bin's upper edge can lie above the longest duration that is in it.
+        # The upper edge of a bin can be above the longest duration in it.
         return None if number is None else min(self.growth**number, self._longest)
 
     @property
     def longest(self) -> float | None:
-        """The longest duration, in seconds; None where there are none."""
+        """The longest duration, in seconds; None if there are none."""
         return self.quantile(1.0)
 
 
 def merged(parts: Iterable[Durations]) -> Durations:
-    """Return all durations together."""
+    """Return one sketch of all durations."""
     whole = Durations()
     for part in parts:
         whole.merge(part)

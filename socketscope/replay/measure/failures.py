@@ -1,10 +1,10 @@
-"""What failed, for a person to look at: where, what was expected, what came, and what was said before."""
+"""Failures, to be shown to a person: where, what was expected, what came, and what was said before."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _KEPT = 1000
-"""Bytes that are kept of a text on either side of the place to look at."""
+"""Bytes of a text that are kept on each side of the first difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +13,13 @@ class Failure:
 
     Attributes:
         file: The script.
-        line: Of the script, from 1.
+        line: Line of the script, from 1.
         expected: What should have come.
         got: What came.
-        is_text: Whether both are texts, written as in a script; else each is a description in words, with
-            quotes around what is text.
-        step: Whose exchange it was.
-        said: The lines that were said before, in order, as the script would have them.
+        is_text: Whether both are texts, written as in a script; else each is a description in words, which
+            quotes texts.
+        step: The step of the exchange.
+        said: The lines that were said before, in order, as a script would have them.
     """
 
     file: str
@@ -36,9 +36,9 @@ class Repeated:
     """A failure, and how often the same line of the same script failed in the same way.
 
     Attributes:
-        first: The first of them.
-        outcome: How the exchange ended.
-        at: When the first one did, in seconds since the run began.
+        first: The first one.
+        outcome: How the exchanges ended.
+        at: When the first one failed, in seconds since the run began.
         count: How many there were.
     """
 
@@ -49,13 +49,13 @@ class Repeated:
 
 
 class Failures:
-    """All failures of a run; their number depends on its scripts, not on its length."""
+    """All failures of a run, by kind; memory depends on the scripts, not on the length of the run."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, int, str], Repeated] = {}
 
     def add(self, failures: Iterable[tuple[float, str, Failure]], began: float) -> None:
-        """Add some: when each came up, how its exchange ended, and what to show; and when the run began."""
+        """Add failures, each with its time and outcome; `began` is when the run began, on the same clock."""
         for at, outcome, failure in failures:
             key = (failure.file, failure.line, outcome)
             if key in self._kinds:
@@ -65,12 +65,12 @@ class Failures:
 
     @property
     def kinds(self) -> tuple[Repeated, ...]:
-        """By file, line and outcome, in the order in which they came up."""
+        """One for each file, line and outcome, in the order of their first occurrence."""
         return tuple(self._kinds.values())
 
 
 def around_difference(expected: bytes, got: bytes) -> tuple[bytes, bytes]:
-    """Return two texts, or of long ones what is around the place where they part."""
+    """Return two texts; of long ones only what is around their first difference."""
     if max(len(expected), len(got)) <= 2 * _KEPT:
         return expected, got
     parting = _parting(expected, got)
@@ -84,7 +84,7 @@ def _around(data: bytes, place: int) -> bytes:
 
 
 def _parting(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts begin with alike; megabytes are compared by the kilobyte."""
+    """Return the length of the common prefix of two texts, by bisection: they may have megabytes."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Figures as a person reads them: three digits and a unit, or a dash where there is none."""
+"""Figures as text for people: three digits and a unit, or a dash for no figure."""
 
 NONE = "-"
 _BYTES = ("B", "kB", "MB", "GB", "TB")
@@ -19,13 +19,13 @@ def duration(seconds: float | None) -> str:
 
 
 def edge(seconds: float) -> str:
-    """Return a round duration without the digits that it does not need: ``500 µs``, ``1 ms``, ``1,000 s``."""
+    """Return a round duration without trailing zeros: ``500 µs``, ``1 ms``, ``1,000 s``."""
     unit, _, name = next(time for time in _TIMES if seconds < time[1])
     return f"{float(f'{seconds / unit:.3g}'):,.10g} {name}"
 
 
 def clock(seconds: float) -> str:
-    """Return a stretch of time: ``12 s``, ``3:05 min``, ``1:00:09 h``."""
+    """Return a length of time: ``12 s``, ``3:05 min``, ``1:00:09 h``."""
     whole = int(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
@@ -35,19 +35,19 @@ def clock(seconds: float) -> str:
 
 
 def count(number: float | None) -> str:
-    """Return a count with its thousands apart: ``12,345``."""
+    """Return a count with thousands separators: ``12,345``."""
     return NONE if number is None else f"{number:,.0f}"
 
 
 def rate(a_second: float | None) -> str:
-    """Return how many a second: ``0.25/s``, ``412/s``."""
+    """Return a rate: ``0.25/s``, ``412/s``."""
     if a_second is None:
         return NONE
     return f"{_three_digits(a_second)}/s" if a_second else "0/s"
 
 
 def size(number: float | None) -> str:
-    """Return bytes: ``512 B``, ``1.25 MB``."""
+    """Return a number of bytes: ``512 B``, ``1.25 MB``."""
     if number is None:
         return NONE
     unit = 0
@@ -58,7 +58,7 @@ def size(number: float | None) -> str:
 
 
 def share(part: float | None) -> str:
-    """Return a share as a percentage, never rounded to all or nothing: ``99.98 %``, ``< 0.01 %``."""
+    """Return a share as a percentage, never rounded to 0 or 100: ``99.98 %``, ``< 0.01 %``."""
     if part is None:
         return NONE
     if 0 < part < _LEAST_SHARE:

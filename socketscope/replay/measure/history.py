@@ -1,4 +1,4 @@
-"""How a run went over time, for the report and the live view."""
+"""A run over time, for the report and the live view."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from socketscope.replay.measure.timeline import Slot, Timeline
 
 
 class History:
-    """Fed with exchanges as they end; its size depends on the scripts, not on the length of the run.
+    """The exchanges of a run over time; its size depends on the scripts, not on the length of the run.
 
     Attributes:
-        timeline: All exchanges, those of the warm-up as well.
-        counted: Those that the summary's figures count.
+        timeline: All exchanges, including those of the warm-up.
+        counted: Those that the summary counts.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class History:
 
         Args:
             exchanges: From `Ledger.take_ended`.
-            began: When the run did, on the clock that theirs are from.
+            began: When the run began, on the same clock.
         """
         for ended in exchanges:
             self.timeline.add(ended.at - began, ended.figures)

@@ -1,4 +1,4 @@
-"""What all users did: every exchange with its outcome, and the durations, in bounded memory."""
+"""The results of all users: outcomes and durations of all exchanges, in bounded memory."""
 
 import threading
 from collections import Counter
@@ -30,17 +30,17 @@ from socketscope.replay.measure.steps import (
 from socketscope.replay.measure.timeline import FIRST_LENGTH, Slot
 
 _BATCH = 200
-"""Exchanges that are entered together. Fewer would cost more each; these delay what is due by 0.2 ms."""
+"""Exchanges that are entered together. Fewer would cost more each; entering 200 takes 0.2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Exchanges that have ended shortly after one another.
+    """Exchanges that ended at about the same time.
 
     Attributes:
-        at: When the first one did, on the loop's clock.
-        figures: Of all of them.
-        failures: Of those that did not end ok: when, how, and what to show.
+        at: When the first one ended, on the loop's clock.
+        figures: Outcomes and durations of all of them.
+        failures: Those that did not end ok: time, outcome, and what to show.
         counted: Whether the summary counts them.
     """
 
@@ -51,31 +51,31 @@ class Ended:
 
 
 class Ledger:
-    """Written by the one thread that plays; others read it within `settled`, and find one moment's figures.
+    """Written by the thread that plays; other threads read it within `settled`, as of one moment.
 
     Attributes:
-        steps: Figures by the step's name.
+        steps: Figures of each step, by its name.
         connections: Attempts to connect, by outcome.
-        connect: How long those that succeeded took.
-        first_byte: From the send to the reply's first byte.
-        sent: Bytes.
-        received: Bytes.
-        passes: Played to their end or to a failure.
+        connect: Durations of the successful attempts.
+        first_byte: Durations from the send to the first byte of the reply.
+        sent: Bytes sent.
+        received: Bytes received.
+        passes: Passes that have ended, well or by a failure.
         counted_passes: Those that the summary counts.
-        dropped: Passes whose time came and that did not start.
-        outside: Counted passes, and parts of passes, that were in the warm-up or in the grace: no rate has
+        dropped: Passes that were due and did not start.
+        outside: Counted passes, and parts of passes, that were in the warm-up or in the grace: no rate counts
             them.
         begun: Passes of a schedule that began after the warm-up; None in a closed loop.
-        early: Those of them that were due in the warm-up, which the share of the dropped ones leaves out.
-        in_flight: Exchanges under way when the run ended.
+        early: Those of them that were due in the warm-up; the share of dropped passes leaves them out.
+        in_flight: Exchanges in progress when the run ended.
         unanswered: Those of them to which the server owed a reply: the step, and for how many seconds.
-        open: Connections.
+        open: Open connections.
         users: Users at work.
         lag: How late passes began although a user was free.
-        last_lag: The latest of these, in seconds.
-        failures: Of the exchanges that the summary counts.
-        counting: Whether the summary counts what ends now; not during the warm-up.
-        began: When the run did, on the loop's clock.
+        last_lag: The lag of the last pass, in seconds.
+        failures: Failures of the exchanges that the summary counts.
+        counting: Whether the summary counts what ends now; false during the warm-up.
+        began: When the run began, on the loop's clock.
     """
 
     def __init__(self, steps: Iterable[str], *, counting: bool = True) -> None:
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def service(self) -> Durations:
-        """How long the exchanges took that the summary counts."""
+        """Durations of the exchanges that the summary counts."""
         return merged(step.durations for step in self.steps.values())
 
     @property
@@ -111,17 +111,17 @@ class Ledger:
         return merged(step.intended_durations for step in self.steps.values())
 
     def rate(self, seconds: float) -> float:
-        """Return the passes a second: on a schedule those that began, else those that ended."""
+        """Return passes a second: on a schedule those that began, else those that ended."""
         return (self.counted_passes - self.outside if self.begun is None else self.begun) / seconds
 
     @contextmanager
     def settled(self) -> Iterator[None]:
-        """Hold all figures as they are, with everything entered."""
+        """Enter everything, and hold all figures as they are meanwhile."""
         with self._lock:
             self._settle()
             yield
 
-    def exchange(  # noqa: PLR0913, PLR0917 - what there is to know of one, without an object each
+    def exchange(  # noqa: PLR0913, PLR0917 - an object for each exchange would cost too much
         self,
         step: str,
         outcome: str,
@@ -138,13 +138,13 @@ class Ledger:
         Args:
             step: Its step.
             outcome: How it ended.
-            service: From its beginning to the last reply byte, seconds.
-            lateness: How late its pass began, seconds.
-            failure: What to show of it, where it did not end ok.
-            ended: When, on the loop's clock.
-            first_byte: From the send to the reply's first byte, seconds; None where none came.
-            sent: Bytes.
-            received: Bytes.
+            service: Seconds from its beginning to the last byte of the reply.
+            lateness: Seconds by which its pass began late.
+            failure: What to show of it, if it did not end ok.
+            ended: When it ended, on the loop's clock.
+            first_byte: Seconds from the send to the first byte of the reply; None if none came.
+            sent: Bytes sent.
+            received: Bytes received.
         """
         self._entries.append((step, outcome, service, lateness, failure, ended, first_byte, sent, received))
         if len(self._entries) >= _BATCH:
@@ -153,11 +153,11 @@ class Ledger:
 
     @property
     def counted_outcomes(self) -> dict[str, int]:
-        """Exchanges of all steps that the summary counts, by how they ended."""
+        """Exchanges of all steps that the summary counts, by outcome."""
         return {outcome: sum(step.counted[outcome] for step in self.steps.values()) for outcome in OUTCOMES}
 
     def take_ended(self) -> list[Ended]:
-        """Return what has ended since the last call. All of it is kept until then, so call it regularly."""
+        """Return what has ended since the last call; call it regularly, as all is kept until then."""
         with self.settled():
             taken, self._ended = self._ended, []
         return taken
@@ -171,26 +171,26 @@ class Ledger:
                 self.connect.observe(seconds)
 
     def disconnected(self, sent: int, received: int) -> None:
-        """Count a connection that has closed, and its bytes outside exchanges."""
+        """Count the close of a connection, and its bytes outside exchanges."""
         with self._lock:
             self.open -= 1
             self.sent += sent
             self.received += received
 
     def passed(self) -> None:
-        """Count a pass that has ended, by success or failure."""
+        """Count a pass that has ended, well or by a failure."""
         with self._lock:
             self.passes += 1
             self.counted_passes += 1
 
     def interrupted(self, step: str, waited: float | None, lateness: float = 0.0) -> None:
-        """Count an exchange that was under way at the end.
+        """Count an exchange that was in progress at the end.
 
         Args:
             step: Its step.
-            waited: For how long the server had owed it something, seconds: what is counted as its duration,
-                which would have been longer. None where it did not, as in a pause.
-            lateness: How late its pass began, seconds.
+            waited: Seconds for which the server had owed it a reply, which count as its duration, as a lower
+                bound. None if the server owed nothing, as in a pause.
+            lateness: Seconds by which its pass began late.
         """
         with self._lock:
             self.in_flight += 1
@@ -200,22 +200,22 @@ class Ledger:
                 self.steps[step].intended_durations.add([waited + lateness])
 
     def lagged(self, seconds: float) -> None:
-        """Note how much later than meant a pass began although its user was free."""
+        """Note by how many seconds a pass began late although its user was free."""
         self.last_lag = seconds
         self._lags.append(seconds)
 
     def working(self, change: int) -> None:
-        """Note that users began or ceased to work."""
+        """Note that users began or stopped working."""
         with self._lock:
             self.users += change
 
     def dropped_passes(self, number: int) -> None:
-        """Count passes whose time came and that did not start."""
+        """Count passes that were due and did not start."""
         with self._lock:
             self.dropped += number
 
     def count_from_now(self) -> None:
-        """End the warm-up: the summary counts what ends from here on."""
+        """End the warm-up: the summary counts what ends from now on."""
         with self.settled():
             self.counting = True
             self.counted_passes = 0
@@ -226,7 +226,7 @@ class Ledger:
                 figures.count_from_now()
 
     def _settle(self) -> None:
-        """Enter what has ended. The playing thread, which takes no lock for it, may add to it meanwhile."""
+        """Enter what has ended. The thread that plays may append meanwhile, as it takes no lock for that."""
         entries, lags = self._entries[:], self._lags[:]
         del self._entries[: len(entries)], self._lags[: len(lags)]
         self.lag.add(lags)

@@ -1,4 +1,4 @@
-"""Durations in logarithmic bins: as many as the durations' range needs, and they merge."""
+"""Durations in logarithmic bins, which can be merged."""
 
 import math
 from collections import Counter
@@ -7,24 +7,24 @@ from itertools import accumulate
 from typing import Self
 
 GROWTH = 1.01
-"""Each bin's upper edge against its lower one: a quantile is right to half a percent."""
+"""Ratio of the edges of a bin: a quantile is right to half a percent."""
 
 SHORTEST = 1e-6
-"""Seconds; what is shorter counts as so long."""
+"""Seconds; shorter durations count as this long."""
 
 _RANK_DIGITS = 6
-"""Decimal places to which a rank is rounded: 7 % of 100 are 7, and slightly more in floats."""
+"""Decimal places of a rank: 7 % of 100 are 7, but slightly more in floats."""
 
 
 class Sketch:
     """Counts of durations, in seconds.
 
-    The bins are those of DDSketch (Masson, Rim and Lee, VLDB 2019). From a microsecond to an hour there are
-    about 2200, of which a run fills few; so many of these can be kept, one for each stretch of time.
+    The bins are those of DDSketch (Masson, Rim and Lee, VLDB 2019). There are about 2200 from a microsecond
+    to an hour, of which a run fills few, so a sketch can be kept for each slot of a timeline.
 
     Attributes:
-        bins: How many durations are in each bin, by the bin's number.
-        growth: `GROWTH`, or another of a finer one.
+        bins: How many durations are in each bin, by the number of the bin.
+        growth: `GROWTH`; a subclass may be finer.
     """
 
     __slots__ = ("bins",)
@@ -37,7 +37,7 @@ class Sketch:
 
     @classmethod
     def of_bins(cls, bins: Iterable[tuple[int, int]]) -> Self:
-        """Return one with these bins, each with how many durations are in it."""
+        """Return a sketch with these bins, as numbers and counts."""
         sketch = cls()
         sketch.bins.update(dict(bins))
         return sketch
@@ -53,13 +53,13 @@ class Sketch:
         self.bins.update([math.ceil(math.log(max(seconds, SHORTEST)) * scale) for seconds in durations])
 
     def merge(self, other: Self) -> None:
-        """Add all that another one has."""
+        """Add all durations of another sketch."""
         self.bins.update(other.bins)
 
     def quantile(self, share: float) -> float | None:
-        """Return the duration that so many are within, in seconds; None where there are none."""
+        """Return the duration, in seconds, that this share does not exceed; None if there are none."""
         number = self._bin_at(share)
-        # What is in the middle of a bin.
+        # The middle of the bin.
         return None if number is None else 2 * self.growth**number / (1 + self.growth)
 
     def _bin_at(self, share: float) -> int | None:

@@ -1,4 +1,4 @@
-"""What the exchanges of one step did: their outcomes, and their durations in bounded memory."""
+"""The exchanges of one step: outcomes, and durations in bounded memory."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.instruments import OUTCOMES
 
 UNANSWERED = ("timeout", "connect_timeout")
-"""Outcomes of exchanges that somebody had waited for in vain."""
+"""Outcomes of exchanges whose reply was waited for in vain."""
 
 Entry = tuple[str, str, float, float, Failure | None, float, float | None, int, int]
 """An exchange that has ended: the arguments of `ledger.Ledger.exchange`, in their order.
 
-A plain tuple, since there is one for each exchange: with a named tuple entering one takes a fifth longer.
+A plain tuple, as there is one for each exchange: entering a named tuple takes a fifth longer.
 """
 
 STEP: Final = 0
@@ -27,7 +27,7 @@ ENDED: Final = 5
 FIRST_BYTE: Final = 6
 SENT: Final = 7
 RECEIVED: Final = 8
-"""Places in an entry."""
+"""Indexes into an entry."""
 
 
 def _no_outcomes() -> dict[str, int]:
@@ -39,14 +39,14 @@ class StepFigures:
     """The exchanges of a step: all of them, and those that the summary counts.
 
     Attributes:
-        outcomes: How many there were, by how they ended.
-        service: How long those took that ended ok.
-        intended: The same with the lateness of their passes.
-        counted: As `outcomes`, of those that the summary counts.
-        durations: How long those took that the summary counts and that ended ok, and how long those waited
-            that were not answered.
-        intended_durations: The same with the lateness of their passes.
-        longest_ok: The longest of the ok ones, in seconds.
+        outcomes: Number of exchanges, by outcome.
+        service: Durations of those that ended ok.
+        intended: The same plus the lateness of their passes.
+        counted: As `outcomes`, for those that the summary counts.
+        durations: Of those that the summary counts: durations if they ended ok, and waits if they were not
+            answered.
+        intended_durations: The same plus the lateness of their passes.
+        longest_ok: The longest duration of those that ended ok, in seconds.
     """
 
     outcomes: dict[str, int] = field(default_factory=_no_outcomes)
@@ -72,7 +72,7 @@ class StepFigures:
         if service:
             self.longest_ok = max(self.longest_ok, service[-1])
         if len(service) < len(entries):
-            # What was given up had waited for so long at least; without it the figures would be too good.
+            # A wait that was given up is a lower bound; without it the figures would be too good.
             given_up = [entry for entry in entries if entry[OUTCOME] in UNANSWERED]
             service = [*service, *(entry[SERVICE] for entry in given_up)]
             intended = [*intended, *(entry[SERVICE] + entry[LATENESS] for entry in given_up)]
@@ -80,7 +80,7 @@ class StepFigures:
         self.intended_durations.add(intended)
 
     def count_from_now(self) -> None:
-        """Forget what the summary would have counted."""
+        """Start counting for the summary now."""
         self.counted = _no_outcomes()
         self.durations = Durations()
         self.intended_durations = Durations()
@@ -88,5 +88,5 @@ class StepFigures:
 
 
 def are_late(entries: list[Entry]) -> bool:
-    """Return whether a pass of theirs began late; where none did, both durations are the same."""
+    """Return whether any of their passes began late; if none did, both kinds of duration are the same."""
     return any(entry[LATENESS] for entry in entries)

@@ -1,4 +1,4 @@
-"""What a run came to: its figures, as an object for machines, and the verdict."""
+"""The summary of a run: its figures, also as JSON, and the verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from socketscope.version import __version__
 SCHEMA = 1
 
 HELD = 0.95
-"""Share of the rate of those due from which on it counts as held."""
+"""The rate counts as held from this share of the rate asked for."""
 
 LAG_FLOOR = 1e-3
 LAG_SHARE = 0.1
-"""The generator's own p99 lag may be 1 ms, or a tenth of the p99 that it reports, to be trusted."""
+"""To be trusted, the generator may have a p99 lag of 1 ms, or of a tenth of the p99 that it reports."""
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
-"""What is told of durations, whatever was asked for."""
+"""The quantiles of each summary."""
 
 BOTTLENECK = 0.9
-"""Share of its time from which on a busy generator, rather than the server, sets what can be reached."""
+"""A generator that is busy for at least this share of the time limits the rate, rather than the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,15 @@ class Summary:
     """The figures of a run, and whether it failed.
 
     Attributes:
-        scripts: What was played.
-        users: How many played.
-        seconds: How long passes were due or began, without the warm-up.
-        unanswered: For how many seconds the server had owed a reply at the end, exchange by exchange. The
-            durations have these too, as lower bounds.
-        rate_held: Whether the passes came at the rate that was asked for; true where none was.
-        failures: All kinds of them, in the order in which they came up.
-        reasons: Why it failed, each for a person; none where it passed.
-        busy: The share of its time in which the generator had something to do.
+        scripts: The scripts that were played.
+        users: How many users played.
+        seconds: For how long passes were due or began, without the warm-up.
+        unanswered: For each exchange without a reply at the end, the seconds it had waited. The durations
+            include these, as lower bounds.
+        rate_held: Whether passes began at the rate that was asked for; true if none was.
+        failures: All kinds of failure, in the order of their first occurrence.
+        reasons: Why the run failed, as messages; empty if it passed.
+        busy: The share of the time in which the generator had something to do.
     """
 
     target: str
@@ -80,28 +80,28 @@ class Summary:
 
     @property
     def attempted(self) -> int:
-        """Exchanges that were begun."""
+        """Exchanges that began."""
         return self.ok + self.failed + self.in_flight
 
     @property
     def first_failure(self) -> Failure | None:
-        """The first of the exchanges that did not end ok."""
+        """The first exchange that did not end ok."""
         return self.failures[0].first if self.failures else None
 
     @property
     def lower_bounds(self) -> dict[str, int]:
-        """How many durations are but lower bounds, as a wait ended without a reply, by what ended it."""
+        """How many durations are lower bounds, as there was no reply, by what ended the wait."""
         timeouts = sum(self.outcomes[outcome] for outcome in UNANSWERED)
         return {"timeout": timeouts, "unanswered": len(self.unanswered)}
 
     @property
     def is_load(self) -> bool:
-        """Whether scripts were played more than once or on a schedule: speed is of interest, too."""
+        """Whether scripts were played more than once or on a schedule, so that speed is of interest."""
         return self.target_rate is not None or self.passes > max(len(self.scripts), 1)
 
     @property
     def lag_limit(self) -> float:
-        """The generator's own p99 lag up to which the figures are believed, in seconds."""
+        """The highest p99 lag of the generator, in seconds, with which the figures are trusted."""
         return max(LAG_FLOOR, LAG_SHARE * (self.service["p99"] or 0.0))
 
     @property
@@ -111,9 +111,9 @@ class Summary:
 
     @property
     def trustworthy(self) -> bool | None:
-        """Whether the generator was quick enough to be believed.
+        """Whether the generator was quick enough for its figures to be trusted.
 
-        None where there is no schedule, or no user was ever free to keep it.
+        None if there is no schedule, or no user was ever free when a pass was due.
         """
         if self.lag is None or self.lag["p99"] is None:
             return None
@@ -121,7 +121,7 @@ class Summary:
 
     @property
     def is_bottleneck(self) -> bool:
-        """Whether the generator had hardly a moment to wait for the server."""
+        """Whether the generator, and not the server, limited the rate."""
         return self.busy >= BOTTLENECK
 
     def as_object(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _place(failure: Failure) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def summarize(  # noqa: PLR0913 - what was asked for, each for itself
+def summarize(  # noqa: PLR0913 - they are all keywords
     ledger: Ledger,
     *,
     target: str,
@@ -183,19 +183,19 @@ def summarize(  # noqa: PLR0913 - what was asked for, each for itself
     """Return the summary of what a ledger holds.
 
     Args:
-        ledger: Of a run that has ended.
+        ledger: The ledger of a run that has ended.
         target: The URL.
-        mode: How the load was made, for a person.
-        seed: Of everything random.
+        mode: A description of the load, for people.
+        seed: The seed of all that was random.
         seconds: For how long passes were due or began.
         target_rate: Passes a second that were asked for, on average; None in a closed loop.
-        thresholds: What makes it fail.
+        thresholds: The conditions under which the run has failed.
         with_connect: Whether durations include the connect.
-        scripts: What was played, and the steps of each.
-        users: How many played.
-        strict_rate: Whether a rate that was not held makes it fail.
-        busy: The share of its time in which the generator had something to do.
-        drawn_rate: Passes a second of a random schedule, which are other than the target by chance.
+        scripts: The scripts that were played, and the steps of each.
+        users: How many users played.
+        strict_rate: Whether the run has failed if the rate was not held.
+        busy: The share of the time in which the generator had something to do.
+        drawn_rate: Passes a second of a random schedule, which differ from the target by chance.
     """
     with ledger.settled():
         achieved = ledger.rate(seconds)

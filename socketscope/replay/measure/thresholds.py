@@ -1,4 +1,4 @@
-"""``--fail-on 'p99 > 20ms'``: what makes a run fail. No I/O."""
+"""Conditions such as ``--fail-on 'p99 > 20ms'``, under which a run has failed. No I/O."""
 
 import operator
 import re
@@ -20,7 +20,7 @@ _FORM = re.compile(r"\s*([^\s<>=\[]+)\s*(?:\[(.+)\])?\s*(>=|<=|>|<)\s*(\S+)\s*")
 _QUANTILE = re.compile(r"(intended_)?(?:max|p(\d+(?:[._]\d+)?))")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _DIGITS = 9
-"""Decimal places that are compared: more than a figure has, and too few to show the error of a float."""
+"""Decimal places that are compared: more than figures have, fewer than show the rounding error of floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Threshold:
     """A condition under which a run has failed.
 
     Attributes:
-        text: As it was given.
-        metric: What is compared: exchanges that failed, passes that were dropped, passes a second, or a
-            quantile of one of the two durations.
+        text: The condition as it was given.
+        metric: What is compared: failed exchanges, dropped passes, passes a second, or a quantile of one of
+            the two durations.
         comparison: The operator.
         value: Seconds, a count or a share.
-        step: Whose figure it is; None is all steps'.
-        quantile: Share of the durations that are within the figure.
-        is_share: Whether the value is a share, of the exchanges that ended or of the passes that were due,
+        step: The step whose figure is compared; None for all steps.
+        quantile: The quantile, as a share of the durations.
+        is_share: Whether the value is a share of the exchanges that ended, or of the passes that were due,
             and not a count.
     """
 
@@ -49,19 +49,19 @@ class Threshold:
 
     @property
     def is_duration(self) -> bool:
-        """Whether seconds are compared."""
+        """Whether durations are compared."""
         return self.metric in {"service", "intended"}
 
     def failed(self, figure: float | None) -> bool:
-        """Return whether a figure fails; one that there is none of does, as nothing was measured."""
+        """Return whether a figure meets the condition; None does, as nothing was measured."""
         if figure is None:
             return True
-        # Rounded, as 7 of 1000 must be 0.7 %, and floats may have it that one is slightly more.
+        # Rounded, as in floats 7 of 1000 may be slightly more or less than 0.7 %.
         return _OPERATORS[self.comparison](round(figure, _DIGITS), round(self.value, _DIGITS))
 
 
 def parse_threshold(text: str) -> Threshold:
-    """Return the threshold that ``METRIC OP VALUE`` or ``METRIC[STEP] OP VALUE`` names.
+    """Return the threshold for ``METRIC OP VALUE`` or ``METRIC[STEP] OP VALUE``.
 
     Raises:
         ValueError: It has another form, there is no such metric, or no figure could ever meet it.
@@ -94,14 +94,14 @@ def _parse(text: str) -> Threshold:
 
 
 def with_default(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
-    """Return the conditions with ``errors > 0``, unless one of them says how many errors a run may have."""
+    """Return the conditions and ``errors > 0``, unless one of them is about the errors of the whole run."""
     if any(threshold.metric == "errors" and threshold.step is None for threshold in thresholds):
         return thresholds
     return (parse_threshold("errors > 0"), *thresholds)
 
 
 def _number(metric: str, text: str) -> tuple[float, bool]:
-    """Return a count or a share, and whether it is one."""
+    """Return a count or a share, and whether it is a share."""
     is_share = text.endswith("%")
     digits = text.removesuffix("%").rstrip()
     if not _NUMBER.fullmatch(digits):
@@ -109,6 +109,6 @@ def _number(metric: str, text: str) -> tuple[float, bool]:
     if is_share and metric == "rate":
         raise ValueError("the rate is a number of passes a second, not a share")
     number = float(digits) / 100 if is_share else float(digits)
-    if is_share and number > 1:  # 100% is meant: all may fail
+    if is_share and number > 1:  # 100% itself makes sense: all may fail
         raise ValueError(f"{text!r} is not a share: the most is 100%")
     return number, is_share

@@ -1,4 +1,4 @@
-"""How a run went over time, in bounded memory: slots that grow longer as it does. No I/O, no clock."""
+"""A run over time, in bounded memory: slots of time, which get longer as the run does. No I/O, no clock."""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -8,26 +8,26 @@ from socketscope.replay.measure.sketch import Sketch
 
 SLOTS = 240
 FIRST_LENGTH = 1 / 32
-"""Seconds of a slot at first. Whenever all slots are used, each two become one of twice the length."""
+"""Seconds of a slot at first. Whenever all slots are used, each pair becomes one of twice the length."""
 
 RECENT = 10.0
-"""Seconds, the latest ones, that are known in short slots however long the run."""
+"""The last seconds, which are kept in short slots however long the run is."""
 
 _FINE = 1 / 8
-"""Seconds of such a slot."""
+"""Seconds of a short slot."""
 
 _LATEST = round(RECENT / _FINE) + 1
-"""How many of such slots are kept, with the unfinished one."""
+"""How many short slots are kept, including the unfinished one."""
 
 
 @dataclass(slots=True)
 class Slot:
-    """What ended within a stretch of time.
+    """What ended within a slot of time.
 
     Attributes:
-        outcomes: Exchanges by how they ended; those that none ended with are absent.
+        outcomes: Number of exchanges, by outcome; without those that are 0.
         service: Durations of those that ended ok.
-        intended: The same with the lateness of their passes.
+        intended: The same plus the lateness of their passes.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -35,7 +35,7 @@ class Slot:
     intended: Sketch = field(default_factory=Sketch)
 
     def merge(self, other: "Slot") -> None:
-        """Add all that another one has."""
+        """Add the figures of another slot."""
         self.outcomes.update(other.outcomes)
         self.service.merge(other.service)
         self.intended.merge(other.intended)
@@ -52,7 +52,7 @@ class Slot:
 
 
 class Timeline:
-    """Slots of one length, from a run's beginning on.
+    """Slots of equal length, from the beginning of a run.
 
     Attributes:
         seconds: The length of each slot.
@@ -63,7 +63,7 @@ class Timeline:
         self.seconds = FIRST_LENGTH
         self.slots: list[Slot] = []
         self._latest: deque[Slot] = deque(maxlen=_LATEST)
-        self._reached = 0  # of those, how many there have been
+        self._reached = 0  # short slots that there have been so far
 
     def add(self, at: float, figures: Slot) -> None:
         """Add exchanges that ended at the same time, in seconds since the run began."""
@@ -73,23 +73,23 @@ class Timeline:
             self._latest[-ago].merge(figures)
 
     def reach(self, at: float) -> None:
-        """Have slots up to a time, also where nothing ended."""
+        """Add slots up to a time, even if nothing ended in them."""
         while at >= SLOTS * self.seconds:
             self._halve()
         while len(self.slots) * self.seconds <= at or not self.slots:
             self.slots.append(Slot())
-        self._reached = max(self._reached, int(at / _FINE) - _LATEST)  # those before would be pushed out
+        self._reached = max(self._reached, int(at / _FINE) - _LATEST)  # earlier ones would be dropped
         while self._reached * _FINE <= at or not self._latest:
             self._latest.append(Slot())
             self._reached += 1
 
     def last(self, seconds: float) -> Slot:
-        """Return what ended in the latest seconds, at most `RECENT`; the unfinished slot is left out."""
+        """Return what ended in the last seconds, at most `RECENT`, without the unfinished slot."""
         latest = list(self._latest)
         return _together(latest[:-1][-round(seconds / _FINE) :] or latest)
 
     def coarser(self, most: int) -> "Timeline":
-        """Return the same in no more slots than so many."""
+        """Return the same in at most that many slots."""
         shown = Timeline()
         shown.seconds, shown.slots = self.seconds, self.slots
         while len(shown.slots) > max(most, 1):

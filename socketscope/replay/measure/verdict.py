@@ -1,4 +1,4 @@
-"""Why a run has failed: the conditions that it met, and what makes it prove nothing."""
+"""Why a run has failed: the conditions that it met, and reasons why it proves nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,15 +8,15 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.thresholds import Threshold
 
 STALL = 1.0
-"""Seconds. A longer wait at the end is a stall, if no answer of the step took as long."""
+"""Seconds; a longer wait at the end is a stall, if no reply of the step took as long."""
 
 
 def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield why a run is no pass, whatever conditions were set, each for a person.
+    """Yield, as messages, why a run has failed whatever conditions were set.
 
     Args:
-        ledger: Of the run, settled.
-        scripts: What was to be played, and the steps of each.
+        ledger: The run's, settled.
+        scripts: The scripts that were to be played, and the steps of each.
     """
     if not ledger.connections["ok"]:
         yield "no connection ever succeeded"
@@ -44,11 +44,11 @@ def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator
 
 
 def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> dict[str, str]:
-    """Return the conditions that a run met, and each with its figure, for a person.
+    """Return the conditions that a run met, each with a message that has its figure.
 
     Args:
         thresholds: The conditions.
-        ledger: Of the run, settled.
+        ledger: The run's, settled.
         seconds: For how long passes were due or began.
     """
     figures = [(threshold, _figure(threshold, ledger, seconds)) for threshold in thresholds]
@@ -56,7 +56,7 @@ def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> 
 
 
 def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | None:
-    """Return what a threshold is compared with; None where there is none."""
+    """Return the figure that a threshold is compared with; None if there is none."""
     steps = list(ledger.steps.values()) if threshold.step is None else [ledger.steps[threshold.step]]
     match threshold.metric:
         case "service":
@@ -77,7 +77,7 @@ def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | Non
 
 
 def _shown(threshold: Threshold, figure: float | None) -> str:
-    """Return what a threshold was compared with, for a person."""
+    """Return the figure that a threshold was compared with, as text."""
     if threshold.is_share:
         return share(figure)
     if threshold.is_duration:

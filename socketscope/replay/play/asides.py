@@ -1,4 +1,4 @@
-"""Lines that come unasked: those that a script ignores, and those that it answers whenever they come."""
+"""Unsolicited lines: those that a script ignores, and those that it answers whenever they come."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,16 +13,16 @@ from socketscope.replay.wire.reasons import reason
 
 
 class Asides:
-    """Of a user's pass: the lines that `@ignore` and `@on` are about, here called asides.
+    """The lines of a pass that `@ignore` and `@on` match, here called asides.
 
-    An answer is sent at once or not at all: a server that has no room for it has ceased to read.
+    An answer is sent at once or not at all: a server without room for it has stopped reading.
 
     Attributes:
-        known: Those that the pass has come to so far.
+        known: The asides that the pass has declared so far.
         context: Variables of the pass.
-        note: Takes down what is said.
-        met: Lines that were taken since somebody last set this to 0.
-        last: The last of these.
+        note: Notes what is said.
+        met: Lines matched since a caller last set this to 0.
+        last: The last of them.
     """
 
     def __init__(self, context: Context, note: Callable[[Spoken], None]) -> None:
@@ -32,17 +32,17 @@ class Asides:
         self.met = 0
         self.last = b""
         self._speaker: Connection | None = None
-        self._given: dict[Aside, Mapping[str, str]] = {}  # variables of its lines
+        self._given: dict[Aside, Mapping[str, str]] = {}  # variables that its lines have set
 
     def hold(self, aside: Aside, connection: Connection | None) -> None:
-        """Know of one from here on; variables have what it gave them in earlier passes on the connection."""
+        """Match an aside from now on; its variables keep what they were set to earlier on the connection."""
         self.known.append(aside)
         given = self._given.get(aside, {}) if connection is self._speaker else {}
         for name in aside.groups:
             self.context.setdefault(name, given.get(name, ""))
 
     def attend(self, connection: Connection) -> bool:
-        """Take and answer the asides that have come first; return whether another line is behind them.
+        """Take and answer the asides that come next; return whether another line follows them.
 
         Raises:
             Failed: An answer could not be sent.
@@ -54,7 +54,7 @@ class Asides:
         return False
 
     def meet(self, connection: Connection, line: bytes) -> bool:
-        """Return whether a line is an aside; if it is, note it, and answer it where the script has an answer.
+        """Return whether a line is an aside; note it, and send the answer if the script has one.
 
         Raises:
             Failed: The answer could not be sent.
@@ -74,15 +74,15 @@ class Asides:
         return True
 
     def heard(self, connection: Connection) -> bool | None:
-        """Return whether the server has said something else, or has closed; None while that may come."""
+        """Return whether the server has said something else, or has closed; None if not yet."""
         is_other = self.attend(connection) if self.known else bool(connection.inbox.data)
         return is_other or connection.inbox.ended or None
 
     def others(self, connection: Connection) -> bytes | None:
-        """Return what has come and is neither taken nor an aside; None if there is nothing."""
+        """Return what has come, was not taken and is no aside; None if there is nothing."""
         inbox = connection.inbox
         is_other = not self.known or self.attend(connection) or inbox.ended
-        # The beginning of a line may become an aside once more of it is read.
+        # An unfinished line may turn out to be an aside.
         is_other = is_other or connection.last_byte_at <= connection.heard_since
         return inbox.unread() if inbox.data and is_other else None
 
@@ -97,14 +97,14 @@ class Asides:
             raise Failed("send_error", "to answer", "the server has ceased to read", aside.line)
 
     def before(self, take: Callable[[], bytes | None], connection: Connection) -> Callable[[], bytes | None]:
-        """Return what takes and answers the asides that have come first, and then takes what `take` does."""
+        """Return a function that takes and answers the asides that come first, then calls `take`."""
 
         def attend_and_take() -> bytes | None:
             is_other = self.attend(connection)
             try:
                 return take()
             except Differs:
-                # What ends no line yet may become one of those.
+                # An unfinished line may still become an aside.
                 if is_other or connection.inbox.ended:
                     raise
                 return None

@@ -1,4 +1,4 @@
-"""A user's exchanges on its connection: sent, read, compared, and entered in the ledger."""
+"""A user's exchanges: sent, read, compared, and entered in the ledger."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from socketscope.replay.wire.targets import Target
 
 @dataclass(slots=True)
 class Exchange:
-    """One that is under way: a step, a line of its script, and times on the loop's clock.
+    """The exchange in progress: its step, its line in the script, and times on the loop's clock.
 
     Attributes:
-        is_answered: Whether a reply of it was read, or none is wanted of the server, as of a flood.
+        is_answered: Whether a reply was read, or none is expected, as for a flood.
     """
 
     step: str
@@ -36,12 +36,12 @@ class Exchange:
 
 
 class Exchanges:
-    """One after another, over one connection at a time. Its generators run in the user's task.
+    """One exchange after another, over one connection at a time. Its generators run in the user's task.
 
     Attributes:
         link: The user's connection.
-        current: The exchange under way; None between two.
-        asides: What the pass under way passes over and answers.
+        current: The exchange in progress; None between two.
+        asides: What the current pass ignores and answers.
     """
 
     def __init__(self, target: Target, ledger: Ledger, loop: Loop, context: Context, saying: Saying) -> None:
@@ -57,7 +57,7 @@ class Exchanges:
         self._last: Exchange | None = None
 
     def begin_pass(self, file: str, connect_for: str, lateness: float) -> list[bytes] | None:
-        """Begin a pass; return the greeting of the connection that an earlier one has kept, None without one.
+        """Begin a pass; return the greeting of the connection kept from an earlier pass, None without one.
 
         Args:
             file: The script's name.
@@ -69,13 +69,13 @@ class Exchanges:
         return None if self.link.connection is None else list(self.link.greeting)
 
     def open(self, action: Opening) -> Task:
-        """Connect, unless a connection is open; it is entered as an exchange only where it fails."""
+        """Connect, unless a connection is open; only a failure is entered, as an exchange."""
         if self.link.connection is None:
             yield from self._open(self._begin(action))
             self.current = None
 
     def send(self, action: Sending) -> Task:
-        """Enter the exchange under way, and return the task that begins another by sending a message."""
+        """Enter the exchange in progress, and return the task that sends a message, which begins another."""
         self.settle()
         if self._connect_for == "message" and self.link.has_sent:
             self.link.close()
@@ -92,7 +92,7 @@ class Exchanges:
         note = self._saying.note if self.link.has_sent else self._note_greeting
         until = self._now() + action.timeout
         reply = yield from read_expected(action, connection, self.asides, note, until)
-        # Where no bytes are expected, the last byte may be an earlier exchange's, or none may have come.
+        # If no bytes are expected, the last byte may belong to an earlier exchange, or none may have come.
         exchange.ended = max(connection.last_byte_at, exchange.began)
         exchange.is_answered = True
         if action.ends:
@@ -103,7 +103,7 @@ class Exchanges:
         self._saying.note(line)
 
     def recall(self, action: Expectation, greeting: list[bytes]) -> None:
-        """Find what is expected in the greeting, which a kept connection has once and not in each pass.
+        """Look for what is expected in the greeting, which a kept connection has only once.
 
         Raises:
             Failed: It was something else.
@@ -115,7 +115,7 @@ class Exchanges:
             raise
 
     def expect_silence(self, action: Sending) -> None:
-        """Fail the exchange to come where the server has spoken since the last one of the connection.
+        """Fail the next exchange if the server has spoken since the last one on the connection.
 
         Raises:
             Failed: The server has spoken.
@@ -128,7 +128,7 @@ class Exchanges:
                 raise
 
     def settle(self) -> None:
-        """Enter the exchange under way, if there is one, as ok, unless the server has said too much.
+        """Enter the exchange in progress, if any, as ok, unless the server has said too much.
 
         Raises:
             Failed: The server has said too much.
@@ -136,14 +136,14 @@ class Exchanges:
         if (exchange := self.current) is None:
             return
         connection = self.link.connection
-        # A kept connection is looked at with its next message; a look here too would cost a tenth of each.
+        # A kept connection is checked with its next message; a check here too would cost a tenth of each.
         if connection is not None:
             again = self._connect_for != "user"
             require_silence(connection, self.asides, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
 
     def rest(self, seconds: float) -> Task:
-        """Wait, and attend to lines that are answered whenever they come."""
+        """Wait; meanwhile answer the lines that the script answers whenever they come."""
         until = self._now() + seconds
         if (connection := self.link.connection) is not None:
             if self.asides.known:
@@ -154,12 +154,12 @@ class Exchanges:
         yield Until(until)
 
     def reset(self) -> None:
-        """Enter the exchange under way, and close the connection with a reset."""
+        """Enter the exchange in progress, and close the connection with a reset."""
         self.settle()
         self.link.close(with_reset=True)
 
     def end_pass(self) -> Task | None:
-        """Enter the exchange under way, and close the connection unless it is kept; return what has to wait.
+        """Enter the exchange in progress, and close a connection that is not kept; return what has to wait.
 
         Raises:
             Failed: The server has said too much.
@@ -180,7 +180,7 @@ class Exchanges:
         return hear_out(connection, self.asides, latest.line, self._now, is_answered=latest.is_answered)
 
     def leave(self) -> Task:
-        """After the last pass, listen whether the server says more on a kept connection; then disconnect."""
+        """After the last pass, hear whether the server says more on a kept connection; then disconnect."""
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
@@ -190,7 +190,7 @@ class Exchanges:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """Close the connection, if it is open; what has come since the last pass makes a failed exchange."""
+        """Close the connection, if it is open; bytes that came since the last pass are a failed exchange."""
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
@@ -200,9 +200,9 @@ class Exchanges:
         self.link.close()
 
     def fail(self, failed: Failed, step: str) -> None:
-        """Enter the exchange under way as failed, and give its connection up.
+        """Enter the exchange in progress as failed, and close its connection.
 
-        Between two, as in a pause, the answer of an `@on` may fail: that is an exchange by itself, of `step`.
+        Between two exchanges the answer of an `@on` may fail: that is entered as an exchange of `step`.
         """
         exchange = self.current or Exchange(step, failed.line, self._now())
         failure = Failure(
@@ -220,8 +220,8 @@ class Exchanges:
         """End at once.
 
         Args:
-            is_complete: Whether all of the reply under way was read; else the exchange is in flight.
-            is_waiting: Whether it is the server that is waited for.
+            is_complete: Whether the whole reply was read; else the exchange counts as in flight.
+            is_waiting: Whether the user was waiting for the server.
         """
         if (exchange := self.current) is not None and is_complete:
             try:
@@ -238,7 +238,7 @@ class Exchanges:
         return self.current
 
     def _open(self, exchange: Exchange) -> Generator[Wait, int, Connection]:
-        """Open the connection that an exchange needs; its time counts if it is for one message, or fails."""
+        """Connect for an exchange; the time counts if the connection is for one message, or if this fails."""
         began = exchange.began = self._now()
         connection = yield from self.link.open(exchange.line)
         exchange.began = began if self._connect_for == "message" else self._now()
@@ -267,7 +267,7 @@ class Exchanges:
             yield from connection.write(data[start : start + action.chunk], self._now() + action.timeout)
 
     def _take_end(self, action: Expectation, exchange: Exchange, rest: bytes) -> None:
-        """End the exchange with the server's close, and close this side."""
+        """End the exchange, as the server has closed, and close this side."""
         if rest:
             context = self.asides.context
             raise wrong("unexpected_data", action, context, quoted(rest, context))

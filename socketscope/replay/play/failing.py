@@ -1,4 +1,4 @@
-"""How an exchange fails, and what is told of that. No I/O."""
+"""How an exchange fails, and what is reported of it. No I/O."""
 
 import socket
 import ssl
@@ -12,15 +12,15 @@ from socketscope.replay.wire.reasons import reason
 from socketscope.replay.wire.targets import NoPortError
 
 
-class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
+class Failed(Exception):  # noqa: N818 - it ends a pass and is counted
     """An exchange did not end ok.
 
     Attributes:
         outcome: How it ended.
-        expected: What was to come.
-        got: What came.
-        line: Of the script.
-        is_text: Whether both are texts and no words, as in `Failure`.
+        expected: What should have come.
+        got: What came instead.
+        line: Number of the script's line.
+        is_text: Whether both are the bytes themselves and not a description, as in `Failure`.
     """
 
     def __init__(self, outcome: str, expected: str, got: str, line: int, *, is_text: bool = False) -> None:
@@ -33,7 +33,7 @@ class Failed(Exception):  # noqa: N818 - ends a pass, and is counted
 
 
 def not_connected(error: OSError) -> tuple[str, str]:
-    """Return how an attempt to connect has ended, and why."""
+    """Return the outcome of a failed attempt to connect, and the reason."""
     match error:
         case socket.gaierror():
             return "dns_error", reason(error)
@@ -49,12 +49,12 @@ def not_connected(error: OSError) -> tuple[str, str]:
 
 
 def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
-    """Return how a message was not sent.
+    """Return the failure of a message that could not be sent.
 
     Args:
         error: What happened.
-        action: Which message.
-        sent: How many of its bytes were taken.
+        action: The message.
+        sent: How many of its bytes the kernel took.
         size: How many it has.
     """
     match error:
@@ -67,7 +67,7 @@ def not_sent(error: OSError, action: Sending, sent: int, size: int) -> Failed:
 
 
 def not_received(error: OSError, line: int) -> Failed:
-    """Return how a message failed that its sender hears of later: it reached nobody, or was not wanted."""
+    """Return the failure of a message that was sent and, as shows later, not delivered or not accepted."""
     match error:
         case ConnectionRefusedError():
             outcome = "refused"
@@ -79,13 +79,13 @@ def not_received(error: OSError, line: int) -> Failed:
 
 
 def not_read(error: Exception, action: Expectation, context: Context, came: str) -> Failed:
-    """Return how an expectation was not met: something else came, nothing in time, or the connection broke.
+    """Return why an expectation failed: something else came, nothing came in time, or the connection broke.
 
     Args:
         error: What happened.
         action: The expectation.
         context: Variables of the pass.
-        came: What came instead, for a person; empty if nothing.
+        came: What came instead, described for a person; empty if nothing did.
     """
     outcome, got = "reset", ""
     match error:
@@ -98,7 +98,7 @@ def not_read(error: Exception, action: Expectation, context: Context, came: str)
         case ssl.SSLError():
             outcome, got = "tls_error", reason(error)
         case ConnectionRefusedError():
-            # Of a datagram, the refusal comes when it was sent.
+            # A datagram is refused only after it was sent.
             outcome, got = "refused", reason(error)
         case OSError():
             got = f"{came.removesuffix(',')}, then {reason(error)}" if came else reason(error)
@@ -106,10 +106,10 @@ def not_read(error: Exception, action: Expectation, context: Context, came: str)
 
 
 def differs(action: Expectation, context: Context, reply: bytes) -> Failed:
-    """Return the failure of a reply that is another than the expected one."""
+    """Return the failure of a reply that differs from the expected one."""
     if not action.is_literal:
         return wrong("mismatch", action, context, quoted(reply, context))
-    # Secrets become marks before long texts are cut: a mere part of one would not be known as a secret.
+    # Secrets are replaced by marks before long texts are cut, as part of a secret would not be recognised.
     names = list(dict.fromkeys(secrets(context).values()))
     both = (_marked(text, context, names) for text in (action.template.fill(context), reply))
     expected, got = (escape(text) for text in around_difference(*both))
@@ -131,5 +131,5 @@ def _mark(number: int) -> bytes:
 
 
 def wrong(outcome: str, action: Expectation, context: Context, got: str) -> Failed:
-    """Return how an expectation was not met."""
+    """Return the failure of an expectation."""
     return Failed(outcome, action.shown(context), got, action.line)

@@ -1,4 +1,4 @@
-"""A user's connection: one at a time, counted as it opens and closes."""
+"""A user's connection, one at a time, counted when it opens and when it closes."""
 
 from collections.abc import Generator
 from contextlib import suppress
@@ -12,12 +12,12 @@ from socketscope.replay.wire.targets import Target
 
 
 class Link:
-    """The connection that is open, if one is.
+    """A user's connection, open or not.
 
     Attributes:
-        connection: None while there is none.
-        greeting: What the server said on it before anything was sent.
-        has_sent: Whether anything was.
+        connection: None while none is open.
+        greeting: The lines that the server sent on it before anything was sent to it.
+        has_sent: Whether anything was sent on it.
         reachable: Whether the last attempt to connect succeeded.
     """
 
@@ -32,10 +32,10 @@ class Link:
         self._random = random
 
     def open(self, line: int) -> Generator[Wait, int, Connection]:
-        """Connect, for an exchange of a line of a script.
+        """Connect, for the exchange that a line of the script begins.
 
         Raises:
-            Failed: Nobody can be reached.
+            Failed: It could not connect.
         """
         began = self._loop.now()
         outcome, got = "ok", ""

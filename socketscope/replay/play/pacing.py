@@ -9,16 +9,16 @@ from random import Random
 from socketscope.units import YEAR, parse_duration
 
 PRECISION = 1e-7
-"""Seconds to which a due time is solved."""
+"""Seconds; how exactly a due time is computed."""
 
 _LATEST = 1e15
-"""Seconds: what is due later is due then. Further on, waves have no turns that a float tells apart."""
+"""Seconds; what would be due later is due then. Beyond it a float cannot tell the phase of a wave."""
 
 _DIGITS = 9
-"""Of a number of steps, at most; a float has no room for some hundred."""
+"""The longest number of steps; one of several hundred digits does not fit into a float."""
 
 _LARGE = 1e4
-"""Mean above which the Poisson distribution is the normal one to a thousandth."""
+"""Mean above which the normal distribution replaces the Poisson distribution, exact to a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Shape:
     """How the load changes over time.
 
     Attributes:
-        text: As it was given.
-        factor: From seconds to what the rate, or the number of users, is multiplied with: 0 to 1.
-        integral: From seconds to the factor's integral from 0.
+        text: The shape as it was given.
+        factor: Maps seconds since the begin to a factor, 0 to 1, of the rate or of the number of users.
+        integral: Maps seconds to the integral of the factor from 0.
         is_constant: Whether the factor is always 1.
     """
 
@@ -87,12 +87,12 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
 
 def due_before(rate: float, shape: Shape, time: float) -> int:
     """Return how many passes of an even schedule are due before a time."""
-    # The first is due at once, and one that is due now is not due before.
+    # The first is due at 0, and one that is due at `time` is not due before it.
     return max(math.ceil(rate * shape.integral(time) - rate * PRECISION), 0)
 
 
 def poisson(mean: float, random: Random) -> int:
-    """Return a number from the Poisson distribution with this mean; of large ones it is the normal one."""
+    """Return a random number with a Poisson distribution; for a large mean, the normal one stands in."""
     if mean > _LARGE:
         return max(round(random.gauss(mean, math.sqrt(mean))), 0)
     number, sum_of_gaps = 0, random.expovariate(1.0)
@@ -103,7 +103,7 @@ def poisson(mean: float, random: Random) -> int:
 
 
 def _reach(shape: Shape, area: float, start: float) -> float:
-    """Return when a shape's integral reaches an area, at or after `start`; Newton's method, in bounds."""
+    """Return when a shape's integral reaches an area, at or after `start`, by Newton's method in bounds."""
     low, high, guess, stride = start, inf, start, PRECISION
     while True:
         missing = area - shape.integral(guess)
@@ -114,7 +114,7 @@ def _reach(shape: Shape, area: float, start: float) -> float:
         else:
             high = guess
         slope = shape.factor(guess)
-        # Far from the start, two floats that are neighbours are further apart than that.
+        # For large times, neighbouring floats are further apart than `PRECISION`.
         if high - low <= max(PRECISION, math.ulp(low)) or abs(missing) <= PRECISION * slope:
             return max(guess, start)
         guess += missing / slope if slope else inf

@@ -1,4 +1,4 @@
-"""One user playing programs: takes their actions one after the other."""
+"""One user, who plays programs action by action."""
 
 from collections.abc import Iterator
 from random import Random
@@ -27,12 +27,12 @@ from socketscope.replay.wire.targets import DATAGRAMS, Target
 
 
 def misfit(program: Program, connect: str | None, address: Address) -> str | None:
-    """Return why a script cannot be played with an address, for a person; None if it can.
+    """Return why a script cannot be played against an address, as a message; None if it can.
 
     Args:
         program: The script.
-        connect: What a connection is for, if that is not the script's to say.
-        address: Of the target.
+        connect: What a connection is for; None leaves it to the script.
+        address: The target's.
     """
     if program.connect_for(connect) == "message" and program.is_greeted:
         return (
@@ -47,7 +47,7 @@ def misfit(program: Program, connect: str | None, address: Address) -> str | Non
 
 
 class Player:
-    """A user. Its generators run in one task of a loop; closing that ends what is under way."""
+    """A user. Its generators run in one task of a loop; closing the task ends what is in progress."""
 
     def __init__(
         self,
@@ -81,12 +81,12 @@ class Player:
         exchanges = self._exchanges
         connect_for = program.connect_for(self._connect)
         if connect_for != "user":
-            # Another script may have kept one.
+            # The script before may have kept a connection.
             exchanges.disconnect()
         self._context.clear()
         self._context.update(program.environment, user=str(user), seq=str(seq))
         self._saying.begin(user, program.file, seq)
-        # What a connection that is kept said when it opened, it does not say again.
+        # On a kept connection the server greets only once.
         greeting = exchanges.begin_pass(program.file, connect_for, lateness)
         action: Action | None = None
         actions = iter(program.actions)
@@ -108,7 +108,7 @@ class Player:
             exchanges.fail(failed, program.steps[0])
         except GeneratorExit:
             rests = action is None or isinstance(action, Pause | Hold)
-            # A slow send is so by itself, not by the server.
+            # A message sent in pieces is slow by itself, not because of the server.
             is_slow = isinstance(action, Sending) and action.chunk > 0
             is_waiting = not (rests or is_slow)
             exchanges.interrupt(is_complete=rests and _is_complete(actions), is_waiting=is_waiting)
@@ -116,15 +116,15 @@ class Player:
         self._ledger.passed()
 
     def leave(self) -> Task:
-        """Say good-bye, after the last pass."""
+        """Disconnect after the last pass, once the server has nothing more to say."""
         return self._exchanges.leave()
 
     def disconnect(self) -> None:
-        """Leave at once, if that was not done."""
+        """Disconnect at once, unless that was done before."""
         self._exchanges.disconnect()
 
-    def _do(self, action: Action) -> Task | None:  # noqa: C901 - a case a kind of action
-        """Do what can be done at once, and return what waits."""
+    def _do(self, action: Action) -> Task | None:  # noqa: C901 - one case for each kind of action
+        """Do what can be done at once; return the task of what has to wait."""
         match action:
             case Sending():
                 return self._exchanges.send(action)
@@ -150,6 +150,6 @@ class Player:
 
 
 def _is_complete(following: Iterator[Action]) -> bool:
-    """Return whether what follows expects no more of a reply."""
+    """Return whether the actions that follow expect no more of the current reply."""
     upcoming = (a for a in following if isinstance(a, Sending | Expectation))
     return not isinstance(next(upcoming, None), Expectation)

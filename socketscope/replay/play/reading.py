@@ -1,4 +1,4 @@
-"""Reading what an expectation asks for from a connection."""
+"""Reads from a connection what an expectation asks for."""
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -13,13 +13,13 @@ from socketscope.replay.wire.inbox import Closed, Differs, Inbox
 from socketscope.replay.wire.loop import Wait
 
 Take = Callable[[], bytes | None]
-"""Takes what was expected, and returns as much of it as is to be looked at; None while more must come."""
+"""Takes what is expected from the inbox, and returns what is to be compared; None while more must come."""
 
 _LONGEST_PIECE = 65536
-"""Bytes without a line's end that are kept of what nobody looks at."""
+"""Bytes without a line ending that are kept, of data that is not compared."""
 
 _AND_NO_LINE = dict.fromkeys(OF_LINES, " and no end of line")
-"""What is missing behind the bytes that have come, by the kind of what was expected."""
+"""What a message adds about missing bytes, by the kind of expectation."""
 
 
 def read_expected(
@@ -29,14 +29,14 @@ def read_expected(
     note: Callable[[bytes], None],
     until: float,
 ) -> Generator[Wait, int, bytes]:
-    """Read what is expected; return its last line, or what else an expectation is about.
+    """Read what is expected; return its last line, or whatever else the expectation is about.
 
     Args:
         action: The expectation.
-        connection: Where.
-        asides: Of the pass, and its variables, to which what comes may add.
-        note: Takes down the lines.
-        until: When it must be there, on the loop's clock.
+        connection: Where to read.
+        asides: The pass's asides, with its variables, which a reply may set.
+        note: Notes each line.
+        until: When the reply must have come, on the loop's clock.
 
     Raises:
         Failed: Something else came, or nothing.
@@ -68,16 +68,16 @@ def read_expected(
 
 
 def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take:
-    """Return what takes the next line, or whatever else an expectation is about.
+    """Return the function that takes the next line, or whatever else the expectation is about.
 
     Raises:
-        Differs: A variable's value makes it no number of bytes, or no regular expression.
+        Differs: A variable's value makes it an invalid number of bytes or regular expression.
     """
     inbox, context = connection.inbox, asides.context
     take: Take
     match action.kind:
         case "count":
-            # Lines among them are no asides.
+            # Lines among these bytes are no asides.
             if (number := action.count(context)) is None:
                 raise Differs(action.template.fill(context))
             return Count(number, inbox)
@@ -90,7 +90,7 @@ def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take
         case "close":
             take = inbox.any_or_end
             if asides.known:
-                # What ends no line yet may become one.
+                # An unfinished line may still become an aside.
                 return lambda: inbox.unread() if asides.attend(connection) or inbox.ended else None
         case _:
             take = inbox.take_line
@@ -98,7 +98,7 @@ def _taking(action: Expectation, connection: Connection, asides: Asides) -> Take
 
 
 class Count:
-    """Takes so many bytes, and keeps the first of them, to be shown."""
+    """Takes a number of bytes, and keeps the first of them for messages."""
 
     def __init__(self, number: int, inbox: Inbox) -> None:
         self._number = self._left = number
@@ -106,7 +106,7 @@ class Count:
         self._first = b""
 
     def __call__(self) -> bytes | None:
-        """Take what has come of them; once that is all, return how a script has it."""
+        """Take what has come; once all bytes have, return their number as a script writes it."""
         piece = self._inbox.take_bytes(self._left)
         self._left -= len(piece)
         if len(self._first) < _LONGEST_PIECE:
@@ -114,16 +114,16 @@ class Count:
         return None if self._left else b"%dB" % self._number
 
     def told(self, context: Context) -> str:
-        """Return how many were taken, and the first of them, for a person."""
+        """Return how many bytes were taken, and the first of them, described for a person."""
         told = f"{self._number - self._left} of {self._number} bytes"
         return f"{told}, {quoted(self._first, context)}," if self._first else told
 
 
 class Rest:
-    """Takes whatever comes up to the close; of the lines the last ones are noted, and none is kept.
+    """Takes whatever comes until the server closes; lines are noted, and not kept.
 
     Attributes:
-        piece: What came since the last line and is too long to be kept until its line ends.
+        piece: What came after the last line, if it is too long to wait for its line ending.
     """
 
     def __init__(self, connection: Connection, asides: Asides) -> None:
@@ -134,7 +134,7 @@ class Rest:
         self._last = b""
 
     def __call__(self) -> bytes | None:
-        """Take what has come; return nothing once the server has closed."""
+        """Take what has come; return b"" once the server has closed."""
         inbox = self._connection.inbox
         for line in inbox.take_lines():
             self.piece = b""
@@ -142,7 +142,7 @@ class Rest:
                 self._last = line
                 self._asides.note(line)
                 self._lines += 1
-        # The beginning of a line may become an aside, but what is so long is none.
+        # An unfinished line may become an aside, but not one of this length.
         if len(unread := inbox.unread()) > _LONGEST_PIECE or (unread and inbox.ended):
             self.piece = unread
             self._asides.note(unread)
@@ -150,21 +150,21 @@ class Rest:
         return b"" if inbox.ended else None
 
     def told(self, context: Context) -> str:
-        """Return which lines were taken, for a person; empty if none was."""
+        """Describe the lines that were taken, for a person; empty if there were none."""
         return _lines(self._lines, "line", "", self._last, context) if self._lines else ""
 
 
 def _came_so_far(
     action: Expectation, connection: Connection, take: Take, asides: Asides, others: int, last: bytes
 ) -> str:
-    """Return what came where something else was waited for, for a person; empty if nothing did.
+    """Describe what came instead of what was expected, for a person; empty if nothing did.
 
     Args:
-        action: What was waited for.
+        action: The expectation.
         connection: Where.
         take: What would have taken it.
-        asides: Of the pass.
-        others: How many lines were passed over on the way to it.
+        asides: The pass's asides.
+        others: How many lines were skipped while waiting for it.
         last: The last of these.
     """
     context = asides.context
@@ -191,10 +191,10 @@ def _lines(number: int, noun: str, more: str, last: bytes, context: Context) -> 
 def _last_line(
     partial: bytes, action: Expectation, connection: Connection, context: Context, take: Take
 ) -> Mapping[str, str]:
-    """Return the variables of the bytes before a close: without a line's end they are a line all the same.
+    """Return the variables that the bytes before a close set: they count as a line without an ending.
 
     Raises:
-        Failed: It is not what was expected.
+        Failed: They are not what was expected.
     """
     found = None
     if partial and action.kind in OF_LINES and action.kind != "any":
@@ -211,7 +211,7 @@ def _last_line(
 def recall(
     action: Expectation, greeting: list[bytes], context: Context, note: Callable[[bytes], None]
 ) -> None:
-    """Take and note the lines of a greeting up to the one that is expected, which may give variables.
+    """Take and note the lines of a greeting up to the expected one, which may set variables.
 
     Raises:
         Failed: It was something else.

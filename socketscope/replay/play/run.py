@@ -1,4 +1,4 @@
-"""A run: users that play programs, in a closed loop or on a schedule, until an end."""
+"""A run: users who play programs, in a closed loop or on a schedule (an open loop)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ from socketscope.replay.wire.targets import Target
 
 BACKOFF_FIRST = 0.05
 BACKOFF_LONGEST = 1.0
-"""Seconds of waiting after a connection that failed, doubled each time, with jitter."""
+"""Seconds to wait after a failed connection, doubled each time, with jitter."""
 
 RESTING = 0.1
-"""Seconds after which a user whom the shape lets rest looks again whether it is to work."""
+"""Seconds between looks of a resting user whether the shape has work for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run does; without more than its users and a seed, each plays every program for ever.
+    """What a run does. With only users and a seed, each user plays every program for ever.
 
     Attributes:
-        users: How many play at once.
-        seed: Of everything random.
-        connect: What a connection is for: ``message``, ``pass`` or ``user``; None is as each script says.
+        users: How many users play at once.
+        seed: The seed of all that is random.
+        connect: What a connection is for: ``message``, ``pass`` or ``user``; None leaves it to each script.
         loops: How often each user plays each program; None for ever.
-        duration: Seconds; None has no such end.
-        rate: Passes a second on a schedule; None is a closed loop.
+        duration: Seconds; None for no limit.
+        rate: Passes a second on a schedule; None for a closed loop.
         poisson: Whether the schedule is random.
-        shape: Scales the rate, or the users at work.
+        shape: Scales the rate, or the number of users at work.
         think: Seconds between the passes of a user.
-        warmup: Seconds that the figures leave out.
-        grace: Seconds that passes have to end in, which are under way when the duration is over.
+        warmup: Seconds at the start that the figures leave out.
+        grace: Seconds after the duration in which passes in progress may still end.
     """
 
     users: int
@@ -59,12 +59,12 @@ class Run:
     """Plays programs against a target as planned.
 
     Attributes:
-        ledger: What came of it.
-        seconds: How long passes were due or began, without the warm-up.
-        drawn_rate: Passes a second that a random schedule has come to ask for; None of any other.
-        lasted: Seconds that it took, with the warm-up and with the wait for the last replies.
-        busy: The share of its time in which there was something to do. Near to 1 the users waited for
-            this program, not for the server.
+        ledger: The results.
+        seconds: For how long passes were due or began, without the warm-up.
+        drawn_rate: Passes a second that a random schedule turned out to ask for; None for any other.
+        lasted: Seconds that it took, including the warm-up and the wait for the last replies.
+        busy: The share of the time in which there was something to do. Near 1, users waited for this
+            program and not for the server.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class Run:
         self._last_began = 0.0  # on the schedule, in seconds since the run began
         self._schedule = _schedule(plan, len(programs))
         self._playing = 0
-        self._is_over = False  # no pass begins any more
-        self._quiet_at = 0.0  # until then, what a server says belongs to its latest pass
+        self._is_over = False  # no more passes begin
+        self._quiet_at = 0.0  # until then, what the server says belongs to the last pass
         self._waited_warming = 0.0
         self._begun_warming = 0
 
     def play(self) -> None:
-        """Play to the end, which the plan, or `stop`, brings."""
+        """Play until the plan is done, or `stop` is called."""
         plan, loop = self._plan, self._loop
         random = Random(plan.seed)
         self.ledger.began = loop.now()
@@ -139,17 +139,17 @@ class Run:
 
     @property
     def began(self) -> float:
-        """When it began, on the loop's clock."""
+        """When the run began, on the loop's clock."""
         return self.ledger.began
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the run began."""
         return self._loop.now() - self.began
 
     @property
     def target_rate(self) -> float:
-        """Passes a second that the schedule asks for now; 0 in a closed loop, and at the end."""
+        """Passes a second that the schedule asks for now; 0 in a closed loop, and once the run is over."""
         plan = self._plan
         return 0.0 if plan.rate is None or self._is_over else plan.rate * plan.shape.factor(self.elapsed)
 
@@ -199,7 +199,7 @@ class Run:
         self.ledger.working(-int(working))
 
     def _follow(self, player: Player, user: int, random: Random, schedule: Schedule) -> Task:
-        """Play what is due, one pass after another: an open loop, whose passes wait while no user is free."""
+        """Play passes as they are due: an open loop, in which a pass waits while no user is free."""
         backoff = _Backoff(random)
         self.ledger.working(1)
         while not self._is_over and (planned := schedule.take()) is not None:
@@ -211,7 +211,7 @@ class Run:
                 except GeneratorExit:
                     schedule.give_back(due)
                     raise
-            # One that was due before begins, though this thread is late: its user was free.
+            # A pass that was due before the end begins even if this thread is late: its user was free.
             if self._is_over and due >= (self._plan.duration or inf):
                 schedule.give_back(due)
                 break
@@ -229,7 +229,7 @@ class Run:
     def _play(
         self, player: Player, program: Program, user: int, lateness: float, backoff: "_Backoff"
     ) -> Task:
-        """Play a pass; then wait if nobody could be reached, and let the other users have their turn."""
+        """Play a pass; then back off if it could not connect, and let the other users have their turn."""
         turns = self._loop.turns
         self._begun += 1
         began = self.elapsed
@@ -247,7 +247,7 @@ class Run:
             yield NEXT_TURN
 
     def _weigh(self, began: float, ended: float) -> None:
-        """Note how much of a pass was in the warm-up, or in the grace, which is in no rate."""
+        """Note the share of a pass that was in the warm-up or the grace, which no rate counts."""
         plan = self._plan
         inside = max(min(ended, plan.duration or inf) - max(began, plan.warmup), 0.0)
         if (took := ended - began) > inside:
@@ -269,18 +269,18 @@ def _schedule(plan: Plan, programs: int) -> Schedule | None:
 
 
 class _Backoff:
-    """How long a user waits after a connection that failed."""
+    """How long a user waits after a failed connection."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._longest = BACKOFF_FIRST
 
     def next(self) -> float:
-        """Return seconds to wait: longer each time, and random, so that users do not come all at once."""
+        """Return seconds to wait: longer each time, and random, so that users do not all come at once."""
         seconds = self._random.uniform(self._longest / 2, self._longest)
         self._longest = min(self._longest * 2, BACKOFF_LONGEST)
         return seconds
 
     def reset(self) -> None:
-        """Begin anew, after a connection that did not fail."""
+        """Start over, after a connection that did not fail."""
         self._longest = BACKOFF_FIRST

@@ -1,4 +1,4 @@
-"""What is said on a user's connection: the last lines are kept, and whoever listens hears all of them."""
+"""What is said on a user's connection: the last lines are kept, and a listener gets all of them."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -10,17 +10,17 @@ _KEPT = 6
 """Lines before a failure that are shown with it."""
 
 Spoken = bytes | tuple[Sending | Aside, bytes]
-"""A line that came, or what was sent, and by which action."""
+"""A line that came; or an action and what it sent."""
 
 Hear = Callable[[int, str], None]
-"""Gets what is said as it is: the number of the user, and a line as a script would have it."""
+"""A listener: called with the number of the user, and a line as a script would have it."""
 
 
 class Saying:
     """What one user says and hears.
 
     Attributes:
-        note: Takes down a line; no more than an append to a list where nobody listens.
+        note: Notes a line; without a listener this is just an append to a list.
     """
 
     def __init__(self, hear: Hear | None, context: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ class Saying:
         return tuple(map(self._shown, self._lines))
 
     def tell(self, line: str) -> None:
-        """Tell whoever listens of a line that is not part of the conversation."""
+        """Pass the listener, if any, a line that is not part of the conversation."""
         if self._hear is not None:
             self._hear(self._user, line)
 

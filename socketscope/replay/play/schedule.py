@@ -1,4 +1,4 @@
-"""Which passes are taken when they are due, and which are dropped."""
+"""The schedule of an open loop: which passes are taken, when each is due, and which are dropped."""
 
 from collections.abc import Iterator
 from math import inf
@@ -8,7 +8,7 @@ from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
 
 
 class Schedule:
-    """Passes and when they are due; users take the next one as they become free.
+    """Passes and their due times; a user takes the next one when it is free.
 
     Times are seconds since the run began.
     """
@@ -19,9 +19,9 @@ class Schedule:
         Args:
             rate: Passes a second where the shape's factor is 1.
             shape: Multiplies the rate.
-            most: How many passes there are; infinity for no end.
+            most: How many passes there are; infinity for no limit.
             random: With one, the gaps are those of a Poisson process; without, they are even.
-            end: What is due from then on does not begin; infinity for no end.
+            end: Passes due from then on do not begin; infinity for no end.
         """
         self._rate, self._shape, self._most, self._random = rate, shape, most, random
         self._times: Iterator[float] = due_times(rate, shape, random)
@@ -38,7 +38,7 @@ class Schedule:
         self._taken += 1
         self._latest = next(self._times)
         if self._taken > self._most_before_end:
-            # The time of one that is due at the end may be solved to a little less.
+            # The computed time of a pass that is due at the end may be a little less.
             self._latest = max(self._latest, self._end)
         return self._taken - 1, self._latest
 
@@ -47,16 +47,16 @@ class Schedule:
         self._not_started.append(due)
 
     def end(self) -> float:
-        """Return when one more pass would be due, where all were taken; else infinity.
+        """Return when one more pass would be due if all were taken; else infinity.
 
-        To be called once, at the end of the run: the time is taken off the schedule.
+        Call it once, at the end of the run: it consumes that time.
         """
         return inf if self._taken < self._most else next(self._times)
 
     def dropped(self, begin: float, end: float) -> int:
-        """Return how many passes were due in a stretch of time and did not start.
+        """Return how many passes were due in an interval and did not start.
 
-        They are not gone through one by one: at some rates that would never end.
+        They are not counted one by one: at some rates that would never end.
         """
         number = sum(begin <= due < end for due in self._not_started)
         return number + int(min(self._not_taken(begin, end), self._most - self._taken))

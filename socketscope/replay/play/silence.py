@@ -1,4 +1,4 @@
-"""Whether a server keeps silent where the script expects nothing of it: between exchanges and in pauses."""
+"""Checks that a server is silent where the script expects nothing: between exchanges and in pauses."""
 
 import ssl
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Task
 
 QUIET = 0.02
-"""Seconds after its last line for which a server must keep silent before a connection is closed."""
+"""Seconds for which a server must stay silent after its last line before a connection is closed."""
 
 
 def require_silence(
     connection: Connection, asides: Asides, line: int, expected: str, *, again: bool = True
 ) -> None:
-    """See that nothing has come but what the script passes over or answers; what can be read at once is read.
+    """Check, without waiting, that nothing has come except what the script ignores or answers.
 
     Args:
         connection: Where.
-        asides: What the script passes over and answers.
-        line: Of the script, to which a failure belongs.
+        asides: What the script ignores and answers.
+        line: The line of the script to which a failure belongs.
         expected: What the failure says was expected.
         again: As for `Connection.has_unread`.
 
     Raises:
-        Failed: Something else has come, or a datagram that was sent has reached nobody.
+        Failed: Something else has come, or a datagram that was sent was refused.
     """
     try:
         has_come = connection.has_unread(again=again)
@@ -39,18 +39,18 @@ def require_silence(
 def listen(
     connection: Connection, asides: Asides, line: int | None, until: float, *, is_answered: bool = True
 ) -> Task:
-    """Wait until a time, or until something comes that the script neither passes over nor answers.
+    """Wait until a time, or until something comes that the script neither ignores nor answers.
 
     Args:
         connection: Where.
-        asides: What the script passes over and answers.
-        line: Of the script, to which a failure belongs; None before the first exchange, when nothing fails.
-        until: On the loop's clock.
-        is_answered: Whether what was sent last had its reply, so that no more hangs on the connection.
+        asides: What the script ignores and answers.
+        line: The line of the script to which a failure belongs; None before the first exchange, when
+            nothing can fail.
+        until: The time, on the loop's clock.
+        is_answered: Whether the last message had its reply, so that a broken connection fails nothing.
 
     Raises:
-        Failed: A datagram that was sent has reached nobody, or a message without a reply was answered by a
-            reset.
+        Failed: A datagram that was sent was refused, or a message without a reply was answered by a reset.
     """
     try:
         yield from connection.read(lambda: asides.heard(connection), until)
@@ -66,10 +66,10 @@ def listen(
 def hear_out(
     connection: Connection, asides: Asides, line: int, now: Callable[[], float], *, is_answered: bool
 ) -> Task:
-    """Listen for `QUIET` seconds; where the beginning of a line comes, for as long again for its end.
+    """Listen for `QUIET` seconds; if an unfinished line comes, as long again for its end.
 
     Raises:
-        Failed: As `listen` has it.
+        Failed: As for `listen`.
     """
     since = now()
     yield from listen(connection, asides, line, since + QUIET, is_answered=is_answered)

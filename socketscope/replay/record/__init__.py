@@ -1,1 +1,1 @@
-"""A proxy that hears what clients and a server say, and writes it as scripts."""
+"""A proxy between clients and a server that writes what they say as scripts."""

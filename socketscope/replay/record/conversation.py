@@ -7,11 +7,11 @@ from typing import Self
 from socketscope.replay.record.lines import ReplyLine
 
 Said = tuple[bytes | str, ...]
-"""What a client said: bytes, and the name of a variable for what differs each time. A name has length 1."""
+"""What a client said: bytes, and names of variables for what differs each time. A name has length 1."""
 
 
 def length(part: bytes | str) -> int:
-    """Return how far a part of what was said reaches."""
+    """Return the length of a part of what was said."""
     return len(part) if isinstance(part, bytes) else 1
 
 
@@ -20,13 +20,14 @@ class Conversation:
     """What was said on a connection.
 
     Attributes:
-        said: By the client, all of it; what tells one conversation from another.
-        lines: The server's, each with how much the client had said by then; once it had left, `size` + 1.
-        closes: Whether the server closed while the client was there.
-        closes_later: Whether it closed when the client had left.
+        said: All that the client said; conversations with the same are one script.
+        lines: The server's lines, each with how much the client had said by then, or `size` + 1 once it had
+            left.
+        closes: Whether the server closed before the client left.
+        closes_later: Whether the server closed after the client had left.
         resets: Whether the client ended with a reset.
         longest_wait: Seconds that the slowest reply took.
-        pauses: Seconds that the client was silent before it went on, by how much it had said.
+        pauses: Pairs of how much the client had said, and for how many seconds it then paused.
     """
 
     said: Said
@@ -39,24 +40,23 @@ class Conversation:
 
     @property
     def plain(self) -> bytes:
-        """What the client said, as bytes; asked for before any of it has become a variable."""
+        """What the client said, as bytes; only valid before parts of it have become variables."""
         return b"".join(part for part in self.said if isinstance(part, bytes))
 
     @property
     def size(self) -> int:
-        """How much the client said."""
+        """The length of what the client said."""
         return sum(map(length, self.said))
 
     @property
     def greeting(self) -> tuple[ReplyLine, ...]:
-        """What the server said before it was spoken to."""
+        """What the server said before the client said anything."""
         return tuple(takewhile(lambda line: not line.after, self.lines))
 
     def merged(self, other: Self) -> Self | None:
-        """Return a conversation that is either of two in which the client said the same.
+        """Return one conversation that stands for two in which the client said the same.
 
-        None where they are different all the same: one has replies that the other waited for in vain, or that
-        are not of a kind.
+        None if the server's parts differ too much: one lacks a reply, or two replies are not of one kind.
         """
         shorter, longer = sorted((self, other), key=lambda one: len(one.lines))
         if len(shorter.lines) < len(longer.lines) and (shorter.closes or shorter.closes_later):
@@ -71,7 +71,7 @@ class Conversation:
             lines=(*lines, *longer.lines[len(lines) :]),
             closes=self.closes or other.closes,
             closes_later=self.closes_later or other.closes_later,
-            # A client that closes before it has read all resets, whether it means to or not.
+            # A client that closes before it has read everything sends a reset, intended or not.
             resets=self.resets and other.resets,
             longest_wait=max(self.longest_wait, other.longest_wait),
         )

@@ -1,8 +1,8 @@
 """Tokens that a server hands out and its client hands back: sessions, jobs, nonces. No I/O.
 
-A token is taken for handed out where the client had not said it before it came in a reply, and said it
-later. Short numbers are everywhere, as lengths and counts: one of those is a token only where a reply is a
-word and that number, as in `INSERTED 7`, and where it stands between spaces when it goes back.
+A token counts as handed out if it came in a reply and the client said it only afterwards. Short numbers are
+everywhere, as lengths and counts: such a number is a token only if a reply is a word and that number, as in
+`INSERTED 7`, and if it stands between spaces when it goes back.
 """
 
 import re
@@ -23,15 +23,15 @@ _MANY_DIGITS = 4
 _WORD = re.compile(rb"[A-Za-z_][0-9A-Za-z_]*")
 _LONGEST_NAME = 20
 _AROUND = 64
-"""Bytes before and behind a token in which its name is looked for, and a time that it is part of."""
+"""Bytes before and after a token that are searched for its name, and for a time that it is part of."""
 
 
 def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
-    """Return what is written for such tokens.
+    """Return the marks for such tokens.
 
     Args:
-        conversation: As a tape has it.
-        hidden: Places in what the client said that are something else already.
+        conversation: The conversation, as a tape returns it.
+        hidden: Places in what the client said that have marks already.
     """
     said = conversation.plain
     places = _places(conversation, said, hidden)
@@ -65,7 +65,7 @@ def correlated(conversation: Conversation, hidden: list[Mark]) -> Marks:
 
 
 def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict[bytes, list[int]]:
-    """Return where the client said what may be a token."""
+    """Return where the client said what may be tokens."""
     replied = {token for line in conversation.lines for token in _TOKEN.findall(line.said)}
     covered = sorted((mark.start, mark.stop) for mark in hidden)
     cuts = sorted({line.after for line in conversation.lines})
@@ -74,7 +74,7 @@ def _places(conversation: Conversation, said: bytes, hidden: list[Mark]) -> dict
         start, stop = match.span()
         before = bisect_left(covered, (stop, 0))
         is_hidden = before and covered[before - 1][1] > start
-        # What the server spoke in the middle of cannot stand in one message.
+        # If the server spoke in the middle of it, it is not part of one message.
         is_cut = bisect_right(cuts, start) < bisect_left(cuts, stop)
         if not is_hidden and not is_cut:
             places.setdefault(match[0], []).append(start)
@@ -88,7 +88,7 @@ def _tokens(data: bytes, wanted: Container[bytes]) -> Iterator[re.Match[bytes]]:
 
 
 def _is_telling(token: bytes) -> bool:
-    """Return whether a token hardly occurs twice by chance, and is no word of a protocol such as 8BITMIME."""
+    """Return whether a token is unlikely to repeat by chance, or to be a protocol's word such as 8BITMIME."""
     digits = sum(map(token.count, b"0123456789"))
     return digits >= _MANY_DIGITS or (digits > 0 and len(token) >= _LONG)
 
@@ -103,7 +103,7 @@ def _is_apart(match: re.Match[bytes]) -> bool:
 
 
 def _is_handed_out(match: re.Match[bytes], said: bytes, after: int) -> bool:
-    """Return whether a reply hands a token out: it is no echo, and no part of a longer time."""
+    """Return whether a reply hands a token out: it is neither an echo nor part of a time."""
     if not _is_telling(match[0]):
         return _WORD_AND_NUMBER.fullmatch(match.string) is not None and said.find(match.string, 0, after) < 0
     begin = max(match.start() - _AROUND, 0)
@@ -116,9 +116,9 @@ def _is_handed_out(match: re.Match[bytes], said: bytes, after: int) -> bool:
 
 
 def _given_back(token: bytes, places: list[int], after: int) -> list[int]:
-    """Return where the client says a token that came in a reply; nowhere if it is the client's own.
+    """Return where the client gives back a token from a reply; nowhere if the token is the client's own.
 
-    A short number that it said before is another number.
+    A short number that the client said before the reply is unrelated to it.
     """
     later = places[bisect_left(places, after) :]
     return later if later == places or not _is_telling(token) else []
@@ -129,7 +129,7 @@ def _shape(token: bytes) -> str:
 
 
 def _name(match: re.Match[bytes], used: Counter[str]) -> str:
-    """Return a name for a token: the last word before it that is not a token too, and so changes."""
+    """Return a name for a token: the last word before it that is not itself a token."""
     before = match.string[max(match.start() - _AROUND, 0) : match.start()]
     words = [word for part in _TOKEN.findall(before) if not _is_telling(part) for word in _WORD.findall(part)]
     word = words[-1][:_LONGEST_NAME].decode().lower() if words else "token"

@@ -1,4 +1,4 @@
-"""The folder that recorded conversations are written to: a script for each distinct one."""
+"""The folder that recorded conversations are written to, one script for each distinct one."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -21,18 +21,18 @@ class _Script:
 
 @dataclass(slots=True, eq=False)
 class _Greeting:
-    """What the server says before it is spoken to; its lines have one pattern in all scripts that have it."""
+    """What the server says first; its lines have the same patterns in all scripts with this greeting."""
 
     lines: tuple[ReplyLine, ...]
 
     def of(self, conversation: Conversation) -> Conversation | None:
-        """Return a conversation with these lines as its greeting, None where it has another."""
+        """Return a conversation with these lines as its greeting; None if it has another."""
         size = len(self.lines)
         greeting = conversation.greeting
-        # A client that does not wait for a greeting has it somewhat later.
+        # A client that does not wait for the greeting gets it after it has said something.
         if len(conversation.lines) < size or len(greeting) not in {0, size}:
             return None
-        # Clients give back different parts of a greeting, so each script keeps the groups that it has.
+        # Clients give back different parts of a greeting, so each script keeps its own groups.
         own = conversation.lines[:size]
         lines = [one.merged(two.unnamed()) for one, two in zip(self.lines, own, strict=True)]
         if None in lines:
@@ -42,18 +42,18 @@ class _Greeting:
 
 
 class Folder:
-    """Writes conversations; those that differ only in what varies are one script.
+    """Writes conversations; those that differ only in what varies become one script.
 
-    Scripts that were there before are left as they are.
+    Scripts that were in the folder before are left as they are.
     """
 
     def __init__(self, path: Path, heading: str, *, with_pauses: bool = False) -> None:
-        """Make the folder, where there is none.
+        """Make the folder, if there is none.
 
         Args:
-            path: Where.
+            path: The folder.
             heading: A comment for the first line of each script.
-            with_pauses: Whether a script has the pauses of the first client that said it.
+            with_pauses: Whether scripts have the pauses of their first client.
 
         Raises:
             OSError: It cannot be made, or written to.
@@ -71,11 +71,11 @@ class Folder:
 
     @property
     def written(self) -> int:
-        """How many scripts were written."""
+        """Number of scripts written."""
         return len(self._scripts)
 
     def add(self, conversation: Conversation) -> Path | None:
-        """Write a conversation; return its script if it is the first of its kind.
+        """Write a conversation; return the path of its script if that is new.
 
         Raises:
             OSError: It cannot be written.
@@ -94,7 +94,7 @@ class Folder:
         return script.path
 
     def _greet(self, script: _Script) -> None:
-        """Learn how the greeting of a script varies, for all that have it."""
+        """Learn how the greeting of a script varies, for all scripts that have it."""
         for greeting in self._greetings:
             if (greeted := greeting.of(script.conversation)) is not None:
                 break
@@ -128,7 +128,7 @@ class Folder:
     def _write(self, path: Path, conversation: Conversation) -> None:
         text = print_transcript(transcript(conversation, path.name, with_pauses=self._with_pauses))
         try:
-            # A disk that is full must not cost what was written before; and this one is its owner's alone.
+            # A full disk must not cost what was written before. This file is readable by its owner only.
             descriptor, name = tempfile.mkstemp(dir=self._path, prefix=".")
             beside = Path(name)
             try:

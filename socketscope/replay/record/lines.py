@@ -1,4 +1,4 @@
-"""Reply lines as a recording has them: exact, and patterns where two recordings differ. No I/O."""
+"""Reply lines of a recording: exact, or patterns where conversations differ. No I/O."""
 
 import re
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ _PIECE = re.compile(rf"(?P<time>{times.FINDER.pattern})|\d+|[^\W\d]\w*|.", re.DO
 _MEANINGFUL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _STATUS = re.compile(rb"[1-5]\d\d(?=[ -]|$)")
 _LONGEST = 1 << 16
-"""Characters of a line that are taken apart; what is behind them is one piece, and anything in an expression
-where it is as long again: one of a megabyte takes seconds to be read."""
+"""Characters of a line that are split into pieces. The rest is one piece, and `.*` in an expression if it is
+as long again: an expression of a megabyte takes seconds to compile."""
 
 _NUMBER = r"\d+"
 _WORD = r"\w+"
@@ -24,14 +24,14 @@ _ANYTHING = ".*"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a line: text, an expression that matches it, or a variable, whose name the text is."""
+    """A piece of a line: a text, an expression, or a variable, of which `text` is the name."""
 
     text: str
     kind: Literal["text", "expression", "variable"] = "text"
 
     @property
     def expression(self) -> str:
-        """As a part of a regular expression."""
+        """The piece as a part of a regular expression."""
         match self.kind:
             case "text":
                 long = len(self.text) > _LONGEST
@@ -43,16 +43,16 @@ class Token:
 
     @property
     def is_group(self) -> bool:
-        """Whether a variable takes its value from it."""
+        """Whether it is a group, which sets a variable."""
         return self.kind == "expression" and self.text.startswith("(?P<")
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it is about a variable, which a pattern must not lose."""
+        """Whether it sets or uses a variable, and so must stay in a pattern."""
         return self.kind == "variable" or self.is_group
 
     def unnamed(self) -> Self:
-        """Return what matches the same and gives no variable its value."""
+        """Return what matches the same and sets no variable."""
         return replace(self, text=self.text.partition(">")[2][:-1]) if self.is_group else self
 
 
@@ -61,13 +61,13 @@ ANYTHING = Token(_ANYTHING, "expression")
 
 @dataclass(frozen=True, slots=True)
 class ReplyLine:
-    """What a server said in one place of a conversation, each time that it was held.
+    """A line that a server said at one place of a conversation, in all recordings of it.
 
     Attributes:
-        said: The line; where it was not always the same, the first.
-        after: How much the client had said when it came; of several times, the least.
-        ended: Whether a line's end, or the connection's, came behind it; a prompt has none.
-        pattern: What all of them match, where they differ.
+        said: The line; if it varied, the first one.
+        after: How much the client had said when it came; if that varied, the least.
+        ended: Whether a line ending, or the end of the connection, followed; false for a prompt.
+        pattern: What all of them match, if they differ.
     """
 
     said: bytes
@@ -77,32 +77,32 @@ class ReplyLine:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """Its pieces; taken anew each time, since a long conversation has too many to keep."""
+        """The pieces; computed each time, as a long conversation has too many to keep."""
         return self.pattern or tokens_of(decode(self.said))
 
     def construct(self) -> Expect:
-        """Return what a script expects."""
-        # Taken apart for its patterns alone: a megabyte of binary has a million pieces, which take seconds.
+        """Return the line of a script that expects this one."""
+        # It is split only if it has patterns: a megabyte of binary has a million pieces, which takes seconds.
         text = decode(self.said)
         tokens = self.tokens if self.pattern or times.FINDER.search(text) else (Token(text),)
         text = visible((encode(token.text) if token.kind == "text" else token.text) for token in tokens)
-        # What would be read as a number of bytes is an expression too.
+        # A text that a script would read as a number of bytes is written as an expression too.
         if any(token.kind == "expression" for token in tokens) or (self.ended and COUNT.fullmatch(text)):
             pattern = "".join(token.expression for token in _guarded(tokens))
-            # Digits and a word behind them are one: of hexadecimal numbers, another begins with a letter.
+            # Digits and a word after them become a word: another hexadecimal number may begin with a letter.
             pattern = pattern.replace(_NUMBER + _WORD, _WORD)
-            # What is taken from the reply is whole: it begins where it can.
+            # Not greedy, so that the group is as long as it can be.
             pattern = pattern.replace(f"{_ANYTHING}(?P<", f"{_ANYTHING}?(?P<")
             return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
         return Expect("line" if self.ended else "bytes", text)
 
     def merged(self, other: Self) -> Self | None:
-        """Return a line that both fit: exact where they are equal, a pattern where they differ.
+        """Return a line that stands for both: exact if they are equal, a pattern if they differ.
 
-        None where they are not two of a kind, such as a success and a failure.
+        None if they are not of one kind, such as a success and a failure.
 
         Args:
-            other: One that was seen once.
+            other: A line from a single recording.
         """
         after = min(self.after, other.after)
         if self.ended != other.ended:
@@ -116,11 +116,11 @@ class ReplyLine:
         return None if pattern is None else replace(self, after=after, pattern=pattern)
 
     def unnamed(self) -> Self:
-        """Return the line as it is where nobody gives back what it hands out."""
+        """Return the line without groups, for conversations that give back nothing of it."""
         return replace(self, pattern=tuple(token.unnamed() for token in self.pattern))
 
     def with_groups_of(self, other: Self) -> Self:
-        """Return this line with the groups of `other`, one of those that it was merged from."""
+        """Return this line with the groups of `other`, which is one of the lines it was merged from."""
         own = other.pattern
         if not any(token.is_group for token in own):
             return self
@@ -131,7 +131,7 @@ class ReplyLine:
 
 
 def tokens_of(text: str) -> tuple[Token, ...]:
-    """Return the pieces of a text; what surely is another at the next replay is an expression."""
+    """Return the pieces of a text; what will certainly differ at the next replay is an expression."""
     pieces = tuple(_token(match) for match in _PIECE.finditer(text[:_LONGEST]))
     return (*pieces, Token(text[_LONGEST:])) if len(text) > _LONGEST else pieces
 
@@ -143,9 +143,9 @@ def _token(match: re.Match[str]) -> Token:
 
 
 def visible(pieces: Iterable[bytes | str]) -> str:
-    """Return a script's text for bytes and names of variables.
+    """Return the text of a script for bytes and names of variables.
 
-    A space at its end is an escape, since editors take those away.
+    A space at the end is escaped, as editors strip trailing spaces.
     """
     text = ""
     plain = b""
@@ -155,7 +155,7 @@ def visible(pieces: Iterable[bytes | str]) -> str:
             continue
         text += escape(plain)
         plain = b""
-        # $${ would be no variable.
+        # In $${ the second $ would not begin a variable.
         text = f"{text[:-1]}\\x24" if text.endswith("$") else text
         text += f"${{{piece}}}"
     text += escape(plain)
@@ -163,7 +163,7 @@ def visible(pieces: Iterable[bytes | str]) -> str:
 
 
 def _guarded(tokens: tuple[Token, ...]) -> Iterable[Token]:
-    """Yield tokens; a dollar before a variable is written by its number, as a backslash would escape both."""
+    """Yield tokens; a dollar right before a variable becomes an escape, as a backslash would escape both."""
     for token, following in zip(tokens, (*tokens[1:], None), strict=True):
         is_before = following is not None and following.kind == "variable"
         if is_before and token.kind == "text" and token.text.endswith("$"):
@@ -176,7 +176,7 @@ def _guarded(tokens: tuple[Token, ...]) -> Iterable[Token]:
 def _are_of_a_kind(
     one: ReplyLine, other: ReplyLine, tokens: tuple[Token, ...], others: tuple[Token, ...]
 ) -> bool:
-    """Return whether two lines begin alike, and have the same status where they have one."""
+    """Return whether two lines begin alike, and have the same status if both have one."""
     statuses = [match and match[0] for match in (_STATUS.match(one.said), _STATUS.match(other.said))]
     if None not in statuses and statuses[0] != statuses[1]:
         return False
@@ -184,13 +184,13 @@ def _are_of_a_kind(
 
 
 def _aligned(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...] | None:
-    """Return what matches both; None where a variable would be lost."""
+    """Return what matches both; None if that would lose a variable."""
     places = [[n for n, token in enumerate(tokens) if token.is_fixed] for tokens in (one, two)]
     if [one[n] for n in places[0]] != [two[n] for n in places[1]]:
         either = _either_of(one, two)
         return either if all(one[n] in either for n in places[0]) else None
     pattern, start, begin = list[Token](), 0, 0
-    # What stands between two variables is compared by itself.
+    # The parts between variables are compared separately.
     for stop, end in zip([*places[0], len(one)], [*places[1], len(two)], strict=True):
         pattern += [*_either_of(one[start:stop], two[begin:end]), *one[stop : stop + 1]]
         start, begin = stop + 1, end + 1
@@ -198,7 +198,7 @@ def _aligned(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...
 
 
 def _either_of(one: tuple[Token, ...], two: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Return what matches both, token by token if that can be."""
+    """Return what matches both, token by token if possible."""
     if len(one) == len(two):
         both = [_either(*pair) for pair in zip(one, two, strict=True)]
         if None not in both:
@@ -224,7 +224,7 @@ def _fits(token: Token, expression: str) -> bool:
 
 
 def _common(one: tuple[Token, ...], two: tuple[Token, ...]) -> int:
-    """Return how many tokens two begin with alike."""
+    """Return the length of the common prefix of two lists of tokens."""
     pairs = zip(one, two, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(two)))
 

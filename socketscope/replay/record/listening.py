@@ -1,4 +1,4 @@
-"""Where a recorder listens, and whether its target is that same place."""
+"""The recorder's listeners, and the check that its target is not one of them."""
 
 import contextlib
 import os
@@ -9,14 +9,14 @@ from socketscope import binding
 from socketscope.addresses import Address
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where a connection leads to an address that, for a listener, is all of its family."""
+"""Where a connection to an address goes that stands for all addresses when listening."""
 
 
 def listen(address: Address) -> list[socket.socket]:
     """Return a listening socket for a path, or one for each address of a name.
 
     Raises:
-        OSError: The address is taken, or none of this machine's.
+        OSError: The address is in use, or not one of this machine's.
     """
     if address.path:
         listener = socket.socket(socket.AF_UNIX)
@@ -34,9 +34,9 @@ def listen(address: Address) -> list[socket.socket]:
 
 
 def leads_to_itself(address: Address, target: Address) -> bool:
-    """Return whether a target is the listener at an address, as far as that can be told before it listens."""
+    """Return whether a target is the listener at an address, as far as one can tell before it listens."""
     if address.path and target.path:
-        # Path's own raises where links lead in a circle.
+        # Path.resolve raises for circular links.
         return os.path.realpath(address.path) == os.path.realpath(target.path)
     if address.path or target.path or address.port != target.port:
         return False
@@ -49,7 +49,7 @@ def _hosts(name: str) -> set[str]:
     try:
         return {str(where[0]) for _, where in binding.look_up(name, 0)}
     except OSError:
-        return set()  # which is told where it is needed
+        return set()  # the error is reported when the name is used
 
 
 def _all_of_its_family(host: str) -> str:
@@ -66,12 +66,12 @@ def _is_ours(host: str) -> bool:
 
 
 def bound(listeners: list[socket.socket], address: Address) -> Address:
-    """Return where sockets listen, their port as the kernel has chosen it."""
+    """Return the address of listening sockets, with the port that the kernel has chosen."""
     return address if address.path else Address(address.scheme, address.host, listeners[0].getsockname()[1])
 
 
 def remove(address: Address) -> None:
-    """Take away what listening at a path has left in the file system."""
+    """Remove the file that listening at a path has left."""
     if address.path:
         with contextlib.suppress(OSError):
             Path(address.path).unlink()

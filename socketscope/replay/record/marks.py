@@ -1,4 +1,4 @@
-"""Places in what was said that a script writes as variables. No I/O."""
+"""Marks: places in what was said that a script writes differently, mostly as variables. No I/O."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from socketscope.replay.script.text import decode
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place that is not written as it was said; of two that overlap, the first in a list counts.
+    """A place that is not written as it was said; if two overlap, the first in a list counts.
 
     Attributes:
-        start: Its first byte, in what the client said or in a line.
-        stop: The byte behind it.
-        token: What is written instead; in what the client said, a variable.
+        start: The index of its first byte, in what the client said or in a line.
+        stop: The index after its last byte.
+        token: What is written instead; for what the client said, always a variable.
     """
 
     start: int
@@ -26,18 +26,18 @@ class Mark:
 
 
 Marks = tuple[list[Mark], dict[int, list[Mark]]]
-"""Those in what the client said, and those in the server's lines by the lines' number."""
+"""Marks in what the client said, and marks in the server's lines by the number of the line."""
 
 
 def marked(
     conversation: Conversation, marks: Sequence[Mark], lines: Mapping[int, Sequence[Mark]]
 ) -> Conversation:
-    """Return a conversation, as a tape has it, with variables in it.
+    """Return a conversation, as a tape returns it, with its marks applied.
 
     Args:
         conversation: What was said.
-        marks: In what the client said.
-        lines: In the lines of the server, by their number.
+        marks: Marks in what the client said.
+        lines: Marks in the server's lines, by the number of the line.
     """
     if not marks and not lines:
         return conversation
@@ -78,7 +78,7 @@ def _pattern(line: ReplyLine, marks: Sequence[Mark]) -> tuple[Token, ...]:
 
 
 def _apart(marks: Sequence[Mark]) -> list[Mark]:
-    """Return marks that do not overlap, in the order of their places."""
+    """Return those marks that do not overlap an earlier one, ordered by place."""
     chosen: list[Mark] = []
     for mark in marks:
         at = bisect_left(chosen, mark.start, key=lambda one: one.start)

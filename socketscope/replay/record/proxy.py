@@ -1,4 +1,4 @@
-"""A transparent proxy: hands on what passes between clients and a server, and takes it down."""
+"""A transparent proxy, which passes on what clients and a server say, and writes it to tapes."""
 
 import asyncio
 import time
@@ -17,12 +17,12 @@ _TLS_LINGER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Between clients and a server.
+    """A proxy between clients and a server.
 
     Attributes:
         target: The server.
-        ended: Is called with each connection's tape at its end, also where `serve_client` is cancelled.
-        unreachable: Is called with the error of a connection that the server did not take.
+        ended: Called with the tape of each connection at its end, also if `serve_client` is cancelled.
+        unreachable: Called with the error if it cannot connect to the server.
     """
 
     target: Target
@@ -72,7 +72,7 @@ async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
         with suppress(OSError):
             sink.write_eof()
     else:
-        # TLS has no half-close: whoever makes one gets the replies that come in a while.
+        # TLS has no half-close: a client that sends its end still gets the replies that come soon.
         await asyncio.sleep(_TLS_LINGER)
         tape.client_ended()
         sink.close()
@@ -98,13 +98,13 @@ async def _from_server(source: StreamReader, sink: StreamWriter, tape: Tape) -> 
 
 
 def _reset(sink: StreamWriter) -> None:
-    # asyncio's abort alone is a plain end to the other side, which may count resets.
+    # After asyncio's abort alone the other side sees a plain end, but it may count resets.
     reset_when_closed(sink.get_extra_info("socket"))
     sink.transport.abort()
 
 
 async def _hand_on(data: bytes, sink: StreamWriter) -> bool:
-    """Return whether the receiver is still there."""
+    """Send data; return whether the receiver is still there."""
     try:
         sink.write(data)
         await sink.drain()

@@ -1,4 +1,4 @@
-"""Records conversations: hands on what clients and a server say, and writes it as scripts."""
+"""Records conversations: runs the proxy, and writes what it hears as scripts."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ from socketscope.replay.wire.targets import Target
 
 
 class Recorder:
-    """Writes each connection's conversation as it ends, and tells of it on standard error.
+    """Writes the conversation of each connection when that ends, and reports it on standard error.
 
     Attributes:
-        conversations: How many connections on which something was said have ended.
+        conversations: Number of ended connections on which something was said.
         failed: Whether a script could not be written.
     """
 
@@ -40,11 +40,11 @@ class Recorder:
         self._last_fault = ""
 
     def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
-        """Record until a signal; what is under way then is written as far as it has come.
+        """Record until a signal; conversations in progress are then written as far as they have come.
 
         Args:
             listeners: Where clients connect.
-            tls: What they are shown, where they speak TLS.
+            tls: The context for clients that speak TLS.
             signals: What ends it.
         """
         asyncio.run(self._run(listeners, tls, signals))
@@ -57,24 +57,24 @@ class Recorder:
         for listener in listeners:
             start = asyncio.start_unix_server if listener.family == socket.AF_UNIX else asyncio.start_server
             servers.append(await start(self._serve, sock=listener, ssl=tls))
-        # The loop's own handlers end with it, and a Ctrl-C that is sent twice would then cost the summary.
-        while not signals.first:  # noqa: ASYNC110 - a signal that comes right before the loop waits sets no event
+        # The loop's own signal handlers end with it, so a second Ctrl-C would cost the summary.
+        while not signals.first:  # noqa: ASYNC110 - an event would miss a signal that comes right before the wait
             await asyncio.sleep(LOOK)
-        # The end of the loop cancels what is under way.
+        # The end of the loop cancels what is in progress.
         for server in servers:
             server.close()
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        # The loop knows its tasks weakly, and asyncio's streams forget theirs when the client has gone.
+        # The loop has weak references to tasks, and asyncio's streams drop theirs when the client has gone.
         task = asyncio.current_task()
         self._serving.add(task)
-        # The loop of Python 3.11 takes a connection's cancellation for a fault.
+        # The loop of Python 3.11 reports the cancellation of a connection as an error.
         with contextlib.suppress(asyncio.CancelledError):
             await self._proxy.serve_client(reader, writer)
         self._serving.discard(task)
 
     def _ended(self, tape: Tape) -> None:
-        self._last_fault = ""  # what was short was there again
+        self._last_fault = ""  # a connection could be served again
         try:
             conversation = tape.conversation()
             if conversation is None:
@@ -90,10 +90,10 @@ class Recorder:
             _tell(f"cannot write {error.filename}: {error.strerror}")
 
     def _tell_of_fault(self, context: dict[str, Any]) -> None:
-        """Tell of a connection that the loop could not open."""
+        """Report a connection that the loop could not open."""
         error = context.get("exception")
         fault = context["message"] if error is None else f"a client is not served: {reason(error)}"
-        # Short of descriptors, asyncio tries to accept a hundred times a second.
+        # Without descriptors, asyncio tries to accept a hundred times a second.
         if fault != self._last_fault:
             _tell(fault)
         self._last_fault = fault
@@ -103,10 +103,10 @@ class Recorder:
 
 
 class _WithClient(ssl.SSLObject):
-    """TLS with a client; asyncio tells nobody of a handshake that fails."""
+    """TLS with a client; it reports failed handshakes, as asyncio does not."""
 
     def do_handshake(self) -> None:
-        """Go on with it, and tell of what is wrong."""
+        """Continue the handshake; report its failure."""
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -117,10 +117,10 @@ class _WithClient(ssl.SSLObject):
 
 
 def written(conversation: Conversation, secrets: Secrets) -> Conversation:
-    """Return a conversation as it is written: without secrets, and with what goes to and fro as variables."""
+    """Return a conversation as it is written: secrets masked, and tokens that go back as variables."""
     masked, masked_lines = secrets.marks(conversation)
     tokens, token_lines = correlated(conversation, masked)
-    # A token that goes back has to be taken where it came, whatever else is hidden there.
+    # A token that goes back must be captured where it came, even if something else is masked there.
     lines = {
         number: [*token_lines.get(number, ()), *masked_lines.get(number, ())]
         for number in masked_lines.keys() | token_lines.keys()

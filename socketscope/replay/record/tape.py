@@ -1,4 +1,4 @@
-"""Takes down what passes on one connection, as it passes. No I/O."""
+"""A tape: what passes on one connection, as it passes. No I/O."""
 
 from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.lines import ReplyLine
@@ -7,36 +7,36 @@ LONGEST = 16 << 20
 """Bytes of a conversation that are kept."""
 
 QUIET = 0.5
-"""Seconds without a byte after which a line that has no end will have none."""
+"""Seconds without a byte after which an unfinished line counts as a prompt."""
 
 
 class CannotBeScriptError(Exception):
-    """A conversation cannot be written as a script that would replay; its text says why, to follow a name."""
+    """A conversation cannot be written as a script that would replay; the text says why."""
 
 
 class Tape:
-    """What a client and a server say, in the order in which it passes. Times are seconds of one clock."""
+    """What a client and a server say, in order. Times are seconds on one clock."""
 
     def __init__(self, now: float) -> None:
         self._said = bytearray()
         self._lines: list[ReplyLine] = []
-        self._unfinished = bytearray()  # a line, up to now
+        self._unfinished = bytearray()  # the beginning of a line
         self._unfinished_after = 0
         self._pauses: list[tuple[int, float]] = []
         self._received = 0
         self._spoke_at = now
         self._longest_wait = 0.0
         self._client_left = False
-        self._left_after = bytearray(), 0  # what was unfinished when it did, and since when
+        self._left_after = bytearray(), 0  # what was unfinished when the client left, and its place
         self._is_over = False
         self._closes = self._closes_later = self._resets = False
         self._problem: str | None = None
 
     def client_said(self, data: bytes, now: float) -> None:
-        """Take down bytes of the client."""
+        """Record bytes of the client."""
         if self._is_over:
             return
-        self._add_unfinished()  # the client has not waited for a line's end: it was a prompt
+        self._add_unfinished()  # the client did not wait for a line ending: it was a prompt
         if self._place == self._heard:
             self._pauses.append((len(self._said), now - self._spoke_at))
         self._spoke_at = now
@@ -44,7 +44,7 @@ class Tape:
             self._said += data
 
     def server_said(self, data: bytes, now: float) -> None:
-        """Take down bytes of the server."""
+        """Record bytes of the server."""
         self._longest_wait = max(self._longest_wait, now - self._spoke_at)
         self._spoke_at = now
         if self._keeps(data):
@@ -58,12 +58,12 @@ class Tape:
             self._unfinished_after = self._place
 
     def client_ended(self) -> None:
-        """Note that the client sends no more."""
+        """Record that the client sends no more."""
         self._client_left = True
         self._left_after = self._unfinished.copy(), self._unfinished_after
 
     def server_ended(self) -> None:
-        """Note that the server closes."""
+        """Record that the server has closed."""
         if self._is_over:
             return
         self._is_over = True
@@ -73,25 +73,25 @@ class Tape:
         self._closes = not self._client_left
 
     def client_reset(self) -> None:
-        """Note that the client reset the connection."""
+        """Record that the client has reset the connection."""
         self._resets = self._is_over = True
 
     def client_vanished(self) -> None:
-        """Note that the client was not there any more to take what the server said after it had ended."""
+        """Record that the client was gone: forget what the server said after the client had left."""
         self._lines = [line for line in self._lines if line.after <= len(self._said)]
         self._unfinished, self._unfinished_after = self._left_after
         self._is_over = True
 
     def server_reset(self) -> None:
-        """Note that the server reset the connection."""
+        """Record that the server has reset the connection."""
         self._fail("the server reset the connection")
 
     def interrupted(self, now: float) -> None:
-        """Note that the recording ends here; what was not answered in full is left off."""
+        """End the recording here; leave out what was not fully answered."""
         if self._is_over:
             return
         if now - self._spoke_at >= QUIET:
-            self._add_unfinished()  # more would have come by now: it is a prompt
+            self._add_unfinished()  # the rest would have come by now: it is a prompt
         if self._unfinished:
             self._lines = [line for line in self._lines if line.after < self._unfinished_after]
         answered = min(self._heard, len(self._said))
@@ -100,10 +100,10 @@ class Tape:
         self._is_over = True
 
     def conversation(self) -> Conversation | None:
-        """Return what was said, None where nothing was.
+        """Return what was said; None if nothing was.
 
         Raises:
-            CannotBeScriptError: No script would hold this conversation again.
+            CannotBeScriptError: No script could replay this conversation.
         """
         if self._problem is not None:
             raise CannotBeScriptError(self._problem)
@@ -122,12 +122,12 @@ class Tape:
 
     @property
     def _place(self) -> int:
-        """How much the client has said; one more when it has left."""
+        """How much the client has said; one more once it has left."""
         return len(self._said) + self._client_left
 
     @property
     def _heard(self) -> int:
-        """How much it had said when the latest line came."""
+        """How much the client had said when the last line came."""
         return self._lines[-1].after if self._lines else 0
 
     def _add(self, line: bytes, *, ended: bool = True) -> None:

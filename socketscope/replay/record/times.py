@@ -1,14 +1,14 @@
-"""Finding what will differ at the next replay: times of day, dates, clocks, durations. No I/O."""
+"""Finds times, dates and durations, which will differ at the next replay. No I/O."""
 
 import re
 import time
 from contextlib import suppress
 
 NEAR = 30 * 24 * 3600.0
-"""Seconds from now within which a number of seconds since 1970 is taken for a time."""
+"""Seconds; a number of seconds since 1970 counts as a time if it is this near to now."""
 
 _CLOCK = r"\d\d:\d\d:\d\d"
-_FRACTION = r"\.\d+|,\d{3}"  # behind a comma, of a row of values, what is no milliseconds is the next one
+_FRACTION = r"\.\d+|,\d{3}"  # after a comma, other than three digits may be the next value of a row
 _FORMS = (
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} \d{{4}}",  # as C's ctime and asctime write it
     rf"\w{{3}} \w{{3}} [ \d]\d {_CLOCK} [A-Z]{{3,5}} \d{{4}}",  # as `date` does
@@ -21,16 +21,16 @@ _FORMS = (
     rf"\w{{3}} [ \d]\d {_CLOCK}",  # RFC 3164
     rf"{_CLOCK}(?:{_FRACTION})",
     _CLOCK,
-    r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # what took so long
+    r"\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b",  # how long something took
 )
 _UPTIME = r"uptime\w*[: ] ?\d+"
 _DATES = {"%Y-%m-%d": r"\d{4}-\d\d-\d\d", "%Y%m%d": r"\d{8}", "%Y%m%d%H%M%S": r"\d{14}"}
-"""Forms of a date, and of one with a time, that are times only where they are near now."""
+"""Forms of a date, without or with a time, that count only if they are near now."""
 
 _SECONDS = r"\d{10}(?:\d{3}|\d{6}|\d{9})?"
 """Since 1970; with milliseconds, microseconds, nanoseconds."""
 
-# Six pairs of digits and colons are an address of a network card.
+# Six pairs of digits with colons are the address of a network card.
 FINDER = re.compile(
     "|".join(
         [
@@ -38,13 +38,13 @@ FINDER = re.compile(
             *(rf"(?<!\d){form}(?!\d)" for form in (*_DATES.values(), _SECONDS)),
         ]
     ),
-    re.ASCII,  # a letter of Chinese may stand right before one
+    re.ASCII,  # a Chinese character may come right before a time
 )
 """Finds what may be a time."""
 
 
 def expression(text: str) -> str | None:
-    """Return the regular expression for what `FINDER` has found; None where it is no time after all."""
+    """Return the regular expression for what `FINDER` has found; None if it is no time after all."""
     for form in _FORMS:
         if re.fullmatch(form, text):
             return form

@@ -1,4 +1,4 @@
-"""The script that a recorded conversation makes. No I/O."""
+"""The script for a recorded conversation. No I/O."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Construct, Lin
 
 GREETING = "greeting"
 _PATIENCE = 3
-"""A replay waits this many times the longest wait that was seen, and no less than scripts wait anyway."""
+"""A replay waits for this many times the longest wait seen, but at least for the default timeout."""
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_NAME = 20
@@ -22,12 +22,12 @@ _Name = Literal["crlf", "lf", "none"]
 
 
 def transcript(conversation: Conversation, file: str, *, with_pauses: bool = False) -> Script:
-    """Return the script that holds a conversation again.
+    """Return the script that replays a conversation.
 
     Args:
         conversation: What was said.
         file: The script's name.
-        with_pauses: Whether it has the pauses of the client.
+        with_pauses: Whether it includes the client's pauses.
     """
     made = _Transcript(conversation, with_pauses=with_pauses).constructs()
     return Script(file, tuple(Line(n, construct) for n, construct in enumerate(made, 1)))
@@ -39,7 +39,7 @@ class _Transcript:
         self._pauses = dict(conversation.pauses) if with_pauses else {}
         self._size = conversation.size
         self._at = 0
-        self._part = self._offset = 0  # the same place, among the parts of what was said
+        self._part = self._offset = 0  # the same place: the part of what was said, and the offset in it
         self._step = ""
         self._ending: _Name = "crlf"
 
@@ -64,7 +64,7 @@ class _Transcript:
             yield constructs.Reset()
 
     def _send(self, until: int, *, is_answered: bool = True) -> Iterator[Construct]:
-        """Yield what the client said from where it was up to a place."""
+        """Yield what the client said up to a place."""
         start, self._at = self._at, until
         if start == until:
             return
@@ -82,7 +82,7 @@ class _Transcript:
         yield constructs.Send(visible(text))
 
     def _take(self, size: int) -> Said:
-        """Return the next part of what was said."""
+        """Return the next `size` of what was said."""
         taken: list[bytes | str] = []
         while size:
             part = self._conversation.said[self._part]
@@ -112,6 +112,6 @@ def _without_ending(said: Said) -> tuple[Said, _Name]:
 
 
 def _name(said: Said) -> str:
-    """Return the name of a message's step: its first word, which is no tag as IMAP's `a1`."""
+    """Return a name for the step of a message: its first word, but not a tag such as IMAP's `a1`."""
     found = next((_NAME.search(part) for part in said if isinstance(part, bytes)), None)
     return found[0][:_LONGEST_NAME].decode() if found else "message"

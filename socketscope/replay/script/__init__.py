@@ -1,1 +1,1 @@
-"""The language: a script's text, what it stands for, and the steps that a player takes."""
+"""The script language: its text, its constructs, and the programs they compile to."""

@@ -1,4 +1,4 @@
-"""From a file to a program: settings resolved, texts compiled, variables checked."""
+"""Compiles a file to a program: resolves settings, compiles texts, checks variables."""
 
 import csv
 import os
@@ -34,18 +34,18 @@ def load(path: Path) -> tuple[Program, ...]:
     """Read a script, or all scripts of a folder.
 
     Raises:
-        ScriptError: One is absent, empty, of neither form, or wrong.
+        ScriptError: One is missing, empty, of neither form, or wrong.
     """
     return tuple(load_script(file) for file in script_files(path))
 
 
 def script_files(path: Path) -> list[Path]:
-    """Return the scripts directly in a folder, by name; of anything else, itself.
+    """Return the scripts directly in a folder, sorted by name; for anything else, the path itself.
 
     Raises:
         ScriptError: The folder has none, or cannot be read.
     """
-    # Path's own raises where it cannot look, which is told of whoever is to be read.
+    # Path.is_dir raises without permission; that error is reported when the script is read.
     if not os.path.isdir(path):  # noqa: PTH112
         return [path]
     try:
@@ -61,12 +61,12 @@ def load_script(path: Path, environment: Mapping[str, str] = os.environ, name: s
     """Read a script; ``-`` is a transcript on standard input.
 
     Args:
-        path: Where it is.
-        environment: What has the variables that it takes from there, as `os.environ` does.
-        name: What it is called where something of it is told; None is its path.
+        path: The file.
+        environment: The environment variables, as in `os.environ`.
+        name: The name of the script in messages; None is its path.
 
     Raises:
-        ScriptError: It is absent, empty, of neither form, or wrong, or a variable is not set.
+        ScriptError: It is missing, empty, of neither form, or wrong, or a variable is not set.
     """
     is_input = path == STANDARD_INPUT
     name = "<stdin>" if is_input else name or str(path)
@@ -90,12 +90,12 @@ def load_script(path: Path, environment: Mapping[str, str] = os.environ, name: s
 def compile_script(
     script: Script, sources: list[str], folder: Path, environment: Mapping[str, str] = os.environ
 ) -> Program:
-    """Make a script ready to be played.
+    """Compile a parsed script to a program.
 
     Args:
-        script: What was parsed.
-        sources: Its lines, to show where something is wrong.
-        folder: What the paths in it are relative to.
+        script: The parsed script.
+        sources: Its lines, for error messages.
+        folder: The folder that paths in it are relative to.
         environment: As for `load_script`.
 
     Raises:
@@ -118,7 +118,7 @@ class _Compiler:
         self._connect: str | None = None
         self._known = set(BUILT_IN)
         self._environment = environment
-        self._taken: dict[str, str] = {}  # of it
+        self._taken: dict[str, str] = {}  # what the script uses of it
         self._actions: list[Action] = []
 
     def compile(self) -> Program:
@@ -131,7 +131,7 @@ class _Compiler:
         steps = dict.fromkeys(action.step for action in self._actions if isinstance(action, _OF_STEPS))
         return Program(self._script.file, tuple(self._actions), tuple(steps), self._taken, self._connect)
 
-    def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - a case a construct
+    def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - one case for each construct
         match line.construct:
             case constructs.Step(name):
                 self._step = name
@@ -158,7 +158,7 @@ class _Compiler:
             case constructs.Pause() as pause:
                 self._actions.append(pause)
             case constructs.Hold() | constructs.HalfClose() | constructs.Reset() as fault:
-                # Before it a pass has a connection only by one of these.
+                # A pass is only connected if one of these came before.
                 if not any(isinstance(action, _OF_STEPS) for action in self._actions):
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
@@ -214,12 +214,12 @@ class _Compiler:
         return template
 
     def _check(self, line: Line, template: Template, to_the_end: str) -> None:
-        """See that all variables of a text have a value.
+        """Check that all variables of a text have a value.
 
         Args:
-            line: Where it stands.
+            line: Where the text is.
             template: The text.
-            to_the_end: What stands there from its beginning to the end of the line.
+            to_the_end: The source, from the beginning of the text to the end of the line.
         """
         for variable in template.needed:
             if variable.name.startswith("env:"):
@@ -242,7 +242,7 @@ class _Compiler:
                     rows.append(row)
         except UnicodeDecodeError:
             self._fail(line, f"{path} is not UTF-8", path)
-        except (OSError, ValueError, csv.Error) as error:  # no file, no name of one, or no table in it
+        except (OSError, ValueError, csv.Error) as error:  # no such file, no valid name, or no table in it
             reason = getattr(error, "strerror", None) or error
             self._fail(line, f"cannot read {path}: {reason}", path)
         if not rows:
@@ -262,14 +262,14 @@ class _Compiler:
             self._known.add(name)
 
     def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
-        """Tell what is wrong at an offset of the text that ends the line."""
+        """Report what is wrong at an offset in the text that ends the line."""
         source = self._sources[line.number - 1]
         column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, problem, line.number, column, source)
 
 
 def _answered(lines: Sequence[Line]) -> list[bool]:
-    """Return of each line whether something is expected after it before anything is sent."""
+    """Return for each line whether something is expected after it before anything is sent."""
     answered, is_expected = [], False
     for line in reversed(lines):
         answered.append(is_expected)

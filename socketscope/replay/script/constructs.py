@@ -1,4 +1,4 @@
-"""What a script consists of; parsing gives these, playing takes them. No I/O."""
+"""The constructs of a script, which the parser makes and the compiler takes. No I/O."""
 
 from dataclasses import dataclass
 from random import Random
@@ -14,7 +14,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Dribble:
-    """``!dribble SIZE/INTERVAL TEXT``: the text, slowly."""
+    """``!dribble SIZE/INTERVAL TEXT``: the text, sent slowly."""
 
     size: int
     interval: float
@@ -23,7 +23,7 @@ class Dribble:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """``!flood SIZE``: bytes without a line's end."""
+    """``!flood SIZE``: bytes without a line ending."""
 
     size: int
 
@@ -37,14 +37,14 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """``<`` and its kin: what the server must say next.
+    """``<`` and its variants: what the server must say next.
 
     Attributes:
-        kind: ``line`` is a line with this text, ``match`` one in which this regular expression is found, and
-            ``any`` one with anything; ``until`` and ``until match`` pass over all lines before such a one.
-            ``bytes`` and ``bytes match`` are about what comes next, whether it ends a line or not; ``count``
-            is a number of bytes. ``close`` is the end of the connection, ``rest`` anything and then the end.
-        text: The text or expression; the number, or the variable that has it; else empty.
+        kind: ``line`` is a line with this text, ``match`` a line that this regular expression matches, and
+            ``any`` any line; ``until`` and ``until match`` skip all lines before such a line. ``bytes`` and
+            ``bytes match`` are about the next bytes, whether they end a line or not; ``count`` is a number of
+            bytes. ``close`` is the end of the connection, ``rest`` anything and then the end.
+        text: The text or expression; the number, or the variable that holds it; else empty.
     """
 
     kind: Literal[
@@ -61,7 +61,7 @@ class Pause:
     high: float | None
 
     def seconds(self, random: Random) -> float:
-        """Return how long it takes this time."""
+        """Return how long the pause is this time."""
         if self.high is None:
             return random.expovariate(1 / self.low) if self.low else 0.0
         return random.uniform(self.low, self.high)
@@ -69,7 +69,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``!hold DURATION``: silence with the connection open."""
+    """``!hold DURATION``: say nothing, with the connection open."""
 
     seconds: float
 
@@ -129,28 +129,28 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """``@values FILE.csv``, the path as it stands there."""
+    """``@values FILE.csv``, with the path as written."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """``@ignore REGEX``: lines that are passed over."""
+    """``@ignore REGEX``: lines to ignore."""
 
     expression: str
 
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """``@on REGEX > TEXT``: lines that are answered wherever they come."""
+    """``@on REGEX > TEXT``: lines to answer whenever they come."""
 
     expression: str
     text: str
 
 
 Message = Send | Dribble | Flood | Garbage
-"""What goes out."""
+"""What is sent."""
 
 Construct = (
     Message | Expect | Pause | Hold | HalfClose | Reset
@@ -158,12 +158,12 @@ Construct = (
 )  # fmt: skip
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds that a reply is waited for where no `@timeout` says it."""
+"""Seconds to wait for a reply without `@timeout`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A construct and the line that it stands on, from 1."""
+    """A construct and the number of its line, from 1."""
 
     number: int
     construct: Construct
@@ -171,12 +171,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A file's constructs.
+    """The constructs of a file.
 
     Attributes:
-        file: As it was named.
-        lines: Top to bottom.
-        literal: Whether texts are taken as they stand, without escapes and variables.
+        file: The name of the file, as it was given.
+        lines: In the order of the file.
+        literal: Whether texts are taken literally, without escapes and variables.
     """
 
     file: str

@@ -1,8 +1,8 @@
 """The variables of a pass, and which of their values are secret. No I/O.
 
-A name that begins with ``env:`` is a variable of the environment, and its value is a secret. What a function
-makes of a secret, such as its base64, is one too, and has an entry the other way round: the name is that
-result behind a colon, the value is the function's call.
+A name that begins with ``env:`` is an environment variable, and its value is a secret. The result of a
+function of a secret, such as its base64, is a secret too. It has an entry the other way round: the name is a
+colon and the result, the value is the call of the function.
 """
 
 import re
@@ -11,7 +11,7 @@ from random import Random
 
 
 class Context(dict[str, str]):
-    """Variables by name, and the source of what is random in a text; a user's is filled anew in each pass."""
+    """Variables by name, and the source of randomness; refilled for each pass of a user."""
 
     __slots__ = ("random",)
 
@@ -24,11 +24,11 @@ _ENVIRONMENT = "env:"
 _DERIVED = ":"
 
 _SHORTEST_LINE = 3
-"""Bytes that a line of a secret must have to be one itself; shorter ones would be found everywhere."""
+"""Bytes of the shortest line of a secret that counts as a secret itself; shorter ones occur everywhere."""
 
 
 def secrets(context: Mapping[str, str]) -> dict[bytes, str]:
-    """Return each secret, and each line of one of several lines, with what a script has in its place."""
+    """Return each secret, and each line of a secret of several lines, with what a script writes for it."""
     found: dict[bytes, str] = {}
     for name, value in context.items():
         if name.startswith(_DERIVED):
@@ -41,13 +41,13 @@ def secrets(context: Mapping[str, str]) -> dict[bytes, str]:
 
 
 def derive(context: Context, function: str, value: str, arguments: Iterable[bytes]) -> None:
-    """Take note of what a function made, in case an argument of it holds a secret.
+    """Note the result of a function as a secret if one of its arguments contains a secret.
 
     Args:
         context: Variables of the pass.
-        function: What stands between the braces.
-        value: What it made.
-        arguments: What it made that of.
+        function: The call, as written between the braces.
+        value: The result.
+        arguments: The arguments.
     """
     known = secrets(context)
     if value.encode() not in known and any(secret in argument for argument in arguments for secret in known):
@@ -55,11 +55,11 @@ def derive(context: Context, function: str, value: str, arguments: Iterable[byte
 
 
 def split_at_secrets(data: bytes, known: Mapping[bytes, str]) -> Iterable[tuple[bytes, str]]:
-    """Yield what is between secrets, each piece with what a script has in place of the secret behind it."""
+    """Yield the pieces between secrets, each with what a script writes for the secret that follows it."""
     if not known:
         yield data, ""
         return
-    # The longest first, as one may hold another.
+    # The longest first, as one may contain another.
     found = re.compile(b"|".join(re.escape(secret) for secret in sorted(known, key=len, reverse=True)))
     position = 0
     for match in found.finditer(data):

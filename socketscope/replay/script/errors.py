@@ -1,24 +1,24 @@
-"""What is wrong with a script, and where. No I/O."""
+"""Errors in a script, with their place. No I/O."""
 
 from rich.cells import cell_len
 
 from socketscope.excerpt import escaped, excerpt
 
 _LONGEST = 10_000
-"""Characters of a line that is shown as a whole."""
+"""Characters up to which a line is shown as a whole."""
 
 _AROUND = 100
-"""Characters that are shown of a longer one, on either side of the place where something is wrong."""
+"""Characters of a longer line that are shown on each side of the error."""
 
 _TOLD = 300
-"""Characters that are then shown of what is wrong, which may quote the line."""
+"""Characters of the message that are shown then, as it may quote the line."""
 
 
 class TextError(ValueError):
-    """A text makes no sense.
+    """A text is wrong.
 
     Attributes:
-        offset: Where in the text, from 0.
+        offset: The place in the text, from 0.
     """
 
     def __init__(self, problem: str, offset: int = 0) -> None:
@@ -27,10 +27,10 @@ class TextError(ValueError):
 
 
 class ScriptError(Exception):
-    """Something in a script makes no sense.
+    """A script is wrong.
 
-    Its text is ``file:line:column: what is wrong``, the line, of a long one what is around the column, and a
-    caret below that; of a file as a whole, which has no such place, ``file: what is wrong``.
+    The message is ``file:line:column: what is wrong``, the line, or its part around the column, and a caret
+    below. If the whole file is wrong, it is ``file: what is wrong``.
     """
 
     def __init__(self, file: str, problem: str, line: int = 0, column: int = 1, source: str = "") -> None:

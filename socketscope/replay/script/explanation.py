@@ -1,4 +1,4 @@
-"""What a script does, step by step, for a person to read."""
+"""Explains, step by step, what a script does."""
 
 from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.program import (
@@ -18,9 +18,9 @@ _ENDINGS = {b"\r\n": " and CRLF", b"\n": " and LF", b"": " without an ending"}
 
 
 def explain(program: Program) -> str:
-    """Return the script's name and, under each step's, a line for each action.
+    """Return the name of the script and, below the name of each step, a line for each action.
 
-    Actions that send or wait begin with the number of their line in the script.
+    Actions that send or wait begin with their line number in the script.
     """
     messages = sum(isinstance(action, Sending) for action in program.actions)
     lines = [f"{program.file}: {_counted(messages, 'message')} in {_counted(len(program.steps), 'step')}"]
@@ -51,7 +51,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _told(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a kind of action
+def _told(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of action
     match action:
         case Opening():
             return "connect"

@@ -1,4 +1,4 @@
-"""Regular expressions of a script: they match bytes, and may hold variables. No I/O."""
+"""Regular expressions of a script, which match bytes and may contain variables. No I/O."""
 
 import re
 import warnings
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.text import Template, Variable, encode, parse_text
 
-# A character, an escaped one, or a comment or a class as a whole; one that is never closed is all the rest,
-# as each bracket in it would else have the whole searched again.
+# A character, an escaped one, or a comment or a class as a whole. A class that is never closed takes all the
+# rest, as otherwise each bracket in it would be searched to the end again.
 _PIECE = re.compile(r"\\.|\(\?#[^)]*\)?|\[\^?\]?(?:\\.|[^\]\\])*\]|\[.*|.", re.DOTALL)
 
 
 def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
-    """Return the template of a regular expression, in which values stand escaped, and its groups' names.
+    """Return the template of a regular expression, and the names of its groups.
 
     Raises:
         TextError: The expression, or a variable in it, is wrong.
@@ -33,7 +33,7 @@ def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
 
 
 def compile_expression(text: str) -> re.Pattern[bytes]:
-    """Return a regular expression without variables, as it meets bytes.
+    """Return a regular expression without variables, for bytes.
 
     Raises:
         TextError: The expression is wrong.
@@ -52,9 +52,9 @@ def _check_backslashes(text: str, template: Template) -> None:
 
 
 def _probe(text: str, template: Template) -> str:
-    """Return an expression that is right where this one is, and wrong in the same places.
+    """Return an ASCII expression that is valid if this one is, with any error at the same place.
 
-    What has no meaning of its own is replaced by as many quotes: values, and characters of several bytes.
+    Variables, and characters of several bytes, are replaced by quotes of the same length.
     """
     for variable in template.variables:
         size = len(variable.shown)
@@ -77,25 +77,25 @@ def _groups(probe: str) -> tuple[str, ...]:
     except re.error as error:
         raise TextError(f"not a regular expression: {error.msg}", error.pos or 0) from error
     except (FutureWarning, DeprecationWarning) as warning:
-        # What Python may read in another way one day, a script should not mean.
+        # A script should not use what a later Python may read differently.
         problem, _, place = str(warning).partition(" at position ")
         raise TextError(f"unclear regular expression: {problem.lower()}", int(place or 0)) from warning
     except (OverflowError, RecursionError) as error:
         raise TextError(f"not a regular expression: {error}") from error
-    except ValueError as error:  # of the interpreter's bound on numbers
+    except ValueError as error:  # the interpreter limits the digits of numbers
         raise TextError("not a regular expression: a number in it has too many digits") from error
 
 
 def as_bytes(text: str) -> bytes:
-    """Return an expression without variables as `re` takes it."""
+    """Return an expression without variables as bytes, for `re`."""
     return b"".join(_pieces(text))
 
 
 def _pieces(text: str) -> Iterator[bytes]:
-    """Yield the parts of an expression, with each character that is several bytes as a group of them."""
+    """Yield the parts of an expression, each character of several bytes as a group."""
     for piece in _PIECE.findall(text):
         if piece.isascii():
             yield piece.encode()
-        elif not piece.startswith("("):  # which is a comment
-            # What follows it, such as a star, is for all of its bytes.
+        elif not piece.startswith("("):  # a comment
+            # A group, so that a star after it applies to all of its bytes.
             yield b"(?:%s)" % encode(piece.removeprefix("\\"))

@@ -1,4 +1,4 @@
-"""The functions of a text: ``${len:X}``, ``${now}``, ``${sha256:X}``. No I/O but the clock."""
+"""The functions in texts: ``${len:X}``, ``${now}``, ``${sha256:X}``. No I/O except the clock."""
 
 import base64
 import hashlib
@@ -12,13 +12,13 @@ Function = Callable[..., str]
 """Takes the source of randomness and the bytes of each argument."""
 
 ALONE = frozenset({"now", "uuid"})
-"""Those that are written like a variable."""
+"""Functions without arguments, which are written like variables."""
 
 FORMS = (
     "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
     "${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
 )
-"""All that have arguments."""
+"""All functions that have arguments."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _LONGEST_HEX = 4096
@@ -32,18 +32,18 @@ OF_TEXTS: dict[str, tuple[int, Function]] = {
     "sha256": (1, lambda _, data: hashlib.sha256(data).hexdigest()),
     "hmac-sha256": (2, lambda _, key, data: hmac.digest(key, data, "sha256").hex()),
 }
-"""Those whose arguments are texts, by name: how many, and what they do."""
+"""Functions of texts, by name: the number of arguments, and the function."""
 
 REVEALING = frozenset(OF_TEXTS) - {"len"}
-"""Those from which a secret argument can be had, or which are as good as one."""
+"""Functions whose result reveals a secret argument, or serves as well as it."""
 
 
 def made(name: str, arguments: list[str]) -> Function | None:
-    """Return the function that a call without texts as arguments names; None where there is none such.
+    """Return the function that a call names whose arguments are no texts; None if there is none.
 
     Args:
-        name: What stands before the first colon.
-        arguments: What stands between and after the colons.
+        name: The part before the first colon.
+        arguments: The parts after it, split at colons.
     """
     match name, arguments:
         case "uuid", []:
@@ -66,7 +66,7 @@ def _is_format(form: str) -> bool:
 
 
 def _formatted(now: datetime, form: str) -> str:
-    # The C library takes %s for local time.
+    # In the C library, %s assumes local time.
     seconds = str(int(now.timestamp()))
     return now.strftime(_DIRECTIVE.sub(lambda match: seconds if match[1] == "s" else match[0], form))
 

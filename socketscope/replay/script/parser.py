@@ -1,7 +1,7 @@
-"""From a script's text to its constructs. No I/O.
+"""Parses the text of a script to constructs. No I/O.
 
-One construct a line; its keyword stands in the first column, one space parts it from its text, and the text
-is taken exactly, to the end of the line.
+Each line is one construct: a keyword in the first column, one space, and a text, which is taken exactly, to
+the end of the line.
 """
 
 import re
@@ -22,11 +22,11 @@ _ANSWER = " >"
 _Word = TypeVar("_Word", bound=str)
 
 COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
-"""The text of a `<` that expects so many bytes, not a line."""
+"""The text of a `<` that expects a number of bytes, not a line."""
 
 
 def parse_messages(text: str, file: str) -> Script:
-    """Parse the ``.txt`` form: each line that is not blank is one message, exactly as it stands."""
+    """Parse the ``.txt`` form: each line that is not blank is one message, taken literally."""
     lines = [Line(n, constructs.Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
     return Script(file, tuple(lines), literal=True)
 
@@ -49,8 +49,8 @@ def parse_transcript(text: str, file: str) -> Script:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return a script's lines, as its constructs are numbered."""
-    # Not splitlines: a form feed or a NEL in a message is no end of a line of the script.
+    """Return the lines of a script."""
+    # Not splitlines, which would also split at a form feed or a NEL.
     return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
 
 
@@ -66,7 +66,7 @@ def _construct(source: str) -> Construct:
 
 @contextmanager
 def _moved(offset: int) -> Iterator[None]:
-    """Have an error in a part of a text say where in the whole it is."""
+    """Add an offset to the place of an error in a part of a text."""
     try:
         yield
     except TextError as error:
@@ -77,7 +77,7 @@ def _no_construct(keyword: str) -> NoReturn:
     if not keyword:
         raise TextError("a construct begins in column 1")
     begun = max((known for known in _CONSTRUCTS if keyword.startswith(known)), key=len, default="")
-    if begun and not (begun[-1] + keyword[len(begun)]).isalpha():  # which would be another word
+    if begun and not (begun[-1] + keyword[len(begun)]).isalpha():  # letters would make it another word
         raise TextError(f"a space parts {begun} from its text", len(begun))
     close = get_close_matches(keyword, _CONSTRUCTS, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
@@ -101,7 +101,7 @@ def _some(text: str) -> str:
 
 
 def _alone(construct: Construct) -> Callable[[str], Construct]:
-    """Return what parses a construct that has no text."""
+    """Return a parser for a construct without a text."""
 
     def parse(text: str) -> Construct:
         if text:

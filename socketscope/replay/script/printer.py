@@ -1,4 +1,4 @@
-"""From a script's constructs to its text. No I/O."""
+"""Prints the constructs of a script as text. No I/O."""
 
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import Construct, Script
@@ -17,11 +17,11 @@ _EXPECTATIONS = {
 
 
 def print_transcript(script: Script) -> str:
-    """Return the ``.talk`` text that parses to the same constructs, one a line."""
+    """Return ``.talk`` text that parses to the same constructs, one per line."""
     return "".join(f"{_print(line.construct)}\n" for line in script.lines)
 
 
-def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a construct
+def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each construct
     match construct:
         case constructs.Send(text):
             return f"> {text}"

@@ -1,4 +1,4 @@
-"""A script made ready to be played: what goes out, and what must come back."""
+"""A compiled script: what is sent, and what must come back."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from socketscope.replay.script.context import Context
 from socketscope.replay.script.text import Template, decode, literal, quoted
 
 OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
-"""Kinds of expectations that are about whole lines."""
+"""Kinds of expectation that are about whole lines."""
 
 _ENDS = frozenset({"close", "rest"})
 _NUMBER = re.compile(rb"[0-9]{1,18}")
@@ -20,14 +20,14 @@ _NUMBER = re.compile(rb"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes out: a text with its ending, slowly or not; or so many bytes of nothing in particular.
+    """What is sent: a text with its ending, at once or slowly; or a number of filler bytes.
 
     Attributes:
-        chunk: Bytes at a time; 0 is all at once.
+        chunk: Bytes sent at a time; 0 for all at once.
         interval: Seconds from one chunk to the next.
-        filler: Bytes that are sent in place of a text; 0 is the text.
-        random: Whether these are random, and not all the same.
-        timeout: Seconds in which the server must have taken it.
+        filler: Number of bytes to send instead of the text; 0 sends the text.
+        random: Whether filler bytes are random.
+        timeout: Seconds in which the server must take it.
     """
 
     line: int
@@ -41,7 +41,7 @@ class Sending:
     timeout: float = DEFAULT_TIMEOUT
 
     def data(self, context: Context) -> bytes:
-        """Return its bytes in a pass."""
+        """Return the bytes to send in a pass."""
         if self.filler:
             return context.random.randbytes(self.filler) if self.random else b"x" * self.filler
         return self.template.fill(context) + self.ending
@@ -59,28 +59,28 @@ class Expectation:
 
     @property
     def is_literal(self) -> bool:
-        """Whether what comes must be this text, to the byte."""
+        """Whether exactly this text must come."""
         return self.kind in {"line", "until", "bytes"}
 
     @property
     def ends(self) -> bool:
-        """Whether it is that the server closes."""
+        """Whether the server must close."""
         return self.kind in _ENDS
 
     def count(self, context: Context) -> int | None:
-        """Return how many bytes it is; None where its variable has no number."""
+        """Return the number of bytes; None if its variable holds no number."""
         number = self.template.fill(context)
         return int(number) if _NUMBER.fullmatch(number) else None
 
     def expression(self, context: Context) -> re.Pattern[bytes] | None:
-        """Return the expression that a pass compares with; None where a value has made it none."""
+        """Return the expression in a pass; None if the value of a variable has made it invalid."""
         try:
             return re.compile(self.template.fill(context, re.escape))
-        except re.error:  # as where it is the beginning of a range
+        except re.error:  # for example at the beginning of a range
             return None
 
     def matches(self, reply: bytes, context: Context) -> Mapping[str, str] | None:
-        """Return the variables that a reply gives, or None where it is not what is expected."""
+        """Return the variables that a reply sets, or None if it is not what is expected."""
         match self.kind:
             case "line" | "until" | "bytes":
                 return {} if reply == self.template.fill(context) else None
@@ -89,13 +89,13 @@ class Expectation:
                 found = expression and expression.search(reply)
                 return groups(found) if found else None
             case "count":
-                # The bytes themselves are kept nowhere.
+                # The bytes themselves are not kept.
                 number = self.count(context)
                 return {} if number is not None and reply == b"%dB" % number else None
         return {}
 
-    def shown(self, context: Context) -> str:  # noqa: PLR0911 - a case a kind
-        """Return what was expected, for a person: a text in quotes, a regular expression as it stands."""
+    def shown(self, context: Context) -> str:  # noqa: PLR0911 - one case for each kind
+        """Describe what was expected, for a person: a text in quotes, a regular expression as written."""
         match self.kind:
             case "any":
                 return "a line, as no < follows; see @reply"
@@ -114,7 +114,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A connection that a fault needs before anything is said on it."""
+    """A connection, for a fault before anything is said."""
 
     line: int
     step: str
@@ -122,10 +122,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Lines that no expectation is to meet: they are passed over, or answered.
+    """Lines that are ignored or answered whenever they come, and that no expectation sees.
 
     Attributes:
-        groups: Names of the variables that such a line gives, which are empty until there was one.
+        groups: Names of the variables that such a line sets; they are empty until one has come.
     """
 
     expression: Template
@@ -135,7 +135,7 @@ class Aside:
     groups: tuple[str, ...] = ()
 
     def meets(self, line: bytes, context: Context) -> bool:
-        """Return whether it is about a line, whose groups then are variables."""
+        """Return whether it matches a line; if so, set the variables of its groups."""
         try:
             found = re.search(self.expression.fill(context, re.escape), line)
         except re.error:
@@ -147,13 +147,13 @@ class Aside:
 
 
 def groups(match: re.Match[bytes]) -> dict[str, str]:
-    """Return the named groups of a match as variables; one that took no part is empty."""
+    """Return the named groups of a match as variables; empty for a group that did not take part."""
     return {name: decode(value) for name, value in match.groupdict(default=b"").items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A variable that gets a value in each pass."""
+    """A variable that is set in each pass."""
 
     name: str
     template: Template
@@ -161,7 +161,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a CSV file, of which each pass takes the next, over and over."""
+    """Rows of a CSV file; each pass takes the next one, over and over."""
 
     file: str
     rows: tuple[Mapping[str, str], ...]
@@ -180,11 +180,11 @@ class Program:
     """What a user plays.
 
     Attributes:
-        file: The script's name.
+        file: The name of the script.
         actions: In order.
         steps: Names of the steps that have exchanges.
-        environment: The variables of the process that it uses.
-        connect: What a connection is for, ``message``, ``pass`` or ``user``; None where it does not say.
+        environment: The environment variables that it uses.
+        connect: What a connection is for: ``message``, ``pass`` or ``user``; None if the script does not say.
     """
 
     file: str
@@ -194,12 +194,12 @@ class Program:
     connect: str | None = None
 
     def connect_for(self, asked: str | None) -> str:
-        """Return what a connection is for: as somebody asked, else as the script says, else a message."""
+        """Return what a connection is for: as asked for, else as the script says, else ``message``."""
         return asked or self.connect or "message"
 
     def with_steps_of(self, name: str) -> "Program":
-        """Return the same, its steps told apart from others' by a name before them."""
-        name = escaped(name)  # a file's may be no text, which no metric's label can have
+        """Return the same with a name before the name of each step."""
+        name = escaped(name)  # the name of a file may not be valid Unicode, as a label must be
         actions = tuple(
             replace(action, step=f"{name}/{action.step}")
             if isinstance(action, Sending | Expectation | Opening)
@@ -210,7 +210,7 @@ class Program:
 
     @property
     def is_greeted(self) -> bool:
-        """Whether something is expected of a connection on which nothing was sent yet."""
+        """Whether it expects something on a connection on which it has sent nothing."""
         sent = False
         for action in self.actions:
             if isinstance(action, Sending):
@@ -223,17 +223,17 @@ class Program:
 
     @property
     def half_closes(self) -> bool:
-        """Whether it ends one direction of a connection."""
+        """Whether it closes one direction of a connection."""
         return any(isinstance(action, HalfClose) for action in self.actions)
 
     @property
     def needs_connection(self) -> bool:
-        """Whether it ends connections, or one direction of them, which datagrams have not."""
+        """Whether it ends connections, or one direction of them, which datagrams do not have."""
         return self.half_closes or any(map(ends_connection, self.actions))
 
 
 def told_apart(programs: list[Program]) -> list[Program]:
-    """Return programs whose steps are ``file/step`` where there are several files."""
+    """Return programs whose steps are called ``file/step`` if there are several files."""
     if len(files := {program.file for program in programs}) == 1:
         return programs
     names = [Path(file).name for file in files]
@@ -244,5 +244,5 @@ def told_apart(programs: list[Program]) -> list[Program]:
 
 
 def ends_connection(action: Action) -> bool:
-    """Return whether the connection is over after an action, so that what follows needs another."""
+    """Return whether an action ends the connection, so that what follows needs another."""
     return isinstance(action, Reset) or (isinstance(action, Expectation) and action.ends)

@@ -10,18 +10,18 @@ from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.functions import ALONE, FORMS, OF_TEXTS, REVEALING, Function, made
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What a variable's name matches as a whole."""
+"""Matches the whole name of a variable."""
 
 BUILT_IN = frozenset({"seq", "user"}) | ALONE
-"""Names that have their value already."""
+"""Names that have a value in every pass."""
 
 _ESCAPES = {"\\": b"\\", "r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 _ESCAPED = {value.decode(): f"\\{letter}" for letter, value in _ESCAPES.items()}
 _CALL = re.compile(r"\$\{([a-z0-9-]+):")
 _PLAIN = re.compile(r"[^\\${}:]+")
-"""Characters without a meaning, taken together: one at a time, megabytes would take many seconds."""
+"""Ordinary characters, taken together: one at a time, megabytes would take many seconds."""
 _DEEPEST = 16
-"""Functions of functions; each level takes some of the interpreter's stack when the text is filled in."""
+"""The deepest nesting of functions; each level uses some of the interpreter's stack when it is filled in."""
 
 _SHOWN = 1000
 """Bytes of a text that are shown."""
@@ -29,14 +29,14 @@ _SHOWN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``${NAME}``, or a function as ``${len:X}``.
+    """``${NAME}``, or a function such as ``${len:X}``.
 
     Attributes:
-        name: What stands between the braces.
-        offset: Where the text has it.
-        function: What makes its value; None where the pass has it.
-        arguments: Of the function.
-        is_revealing: Whether its value is a secret where an argument holds one.
+        name: What is written between the braces.
+        offset: The place in the text.
+        function: Computes the value; None for a variable of the pass.
+        arguments: The function's arguments.
+        is_revealing: Whether the value is a secret if an argument contains one.
     """
 
     name: str
@@ -47,18 +47,18 @@ class Variable:
 
     @property
     def shown(self) -> str:
-        """As it stands in the script."""
+        """The variable as written in the script."""
         return f"${{{self.name}}}"
 
     @property
     def needed(self) -> tuple["Variable", ...]:
-        """The variables whose values a pass must have: itself, or what the arguments of its function need."""
+        """The variables that a pass must have: itself, or what the arguments of its function need."""
         if self.function is None:
             return (self,)
         return tuple(variable for template in self.arguments for variable in template.needed)
 
     def value(self, context: Context) -> str:
-        """Return its value in a pass."""
+        """Return the value in a pass."""
         if self.function is None:
             return context[self.name]
         arguments = [template.fill(context) for template in self.arguments]
@@ -70,11 +70,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in parts: bytes as they are, and variables.
+    """A text in parts: bytes, and variables.
 
     Attributes:
         parts: In order.
-        source: As it stands in the script.
+        source: The text as written in the script.
     """
 
     parts: tuple[bytes | Variable, ...]
@@ -82,16 +82,16 @@ class Template:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables that stand in it, functions included."""
+        """The variables in it, functions included."""
         return tuple(part for part in self.parts if isinstance(part, Variable))
 
     @property
     def needed(self) -> tuple[Variable, ...]:
-        """The variables whose values a pass must have."""
+        """The variables that a pass must have."""
         return tuple(needed for variable in self.variables for needed in variable.needed)
 
     def fill(self, context: Context, transform: Callable[[bytes], bytes] = bytes) -> bytes:
-        """Return the text with its variables filled in, each put through `transform`."""
+        """Return the text with its variables filled in, each passed through `transform`."""
         if len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         return b"".join(
@@ -100,31 +100,31 @@ class Template:
 
 
 def encode(text: str) -> bytes:
-    """Return a text as UTF-8, with bytes that `decode` could not read as they were."""
+    """Return a text as UTF-8; bytes that `decode` could not read come back unchanged."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def decode(data: bytes) -> str:
-    """Return text that `encode` makes these bytes of again, whatever they are."""
+    """Return the text that `encode` turns back into these bytes, whatever they are."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def literal(text: str) -> Template:
-    """Return a template that is the text as it stands."""
+    """Return a template for a literal text."""
     data = encode(text)
     return Template((data,), escape(data))
 
 
 def escape(data: bytes) -> str:
-    """Return the text that `parse_text` makes these bytes of again; what cannot be seen is an escape."""
+    """Return the text that `parse_text` turns back into these bytes; what is not printable is escaped."""
     text = decode(data)
-    # Nearly all is text, and a character at a time costs a hundred times as much.
+    # Nearly all is plain text, and character by character costs a hundred times as much.
     if "\\" in text or not text.isprintable():
         text = "".join(map(_escape_character, text))
     return text.replace("${", "$${")
 
 
-@lru_cache(4096)  # of binary, where each comes many times
+@lru_cache(4096)  # in binary data, the same characters come many times
 def _escape_character(character: str) -> str:
     if (escaped := _ESCAPED.get(character)) is not None:
         return escaped
@@ -132,7 +132,7 @@ def _escape_character(character: str) -> str:
 
 
 def excerpt(data: bytes, context: Mapping[str, str]) -> str:
-    """Return bytes as a script would write them, of many the first ones; what is secret as its variable."""
+    """Return bytes as a script would write them, cut if there are many, with secrets as their variables."""
     left, text = _SHOWN, ""
     for plain, secret in split_at_secrets(data, secrets(context)):
         text += escape(plain[:left])
@@ -144,7 +144,7 @@ def excerpt(data: bytes, context: Mapping[str, str]) -> str:
 
 
 def quoted(data: bytes, context: Mapping[str, str]) -> str:
-    """Return the same in quotes, to stand among words."""
+    """Return the same in quotes, for a sentence."""
     return f"'{excerpt(data, context)}'"
 
 
@@ -152,8 +152,8 @@ def parse_text(text: str, *, escapes: bool = True) -> Template:
     """Return the template of a text.
 
     Args:
-        text: As it stands in the script.
-        escapes: Whether backslashes begin escapes; a regular expression keeps its own.
+        text: The text as written in the script.
+        escapes: Whether backslashes begin escapes; false for a regular expression, which has its own.
 
     Raises:
         TextError: An escape or a variable is wrong.
@@ -166,17 +166,17 @@ class _Parser:
     def __init__(self, text: str, *, escapes: bool = True, depth: int = 0) -> None:
         self._text = text
         self._escapes = escapes
-        self.depth = depth  # of the functions that it stands in
+        self.depth = depth  # how deep it is nested in functions
 
     def parse(self, position: int, ends: str = "") -> tuple[tuple[bytes | Variable, ...], int]:
         """Return the parts from a position on, and where they end.
 
         Args:
             position: Where they begin.
-            ends: The characters that end them, where they stand outside of braces; else the text does.
+            ends: The characters that end them, outside of braces; if empty, the end of the text does.
 
         Raises:
-            TextError: An escape or a variable is wrong; or nothing ends them, for which the problem is empty.
+            TextError: An escape or a variable is wrong; with an empty message, nothing ends them.
         """
         text = self._text
         parts: list[bytes | Variable] = []
@@ -232,7 +232,7 @@ class _Parser:
 
     def _call(self, begin: int, name: str) -> tuple[Variable, int]:
         number, function = OF_TEXTS[name]
-        # What is handed to a function is a text wherever it stands.
+        # An argument is a text, with escapes, even in a regular expression.
         inner = _Parser(self._text, depth=self.depth + 1)
         if inner.depth > _DEEPEST:
             raise TextError(f"functions stand more than {_DEEPEST} deep in each other", begin)

@@ -1,4 +1,4 @@
-"""Charts for a terminal: columns of block characters, one per value, and their axes. No I/O."""
+"""Charts for a terminal: columns of block characters, one for each value, with axes. No I/O."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,15 +11,15 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _NOTHING_KNOWN = " "
 
 _AXIS = 10
-"""Characters of the axis upward: the longest figure, and its line."""
+"""Characters of the vertical axis: the longest figure, and the line."""
 
 _LEAST_FOR_HALF = 6
-"""Lines of columns from which on there is a second figure, half-way up."""
+"""The least height, in lines, for a second figure half-way up."""
 
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200)
 _APART = 10
 _BETWEEN = 4
-"""Characters from one time to the next at least, and from a time's words to what follows."""
+"""The least characters from one time mark to the next, and after the text of a mark."""
 
 Size = tuple[int, int]
 """Columns and lines of a terminal, or of a part of it."""
@@ -30,19 +30,19 @@ Shown = Callable[[float | None], str]
 def chart(
     values: Sequence[float | None], width: int, height: int, show: Shown, seconds: float, style: str
 ) -> Text:
-    """Return a chart with its axes: upward from 0, along from so long ago to now.
+    """Return a chart with its axes: values upward from 0, and time up to now.
 
     Args:
         values: From old to new, as for `columns`.
-        width: Characters, with the axis.
-        height: Lines, with the axis.
-        show: Gives a value with its unit.
-        seconds: Of each column.
-        style: Of the columns.
+        width: Characters, including the axis.
+        height: Lines, including the axis.
+        show: Formats a value with its unit.
+        seconds: Seconds of each column.
+        style: Style of the columns.
     """
     inner, rows = columns_of(width), height - 1
     top = _rounded(max((v for v in values[-inner:] if v is not None), default=0.0))
-    # An odd number of lines has its half in the middle of one, an even one between two.
+    # With an odd number of lines the half is in the middle of a line, with an even one between two.
     marks = ({0: top} | ({rows // 2: top / 2} if rows >= _LEAST_FOR_HALF else {})) if top else {}
     drawn = Text(no_wrap=True)
     for row, line in enumerate(columns(values, inner, rows, top)):
@@ -52,18 +52,18 @@ def chart(
 
 
 def columns_of(width: int) -> int:
-    """Return how many columns a chart of a width has."""
+    """Return the number of columns of a chart of a width."""
     return max(width - _AXIS, 1)
 
 
 def columns(values: Sequence[float | None], width: int, height: int, highest: float) -> list[str]:
-    """Return lines of text, the top one first, that show the latest values as columns.
+    """Return lines of text, from top to bottom, that show the last values as columns.
 
     Args:
-        values: From old to new; None where nothing is known. What is not 0 shows at least an eighth.
-        width: Characters of each line. Fewer values stand to the right.
-        height: Lines.
-        highest: What fills the whole height.
+        values: From old to new; None if nothing is known. A value above 0 shows at least an eighth.
+        width: Characters of each line. Fewer values are aligned to the right.
+        height: Number of lines.
+        highest: The value that fills the whole height.
     """
     shown = [None] * (width - len(values)) + list(values[-width:])
     eighths = [_eighths(value, highest, height) for value in shown]
@@ -82,7 +82,7 @@ def _eighths(value: float | None, top: float, height: int) -> int | None:
 
 
 def _rounded(value: float) -> float:
-    """Return the next number of two digits: one that can be read, and leaves little of the height unused."""
+    """Return the next number of two digits, which is readable and leaves little of the height unused."""
     if value <= 0:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -1,4 +1,4 @@
-"""The replay's end of the live view: tells the process that draws it how the run goes."""
+"""The replay's end of the live view: sends figures to the process that draws it."""
 
 import contextlib
 import os
@@ -18,17 +18,17 @@ from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.show.printout import compared, place
 
 _MOST_UNSENT = 1 << 20
-"""Bytes kept while the terminal takes none; what comes after that is not shown."""
+"""Bytes kept while the terminal takes none; figures beyond that are not shown."""
 
 _LEAVE = 2.0
-"""Seconds that the process has to give the terminal back."""
+"""Seconds for the process to restore the terminal and end."""
 
 
 class LiveView:
-    """Shows a run on standard error, and leaves the terminal as it was."""
+    """Shows a run on standard error, and restores the terminal."""
 
     def __init__(self, plan: Plan, heading: str, programs: int) -> None:
-        # Ctrl-C is meant for the run, whose last lines are still to be shown, however early it comes.
+        # Ctrl-C is for the run alone, however early it comes: its last lines are still to be shown.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "socketscope.replay.show.screen"], stdin=subprocess.PIPE
@@ -36,19 +36,19 @@ class LiveView:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._pipe = self._process.stdin
-        # Whoever stops the terminal's output (Ctrl-S) stops the drawing, not the run.
+        # Stopping the output of the terminal (Ctrl-S) stops the drawing, not the run.
         os.set_blocking(self._pipe.fileno(), False)
         self._unsent = bytearray()
         self._has_rate = plan.rate is not None
         passes = None if plan.loops is None else plan.loops * plan.users * programs
-        # It may have a path that is no text, which JSON cannot have.
+        # The heading may have a path that is not valid Unicode, which JSON cannot hold.
         self._send({"heading": escaped(heading), "duration": plan.duration, "passes": passes})
 
     def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:
-        """Tell how the run goes.
+        """Send the figures.
 
         Raises:
-            OSError: Nobody draws any more.
+            OSError: The process that draws has ended.
         """
         ledger = run.ledger
         with ledger.settled():
@@ -65,7 +65,7 @@ class LiveView:
         })  # fmt: skip
 
     def close(self) -> None:
-        """Have the view taken away."""
+        """Remove the view."""
         with contextlib.suppress(OSError):
             self._pipe.close()
         try:
@@ -82,7 +82,7 @@ class LiveView:
 
 
 def first_failure(ledger: Ledger) -> list[str]:
-    """Return the first failure as the summary will tell it, without what was said before: room is scarce."""
+    """Return the first failure as in the summary, but for lack of room without what was said before."""
     if not (kinds := ledger.failures.kinds):
         return []
     first, more = kinds[0], len(kinds) - 1

@@ -1,4 +1,4 @@
-"""The metrics view of a run: its ledger as one consistent snapshot."""
+"""The metrics of a run: one consistent snapshot of its ledger."""
 
 from collections.abc import Iterable
 
@@ -45,5 +45,5 @@ class RunView(Collector):
             ]
 
     def describe(self) -> Iterable[Metric]:
-        """Name the families, by which a registry finds them and refuses another of the same name."""
+        """Return the families without values, so that a registry refuses another of the same name."""
         return map(described, instruments.INSTRUMENTS)

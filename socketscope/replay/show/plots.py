@@ -12,14 +12,14 @@ _MOST_TICKS = 5
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where values stand along an axis.
+    """Maps values to coordinates along an axis.
 
     Attributes:
         low: Value at `start`.
         high: Value at `end`.
         start: Coordinate.
-        end: Coordinate; for the vertical one it is the smaller.
-        logarithmic: Whether equal factors are equally far apart; `low` is above 0 then.
+        end: Coordinate; the smaller one on a vertical axis.
+        logarithmic: Whether the scale is logarithmic; `low` is then above 0.
     """
 
     low: float
@@ -29,14 +29,14 @@ class Scale:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Return a value's coordinate; one beyond the ends is drawn at the end."""
+        """Return the coordinate of a value; a value beyond an end is drawn at that end."""
         low, high, value = (self._measure(v) for v in (self.low, self.high, max(value, self.low)))
         share = min((value - low) / (high - low), 1.0) if high > low else 0.0
         return round(self.start + share * (self.end - self.start), 2)
 
     @property
     def ticks(self) -> list[float]:
-        """Round values to label, from low to high."""
+        """Round values for labels, from low to high."""
         if self.logarithmic:
             decades = self._among(1.0)
             return decades if len(decades) >= _FEWEST_TICKS else self._among(1.0, 2.0, 5.0)
@@ -53,41 +53,41 @@ class Scale:
 
 
 def round_step(length: float) -> float:
-    """Return the 1, 2 or 5 of a power of ten that parts a length into few steps."""
+    """Return 1, 2 or 5 times a power of ten, such that a length has only a few steps of it."""
     least = length / _MOST_TICKS or 1.0
     decade: float = 10.0 ** math.floor(math.log10(least))
     return next(factor for factor in _ROUND if factor * decade >= least * (1 - 1e-9)) * decade
 
 
 def from_zero(highest: float, start: float, end: float) -> Scale:
-    """Return a scale from 0 to a round value that is not lower than the highest."""
+    """Return a scale from 0 to a round value, at least the highest one."""
     step = round_step(highest or 1.0)
     return Scale(0.0, math.ceil((highest or 1.0) / step - 1e-9) * step, start, end)
 
 
 def durations(values: Iterable[float], start: float, end: float) -> Scale:
-    """Return a logarithmic scale on which all of these seconds have room."""
+    """Return a logarithmic scale for all of these durations."""
     known = sorted(values) or [1e-3, 1e-3]
     return Scale(known[0] / 1.25, known[-1] * 1.25, start, end, logarithmic=True)
 
 
 def line(points: Sequence[tuple[float, float | None]]) -> str:
-    """Return the path through points; where one has no height there is a gap."""
+    """Return the path through points, with a gap at a point without a height."""
     parts: list[str] = []
     for (_, before), (x, y) in pairwise([(0.0, None), *points]):
         if y is not None:
-            # A point between two gaps is a line of no length, which round ends make a dot.
+            # A point between two gaps is a line of length 0, which round line ends show as a dot.
             parts.append(f"L{x:g} {y:g}" if before is not None else f"M{x:g} {y:g}h0")
     return "".join(parts)
 
 
 def columns(edges: Sequence[float], heights: Sequence[float], base: float) -> str:
-    """Return the outline of columns that stand side by side.
+    """Return the outline of adjacent columns.
 
     Args:
-        edges: Where they begin, and where the last one ends.
-        heights: Coordinates of their tops.
-        base: Coordinate of their feet.
+        edges: Where each column begins, and where the last one ends.
+        heights: Coordinates of the tops.
+        base: Coordinate of the bottom.
     """
     if not heights:
         return ""

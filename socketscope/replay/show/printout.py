@@ -1,4 +1,4 @@
-"""The summary as a person reads it, in a terminal or in a log."""
+"""The summary as text, for a terminal or a log."""
 
 import math
 from itertools import zip_longest
@@ -15,15 +15,15 @@ QUANTILE_TITLES = {name: name.replace("_", ".") for name in QUANTILES}
 _NAME = 29
 _WIDTH = 76
 _KINDS = 10
-"""Kinds of failure that are shown; there may be one for each line of a script and each outcome."""
+"""The most kinds of failure that are shown; there may be one for each line of a script and outcome."""
 _ROWS = 5
 _SHOWN_BEFORE = 30
 _SHOWN = 66
-"""Characters that are shown before a difference, and altogether."""
+"""Characters that are shown before a difference, and in all."""
 
 
 def as_text(summary: Summary) -> str:
-    """Return the summary: the verdict first, and then what it rests on."""
+    """Return the summary: the verdict first, then the figures it is based on."""
     total = sum(summary.outcomes.values())
     ended = f"{count(summary.ok)} ok, {count(summary.failed)} failed"
     lines = [
@@ -62,7 +62,7 @@ def as_text(summary: Summary) -> str:
 
 
 def trust(summary: Summary) -> list[str]:
-    """Return whether the durations can be believed, and why; of a mere look at the replies, nothing."""
+    """Return whether the durations can be trusted, and why; empty if the run was no load."""
     if not summary.is_load:
         return []
     busy = f"this client was busy {share(summary.busy)} of the time: it is the limit here, not the server"
@@ -83,7 +83,7 @@ def _lag(summary: Summary) -> list[str]:
 
 
 def hints(summary: Summary) -> list[str]:
-    """Return which option would help, where the rate was not held."""
+    """Return which options would help if the rate was not held."""
     if summary.rate_held or not summary.dropped:
         return []
     if summary.is_bottleneck:
@@ -96,7 +96,7 @@ def hints(summary: Summary) -> list[str]:
 
 
 def lower_bounds(summary: Summary) -> list[str]:
-    """Return which of the durations would have been longer, had somebody waited for an answer."""
+    """Return which durations are lower bounds, as nobody waited for the reply."""
     why = {"timeout": "timed out", "unanswered": "unanswered at the end"}
     parts = [f"{count(number)} {why[name]}" for name, number in summary.lower_bounds.items() if number]
     if not parts:
@@ -107,7 +107,7 @@ def lower_bounds(summary: Summary) -> list[str]:
 def failures(summary: Summary) -> str:
     """Return each kind of failure: where it was, what was said, what was expected, and what came.
 
-    Where there is none, return why the run is no pass nevertheless.
+    Without failures, return the reasons why the run has failed.
     """
     if not summary.failures:
         return "; ".join(summary.reasons)
@@ -123,14 +123,14 @@ def failures(summary: Summary) -> str:
 
 
 def place(kind: Repeated, *, has_steps: bool) -> str:
-    """Return where something failed, how, and how often."""
+    """Return where an exchange failed, how, and how often."""
     times = f", {count(kind.count)} times" if kind.count > 1 else ""
     step = f", step {kind.first.step}" if has_steps else ""
     return f"{kind.first.file}:{kind.first.line}, {kind.outcome}{times}{step}"
 
 
 def compared(failure: Failure) -> list[str]:
-    """Return what was said before, what was expected, and what came; a caret is where they part."""
+    """Return what was said before, what was expected, and what came, with a caret at the difference."""
     said = [_cut(line, _WIDTH) for line in failure.said]
     if not failure.is_text:
         return [*said, *_wrapped("expected  ", failure.expected), *_wrapped("got       ", failure.got)]
@@ -175,7 +175,7 @@ def _row(name: str, quantiles: dict[str, float | None]) -> str:
 
 
 def _column(name: str) -> str:
-    """Return a step's name in its column; of a long one the end, as several may begin with the same path."""
+    """Return the name of a step for its column; of a long name the end, as several may share a path."""
     shown = escaped(name)
     if cell_len(shown) > _NAME:
         shown = "…" + set_cell_size(shown[::-1], _NAME - 1)[::-1]

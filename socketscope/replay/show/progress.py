@@ -1,4 +1,4 @@
-"""Following a run: its history is kept, and shown as a live view or as a line per interval."""
+"""Follows a run: keeps its history, and shows it as a live view or as a line per interval."""
 
 import sys
 import threading
@@ -20,24 +20,24 @@ INTERVAL = 10.0
 
 
 class View(Protocol):
-    """Something that shows how a run goes."""
+    """Shows the progress of a run."""
 
     def show(self, run: Run, history: History, ended: Sequence[Ended]) -> None:
-        """Show it; called every `TICK` seconds with what ended since.
+        """Show it; called every `TICK` seconds with what has ended since.
 
         Raises:
-            OSError: Nobody sees it any more.
+            OSError: It cannot be shown any more.
         """
 
     def close(self) -> None:
-        """Show no more."""
+        """Stop showing it."""
 
 
 class Progress:
     """Follows a run from a thread of its own.
 
     Attributes:
-        history: What has ended; complete once the block is left.
+        history: What has ended; complete after the `with` block.
     """
 
     def __init__(self, run: Run, view: View) -> None:
@@ -73,17 +73,17 @@ class Progress:
         return ended
 
     def _show(self, ended: Sequence[Ended]) -> bool:
-        """Return whether there is still somebody to show it to."""
+        """Show it; return whether that is still possible."""
         try:
             self._view.show(self._run, self.history, ended)
         except OSError:
-            # The terminal, or whoever read the pipe, has gone; the run has not.
+            # The terminal, or the reader of the pipe, has gone; the run goes on.
             return False
         return True
 
 
 class Lines:
-    """JSON on standard error, for whoever collects it."""
+    """JSON lines on standard error."""
 
     def __init__(self) -> None:
         self._due = INTERVAL
@@ -97,7 +97,7 @@ class Lines:
         )
 
     def show(self, run: Run, history: History, _: Sequence[Ended]) -> None:
-        """Write a line where an interval has passed."""
+        """Write a line if an interval has passed."""
         if run.elapsed < self._due:
             return
         self._due += INTERVAL
@@ -113,4 +113,4 @@ class Lines:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""

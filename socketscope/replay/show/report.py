@@ -1,4 +1,4 @@
-"""``--report``: a run on one page of HTML that needs nothing but itself."""
+"""The report of a run (``--report``): one self-contained HTML page."""
 
 import math
 import os
@@ -26,14 +26,14 @@ _BARS = 80
 _OUTPUT = 1
 _FEWEST_SLOTS = 20
 _IN_A_SLOT = 10
-"""Exchanges in a slot on the average, where there are so many: with fewer a steady rate looks like a saw."""
+"""Exchanges in an average slot, if there are enough: with fewer a steady rate looks like a saw."""
 
 _LEAST_LENGTH = 0.5
-"""Share of a slot's length that its rate is taken over at least, where the run ended within it."""
+"""The least share of a slot over which its rate is computed, if the run ended within it."""
 
 
 def _lasted(seconds: float) -> str:
-    """Return a stretch of time, which of a quick look at a server is no second."""
+    """Return a length of time; a short run takes less than a second."""
     return figures.duration(seconds) if seconds < 1 else figures.clock(seconds)
 
 
@@ -53,14 +53,14 @@ _templates.filters |= {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A run, as the page tells of it.
+    """The report of a run.
 
     Attributes:
-        summary: Its figures.
-        history: How it went.
-        began: Seconds since the epoch.
-        length: Seconds that it took, with the warm-up.
-        warmup: Seconds that the figures leave out.
+        summary: The summary.
+        history: The history.
+        began: When the run began, seconds since the epoch.
+        length: Seconds that it took, including the warm-up.
+        warmup: Seconds at the start that the figures leave out.
     """
 
     summary: Summary
@@ -139,7 +139,7 @@ class Report:
         }
 
     def _distribution(self) -> dict[str, Any] | None:
-        """Return how many took how long: the service durations as columns, the intended ones as a line."""
+        """Return the distribution of durations: service durations as columns, intended ones as a line."""
         counted = self.history.counted
         if not counted.ok:
             return None
@@ -188,7 +188,7 @@ def _columns(
 
 
 def _told(slot: Slot, at: float, length: float) -> str:
-    """Return what a slot's tooltip says."""
+    """Return the tooltip of a slot."""
     outcomes = ", ".join(f"{name} {number:,}" for name, number in slot.outcomes.items()) or "nothing ended"
     told = [f"{at:.5g} s to {at + length:.5g} s", outcomes]
     if slot.ok:
@@ -199,13 +199,13 @@ def _told(slot: Slot, at: float, length: float) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """See, before a run, that its report can be written; what is in the file stays.
+    """Check before a run that its report can be written; the file stays as it is.
 
     Raises:
-        OSError: It cannot be written, or would be in standard output with the summary.
+        OSError: It cannot be written, or would go to standard output like the summary.
     """
     is_output = path.exists() and os.path.samestat(path.stat(), os.fstat(_OUTPUT))
     if str(path) == "-" or (is_output and not path.samefile(os.devnull)):
         raise OSError("the summary goes there")
-    if not path.is_fifo():  # whose reader would take the close for the end
+    if not path.is_fifo():  # closing it would end its reader
         path.open("a", encoding="utf-8").close()

@@ -1,6 +1,6 @@
 """The live view of a replay: a few lines of a terminal, redrawn in place by a process of its own.
 
-In the replay's own process each redraw would hold up, for its milliseconds, what is due then.
+In the process of the replay, each redraw would delay for milliseconds what is due then.
 """
 
 import sys
@@ -24,41 +24,41 @@ from socketscope.replay.measure.timeline import Slot, Timeline
 from socketscope.replay.show.charts import Size, chart, columns_of
 
 LATELY = 5.0
-"""Seconds that the figures of now are taken over."""
+"""Seconds over which the current figures are computed."""
 
 _LABEL = 13
 _TWO_COLUMNS = 60
-"""Columns of a terminal from which on the table has two of its own."""
+"""The least columns of a terminal for a table of two columns."""
 
 _TWO_CHARTS = 76
-"""Columns from which on there are two charts side by side."""
+"""The least columns for two charts side by side."""
 
 _LEAST_CHART, _HIGHEST_CHART = 3, 12
-"""Lines of a chart with its axis."""
+"""Lines of a chart, including the axis."""
 
 _LEAST_WIDTH, _LEAST_HEIGHT = 40, 12
-"""Columns and lines from which on there is more than one line."""
+"""The least columns and lines for more than one line of text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What the view shows of a run: figures of now, and of all of it so far.
+    """What the view shows of a run: current figures, and those of the whole run so far.
 
     Attributes:
         heading: Target and mode.
         elapsed: Seconds since the run began.
-        done: Share of it that is over; None where no end is set.
-        ends: When it ends, for a person.
-        passes_per_second: Lately.
+        done: Share of the run that is over; None if it has no set end.
+        ends: When it ends, as text.
+        passes_per_second: Rate over the last seconds.
         target_rate: What the schedule asks for now; None in a closed loop.
-        passes: So far, those of the warm-up as well.
-        users: At work.
-        open: Connections.
+        passes: Passes so far, including those of the warm-up.
+        users: Users at work.
+        open: Open connections.
         lately: What ended in the last seconds.
         counted: What the summary will count.
         warming_up: Whether nothing counts yet.
-        timeline: All of the run.
-        failure: The first failure that counts, for a person, a line each; empty where there is none.
+        timeline: The whole run.
+        failure: The first failure that counts, as lines of text; empty if there is none.
     """
 
     heading: str
@@ -78,7 +78,7 @@ class Moment:
 
 
 class Screen:
-    """Standard error, and what a run has told so far."""
+    """Standard error, and the history of a run so far."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -124,14 +124,14 @@ class Screen:
 
 
 def draw(moment: Moment, size: Size) -> RenderableType:
-    """Return what the terminal shows, for one of so many columns and lines."""
+    """Return what to show in a terminal of that many columns and lines."""
     width, height = size
     if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return _in_a_line(moment)
     table = _table(moment, width)
     failure = _failure(moment)[: max(height - 4 - table.row_count, 0)]
     heading = Text(moment.heading, style="bold", no_wrap=True, overflow="ellipsis")
-    # The last line of the terminal is the cursor's; each blank one and the charts' titles take one.
+    # One line is for the cursor; each blank line, and the titles of the charts, take one too.
     left = height - 1 - (3 + table.row_count + len(failure) + 2)
     return Group(
         heading, _end_of(moment, width), Text(), table, *failure,
@@ -140,7 +140,7 @@ def draw(moment: Moment, size: Size) -> RenderableType:
 
 
 def _in_a_line(moment: Moment) -> Text:
-    """Return what fits into a terminal in which nothing else does."""
+    """Return one line, for a terminal that is too small for more."""
     failed = moment.counted.failed
     return Text.assemble(
         f"{figures.clock(moment.elapsed)} ", (f"{failed:,} failed " if failed else "", "red"),
@@ -171,7 +171,7 @@ def _end_of(moment: Moment, width: int) -> RenderableType:
 
 
 def _table(moment: Moment, width: int) -> Table:
-    """Return the figures: a column for now, where there is room for it, and one for the run."""
+    """Return the figures: a column for now, if there is room, and one for the whole run."""
     lately, counted = moment.lately, moment.counted
     asked = "" if moment.target_rate is None else f" of {figures.rate(moment.target_rate)}"
     rows: list[tuple[str | Text, str | Text]] = [
@@ -206,7 +206,7 @@ def _quantiles(sketch: Sketch) -> str:
 
 
 def _charts(timeline: Timeline, width: int, height: int) -> list[RenderableType]:
-    """Return the rate and the p99 over the run; the last slot is not over yet."""
+    """Return charts of the rate and the p99 over the run, without the last slot, which is unfinished."""
     across = 2 if width >= _TWO_CHARTS else 1
     inner = width // across - 1
     shown = timeline.coarser(columns_of(inner))
@@ -227,11 +227,11 @@ def _charts(timeline: Timeline, width: int, height: int) -> list[RenderableType]
 
 
 def main() -> None:
-    """Show what comes on standard input, a JSON object a line, and leave the terminal as it was."""
+    """Show what comes on standard input, one JSON object per line; restore the terminal at the end."""
     lines = sys.stdin.buffer
     screen = Screen(orjson.loads(lines.readline()))
     with screen.live as live:
-        # It hides the cursor, which whoever stops a run (Ctrl-Z) would miss in the shell.
+        # rich hides the cursor, which would be missing in the shell after Ctrl-Z.
         live.console.show_cursor()
         for line in lines:
             screen.show(orjson.loads(line))

@@ -1,4 +1,4 @@
-"""``-v``: what users and server say, on standard error while they say it."""
+"""Prints what users and the server say, as they say it (``-v``)."""
 
 import sys
 
@@ -7,11 +7,11 @@ from socketscope.replay.play.saying import Hear
 
 
 def overhear(users: int) -> Hear:
-    """Return what prints a line that a user has said or heard, behind its number where there are several."""
+    """Return a function that prints a line said or heard by a user, after its number if there are several."""
     width = len(str(users))
 
     def hear(user: int, line: str) -> None:
-        told = escaped(line)  # which names a file
+        told = escaped(line)  # it may name a file
         sys.stderr.write(f"{user:>{width}}  {told}\n" if users > 1 else f"{told}\n")
         sys.stderr.flush()
 

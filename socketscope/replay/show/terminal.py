@@ -1,4 +1,4 @@
-"""What a terminal is fit for."""
+"""What a terminal can do."""
 
 from typing import TextIO
 
@@ -6,5 +6,5 @@ from rich.console import Console
 
 
 def can_be_redrawn(stream: TextIO) -> bool:
-    """Return whether what stands there can be written over: in no file, and not under ``TERM=dumb``."""
+    """Return whether lines can be redrawn: not in a file, and not with ``TERM=dumb``."""
     return stream.isatty() and not Console(file=stream).is_dumb_terminal

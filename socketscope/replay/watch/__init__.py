@@ -1,1 +1,1 @@
-"""The dashboard in a terminal, of servers and replays that it knows only by their metrics."""
+"""The dashboard in a terminal, for any servers and replays, from their metrics alone."""

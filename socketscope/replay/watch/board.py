@@ -1,4 +1,4 @@
-"""What `top` shows of replicas: the dashboard's first row and charts, as figures. No I/O."""
+"""The figures that `top` shows: tiles, curves, failures and notes, summed over replicas. No I/O."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from socketscope.replay.watch.scrape import Samples, by_label, combined, quantil
 from socketscope.views import instruments as server
 
 OBJECTIVE = 0.01
-"""Seconds that a response may take, here and on the dashboards; docs/slo.md."""
+"""Seconds that a response may take, as on the dashboards (docs/slo.md)."""
 
 GOOD, WARNING, BAD, PLAIN = "green", "yellow", "red", "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure with its name above and what belongs to it below.
+    """A figure with a title above and a detail below.
 
     Attributes:
-        title: Its name.
-        value: With its unit.
-        below: What belongs to it.
-        colour: Of the value.
-        is_now: Whether it is of the latest look, and not over the last `LATELY` seconds.
+        title: The name of the figure.
+        value: The value with its unit.
+        below: The detail.
+        colour: Colour of the value.
+        is_now: Whether it is from the last look alone, and not from the last `LATELY` seconds.
     """
 
     title: str
@@ -40,11 +40,11 @@ class Curve:
     """A figure that is drawn over time.
 
     Attributes:
-        title: Its name.
-        value: Over the last look, or of it.
-        show: Gives a value with its unit.
-        colour: Of the chart.
-        is_now: Whether it is of the latest look, and not of the time since the one before.
+        title: The name of the figure.
+        value: The value since the look before, or at the last look.
+        show: Formats a value with its unit.
+        colour: Colour of the chart.
+        is_now: Whether it is from the last look alone, and not from the time since the look before.
     """
 
     title: str
@@ -56,14 +56,14 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is shown of all replicas of a kind.
+    """What is shown for all replicas of a kind.
 
     Attributes:
         kind: One of `scrape.KINDS`.
-        looks: At each of them.
-        tiles: Figures: of the last seconds, then of now.
-        curves: What is drawn over time, the more important first.
-        failures: Of each kind, how many a second lately, and altogether.
+        looks: What is known of each replica.
+        tiles: Figures of the last seconds, then current ones.
+        curves: What is drawn over time, the most important first.
+        failures: For each kind of failure, the rate a second lately, and the total.
         notes: Further figures, in the same order.
     """
 
@@ -76,7 +76,7 @@ class Board:
 
 
 def boards(looks: Sequence[Look]) -> list[Board]:
-    """Return a board for each kind that there are replicas of."""
+    """Return a board for each kind of which there are replicas."""
     made = []
     for kind, make in (("server", _of_servers), ("replay", _of_replays)):
         if of_kind := [look for look in looks if look.kind == kind]:
@@ -85,7 +85,7 @@ def boards(looks: Sequence[Look]) -> list[Board]:
 
 
 class _Sums:
-    """Sums over the replicas that answer; None where nothing is known."""
+    """Sums over the replicas that answer; None if nothing is known."""
 
     def __init__(self, looks: Sequence[Look]) -> None:
         up = [look for look in looks if look.up]
@@ -94,26 +94,26 @@ class _Sums:
         self.lately: Samples = combined(look.lately for look in up)
 
     def now(self, name: str) -> float | None:
-        """Return what a metric is."""
+        """Return the current value of a metric."""
         return total(self.page, name) if self.page else None
 
     def rate(self, name: str) -> float | None:
-        """Return how fast a metric grew lately, a second."""
+        """Return the rate of a metric over the last seconds, per second."""
         return total(self.lately, name) if self.lately else None
 
     def last(self, *names: str) -> float | None:
-        """Return how fast metrics grew together in the last step, a second."""
+        """Return the summed rate of metrics since the look before, per second."""
         return sum(total(self.step, name) for name in names) if self.step else None
 
     def quantiles(self, name: str) -> tuple[str, str]:
-        """Return a histogram's p99 and p50 lately, as a tile has them."""
+        """Return p99 and p50 of a histogram over the last seconds, as text for a tile."""
         p50, p99 = (figures.duration(quantile(share, self.lately, name)) for share in (0.5, 0.99))
         return p99, f"p50 {p50}"
 
     def failures(
         self, name: str, label: str, served: Container[str] = (), prefix: str = ""
     ) -> dict[str, tuple[float, float]]:
-        """Return how many failed lately, a second, and ever, by a label; what never happened is left out."""
+        """Return failures per second lately, and in total, by a label, without those that never happened."""
         lately = by_label(self.lately, name, label)
         return {
             prefix + of: (lately.get(of, 0.0), ever)
@@ -122,7 +122,7 @@ class _Sums:
         }
 
     def lost(self, name: str, title: str) -> dict[str, tuple[float, float]]:
-        """Return the same of a counter without such a label."""
+        """Return the same for a counter without such a label."""
         ever = self.now(name)
         return {title: (self.rate(name) or 0.0, ever)} if ever else {}
 
@@ -131,7 +131,7 @@ def _of_servers(looks: Sequence[Look]) -> Board:
     sums = _Sums(looks)
     ended = by_label(sums.lately, server.CLOSED.name, "outcome")
     ended |= by_label(sums.lately, server.REJECTED.name, "reason")
-    for nobodys in ("empty", "verify"):  # who brings nothing, or is turned away, is in no objective either
+    for nobodys in ("empty", "verify"):  # the objectives leave out both, too
         ended.pop(nobodys, None)
     bad, share = _failing(ended, EXPECTED_OUTCOMES)
     p99 = quantile(0.99, sums.lately, server.RESPONSE.name)
@@ -213,7 +213,7 @@ def _of_replays(looks: Sequence[Look]) -> Board:
 
 
 def _failing(ended: Mapping[str, float], served: Container[str]) -> tuple[float | None, float | None]:
-    """Return how many did not end well, a second, and their share."""
+    """Return how many per second did not end well, and their share."""
     whole = sum(ended.values())
     bad = sum(rate for outcome, rate in ended.items() if outcome not in served)
     return (bad if ended else None), (bad / whole if whole else None)
@@ -230,5 +230,5 @@ def _speed(a_second: float | None) -> str:
 
 
 def _level(number: float | None) -> str:
-    """Return a count, or what stands half-way up to one."""
+    """Return a count, or half of one, as text."""
     return figures.NONE if number is None else f"{number:,.10g}"

@@ -1,4 +1,4 @@
-"""Programs that run beside this one and end with it."""
+"""Child processes, which end with this one."""
 
 import os
 import re
@@ -12,20 +12,20 @@ from typing import IO, Self
 ROOT = Path(__file__).parents[3]
 
 LEAVE = 10.0
-"""Seconds that a program has to end."""
+"""Seconds that a child has to end."""
 
 LOOK = 0.05
-"""Seconds between looks at what it says."""
+"""Seconds between looks at its output."""
 
 _MOST = 1 << 20
-"""Bytes of what it says that are looked at."""
+"""The most bytes of its output that are read."""
 
 
 class Child:
-    """``python -m`` with these words: what it says is collected, and it ends at the latest with this program.
+    """``python -m`` with these words; its output is collected, and it ends at the latest with this process.
 
-    It is in a process group of its own, so that a terminal's Ctrl-C reaches this program alone, which ends
-    the others in order.
+    It has a process group of its own, so that Ctrl-C in a terminal reaches only this process, which then ends
+    its children in order.
     """
 
     def __init__(self, *words: str) -> None:
@@ -47,7 +47,7 @@ class Child:
 
     @property
     def runs(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is running."""
         return self._process.poll() is None
 
     @property
@@ -57,15 +57,15 @@ class Child:
         return lines[-1] if lines else f"exit status {self._process.returncode}"
 
     def line(self, seconds: float) -> str | None:
-        """Return the first line of its output; None where none comes in time, or it has ended."""
+        """Return the first line of its output; None if none comes in time, or it has ended."""
         return self._found(r"(.*)\n", self._output, seconds)
 
     def told(self, what: str, seconds: float) -> str | None:
-        """Return the word behind this in its standard error; None if none comes in time, or it has ended."""
+        """Return the word after a text in its standard error; None if none comes in time, or it has ended."""
         return self._found(rf"{re.escape(what)} (\S+)\n", self._errors, seconds)
 
     def stop(self) -> str:
-        """End it, by force where it must be, and return its output."""
+        """End it, by force if necessary, and return its output."""
         self._process.terminate()
         try:
             self._process.wait(LEAVE)
@@ -86,5 +86,5 @@ class Child:
 
 
 def _said(file: IO[bytes]) -> str:
-    # Both share one place in the file, at which the program writes: reading must not move it.
+    # The child shares the file's offset, at which it writes: reading must not move that.
     return os.pread(file.fileno(), _MOST, 0).decode("utf-8", "replace")

@@ -28,7 +28,7 @@ FAILURES = {
     "aborted": "dark-red",
     "other": "purple",
 }
-"""By Grafana's names; none is a shade of the colours of what was served."""
+"""Grafana's names of colours; none is a shade of a colour for what was served."""
 
 _IN_DARK = {
     "red": "#f2495c",
@@ -46,9 +46,9 @@ _IN_DARK = {
     "semi-dark-purple": "#a352cc",
     "dark-purple": "#8f3bb8",
 }
-"""What these names are in Grafana's dark theme."""
+"""What these names stand for in Grafana's dark theme."""
 
 _DROPPED = dict.fromkeys(("datagrams lost", "log lines dropped", "passes dropped"), "red")
 
 OF_FAILURE = {name: _IN_DARK[colour] for name, colour in (FAILURES | _DROPPED).items()}
-"""By what `top` calls them, as a terminal takes them."""
+"""Colours for a terminal, by the names that `top` shows."""

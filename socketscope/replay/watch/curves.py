@@ -1,4 +1,4 @@
-"""The history of `top`'s curves: one value per look, or the highest of several. No I/O, no clock."""
+"""The history of `top`'s curves: one value for each look. No I/O, no clock."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -8,11 +8,11 @@ from socketscope.replay.watch.board import Board, Curve
 from socketscope.replay.watch.keys import SPANS
 
 _KEPT = 300 * SPANS[-1]
-"""Values of each curve that are kept: as many columns as a wide terminal has, at the longest span."""
+"""Values that are kept of each curve: enough for a wide terminal at the longest span."""
 
 
 class Curves:
-    """The values of all curves, as they came.
+    """The values of all curves over time.
 
     Attributes:
         every: Seconds between two looks.
@@ -24,17 +24,17 @@ class Curves:
         self._values: dict[tuple[str, str], deque[float | None]] = defaultdict(lambda: deque(maxlen=_KEPT))
 
     def add(self, boards: Sequence[Board]) -> None:
-        """Add what is now."""
+        """Add the current values."""
         self._looks += 1
         for board in boards:
             for curve in board.curves:
                 self._values[board.kind, curve.title].append(curve.value)
 
     def of(self, board: Board, curve: Curve, columns: int, looks: int = 1) -> list[float | None]:
-        """Return the latest columns of a curve from old to new, at most so many.
+        """Return the last columns of a curve, from old to new.
 
-        Each has of so many looks the highest value, which no mean hides. Which looks belong together does not
-        change as new ones come, so that a spike keeps its height and moves only with time.
+        Each column is the highest value of several looks, so that no mean hides it. Looks stay in their group
+        as new ones come, so that a spike keeps its height while it moves.
         """
         values = list(self._values[board.kind, curve.title])
         latest = self._looks % looks or looks

@@ -1,4 +1,4 @@
-"""How `top` draws its boards: in as many lines as the terminal has, or as plain lines. No I/O."""
+"""Draws the boards of `top`, to fit a terminal, or as plain lines. No I/O."""
 
 import copy
 import math
@@ -26,20 +26,20 @@ _NAMES = {"server": "Servers", "replay": "Replays"}
 _WINDOWS = {False: f"last {LATELY:g} s", True: "now"}
 
 _CELLS = (18, 12, 14, 14, 11, 11)
-"""Shares of the width that the tiles have: room for what each holds at its longest in 80 columns."""
+"""Shares of the width for each tile, such that its longest text fits in 80 columns."""
 
 _ALL_TILES = 78
-"""Columns from which on all tiles stand side by side; with fewer, those of now stand below the others."""
+"""The least columns for all tiles in one row; with fewer, the current figures are in a second row."""
 
 _LEAST_WIDTH = 58
 _TILE_LINES = 4
-"""With the heading that tells their window."""
+"""Lines of a row of tiles, including the heading with their window."""
 
 _NARROWEST = 38
-"""Characters of a chart."""
+"""The least width of a chart, in characters."""
 
 _CHART_LINES = 14
-"""Lines of a chart from which on there are others below it, rather than a higher one."""
+"""Lines of a chart above which there is a second row of charts rather than a higher chart."""
 
 _LEAST_CHART = 3
 _LEAST_WITH_NOTES = 8
@@ -48,13 +48,13 @@ _REPLICAS_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known at a moment.
+    """What is known at one moment.
 
     Attributes:
-        looks: At all replicas.
-        boards: Of those whose kind is known.
-        curves: How they went.
-        now: On the clock that the looks are from.
+        looks: What is known of each replica.
+        boards: Boards of the replicas whose kind is known.
+        curves: Their curves over time.
+        now: The time, on the clock of the looks.
     """
 
     looks: Sequence[Look]
@@ -68,13 +68,13 @@ class Seen:
 
 
 def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
-    """Return what a terminal shows: as many lines as it has; one that is too small shows what it needs.
+    """Return what fills a terminal; in one that is too small, a line says which size is needed.
 
     Args:
         seen: What is known.
-        size: Of the terminal.
-        choices: What somebody has chosen to see.
-        note: What stands in the heading.
+        size: Size of the terminal.
+        choices: What the user has chosen to see.
+        note: A note for the heading.
     """
     width, height = size
     heading = _heading(seen.looks, width, note, choices)
@@ -100,7 +100,7 @@ def _too_small(seen: Seen, width: int, height: int) -> Group:
 
 
 def _up(looks: Sequence[Look]) -> tuple[str, str]:
-    """Return how many answer, and in which style."""
+    """Return how many replicas answer, as text, and its style."""
     up = sum(look.up for look in looks)
     return f"{up} of {len(looks)} up", GOOD if up == len(looks) else f"bold {BAD}"
 
@@ -117,14 +117,14 @@ def _heading(looks: Sequence[Look], width: int, note: str, choices: Choices) -> 
 
 
 def _drawn(board: Board, seen: Seen, width: int, height: int, looks: int) -> list[RenderableType]:
-    """Return a board with so many lines for what it may lack: charts, and notes."""
+    """Return a board, with that many lines for what is optional: charts, and notes."""
     has_notes = 0 < height < _LEAST_CHART or height >= _LEAST_WITH_NOTES
     parts = [*_tiles(board, width)]
     if height >= _LEAST_CHART:
         parts += _charts(board, seen.curves, (width, height - has_notes), looks)
     parts += [_line(Text(_worded(board.notes), style="dim"))] * has_notes
     parts.append(_failures(board))
-    # Those that are down first: they are what somebody has to see.
+    # Those that are down come first, as they must be seen.
     ordered = sorted(board.looks, key=lambda look: look.up)
     parts += [_replica(look, seen.now) for look in ordered[:_REPLICAS_SHOWN]]
     if more := ordered[_REPLICAS_SHOWN:]:
@@ -133,7 +133,7 @@ def _drawn(board: Board, seen: Seen, width: int, height: int, looks: int) -> lis
 
 
 def _tiles(board: Board, width: int) -> list[RenderableType]:
-    """Return the tiles below lines that tell their window."""
+    """Return the tiles, below headings that name their window."""
     cells = list(zip(board.tiles, _CELLS, strict=True))
     if width >= _ALL_TILES:
         return _row(_NAMES[board.kind], cells, width)
@@ -164,7 +164,7 @@ def _row(name: str, cells: Sequence[tuple[Tile, int]], width: int) -> list[Rende
 
 
 def _charts(board: Board, curves: Curves, size: Size, looks: int) -> list[RenderableType]:
-    """Return as many charts as there is room for, side by side and below one another."""
+    """Return as many charts as there is room for, in rows."""
     width, height = size
     number = len(board.curves)
     lines = min(max(height // _CHART_LINES, 1), number)
@@ -191,13 +191,13 @@ def _chart(board: Board, curve: Curve, curves: Curves, size: Size, looks: int) -
 
 def _title(board: Board, curve: Curve, curves: Curves) -> Text:
     window = "now" if curve.is_now else f"last {figures.edge(curves.every)}"
-    # Not the board's value, which may be newer than the latest column.
+    # Not the value of the board, which may be newer than the last column.
     (value,) = curves.of(board, curve, columns=1)
     return Text.assemble(f"{curve.title} ", (curve.show(value), "bold"), (f", {window}", "dim"))
 
 
 def _worded(tiles: Iterable[Tile]) -> str:
-    """Return figures in words, each window named once."""
+    """Return figures as text, with each window named once."""
     told = []
     for is_now, of in groupby(sorted(tiles, key=lambda tile: tile.is_now), lambda tile: tile.is_now):
         figures_of = [f"{tile.title} {tile.value} ({tile.below})".removesuffix(" ()") for tile in of]
@@ -212,7 +212,7 @@ def _failures(board: Board) -> Text:
     line = Text.assemble("failures, ", (f"{_WINDOWS[False]} (since the start)", "dim"), ": ")
     ordered = sorted(board.failures.items(), key=lambda failure: failure[1], reverse=True)
     for name, (now, whole) in ordered:
-        # What stands before an outcome says of what it is one.
+        # A prefix says what kind of thing has the outcome.
         colour = OF_FAILURE.get(name) or OF_FAILURE.get(name.partition(" ")[2], BAD)
         line.append(f"{name} {figures.rate(now)}", style=colour if now else "default")
         line.append(f" ({figures.count(whole)})  ", style="dim")
@@ -252,7 +252,7 @@ def _line(text: Text) -> Text:
 
 
 def plain(looks: Sequence[Look], boards: Sequence[Board]) -> list[str]:
-    """Return what is shown without a terminal: a line per board, and one per replica that is down."""
+    """Return what is shown without a terminal: a line for each board, and for each replica that is down."""
     lines = []
     for board in boards:
         up = sum(look.up for look in board.looks)

@@ -1,4 +1,4 @@
-"""`demo`: a server, a replay against it and what both measure, in one terminal."""
+"""The demo: a server, a replay against it, and `top` for both, in one terminal."""
 
 import json
 import socket
@@ -14,27 +14,27 @@ from socketscope.replay.watch.top import show
 
 SCRIPTS = ROOT / "client" / "scripts"
 SERVICE_PORT, METRICS_PORT = 21567, 9464
-"""The server's own defaults, taken where they are free."""
+"""The default ports of the server, which are used if they are free."""
 
 PATIENCE = 20.0
-"""Seconds for a program to start."""
+"""Seconds that a program has to start."""
 
 EVERY = 1.0
 
 
-class CannotRun(Exception):  # noqa: N818 - told to the user
+class CannotRun(Exception):  # noqa: N818 - a message for the user
     """A program did not start, or has ended."""
 
 
 def run() -> tuple[str, int]:
-    """Show the demo until somebody has seen enough.
+    """Show the demo until the user ends it.
 
     Returns:
-        The replay's summary and the exit status.
+        The summary of the replay, and its exit status.
 
     Raises:
         CannotRun: One of its programs did not start, or has ended.
-        Stopped: A signal came before there was anything to see.
+        Stopped: A signal came before the demo had started.
     """
     if not (ROOT / "server").is_dir():
         raise CannotRun("demo starts this project's server, which pip does not install: run it in a clone")
@@ -66,12 +66,12 @@ def run() -> tuple[str, int]:
 
 
 def _server(stack: ExitStack) -> tuple[Child, dict[str, Any]]:
-    """Return a server and what it says at its start.
+    """Return a server, and the line that it writes at its start.
 
     Raises:
         CannotRun: It did not start.
     """
-    # A port that was free may have been taken meanwhile, as by another demo.
+    # A port that was free may have been taken since, for example by another demo.
     for service, metrics in ((_port(SERVICE_PORT), _port(METRICS_PORT)), (0, 0)):
         server = stack.enter_context(Child(
             "server", "--log-level", "warning", "--listen", f"tcp://127.0.0.1:{service}",
@@ -83,7 +83,7 @@ def _server(stack: ExitStack) -> tuple[Child, dict[str, Any]]:
 
 
 def _port(wanted: int) -> int:
-    """Return a port of loopback if it is free now, else 0, which is any."""
+    """Return a loopback port if it is free now, else 0, for any."""
     try:
         socket.create_server(("127.0.0.1", wanted)).close()
     except OSError:
@@ -92,7 +92,7 @@ def _port(wanted: int) -> int:
 
 
 def _answers(watch: Watch, check: Callable[[], None]) -> None:
-    """Return once a page can be had."""
+    """Wait until a page can be fetched."""
     deadline = time.monotonic() + PATIENCE
     while (problem := watch.ask()) is not None:
         check()

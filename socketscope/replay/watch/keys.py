@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 SPANS = (1, 2, 5, 10, 30)
-"""Looks that a column of a chart may stand for."""
+"""Numbers of looks that a column of a chart may stand for."""
 
 END = "qQ\x03"
-"""q, Q and what Ctrl-C types: as a key it reaches nobody else, so that `make` has nothing to complain of."""
+"""q, Q, and Ctrl-C, which here is a key and no signal, so that `make` does not report one."""
 
-# A sign may be typed with or without the shift key, which differs between keyboards.
+# On some keyboards these need the shift key, on others not.
 _LONGER, _SHORTER, _PAUSE, _EXPLAIN = "+=", "-_", "pP", "?h"
 
 HELP = """
@@ -35,13 +35,13 @@ closed loop     no rate is asked for: users send as soon as they were answered
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What somebody has chosen to see.
+    """What the user has chosen to see.
 
     Attributes:
-        span: Place in `SPANS`.
-        is_paused: Whether the figures stand still.
-        is_help: Whether it is explained, and not shown.
-        is_end: Whether they have seen enough.
+        span: Index into `SPANS`.
+        is_paused: Whether the figures are paused.
+        is_help: Whether the explanation is shown, and not the boards.
+        is_end: Whether the user has asked for the end.
     """
 
     span: int = 0
@@ -51,11 +51,11 @@ class Choices:
 
     @property
     def looks(self) -> int:
-        """Looks that a column stands for."""
+        """The number of looks that a column stands for."""
         return SPANS[self.span]
 
     def after(self, keys: str) -> "Choices":
-        """Return what is chosen once keys were pressed; other keys change nothing."""
+        """Return the choices after some keys; unknown keys change nothing."""
         chosen = self
         for key in keys:
             if key in END:

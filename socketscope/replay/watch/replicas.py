@@ -1,4 +1,4 @@
-"""One page of metrics, watched: whether it answers, what it says and how fast that grows."""
+"""Watches a page of metrics: whether it answers, its values, and their rates."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from socketscope.replay.watch import scrape
 from socketscope.replay.watch.scrape import Samples, Unusable
 
 LATELY = 5.0
-"""Seconds that figures of now are taken over, so that a person can read them."""
+"""Seconds over which current rates are computed, so that they do not flicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class Look:
     """What is known of a replica.
 
     Attributes:
-        url: Of its page.
-        kind: One of `scrape.KINDS`; None while it never answered.
-        problem: Why it did not answer the last time; None where it did.
-        since: When it began to answer, or ceased to, on the monotonic clock.
-        page: What its last page said; empty where it did not answer.
-        step: How fast everything grew between its last two pages, a second.
-        lately: The same over the last seconds.
+        url: URL of its page.
+        kind: One of `scrape.KINDS`; None as long as it has never answered.
+        problem: Why it did not answer the last time; None if it did.
+        since: When it started or stopped answering, on the monotonic clock.
+        page: The values of its last page; empty if it did not answer.
+        step: Rates between its last two pages, per second.
+        lately: Rates over the last seconds.
     """
 
     url: str
@@ -46,7 +46,7 @@ class Look:
 
 
 class Replica:
-    """Makes of pages, as they come, what is known. No I/O."""
+    """Turns pages, as they come, into what is known of a replica. No I/O."""
 
     def __init__(self, url: str) -> None:
         self.look = Look(url, problem="not asked yet")
@@ -54,7 +54,7 @@ class Replica:
         self._steps: deque[tuple[float, Samples, float]] = deque()
 
     def answered(self, page: Samples, now: float) -> None:
-        """Take a page that came at a time of the monotonic clock.
+        """Take a page that came at a time on the monotonic clock.
 
         Raises:
             Unusable: The page is not one of this project's.
@@ -66,7 +66,7 @@ class Replica:
             seconds = max(now - before, 1e-9)
             grown = scrape.increases(last, page)
             if self.look.up or seconds <= LATELY:
-                # Else it was away for longer than figures look back: they would be means over all that time.
+                # After a longer absence, rates would be means over all that time.
                 self._steps.append((now, grown, seconds))
             step = {key: value / seconds for key, value in grown.items()}
         self._last = (now, page)
@@ -86,7 +86,7 @@ class Replica:
 
 
 class Watch:
-    """Asks for a replica's page at intervals, in a thread of its own: one that hangs holds up no other."""
+    """Asks for the page of a replica at intervals, in its own thread: one that hangs delays no other."""
 
     def __init__(self, url: str, every: float) -> None:
         self._replica = Replica(url)
@@ -100,7 +100,7 @@ class Watch:
         return self._replica.look
 
     def ask(self) -> Unusable | None:
-        """Ask once; return what is wrong, or None."""
+        """Ask once; return what was wrong, or None."""
         url = self.look.url
         try:
             self._replica.answered(scrape.fetch(url), time.monotonic())
@@ -110,11 +110,11 @@ class Watch:
         return None
 
     def start(self) -> None:
-        """Go on asking."""
+        """Start asking at intervals."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more; what is under way may still end."""
+        """Stop asking; a request in progress may still end."""
         self._ended.set()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading a `/metrics` page, and what happened between two readings."""
+"""Reads `/metrics` pages, and computes figures from them."""
 
 import contextlib
 import http.client
@@ -19,40 +19,40 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 """Values by name and labels."""
 
 KINDS = {"server": server.BUILD.name, "replay": replay.BUILD.name}
-"""What a program of this project is known by."""
+"""The metric by which each kind of program is recognised."""
 
 TIMEOUT = 2.0
-"""Seconds for a page to come; one that takes longer is of no use here."""
+"""Seconds that a page may take."""
 
 _LONGEST = 16 << 20
 _PIECE = 65536
 _LARGEST = 1e200
-"""Beyond it stand NaN, infinity and what may become infinite in a sum: no figure can be made of these."""
+"""Values beyond it are ignored, as are NaN and infinity: a sum of them may be infinite."""
 
 _TOLD = 100
-"""Characters of what a stranger says, at most."""
+"""The most characters that are quoted of an unknown server's answer."""
 
-# Metrics are asked of whoever the URL names; a proxy that the environment is set for knows no loopback.
+# Without the proxy of the environment, which cannot reach loopback.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Unusable(Exception):  # noqa: N818 - what a page is, no fault of the program
-    """There is no page, or it is not one of this project's; the text says which, and may quote a stranger."""
+class Unusable(Exception):  # noqa: N818 - a property of a page, not an error of the program
+    """There is no page, or it is not one of this project's; the text says which, and may quote the answer."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(escaped(problem.strip()))
 
 
 class Unreachable(Unusable):
-    """Nobody answers; somebody may later."""
+    """Nothing answers at present."""
 
 
 def fetch(url: str) -> Samples:
-    """Return what a page says.
+    """Return the values of a page.
 
     Raises:
-        Unreachable: Nobody answers.
-        Unusable: What answers is something else.
+        Unreachable: Nothing answers.
+        Unusable: The answer is something else.
     """
     try:
         with _opener.open(url, timeout=TIMEOUT) as answer:
@@ -75,10 +75,10 @@ def fetch(url: str) -> Samples:
 
 
 def _whole(answer: http.client.HTTPResponse, until: float) -> bytes:
-    """Return a page, of which each piece may come in time and all of it never.
+    """Return a whole page, within a time: the timeout of the socket is only for each piece.
 
     Raises:
-        IncompleteRead: Its end did not come: what has come of a figure is another figure.
+        IncompleteRead: Its end did not come; a figure that is cut off would be another figure.
         TimeoutError: It did not come in time.
     """
     page = b""
@@ -92,7 +92,7 @@ def _whole(answer: http.client.HTTPResponse, until: float) -> bytes:
 
 
 def parse(text: str) -> Samples:
-    """Return what a page in Prometheus' text format says, without values of which no figure can be made.
+    """Return the values of a page in the Prometheus text format, without NaN and infinite ones.
 
     Raises:
         Unusable: The text is not such a page.
@@ -112,10 +112,10 @@ def parse(text: str) -> Samples:
 
 
 def kind(samples: Samples) -> str:
-    """Return which of `KINDS` a page is of.
+    """Return which of `KINDS` a page is from.
 
     Raises:
-        Unusable: It is of none of them.
+        Unusable: It is from none of them.
     """
     names = {name for name, _ in samples}
     for known, name in KINDS.items():
@@ -125,7 +125,7 @@ def kind(samples: Samples) -> str:
 
 
 def increases(before: Samples, after: Samples) -> Samples:
-    """Return by how much counters grew. A lower one began again from 0, as at a restart."""
+    """Return the increases of counters; one that is lower than before was reset to 0, as by a restart."""
     return {
         key: value - earlier if value >= (earlier := before.get(key, value)) else value
         for key, value in after.items()
@@ -133,7 +133,7 @@ def increases(before: Samples, after: Samples) -> Samples:
 
 
 def combined(pages: Iterable[Samples]) -> Samples:
-    """Return the sums over pages."""
+    """Return the sums of all pages."""
     sums: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
     for page in pages:
         for key, value in page.items():
@@ -156,10 +156,10 @@ def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:
 
 
 def quantile(share: float, samples: Samples, name: str) -> float | None:
-    """Return a histogram's quantile in seconds, None where it has no observations.
+    """Return a quantile of a histogram in seconds; None if it has no observations.
 
-    As Prometheus' histogram_quantile has it: durations are taken as evenly spread within a bucket, and those
-    above the last edge as on it.
+    As Prometheus' histogram_quantile: it assumes that durations are evenly spread within a bucket, and that
+    those above the last edge are equal to it.
     """
     edges = sorted(_buckets(samples, name).items())
     if not edges or edges[-1][1] <= 0:
@@ -174,14 +174,14 @@ def quantile(share: float, samples: Samples, name: str) -> float | None:
 
 
 def within(seconds: float, samples: Samples, name: str) -> float | None:
-    """Return the share of a histogram's observations within one of its edges; None where it has none."""
+    """Return the share of the observations of a histogram up to an edge; None if it has none."""
     counts = _buckets(samples, name)
     whole = counts.get(float("inf"), 0.0)
     return counts[seconds] / whole if whole > 0 and seconds in counts else None
 
 
 def _buckets(samples: Samples, name: str) -> dict[float, float]:
-    """Return how many observations of a histogram are within each edge; an edge that is no number is none."""
+    """Return the observations of a histogram up to each edge, without edges that are not numbers."""
     counts: dict[float, float] = {}
     for label, count in by_label(samples, f"{name}_bucket", "le").items():
         with contextlib.suppress(ValueError):

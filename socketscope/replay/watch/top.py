@@ -1,4 +1,4 @@
-"""`top`: asks replicas for their metrics and shows them until somebody has seen enough."""
+"""`top`: asks replicas for their metrics, and shows them until the user ends it."""
 
 import os
 import select
@@ -22,14 +22,14 @@ from socketscope.replay.watch.replicas import Watch
 from socketscope.replay.watch.scrape import Unreachable, Unusable
 
 _LOOK = 0.5
-"""Seconds that a key, or a new size of the terminal, may go unnoticed."""
+"""Seconds within which a key, or a new size of the terminal, is noticed."""
 
 
 def first_look(urls: Sequence[str], every: float) -> list[Watch]:
     """Return a watch for each URL, asked once.
 
     Raises:
-        Unusable: None answers, or one with something else than metrics of this project.
+        Unusable: None answers, or one answers with something else than metrics of this project.
     """
     watches = [Watch(url, every) for url in dict.fromkeys(urls)]
     problems = {watch.look.url: watch.ask() for watch in watches}
@@ -47,9 +47,9 @@ def show(
     """Show what the watches see until a key ends it.
 
     Args:
-        watches: Asked once each.
+        watches: Watches that have asked once.
         every: Seconds between two looks.
-        note: What else a person should know, in a terminal.
+        note: A note for the heading, in a terminal.
         check: Called between two looks; may raise to end it.
     """
     with ExitStack() as stack:
@@ -74,7 +74,7 @@ def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[
             if seen.now >= due:
                 curves.add(seen.boards)
                 due += every
-            # What comes during a pause is noted, so that the charts have no hole afterwards.
+            # Values that come during a pause are kept, so that the charts have no gap afterwards.
             kept = (kept or seen.kept()) if choices.is_paused else None
             size = console.width, console.height
             live.update(draw(kept or seen, size, choices, note), refresh=True)
@@ -83,7 +83,7 @@ def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[
 
 
 def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> None:
-    # Half an interval behind the watches, so that each line tells of what they have just seen.
+    # Half an interval after the watches, so that each line shows what they have just seen.
     time.sleep(every / 2)
     while True:
         time.sleep(every)
@@ -96,7 +96,7 @@ def _print(watches: Sequence[Watch], every: float, check: Callable[[], Any]) -> 
 
 @contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """Have keys come at once and unechoed; yield what waits so many seconds for some."""
+    """Read keys at once and without echo; yield a function that waits that many seconds for some."""
     if not sys.stdin.isatty():
         yield _no_keys
         return
@@ -109,7 +109,7 @@ def _keys() -> Iterator[Callable[[float], str]]:
     def pressed(seconds: float) -> str:
         if not select.select([keyboard], [], [], seconds)[0]:
             return ""
-        # A terminal that has gone is at its end, and so is who looks at it.
+        # A terminal that has gone is at its end, which ends `top` too.
         return os.read(keyboard, 1024).decode("ascii", "replace") or END
 
     try:

@@ -20,7 +20,7 @@ from socketscope.replay.wire.loop import HANGUP, NEXT_TURN, Loop, Wait
 _CHUNK = 65536
 _RESET = struct.pack("ii", 1, 0)
 _QUEUE_FULL = 0.005
-"""Seconds until another look at a Unix socket whose queue of connections is full."""
+"""Seconds until the next attempt to connect to a Unix socket whose backlog is full."""
 
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN})
 _WANTS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -34,10 +34,10 @@ class Connection:
 
     Attributes:
         inbox: What has come.
-        first_byte_at: When the first byte came since somebody last set this to None, on the loop's clock.
-        last_byte_at: When the latest came.
-        sent: Bytes, since the counts were taken.
-        heard_since: When the latest wait for more from the server began, once it is over; 0 before the first.
+        first_byte_at: When the first byte came since a caller last set this to None, on the loop's clock.
+        last_byte_at: When the last byte came.
+        sent: Bytes sent since the counts were taken.
+        heard_since: When the last finished wait for more from the server began; 0 before the first.
     """
 
     __slots__ = (
@@ -65,9 +65,9 @@ class Connection:
         self._loop = loop
         self._is_stream = self._is_plain_stream = sock.type == socket.SOCK_STREAM
         self.inbox = Inbox() if self._is_stream else Datagrams()
-        self._drained = True  # nothing is left to receive: the loop will tell when more comes
-        self._hung_up = 0  # what epoll said of the end, before which bytes may still be read
-        self._arrived: tuple[float, float] | None = None  # times of the first and last bytes to be received
+        self._drained = True  # nothing is left to receive; the loop reports when more comes
+        self._hung_up = 0  # epoll's flags for the end, before which there may be bytes to read
+        self._arrived: tuple[float, float] | None = None  # when the first and last unread bytes came
         self.first_byte_at: float | None = None
         self.last_byte_at = self.heard_since = 0.0
         self.sent = self._received = self._received_in = 0
@@ -76,35 +76,35 @@ class Connection:
         """Connect.
 
         Raises:
-            OSError: Nobody answers, TimeoutError not in time.
+            OSError: It could not connect; TimeoutError if not in time.
         """
         sock = self._sock
         if sock.family == socket.AF_UNIX and not self._is_stream:
-            # Replies need an address to go to; an empty one has the kernel make one up.
+            # Replies need an address to go to; for an empty one the kernel chooses.
             sock.bind("")
         elif sock.family != socket.AF_UNIX and self._is_stream:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         error = sock.connect_ex(where)
         self._loop.watch(sock)
         while error in _UNDER_WAY:
-            # A Unix socket whose queue is full tells of no change.
+            # No event tells when there is room in a Unix socket's backlog.
             look_again = self._loop.now() + _QUEUE_FULL if error == errno.EAGAIN else until
             happened = yield min(look_again, until)
             if not happened and look_again >= until:
                 raise TimeoutError("timed out")
             self._hung_up |= happened & HANGUP
             error = sock.connect_ex(where)
-            # The same event may have told of a greeting, of which the loop does not tell again.
+            # The event may also have been for a greeting, which the loop will not report again.
             self._drained = False
         if error:
             raise OSError(error, os.strerror(error))
         self._drained = not self._hung_up and (self._drained or self._has_nothing())
 
     def secure(self, context: ssl.SSLContext, host: str, until: float) -> Generator[Wait, int, None]:
-        """Go on under TLS.
+        """Start TLS.
 
         Raises:
-            OSError: The handshake failed, or did not end in time.
+            OSError: The handshake failed, or did not finish in time.
         """
         sock = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._sock = sock
@@ -131,10 +131,10 @@ class Connection:
         except _WANTS:
             return data
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-            # What TLS makes of it before Python 3.13.
+            # A broken connection, as TLS reports it before Python 3.13.
             self._raise_alert()
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-        except ConnectionError:  # and from then on
+        except ConnectionError:  # and since 3.13
             self._raise_alert()
             raise
         self.sent += sent
@@ -144,32 +144,32 @@ class Connection:
         """Send all of it.
 
         Raises:
-            OSError: It could not be sent, TimeoutError not in time.
+            OSError: It could not be sent; TimeoutError if not in time.
         """
         left = memoryview(data)
         while left := memoryview(self.send(left)):
             if self._loop.now() >= until or not (happened := (yield until)):
                 raise TimeoutError("timed out")
-            # The event may have been about bytes to read, of which the loop does not tell again.
+            # The event may have been for bytes to read, which the loop will not report again.
             self._hung_up |= happened & HANGUP
             self._drained = False
 
     def read(self, take: Callable[[], Taken | None], until: float) -> Generator[Wait, int, Taken]:
-        """Return what is taken of what comes, once it is there.
+        """Receive until `take` returns something; return that.
 
         Args:
-            take: Takes it, as the inbox does.
-            until: When it must be there, on the loop's clock.
+            take: Takes it from the inbox; None while more must come.
+            until: When it must have come, on the loop's clock.
 
         Raises:
-            OSError: The connection broke, TimeoutError it was not there in time.
+            OSError: The connection broke; TimeoutError if it did not come in time.
             Exception: What `take` raises.
         """
         while (taken := take()) is None:
             if not self._drained:
                 if self._loop.now() >= until:
                     raise TimeoutError("timed out")
-                # While more is there than was taken, the others have their turn between.
+                # There is more to receive; other tasks have their turn first.
                 yield NEXT_TURN
             elif happened := (yield until):
                 self._hung_up |= happened & HANGUP
@@ -179,11 +179,11 @@ class Connection:
         return taken
 
     def note_arrival(self, until: float) -> Generator[Wait, int, None]:
-        """Wait until a time. What comes meanwhile is not received yet, but when it came is noted."""
+        """Wait until a time; note when bytes come meanwhile, without receiving them."""
         while happened := (yield until):
             self._hung_up |= happened & HANGUP
             self._drained = False
-            if happened & select.EPOLLIN:  # and not that a datagram has reached nobody
+            if happened & select.EPOLLIN:  # else it is about a datagram that was refused
                 now = self._loop.now()
                 self._arrived = (self._arrived[0] if self._arrived else now), now
 
@@ -194,14 +194,14 @@ class Connection:
         return counts
 
     def has_unread(self, *, again: bool = True) -> bool:
-        """Return whether something has come that nobody read; an empty datagram is something.
+        """Return whether something unread has come; an empty datagram counts.
 
         Args:
-            again: Whether to ask the kernel, which costs a system call, even where all was received in this
-                very turn of the loop.
+            again: Whether to ask the kernel, at the price of a system call, even if all was received in this
+                turn of the loop.
 
         Raises:
-            ConnectionRefusedError: A datagram that was sent has reached nobody.
+            ConnectionRefusedError: A datagram that was sent was refused.
         """
         if self.inbox.data:
             return True
@@ -212,20 +212,20 @@ class Connection:
         except ConnectionRefusedError:
             raise
         except OSError:
-            pass  # the next read will tell
+            pass  # the next read raises it
         return bool(self.inbox.data)
 
     def raise_error(self) -> None:
-        """Raise the error that the kernel has for what was sent, such as that the server had closed before.
+        """Raise the error that the kernel holds for what was sent, as when the server had closed before.
 
         Raises:
-            OSError: It was not taken.
+            OSError: The error.
         """
         if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, os.strerror(error))
 
     def half_close(self) -> None:
-        """Send no more; not under TLS, which has no such end."""
+        """Send no more; not for TLS, which cannot close one direction."""
         self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
@@ -246,10 +246,10 @@ class Connection:
             return
         except OSError as error:
             if self._is_stream:
-                # The kernel tells of it once, and this may be a mere look: whoever reads next is to be told.
+                # The kernel reports it once, and this call may be a mere check: the next read raises it too.
                 self._recv, self._drained = partial(_raise, error), False
             raise
-        # A short read has taken all, unless the end follows, of which the loop does not tell again.
+        # A short read has taken all, unless the end follows, which the loop will not report again.
         self._drained = self._is_plain_stream and len(data) < _CHUNK and not self._hung_up
         self._received_in = self._loop.turns
         if data or not self._is_stream:
@@ -265,18 +265,18 @@ class Connection:
             self.inbox.ended = True
 
     def _raise_alert(self) -> None:
-        """Raise what a server that is gone has against this side of TLS, where an alert of its own tells."""
+        """Raise the TLS alert, if any, with which a server has ended the connection."""
         if not isinstance(self._sock, ssl.SSLSocket):
             return
         try:
             self._recv(1)
         except OSError as error:
-            if type(error) is ssl.SSLError:  # its subclasses tell of an end, or of nothing yet
+            if type(error) is ssl.SSLError:  # a subclass means an end, or that nothing has come yet
                 raise
 
     def _has_nothing(self) -> bool:
         if not self._is_stream:
-            return False  # an empty datagram has no bytes to tell of
+            return False  # an empty datagram has no bytes to count
         # It costs half as much as a receive that finds nothing.
         fcntl.ioctl(self._sock, termios.FIONREAD, _size)
         return not _size[0]
@@ -287,6 +287,6 @@ def _raise(error: OSError, _: int) -> bytes:
 
 
 def reset_when_closed(sock: Any) -> None:
-    """Have the close of a socket be a reset: without lingering."""
+    """Have the close of a socket send a reset."""
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

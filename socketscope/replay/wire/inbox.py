@@ -1,12 +1,12 @@
-"""What has come on a connection and was not read yet. No I/O."""
+"""What has come on a connection and was not taken yet. No I/O."""
 
 import re
 
 LONGEST_LINE = 1 << 24
-"""Bytes; a server that sends more without a line's end sends no lines."""
+"""Bytes; a server that sends more without a line ending does not send lines."""
 
 
-class Closed(Exception):  # noqa: N818 - an event of the connection, no fault of the program
+class Closed(Exception):  # noqa: N818 - an event of the connection, not an error of the program
     """The server closed.
 
     Attributes:
@@ -18,11 +18,11 @@ class Closed(Exception):  # noqa: N818 - an event of the connection, no fault of
         self.partial = partial
 
 
-class Differs(Exception):  # noqa: N818 - an event of the connection, no fault of the program
+class Differs(Exception):  # noqa: N818 - an event of the connection, not an error of the program
     """What has come is not what was wanted.
 
     Attributes:
-        came: As much as is there.
+        came: What has come so far.
     """
 
     def __init__(self, came: bytes) -> None:
@@ -31,10 +31,10 @@ class Differs(Exception):  # noqa: N818 - an event of the connection, no fault o
 
 
 class Inbox:
-    """Bytes, in order. What takes some returns None while more must come first.
+    """The bytes that have come, in order. Methods that take some return None while more must come.
 
     Attributes:
-        data: The bytes, with those already taken at the beginning; empty as soon as all are taken.
+        data: The bytes, including those taken already at the beginning; empty once all are taken.
         ended: Whether the server has closed, so that no more will come.
     """
 
@@ -46,14 +46,14 @@ class Inbox:
         self.ended = False
 
     def add(self, data: bytes) -> None:
-        """Put what has come behind the rest."""
+        """Append what has come."""
         if self.data:
             data = self.data[self._start :] + data
             self._start = 0
         self.data = data
 
     def unread(self) -> bytes:
-        """Return what nobody took."""
+        """Return what was not taken."""
         return self.data[self._start :]
 
     def take_line(self) -> bytes | None:
@@ -75,7 +75,7 @@ class Inbox:
         return line.removesuffix(b"\r")
 
     def next_line(self) -> bytes | None:
-        """Return the next whole line without its ending, and leave it there."""
+        """Return the next whole line without its ending, and do not take it."""
         end = self.data.find(b"\n", self._start)
         return None if end < 0 else self.data[self._start : end].removesuffix(b"\r")
 
@@ -118,7 +118,7 @@ class Inbox:
         return None
 
     def take_bytes(self, most: int) -> bytes:
-        """Take so many bytes, or fewer where they have not come.
+        """Take at most that many bytes; fewer if no more have come.
 
         Raises:
             Closed: There are fewer, and no more will come.
@@ -134,7 +134,7 @@ class Inbox:
         self._move(len(self.data))
 
     def any_or_end(self) -> bytes | None:
-        """Return what has come, lines' ends too, and leave it there; nothing once the server has closed."""
+        """Return what has come, line endings included, and do not take it; b"" once the server has closed."""
         return self.data[self._start :] if self.data or self.ended else None
 
     def _move(self, start: int) -> None:
@@ -143,7 +143,7 @@ class Inbox:
             self.data, self._start = b"", 0
 
     def _wait(self) -> None:
-        """Return if more may come: the server has not closed, and not too much has come already."""
+        """Raise unless more may come: the server has not closed, and not too much has come already."""
         if self.ended:
             partial = self.unread()
             self.skip_all()
@@ -153,25 +153,25 @@ class Inbox:
 
 
 class Datagrams(Inbox):
-    """What has come as datagrams: the end of one ends its line, and is none of its bytes."""
+    """What has come as datagrams: the end of a datagram ends its line, and adds no byte to it."""
 
     __slots__ = ("_end",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._end = 0  # of the bytes; behind them may stand a line's end that nobody sent
+        self._end = 0  # of the bytes; after them there may be a line ending that nobody sent
 
     def add(self, data: bytes) -> None:
-        """Put one behind the rest."""
+        """Append a datagram."""
         super().add(data if data.endswith(b"\n") else data + b"\n")
         self._end = len(self.data) - (not data.endswith(b"\n"))
 
     def unread(self) -> bytes:
-        """Return the bytes that nobody took."""
+        """Return the bytes that were not taken."""
         return self.data[self._start : self._end]
 
     def take_text(self, text: bytes) -> bytes | None:
-        """Take these bytes of one.
+        """Take these bytes of a datagram.
 
         Raises:
             Differs: It has others, or fewer.
@@ -181,7 +181,7 @@ class Datagrams(Inbox):
         return super().take_text(text)
 
     def take_bytes(self, most: int) -> bytes:
-        """Take so many bytes, or fewer where they have not come."""
+        """Take at most that many bytes; fewer if no more have come."""
         return super().take_bytes(min(len(self.unread()), most))
 
     def _move(self, start: int) -> None:

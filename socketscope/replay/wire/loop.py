@@ -1,4 +1,4 @@
-"""One thread that plays any number of users: tasks are generators, which yield what they wait for."""
+"""An event loop: tasks are generators, which yield what they wait for."""
 
 import heapq
 import select
@@ -15,40 +15,40 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 _BATCH = 64
-"""Connections that are served between two looks at the timers."""
+"""The most events that are handled between two looks at the timers."""
 
 _FINE = 2e-3
 """Seconds. epoll waits whole milliseconds; shorter waits are left to `select`, which waits microseconds."""
 
 _LONGEST = 1.0
-"""Seconds of a wait, at most. A signal is handled between two instructions: one that comes right before a
-wait is handled after it."""
+"""The longest wait, seconds. Python handles signals between two instructions, so one that comes right before
+a wait is handled after it."""
 
 _HELPERS = 16
-"""Threads, at most, for what blocks."""
+"""The most threads for calls that block."""
 
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
 HANGUP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-"""What epoll says of a connection of which the end may be read behind what else has come."""
+"""epoll's flags for a connection that has ended; there may be bytes to read before the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """A wait for a time alone, in seconds on the loop's clock."""
+    """A wait until a time, whatever happens on the connection; seconds on the loop's clock."""
 
     time: float
 
 
 NEXT_TURN = Until(0.0)
-"""A wait for no longer than the others need for their turn."""
+"""A wait that only lets the other tasks have their turn."""
 
 Wait = float | Until
-"""What a task waits for. A bare number waits until something happens on the task's connection, answered by
-what epoll says of it, or until that time, answered by 0. What happened may be of no use to it."""
+"""What a task waits for. A bare number waits for an event on the task's connection, answered by epoll's
+flags, or until that time, answered by 0. The event may turn out to be of no use to the task."""
 
 Task = Generator[Wait, int, Any]
-"""Where the loop ends before it, it is closed: GeneratorExit tells it so."""
+"""A task; if the loop ends first, it is closed, which raises GeneratorExit in it."""
 
 _Returned = TypeVar("_Returned")
 
@@ -62,9 +62,9 @@ class _Runner:
         self.task = task
         self.send: Callable[[int], Wait] = self._begin
         self.waits = False  # for its connection
-        self.missed = 0  # what happened there while it waited for a time
+        self.missed = 0  # events on its connection while it waited for a time
         self.deadline = inf
-        self.watched = inf  # for when it stands in `Loop._deadlines`; infinity if it does not
+        self.watched = inf  # its time in `Loop._deadlines`; infinity if it is not in there
 
     def _begin(self, _: int) -> Wait:
         self.send = self.task.send
@@ -75,9 +75,9 @@ class Loop:
     """Runs tasks until all have ended, a time has come, or it is stopped.
 
     Attributes:
-        now: The clock: seconds that never go back.
-        waited: Seconds for which it had nothing to do.
-        turns: How often it has gone round.
+        now: The clock: monotonic, in seconds.
+        waited: Seconds for which there was nothing to do.
+        turns: How many turns it has taken.
     """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
@@ -100,13 +100,13 @@ class Loop:
         self._epoll.register(self._alarm, select.EPOLLIN)
 
     def start(self, task: Task) -> None:
-        """Have a task begin with the next turn."""
+        """Have a task begin in the next turn."""
         runner = _Runner(task)
         self._runners.add(runner)
         heapq.heappush(self._sleepers, (0.0, next(self._order), runner))
 
     def run(self, until: float = inf) -> None:
-        """Run; return once all tasks have ended, or where a time has come or `stop` was called.
+        """Run until all tasks have ended, a time has come, or `stop` is called.
 
         Raises:
             Exception: What a task raised.
@@ -128,11 +128,11 @@ class Loop:
                     self._answer_alarm()
 
     def catch_up(self, until: float) -> None:
-        """Resume the tasks whose time came before the one at which `run` was to return, and did so later."""
+        """Resume the tasks that were due before `until`, if `run` has returned later than that."""
         self._wake(until)
 
     def complete(self, task: Generator[Wait, int, _Returned]) -> _Returned:
-        """Run until a task has ended; return what it does.
+        """Run a task to its end; return what it returns.
 
         Raises:
             Exception: What it raised.
@@ -152,7 +152,7 @@ class Loop:
         self._ring()
 
     def close(self) -> None:
-        """Close all tasks that have not ended, and the loop."""
+        """Close the loop, and all tasks that have not ended."""
         for runner in self._runners:
             runner.task.close()
         self._runners.clear()
@@ -161,20 +161,20 @@ class Loop:
         self._bell.close()
 
     def watch(self, sock: socket.socket) -> None:
-        """Have the task that is running woken by what happens on a connection, which is its only one."""
+        """Have events on a connection wake the running task, whose only connection it is."""
         self._running.missed = 0
         self._connections[sock.fileno()] = self._running
         self._epoll.register(sock, _EVENTS)
 
     def forget(self, sock: socket.socket) -> None:
-        """Watch a connection no longer, before it is closed."""
+        """Stop watching a connection, before it is closed."""
         self._connections.pop(sock.fileno(), None)
 
     def call(self, function: Callable[..., Any], *arguments: object, until: float) -> Task:
-        """Return what a function that blocks returns, called in another thread.
+        """Call a function that blocks in another thread; return what it returns.
 
         Raises:
-            TimeoutError: It did not return in time; it is left alone.
+            TimeoutError: It did not return in time; its thread goes on.
             Exception: What it raised.
         """
         runner, answers = self._running, list[tuple[Any, BaseException | None]]()
@@ -200,7 +200,7 @@ class Loop:
         return value
 
     def _poll(self, seconds: float) -> Iterable[tuple[int, int]]:
-        """Return the descriptors on which something has happened, after so long at the latest."""
+        """Return descriptors and their events; wait at most that long for one."""
         if seconds > _FINE:
             return self._epoll.poll(min(seconds - _FINE / 2, _LONGEST), _BATCH)
         if seconds and not select.select([self._epoll], [], [], seconds)[0]:
@@ -212,7 +212,7 @@ class Loop:
         return min(sleeper, self._deadlines[0][0]) if self._deadlines else sleeper
 
     def _wake(self, now: float) -> None:
-        """Resume each task whose time has come, and once only: the other tasks, and the end, are next."""
+        """Resume each task whose time has come, but only once: other tasks, and the end, come next."""
         sleepers, deadlines = self._sleepers, self._deadlines
         due = []
         while sleepers and sleepers[0][0] <= now:
@@ -250,7 +250,7 @@ class Loop:
         if isinstance(wait, float):
             runner.waits = True
             runner.deadline = wait
-            # A deadline moves on with each exchange, and is seldom met: the heap has it at most once.
+            # A deadline moves with each exchange and is seldom reached: the heap has each task at most once.
             if wait < runner.watched:
                 self._watch_deadline(runner)
         else:
@@ -262,7 +262,7 @@ class Loop:
         heapq.heappush(self._deadlines, (runner.deadline, next(self._order), runner))
 
     def _ring(self) -> None:
-        # Full, it rings already; closed, nobody listens.
+        # If it is full, it rings already; if it is closed, the loop has ended.
         with suppress(OSError):
             self._bell.send(b"\0")
 

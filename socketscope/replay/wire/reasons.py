@@ -5,7 +5,7 @@ import ssl
 
 
 def reason(error: BaseException) -> str:
-    """Return what the system, or TLS, says of an error, and no more."""
+    """Return the text that the system, or TLS, has for an error, and nothing else."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"the server's certificate does not hold: {error.verify_message}"
@@ -16,6 +16,6 @@ def reason(error: BaseException) -> str:
         case ssl.SSLError():
             return str(error)
         case OSError(errno=int(number)) if number > 0:
-            # asyncio puts a text of its own in place of the system's; those of names are below 0.
+            # asyncio replaces the system's text; the numbers of name resolution errors are below 0.
             return os.strerror(number)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

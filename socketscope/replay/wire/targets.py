@@ -1,4 +1,4 @@
-"""Whom to talk to: what a URL names, and how to connect to it."""
+"""Targets: what a URL names, and how to connect to it."""
 
 import errno
 import socket
@@ -16,22 +16,22 @@ from socketscope.replay.wire.loop import Loop, Wait
 SCHEMES = ("tcp", "tls", "unix", "udp", "unixgram")
 DATAGRAMS = frozenset({"udp", "unixgram"})
 CONNECT_TIMEOUT = 5.0
-"""Seconds for one attempt to connect; a TCP handshake is tried again by the kernel after 1 and 3 s."""
+"""Seconds for one attempt to connect; the kernel repeats a TCP handshake after 1 and 3 s."""
 
 
 class NoPortError(OSError):
-    """All of this machine's ports are taken that a connection to a place could have."""
+    """No local port is left for a connection to an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to talk to.
+    """A server to talk to.
 
     Attributes:
-        address: Its name is resolved for each connection, and one of its addresses is taken at random; where
-            that one refuses, or is silent for its share of the time, the others are tried.
+        address: Its host name is resolved for each connection, and one of the addresses is taken at random;
+            if that one refuses, or is silent for its share of the time, the others are tried.
         tls: How to verify a ``tls://`` server.
-        server_name: The name that it is asked for, and that its certificate must have; else the address'.
+        server_name: The name for SNI, which the certificate must have; if empty, the address's host.
     """
 
     address: Address
@@ -42,23 +42,23 @@ class Target:
         """Connect, in a task of a loop.
 
         Args:
-            loop: The one that runs the task.
+            loop: The loop that runs the task.
             random: Chooses among the name's addresses.
 
         Raises:
-            OSError: Nobody answers; `socket.gaierror` where the name is unknown, TimeoutError after
-                `CONNECT_TIMEOUT`, `NoPortError` where this machine is what has no more.
+            OSError: It could not connect: `socket.gaierror` if the name is unknown, TimeoutError after
+                `CONNECT_TIMEOUT`, `NoPortError` if no local port is left.
         """
         until = loop.now() + CONNECT_TIMEOUT
         refusals, impossible = list[OSError](), list[OSError]()
         places = yield from self._places(loop, random, until)
         for untried, (family, where) in zip(range(len(places), 0, -1), places, strict=True):
-            # A server that went after its name was resolved may be silent: the other addresses need time too.
+            # A server that has gone since its name was resolved may be silent: leave time for the others.
             its_end = loop.now() + (until - loop.now()) / untried
             kind = socket.SOCK_DGRAM if self.address.scheme in DATAGRAMS else socket.SOCK_STREAM
             try:
                 connection = Connection(socket.socket(family, kind), loop)
-            except OSError as error:  # of a family, such as IPv6, that this machine has not
+            except OSError as error:  # this machine lacks the family, such as IPv6
                 impossible.append(error)
                 continue
             answered = False
@@ -69,7 +69,7 @@ class Target:
                     yield from connection.secure(self.tls, self.server_name or self.address.host, its_end)
             except OSError as error:
                 connection.close()
-                # An address that answered, and then failed, tells more than one that nobody was at.
+                # An address that answered and then failed is more telling than one that did not answer.
                 refusals.insert(0 if answered else len(refusals), _explained(error, family, where))
             except BaseException:
                 connection.close()
@@ -83,7 +83,7 @@ class Target:
         if address.path:
             return [(socket.AF_UNIX, address.path)]
         try:
-            # What is no name needs no thread to wait in.
+            # A numeric address needs no thread to wait in.
             return look_up(address.host, address.port, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             pass
@@ -96,9 +96,9 @@ class Target:
 
 
 def _explained(error: OSError, family: socket.AddressFamily, where: Any) -> OSError:
-    """Return the error, or a NoPortError for it: no port and no address left have the same number."""
+    """Return the error, or a NoPortError for it: both lack of ports and of addresses have its number."""
     if error.errno != errno.EADDRNOTAVAIL:
         return error
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        # Datagrams have ports of their own: where none has a way either, it is the address that is missing.
+        # Datagrams have their own ports: if they fail in the same way, it is an address that is lacking.
         return error if probe.connect_ex(where) == errno.EADDRNOTAVAIL else NoPortError(*error.args)
