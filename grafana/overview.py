@@ -9,6 +9,7 @@ from grafana.queries import (
     CLIENT_OBJECTIVE,
     CLOSED_BY_OUTCOME,
     FIRING,
+    LOOKED,
     NO_SERVER,
     NOBODY,
     NOBODY_SERVED,
@@ -74,8 +75,8 @@ WELL = [
     figure(Panel(
         title="Alerts firing", width=4, height=5, runbook="runbook",
         meaning="Alerts that fire now, or else that are pending. Each is below, with its time, and in the runbook.",
-        limits={0: GOOD, 1: BAD}, words={NOBODY: ("pending", WARNING)},
-        queries={"firing": first(f"count({FIRING})", f"count({TOLD}) * 0 + ({NOBODY})", "vector(0)")},
+        limits={0: GOOD, 1: BAD}, words={NOBODY: ("pending", WARNING), None: ("?", PLAIN)},
+        queries={"firing": first(f"count({FIRING})", f"count({TOLD}) * 0 + ({NOBODY})", f"{LOOKED} * 0", UNKNOWN_NOW)},
     )),
     figure(Panel(
         title="Replicas", width=4, height=5, instant=True, runbook="noserver",
@@ -88,13 +89,14 @@ WELL = [
     states(Panel(
         title="Which alerts fired", width=10, height=6, runbook="runbook",
         meaning="Alerts, and when they fired. A page wants somebody now, a ticket this week.",
-        words={NOBODY: ("none", GOOD), 1: ("ticket", WARNING), 2: ("page", BAD)},
+        words={NOBODY: ("none", GOOD), 0: ("not known", PLAIN), 1: ("ticket", WARNING), 2: ("page", BAD)},
         # What fired between two steps is shown too: over days they are longer than most alerts.
         queries={
             "{{alertname}}": first(
                 f"max by (alertname) (max_over_time({FIRING_PAGES}[$__rate_interval])) * 2",
                 f"max by (alertname) (max_over_time({FIRING}[$__rate_interval]))",
-                none_seen(FIRING, "alertname", "alerts"),
+                none_seen(FIRING, "alertname", "alerts") + f" and on () {LOOKED}",
+                none_seen("up", "alertname", "alerts") + " + 1",
             ),
         },
     )),
@@ -119,7 +121,7 @@ CLIENTS = [
         title="What clients ask for", width=7, nothing="no traffic", runbook="traffic",
         meaning="Exchanges tried, and by how many users. Fewer of both is less load; fewer exchanges of as many "
         "users is a slower server, as each waits for its reply.",
-        colours={"exchanges a second": TRAFFIC, "users": LINE},
+        colours={"exchanges a second": TRAFFIC, "users": LINE}, right="users",
         queries={"exchanges a second": ASKED, "users": f"sum({series(client.USERS)})"},
     )),
 ]  # fmt: skip

@@ -43,6 +43,7 @@ class Panel:
         stacked: Whether curves are stacked.
         outcomes: For curves: outcomes, at the end of a legend, that have the same colour on every panel.
         colours: Legend to colour; what has neither is of Grafana's palette.
+        right: Of curves: the one that has an axis of its own, as on that of the others it would be flat.
         line: Of curves: the limit that they are measured against.
         top: For curves: the least value at which the axis may end.
         logarithmic: For curves: whether the axis has decades. It ends where the curves do, so a line must be one of them.
@@ -64,6 +65,7 @@ class Panel:
     stacked: bool = False
     outcomes: tuple[str, ...] = ()
     colours: Mapping[str, str] = field(default_factory=dict)
+    right: str | None = None
     line: float | None = None
     top: float | None = None
     logarithmic: bool = False
@@ -140,6 +142,9 @@ def curves(panel: Panel) -> Any:
         builder.override_by_regexp(f"/(^|: ){outcome}$/", [_fixed(OF_OUTCOME[outcome])])
     for legend, colour in panel.colours.items():
         builder.override_by_name(legend, [_fixed(colour)])
+    if panel.right is not None:
+        axis = models.DynamicConfigValue(id_val="custom.axisPlacement", value="right")
+        builder.override_by_name(panel.right, [axis])
     if "objective" in panel.queries:
         dashes = models.DynamicConfigValue(
             id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]}

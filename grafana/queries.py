@@ -17,6 +17,9 @@ TOLD = 'ALERTS{severity=~"page|ticket"}'
 FIRING = 'ALERTS{alertstate="firing", severity=~"page|ticket"}'
 """Those that fire."""
 
+LOOKED = "count(up)"
+"""Whether Prometheus looked at anything: where it did not, that no alert fired is no good sign."""
+
 NOBODY = -1
 """Value of a figure or a state if clients ask and nobody answers, or if there is nothing."""
 

@@ -47,7 +47,7 @@ class Target:
 
     def _figure(self, value: float | None) -> tuple[str, str]:
         defaults = self.panel["fieldConfig"]["defaults"]
-        steps = self._own("thresholds", defaults["thresholds"])["steps"]
+        steps = self._own("thresholds", defaults.get("thresholds", {"steps": ()}))["steps"]
         known = value is not None and not math.isnan(value)
         reached = [
             step["color"] for step in steps if step["value"] is None or (known and step["value"] <= value)

@@ -55,6 +55,8 @@ def seen() -> Seen:
                 looked[state][f"{dashboard} ${name}"] = values(stack, *match.groups())
 
         wait_for(lambda: stack.value('count(up{job=~"server|client"} == 1)') == 2, "the first scrape of each")
+        an_hour_ago = time.time() - 3600
+        looked["not observed"] = {str(one): one.ask(stack, an_hour_ago) for one in (*TILES, *TIMELINES)}
         look("just started")
         wait_for_budgets(stack)
         wait_for(lambda: not stack.query("ALERTS"), "no alert")
@@ -185,3 +187,8 @@ def test_nothing_on_the_first_row_is_green_without_a_server(seen: Seen):
     shown = [figure for tile in TILES for figure in tile.shows(seen["no server"][str(tile)])]
     assert len(shown) == 7
     assert "green" not in {colour for _, colour in shown}
+
+
+def test_nothing_is_green_where_nothing_was_observed(seen: Seen):
+    for one in (*TILES, *TIMELINES):
+        assert "green" not in {colour for _, colour in one.shows(seen["not observed"][str(one)])}, one
