@@ -4,7 +4,7 @@ from drills.drill import Drill
 from drills.faults import clients, killed, parted, program, replica, restarted
 
 _LOG = "docker compose logs --no-log-prefix --since 1m"
-_ENDS = "docker compose logs --no-log-prefix --tail 3"
+_ENDS = "docker compose logs --no-log-prefix --tail 1"
 _OF_THE_DRILL = "docker logs --since 1m $(docker compose ps --all | grep -o '^[^ ]*-drill ') 2>&1"
 
 
@@ -167,7 +167,7 @@ DRILLS = (
     ),
     Drill(
         name="rolling-restart",
-        what="Two servers under load are restarted in order, one after the other.",
+        what="All servers are restarted in order, one after the other, under load.",
         fault=restarted,
         seen="sum by (instance) (socketserver_draining) > 0",
         alert=None,
