@@ -160,10 +160,13 @@ def _annotations() -> list[Any]:
         ),
         _Annotation(
             "Alerts",
-            # What fired between two steps, or where rules are looked at more seldom what fires.
-            f"max by (alertname, severity, job, instance, listener, slo) (max_over_time({FIRING}[$__interval]) or {FIRING})",
+            # What fired between two steps, or where rules are looked at more seldom what fires. Of a label that is not
+            # there Grafana writes the name: those that are become one.
+            f"label_join(max by (alertname, severity, job, instance, listener, slo)"
+            f" (max_over_time({FIRING}[$__interval]) or {FIRING})"
+            f', "where", " ", "severity", "job", "instance", "listener", "slo")',
             BAD,
             titleFormat="{{alertname}}",
-            textFormat="{{severity}} {{job}} {{instance}} {{listener}} {{slo}}",
+            textFormat="{{where}}",
         ),
     ]

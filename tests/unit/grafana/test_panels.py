@@ -71,6 +71,9 @@ def test_its_annotations_have_texts_and_miss_nothing_between_two_steps(dashboard
     assert "* 1000" in annotations["Starts"]["expr"]
     assert re.fullmatch(r"max_over_time\(.+\[\$__interval\]\) == 1", annotations["Drains"]["expr"])
     assert f"max_over_time({FIRING}[$__interval])" in annotations["Alerts"]["expr"]
+    # Of a label that is not there, as NoServer has no instance, Grafana writes the name.
+    assert {*re.findall(r"{{(\w+)}}", annotations["Alerts"]["textFormat"])} == {"where"}
+    assert '"where"' in annotations["Alerts"]["expr"]
     assert "last_over_time(process_start_time_seconds" in annotations["Starts"]["expr"]
     assert annotations["Starts"]["expr"].count("[$__interval]") == 3
 
