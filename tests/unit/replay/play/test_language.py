@@ -58,6 +58,7 @@ def result(folder, handle, script, connect="pass", **more) -> tuple[dict[str, in
         (b"login: ", "<| log\n<| in: "),
         (b"\x20\x02\0\0", r"<| \x20\x02\0\0"),
         (b"R\0\0\0\x08", r"<|~ ^R.{3}(?P<size>.)"),
+        (b"R\0\n\0\x08", r"<|~ (?s)^R.{3}(?P<size>.)"),
         (b"a=1;b=2;", "<|~ a=(?P<a>[0-9]);\n<| b=2;"),
         (b"{26}\r\n" + b"\n" * 26 + b")\r\n", "< {26}\n< 26B\n< )"),
         (b"26\r\n" + b"x" * 26, "<~ (?P<n>[0-9]+)\n< ${n}B"),
