@@ -71,7 +71,7 @@ def _redraw(watches: Sequence[Watch], every: float, note: str, check: Callable[[
         while not choices.is_end:
             looks = [watch.look for watch in watches]
             seen = Seen(looks, boards(looks), curves, time.monotonic())
-            if seen.now >= due:
+            while seen.now >= due:  # several times, if it was stopped meanwhile
                 curves.add(seen.boards)
                 due += every
             # Values that come during a pause are kept, so that the charts have no gap afterwards.
