@@ -3,11 +3,11 @@
 import re
 from decimal import Decimal
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|µs|ms|s|m|h|)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(us|µs|ms|s|m|h|)")
 _PER_SECOND = {"us": 1_000_000, "µs": 1_000_000, "ms": 1000}
 _SECONDS = {"m": 60, "h": 3600}
 
-_SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|)")
+_SIZE = re.compile(r"([0-9]{1,18})\s*(B|KiB|MiB|GiB|)")
 _BYTES = {"B": 1, "": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 YEAR = 366 * 24 * 3600.0

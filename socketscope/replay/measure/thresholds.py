@@ -17,8 +17,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
 }
 _FORM = re.compile(r"\s*([^\s<>=\[]+)\s*(?:\[(.+)\])?\s*(>=|<=|>|<)\s*(\S+)\s*")
-_QUANTILE = re.compile(r"(intended_)?(?:max|p(\d+(?:[._]\d+)?))")
-_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_QUANTILE = re.compile(r"(intended_)?(?:max|p([0-9]+(?:[._][0-9]+)?))")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _DIGITS = 9
 """Decimal places that are compared: more than figures have, fewer than show the rounding error of floats."""
 

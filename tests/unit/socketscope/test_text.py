@@ -15,7 +15,7 @@ def test_durations(text, seconds):
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1s", "1 d", "1e3", "ms"])
+@pytest.mark.parametrize("text", ["", "x", "-1s", "1 d", "1e3", "ms", "\uff11s", "\uff11"])
 def test_no_durations(text):
     with pytest.raises(ValueError, match="is not a duration: write it like 500ms, 30s or 2m"):
         parse_duration(text)
@@ -43,7 +43,7 @@ def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "1.5", "KiB", "-1", "1KB"])
+@pytest.mark.parametrize("text", ["", "1.5", "KiB", "-1", "1KB", "\uff11"])
 def test_no_sizes(text):
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)

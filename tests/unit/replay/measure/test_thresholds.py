@@ -69,7 +69,7 @@ def test_no_conditions(condition):
         parse_threshold(condition)
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "nan%", "1e999", "-1"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "nan%", "1e999", "-1", "\uff11"])
 def test_a_condition_that_no_run_could_meet_is_none(value):
     with pytest.raises(ValueError, match="neither a count nor a share"):
         parse_threshold(f"errors > {value}")
