@@ -122,13 +122,14 @@ def _play(script: Path, name: str, server: Any) -> None:
     from socketscope.replay.show.printout import failures  # noqa: PLC0415
 
     plan = Plan(users=1, loops=1, seed=time.time_ns())
-    about = ""
     try:
         program = _load(script, name, os.environ)
-        about = f"{FIXTURE}: "
+    except ValueError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    try:
         target = _target(server)
     except ValueError as error:
-        raise pytest.fail.Exception(f"{about}{error}", pytrace=False) from None
+        raise pytest.fail.Exception(f"{FIXTURE}: {error}", pytrace=False) from None
     if problem := misfit(program, None, target.address):
         pytest.fail(problem, pytrace=False)
     run = Run([program], target, plan)
