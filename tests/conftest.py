@@ -2,6 +2,8 @@ import signal
 
 import pytest
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def heard_signals() -> None:
@@ -16,4 +18,14 @@ def heard_signals() -> None:
         (signal.SIGHUP, lambda *_: None),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were():
+    """What a command has set in this process must not be what later tests' programs inherit."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
             signal.signal(number, handler)

@@ -21,6 +21,7 @@ from tests.faults.replay.test_replay import (
     echo,
     never_answer,
     nobody,
+    program,
     run,
     scraped,
     serving,
@@ -80,7 +81,7 @@ def test_conditions_of_the_environment_stand_one_a_line_with_blanks_in_them(tmp_
     with serving(echo) as target:
         for most, status in ((1, 0), (0, 1)):
             env = {**os.environ, "CLIENT_REPLAY_FAIL_ON": f"max > 1m\n\nerrors > {most}\n"}
-            ended = run("replay", path, "--target", target, *PASS, env=env)
+            ended = program("replay", path, "--target", target, *PASS, env=env)
             assert (ended.returncode, ended.stderr) == (status, "")
 
 

@@ -68,7 +68,7 @@ def test_what_the_client_counts_is_what_the_server_did(tmp_path):
     server = Misbehaving()
     with serving(server) as target:
         _, summary = replay(
-            write(tmp_path, ASK), target, "--connect", "pass", "--users", "4", "--loops", "35"
+            write(tmp_path, ASK), target, "--connect", "pass", "--users", "20", "--loops", "7"
         )
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | dict.fromkeys(MANNERS, 20)
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | server.count

@@ -1,4 +1,4 @@
-"""Targets of every kind, each a real server, played against by the program as its users run it."""
+"""Targets of every kind, each a real server."""
 
 import contextlib
 import json
@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from socketscope import ThreadingTCPServer
+from tests.faults.replay.test_replay import run, write
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -43,12 +44,8 @@ def server(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 def replay(folder: Path, target: str, *options: str, script: str = "") -> tuple[int, dict[str, int], str]:
-    path = folder / "x.talk"
-    path.write_text(script or "> x ${seq}\n<~ \\] x ${seq}$\n> last\n<~ \\] last$\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "client", "replay", path, "--target", target, "--summary", "json", *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+    text = script or "> x ${seq}\n<~ \\] x ${seq}$\n> last\n<~ \\] last$\n"
+    ended = run("replay", write(folder, text), "--target", target, "--summary", "json", *options)
     outcomes = json.loads(ended.stdout)["outcomes"] if ended.stdout else {}
     return ended.returncode, {name: number for name, number in outcomes.items() if number}, ended.stderr
 
@@ -128,12 +125,7 @@ def refusal(
     folder: Path, target: str, *options: str, script: str = CAPITALS
 ) -> tuple[int, dict[str, int], str]:
     """Return how a run that fails ends, and what came in place of what was expected."""
-    path = folder / "x.talk"
-    path.write_text(script)
-    ended = subprocess.run(
-        [sys.executable, "-m", "client", "replay", path, "--target", target, "--summary", "json", *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+    ended = run("replay", write(folder, script), "--target", target, "--summary", "json", *options)
     summary = json.loads(ended.stdout)
     outcomes = {name: number for name, number in summary["outcomes"].items() if number}
     return ended.returncode, outcomes, summary["first_failure"]["got"]
