@@ -20,7 +20,7 @@ class Look:
         url: URL of its page.
         kind: One of `scrape.KINDS`; None as long as it has never answered.
         problem: Why it did not answer the last time; None if it did.
-        since: When it started or stopped answering, on the monotonic clock.
+        since: When it stopped answering, on the monotonic clock.
         page: The values of its last page; empty if it did not answer.
         step: Rates between its last two pages, per second.
         lately: Rates over the last seconds.
@@ -75,8 +75,7 @@ class Replica:
         whole = sum(seconds for _, _, seconds in self._steps)
         grown = scrape.combined(grown for _, grown, _ in self._steps)
         lately = {key: value / whole for key, value in grown.items()}
-        since = self.look.since if self.look.up else now
-        self.look = Look(self.look.url, kind, since=since, page=page, step=step, lately=lately)
+        self.look = Look(self.look.url, kind, page=page, step=step, lately=lately)
 
     def failed(self, problem: str, now: float) -> None:
         """Note that no page came."""

@@ -22,6 +22,12 @@ def test_short_texts_are_kept_whole():
     assert around_difference(b"a" * 2000, b"b") == (b"a" * 2000, b"b")
 
 
+def test_of_long_texts_dots_tell_on_which_side_something_is_left_out():
+    one, other = around_difference(b"=" * 2000 + b"1" + b"-" * 2000, b"=" * 2000 + b"2" + b"-" * 999)
+    assert one.decode() == f"…{'=' * 1000}1{'-' * 999}…"
+    assert other.decode() == f"…{'=' * 1000}2{'-' * 999}"
+
+
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 5000))
 def test_of_long_texts_both_sides_of_the_difference_are_kept(alike, expected_more, got_more):
     expected, got = b"=" * alike + b"e" * expected_more, b"=" * alike + b"g" * got_more

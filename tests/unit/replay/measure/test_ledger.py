@@ -46,6 +46,13 @@ def test_what_it_keeps_does_not_grow_with_what_it_counts():
     assert len(ledger._lags) <= 200
 
 
+def test_a_connection_that_was_not_made_is_not_open():
+    ledger = Ledger(["main"])
+    ledger.connected("ok", 0.5)
+    ledger.connected("refused", 0.5)
+    assert (ledger.open, sum(ledger.connect.counts)) == (1, 1)
+
+
 @pytest.mark.parametrize("lateness", [0.0, 3.0])
 def test_who_was_late_is_late_in_the_intended_durations_alone(lateness):
     ledger = Ledger(["main"])
@@ -123,4 +130,6 @@ def test_every_series_is_there_from_the_start_at_0():
     for outcome in CONNECTION_OUTCOMES:
         assert ("replay_connections_total", outcome) in values
     assert b"_created" not in generate_latest(registry)
+    run.ledger.lagged(0.25)
+    assert registry.get_sample_value("replay_schedule_lag_seconds") == 0.25
     loop.close()

@@ -52,6 +52,7 @@ def test_a_run_that_passed_is_told_in_figures_and_charts(ledger):
     assert paths(page) == [
         "all", "line service-p50", "line service-p99", "line intended-p99", "fill-service", "fill-intended",
     ]  # fmt: skip
+    assert ">10 %</text>" in page
     assert '<p class="quiet">None.</p>' in page
 
 
@@ -120,6 +121,9 @@ def test_a_short_run_has_slots_that_fit_it_and_a_steady_rate_looks_steady():
     heights = [HEIGHT - BOTTOM - float(top) for top in re.findall(r"V([\d.]+)H", outline)]
     assert len(heights) == 16
     assert min(heights) > 0.85 * max(heights)
+    (first,) = re.findall(r'<path class="line service-p50" d="M([\d.]+) ', page)
+    half_a_slot = (WIDTH - LEFT - RIGHT) * 0.125 / 1.94 / 2
+    assert float(first) == pytest.approx(LEFT + half_a_slot, abs=0.01)
     assert "1970-01-01 00:00:00 UTC, 1 s" in page
     assert "UTC, 70.0 ms" in report(Ledger(["main"]), length=0.07)
 

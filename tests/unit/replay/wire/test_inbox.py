@@ -1,5 +1,7 @@
 """What has come on a connection, as it is taken."""
 
+import re
+
 import pytest
 
 from socketscope.replay.wire.inbox import LONGEST_LINE, Closed, Datagrams, Inbox
@@ -20,6 +22,16 @@ def test_at_the_end_what_ends_no_line_is_told():
     with pytest.raises(Closed) as closed:
         inbox.take_line()
     assert (closed.value.partial, inbox.data) == (b"half", b"")
+
+
+def test_at_the_end_what_does_not_match_is_told():
+    inbox = Inbox()
+    inbox.add(b"half")
+    assert inbox.take_match(re.compile(b"> $")) is None
+    inbox.ended = True
+    with pytest.raises(Closed) as closed:
+        inbox.take_match(re.compile(b"> $"))
+    assert closed.value.partial == b"half"
 
 
 def test_bytes_that_are_all_there_are_taken_at_the_end_too_and_fewer_are_told():
