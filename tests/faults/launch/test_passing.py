@@ -9,10 +9,25 @@ import zipfile
 
 import pytest
 
+from socketscope.commands.cli import main
 from socketscope.launch.settings import PREFIX, SETTINGS
 from tests.faults.launch.launched import RUN, ended, launched, wait_for
 from tests.faults.server.process import few_descriptors
 
+SEES = """\
+import signal
+import sys
+print(sorted(sys.modules), sys.meta_path[-3:], 'sitecustomize' in sys.modules)
+print(sys.argv, sys.path, __name__, __file__, sys.flags, sys.orig_argv)
+print(sys.warnoptions, sys.stdout.encoding, sys.stdin.isatty(), sys.stdout.line_buffering)
+print([(n, signal.getsignal(n)) for n in signal.valid_signals()])
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+sys.stdout.write(sys.stdin.read())
+import socketserver
+print(type(socketserver.__loader__), vars(socketserver.__loader__), flush=True)
+sys.stdout.buffer.write(bytes(range(256)) * 999)
+sys.stderr.write('e')
+"""
 ENDS = [
     "pass",
     "raise SystemExit(3)",
@@ -24,14 +39,7 @@ ENDS = [
     "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "def (",
     "import nowhere",
-    "import sys; print(sys.argv, sys.path, __name__, __file__, sys.flags, sys.orig_argv)",
-    "import sys; sys.stdout.write(sys.stdin.read())",
-    "import sys; sys.stdout.buffer.write(bytes(range(256)) * 999); sys.stderr.write('e')",
-    "import sys; print(sorted(sys.modules), sys.meta_path[-3:], 'sitecustomize' in sys.modules)",
-    "import socketserver; print(type(socketserver.__loader__), vars(socketserver.__loader__))",
-    "import signal; print([(n, signal.getsignal(n)) for n in signal.valid_signals()])",
-    "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
-    "import sys; print(sys.warnoptions, sys.stdout.encoding, sys.stdin.isatty(), sys.stdout.line_buffering)",
+    SEES,
 ]
 
 
@@ -66,11 +74,11 @@ def test_launched_twice_it_sees_what_it_sees_launched_once(program):
     assert ended(*RUN, *RUN, path) == ended(*RUN, path)
 
 
-@pytest.mark.parametrize("variable", [setting.variable(PREFIX) for setting in SETTINGS])
-def test_a_variable_that_is_empty_is_none(program, variable):
-    path = program(f"import os; print(os.environ.get({variable!r}))")
-    where = {"env": os.environ | {variable: ""}}
-    assert ended(*RUN, "--metrics", "none", path, **where) == ended(*RUN, "--metrics", "none", path)
+def test_a_variable_that_is_empty_is_none(program):
+    empty = dict.fromkeys((setting.variable(PREFIX) for setting in SETTINGS), "")
+    path = program(f"import os; print([os.environ.get(variable) for variable in {list(empty)}])")
+    words = (*RUN, "--metrics", "none", path)
+    assert ended(*words, env=os.environ | empty) == ended(*words)
 
 
 def test_a_default_that_the_descriptors_cannot_carry_is_lowered_with_a_word(program):
@@ -199,16 +207,24 @@ def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
         (("--idle-timeout", "5x", "x"), 2, "--idle-timeout: '5x' is not a duration"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(words, status, told):
-    code, output, errors = ended(*RUN, *words)
-    assert (code, output, errors.count("\n")) == (status, "", 1), errors
-    assert errors.startswith(f"socketscope: {told}")
+def test_a_mistake_is_told_in_one_line(capsys, words, status, told):
+    assert refused(capsys, *words, status=status).startswith(f"socketscope: {told}")
+
+
+def refused(capsys, *words, status):
+    """Return the line that the command tells, in this process, where it starts no program."""
+    with pytest.raises(SystemExit) as refusal:
+        main(["run", *words])
+    output, errors = capsys.readouterr()
+    assert (refusal.value.code, output, errors.count("\n")) == (status, "", 1), errors
+    return errors
 
 
 @pytest.mark.parametrize(("text", "told"), [("5x", "; or none"), ("0", "; none is no limit")])
-def test_of_a_mistake_in_the_environment_the_variable_is_named(text, told):
-    code, output, errors = ended(*RUN, "x", env=os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": text})
-    assert (code, output, errors.count("\n")) == (2, "", 1), errors
+def test_of_a_mistake_in_the_environment_the_variable_is_named(capsys, monkeypatch, text, told):
+    monkeypatch.setenv("SOCKETSCOPE_IDLE_TIMEOUT", text)
+    errors = refused(capsys, "x", status=2)
+    assert errors.startswith("socketscope: --idle-timeout")
     assert errors.endswith(f"{told} (set by SOCKETSCOPE_IDLE_TIMEOUT)\n")
 
 
@@ -226,12 +242,6 @@ def test_what_cannot_be_looked_at_is_told_by_python_in_one_line():
     status, output, errors = ended(*RUN, name)
     assert (status, output, errors.count("\n")) == (2, "", 1), errors
     assert errors.endswith(f"{name}': [Errno 36] File name too long\n")
-
-
-def test_a_wrong_variable_is_told_as_a_wrong_option(program):
-    where = {"env": os.environ | {"SOCKETSCOPE_IDLE_TIMEOUT": "x"}}
-    status, _, errors = ended(*RUN, program("pass"), **where)
-    assert (status, errors.partition(" is not")[0]) == (2, "socketscope: --idle-timeout: 'x'")
 
 
 def test_the_default_address_may_be_taken(program):

@@ -21,7 +21,6 @@ from tests.faults.replay.test_replay import (
     echo,
     never_answer,
     nobody,
-    program,
     run,
     scraped,
     serving,
@@ -76,12 +75,12 @@ def test_each_status(tmp_path, status, script, handle, options):
     assert (ended.stdout == "") == (status in {2, 3})
 
 
-def test_conditions_of_the_environment_stand_one_a_line_with_blanks_in_them(tmp_path):
+def test_conditions_of_the_environment_stand_one_a_line_with_blanks_in_them(tmp_path, monkeypatch):
     path = write(tmp_path, HALF)
     with serving(echo) as target:
         for most, status in ((1, 0), (0, 1)):
-            env = {**os.environ, "CLIENT_REPLAY_FAIL_ON": f"max > 1m\n\nerrors > {most}\n"}
-            ended = program("replay", path, "--target", target, *PASS, env=env)
+            monkeypatch.setenv("CLIENT_REPLAY_FAIL_ON", f"max > 1m\n\nerrors > {most}\n")
+            ended = run("replay", path, "--target", target, *PASS)
             assert (ended.returncode, ended.stderr) == (status, "")
 
 
@@ -107,13 +106,13 @@ SIGNALS = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("times", [1, 5])  # a few at once are one
 @SIGNALS
-def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, number, status, times):
+def test_a_signal_while_it_plays_comes_before_what_the_run_came_to(tmp_path, number, status):
     asked = threading.Event()
     with serving(never_answer(asked)) as target:
         options = ("--target", target, "--forever", *FAST[:2])
-        ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options, times=times)
+        # A few at once are one.
+        ended = interrupted(number, asked.is_set, write(tmp_path, ASK), *options, times=5)
     assert_ended_by_a_signal(ended, status)
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 import pytest
 
 from socketscope.replay.measure.instruments import OUTCOMES
+from socketscope.replay.wire import inbox
 from tests.faults.replay.test_replay import (
     COMMAND,
     PATIENCE,
@@ -67,9 +68,7 @@ class Misbehaving:
 def test_what_the_client_counts_is_what_the_server_did(tmp_path):
     server = Misbehaving()
     with serving(server) as target:
-        _, summary = replay(
-            write(tmp_path, ASK), target, "--connect", "pass", "--users", "20", "--loops", "7"
-        )
+        _, summary = replay(write(tmp_path, ASK), target, "--connect", "pass", "--users", "140")
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | dict.fromkeys(MANNERS, 20)
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | server.count
     assert list(summary["outcomes"]) == list(OUTCOMES)
@@ -251,13 +250,14 @@ def test_who_leaves_after_the_handshake_has_not_failed_at_tls(tmp_path, server_c
     assert summary["first_failure"]["got"] in {"Broken pipe", "Connection reset by peer"}
 
 
-def test_a_server_that_never_ends_its_line_is_given_up(tmp_path):
+def test_a_server_that_never_ends_its_line_is_given_up(tmp_path, monkeypatch):
     def flood(connection: socket.socket) -> None:
         connection.recv(100)
         while True:
             connection.sendall(b"x" * 65536)
 
+    monkeypatch.setattr(inbox, "LONGEST_LINE", 1_000_000)
     with serving(flood) as target:
         _, summary = replay(write(tmp_path, "@timeout 20s\n> hello\n"), target)
     assert summary["outcomes"] == only("mismatch")
-    assert summary["first_failure"]["got"] == "16777216 bytes and no line's end"
+    assert summary["first_failure"]["got"] == "1000000 bytes and no line's end"

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, ClassVar
+from unittest.mock import patch
 
 import pytest
 
 from socketscope.units import parse_duration
+from tests.faults.replay.test_replay import run
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -133,10 +135,8 @@ def scripts(folder: Path) -> dict[str, str]:
 
 
 def assert_replays(folder: Path, target: str, *options: str, **env: str) -> None:
-    ended = subprocess.run(
-        [*COMMAND, "replay", folder, "--target", target, *options],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, env={**os.environ, **env},
-    )  # fmt: skip
+    with patch.dict(os.environ, env):
+        ended = run("replay", str(folder), "--target", target, *options)
     assert ended.returncode == 0, ended.stdout
 
 
@@ -354,8 +354,7 @@ def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_c
         assert recorder.end()[0] == 0
 
 
-@pytest.mark.parametrize("times", [1, 20])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 20), (signal.SIGTERM, 1), (signal.SIGHUP, 1)])
 def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, times):
     folder = tmp_path / "new" / "folder"
     with serving(echo) as target:
@@ -511,16 +510,16 @@ def test_that_descriptors_are_short_is_told_once_and_again_where_it_comes_back(t
 
 def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
     rest = ("--target", "tcp://127.0.0.1:1", str(tmp_path / "f"))
-    assert run("--listen", "tls://localhost:0", *rest) == (
+    assert refused("--listen", "tls://localhost:0", *rest) == (
         2, "client: --listen tls:// needs --cert, and --key where that file has none\n"
     )  # fmt: skip
-    assert run("--listen", "tcp://localhost:0", "--cert", str(certificate), *rest) == (
+    assert refused("--listen", "tcp://localhost:0", "--cert", str(certificate), *rest) == (
         2, "client: --cert and --key are for --listen tls://\n"
     )  # fmt: skip
-    assert run("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
+    assert refused("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
         2, "client: --cert /absent: No such file or directory\n"
     )  # fmt: skip
-    assert run("--listen", "tls://localhost:0", "--cert", f"{certificate}.crt", *rest) == (
+    assert refused("--listen", "tls://localhost:0", "--cert", f"{certificate}.crt", *rest) == (
         2, f"client: --cert {certificate}.crt: no private key in PEM form is in {certificate}.crt\n"
     )  # fmt: skip
 
@@ -572,11 +571,8 @@ def test_a_server_that_is_absent_is_told_and_waited_for(tmp_path):
     assert recorder.end()[0] == 0
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    ended = subprocess.run(
-        [*COMMAND, "record", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+def refused(*arguments: str) -> tuple[int, str]:
+    ended = run("record", *arguments)
     return ended.returncode, ended.stderr
 
 

@@ -41,11 +41,32 @@ def refused(monkeypatch, capsys, *options):
         ([*SECURE, "--tls-cert", "", "--tls-key", "x"], "a tls:// listener needs --tls-cert and"),
         ([*FREE, "--tls-cert", "x", "--tls-key", "x"], "--tls-client-ca need a --listen with tls://"),
         ([*SECURE, "--tls-cert", "x", "--tls-key", "x", "--tls-client-ca", ""], "ca': '' is not a file"),
-        ([*FREE, "more"], "unexpected extra argument (more)"),
+        ([*FREE, "--handler", "os"], "'os' is not MODULE:CLASS"),
+        ([*FREE, "--handler", "os:path"], "'os:path' is not a request handler"),
+        ([*FREE, "--handler", "nowhere:X"], "cannot load 'nowhere:X': ModuleNotFoundError: No module"),
+        ([*FREE, "mo\nre"], r"unexpected extra argument (mo\nre)"),
     ],
 )  # fmt: skip
 def test_an_option_that_cannot_be_meant_is_refused(monkeypatch, capsys, options, told):
     assert told in refused(monkeypatch, capsys, *options)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('raise RuntimeError("first\\nsecond")', "RuntimeError: first"),
+        ("def (", "SyntaxError: "),
+        ("raise SystemExit(5)", "SystemExit: 5"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt\n"),
+        ("class X(Exception):\n    __str__ = None\n\nraise X", "X: without a text: TypeError\n"),
+        ('class X(BaseException): pass\nraise X("bye")', "X: bye\n"),
+    ],
+)
+def test_a_handler_whose_module_raises_is_told_with_that(monkeypatch, capsys, tmp_path, text, told):
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    said = refused(monkeypatch, capsys, *FREE, "--handler", "broken:X")
+    assert f"cannot load 'broken:X': {told}" in said
 
 
 def test_help_names_what_an_option_takes_and_its_variable(monkeypatch, capsys):
