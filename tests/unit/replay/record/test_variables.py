@@ -47,6 +47,14 @@ TOKENS = {
         [("<", b"+OK 2 68\n"), (">", b"RETR 2\n"), ("<", b"* SEARCH 1\n"), (">", b"FETCH 1\n")],
         "< +OK 2 68\n@eol lf\n> RETR 2\n< * SEARCH 1\n@reply none\n> FETCH 1\n",
     ),
+    "nor is 0": (
+        [(">", b"count\n"), ("<", b"COUNT 0\n"), (">", b"get 0\n"), ("<", b"OK\n")],
+        "@eol lf\n> count\n< COUNT 0\n> get 0\n< OK\n",
+    ),
+    "nor is a part of a word": (
+        [(">", b"put\n"), ("<", b"INSERTED 7\n"), (">", b"get n=7 x\n"), ("<", b"OK\n")],
+        "@eol lf\n> put\n< INSERTED 7\n> get n=7 x\n< OK\n",
+    ),
     "words of a protocol are no tokens": (
         [("<", b"250 8BITMIME\n"), (">", b"MAIL BODY=8BITMIME\n"), ("<", b"250 ok\n")],
         "< 250 8BITMIME\n@eol lf\n> MAIL BODY=8BITMIME\n< 250 ok\n",

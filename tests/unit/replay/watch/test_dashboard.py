@@ -84,6 +84,7 @@ def test_charts_have_axes():
 
 def test_a_terminal_that_is_too_small_shows_what_it_needs():
     assert screen(many(), 20, 6) == ["needs 58x21, q ends", "5 of 7 up"]
+    assert screen(many()[:1], 50, 30) == ["needs 58x30, q ends", "1 of 1 up"]
     assert screen(many()[:1], 80, 6) == ["needs 80x7, q ends", "1 of 1 up"]
 
 
@@ -123,6 +124,7 @@ def test_what_is_kept_stays_as_it_is():
 
 def test_a_server_that_went_away_comes_first_and_says_so():
     drawn = screen(many(), 80, 40)
+    assert len(drawn) == 40
     assert drawn[0].startswith("socketscope top  5 of 7 up")
     replicas = [line for line in drawn if line.startswith("127.0.0.1:")]
     assert replicas[0] == "127.0.0.1:9004           down for 1:05 min: Connection refused"
@@ -142,6 +144,11 @@ def coloured(look: Look) -> str:
     with console.capture() as capture:
         console.print(draw(Seen([look], boards([look]), Curves(1.0), 0.0), (160, 30), AS_AT_FIRST))
     return capture.get()
+
+
+def test_whether_all_answer_is_told_in_green_or_red():
+    assert "\x1b[32m1 of 1 up" in coloured(look(pages.of_server()))
+    assert "\x1b[1;31m0 of 1 up" in coloured(many()[4])
 
 
 def test_each_failure_has_a_colour_of_its_own_while_it_goes_on():
