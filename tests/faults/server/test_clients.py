@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from .process import PATIENCE, ROOT, serving, wait_for
+from .process import PATIENCE, ROOT, ServerProcess, serving, wait_for
 
 COMMANDS = {
     "tcp": ["nc -N {host} {port}", "socat - TCP:{host}:{port}"],
@@ -21,9 +23,19 @@ URLS = {
     "v6": "tcp://[::1]:0",
     "dual": "tcp://:0",
     "udp": "udp://127.0.0.1:0",
-    "unix": "unix://{path}",
-    "unixgram": "unixgram://{path}",
+    "unix": "unix://{folder}/unix",
+    "unixgram": "unixgram://{folder}/unixgram",
 }
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with tempfile.TemporaryDirectory(prefix="scope") as folder:
+        urls = (f"{kind}={url.format(folder=folder)}" for kind, url in URLS.items())
+        with serving(listen=tuple(urls)) as server:
+            yield server
+            assert server.stop() == 0
+            assert server.errors == b""
 
 
 def need(program: str) -> None:
@@ -32,29 +44,29 @@ def need(program: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "number"), [(kind, number) for kind in COMMANDS for number in (0, 1)])
-def test_a_line_is_answered(kind, number):
+def test_a_line_is_answered(server, kind, number):
+    def told() -> list[dict[str, Any]]:
+        return [line for line in server.events(event) if line["listener"] == kind]
+
     command = COMMANDS[kind][number]
     need(command.split()[0])
-    with tempfile.TemporaryDirectory(prefix="scope") as folder:
-        path = f"{folder}/s"
-        with serving(listen=(f"{kind}={URLS[kind].format(path=path)}",)) as server:
-            host, port = ("", 0) if kind.startswith("unix") else server.address(kind)
-            event = "datagram" if kind in {"udp", "unixgram"} else "connection"
-            words = command.format(host=host, port=port, path=path).split()
-            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
-                assert client.stdin is not None
-                assert client.stdout is not None
-                client.stdin.write(b"x\n")
-                client.stdin.close()
-                assert client.stdout.readline().endswith(b"] x\n")
-                if event == "datagram":
-                    client.terminate()  # nothing tells it that this was all
-                else:
-                    assert client.wait(PATIENCE) == 0
-            (line,) = wait_for(lambda: server.events(event), "its line")
-            assert (line["listener"], line["outcome"], line["received_bytes"]) == (kind, "ok", 2)
-            assert server.stop() == 0
-            assert server.errors == b""
+    path = server.started["listeners"][kind].partition("://")[2]
+    host, port = ("", 0) if kind.startswith("unix") else server.address(kind)
+    event = "datagram" if kind in {"udp", "unixgram"} else "connection"
+    before = len(told())
+    words = command.format(host=host, port=port, path=path).split()
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"x\n")
+        client.stdin.close()
+        assert client.stdout.readline().endswith(b"] x\n")
+        if event == "datagram":
+            client.terminate()  # nothing tells it that this was all
+        else:
+            assert client.wait(PATIENCE) == 0
+    (line,) = wait_for(lambda: told()[before:], "its line")
+    assert (line["outcome"], line["received_bytes"]) == ("ok", 2)
 
 
 def test_a_handler_of_http_server_is_asked_by_curl(tmp_path):

@@ -98,7 +98,7 @@ def test_certificates_change_under_load_and_nothing_is_lost(tmp_path, authority,
         clients = [threading.Thread(target=play, args=(kind,)) for kind in (*answered, *answered)]
         for client in clients:
             client.start()
-        for turn in range(20):
+        for turn in range(8):
             put(pairs[turn % 2], files)
             server.signal(signal.SIGHUP)
             so_many(server, "certificate_read", turn + 1)

@@ -23,13 +23,14 @@ from socketscope.views.lines.writer import TICK, LineWriter
 from socketscope.views.log import LEVELS, Log
 from tests.unit.socketscope.patience import until
 
+SIZE = 16 * MOST_BYTES
 LONG = {
-    "text": "x" * (1 << 20),
-    "escaped": "\x01" * (1 << 20),
-    "no text": "\udcff" * (1 << 20),
-    "many bytes": "\U0001f600" * (1 << 20),
-    "a long name": {"n" * (1 << 20): "tcp://127.0.0.1:1"},
-    "a long value": {"tcp": "v" * (1 << 20)},
+    "text": "x" * SIZE,
+    "escaped": "\x01" * SIZE,
+    "no text": "\udcff" * SIZE,
+    "many bytes": "\U0001f600" * SIZE,
+    "a long name": {"n" * SIZE: "tcp://127.0.0.1:1"},
+    "a long value": {"tcp": "v" * SIZE},
     "many": {f"listener-{number}": "tcp://127.0.0.1:1" for number in range(5000)},
 }
 
@@ -68,7 +69,7 @@ def test_a_line_is_cut_from_the_first_byte_on_that_is_too_many():
 
 @pytest.mark.parametrize(
     "fields",
-    [{"n" * (1 << 20): 1}, {f"field-{number}": "v" * 50 for number in range(5000)}],
+    [{"n" * SIZE: 1}, {f"field-{number}": "v" * 50 for number in range(5000)}],
     ids=["a long name", "many fields"],
 )
 def test_what_a_client_has_for_names_costs_a_line_none_of_its_own(fields):
