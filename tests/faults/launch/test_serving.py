@@ -152,6 +152,8 @@ for kind in Base, Threading:
 LAZY = """
 import importlib.util, sys, threading  # what loads modules late needs that one
 
+assert importlib.util.find_spec("socketserver") is not None  # as who asks whether there is one
+
 class Lazy:
     def __init__(self, finder):
         self.finder = finder
@@ -515,14 +517,15 @@ print("served")
     assert ended(*RUN, program(text), preexec_fn=fill)[:2] == (0, "served\n")
 
 
-def test_the_path_is_as_before_when_something_has_served(program):
+@pytest.mark.parametrize("env", [None, WITH_LIBRARY], ids=["without the library", "with it"])
+def test_the_path_is_as_before_when_something_has_served(program, env):
     text = """
 before = list(sys.path)
 server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
 server.handle_request()
 print(sys.path == before, "socketscope" in sys.modules, 1)
 """
-    with launched(program(text)) as running:
+    with launched(program(text), env=env) as running:
         assert ask(running.port()) == b"hello\n"
         assert running.wait() == 0
         assert running.output.lines()[1] == "True True 1\n"
