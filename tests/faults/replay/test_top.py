@@ -17,6 +17,12 @@ from tests.ports import free_port
 COMMAND = (sys.executable, "-m", "client", "top", "--interval", "200ms")
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving() as server:
+        yield server
+
+
 @contextlib.contextmanager
 def server_at(port: int) -> Iterator[ServerProcess]:
     """Serve with metrics on a port: of an option that is given twice the last counts."""
@@ -47,8 +53,8 @@ def test_it_shows_two_replicas_as_one_service_until_q(columns, lines):
         assert shown.is_as_it_was
 
 
-def test_keys_explain_it_hold_it_and_change_its_span():
-    with serving() as server, terminal(*COMMAND, server.metrics_url) as shown:
+def test_keys_explain_it_hold_it_and_change_its_span(server):
+    with terminal(*COMMAND, server.metrics_url) as shown:
         shown.sees(lambda text: server.ask(b"hello\n") and "┴-2 s" in text)
         shown.type("?")
         assert "Connections     accepted a second" in shown.sees("closed loop     no rate is asked for")
@@ -67,14 +73,6 @@ def test_keys_explain_it_hold_it_and_change_its_span():
         assert figures_of(shown.sees("┴-5 s")) == figures_of(held)
         shown.type("p")
         shown.sees(lambda text: "paused" not in text and figures_of(text) != figures_of(held))
-
-
-def test_a_terminal_that_is_too_small_says_what_it_needs():
-    with serving() as server, terminal(*COMMAND, server.metrics_url, columns=20, lines=6) as shown:
-        seen = shown.sees("1 of 1 up")
-        assert re.match(r"needs \d+x\d+, q ends\n", seen)
-        shown.type("q")
-        assert shown.wait() == 0
 
 
 def test_it_says_when_a_server_goes_away_and_goes_on_when_it_is_back():
@@ -96,45 +94,42 @@ def test_it_says_when_a_server_goes_away_and_goes_on_when_it_is_back():
         assert shown.is_as_it_was
 
 
-def test_sigterm_leaves_the_terminal_as_it_was():
-    with serving() as server, terminal(*COMMAND, server.metrics_url) as shown:
+def test_sigterm_leaves_the_terminal_as_it_was(server):
+    with terminal(*COMMAND, server.metrics_url) as shown:
         shown.sees("1 of 1 up")
         shown.process.send_signal(signal.SIGTERM)
         assert shown.wait() == 143
         assert shown.is_as_it_was
 
 
-def test_without_a_terminal_it_prints_lines_for_as_long_as_they_are_read():
-    with serving() as server:
-        process = subprocess.Popen(
-            [*COMMAND, server.metrics_url], cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        process.stdout.close()
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-        process.stderr.close()
-        assert process.wait(20) == 0
+def test_without_a_terminal_it_prints_lines_for_as_long_as_they_are_read(server):
+    process = subprocess.Popen(
+        [*COMMAND, server.metrics_url], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(20) == 0
     for line in lines:
         assert " server 1/1 up; last 5 s: Connections 0/s (exchanges 0/s), " in line
 
 
-def test_a_terminal_that_cannot_be_redrawn_gets_lines_too():
+def test_a_terminal_that_cannot_be_redrawn_gets_lines_too(server):
     command = ("env", "TERM=dumb", *COMMAND)
-    with serving() as server, terminal(*command, server.metrics_url, columns=400) as shown:
+    with terminal(*command, server.metrics_url, columns=400) as shown:
         assert "\x1b" not in shown.sees(" server 1/1 up; last 5 s: Connections 0/s (exchanges 0/s), ")
         shown.process.send_signal(signal.SIGINT)
         assert shown.wait() == 0
         assert b"\x1b" not in shown.raw
 
 
-def test_what_is_no_page_of_ours_is_one_line():
-    with serving() as server:
-        root = server.metrics_url.removesuffix("/metrics")
-        answers = {f"{root}/nothing": "answers 404 Not Found", f"{root}/healthz": "is not a page of metrics"}
-        told = {url: run("top", url) for url in answers}
+def test_what_is_no_page_of_ours_is_one_line(server):
+    root = server.metrics_url.removesuffix("/metrics")
+    answers = {f"{root}/nothing": "answers 404 Not Found", f"{root}/healthz": "is not a page of metrics"}
+    told = {url: run("top", url) for url in answers}
     for url, problem in answers.items():
         assert (told[url].returncode, told[url].stderr) == (1, f"client: {url} {problem}\n")
     port = free_port()
