@@ -241,14 +241,12 @@ def test_who_reads_the_report_from_a_pipe_has_the_page(tmp_path):
     script, pipe = tmp_path / "x.talk", tmp_path / "pipe"
     script.write_text("> x\n")
     os.mkfifo(pipe)
+    words = ["replay", str(script), "--target", "tcp://127.0.0.1:1", "--report", str(pipe)]
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
         try:
-            ended = subprocess.run(
-                [sys.executable, "-m", "client", "replay", script, "--target", "tcp://127.0.0.1:1",
-                 "--report", pipe],
-                check=False, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=20,
-            )  # fmt: skip
-            assert ended.returncode == 4
+            with pytest.raises(SystemExit) as ended:
+                main("python -m client", words)
+            assert ended.value.code == 4
             assert reader.communicate(timeout=20)[0].endswith("</html>\n")
         finally:
             reader.kill()
