@@ -513,9 +513,10 @@ def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
     assert refused("--listen", "tls://localhost:0", *rest) == (
         2, "client: --listen tls:// needs --cert, and --key where that file has none\n"
     )  # fmt: skip
-    assert refused("--listen", "tcp://localhost:0", "--cert", str(certificate), *rest) == (
-        2, "client: --cert and --key are for --listen tls://\n"
-    )  # fmt: skip
+    for option in ("--cert", "--key"):
+        assert refused("--listen", "tcp://localhost:0", option, str(certificate), *rest) == (
+            2, "client: --cert and --key are for --listen tls://\n"
+        )  # fmt: skip
     assert refused("--listen", "tls://localhost:0", "--cert", "/absent", *rest) == (
         2, "client: --cert /absent: No such file or directory\n"
     )  # fmt: skip
