@@ -1,5 +1,6 @@
 """What is seen of a drill, on a stack that does as it is told and a clock that goes by itself."""
 
+import shutil
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -94,6 +95,21 @@ def test_what_does_not_come_is_waited_for_so_long_and_no_longer(stack, lasts):
     assert not rehearsal.play(drill).is_as_told(drill)
     assert stack.ended is not None
     assert lasts < stack.now < lasts + 30
+
+
+def test_what_must_alarm_nobody_must_be_seen_all_the_same():
+    drill, rehearsal, said = drilled(FakeStack(seen=None), alert=None, section="Traffic")
+    assert not rehearsal.play(drill).is_as_told(drill)
+    assert said[1].endswith("nothing is seen")
+
+
+def test_the_last_lines_of_its_log_are_shown(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    stack = FakeStack()
+    monkeypatch.setattr(stack, "shell", lambda _: "1\n2\n3\n4\n", raising=False)
+    drill, rehearsal, said = drilled(stack, lines="docker compose logs")
+    assert rehearsal.play(drill).lines == "1\n2\n3\n4\n"
+    assert said[3:7] == ["    docker compose logs", "    2", "    3", "    4"]
 
 
 def test_what_must_alarm_nobody_is_watched_for_a_while():

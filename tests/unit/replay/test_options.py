@@ -216,6 +216,9 @@ def test_users_have_files_where_there_is_no_limit_to_them(script, monkeypatch, c
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.__setitem__(slice(None), both))
     assert "--report" in refused(capsys, "--users", "1000", "--report", ".", script=script)
     assert limits == [1000 + SPARE_FILES, resource.RLIM_INFINITY]
+    limits[:] = 10_000, 10_000
+    assert "--report" in refused(capsys, "--users", "1000", "--report", ".", script=script)
+    assert limits == [10_000, 10_000]
     limits[:] = 16, 1000
     told = f"client: --users 1000 needs {1000 + SPARE_FILES} open files; ulimit -n allows 1000\n"
     assert refused(capsys, "--users", "1000", script=script) == told
