@@ -80,12 +80,16 @@ def test_a_shutdown_of_the_programs_own_is_called_though_its_server_ends_before_
         assert called == [server]
 
 
-def test_after_a_second_signal_a_hook_that_stays_is_not_waited_for_until_the_deadline(now):
+@pytest.mark.parametrize(
+    ("in_our_loop", "waits"), [(True, draining._GIVE_UP), (False, 0.0)], ids=["a hook", "a loop of its own"]
+)
+def test_after_a_second_signal_what_stays_is_not_waited_for_until_the_deadline(now, in_our_loop, waits):
     may_end = threading.Event()
     with make() as server:
         stuck = running(server, partial(may_end.wait, PATIENCE))
-        stuck.service.serving.set()
+        if in_our_loop:
+            stuck.service.serving.set()
         assert drain([stuck], stop(now, insists=True), None) == 1
         may_end.set()
         stuck.thread.join()
-    assert draining._GIVE_UP <= now[0] < draining._GIVE_UP + 1
+    assert waits <= now[0] < waits + 1
