@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -154,21 +155,25 @@ def test_the_lines_of_a_datagrams_handler_are_of_its_client():
     assert mine["connection_id"] == own["connection_id"]
 
 
-def asked(what: str, *options: str) -> tuple[list[dict[str, Any]], str, ServerProcess]:
-    """Return a connection's lines, its peer and the server, which has ended."""
-    with serving(*talkative("Asked"), *options) as server:
-        peer = ask(server, what)
-        lines = told(server, peer)
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    with serving(*talkative("Asked")) as server:
+        yield server
         assert server.stop() == 0
-    assert server.errors == b""
-    return lines, peer, server
+        assert server.errors == b""
+
+
+def asked(server: ServerProcess, what: str) -> tuple[list[dict[str, Any]], str]:
+    """Return a connection's lines and its peer."""
+    peer = ask(server, what)
+    return told(server, peer), peer
 
 
 PLACE = "LookupError: as asked (/"
 
 
-def test_an_exception_is_told_with_its_place():
-    lines, peer, _ = asked("caught")
+def test_an_exception_is_told_with_its_place(server):
+    lines, peer = asked(server, "caught")
     error = lines[0]["error"]
     assert error.startswith(PLACE)
     assert error.endswith(" in _caught)")
@@ -180,14 +185,15 @@ def test_an_exception_is_told_with_its_place():
 
 
 def test_at_the_debug_level_exceptions_are_told_with_the_whole_of_their_tracebacks():
-    (caught, too, own), _, _ = asked("caught", "--log-level", "debug")
+    with serving(*talkative("Asked"), "--log-level", "debug") as server:
+        (caught, too, own), _ = asked(server, "caught")
+        (raised,), _ = asked(server, "raised")
     assert "exception" not in own
     for each in (caught, too):
         (trace,) = each["exception"]
         assert (trace["exc_type"], trace["exc_value"]) == ("LookupError", "as asked")
         assert [frame["name"] for frame in trace["frames"]] == ["_caught"]
         assert "locals" not in trace["frames"][0]
-    (raised,), _, _ = asked("raised", "--log-level", "debug")
     (trace,) = raised["exception"]
     assert raised["error"].startswith(PLACE)
     assert [frame["name"] for frame in trace["frames"]][-2:] == ["handle", "_raised"]
@@ -200,48 +206,48 @@ def test_people_read_a_traceback_line_by_line_and_none_begins_like_one_of_the_lo
     assert "    LookupError: as asked" in lines
 
 
-def test_a_thread_that_ends_by_an_exception_is_told_of():
-    lines, peer, server = asked("thread")
+def test_a_thread_that_ends_by_an_exception_is_told_of(server):
+    lines, peer = asked(server, "thread")
     assert lines == [ended(peer, "thread")]
-    (failed,) = server.events("uncaught_exception")
+    failed = wait_for(lambda: server.events("uncaught_exception"), "its line")[-1]
     assert failed["level"] == "error"
     assert failed["thread"] == "worker of the program's"
     assert failed["error"].startswith("LookupError: in a thread (/")
 
 
-def test_a_warning_is_a_line():
-    (warned, _), peer, _ = asked("warned")
+def test_a_warning_is_a_line(server):
+    (warned, _), peer = asked(server, "warned")
     text = warned.pop("event")
     assert "UserWarning: it is odd" in text
     assert {**warned, "event": ""} == line("warning", "", peer, logger="py.warnings")
 
 
-def test_what_is_printed_and_is_no_object_is_told_as_a_text():
-    _, _, server = asked("printed")
-    (printed,) = server.events("printed")
+def test_what_is_printed_and_is_no_object_is_told_as_a_text(server):
+    asked(server, "printed")
+    printed = wait_for(lambda: server.events("printed"), "its line")[-1]
     assert printed == {"timestamp": ANY, "level": "info", "event": "printed", "text": "what is no object"}
 
 
-def test_who_clears_structlogs_variables_is_told_of_all_the_same():
-    lines, peer, _ = asked("cleared")
+def test_who_clears_structlogs_variables_is_told_of_all_the_same(server):
+    lines, peer = asked(server, "cleared")
     assert lines == [
         line("info", "cleared", peer, request="mine"),
         ended(peer, "cleared", request="mine"),
     ]
 
 
-def test_a_logger_with_a_name_tells_it():
-    lines, peer, _ = asked("named")
+def test_a_logger_with_a_name_tells_it(server):
+    lines, peer = asked(server, "named")
     assert lines[0] == line("info", "named", peer, logger="shop.orders")
 
 
-def test_a_record_of_logging_keeps_its_text_and_level_whatever_else_it_has():
-    lines, peer, _ = asked("extra")
+def test_a_record_of_logging_keeps_its_text_and_level_whatever_else_it_has(server):
+    lines, peer = asked(server, "extra")
     assert lines[0] == line("warning", "sold 7", peer, logger="shop", amount=5)
 
 
-def test_whatever_is_logged_has_a_line():
-    lines, peer, _ = asked("odd")
+def test_whatever_is_logged_has_a_line(server):
+    lines, peer = asked(server, "odd")
     circle = lines[0].pop("circle")
     assert circle["text"] == "a\\x1b[2J"
     assert "{...}" in circle["itself"]
@@ -250,8 +256,8 @@ def test_whatever_is_logged_has_a_line():
     )
 
 
-def test_a_handlers_line_is_bounded():
-    lines, _, _ = asked("long")
+def test_a_handlers_line_is_bounded(server):
+    lines, _ = asked(server, "long")
     assert [len(json.dumps(each)) < 16 * 1024 for each in lines] == [True] * 3
     assert lines[0]["token"] == "kept"
     assert lines[0]["text"].endswith("characters more)")
@@ -269,11 +275,10 @@ def test_what_is_less_severe_than_was_asked_for_is_not_told(level):
     assert [each["level"] for each in server.events("told")] == expected * 2
 
 
-def test_a_forked_process_writes_its_lines_as_well():
-    with serving(*talkative("Asked")) as server:
-        peer = ask(server, "forked")
-        wait_for(lambda: server.events("in a child"), "the child's line")
-        lines = told(server, peer)
+def test_a_forked_process_writes_its_lines_as_well(server):
+    peer = ask(server, "forked")
+    wait_for(lambda: server.events("in a child"), "the child's line")
+    lines = told(server, peer)
     # They have come by different ways.
     assert {each["event"] for each in lines} == {"in a child", "connection"}
 
