@@ -162,6 +162,12 @@ def test_a_link_to_a_path_leads_there(tmp_path):
     assert leads_to_itself(Address("unix", path=str(path)), Address("unix", path=str(link)))
 
 
+@pytest.mark.parametrize("host", ["", "0.0.0.0"])
+def test_the_same_port_of_another_machine_is_another_server(host):
+    another = Address("tcp", "192.0.2.1", 9000)  # of nobody's, RFC 5737
+    assert not leads_to_itself(Address("tcp", host, 9000), another)
+
+
 def test_links_that_lead_in_a_circle_lead_to_nobody(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     one.symlink_to(other)
