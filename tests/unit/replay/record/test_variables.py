@@ -119,6 +119,10 @@ SECRETS = {
          ("<", b"354 go\r\n")],
         "> AUTH PLAIN ${env:SECRET_1}\n< 235 ok\n> DATA\n< 354 go\n",
     ),
+    "one who gives up has no secret": (
+        [(">", b"AUTH LOGIN\r\n"), ("<", b"334 VXNlcm5hbWU6\r\n"), (">", b"*\r\n"), ("<", b"501 no\r\n")],
+        "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> *\n< 501 no\n",
+    ),
     "SMTP in steps": (
         [(">", b"AUTH LOGIN\r\n"), ("<", b"334 VXNlcm5hbWU6\r\n"), (">", b"YWRh\r\n"),
          ("<", b"334 UGFzcw==\r\n"), (">", b"bG92ZQ==\r\n"), ("<", b"235 ok\r\n")],

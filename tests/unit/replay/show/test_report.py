@@ -7,7 +7,7 @@ from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
-from socketscope.replay.show.report import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Report
+from socketscope.replay.show.report import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Report
 
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 
@@ -53,6 +53,8 @@ def test_a_run_that_passed_is_told_in_figures_and_charts(ledger):
         "all", "line service-p50", "line service-p99", "line intended-p99", "fill-service", "fill-intended",
     ]  # fmt: skip
     assert ">10 %</text>" in page
+    tops = [float(top) for path in re.findall(r' d="([^"]+)"', page) for top in re.findall(r"V([\d.]+)", path)]
+    assert TOP <= min(tops) < max(tops) <= HEIGHT - BOTTOM
     assert '<p class="quiet">None.</p>' in page
 
 
