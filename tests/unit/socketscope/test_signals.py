@@ -52,6 +52,16 @@ def test_a_hangup_that_is_ignored_stays_so_and_another_is_noted():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_an_interrupt_that_a_shell_has_ignored_for_what_runs_behind_it_is_noted():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_hangup_that_asks_for_files_is_no_stop_whether_it_is_ignored_otherwise_or_not():
     for usual in (signal.SIG_IGN, signal.SIG_DFL):
         before = signal.signal(signal.SIGHUP, usual)

@@ -379,3 +379,14 @@ def test_that_a_reply_is_of_another_kind_is_known_at_its_first_line():
     assert alike is not None
     assert different is None
     assert first_line < all_lines / 2
+
+
+def test_a_close_behind_the_last_reply_need_be_seen_by_one_of_two():
+    said = (">", b"a\n"), LEFT, ("<", b"a\n")
+    seen, cut = conversation(*said, CLOSED), conversation(*said, CUT)
+    assert shown(seen).endswith("!half-close\n< a\n<$\n")
+    assert not shown(cut).endswith("<$\n")
+    for one, other in permutations((seen, cut)):
+        either = one.merged(other)
+        assert either is not None
+        assert shown(either) == shown(seen)

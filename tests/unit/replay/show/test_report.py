@@ -53,7 +53,9 @@ def test_a_run_that_passed_is_told_in_figures_and_charts(ledger):
         "all", "line service-p50", "line service-p99", "line intended-p99", "fill-service", "fill-intended",
     ]  # fmt: skip
     assert ">10 %</text>" in page
-    tops = [float(top) for path in re.findall(r' d="([^"]+)"', page) for top in re.findall(r"V([\d.]+)", path)]
+    tops = [
+        float(top) for path in re.findall(r' d="([^"]+)"', page) for top in re.findall(r"V([\d.]+)", path)
+    ]
     assert TOP <= min(tops) < max(tops) <= HEIGHT - BOTTOM
     assert '<p class="quiet">None.</p>' in page
 
