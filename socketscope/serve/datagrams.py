@@ -102,7 +102,7 @@ class DatagramService(Service):
                 self.end(datagram)
             if not in_thread:  # what raises there is the user's override, which has called its hooks
                 guard(server.shutdown_request, request)
-            if self.threads is None and not isinstance(error, Exception):
+            if (self.threads is None or self.hooks.ahead) and not isinstance(error, Exception):
                 raise
         else:
             if handed is not None or not isinstance(request, _Handed):
@@ -121,7 +121,7 @@ class DatagramService(Service):
 
     def _to_hand(self, request: Any, datagram: Datagram) -> Any:
         """Return what a hook is given, which knows its datagram where it is the standard library's pair."""
-        if not self.hooks.processes or type(request) is not tuple:
+        if not (self.hooks.processes or self.hooks.ahead) or type(request) is not tuple:
             return request
         handed = _Handed(request)
         handed.datagram, handed.service = datagram, self

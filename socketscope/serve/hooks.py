@@ -172,9 +172,9 @@ class Hooks:
         With threads, the library's own `process_request` only notes what it is passed (`hand_here`): the
         handler runs when the user's method has returned, so that nobody waits for the hooks' lock meanwhile.
         """
-        if not self.processes:
+        if not (self.processes or self.ahead):
             return request, client_address
-        self._handing.result, self._handing.now = None, True
+        self._handing.result, self._handing.now = None, not self.ahead
         try:
             server.process_request(request, client_address)
             handed: tuple[Any, Any] | None = self._handing.result
@@ -182,6 +182,23 @@ class Hooks:
             # Otherwise it would outlive the connection while this thread is idle.
             self._handing.result, self._handing.now = None, False
         return handed
+
+    @property
+    def ahead(self) -> bool:
+        """Whether this thread calls hooks, and another one is to run the handler."""
+        return getattr(self._handing, "ahead", False)
+
+    def call_ahead(self, job: Callable[[], Any]) -> None:
+        """Do what serves a client but for its handler, which a thread of its own runs.
+
+        Raises:
+            BaseException: As a hook does, if it is no `Exception`.
+        """
+        self._handing.ahead = True
+        try:
+            copy_context().run(job)
+        finally:
+            self._handing.ahead = False
 
     def hand_here(self, request: Any, client_address: Any) -> bool:
         """Note a request if this thread is in `process` and has noted none yet; return whether it was noted.
@@ -198,7 +215,7 @@ class Hooks:
 
         What is no Exception, or is raised by `handle_error` itself, goes to `threading.excepthook`, as ever.
         """
-        if not self._threaded:
+        if self.ahead or not self._threaded:
             if isinstance(error, Exception):
                 guard(server.handle_error, request, client_address)
         elif isinstance(error, Exception):

@@ -153,7 +153,12 @@ class Serving(State):
         self.settle()
         self.hooks.find(server)
         self.show(server)
-        if (job := self.receive(server)) is not None:
+        if (job := self.receive(server)) is None:
+            return
+        has_hooks = self.hooks.verifies or self.hooks.processes
+        if has_hooks and self.threads is not None and not self.encryption.on:
+            self.hooks.call_ahead(job)  # who calls this may look at what they have done, as ever
+        else:
             self._hand(job)
 
     def _hand(self, job: Job) -> None:

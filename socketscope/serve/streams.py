@@ -108,7 +108,7 @@ class StreamService(Endings):
                 self._note_failure(server, record, request, client_address, error)
             finally:
                 self._end_failed(server, record, request, in_thread=in_thread)
-            if self.threads is None and not isinstance(error, Exception):
+            if (self.threads is None or self.hooks.ahead) and not isinstance(error, Exception):
                 raise
 
     def _end_failed(self, server: Any, record: Record, request: Any, *, in_thread: bool) -> None:

@@ -384,6 +384,43 @@ def test_requests_can_be_handed_to_an_executor():
         wait_for(lambda: figures(server).closed["ok"] == 10, "the end of all")
 
 
+@of_each_kind
+@pytest.mark.parametrize("hook", ["verify_request", "process_request"])
+def test_a_hook_has_been_called_by_this_thread_once_handle_request_returns(kind, handler, ask_one, hook):
+    called = []
+
+    def count_client(server, request, client_address):
+        called.append(threading.current_thread())
+        return getattr(super(Counting, server), hook)(request, client_address)
+
+    Counting = type("Counting", (kind,), {hook: count_client})  # noqa: N806 - a class
+    with make(handler, Counting) as server, concurrent.futures.ThreadPoolExecutor(1) as client:
+        for clients in (1, 2, 3):
+            reply = client.submit(ask_one, server)
+            server.handle_request()
+            assert called == [threading.current_thread()] * clients
+            assert reply.result(PATIENCE) == b"x"
+        wait_for(lambda: not service_of(server).totals.records, "the end of all")
+        assert (count(server, "received_bytes_total"), count(server, "exchanges_total")) == (3, 3)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+@pytest.mark.parametrize("hook", ["verify_request", "process_request"])
+def test_ctrl_c_amid_a_hook_of_handle_request_is_the_programs(kind, hook, capfd):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    base = ThreadingTCPServer if kind == socket.SOCK_STREAM else ThreadingUDPServer
+    interrupted = type("Interrupted", (base,), {hook: interrupt})
+    with make(Echo, interrupted) as server, socket.socket(type=kind) as client:
+        client.connect(server.server_address)
+        client.send(b"x")
+        with pytest.raises(KeyboardInterrupt):
+            server.handle_request()
+        assert not service_of(server).totals.records
+    assert capfd.readouterr().err == ""
+
+
 def test_a_hook_that_serves_by_itself_leaves_nothing_open():
     class Inline(ThreadingTCPServer):
         def process_request(self, request, client_address):
