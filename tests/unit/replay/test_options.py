@@ -49,6 +49,7 @@ def script(tmp_path):
         ("replay client/scripts --target tcp://x:1 --fail-on x", 2, "client: Invalid value"),
         ("replay client/scripts --target tcp://x:1 --strict-rate", 2, "client: --strict-rate needs"),
         ("replay client/scripts --target tcp://x:1 --insecure", 2, "client: --ca and --insecure are"),
+        ("top x:1 --interval 0", 2, "client: Invalid value for '--interval': it must be more than 0"),
         ("talk mo\nre", 2, r"client: Got unexpected extra argument (mo\nre)"),
         ("check no.talk", 3, "no.talk: cannot be read: No such file or directory\n"),
         ("check n\no.talk", 3, "n\\no.talk: cannot be read: No such file or directory\n"),

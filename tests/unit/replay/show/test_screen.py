@@ -1,12 +1,13 @@
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from socketscope.replay.measure.timeline import Timeline
-from socketscope.replay.show.screen import Moment, draw
+from socketscope.replay.show.screen import LATELY, Moment, Screen, draw
 from tests.unit.replay.slots import slot
 
 
@@ -96,3 +97,30 @@ def test_a_terminal_that_is_too_small_has_one_line():
     failed.merge(slot("reset"))
     assert drawn(replace(moment(), elapsed=12.0, counted=failed), 20, 6) == "12 s 1 failed 1 ok\n"
     assert drawn(replace(moment(), elapsed=12.0), 20, 6) == "12 s 1 ok\n"
+
+
+NOW: dict[str, Any] = {"target_rate": None, "users": 1, "open": 1, "warming_up": False, "failure": []}
+
+
+@pytest.mark.parametrize(
+    ("plan", "done", "ends"),
+    [
+        ({"duration": 20.0, "passes": None}, 0.25, "of 20 s"),
+        ({"duration": None, "passes": 40}, 0.25, "10 of 40 passes"),
+        ({"duration": None, "passes": None}, None, "until Ctrl-C"),
+    ],
+)
+def test_how_much_is_over_is_known_by_the_time_or_the_passes(plan, done, ends):
+    moment = Screen({"heading": "x", **plan})._moment({**NOW, "elapsed": 5.0, "passes": 10})
+    assert (moment.done, moment.ends) == (done, ends)
+
+
+def test_the_rate_is_that_of_the_last_seconds():
+    screen = Screen({"heading": "x", "duration": None, "passes": None})
+    passes = [0, 900, 900, 900, 900, 900, 900, 900, 920]
+    rates = [
+        screen._moment({**NOW, "elapsed": float(second), "passes": number}).passes_per_second
+        for second, number in enumerate(passes)
+    ]
+    assert rates[1] == 900
+    assert rates[-1] == 20 / LATELY
