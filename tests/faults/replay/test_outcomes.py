@@ -14,7 +14,7 @@ import pytest
 
 from socketscope.replay.measure.instruments import OUTCOMES
 from socketscope.replay.play import run, silence
-from socketscope.replay.wire import inbox
+from socketscope.replay.wire import inbox, targets
 from tests.faults.replay.test_replay import (
     COMMAND,
     PATIENCE,
@@ -155,7 +155,8 @@ def test_a_connection_that_fails_is_one_exchange_of_the_step_that_wanted_it(tmp_
         }  # fmt: skip
 
 
-def test_a_handshake_that_nobody_answers_is_given_up(tmp_path):
+def test_a_handshake_that_nobody_answers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "CONNECT_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
         # The queue of a listener that accepts nobody holds one; what comes then is not answered.
