@@ -247,9 +247,8 @@ def test_where_its_metrics_are_is_told_where_the_kernel_chose_the_port(tmp_path)
 @contextlib.contextmanager
 def killed(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a program, but for no longer than the block."""
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
-    ) as process:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes | options) as process:
         try:
             yield process
         finally:
@@ -267,20 +266,20 @@ def test_metrics_that_nobody_asked_for_and_that_cannot_be_served_end_nothing(tmp
 
 def test_it_waits_for_a_server_that_is_absent_and_goes_on_when_it_comes(tmp_path):
     port, metrics_port = free_port(), free_port()
-    process = subprocess.Popen(
-        [*COMMAND, "replay", write(tmp_path, "> x\n"), "--target", f"tcp://127.0.0.1:{port}", "--forever",
-         "--metrics", f"127.0.0.1:{metrics_port}", "--summary", "json"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    wait_for(lambda: REFUSED.search(scraped(metrics_port)), "a refusal")
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        for _ in range(3):
-            connection, _ = listener.accept()
-            echo_one = connection.makefile("rb").readline()
-            connection.sendall(echo_one)
-            connection.close()
-    process.terminate()
-    output, _ = process.communicate(timeout=PATIENCE)
+    command = [
+        *COMMAND, "replay", write(tmp_path, "> x\n"), "--target", f"tcp://127.0.0.1:{port}", "--forever",
+        "--metrics", f"127.0.0.1:{metrics_port}", "--summary", "json",
+    ]  # fmt: skip
+    with killed(command, stdout=subprocess.PIPE) as process:
+        wait_for(lambda: REFUSED.search(scraped(metrics_port)), "a refusal")
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            for _ in range(3):
+                connection, _ = listener.accept()
+                echo_one = connection.makefile("rb").readline()
+                connection.sendall(echo_one)
+                connection.close()
+        process.terminate()
+        output, _ = process.communicate(timeout=PATIENCE)
     outcomes = json.loads(output)["outcomes"]
     assert 1 <= outcomes["refused"] < 100
     assert outcomes["ok"] >= 2
