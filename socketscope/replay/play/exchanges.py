@@ -257,7 +257,9 @@ class Exchanges:
             elif rest := connection.send(data):
                 yield from connection.write(rest, self._now() + action.timeout)
         except OSError as error:
-            raise not_sent(error, action, connection.sent, len(data)) from error
+            # What a server says before it closes is its answer, which is for what follows to judge.
+            if not (isinstance(error, (BrokenPipeError, ConnectionResetError)) and connection.has_unread()):
+                raise not_sent(error, action, connection.sent, len(data)) from error
         exchange.sent_at = exchange.ended = self._now()
 
     def _dribble(self, connection: Connection, data: bytes, action: Sending) -> Task:

@@ -256,6 +256,25 @@ def test_who_leaves_after_the_handshake_has_not_failed_at_tls(tmp_path, server_c
     assert summary["first_failure"]["got"] in {"Broken pipe", "Connection reset by peer"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "expected", "ends"),
+    [
+        ("!dribble 1B/20ms hello", "< too slow\n<$\n", "ok"),
+        ("!flood 32MiB", "< too slow\n<$\n", "ok"),
+        ("!dribble 1B/20ms hello", "< hello\n", "mismatch"),
+        ("!dribble 1B/20ms hello", "", "unexpected_data"),
+    ],
+)
+def test_what_a_server_says_before_it_closes_on_a_fault_is_its_answer(tmp_path, fault, expected, ends):
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(b"too slow\r\n")
+
+    with serving(refuse) as target:
+        _, summary = replay(write(tmp_path, f"{fault}\n{expected}"), target)
+    assert summary["outcomes"] == only(ends)
+
+
 def test_a_server_that_never_ends_its_line_is_given_up(tmp_path, monkeypatch):
     def flood(connection: socket.socket) -> None:
         connection.recv(100)
