@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from socketscope import Limits, ThreadingTCPServer, draining
+from socketscope import Limits, ThreadingTCPServer, draining, observe
 from socketscope.draining import Running, drain
 from socketscope.serve.mixin import service_of
 
@@ -78,6 +78,17 @@ def test_a_shutdown_of_the_programs_own_is_called_though_its_server_ends_before_
         monkeypatch.setattr(each.service, "stop", end)
         assert drain([each], SimpleNamespace(insists=False, wait=wait), None) == 0
         assert called == [server]
+
+
+def test_the_idle_client_of_a_server_without_threads_is_hung_up_on(monkeypatch):
+    hung_up = threading.Event()
+    plain = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    with observe(plain, registry=CollectorRegistry()) as server:
+        each = running(server, partial(hung_up.wait, PATIENCE))
+        monkeypatch.setattr(each.service, "stop", int)
+        monkeypatch.setattr(each.service, "release_idle", lambda _: hung_up.set())
+        assert drain([each], SimpleNamespace(insists=False, wait=each.thread.join), None) == 0
+        assert hung_up.is_set()
 
 
 @pytest.mark.parametrize(
