@@ -39,12 +39,12 @@ class DatagramService(Service):
         self._received_by = self.listener if receives_here(self.listener) else None
 
     def receive(self, server: Any) -> Job | None:
-        """Receive a datagram that waits; return what serves it."""
+        """Receive a waiting datagram; return the job that serves it."""
         gets = server.socket is not self._received_by or self.hooks.calls_to_take(server)
         return self._receive(server, gets=gets)
 
     def try_to_receive(self, server: Any) -> Job | None:
-        """Receive a datagram if one waits, unless that would call a hook of the user's in vain."""
+        """Receive a datagram if one waits; None also if trying would call a hook of the user's in vain."""
         if self.hooks.acts or server.socket is not self._received_by or self.hooks.calls_to_take(server):
             return None
         return self._receive(server, gets=False)
@@ -55,8 +55,8 @@ class DatagramService(Service):
                 request, client_address = self.hooks.get(server, self._time_to_drain)
                 size = _size(request)
             else:
-                # One byte more than fits tells whether it was cut off. Another thread, a handler say, may
-                # have been faster.
+                # One byte more than the limit shows whether it was cut off. It does not wait, as another
+                # thread, such as a handler's, may have been faster.
                 data, client_address = server.socket.recvfrom(server.max_packet_size + 1, MSG_DONTWAIT)
                 request, size = (data, server.socket), len(data)
         except BaseException as error:  # noqa: BLE001 - it decides what the service outlives
@@ -100,7 +100,7 @@ class DatagramService(Service):
                 self._note_failure(server, datagram, request, client_address, error)
             finally:
                 self.end(datagram)
-            if not in_thread:  # what raises there is the user's override, which has called its hooks
+            if not in_thread:  # there, only the user's override raises, which has called its hooks
                 guard(server.shutdown_request, request)
             if (self.threads is None or self.hooks.ahead) and not isinstance(error, Exception):
                 raise
@@ -111,7 +111,7 @@ class DatagramService(Service):
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, datagram: Datagram
     ) -> tuple[Any, Any] | None:
-        """Call the hooks that are the user's; return what is to be handled here."""
+        """Call the hooks that are the user's; return what is to be handled here, or None."""
         if self.hooks.verifies and not self.hooks.verified(server, request, client_address):
             datagram.failure, datagram.received = "dropped", 0
             self.end(datagram)
@@ -120,7 +120,7 @@ class DatagramService(Service):
         return self.hooks.process(server, request, client_address)
 
     def _to_hand(self, request: Any, datagram: Datagram) -> Any:
-        """Return what a hook is given, which knows its datagram where it is the standard library's pair."""
+        """Return what a hook is given: the standard library's pair becomes one that knows its datagram."""
         if not (self.hooks.processes or self.hooks.ahead) or type(request) is not tuple:
             return request
         handed = _Handed(request)
@@ -136,20 +136,20 @@ class DatagramService(Service):
                 raise
             self._note_failure(server, get_current(), request, client_address, error)
         finally:
-            if self.hooks.closes and self.threads is not None:  # else there is nothing to do
+            if self.hooks.closes and self.threads is not None:  # otherwise there is nothing to do
                 guard(server.shutdown_request, request)
 
     def _is_anothers(self, request: Any) -> bool:
-        """Return whether a request is of another datagram than this thread's."""
+        """Return whether a request is another datagram than this thread's."""
         return isinstance(request, _Handed) and request.datagram is not get_current()
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:  # noqa: ARG002
-        """Run the handler, also of a datagram that a hook has handed on."""
+        """Run the handler, also for a datagram that a hook has handed on."""
         if not isinstance(request, _Handed):
             return run()
         datagram = request.datagram
         if get_current() is datagram and datagram.socket is request:
-            return run()  # `_serve` ends it, once the hooks of its end are over
+            return run()  # `_serve` ends it, after the hooks that follow the handler
         datagram.began, datagram.socket = monotonic(), request
         return self._run_for(datagram, run)
 
@@ -158,17 +158,17 @@ class DatagramService(Service):
         server.close_request(request)
 
     def close_for_good(self, request: Any) -> None:
-        """Leave the socket open: it is the listener's."""
+        """Do nothing: the socket is the listener's."""
 
     def ask_kernel(self) -> None:
         """Ask the kernel how many datagrams it dropped."""
         self.totals.note_lost(queue.lost(self.listener))
 
     def release_idle(self, since: float) -> None:
-        """Do nothing: a datagram that is served is not idle."""
+        """Do nothing: a datagram being served is not idle."""
 
     def drain(self) -> list[Datagram]:
-        """Wait until nothing else is being served; return what still is at `drain_by`."""
+        """Wait until nothing else is being served; return what still is by `drain_by`."""
         began = monotonic()
         while (others := self.others()) and monotonic() < self.drain_by:
             if monotonic() - began >= LEAST and not self.thread_counts[1]:
@@ -178,7 +178,7 @@ class DatagramService(Service):
         return others
 
     def _end_lost(self, served: list[Datagram]) -> None:
-        """End what nobody will serve, as Ctrl-C came between the kernel and its thread."""
+        """End datagrams that nobody will serve, as Ctrl-C came before they were given to a thread."""
         for datagram in served:
             if not datagram.began:
                 datagram.began = monotonic()
@@ -215,12 +215,12 @@ class DatagramService(Service):
 def _size(request: Any) -> int:
     try:
         return len(request if isinstance(request, bytes) else request[0])
-    except Exception:  # noqa: BLE001 - what a user's get_request has returned
+    except Exception:  # noqa: BLE001 - a user's get_request may return anything
         return 0
 
 
 class _Handed(tuple):  # type: ignore[type-arg]  # noqa: SLOT001 - a tuple's subclass has no slots but in a dictionary
-    """A datagram as a hook has it: serving it counts for the datagram, which ends if let go unserved."""
+    """A request that a hook is given: serving it counts for its datagram, which ends if nobody serves it."""
 
     datagram: Datagram
     service: DatagramService

@@ -35,7 +35,7 @@ class StreamService(Endings):
     # From the listener to the handler
 
     def receive(self, server: Any) -> Job | None:
-        """Accept a client who waits; return what serves it."""
+        """Accept a waiting client; return the job that serves it."""
         limits = self.options.limits
         if limits.when_full == "queue" and not self.capacity.wait(FULL_LOOK):
             self.settle()
@@ -63,13 +63,13 @@ class StreamService(Endings):
         return job if self.threads is not None else partial(call_here, job, record)
 
     def try_to_receive(self, server: Any) -> Job | None:
-        """Accept a client if one waits, unless that could block or call a user's hook in vain."""
+        """Accept a client if one waits; None also if that could block, or call a user's hook in vain."""
         if self.hooks.acts or self.hooks.calls_to_take(server):
             return None
         listener = getattr(server, "socket", None)
         if not isinstance(listener, socket.SocketType) or listener.gettimeout() != 0:
             return None
-        # If clients queue, of two threads that find the last place free one would take a client in vain.
+        # Where clients queue, two threads could find the last place free, and one take a client in vain.
         return None if self.options.limits.when_full == "queue" else self.receive(server)
 
     def _serve(self, server: Any, request: Any, client_address: Any, record: Record) -> None:
@@ -84,7 +84,7 @@ class StreamService(Endings):
                     request = self.encryption.wrap(request, record)
                     self.encryption.greet(request)
                 except OSError as error:
-                    # As without TLS, `handle_error` is not called: no handler has seen it.
+                    # `handle_error` is not called, as no handler has seen the client.
                     self._fail(record, error)
                     self._end_with_request(server, record, request)
                     return
@@ -99,11 +99,11 @@ class StreamService(Endings):
             else:
                 in_thread = True
                 server.process_request_thread(request, client_address)
-            if not record.closed:  # an override has served it by itself, or left it to somebody
+            if not record.closed:  # an override has served it itself, or has handed it on
                 self._let_go(record, request)
         except BaseException as error:
-            # Whatever happens to a client, the service goes on; an exit or Ctrl-C is, as in socketserver,
-            # for the caller of serve_forever, if this is its thread.
+            # Whatever happens to a client, the service goes on. An exit or Ctrl-C goes to the caller of
+            # serve_forever if this is its thread, as in socketserver.
             try:
                 self._note_failure(server, record, request, client_address, error)
             finally:
@@ -112,27 +112,27 @@ class StreamService(Endings):
                 raise
 
     def _end_failed(self, server: Any, record: Record, request: Any, *, in_thread: bool) -> None:
-        """End a connection that a hook has raised on, or an override of what its thread runs."""
-        # In its thread only an override of the user's raises: it may have closed it, and called its hooks.
+        """End a connection on which a hook has raised, or the user's `process_request_thread`."""
+        # That method may have closed the request, and called its hooks, before it raised.
         if in_thread and self._is_over(request):
             self.end(record)
         else:
             self._end_with_request(server, record, request)
 
     def _is_over(self, request: Any) -> bool:
-        """Return whether a request was closed, or lingers until it is."""
+        """Return whether a request is closed, or lingers before it is."""
         if self._linger.has(request):
             return True
         try:
             return bool(request.fileno() < 0)
-        except Exception:  # noqa: BLE001 - where it is none of the standard library's, it may raise anything
+        except Exception:  # noqa: BLE001 - a request of the user's own class may raise anything
             return False
 
     def _pass_hooks(
         self, server: Any, request: Any, client_address: Any, record: Record
     ) -> tuple[Any, Any] | None:
-        """Call the hooks that are the user's; return what is to be handled here."""
-        if not record.accepted:  # as was decided with its admission; the hook may have come or gone since
+        """Call the hooks that are the user's; return what is to be handled here, or None."""
+        if not record.accepted:  # decided when it was admitted; the hook may have come or gone since
             if not self.hooks.verified(server, request, client_address):
                 self._reject("verify", record)
                 close_by(server.shutdown_request, request)
@@ -144,22 +144,22 @@ class StreamService(Endings):
         return handed
 
     def _let_go(self, record: Record, request: Any) -> None:
-        """Have a connection end with its request, which may have been shut down by now."""
+        """Have a connection end when its request does, which may be shut down already."""
         self._elsewhere.let_go(record, request, self.note_closed, self.note_dropped)
         if self._linger.has(request := record.request):
             self._elsewhere.note_end(request)
 
     def ask_kernel(self) -> tuple[int, int] | None:
-        """Return length and limit of the accept queue, which TCP alone tells."""
+        """Return the length and limit of the accept queue, which only TCP tells."""
         try:
             return queue.accept_queue(self.listener) if self.kind == "tcp" else None
         except (AttributeError, OSError, TypeError):
-            return None  # it is being closed, or no socket
+            return None  # it is being closed, or is no socket
 
     def _refuse(self, server: Any, request: Any) -> None:
         self._reject("capacity")
-        # It may not have sent its request yet, so there is always something to linger for.
-        # Whatever a request of the user's own class raises would end the server's loop.
+        # Its request may still be on its way, so the socket always lingers. What a request of the user's
+        # own class raises must not end the server's loop.
         with suppress(Exception):
             # Under TLS nothing can be said before the handshake.
             if self.refusal and not (self.encryption.on or isinstance(request, ssl.SSLSocket)):
@@ -189,7 +189,7 @@ class StreamService(Endings):
             record = self._find(request, client_address)
         if record is not None:
             record.entered_at = monotonic()
-        # The owner is another server if that has handed the client to this one.
+        # Another server owns the client if it has handed it to this one.
         owner: Any = self if record is None else record.listener
         closed = None
         try:
@@ -204,12 +204,12 @@ class StreamService(Endings):
                 closed = owner._close_record(record)  # noqa: SLF001 - of its own class
             if self.threads is not None:
                 close_by(server.shutdown_request, request)
-            # A client may wait for this end, and no client waits for the log.
+            # After the end: a client may wait for that, and none waits for the log.
             if record is not None:
                 owner._tell(record, closed)  # noqa: SLF001 - of its own class
 
     def finish(self, request: Any, client_address: Any, run: Callable[[], Any]) -> Any:
-        """Run the handler, also on another socket than the one accepted, or on one that was handed on."""
+        """Run the handler, be its socket the accepted one, another one, or one that was handed on."""
         record = self._find(request, client_address)
         if record is None:
             return run()
@@ -225,11 +225,11 @@ class StreamService(Endings):
         return self._run_for(record, run) if ends_here else run()
 
     def _is_anothers(self, request: Any) -> bool:
-        """Return whether a request is of another client than this thread's."""
+        """Return whether a request is another client's than this thread's."""
         return self._elsewhere.find(request) not in {None, get_current()}
 
     def _find(self, request: Any, client_address: Any) -> Record | None:
-        """Return the record of a request, in whatever thread and however it was wrapped."""
+        """Return the record of a request, whichever thread asks, and however the request was wrapped."""
         if (known := self._elsewhere.find(request)) is not None:
             return None if known.closed else known
         record = get_current()
