@@ -154,7 +154,8 @@ class Hooks:
 
     def outlives(self, error: BaseException) -> bool:
         """Return whether the service goes on after what a hook has raised."""
-        return isinstance(error, Exception) or (self._threaded and isinstance(error, SystemExit))
+        may_exit = self.ahead or not self._threaded
+        return isinstance(error, Exception) or (isinstance(error, SystemExit) and not may_exit)
 
     def verified(self, server: Any, request: Any, client_address: Any) -> bool:
         """Return what `verify_request` says of a client, who is refused if it raises something."""

@@ -406,16 +406,17 @@ def test_a_hook_has_been_called_by_this_thread_once_handle_request_returns(kind,
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 @pytest.mark.parametrize("hook", ["verify_request", "process_request"])
-def test_ctrl_c_amid_a_hook_of_handle_request_is_the_programs(kind, hook, capfd):
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_amid_a_hook_of_handle_request_is_its_callers(kind, hook, end, capfd):
     def interrupt(*_):
-        raise KeyboardInterrupt
+        raise end
 
     base = ThreadingTCPServer if kind == socket.SOCK_STREAM else ThreadingUDPServer
     interrupted = type("Interrupted", (base,), {hook: interrupt})
     with make(Echo, interrupted) as server, socket.socket(type=kind) as client:
         client.connect(server.server_address)
         client.send(b"x")
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(end):
             server.handle_request()
         assert not service_of(server).totals.records
     assert capfd.readouterr().err == ""
