@@ -14,14 +14,15 @@ Function = Callable[..., str]
 ALONE = frozenset({"now", "uuid"})
 """Functions without arguments, which are written like variables."""
 
+_LONGEST_HEX = 4096
+
 FORMS = (
-    "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
-    "${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
+    f"${{random:hex:DIGITS}} with 1 to {_LONGEST_HEX} digits, ${{random:int:LOW:HIGH}} with the lower first, "
+    "${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, ${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
 )
 """All functions that have arguments."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
-_LONGEST_HEX = 4096
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSsuUVwWxXyYzZ%")
 

@@ -153,7 +153,8 @@ NO_DURATION = "is not a duration: write it like 500ms, 30s or 2m"
 NO_SIZE = "is not a size: write it like 8192, 64KiB or 1MiB"
 NO_ESCAPE = r"\q is not an escape; there are \\ \r \n \t \0 \xHH"
 CALLS = (
-    "${random:hex:DIGITS}, ${random:int:LOW:HIGH}, ${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
+    "${random:hex:DIGITS} with 1 to 4096 digits, ${random:int:LOW:HIGH} with the lower first, "
+    "${env:NAME}, ${now:FORMAT}, ${len:X}, ${base64:X}, "
     "${hex:X}, ${sha256:X}, ${hmac-sha256:KEY:X}"
 )
 
