@@ -80,6 +80,12 @@ def is_draining(server: BaseServer) -> bool:
         raise TypeError(f"this {type(server).__name__} is not observed") from None
 
 
+class _Unannounced:
+    """`Unannounced`, with room for attributes as servers have: else none could become of its kind."""
+
+    __init_subclass__ = Unannounced.__init_subclass__
+
+
 def _observed(server: BaseServer) -> type:
     # A new one for each server: a cache would keep the user's class alive, and all it refers to.
     kind = type(server)
@@ -88,14 +94,14 @@ def _observed(server: BaseServer) -> type:
     named |= {"__doc__": kind.__doc__, "__class__": posing_as(kind)}
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind the user's overrides.
-        made = type(kind.__name__, (Unannounced, kind, ThreadingMixIn), named)
+        made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)
         if not _may_become(server, made):
             made = type(kind.__name__, (kind, ThreadingMixIn), named)
         take_places(made)
         _keep_put(TheirThreadingMixIn, ThreadingMixIn, made)
         _keep_put(BaseServer, Observed, made)
     else:
-        made = type(kind.__name__, (Unannounced, Listening, kind), named)
+        made = type(kind.__name__, (_Unannounced, Listening, kind), named)
         if not _may_become(server, made):
             made = type(kind.__name__, (kind,), named)
             stand_before(TCPServer, ListeningBehind, made)

@@ -348,19 +348,18 @@ def test_the_librarys_mixin_behind_a_server_is_refused_in_one_line():
         type("Server", (socketserver.TCPServer, socketscope.ThreadingMixIn), {})
 
 
+@pytest.mark.parametrize("room", [{}, {"__slots__": ("own",)}], ids=["roomy", "slotted"])
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
-def test_the_class_that_observe_makes_is_told_to_no_base_of_the_users(base):
+def test_the_class_that_observe_makes_is_told_to_no_base_of_the_users(base, room):
     told = []
 
-    class Plugin(base):  # type: ignore[misc, valid-type]
-        __slots__ = ("own",)
-
+    class Plugin(type("Base", (base,), room)):  # type: ignore[misc]
         def __init_subclass__(cls, *, name, **more):
             super().__init_subclass__(**more)
             told.append(name)
 
     class Server(Plugin, name="mine"):
-        __slots__ = ("more",)
+        pass
 
     with running(observed(Server(HOST, Echo))) as server:
         assert ask(server) == b"x"
