@@ -94,23 +94,26 @@ def _method(server, original):
     # An observed server may come here for each client.
     if _look_after is not None and "_socketscope" in vars(server):
         return _look_after(server, original)
-    from contextlib import ExitStack  # not before something serves
+    try:
+        import signal  # not before something serves
+        from contextlib import ExitStack
+    except ImportError as error:  # after `os.chroot`, say, nothing can be loaded any more
+        _look_after = _look_after or _leave_alone(error)
+        return original
 
     with ExitStack() as stack:
-        _keep_back_signals(stack)
+        _keep_back_signals(stack, signal)
         if _look_after is None:
             _look_after = _load()
         return _look_after(server, original)
 
 
-def _keep_back_signals(stack):
+def _keep_back_signals(stack, signal):
     """Delay the program's signal handlers until the stack is left.
 
     What they raise is for the program, and must not look like a failure to load. Blocking signals would not
     delay them: another thread may get the signal, and its handler runs in the main thread all the same.
     """
-    import signal
-
     came = {}
 
     def give_back(number, handler):
@@ -144,23 +147,23 @@ def _load():
     try:
         from socketscope.launch.program import look_after  # not before something serves
     except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
-        _complain(error)
-        return lambda _, original: original
+        return _leave_alone(error)
     finally:
         if beside:
             sys.path.remove(root)
     return look_after
 
 
-def _complain(error):
-    """Tell whoever launched a Python that lacks what observing needs; those that it starts are silent."""
+def _leave_alone(error):
+    """Tell whoever launched a Python that it lacks what observing needs; those that it starts are silent."""
     if os.environ.get("SOCKETSCOPE_LAUNCHED") == str(os.getpid()) and sys.__stderr__ is not None:
-        from contextlib import suppress  # as above
-
-        line = "socketscope: %s observes nothing: %s\n" % (sys.executable, error)  # noqa: UP031
-        with suppress(Exception):
+        try:
+            line = "socketscope: %s observes nothing: %s\n" % (sys.executable, error)  # noqa: UP031
             # Past the buffer, which would keep what cannot be written, and turn the exit status into 120.
             os.write(2, line.encode())
+        except Exception:  # noqa: BLE001, S110 - `contextlib` may be what is missing
+            pass
+    return lambda _, original: original
 
 
 while _FOLDER in sys.path:

@@ -503,6 +503,23 @@ if len(sys.argv) == 1:
         assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
 
 
+@pytest.mark.parametrize("missing", ["signal", "contextlib"])
+def test_a_program_that_cannot_load_anything_any_more_serves_all_the_same(program, missing):
+    text = f"""
+import contextlib, signal
+sys.path.clear()  # as `os.chroot` does
+del sys.modules[{missing!r}]
+server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
+server.handle_request()
+server.handle_request()
+"""
+    with launched(program(text)) as running:
+        assert [ask(running.port()) for _ in range(2)] == [b"hello\n"] * 2
+        assert running.wait() == 0
+        told = f"socketscope: {sys.executable} observes nothing: No module named {missing!r}\n"
+        assert running.errors.text() == told
+
+
 def test_where_standard_error_is_full_a_program_that_is_not_observed_serves_all_the_same(program, tmp_path):
     def fill() -> None:
         os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
