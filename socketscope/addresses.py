@@ -65,7 +65,7 @@ def parse_host_port(text: str) -> tuple[str, int]:
     except ValueError:
         host, port = "", None
     # `urlsplit` may drop more than zeros before the port, such as text beside brackets.
-    written = re.sub(r":0+(?=\d+$)", ":", text)
+    written = re.sub(r":0+(?=\d+$)", ":", f"{text}")  # a caller of `run` may give anything
     if port is None or format_host_port(host, port).lower() != written.lower():
         raise ValueError(
             f"{text!r} is not HOST:PORT: the port is a number from 0 to {_HIGHEST_PORT}, "

@@ -52,6 +52,8 @@ def test_an_endpoint_shows_one_registry():
         ({"log": "xml"}, "log is 'xml': it must be 'json' or 'console'"),
         ({"log": "json", "log_level": "loud"}, "log_level is 'loud': it must be one of debug, info, warning"),
         ({"metrics": "9464"}, "'9464' is not HOST:PORT"),
+        ({"metrics": 9464}, "9464 is not HOST:PORT"),
+        ({"metrics": ("127.0.0.1", 9464)}, "('127.0.0.1', 9464) is not HOST:PORT"),
     ],
 )
 def test_what_there_is_not_is_told(wrong, told):
