@@ -234,7 +234,7 @@ def posing_as(kind: type) -> property:
 
 def _kept(kind: type, observed: type, make: Callable[[], type]) -> type:
     """Return the class that is made of another, which keeps it, so that both are freed together."""
-    name = f"_socketscope_{observed.__name__}"
+    name = f"_socketscope_{id(observed)}"
     made: type | None = vars(kind).get(name)
     if made is None:
         made = make()
@@ -254,7 +254,8 @@ def _rebuild(handle: Any, family: int, kind: int, protocol: int) -> socket.socke
 for _class in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket):
     reduction.register(_class, _reduce)
 
-# Their `repr` is to be that of the standard library's classes.
+# Who prints one of their objects, or what it raises, is to read the name of the standard library's class.
 for _named in (ObservedSocket, AdoptedSocket, ListeningSocket, DatagramSocket, Unwrapped, AdoptedTLS):
     _theirs = ssl.SSLSocket if issubclass(_named, ssl.SSLSocket) else PLAIN
-    _named.__module__, _named.__qualname__ = _theirs.__module__, _theirs.__qualname__
+    _named.__module__ = _theirs.__module__
+    _named.__name__ = _named.__qualname__ = _theirs.__name__

@@ -76,7 +76,11 @@ def pair(kind):
     return kind(fileno=near.detach()), far
 
 
-@pytest.mark.parametrize("kind", [socket.socket, Mine, Slotted, Incomparable, ObservedSocket])
+@pytest.mark.parametrize(
+    "kind",
+    [ObservedSocket, Mine, Slotted, Incomparable, socket.socket],
+    ids=["accepted", "mine", "slotted", "incomparable", "plain"],
+)
 def test_a_socket_stays_the_same_object_of_its_own_class_and_counts(record, kind):
     near, far = pair(kind)
     with near, far:
@@ -269,7 +273,7 @@ def test_what_is_no_socket_is_left_alone(record, request_):
 
 
 @pytest.mark.parametrize("handed_on", [False, True])
-@pytest.mark.parametrize("kind", [socket.socket, Mine, ObservedSocket])
+@pytest.mark.parametrize("kind", [ObservedSocket, Mine, socket.socket], ids=["accepted", "mine", "plain"])
 def test_who_prints_a_socket_reads_what_it_is_to_the_program(kind, handed_on, record):
     near, far = pair(kind)
     with near, far:
@@ -277,6 +281,9 @@ def test_who_prints_a_socket_reads_what_it_is_to_the_program(kind, handed_on, re
         assert not handed_on or watch_end(record, lambda _: None)
         name = f"{Mine.__module__}.Mine" if kind is Mine else "socket.socket"
         assert repr(near).startswith(f"<{name} fd={near.fileno()}, ")
+        assert type(near).__name__ == name.rpartition(".")[2]
+        with pytest.raises(TypeError, match=f"^'{type(near).__name__}' object is not iterable$"):
+            iter(near)
 
 
 @pytest.mark.parametrize("type_", [socket.SOCK_STREAM, socket.SOCK_DGRAM])

@@ -10,7 +10,7 @@ from socketscope.observe.record import UNLIMITED, Record
 from socketscope.observe.totals import Capacity, StreamTotals
 
 
-@pytest.mark.parametrize("kind", [ObservedSocket, socket.socket])
+@pytest.mark.parametrize("kind", [ObservedSocket, socket.socket], ids=["accepted", "plain"])
 def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
     near, far = socket.socketpair()
     with kind(near.family, near.type, near.proto, near.detach()) as request, far:
@@ -20,7 +20,7 @@ def test_it_is_pickled_as_the_standard_librarys_class_is(kind):
         assert ForkingPickler.dumps(request)
 
 
-@pytest.mark.parametrize("kind", [ObservedSocket, socket.socket])
+@pytest.mark.parametrize("kind", [ObservedSocket, socket.socket], ids=["accepted", "plain"])
 def test_another_socket_of_it_counts_for_it_and_is_not_its_end(kind):
     ends = []
     record = Record(StreamTotals(Capacity(1)), "", 0.0, UNLIMITED)
