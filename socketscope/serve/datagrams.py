@@ -9,7 +9,7 @@ from socketscope.addresses import format_peer
 from socketscope.observe.datagrams import Datagram, receives_here
 from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
-from socketscope.observe.served import get_current
+from socketscope.observe.served import Served, get_current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve.hooks import guard
@@ -167,15 +167,14 @@ class DatagramService(Service):
     def release_idle(self, since: float) -> None:
         """Do nothing: a datagram being served is not idle."""
 
-    def drain(self) -> list[Datagram]:
+    def drain(self) -> list[Served]:
         """Wait until nothing else is being served; return what still is by `drain_by`."""
         began = monotonic()
         while (others := self.others()) and monotonic() < self.drain_by:
             if monotonic() - began >= LEAST and not self.thread_counts[1]:
                 self._end_lost(others)
             sleep(LOOK)
-        self.wait_for_ends()
-        return others
+        return others + self.wait_for_ends()
 
     def _end_lost(self, served: list[Datagram]) -> None:
         """End datagrams that nobody will serve, as Ctrl-C came before they were given to a thread."""

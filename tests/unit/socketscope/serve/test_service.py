@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
-from types import ModuleType
+from types import ModuleType, new_class
 from typing import Any
 
 import pytest
@@ -370,6 +370,33 @@ def test_a_hook_of_a_clients_end_has_as_long_as_the_drain(monkeypatch):
             assert may_end.is_set()
         serving.join(PATIENCE)
     assert service_of(server).forced == 0
+
+
+@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer])
+def test_whose_line_is_not_made_by_the_drains_deadline_counts_as_forced(monkeypatch, base):
+    begun, may_end = threading.Event(), threading.Event()
+    at_once = socketscope.Limits(drain_timeout=0)
+    options = {"registry": CollectorRegistry(), "limits": at_once}
+
+    class Stuck:
+        def served(self, *_: Any) -> None:
+            begun.set()
+            may_end.wait(PATIENCE)
+
+    monkeypatch.setattr(service_module, "TELL", 0.0)
+    server: Any = new_class("Server", (base,), options)(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    service: Any = service_of(server)
+    service.log = Stuck()
+    with server, socket.socket(type=server.socket_type) as client:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        client.connect(server.server_address)
+        client.send(b"x")
+        assert begun.wait(PATIENCE)
+        server.server_close()
+        assert service.forced == 1
+        may_end.set()
+        serving.join(PATIENCE)
 
 
 def test_what_is_shut_down_twice_is_read_away_once(monkeypatch):
