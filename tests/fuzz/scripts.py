@@ -9,7 +9,7 @@ from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.explanation import explain
 from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
-from socketscope.replay.script.printer import print_transcript
+from tests.printer import print_transcript
 
 from .bending import bent
 

@@ -9,7 +9,6 @@ from socketscope.excerpt import escaped
 from socketscope.replay.record.conversation import Conversation, Said
 from socketscope.replay.record.lines import ReplyLine
 from socketscope.replay.record.transcript import transcript
-from socketscope.replay.script.printer import print_transcript
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class Folder:
         return next(path for n in self._numbers if not (path := self._path / f"{n:03}.talk").exists())
 
     def _write(self, path: Path, conversation: Conversation) -> None:
-        text = print_transcript(transcript(conversation, path.name, with_pauses=self._with_pauses))
+        text = transcript(conversation, with_pauses=self._with_pauses)
         try:
             # A full disk must not cost what was written before. This file is readable by its owner only.
             descriptor, name = tempfile.mkstemp(dir=self._path, prefix=".")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from socketscope.replay.record import times
-from socketscope.replay.script.constructs import Expect
 from socketscope.replay.script.parser import COUNT
 from socketscope.replay.script.text import decode, encode, escape
 
@@ -80,7 +79,7 @@ class ReplyLine:
         """The pieces; computed each time, as a long conversation has too many to keep."""
         return self.pattern or tokens_of(decode(self.said))
 
-    def construct(self) -> Expect:
+    def expectation(self) -> str:
         """Return the line of a script that expects this one."""
         # It is split only if it has patterns: a megabyte of binary has a million pieces, which takes seconds.
         text = decode(self.said)
@@ -93,8 +92,8 @@ class ReplyLine:
             pattern = pattern.replace(_NUMBER + _WORD, _WORD)
             # Not greedy, so that the group is as long as it can be.
             pattern = pattern.replace(f"{_ANYTHING}(?P<", f"{_ANYTHING}?(?P<")
-            return Expect("match", f"^{pattern}$") if self.ended else Expect("bytes match", f"^{pattern}")
-        return Expect("line" if self.ended else "bytes", text)
+            return f"<~ ^{pattern}$" if self.ended else f"<|~ ^{pattern}"
+        return f"< {text}" if self.ended else f"<| {text}"
 
     def merged(self, other: Self) -> Self | None:
         """Return a line that stands for both: exact if they are equal, a pattern if they differ.

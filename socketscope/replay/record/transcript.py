@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterator
 from math import ceil
-from typing import Literal
 
 from socketscope.replay.record.conversation import Conversation, Said, length
 from socketscope.replay.record.lines import visible
-from socketscope.replay.script import constructs
-from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Construct, Line, Script
+from socketscope.replay.script.constructs import DEFAULT_TIMEOUT
+from socketscope.units import format_duration
 
-GREETING = "greeting"
 _PATIENCE = 3
 """A replay waits for this many times the longest wait seen, but at least for the default timeout."""
 
@@ -18,19 +16,16 @@ _SHORTEST_PAUSE = 0.01
 _LONGEST_NAME = 20
 _NAME = re.compile(rb"(?<![\w-])[A-Za-z][A-Za-z_-]+(?![\w-])")
 
-_Name = Literal["crlf", "lf", "none"]
 
-
-def transcript(conversation: Conversation, file: str, *, with_pauses: bool = False) -> Script:
-    """Return the script that replays a conversation.
+def transcript(conversation: Conversation, *, with_pauses: bool = False) -> str:
+    """Return the text of the script that replays a conversation.
 
     Args:
         conversation: What was said.
-        file: The script's name.
         with_pauses: Whether it includes the client's pauses.
     """
-    made = _Transcript(conversation, with_pauses=with_pauses).constructs()
-    return Script(file, tuple(Line(n, construct) for n, construct in enumerate(made, 1)))
+    made = _Transcript(conversation, with_pauses=with_pauses)
+    return "".join(f"{line}\n" for line in made.lines())
 
 
 class _Transcript:
@@ -41,29 +36,29 @@ class _Transcript:
         self._at = 0
         self._part = self._offset = 0  # the same place: the part of what was said, and the offset in it
         self._step = ""
-        self._ending: _Name = "crlf"
+        self._ending = "crlf"
 
-    def constructs(self) -> Iterator[Construct]:
+    def lines(self) -> Iterator[str]:
         conversation = self._conversation
-        yield constructs.Connect("pass")
+        yield "@connect pass"
         if _PATIENCE * conversation.longest_wait > DEFAULT_TIMEOUT:
-            yield constructs.Timeout(float(ceil(_PATIENCE * conversation.longest_wait)))
+            yield f"@timeout {format_duration(ceil(_PATIENCE * conversation.longest_wait))}"
         if conversation.greeting:
-            yield from self._begin(GREETING)
+            yield from self._begin("greeting")
         has_left = False
         for line in conversation.lines:
             yield from self._send(min(line.after, self._size))
             if line.after > self._size and not has_left:
                 has_left = True
-                yield constructs.HalfClose()
-            yield line.construct()
+                yield "!half-close"
+            yield line.expectation()
         yield from self._send(self._size, is_answered=conversation.closes)
         if conversation.closes or (conversation.closes_later and has_left):
-            yield constructs.Expect("close")
+            yield "<$"
         if conversation.resets:
-            yield constructs.Reset()
+            yield "!reset"
 
-    def _send(self, until: int, *, is_answered: bool = True) -> Iterator[Construct]:
+    def _send(self, until: int, *, is_answered: bool = True) -> Iterator[str]:
         """Yield what the client said up to a place."""
         start, self._at = self._at, until
         if start == until:
@@ -72,14 +67,14 @@ class _Transcript:
         yield from self._begin(_name(message))
         seconds = round(self._pauses.get(start, 0.0), 3)
         if seconds >= _SHORTEST_PAUSE:
-            yield constructs.Pause(seconds, seconds)
+            yield f"pause {format_duration(seconds)}"
         text, ending = _without_ending(message)
         if ending != self._ending:
             self._ending = ending
-            yield constructs.Ending(ending)
+            yield f"@eol {ending}"
         if not is_answered:
-            yield constructs.Reply("none")
-        yield constructs.Send(visible(text))
+            yield "@reply none"
+        yield f"> {visible(text)}"
 
     def _take(self, size: int) -> Said:
         """Return the next `size` of what was said."""
@@ -95,13 +90,14 @@ class _Transcript:
                 taken.append(some)
         return tuple(taken)
 
-    def _begin(self, step: str) -> Iterator[Construct]:
+    def _begin(self, step: str) -> Iterator[str]:
         if step != self._step:
             self._step = step
-            yield constructs.Step(step)
+            yield f"== {step}"
 
 
-def _without_ending(said: Said) -> tuple[Said, _Name]:
+def _without_ending(said: Said) -> tuple[Said, str]:
+    """Return a message without its ending, and what `@eol` calls that."""
     *before, last = said
     if isinstance(last, bytes):
         if last.endswith(b"\r\n"):

@@ -5,7 +5,6 @@ from socketscope.replay.record.recorder import written
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import Tape
 from socketscope.replay.record.transcript import transcript
-from socketscope.replay.script.printer import print_transcript
 
 
 def tape(*said) -> Tape:
@@ -36,7 +35,7 @@ def script(*said, secrets=None) -> str:
 
 def shown(conversation: Conversation, *, steps: bool = False) -> str:
     """Return a script without what all have, and without its steps unless they are asked for."""
-    head, *lines = print_transcript(transcript(conversation, "x.talk")).splitlines(keepends=True)
+    head, *lines = transcript(conversation).splitlines(keepends=True)
     assert head == "@connect pass\n"
     return "".join(line for line in lines if steps or not line.startswith("=="))
 

@@ -17,7 +17,6 @@ from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.parser import parse_transcript, split_lines
-from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import decode
 from tests.unit.replay.record.tapes import CLOSED, CUT, LEFT, RESET, conversation, script, shown, tape
@@ -126,7 +125,7 @@ def test_a_slow_server_is_waited_for():
     conversation = slow.conversation()
     assert conversation is not None
     assert shown(conversation) == "@timeout 11s\n< ready\n> reserve\n< TIMED_OUT\n"
-    text = print_transcript(transcript(conversation, "x", with_pauses=True))
+    text = transcript(conversation, with_pauses=True)
     assert "== reserve\npause 8s\n> reserve\n" in text
 
 
@@ -144,7 +143,7 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
         taken.server_said(reply, 0.0)
     conversation = taken.conversation()
     assert conversation is not None
-    text = print_transcript(transcript(conversation, "x.talk"))
+    text = transcript(conversation)
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     sent = [a.data(CONTEXT) for a in program.actions if isinstance(a, Sending)]
     assert sent == [message for message, _ in wanted]
@@ -160,36 +159,35 @@ def merged(*seen: bytes) -> str:
             line = line.merged(ReplyLine(other))
     if line is None:
         return "apart"
-    construct = line.construct()
-    return f"{construct.kind} {construct.text}"
+    return line.expectation()
 
 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        ([b"+OK"], "line +OK"),
-        ([b"+OK", b"+OK"], "line +OK"),
-        ([b"STAT uptime 12", b"STAT uptime 7", b"STAT uptime 1234"], r"match ^STAT uptime \d+$"),
-        ([b"0.12 (x)", b"3.4 (x)"], r"match ^\d+\.\d+ \(x\)$"),
-        ([b"id abc", b"id xyz"], r"match ^id \w+$"),
+        ([b"+OK"], "< +OK"),
+        ([b"+OK", b"+OK"], "< +OK"),
+        ([b"STAT uptime 12", b"STAT uptime 7", b"STAT uptime 1234"], r"<~ ^STAT uptime \d+$"),
+        ([b"0.12 (x)", b"3.4 (x)"], r"<~ ^\d+\.\d+ \(x\)$"),
+        ([b"id abc", b"id xyz"], r"<~ ^id \w+$"),
         # The next one may begin with a letter.
-        ([b"id 3a4f;", b"id 17c2;"], r"match ^id \w+;$"),
-        ([b"id a-1;", b"id b;", b"id c-d-e;"], r"match ^id .*;$"),
-        ([b"id a-1;", b"id b;", b"id \xff;"], r"match ^id .*;$"),
-        ([b"[Tue Nov 24 21:38:49 2026] x"], r"match ^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] x$"),
+        ([b"id 3a4f;", b"id 17c2;"], r"<~ ^id \w+;$"),
+        ([b"id a-1;", b"id b;", b"id c-d-e;"], r"<~ ^id .*;$"),
+        ([b"id a-1;", b"id b;", b"id \xff;"], r"<~ ^id .*;$"),
+        ([b"[Tue Nov 24 21:38:49 2026] x"], r"<~ ^\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] x$"),
         (
             [b"220 Tue, 24 Nov 2026 21:38:49 +0000"],
-            r"match ^220 \w{3}, [ \d]?\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$",
+            r"<~ ^220 \w{3}, [ \d]?\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$",
         ),
         (
             [b"at 2026-11-24T21:38:49.5Z"],
-            r"match ^at \d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})?Z$",
+            r"<~ ^at \d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})?Z$",
         ),
-        ([b"\x07\xff 1", b"\x07\xff 2"], r"match ^\x07\xff \d+$"),
-        ([b"id \xc3\xa9", b"id x"], "match ^id .*$"),
+        ([b"\x07\xff 1", b"\x07\xff 2"], r"<~ ^\x07\xff \d+$"),
+        ([b"id \xc3\xa9", b"id x"], "<~ ^id .*$"),
         ([b"+OK", b"-ERR"], "apart"),
         ([b"250 ok", b"550 no"], "apart"),
-        ([b"250 ok", b"25 no"], r"match ^\d+ \w+$"),
+        ([b"250 ok", b"25 no"], r"<~ ^\d+ \w+$"),
     ],
 )
 def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
@@ -198,18 +196,18 @@ def test_what_differs_between_two_recordings_becomes_a_pattern(seen, expected):
 
 def test_what_differs_in_a_long_line_becomes_a_pattern_too():
     rest = "z" * 100_000
-    assert merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode()) == rf"match ^n \d+ {rest}$"
-    expression = merged(f"n {rest} 7".encode(), f"n {rest} 8".encode()).removeprefix("match ")
+    assert merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode()) == rf"<~ ^n \d+ {rest}$"
+    expression = merged(f"n {rest} 7".encode(), f"n {rest} 8".encode()).removeprefix("<~ ")
     assert re.fullmatch(r"\^n z+\.\*\$", expression)
-    assert merged(f"12:00:00 {rest}".encode()) == rf"match ^\d\d:\d\d:\d\d {rest}$"
+    assert merged(f"12:00:00 {rest}".encode()) == rf"<~ ^\d\d:\d\d:\d\d {rest}$"
 
 
 def test_of_a_pattern_no_more_is_exact_than_can_be_read_in_a_moment():
     rest = "z" * 2**20
     pattern = merged(f"n 7 {rest}".encode(), f"n 8 {rest}".encode())
-    assert re.fullmatch(r"match \^n \\d\+ z+\.\*\$", pattern)
+    assert re.fullmatch(r"<~ \^n \\d\+ z+\.\*\$", pattern)
     assert len(pattern) < len(rest)
-    assert merged(f"n 7 {rest}".encode()) == f"line n 7 {rest}"
+    assert merged(f"n 7 {rest}".encode()) == f"< n 7 {rest}"
 
 
 def test_what_differs_on_either_side_of_a_token_keeps_no_two_lines_apart():
@@ -220,16 +218,16 @@ def test_what_differs_on_either_side_of_a_token_keeps_no_two_lines_apart():
     group = Token(r"(?P<token>\w+)", "expression")
     either = line("4c9e-a1", "7e-55").merged(line("b0c4f031", "1"))
     assert either is not None
-    expected = r'^\{"id":".*","token":"(?P<token>\w+)","more":".*"\}$'
-    assert either.construct().text == expected
+    expected = r'<~ ^\{"id":".*","token":"(?P<token>\w+)","more":".*"\}$'
+    assert either.expectation() == expected
     assert either.merged(line("a.b", "c d")) is not None
 
 
 def test_a_token_behind_anything_is_taken_whole():
     group = Token(r"(?P<token>\w+)", "expression")
-    construct = ReplyLine(b"x", pattern=(Token("x"), ANYTHING, group)).construct()
-    assert construct.text == r"^x.*?(?P<token>\w+)$"
-    found = re.search(construct.text, "x 1-2 abc3")
+    line = ReplyLine(b"x", pattern=(Token("x"), ANYTHING, group)).expectation()
+    assert line == r"<~ ^x.*?(?P<token>\w+)$"
+    found = re.search(line.removeprefix("<~ "), "x 1-2 abc3")
     assert found is not None
     assert found["token"] == "abc3"
 
@@ -243,60 +241,60 @@ def test_a_pattern_matches_all_that_was_seen(seen):
         if (merged := line.merged(ReplyLine(other))) is not None:
             line = merged
             alike.append(other)
-    text = print_transcript_of(line)
+    text = script_of(line)
     program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
     (expectation,) = (action for action in program.actions if isinstance(action, Expectation))
     assert all(expectation.matches(one, CONTEXT) == {} for one in alike)
 
 
-def print_transcript_of(line: ReplyLine) -> str:
+def script_of(line: ReplyLine) -> str:
     taken = Tape(0.0)
     taken.server_said(b"x\n", 0.0)
     conversation = taken.conversation()
     assert conversation is not None
-    return print_transcript(transcript(replace(conversation, lines=(line,)), "x.talk"))
+    return transcript(replace(conversation, lines=(line,)))
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        pytest.param(f"at {int(time.time())} s", r"match ^at \d{10} s$", id="seconds of now"),
-        pytest.param(f"at {time.time_ns()} ns", r"match ^at \d{19} ns$", id="nanoseconds of now"),
-        ("at 1234567890 s", "line at 1234567890 s"),
-        ("call 5550123456", "line call 5550123456"),
-        (time.strftime("on %Y-%m-%d"), r"match ^on \d{4}-\d\d-\d\d$"),
-        ("born 1815-12-10", "line born 1815-12-10"),
-        ("[26/Nov/2026:05:45:54 +0000]", r"match ^\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]$"),
+        pytest.param(f"at {int(time.time())} s", r"<~ ^at \d{10} s$", id="seconds of now"),
+        pytest.param(f"at {time.time_ns()} ns", r"<~ ^at \d{19} ns$", id="nanoseconds of now"),
+        ("at 1234567890 s", "< at 1234567890 s"),
+        ("call 5550123456", "< call 5550123456"),
+        (time.strftime("on %Y-%m-%d"), r"<~ ^on \d{4}-\d\d-\d\d$"),
+        ("born 1815-12-10", "< born 1815-12-10"),
+        ("[26/Nov/2026:05:45:54 +0000]", r"<~ ^\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]$"),
         (
             "created Thu Nov 26 2026 at 05:45:54",
-            r"match ^created \w{3} \w{3} [ \d]\d \d{4} (?:at )?\d\d:\d\d:\d\d$",
+            r"<~ ^created \w{3} \w{3} [ \d]\d \d{4} (?:at )?\d\d:\d\d:\d\d$",
         ),
-        ("<13>Nov  6 05:45:54 host", r"match ^<13>\w{3} [ \d]\d \d\d:\d\d:\d\d host$"),
-        ("mac 00:11:22:33:44:55", "line mac 00:11:22:33:44:55"),
+        ("<13>Nov  6 05:45:54 host", r"<~ ^<13>\w{3} [ \d]\d \d\d:\d\d:\d\d host$"),
+        ("mac 00:11:22:33:44:55", "< mac 00:11:22:33:44:55"),
         (
             "done (0.001 + 0.003 secs).",
-            r"match ^done \(\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b\)\.$",
+            r"<~ ^done \(\d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b\)\.$",
         ),
-        ("took 1.5ms", r"match ^took \d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b$"),
-        ("version 1.5 stable", "line version 1.5 stable"),
-        ("STAT uptime 86", r"match ^STAT uptime \d+$"),
+        ("took 1.5ms", r"<~ ^took \d+\.\d+(?: \+ \d+\.\d+)* ?(?:m?s|m?secs?|seconds)\b$"),
+        ("version 1.5 stable", "< version 1.5 stable"),
+        ("STAT uptime 86", r"<~ ^STAT uptime \d+$"),
         (
             "2026-11-26 05:45:54,123 x",
-            r"match ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})? x$",
+            r"<~ ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})? x$",
         ),
-        ("2026/11/26 05:45:54 x", r"match ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})? x$"),
-        ("Thu Nov 26 05:45:54 UTC 2026", r"match ^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d [A-Z]{3,5} \d{4}$"),
-        ('"26-Nov-2026 05:45:54 +0000"', r'match ^"[ \d]?\d[ -]\w{3}[ -]\d{4} \d\d:\d\d:\d\d \+0000"$'),
+        ("2026/11/26 05:45:54 x", r"<~ ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})? x$"),
+        ("Thu Nov 26 05:45:54 UTC 2026", r"<~ ^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d [A-Z]{3,5} \d{4}$"),
+        ('"26-Nov-2026 05:45:54 +0000"', r'<~ ^"[ \d]?\d[ -]\w{3}[ -]\d{4} \d\d:\d\d:\d\d \+0000"$'),
         (
             "2026-11-26 05:45:54,42,on",
-            r"match ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})?,42,on$",
+            r"<~ ^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+|,\d{3})?,42,on$",
         ),
-        ("[05:45:54.123]", r"match ^\[\d\d:\d\d:\d\d(?:\.\d+|,\d{3})\]$"),
-        (time.strftime("111 %Y%m%d054554"), r"match ^111 \d{14}$"),
-        (time.strftime("52=%Y%m%d-05:45:54.1"), r"match ^52=\d{8}-\d\d:\d\d:\d\d(?:\.\d+|,\d{3})$"),
-        ("account 18151210 and 18151210054554", "line account 18151210 and 18151210054554"),
-        ("up 05:45:54", r"match ^up \d\d:\d\d:\d\d$"),
-        ("今天05:45:54", r"match ^今天\d\d:\d\d:\d\d$"),
+        ("[05:45:54.123]", r"<~ ^\[\d\d:\d\d:\d\d(?:\.\d+|,\d{3})\]$"),
+        (time.strftime("111 %Y%m%d054554"), r"<~ ^111 \d{14}$"),
+        (time.strftime("52=%Y%m%d-05:45:54.1"), r"<~ ^52=\d{8}-\d\d:\d\d:\d\d(?:\.\d+|,\d{3})$"),
+        ("account 18151210 and 18151210054554", "< account 18151210 and 18151210054554"),
+        ("up 05:45:54", r"<~ ^up \d\d:\d\d:\d\d$"),
+        ("今天05:45:54", r"<~ ^今天\d\d:\d\d:\d\d$"),
     ],
 )
 def test_times_are_no_part_of_a_conversation_and_other_numbers_are(said, expected):
@@ -360,7 +358,7 @@ def test_a_line_of_binary_is_written_sooner_than_it_is_taken_apart():
         what()
         return time.thread_time() - began
 
-    writing = min(took(ReplyLine(data).construct) for _ in range(3))
+    writing = min(took(ReplyLine(data).expectation) for _ in range(3))
     assert writing < min(took(lambda: tokens_of(decode(data))) for _ in range(3))
 
 

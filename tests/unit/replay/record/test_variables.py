@@ -12,7 +12,6 @@ from socketscope.replay.record.tape import Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.parser import parse_transcript, split_lines
-from socketscope.replay.script.printer import print_transcript
 from tests.unit.replay.record.tapes import script
 
 TOKENS = {
@@ -311,6 +310,6 @@ def test_a_pause_stays_where_it_was_behind_a_secret():
     said.client_said(b"LIST\r\n", 2.0)
     conversation = said.conversation()
     assert conversation is not None
-    text = print_transcript(transcript(written(conversation, Secrets([])), "x", with_pauses=True))
+    text = transcript(written(conversation, Secrets([])), with_pauses=True)
     assert "\n> PASS ${env:SECRET_1}\n< +OK\n" in text
     assert "\npause 2s\n" in text.partition("< +OK\n")[2]

@@ -11,8 +11,8 @@ from socketscope.replay.script import constructs as s
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript, split_lines
-from socketscope.replay.script.printer import print_transcript
 from socketscope.replay.script.text import escape
+from tests.printer import print_transcript
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 characters = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)

@@ -1,4 +1,4 @@
-"""Prints the constructs of a script as text. No I/O."""
+"""Prints the constructs of a script as text, which the parser must read as the same."""
 
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import Construct, Script
