@@ -1,5 +1,6 @@
 """`record`: a proxy that writes what it sees as scripts."""
 
+import asyncio
 import re
 import shlex
 import ssl
@@ -107,7 +108,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     tls.warn()
     click.echo(f"record: {bound(listeners, listen_at)} forwards to {target}; Ctrl-C ends it", err=True)
     try:
-        recorder.run(listeners, shown, signals)
+        asyncio.run(recorder.run(listeners, shown, signals))
     finally:
         remove(listen_at)
     click.echo(f"conversations: {recorder.conversations}, scripts: {scripts.written}, in {folder}")

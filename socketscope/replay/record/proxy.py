@@ -3,9 +3,7 @@
 import asyncio
 import time
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from socketscope.replay.record.tape import Tape
 from socketscope.replay.wire.connection import reset_when_closed
@@ -15,46 +13,37 @@ _CHUNK = 65536
 _TLS_LINGER = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy between clients and a server.
+async def connected(target: Target) -> tuple[StreamReader, StreamWriter]:
+    """Return a connection to a server.
 
-    Attributes:
-        target: The server.
-        ended: Called with the tape of each connection at its end, also if `serve_client` is cancelled.
-        unreachable: Called with the error if it cannot connect to the server.
+    Raises:
+        OSError: It could not connect; TimeoutError after `CONNECT_TIMEOUT`.
+        UnicodeError: The host's name cannot be one.
     """
+    address = target.address
+    if address.path:
+        connecting = asyncio.open_unix_connection(address.path)
+    else:
+        connecting = asyncio.open_connection(address.host, address.port, ssl=target.tls)
+    return await asyncio.wait_for(connecting, CONNECT_TIMEOUT)
 
-    target: Target
-    ended: Callable[[Tape], None]
-    unreachable: Callable[[Exception], None]
 
-    async def serve_client(self, from_client: StreamReader, to_client: StreamWriter) -> None:
-        """Serve one connection to its end."""
-        try:
-            from_server, to_server = await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT)
-        except (OSError, UnicodeError) as error:
-            self.unreachable(error)
-            to_client.transport.abort()
-            return
-        tape = Tape(time.monotonic())
-        try:
-            async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(_from_client(from_client, to_server, tape))
-                pumps.create_task(_from_server(from_server, to_client, tape))
-        except asyncio.CancelledError:
-            tape.interrupted(time.monotonic())
-            raise
-        finally:
-            to_client.close()
-            to_server.close()
-            self.ended(tape)
-
-    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
-        address = self.target.address
-        if address.path:
-            return await asyncio.open_unix_connection(address.path)
-        return await asyncio.open_connection(address.host, address.port, ssl=self.target.tls)
+async def pass_on(
+    from_client: StreamReader, to_client: StreamWriter,
+    from_server: StreamReader, to_server: StreamWriter,
+    tape: Tape,
+) -> None:  # fmt: skip
+    """Pass on and record what both sides say until one has left, or this is cancelled; then close both."""
+    try:
+        async with asyncio.TaskGroup() as pumps:
+            pumps.create_task(_from_client(from_client, to_server, tape))
+            pumps.create_task(_from_server(from_server, to_client, tape))
+    except asyncio.CancelledError:
+        tape.interrupted(time.monotonic())
+        raise
+    finally:
+        to_client.close()
+        to_server.close()
 
 
 async def _from_client(source: StreamReader, sink: StreamWriter, tape: Tape) -> None:

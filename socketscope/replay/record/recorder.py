@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from asyncio import StreamReader, StreamWriter
 from typing import Any
 
@@ -13,7 +14,7 @@ from socketscope.replay.record.conversation import Conversation
 from socketscope.replay.record.correlation import correlated
 from socketscope.replay.record.folder import Folder
 from socketscope.replay.record.marks import marked
-from socketscope.replay.record.proxy import Proxy
+from socketscope.replay.record.proxy import connected, pass_on
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import CannotBeScriptError, Tape
 from socketscope.replay.signals import LOOK, Noted
@@ -35,21 +36,17 @@ class Recorder:
         self._folder = folder
         self._secrets = secrets
         self._target = target
-        self._proxy = Proxy(target, self._ended, self._unreachable)
         self._serving: set[asyncio.Task[None] | None] = set()
         self._last_fault = ""
 
-    def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
-        """Record until a signal; conversations in progress are then written as far as they have come.
+    async def run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
+        """Record until a signal; conversations in progress are written as far as they have come.
 
         Args:
             listeners: Where clients connect.
             tls: The context for clients that speak TLS.
             signals: What ends it.
         """
-        asyncio.run(self._run(listeners, tls, signals))
-
-    async def _run(self, listeners: list[socket.socket], tls: ssl.SSLContext | None, signals: Noted) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._tell_of_fault(context))
         servers = []
         if tls is not None:
@@ -70,8 +67,21 @@ class Recorder:
         self._serving.add(task)
         # The loop of Python 3.11 reports the cancellation of a connection as an error.
         with contextlib.suppress(asyncio.CancelledError):
-            await self._proxy.serve_client(reader, writer)
+            await self._record(reader, writer)
         self._serving.discard(task)
+
+    async def _record(self, reader: StreamReader, writer: StreamWriter) -> None:
+        try:
+            server = await connected(self._target)
+        except (OSError, UnicodeError) as error:
+            _tell(f"cannot connect to {self._target.address}: {reason(error)}")
+            writer.transport.abort()
+            return
+        tape = Tape(time.monotonic())
+        try:
+            await pass_on(reader, writer, *server, tape)
+        finally:
+            self._ended(tape)
 
     def _ended(self, tape: Tape) -> None:
         self._last_fault = ""  # a connection could be served again
@@ -97,9 +107,6 @@ class Recorder:
         if fault != self._last_fault:
             _tell(fault)
         self._last_fault = fault
-
-    def _unreachable(self, error: Exception) -> None:
-        _tell(f"cannot connect to {self._target.address}: {reason(error)}")
 
 
 class _WithClient(ssl.SSLObject):

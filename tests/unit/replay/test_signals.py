@@ -1,5 +1,6 @@
 """Signals that end a replay or a recording."""
 
+import asyncio
 import signal
 import threading
 
@@ -54,7 +55,7 @@ def test_a_recording_ends_by_a_signal_that_has_woken_nobody(tmp_path):
     target = Target(Address("tcp", "127.0.0.1", 1))
     noted, recorder = Noted(), Recorder(Folder(tmp_path, "#"), Secrets([]), target)
     listeners = listen(Address("tcp", "127.0.0.1"))
-    recording = threading.Thread(target=recorder.run, args=(listeners, None, noted))
+    recording = threading.Thread(target=asyncio.run, args=(recorder.run(listeners, None, noted),))
     recording.start()
     noted.first = signal.SIGINT  # as it is handled right after a wait that began right after it
     recording.join(10)
