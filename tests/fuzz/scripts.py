@@ -49,7 +49,7 @@ def script(_: object, random: Random) -> int:
     for parse in (parse_transcript, parse_messages):
         try:
             parsed = parse(text, "script")
-            explain(compile_script(parsed, split_lines(text), ROOT))
+            explain(compile_script(parsed, ROOT))
         except ScriptError as error:
             _check_place(error, text)
             continue

@@ -201,7 +201,7 @@ def summarize(  # noqa: PLR0913 - they are all keywords
         achieved = ledger.rate(seconds)
         asked = target_rate if drawn_rate is None else drawn_rate
         held = asked is None or (not ledger.dropped and achieved >= HELD * asked)
-        reasons = [*objections(ledger, scripts), *compare(thresholds, ledger, seconds).values()]
+        reasons = [*objections(ledger, scripts), *compare(thresholds, ledger, seconds)]
         if strict_rate and not held:
             reasons.append("the rate was not held")
         lag = {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}

@@ -47,11 +47,6 @@ class Threshold:
     quantile: float = 1.0
     is_share: bool = False
 
-    @property
-    def is_duration(self) -> bool:
-        """Whether durations are compared."""
-        return self.metric in {"service", "intended"}
-
     def failed(self, figure: float | None) -> bool:
         """Return whether a figure meets the condition; None does, as nothing was measured."""
         if figure is None:

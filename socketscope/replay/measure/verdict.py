@@ -43,8 +43,8 @@ def objections(ledger: Ledger, scripts: Mapping[str, Sequence[str]]) -> Iterator
         yield f"{exchanges} unanswered at the end, after {duration(max(stalled))}"
 
 
-def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> dict[str, str]:
-    """Return the conditions that a run met, each with a message that has its figure.
+def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> list[str]:
+    """Return the conditions that a run met, each with its figure.
 
     Args:
         thresholds: The conditions.
@@ -52,7 +52,7 @@ def compare(thresholds: Sequence[Threshold], ledger: Ledger, seconds: float) -> 
         seconds: For how long passes were due or began.
     """
     figures = [(threshold, _figure(threshold, ledger, seconds)) for threshold in thresholds]
-    return {t.text: f"{t.text} ({_shown(t, figure)})" for t, figure in figures if t.failed(figure)}
+    return [f"{t.text} ({_shown(t, figure)})" for t, figure in figures if t.failed(figure)]
 
 
 def _figure(threshold: Threshold, ledger: Ledger, seconds: float) -> float | None:
@@ -80,6 +80,6 @@ def _shown(threshold: Threshold, figure: float | None) -> str:
     """Return the figure that a threshold was compared with, as text."""
     if threshold.is_share:
         return share(figure)
-    if threshold.is_duration:
+    if threshold.metric in {"service", "intended"}:
         return duration(figure)
     return rate(figure) if threshold.metric == "rate" else count(figure)

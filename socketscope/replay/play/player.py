@@ -47,7 +47,11 @@ def misfit(program: Program, connect: str | None, address: Address) -> str | Non
 
 
 class Player:
-    """A user. Its generators run in one task of a loop; closing the task ends what is in progress."""
+    """A user. Its generators run in one task of a loop; closing the task ends what is in progress.
+
+    Attributes:
+        exchanges: Its exchanges, and the connection that they use.
+    """
 
     def __init__(
         self,
@@ -62,12 +66,7 @@ class Player:
         self._ledger = ledger
         self._context = Context(random)
         self._saying = Saying(hear, self._context)
-        self._exchanges = Exchanges(target, ledger, loop, self._context, self._saying)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the last attempt to connect succeeded."""
-        return self._exchanges.link.reachable
+        self.exchanges = Exchanges(target, ledger, loop, self._context, self._saying)
 
     def play(self, program: Program, user: int, seq: int, lateness: float) -> Task:
         """Play a program once, to its end or to a failure.
@@ -78,7 +77,7 @@ class Player:
             seq: Number of the pass, from 1.
             lateness: Seconds by which the pass begins too late.
         """
-        exchanges = self._exchanges
+        exchanges = self.exchanges
         connect_for = program.connect_for(self._connect)
         if connect_for != "user":
             # The script before may have kept a connection.
@@ -115,37 +114,29 @@ class Player:
             raise
         self._ledger.passed()
 
-    def leave(self) -> Task:
-        """Disconnect after the last pass, once the server has nothing more to say."""
-        return self._exchanges.leave()
-
-    def disconnect(self) -> None:
-        """Disconnect at once, unless that was done before."""
-        self._exchanges.disconnect()
-
     def _do(self, action: Action) -> Task | None:  # noqa: C901 - one case for each kind of action
         """Do what can be done at once; return the task of what has to wait."""
         match action:
             case Sending():
-                return self._exchanges.send(action)
+                return self.exchanges.send(action)
             case Expectation():
-                return self._exchanges.read(action)
+                return self.exchanges.read(action)
             case Opening():
-                return self._exchanges.open(action)
+                return self.exchanges.open(action)
             case Pause():
-                return self._exchanges.rest(action.seconds(self._context.random))
+                return self.exchanges.rest(action.seconds(self._context.random))
             case Hold(seconds):
-                return self._exchanges.rest(seconds)
+                return self.exchanges.rest(seconds)
             case HalfClose():
-                self._exchanges.link.half_close()
+                self.exchanges.link.half_close()
             case Reset():
-                self._exchanges.reset()
+                self.exchanges.reset()
             case Assignment(name, template):
                 self._context[name] = decode(template.fill(self._context))
             case Table():
                 self._context.update(action.next_row())
             case Aside():
-                self._exchanges.asides.hold(action, self._exchanges.link.connection)
+                self.exchanges.asides.hold(action, self.exchanges.link.connection)
         return None
 
 

@@ -111,7 +111,7 @@ class Run:
             loop.run(inf if plan.duration is None else self.began + plan.duration)
             elapsed, waited = self.elapsed, loop.waited
             self._is_over = True
-            loop.catch_up(self.began + min(elapsed, plan.duration or inf))
+            loop.wake(self.began + min(elapsed, plan.duration or inf))
             if self._under_way and plan.duration is not None:
                 loop.run(self.began + plan.duration + plan.grace)
             elif self.ledger.open:
@@ -169,9 +169,9 @@ class Run:
                 yield from self._repeat(player, user, random)
             else:
                 yield from self._follow(player, user, random, self._schedule)
-            yield from player.leave()
+            yield from player.exchanges.leave()
         finally:
-            player.disconnect()
+            player.exchanges.disconnect()
         self._playing -= 1
         if not self._playing:
             self.stop()
@@ -237,9 +237,9 @@ class Run:
         self._weigh(began, self.elapsed)
         self._quiet_at = self._loop.now() + QUIET
         if self._is_over and not self._under_way:
-            yield from player.leave()
+            yield from player.exchanges.leave()
             self.stop()
-        if not player.reachable:
+        if not player.exchanges.link.reachable:
             yield Until(self._loop.now() + backoff.next())
             return
         backoff.reset()

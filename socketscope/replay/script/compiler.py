@@ -11,7 +11,7 @@ from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Line, Message, Script
 from socketscope.replay.script.errors import ScriptError
 from socketscope.replay.script.expressions import parse_expression
-from socketscope.replay.script.parser import parse_messages, parse_transcript, split_lines
+from socketscope.replay.script.parser import parse_messages, parse_transcript
 from socketscope.replay.script.program import (
     Action,
     Aside,
@@ -84,32 +84,26 @@ def load_script(path: Path, environment: Mapping[str, str] = os.environ, name: s
         lines = data[: error.start].decode().split("\n")
         source = lines[-1] + data[error.start :].partition(b"\n")[0].decode(errors="replace")
         raise ScriptError(name, "this is not UTF-8", len(lines), len(lines[-1]) + 1, source) from error
-    return compile_script(parse(text, name), split_lines(text), path.parent, environment)
+    return compile_script(parse(text, name), path.parent, environment)
 
 
-def compile_script(
-    script: Script, sources: list[str], folder: Path, environment: Mapping[str, str] = os.environ
-) -> Program:
+def compile_script(script: Script, folder: Path, environment: Mapping[str, str] = os.environ) -> Program:
     """Compile a parsed script to a program.
 
     Args:
         script: The parsed script.
-        sources: Its lines, for error messages.
         folder: The folder that paths in it are relative to.
         environment: As for `load_script`.
 
     Raises:
         ScriptError: A variable has no value, or there is nothing to play.
     """
-    return _Compiler(script, sources, folder, environment).compile()
+    return _Compiler(script, folder, environment).compile()
 
 
 class _Compiler:
-    def __init__(
-        self, script: Script, sources: list[str], folder: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, script: Script, folder: Path, environment: Mapping[str, str]) -> None:
         self._script = script
-        self._sources = sources
         self._folder = folder
         self._step = "main"
         self._ending = _ENDINGS["crlf"]
@@ -126,7 +120,7 @@ class _Compiler:
             self._add(line, is_answered=is_answered)
         if not any(isinstance(action, Sending | Expectation) for action in self._actions):
             raise ScriptError(
-                self._script.file, "nothing is sent and nothing expected", 1, 1, self._sources[0]
+                self._script.file, "nothing is sent and nothing expected", 1, 1, self._script.sources[0]
             )
         steps = dict.fromkeys(action.step for action in self._actions if isinstance(action, _OF_STEPS))
         return Program(self._script.file, tuple(self._actions), tuple(steps), self._taken, self._connect)
@@ -263,7 +257,7 @@ class _Compiler:
 
     def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
         """Report what is wrong at an offset in the text that ends the line."""
-        source = self._sources[line.number - 1]
+        source = self._script.sources[line.number - 1]
         column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, problem, line.number, column, source)
 

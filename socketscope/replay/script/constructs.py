@@ -1,6 +1,7 @@
 """The constructs of a script, which the parser makes and the compiler takes. No I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
@@ -176,9 +177,11 @@ class Script:
     Attributes:
         file: The name of the file, as it was given.
         lines: In the order of the file.
+        sources: All lines as they are written.
         literal: Whether texts are taken literally, without escapes and variables.
     """
 
     file: str
     lines: tuple[Line, ...]
+    sources: Sequence[str] = field(compare=False)
     literal: bool = False

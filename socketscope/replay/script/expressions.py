@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Iterator
 
 from socketscope.replay.script.errors import TextError
 from socketscope.replay.script.text import Template, Variable, encode, parse_text
@@ -25,7 +24,7 @@ def parse_expression(text: str) -> tuple[Template, tuple[str, ...]]:
     position = 0
     for variable in (*template.variables, None):
         end = len(text) if variable is None else variable.offset
-        parts.append(as_bytes(text[position:end].replace("$${", "${")))
+        parts.append(_as_bytes(text[position:end].replace("$${", "${")))
         if variable is not None:
             parts.append(variable)
             position = end + len(variable.shown)
@@ -39,7 +38,7 @@ def compile_expression(text: str) -> re.Pattern[bytes]:
         TextError: The expression is wrong.
     """
     _groups(_probe(text, Template((), text)))
-    return re.compile(as_bytes(text))
+    return re.compile(_as_bytes(text))
 
 
 def _check_backslashes(text: str, template: Template) -> None:
@@ -86,16 +85,11 @@ def _groups(probe: str) -> tuple[str, ...]:
         raise TextError("not a regular expression: a number in it has too many digits") from error
 
 
-def as_bytes(text: str) -> bytes:
-    """Return an expression without variables as bytes, for `re`."""
-    return b"".join(_pieces(text))
-
-
-def _pieces(text: str) -> Iterator[bytes]:
-    """Yield the parts of an expression, each character of several bytes as a group."""
-    for piece in _PIECE.findall(text):
-        if piece.isascii():
-            yield piece.encode()
-        elif not piece.startswith("("):  # a comment
-            # A group, so that a star after it applies to all of its bytes.
-            yield b"(?:%s)" % encode(piece.removeprefix("\\"))
+def _as_bytes(text: str) -> bytes:
+    """Return an expression without variables for bytes, each character of several bytes as a group."""
+    return b"".join(
+        # A group, so that a star after it applies to all of its bytes.
+        piece.encode() if piece.isascii() else b"(?:%s)" % encode(piece.removeprefix("\\"))
+        for piece in _PIECE.findall(text)
+        if piece.isascii() or not piece.startswith("(")  # a comment
+    )

@@ -27,8 +27,9 @@ COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
 
 def parse_messages(text: str, file: str) -> Script:
     """Parse the ``.txt`` form: each line that is not blank is one message, taken literally."""
-    lines = [Line(n, constructs.Send(line)) for n, line in enumerate(split_lines(text), 1) if line.strip()]
-    return Script(file, tuple(lines), literal=True)
+    sources = split_lines(text)
+    lines = [Line(n, constructs.Send(line)) for n, line in enumerate(sources, 1) if line.strip()]
+    return Script(file, tuple(lines), sources, literal=True)
 
 
 def parse_transcript(text: str, file: str) -> Script:
@@ -37,15 +38,15 @@ def parse_transcript(text: str, file: str) -> Script:
     Raises:
         ScriptError: A line is not a construct, or its text is wrong.
     """
-    lines = []
-    for number, source in enumerate(split_lines(text), 1):
+    lines, sources = [], split_lines(text)
+    for number, source in enumerate(sources, 1):
         if not source.strip() or source.lstrip().startswith("#"):
             continue
         try:
             lines.append(Line(number, _construct(source)))
         except TextError as error:
             raise ScriptError(file, str(error), number, error.offset + 1, source) from error
-    return Script(file, tuple(lines))
+    return Script(file, tuple(lines), sources)
 
 
 def split_lines(text: str) -> list[str]:

@@ -57,13 +57,16 @@ class Progress:
         self._take()
 
     def _follow(self) -> None:
-        shown = True
+        is_shown = True
         try:
             while not self._ended.wait(TICK):
                 ended = self._take()
                 self.history.timeline.reach(self._run.elapsed)
-                if shown:
-                    shown = self._show(ended)
+                try:
+                    if is_shown:
+                        self._view.show(self._run, self.history, ended)
+                except OSError:
+                    is_shown = False  # the terminal, or the reader of the pipe, has gone; the run goes on
         finally:
             self._view.close()
 
@@ -71,15 +74,6 @@ class Progress:
         ended = self._run.ledger.take_ended()
         self.history.add(ended, self._run.began)
         return ended
-
-    def _show(self, ended: Sequence[Ended]) -> bool:
-        """Show it; return whether that is still possible."""
-        try:
-            self._view.show(self._run, self.history, ended)
-        except OSError:
-            # The terminal, or the reader of the pipe, has gone; the run goes on.
-            return False
-        return True
 
 
 class Lines:

@@ -114,7 +114,7 @@ class Loop:
         now = self.now()
         while now < until and not self._stopped:
             self.turns += 1
-            self._wake(now)
+            self.wake(now)
             if not self._runners:
                 return
             began = self.now()
@@ -126,10 +126,6 @@ class Loop:
                     self._happened(runner, what)
                 elif descriptor == self._alarm.fileno():
                     self._answer_alarm()
-
-    def catch_up(self, until: float) -> None:
-        """Resume the tasks that were due before `until`, if `run` has returned later than that."""
-        self._wake(until)
 
     def complete(self, task: Generator[Wait, int, _Returned]) -> _Returned:
         """Run a task to its end; return what it returns.
@@ -211,8 +207,11 @@ class Loop:
         sleeper = self._sleepers[0][0] if self._sleepers else inf
         return min(sleeper, self._deadlines[0][0]) if self._deadlines else sleeper
 
-    def _wake(self, now: float) -> None:
-        """Resume each task whose time has come, but only once: other tasks, and the end, come next."""
+    def wake(self, now: float) -> None:
+        """Resume each task whose time has come, but only once: other tasks, and the end, come next.
+
+        `run` does that; who calls it after a `run` that ended late resumes what was due before the end.
+        """
         sleepers, deadlines = self._sleepers, self._deadlines
         due = []
         while sleepers and sleepers[0][0] <= now:

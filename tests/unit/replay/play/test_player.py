@@ -55,7 +55,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
             yield from player.play(program, 1, number + 1, 0.0)
             between()
             yield NEXT_TURN
-        yield from player.leave()
+        yield from player.exchanges.leave()
 
     loop.complete(user())
     loop.close()

@@ -16,7 +16,7 @@ from socketscope.replay.record.tape import LONGEST, CannotBeScriptError, Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.parser import parse_transcript, split_lines
+from socketscope.replay.script.parser import parse_transcript
 from socketscope.replay.script.program import Expectation, Sending
 from socketscope.replay.script.text import decode
 from tests.unit.replay.record.tapes import CLOSED, CUT, LEFT, RESET, conversation, script, shown, tape
@@ -144,7 +144,7 @@ def test_the_script_says_byte_for_byte_what_the_client_said_and_expects_what_the
     conversation = taken.conversation()
     assert conversation is not None
     text = transcript(conversation)
-    program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
+    program = compile_script(parse_transcript(text, "x.talk"), Path())
     sent = [a.data(CONTEXT) for a in program.actions if isinstance(a, Sending)]
     assert sent == [message for message, _ in wanted]
     expected = [a for a in program.actions if isinstance(a, Expectation)]
@@ -242,7 +242,7 @@ def test_a_pattern_matches_all_that_was_seen(seen):
             line = merged
             alike.append(other)
     text = script_of(line)
-    program = compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
+    program = compile_script(parse_transcript(text, "x.talk"), Path())
     (expectation,) = (action for action in program.actions if isinstance(action, Expectation))
     assert all(expectation.matches(one, CONTEXT) == {} for one in alike)
 

@@ -11,7 +11,7 @@ from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.record.tape import Tape
 from socketscope.replay.record.transcript import transcript
 from socketscope.replay.script.compiler import compile_script
-from socketscope.replay.script.parser import parse_transcript, split_lines
+from socketscope.replay.script.parser import parse_transcript
 from tests.unit.replay.record.tapes import script
 
 TOKENS = {
@@ -76,7 +76,7 @@ def test_what_a_server_hands_out_and_gets_back_is_a_variable(said, expected):
 
 
 def compile_text(text: str) -> None:
-    compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
+    compile_script(parse_transcript(text, "x.talk"), Path())
 
 
 SECRETS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from socketscope.replay.script import constructs as s
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.errors import ScriptError
-from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript, split_lines
+from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript
 from socketscope.replay.script.text import escape
 from tests.printer import print_transcript
 
@@ -83,7 +83,7 @@ constructs = st.one_of(
 
 @given(st.lists(constructs))
 def test_what_is_printed_parses_to_the_same(wanted):
-    script = s.Script("x.talk", tuple(s.Line(n, construct) for n, construct in enumerate(wanted, 1)))
+    script = s.Script("x.talk", tuple(s.Line(n, construct) for n, construct in enumerate(wanted, 1)), ())
     assert parse_transcript(print_transcript(script), "x.talk") == script
 
 
@@ -129,7 +129,7 @@ def test_what_is_printed_parses_to_the_same(wanted):
 )
 def test_whatever_is_no_script_is_told_as_that(text):
     try:
-        compile_script(parse_transcript(text, "x.talk"), split_lines(text), Path())
+        compile_script(parse_transcript(text, "x.talk"), Path())
     except ScriptError as error:
         assert re.match(r"x\.talk:\d+:\d+: ", str(error))
 
