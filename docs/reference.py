@@ -1,7 +1,7 @@
 """The reference of metrics, limits and events, from the code that declares them."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from click import Option
@@ -40,91 +40,80 @@ _SCOPES = {
 
 def render_metrics() -> str:
     """Return the page of all metrics."""
-    return "\n".join(
-        [
-            "# Metrics",
-            "",
-            "Made from the instruments by `python -m docs`. Units are in the names. Both also have prometheus-client's `process_...`, such as `process_cpu_seconds_total`, and the server its `python_...`.",
-            "",
-            "## Server",
-            "",
-            *_table(SERVER),
-            "",
-            f"- `outcome` of a connection, the first that fits: {_list(OUTCOMES)}.",
-            "- `read_timeout` and `reset` need bytes received, `idle_timeout` an exchange. With nothing received, and nothing but a refusal sent, it is `empty`, whoever ended it: a health check that resets, or a client that is silent until the deadline. Even then, a handler that raises makes it `handler_error`.",
-            "- `tls_error` is a handshake that began and failed, also by a deadline or because the client left, or bytes after it that are no TLS; the log's `error` has the reason.",
-            f"- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.",
-            f"- `reason` of a rejection: {_list(REJECT_REASONS)}.",
-            f"- `error` of an accept: {_list(ACCEPT_ERRORS)}.",
-            f"- Upper edges of the buckets, in seconds: {', '.join(f'{edge:g}' for edge in BUCKETS)}.",
-            "",
-            "## Client",
-            "",
-            *_table(CLIENT),
-            "",
-            f"- `outcome` of an exchange, the first that fits: {_list(EXCHANGE_OUTCOMES)}.",
-            f"- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.",
-            f"- [The runbook](runbook.md#clientsfail) says what each means. Buckets are the server's: a step has {len(EXCHANGE_OUTCOMES) + 2 * (len(BUCKETS) + 3)} series.",
-            "",
-        ]
-    )
+    return f"""\
+# Metrics
+
+Made from the instruments by `python -m docs`. Units are in the names. Both also have prometheus-client's `process_...`, such as `process_cpu_seconds_total`, and the server its `python_...`.
+
+## Server
+
+{_instruments(SERVER)}
+
+- `outcome` of a connection, the first that fits: {_list(OUTCOMES)}.
+- `read_timeout` and `reset` need bytes received, `idle_timeout` an exchange. With nothing received, and nothing but a refusal sent, it is `empty`, whoever ended it: a health check that resets, or a client that is silent until the deadline. Even then, a handler that raises makes it `handler_error`.
+- `tls_error` is a handshake that began and failed, also by a deadline or because the client left, or bytes after it that are no TLS; the log's `error` has the reason.
+- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.
+- `reason` of a rejection: {_list(REJECT_REASONS)}.
+- `error` of an accept: {_list(ACCEPT_ERRORS)}.
+- Upper edges of the buckets, in seconds: {", ".join(f"{edge:g}" for edge in BUCKETS)}.
+
+## Client
+
+{_instruments(CLIENT)}
+
+- `outcome` of an exchange, the first that fits: {_list(EXCHANGE_OUTCOMES)}.
+- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.
+- [The runbook](runbook.md#clientsfail) says what each means. Buckets are the server's: a step has {len(EXCHANGE_OUTCOMES) + 2 * (len(BUCKETS) + 3)} series.
+"""
 
 
 def render_limits() -> str:
     """Return the page of all limits."""
     fields = dataclasses.fields(Limits)
-    defaults = zip(fields, limit_settings(program=False), limit_settings(program=True), strict=True)
-    library = [
-        (field.name, field.metadata["unit"], one.default, other.default, one.help)
-        for field, one, other in defaults
-    ]
+    settings = zip(fields, limit_settings(program=False), limit_settings(program=True), strict=True)
     options = {option.name: option for option in command.params if isinstance(option, Option)}
-    program = [
-        (name, unit, in_library, str(options[name].default), str(options[name].help))
-        for name, unit, in_library in (
-            ("backlog", "connections", f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"),
-            ("max_line", "bytes", "-"),
-        )
-    ]
-    return "\n".join(
-        [
-            "# Limits",
-            "",
-            "Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.",
-            "",
-            "Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. Deadlines are of what waits in a method of the socket: a handler that waits in `select`, `selectors` or asyncio needs a timeout of its own there. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
-            "",
-            "| Limit | Unit | In the library | In the server | |",
-            "|---|---|---|---|---|",
-            *(f"| `{name}` | {' | '.join(rest)} |" for name, *rest in (*library, *program)),
-            f"| datagram | bytes | `max_packet_size`, {ThreadingUDPServer.max_packet_size} | {LARGEST_DATAGRAM} | A longer one is dropped and counted. |",
-            *(
-                f"| {name} | {unit} | {value} | {value} | {meaning} |"
-                for name, unit, value, meaning in _FIXED
-            ),
-            "",
-        ]
+    backlog, max_line = options["backlog"], options["max_line"]
+    queue = f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"
+    packet = f"`max_packet_size`, {ThreadingUDPServer.max_packet_size}"
+    table = _table(
+        "| Limit | Unit | In the library | In the server | |",
+        *(
+            (f"`{field.name}`", field.metadata["unit"], library.default, server.default, library.help)
+            for field, library, server in settings
+        ),
+        ("`backlog`", "connections", queue, backlog.default, backlog.help),
+        ("`max_line`", "bytes", "-", max_line.default, max_line.help),
+        ("datagram", "bytes", packet, LARGEST_DATAGRAM, "A longer one is dropped and counted."),
+        *((name, unit, value, value, meaning) for name, unit, value, meaning in _FIXED),
     )
+    return f"""\
+# Limits
+
+Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.
+
+Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. Deadlines are of what waits in a method of the socket: a handler that waits in `select`, `selectors` or asyncio needs a timeout of its own there. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.
+
+{table}
+"""
 
 
 def render_log() -> str:
     """Return the page of the log with its tables of events and fields made anew."""
     before, start, rest = (FOLDER / "log.md").read_text(encoding="utf-8").partition("<!-- events -->\n")
     _, end, after = rest.partition("<!-- /events -->\n")
-    tables = [
+    events = _table(
         "| Event | Level | When | Fields |",
-        "|---|---|---|---|",
-        *(f"| `{e.name}` | {e.level} | {e.help} | {_list(f.name for f in e.fields)} |" for e in EVENTS),
-        "",
+        *((f"`{e.name}`", e.level, e.help, _list(f.name for f in e.fields)) for e in EVENTS),
+    )
+    fields = _table(
         "| Field | In JSON | Of | Meaning |",
-        "|---|---|---|---|",
-        *(f"| `{field.name}` | {field.form} | {field.of} | {field.help} |" for field in COMMON),
+        *((f"`{field.name}`", field.form, field.of, field.help) for field in COMMON),
         *(
-            f"| `{field.name}` | {field.form} | {_list(names)} | {field.help} |"
+            (f"`{field.name}`", field.form, _list(names), field.help)
             for field, names in _fields_of_events().items()
         ),
-    ]
-    return "\n".join([before + start, *tables, "", end + after])
+    )
+    return f"{before}{start}\n{events}\n\n{fields}\n\n{end}{after}"
 
 
 def _fields_of_events() -> dict[Field, list[str]]:
@@ -188,12 +177,19 @@ PAGES: dict[Path, Callable[[], str]] = {
 }
 
 
-def _table(instruments: Iterable[Instrument]) -> list[str]:
-    rows = [
-        f"| `{one.name}` | {one.kind} | {_list(one.labels)} | {_SCOPES[one.scope]} | {one.help} | {one.use} |"
-        for one in instruments
-    ]
-    return ["| Metric | Type | Labels | For | Meaning | Use |", "|---|---|---|---|---|---|", *rows]
+def _instruments(instruments: Iterable[Instrument]) -> str:
+    return _table(
+        "| Metric | Type | Labels | For | Meaning | Use |",
+        *(
+            (f"`{one.name}`", one.kind, _list(one.labels), _SCOPES[one.scope], one.help, one.use)
+            for one in instruments
+        ),
+    )
+
+
+def _table(head: str, *rows: Sequence[object]) -> str:
+    lines = [f"| {' | '.join(map(str, cells))} |" for cells in rows]
+    return "\n".join([head, "|" + "---|" * (head.count("|") - 1), *lines])
 
 
 def _list(names: Iterable[str]) -> str:
