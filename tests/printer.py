@@ -24,9 +24,9 @@ def print_transcript(script: Script) -> str:
 def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for each construct
     match construct:
         case constructs.Send(text):
-            return f"> {text}"
+            return f"> {text.source}"
         case constructs.Dribble(size, interval, text):
-            return f"!dribble {size}B/{duration(interval)} {text}"
+            return f"!dribble {size}B/{duration(interval)} {text.source}"
         case constructs.Flood(size):
             return f"!flood {size}B"
         case constructs.Garbage(size):
@@ -34,9 +34,9 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one c
         case constructs.Expect("close" | "rest" as kind):
             return _EXPECTATIONS[kind]
         case constructs.Expect("count", text):
-            return f"< {text}B"
+            return f"< {text.source}B"
         case constructs.Expect(kind, text):
-            return f"{_EXPECTATIONS[kind]} {text}"
+            return f"{_EXPECTATIONS[kind]} {text.source}"
         case constructs.Pause(low, None):
             return f"pause ~{duration(low)}"
         case constructs.Pause(low, high) if low == high:
@@ -60,11 +60,11 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one c
         case constructs.Reply(name):
             return f"@reply {name}"
         case constructs.Set(name, text):
-            return f"@set {name} {text}"
+            return f"@set {name} {text.source}"
         case constructs.Values(path):
             return f"@values {path}"
-        case constructs.Ignore(expression):
-            return f"@ignore {expression}"
-        case constructs.On(expression, text):
-            return f"@on {expression} > {text}"
+        case constructs.Ignore(expression, _):
+            return f"@ignore {expression.source}"
+        case constructs.On(expression, _, text):
+            return f"@on {expression.source} > {text.source}"
     raise AssertionError(construct)

@@ -10,7 +10,6 @@ from typing import NoReturn
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, Line, Message, Script
 from socketscope.replay.script.errors import ScriptError
-from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import parse_messages, parse_transcript
 from socketscope.replay.script.program import (
     Action,
@@ -22,7 +21,7 @@ from socketscope.replay.script.program import (
     Sending,
     Table,
 )
-from socketscope.replay.script.text import BUILT_IN, NAME, Template, literal, parse_text
+from socketscope.replay.script.text import BUILT_IN, EMPTY, NAME, Template
 
 _OF_STEPS = (Sending, Expectation, Opening)
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
@@ -138,16 +137,23 @@ class _Compiler:
             case constructs.Reply(name):
                 self._reply = name
             case constructs.Set(name, text):
-                self._actions.append(Assignment(name, self._template(line, text)))
-                self._define(line, [name], f"{name} {text}")
-            case constructs.Ignore(expression):
-                template, names = self._expression(line, expression, expression)
-                self._actions.append(Aside(template, groups=names))
-            case constructs.On(expression, text):
-                self._actions.append(self._answer(line, expression, text))
+                self._check(line, text, ends=True)
+                self._define(line, [name])
+                self._actions.append(Assignment(name, text))
+            case constructs.Ignore(expression, groups):
+                self._check(line, expression)
+                self._define(line, groups)
+                self._actions.append(Aside(expression, groups=groups))
+            case constructs.On(expression, groups, answer):
+                self._check(line, expression)
+                self._define(line, groups)
+                self._check(line, answer, ends=True)
+                self._actions.append(Aside(expression, answer, self._ending, line.number, groups))
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
-            case constructs.Expect(kind, text):
+            case constructs.Expect(kind, text, groups):
+                self._check(line, text)
+                self._define(line, groups)
                 self._actions.append(self._expectation(line, kind, text))
             case constructs.Pause() as pause:
                 self._actions.append(pause)
@@ -159,17 +165,17 @@ class _Compiler:
             case message:
                 self._actions.append(self._sending(line, message))
                 if isinstance(message, constructs.Send) and self._reply == "line" and not is_answered:
-                    self._actions.append(self._expectation(line, "any", ""))
+                    self._actions.append(self._expectation(line, "any", EMPTY))
 
     def _sending(self, line: Line, message: Message) -> Sending:
         match message:
             case constructs.Send(text):
-                template = self._template(line, text)
-                return Sending(line.number, self._step, template, self._ending, timeout=self._timeout)
+                self._check(line, text)
+                return Sending(line.number, self._step, text, self._ending, timeout=self._timeout)
             case constructs.Dribble(size, interval, text):
-                template = self._template(line, text)
+                self._check(line, text, ends=True)
                 return Sending(
-                    line.number, self._step, template, self._ending, size, interval, timeout=self._timeout
+                    line.number, self._step, text, self._ending, size, interval, timeout=self._timeout
                 )
             case constructs.Flood(size):
                 return Sending(line.number, self._step, filler=size, timeout=self._timeout)
@@ -178,52 +184,34 @@ class _Compiler:
 
     def _say_connect(self, line: Line, name: str) -> None:
         if self._connect is not None:
-            self._fail(line, "what a connection is for has been said already", name)
+            self._fail(line, "what a connection is for has been said already")
         if any(isinstance(action, Sending | Expectation) for action in self._actions):
-            self._fail(line, "this stands before all that is sent and expected", f"@connect {name}")
+            self._fail(line, "this stands before all that is sent and expected", 0)
         self._connect = name
 
-    def _answer(self, line: Line, expression: str, text: str) -> Aside:
-        template, names = self._expression(line, expression, f"{expression} > {text}")
-        return Aside(template, self._template(line, text), self._ending, line.number, names)
+    def _expectation(self, line: Line, kind: str, text: Template) -> Expectation:
+        return Expectation(line.number, self._step, kind, text, self._timeout)
 
-    def _expectation(self, line: Line, kind: str, text: str) -> Expectation:
-        if kind.endswith("match"):
-            template, _ = self._expression(line, text, text)
-        else:
-            template = self._template(line, text, f"{text}B" if kind == "count" else text)
-        return Expectation(line.number, self._step, kind, template, self._timeout)
-
-    def _expression(self, line: Line, text: str, to_the_end: str) -> tuple[Template, tuple[str, ...]]:
-        template, names = parse_expression(text)
-        self._check(line, template, to_the_end)
-        self._define(line, names, to_the_end)
-        return template, names
-
-    def _template(self, line: Line, text: str, to_the_end: str | None = None) -> Template:
-        if self._script.literal:
-            return literal(text)
-        template = parse_text(text)
-        self._check(line, template, to_the_end or text)
-        return template
-
-    def _check(self, line: Line, template: Template, to_the_end: str) -> None:
+    def _check(self, line: Line, text: Template, *, ends: bool = False) -> None:
         """Check that all variables of a text have a value.
 
         Args:
             line: Where the text is.
-            template: The text.
-            to_the_end: The source, from the beginning of the text to the end of the line.
+            text: The text.
+            ends: Whether it ends the line; else it begins right behind the keyword.
         """
-        for variable in template.needed:
+        source = self._script.sources[line.number - 1]
+        begin = len(source) - len(text.source) if ends else self._behind_keyword(line)
+        for variable in text.needed:
+            place = begin + variable.offset
             if variable.name.startswith("env:"):
                 name = variable.name.removeprefix("env:")
                 try:
                     self._taken[variable.name] = self._environment[name]
                 except KeyError:
-                    self._fail(line, f"{name} is not in the environment", to_the_end, variable.offset)
+                    self._fail(line, f"{name} is not in the environment", place)
             elif variable.name not in self._known:
-                self._fail(line, f"{variable.shown} has no value here", to_the_end, variable.offset)
+                self._fail(line, f"{variable.shown} has no value here", place)
 
     def _table(self, line: Line, path: str) -> Table:
         try:
@@ -232,33 +220,36 @@ class _Compiler:
                 names, rows = list(reader.fieldnames or ()), []
                 for row in reader:
                     if None in row or None in row.values():
-                        self._fail(line, f"line {reader.line_num} of {path} does not fit its header", path)
+                        self._fail(line, f"line {reader.line_num} of {path} does not fit its header")
                     rows.append(row)
         except UnicodeDecodeError:
-            self._fail(line, f"{path} is not UTF-8", path)
+            self._fail(line, f"{path} is not UTF-8")
         except (OSError, ValueError, csv.Error) as error:  # no such file, no valid name, or no table in it
             reason = getattr(error, "strerror", None) or error
-            self._fail(line, f"cannot read {path}: {reason}", path)
+            self._fail(line, f"cannot read {path}: {reason}")
         if not rows:
-            self._fail(line, f"{path} has no rows", path)
+            self._fail(line, f"{path} has no rows")
         for name in names:
             if not NAME.fullmatch(name):
-                self._fail(line, f"{name!r} in the header of {path} is not a variable name", path)
+                self._fail(line, f"{name!r} in the header of {path} is not a variable name")
             if names.count(name) > 1:
-                self._fail(line, f"{name!r} is twice in the header of {path}", path)
-        self._define(line, names, path)
+                self._fail(line, f"{name!r} is twice in the header of {path}")
+        self._define(line, names)
         return Table(path, tuple(rows))
 
-    def _define(self, line: Line, names: Iterable[str], text: str) -> None:
+    def _define(self, line: Line, names: Iterable[str]) -> None:
         for name in names:
             if name in BUILT_IN:
-                self._fail(line, f"${{{name}}} is built in: give yours another name", text)
+                self._fail(line, f"${{{name}}} is built in: give yours another name")
             self._known.add(name)
 
-    def _fail(self, line: Line, problem: str, text: str, offset: int = 0) -> NoReturn:
-        """Report what is wrong at an offset in the text that ends the line."""
+    def _behind_keyword(self, line: Line) -> int:
+        return self._script.sources[line.number - 1].find(" ") + 1
+
+    def _fail(self, line: Line, problem: str, place: int | None = None) -> NoReturn:
+        """Report what is wrong at an offset in the line; None is right behind its keyword."""
+        column = (self._behind_keyword(line) if place is None else place) + 1
         source = self._script.sources[line.number - 1]
-        column = len(source) - len(text) + offset + 1
         raise ScriptError(self._script.file, problem, line.number, column, source)
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
+from socketscope.replay.script.text import EMPTY, Template
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """``> TEXT``."""
 
-    text: str
+    text: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Dribble:
 
     size: int
     interval: float
-    text: str
+    text: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class Expect:
             ``bytes match`` are about the next bytes, whether they end a line or not; ``count`` is a number of
             bytes. ``close`` is the end of the connection, ``rest`` anything and then the end.
         text: The text or expression; the number, or the variable that holds it; else empty.
+        groups: Names of the groups of the expression.
     """
 
     kind: Literal[
         "line", "match", "until", "until match", "any", "bytes", "bytes match", "count", "close", "rest"
     ]
-    text: str = ""
+    text: Template = EMPTY
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class Set:
     """``@set NAME TEXT``."""
 
     name: str
-    text: str
+    text: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +143,17 @@ class Values:
 class Ignore:
     """``@ignore REGEX``: lines to ignore."""
 
-    expression: str
+    expression: Template
+    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class On:
     """``@on REGEX > TEXT``: lines to answer whenever they come."""
 
-    expression: str
-    text: str
+    expression: Template
+    groups: tuple[str, ...]
+    text: Template
 
 
 Message = Send | Dribble | Flood | Garbage
@@ -178,10 +184,8 @@ class Script:
         file: The name of the file, as it was given.
         lines: In the order of the file.
         sources: All lines as they are written.
-        literal: Whether texts are taken literally, without escapes and variables.
     """
 
     file: str
     lines: tuple[Line, ...]
     sources: Sequence[str] = field(compare=False)
-    literal: bool = False

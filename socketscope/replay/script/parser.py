@@ -14,7 +14,7 @@ from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import Construct, Expect, Line, Script
 from socketscope.replay.script.errors import ScriptError, TextError
 from socketscope.replay.script.expressions import parse_expression
-from socketscope.replay.script.text import NAME, parse_text
+from socketscope.replay.script.text import NAME, literal, parse_text
 from socketscope.units import YEAR, parse_duration, parse_size
 
 _LARGEST = 64 << 20
@@ -28,8 +28,8 @@ COUNT = re.compile(r"([0-9]{1,18}|\$\{[A-Za-z_][A-Za-z0-9_]*\})B")
 def parse_messages(text: str, file: str) -> Script:
     """Parse the ``.txt`` form: each line that is not blank is one message, taken literally."""
     sources = split_lines(text)
-    lines = [Line(n, constructs.Send(line)) for n, line in enumerate(sources, 1) if line.strip()]
-    return Script(file, tuple(lines), sources, literal=True)
+    lines = [Line(n, constructs.Send(literal(line))) for n, line in enumerate(sources, 1) if line.strip()]
+    return Script(file, tuple(lines), sources)
 
 
 def parse_transcript(text: str, file: str) -> Script:
@@ -83,16 +83,6 @@ def _no_construct(keyword: str) -> NoReturn:
     close = get_close_matches(keyword, _CONSTRUCTS, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise TextError(f"{keyword!r} is not a construct{hint}")
-
-
-def _text(text: str) -> str:
-    parse_text(text)
-    return text
-
-
-def _regex(text: str) -> str:
-    parse_expression(text)
-    return text
 
 
 def _some(text: str) -> str:
@@ -167,7 +157,7 @@ def _dribble(text: str) -> constructs.Dribble:
     with _moved(len(size) + len(separator)):
         seconds = _duration(interval)
     with _moved(len(pace) + len(space)):
-        return constructs.Dribble(chunk, seconds, _text(rest))
+        return constructs.Dribble(chunk, seconds, parse_text(rest))
 
 
 def _set(text: str) -> constructs.Set:
@@ -175,7 +165,7 @@ def _set(text: str) -> constructs.Set:
     if not NAME.fullmatch(name):
         raise TextError(f"{name!r} is not a variable name")
     with _moved(len(name) + len(space)):
-        return constructs.Set(name, _text(value))
+        return constructs.Set(name, parse_text(value))
 
 
 def _values(text: str) -> constructs.Values:
@@ -186,8 +176,8 @@ def _values(text: str) -> constructs.Values:
 
 def _line_or_count(text: str) -> Expect:
     if count := COUNT.fullmatch(text):
-        return Expect("count", _text(count[1]))
-    return Expect("line", _text(text))
+        return Expect("count", parse_text(count[1]))
+    return Expect("line", parse_text(text))
 
 
 def _on(text: str) -> constructs.On:
@@ -196,9 +186,9 @@ def _on(text: str) -> constructs.On:
         expression, separator = text.removesuffix(_ANSWER), _ANSWER
     if not separator:
         raise TextError("an answer is missing; write it like @on ^PING > PONG", len(text))
-    _some(_regex(expression))
+    template, groups = parse_expression(_some(expression))
     with _moved(len(expression) + len(separator)):
-        return constructs.On(expression, _text(answer))
+        return constructs.On(template, groups, parse_text(answer))
 
 
 def _one_of(text: str, *words: _Word) -> _Word:
@@ -209,13 +199,13 @@ def _one_of(text: str, *words: _Word) -> _Word:
 
 
 _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
-    ">": lambda text: constructs.Send(_text(text)),
+    ">": lambda text: constructs.Send(parse_text(text)),
     "<": _line_or_count,
-    "<~": lambda text: Expect("match", _regex(text)),
-    "<...": lambda text: Expect("until", _text(text)),
-    "<...~": lambda text: Expect("until match", _regex(text)),
-    "<|": lambda text: Expect("bytes", _some(_text(text))),
-    "<|~": lambda text: Expect("bytes match", _some(_regex(text))),
+    "<~": lambda text: Expect("match", *parse_expression(text)),
+    "<...": lambda text: Expect("until", parse_text(text)),
+    "<...~": lambda text: Expect("until match", *parse_expression(text)),
+    "<|": lambda text: Expect("bytes", parse_text(_some(text))),
+    "<|~": lambda text: Expect("bytes match", *parse_expression(_some(text))),
     "<$": _alone(Expect("close")),
     "<...$": _alone(Expect("rest")),
     "==": lambda text: constructs.Step(_name(text)),
@@ -226,7 +216,7 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "@reply": lambda text: constructs.Reply(_one_of(text, "line", "none")),
     "@set": _set,
     "@values": _values,
-    "@ignore": lambda text: constructs.Ignore(_some(_regex(text))),
+    "@ignore": lambda text: constructs.Ignore(*parse_expression(_some(text))),
     "@on": _on,
     "!reset": _alone(constructs.Reset()),
     "!half-close": _alone(constructs.HalfClose()),

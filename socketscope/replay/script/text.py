@@ -2,7 +2,7 @@ r"""Texts with escapes and variables: ``GET k${seq}\\x00``. No I/O."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from socketscope.replay.script.context import Context, derive, secrets, split_at_secrets
@@ -34,14 +34,14 @@ class Variable:
     Attributes:
         name: What is written between the braces.
         offset: The place in the text.
-        function: Computes the value; None for a variable of the pass.
+        function: Computes the value, as the name says; None for a variable of the pass.
         arguments: The function's arguments.
         is_revealing: Whether the value is a secret if an argument contains one.
     """
 
     name: str
     offset: int
-    function: Function | None = None
+    function: Function | None = field(default=None, compare=False)
     arguments: tuple["Template", ...] = ()
     is_revealing: bool = False
 
@@ -97,6 +97,10 @@ class Template:
         return b"".join(
             part if isinstance(part, bytes) else transform(encode(part.value(context))) for part in self.parts
         )
+
+
+EMPTY = Template((b"",), "")
+"""An empty text."""
 
 
 def encode(text: str) -> bytes:

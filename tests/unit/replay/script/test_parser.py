@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from socketscope.replay.script import constructs as s
 from socketscope.replay.script.compiler import compile_script
 from socketscope.replay.script.errors import ScriptError
+from socketscope.replay.script.expressions import parse_expression
 from socketscope.replay.script.parser import COUNT, parse_messages, parse_transcript
-from socketscope.replay.script.text import escape
+from socketscope.replay.script.text import escape, literal, parse_text
 from tests.printer import print_transcript
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
@@ -49,22 +50,24 @@ seconds = st.decimals(Decimal("0.001"), Decimal(3600), places=3).map(float)
 sizes = st.integers(1, 1 << 20)
 
 constructs = st.one_of(
-    texts.map(s.Send),
-    st.builds(s.Dribble, sizes, seconds, texts),
+    texts.map(parse_text).map(s.Send),
+    st.builds(s.Dribble, sizes, seconds, texts.map(parse_text)),
     sizes.map(s.Flood),
     sizes.map(s.Garbage),
-    texts.filter(lambda text: not COUNT.fullmatch(text)).map(lambda text: s.Expect("line", text)),
-    texts.filter(bool).map(lambda text: s.Expect("bytes", text)),
-    expressions.filter(bool).map(lambda text: s.Expect("bytes match", text)),
-    st.integers(0, 1 << 40).map(lambda number: s.Expect("count", str(number))),
-    names.map(lambda name: s.Expect("count", f"${{{name}}}")),
+    texts.filter(lambda text: not COUNT.fullmatch(text)).map(lambda text: s.Expect("line", parse_text(text))),
+    texts.filter(bool).map(lambda text: s.Expect("bytes", parse_text(text))),
+    expressions.filter(bool).map(lambda text: s.Expect("bytes match", *parse_expression(text))),
+    st.integers(0, 1 << 40).map(lambda number: s.Expect("count", parse_text(str(number)))),
+    names.map(lambda name: s.Expect("count", parse_text(f"${{{name}}}"))),
     st.just(s.Expect("rest")),
-    expressions.filter(bool).map(s.Ignore),
-    st.builds(s.On, expressions.filter(lambda text: text and " > " not in f"{text} "), texts),
+    expressions.filter(bool).map(lambda text: s.Ignore(*parse_expression(text))),
+    st.tuples(expressions.filter(lambda text: text and " > " not in f"{text} "), texts).map(
+        lambda pair: s.On(*parse_expression(pair[0]), parse_text(pair[1]))
+    ),
     st.sampled_from(["message", "pass", "user"]).map(s.Connect),
-    texts.map(lambda text: s.Expect("until", text)),
-    expressions.map(lambda text: s.Expect("match", text)),
-    expressions.map(lambda text: s.Expect("until match", text)),
+    texts.map(lambda text: s.Expect("until", parse_text(text))),
+    expressions.map(lambda text: s.Expect("match", *parse_expression(text))),
+    expressions.map(lambda text: s.Expect("until match", *parse_expression(text))),
     st.just(s.Expect("close")),
     seconds.map(lambda t: s.Pause(t, t)),
     seconds.map(lambda t: s.Pause(t, None)),
@@ -76,7 +79,7 @@ constructs = st.one_of(
     st.sampled_from(["crlf", "lf", "none"]).map(s.Ending),
     seconds.map(s.Timeout),
     st.sampled_from(["line", "none"]).map(s.Reply),
-    st.builds(s.Set, names, texts),
+    st.builds(s.Set, names, texts.map(parse_text)),
     names.map(lambda name: s.Values(f"{name}.csv")),
 )
 
@@ -136,8 +139,10 @@ def test_whatever_is_no_script_is_told_as_that(text):
 
 def test_messages_are_taken_as_they_stand():
     script = parse_messages("one ${seq}\n\n  two\\n\r\n", "x.txt")
-    assert [line.construct for line in script.lines] == [s.Send("one ${seq}"), s.Send("  two\\n")]
-    assert script.literal
+    assert [line.construct for line in script.lines] == [
+        s.Send(literal("one ${seq}")),
+        s.Send(literal("  two\\n")),
+    ]
 
 
 @dataclass(frozen=True)
