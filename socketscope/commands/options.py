@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -141,16 +141,9 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options about TLS, as its argument `tls`."""
 
     @wraps(command)
-    def gathered(
-        *arguments: Any,
-        ca: Path | None,
-        insecure: bool,
-        cert: Path | None,
-        key: Path | None,
-        server_name: str,
-        **others: Any,
-    ) -> Any:
-        return command(*arguments, tls=TLSOptions(ca, insecure, cert, key, server_name), **others)
+    def gathered(*arguments: Any, **given: Any) -> Any:
+        tls = TLSOptions(**{field.name: given.pop(field.name) for field in fields(TLSOptions)})
+        return command(*arguments, tls=tls, **given)
 
     for option in reversed(_TLS_OPTIONS):
         gathered = option(gathered)

@@ -16,18 +16,19 @@ from socketscope.commands.metrics import serve_metrics
 from socketscope.commands.mistakes import FAILED, NEVER_CONNECTED, RATE_NOT_HELD
 from socketscope.commands.options import DURATION, ENDPOINT, PATH, RATE, TARGET, TLSOptions, tls_options
 from socketscope.commands.parsed import Integer, Parsed, ParsedLine
+from socketscope.excerpt import escaped
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
 from socketscope.replay.play.pacing import Shape, parse_shape
 from socketscope.replay.play.player import misfit
 from socketscope.replay.play.run import Plan, Run
+from socketscope.replay.play.saying import Hear
 from socketscope.replay.script.compiler import load
 from socketscope.replay.script.program import Program, told_apart
 from socketscope.replay.show.live import LiveView
 from socketscope.replay.show.printout import as_text
 from socketscope.replay.show.progress import Lines, Progress
 from socketscope.replay.show.report import Report, require_writable
-from socketscope.replay.show.spoken import overhear
 from socketscope.replay.show.terminal import can_be_redrawn
 from socketscope.replay.signals import Noted
 
@@ -193,6 +194,18 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         signals.wait(linger)
         endpoint.close()
     return _status(summary, signals.first, strict_rate)
+
+
+def overhear(users: int) -> Hear:
+    """Return a function that prints a line said or heard by a user, after its number if there are several."""
+    width = len(str(users))
+
+    def hear(user: int, line: str) -> None:
+        told = escaped(line)  # it may name a file
+        sys.stderr.write(f"{user:>{width}}  {told}\n" if users > 1 else f"{told}\n")
+        sys.stderr.flush()
+
+    return hear
 
 
 def _allow_connections(users: int) -> None:

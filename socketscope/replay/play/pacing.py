@@ -17,9 +17,6 @@ _LATEST = 1e15
 _DIGITS = 9
 """The longest number of steps; one of several hundred digits does not fit into a float."""
 
-_LARGE = 1e4
-"""Mean above which the normal distribution replaces the Poisson distribution, exact to a thousandth."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -83,23 +80,6 @@ def due_times(rate: float, shape: Shape, random: Random | None = None) -> Iterat
         time = _reach(shape, area / rate, time)
         yield time
         area += 1.0 if random is None else random.expovariate(1.0)
-
-
-def due_before(rate: float, shape: Shape, time: float) -> int:
-    """Return how many passes of an even schedule are due before a time."""
-    # The first is due at 0, and one that is due at `time` is not due before it.
-    return max(math.ceil(rate * shape.integral(time) - rate * PRECISION), 0)
-
-
-def poisson(mean: float, random: Random) -> int:
-    """Return a random number with a Poisson distribution; for a large mean, the normal one stands in."""
-    if mean > _LARGE:
-        return max(round(random.gauss(mean, math.sqrt(mean))), 0)
-    number, sum_of_gaps = 0, random.expovariate(1.0)
-    while sum_of_gaps < mean:
-        number += 1
-        sum_of_gaps += random.expovariate(1.0)
-    return number
 
 
 def _reach(shape: Shape, area: float, start: float) -> float:

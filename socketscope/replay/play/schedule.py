@@ -1,10 +1,14 @@
 """The schedule of an open loop: which passes are taken, when each is due, and which are dropped."""
 
+import math
 from collections.abc import Iterator
 from math import inf
 from random import Random
 
-from socketscope.replay.play.pacing import Shape, due_before, due_times, poisson
+from socketscope.replay.play.pacing import PRECISION, Shape, due_times
+
+_LARGE = 1e4
+"""Mean above which the normal distribution replaces the Poisson distribution, exact to a thousandth."""
 
 
 class Schedule:
@@ -67,7 +71,20 @@ class Schedule:
         if self._random is None:
             return max(self._due_before(end) - max(self._due_before(begin), self._taken), 0)
         area = self._shape.integral(end) - self._shape.integral(max(begin, self._latest))
-        return poisson(self._rate * area, self._random)
+        return _poisson(self._rate * area, self._random)
 
     def _due_before(self, time: float) -> int:
-        return due_before(self._rate, self._shape, time)
+        """Return how many passes of an even schedule are due before a time."""
+        # The first is due at 0, and one that is due at `time` is not due before it.
+        return max(math.ceil(self._rate * self._shape.integral(time) - self._rate * PRECISION), 0)
+
+
+def _poisson(mean: float, random: Random) -> int:
+    """Return a random number with a Poisson distribution; for a large mean, the normal one stands in."""
+    if mean > _LARGE:
+        return max(round(random.gauss(mean, math.sqrt(mean))), 0)
+    number, sum_of_gaps = 0, random.expovariate(1.0)
+    while sum_of_gaps < mean:
+        number += 1
+        sum_of_gaps += random.expovariate(1.0)
+    return number

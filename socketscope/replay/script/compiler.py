@@ -154,7 +154,7 @@ class _Compiler:
             case constructs.Expect(kind, text, groups):
                 self._check(line, text)
                 self._define(line, groups)
-                self._actions.append(self._expectation(line, kind, text))
+                self._actions.append(Expectation(*self._place(line), kind, text))
             case constructs.Pause() as pause:
                 self._actions.append(pause)
             case constructs.Hold() | constructs.HalfClose() | constructs.Reset() as fault:
@@ -165,22 +165,25 @@ class _Compiler:
             case message:
                 self._actions.append(self._sending(line, message))
                 if isinstance(message, constructs.Send) and self._reply == "line" and not is_answered:
-                    self._actions.append(self._expectation(line, "any", EMPTY))
+                    self._actions.append(Expectation(*self._place(line), "any", EMPTY))
 
     def _sending(self, line: Line, message: Message) -> Sending:
+        place = self._place(line)
         match message:
             case constructs.Send(text):
                 self._check(line, text)
-                return Sending(line.number, self._step, text, self._ending, timeout=self._timeout)
+                return Sending(*place, text, self._ending)
             case constructs.Dribble(size, interval, text):
                 self._check(line, text, ends=True)
-                return Sending(
-                    line.number, self._step, text, self._ending, size, interval, timeout=self._timeout
-                )
+                return Sending(*place, text, self._ending, size, interval)
             case constructs.Flood(size):
-                return Sending(line.number, self._step, filler=size, timeout=self._timeout)
+                return Sending(*place, filler=size)
             case constructs.Garbage(size):
-                return Sending(line.number, self._step, filler=size, random=True, timeout=self._timeout)
+                return Sending(*place, filler=size, random=True)
+
+    def _place(self, line: Line) -> tuple[int, str, float]:
+        """Return what each message and each expectation begins with."""
+        return line.number, self._step, self._timeout
 
     def _say_connect(self, line: Line, name: str) -> None:
         if self._connect is not None:
@@ -188,9 +191,6 @@ class _Compiler:
         if any(isinstance(action, Sending | Expectation) for action in self._actions):
             self._fail(line, "this stands before all that is sent and expected", 0)
         self._connect = name
-
-    def _expectation(self, line: Line, kind: str, text: Template) -> Expectation:
-        return Expectation(line.number, self._step, kind, text, self._timeout)
 
     def _check(self, line: Line, text: Template, *, ends: bool = False) -> None:
         """Check that all variables of a text have a value.

@@ -7,9 +7,9 @@ from itertools import count
 from pathlib import Path
 
 from socketscope.excerpt import escaped
-from socketscope.replay.script.constructs import DEFAULT_TIMEOUT, HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
-from socketscope.replay.script.text import Template, decode, literal, quoted
+from socketscope.replay.script.text import EMPTY, Template, decode, quoted
 
 OF_LINES = frozenset({"line", "match", "until", "until match", "any"})
 """Kinds of expectation that are about whole lines."""
@@ -23,22 +23,22 @@ class Sending:
     """What is sent: a text with its ending, at once or slowly; or a number of filler bytes.
 
     Attributes:
+        timeout: Seconds in which the server must take it.
         chunk: Bytes sent at a time; 0 for all at once.
         interval: Seconds from one chunk to the next.
         filler: Number of bytes to send instead of the text; 0 sends the text.
         random: Whether filler bytes are random.
-        timeout: Seconds in which the server must take it.
     """
 
     line: int
     step: str
-    template: Template = field(default_factory=lambda: literal(""))
+    timeout: float
+    template: Template = EMPTY
     ending: bytes = b""
     chunk: int = 0
     interval: float = 0.0
     filler: int = 0
     random: bool = False
-    timeout: float = DEFAULT_TIMEOUT
 
     def data(self, context: Context) -> bytes:
         """Return the bytes to send in a pass."""
@@ -53,9 +53,9 @@ class Expectation:
 
     line: int
     step: str
+    timeout: float
     kind: str
     template: Template
-    timeout: float
 
     @property
     def is_literal(self) -> bool:

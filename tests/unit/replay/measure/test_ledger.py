@@ -107,7 +107,7 @@ def test_durations_are_in_the_same_buckets_one_by_one_and_all_at_once(durations)
 
 
 def test_every_series_is_there_from_the_start_at_0():
-    program = Program("x.talk", (Expectation(1, "one", "any", literal(""), 1.0),), ("one", "two"), {})
+    program = Program("x.talk", (Expectation(1, "one", 1.0, "any", literal("")),), ("one", "two"), {})
     loop = FakeLoop()
     run = Run([program], FakeServer(loop), Plan(users=1, connect="user", loops=1, seed=1), loop)
     registry = CollectorRegistry()

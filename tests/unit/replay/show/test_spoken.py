@@ -1,4 +1,4 @@
-from socketscope.replay.show.spoken import overhear
+from socketscope.commands.replay import overhear
 
 
 def test_a_terminal_obeys_nothing_of_a_file_of_somebody_elses(capsys):
