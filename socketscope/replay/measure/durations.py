@@ -34,11 +34,6 @@ class Durations(Sketch):
         # The upper edge of a bin can be above the longest duration in it.
         return None if number is None else min(self.growth**number, self._longest)
 
-    @property
-    def longest(self) -> float | None:
-        """The longest duration, in seconds; None if there are none."""
-        return self.quantile(1.0)
-
 
 def merged(parts: Iterable[Durations]) -> Durations:
     """Return one sketch of all durations."""

@@ -40,13 +40,11 @@ class Ended:
     Attributes:
         at: When the first one ended, on the loop's clock.
         figures: Outcomes and durations of all of them.
-        failures: Those that did not end ok: time, outcome, and what to show.
         counted: Whether the summary counts them.
     """
 
     at: float
     figures: Slot
-    failures: list[tuple[float, str, Failure]]
     counted: bool
 
 
@@ -239,7 +237,7 @@ class Ledger:
                 for entry in moment
                 if entry[FAILURE] is not None
             ]
-            self._ended.append(Ended(moment[0][ENDED], _slot(moment), failures, self.counting))
+            self._ended.append(Ended(moment[0][ENDED], _slot(moment), self.counting))
             self.failures.add(failures, self.began)
         self.first_byte.observe_sorted(
             sorted([entry[FIRST_BYTE] for entry in entries if entry[FIRST_BYTE] is not None])

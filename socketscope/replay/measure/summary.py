@@ -84,11 +84,6 @@ class Summary:
         return self.ok + self.failed + self.in_flight
 
     @property
-    def first_failure(self) -> Failure | None:
-        """The first exchange that did not end ok."""
-        return self.failures[0].first if self.failures else None
-
-    @property
     def lower_bounds(self) -> dict[str, int]:
         """How many durations are lower bounds, as there was no reply, by what ended the wait."""
         timeouts = sum(self.outcomes[outcome] for outcome in UNANSWERED)
@@ -150,7 +145,7 @@ class Summary:
             "lag_seconds": self.lag,
             "trustworthy": self.trustworthy,
             "steps": self.steps,
-            "first_failure": self.first_failure and _place(self.first_failure),
+            "first_failure": _place(self.failures[0].first) if self.failures else None,
             "failures": [
                 {"outcome": each.outcome, "count": each.count, **_place(each.first)} for each in self.failures
             ],
@@ -204,7 +199,7 @@ def summarize(  # noqa: PLR0913 - they are all keywords
         reasons = [*objections(ledger, scripts), *compare(thresholds, ledger, seconds)]
         if strict_rate and not held:
             reasons.append("the rate was not held")
-        lag = {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.longest}
+        lag = {"p99": ledger.lag.quantile(0.99), "max": ledger.lag.quantile(1.0)}
         return Summary(
             target=target,
             mode=mode,

@@ -92,7 +92,7 @@ class Screen:
     def show(self, now: Mapping[str, Any]) -> None:
         """Redraw."""
         ended = (
-            Ended(at, Slot(Counter(outcomes), *map(Sketch.of_bins, sketches)), [], counted)
+            Ended(at, Slot(Counter(outcomes), *map(Sketch.of_bins, sketches)), counted)
             for at, outcomes, *sketches, counted in now["ended"]
         )
         self._history.add(ended, now["began"])

@@ -257,7 +257,7 @@ def test_who_is_refused_waits_longer_each_time_and_a_second_at_most(tmp_path):
     summary = played.summary
     assert summary.outcomes["refused"] == 12
     assert summary.passes == summary.ok + 12
-    assert summary.first_failure.got == "Connection refused"
+    assert summary.failures[0].first.got == "Connection refused"
     assert played.run.ledger.connections == {
         "ok": 1, "refused": 12, "reset": 0, "connect_timeout": 0, "dns_error": 0, "no_port": 0,
         "tls_error": 0,
