@@ -2,6 +2,7 @@
 
 from socketscope.replay.script import constructs
 from socketscope.replay.script.constructs import Construct, Script
+from socketscope.replay.script.text import Template
 from socketscope.units import format_duration as duration
 
 _EXPECTATIONS = {
@@ -27,10 +28,8 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one c
             return f"> {text.source}"
         case constructs.Dribble(size, interval, text):
             return f"!dribble {size}B/{duration(interval)} {text.source}"
-        case constructs.Flood(size):
-            return f"!flood {size}B"
-        case constructs.Garbage(size):
-            return f"!garbage {size}B"
+        case constructs.Filler(size, random):
+            return f"!{'garbage' if random else 'flood'} {size}B"
         case constructs.Expect("close" | "rest" as kind):
             return _EXPECTATIONS[kind]
         case constructs.Expect("count", text):
@@ -59,12 +58,12 @@ def _print(construct: Construct) -> str:  # noqa: C901, PLR0911, PLR0912 - one c
             return f"@timeout {duration(seconds)}"
         case constructs.Reply(name):
             return f"@reply {name}"
-        case constructs.Set(name, text):
+        case constructs.Assignment(name, text):
             return f"@set {name} {text.source}"
         case constructs.Values(path):
             return f"@values {path}"
-        case constructs.Ignore(expression, _):
+        case constructs.On(expression, _, None):
             return f"@ignore {expression.source}"
-        case constructs.On(expression, _, text):
+        case constructs.On(expression, _, Template() as text):
             return f"@on {expression.source} > {text.source}"
     raise AssertionError(construct)

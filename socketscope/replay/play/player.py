@@ -8,12 +8,11 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import Exchanges
 from socketscope.replay.play.failing import Failed
 from socketscope.replay.play.saying import Hear, Saying
-from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import Assignment, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import (
     Action,
     Aside,
-    Assignment,
     Expectation,
     Opening,
     Program,

@@ -14,8 +14,8 @@ from socketscope.replay.script.parser import parse_messages, parse_transcript
 from socketscope.replay.script.program import (
     Action,
     Aside,
-    Assignment,
     Expectation,
+    OfStep,
     Opening,
     Program,
     Sending,
@@ -23,7 +23,6 @@ from socketscope.replay.script.program import (
 )
 from socketscope.replay.script.text import BUILT_IN, EMPTY, NAME, Template
 
-_OF_STEPS = (Sending, Expectation, Opening)
 _ENDINGS = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
 STANDARD_INPUT = Path("-")
 _FORMS = {".txt": parse_messages, ".talk": parse_transcript}
@@ -121,8 +120,7 @@ class _Compiler:
             raise ScriptError(
                 self._script.file, "nothing is sent and nothing expected", 1, 1, self._script.sources[0]
             )
-        steps = dict.fromkeys(action.step for action in self._actions if isinstance(action, _OF_STEPS))
-        return Program(self._script.file, tuple(self._actions), tuple(steps), self._taken, self._connect)
+        return Program(self._script.file, tuple(self._actions), self._taken, self._connect)
 
     def _add(self, line: Line, *, is_answered: bool) -> None:  # noqa: C901, PLR0912 - one case for each construct
         match line.construct:
@@ -136,19 +134,16 @@ class _Compiler:
                 self._timeout = seconds
             case constructs.Reply(name):
                 self._reply = name
-            case constructs.Set(name, text):
+            case constructs.Assignment(name, text) as assignment:
                 self._check(line, text, ends=True)
                 self._define(line, [name])
-                self._actions.append(Assignment(name, text))
-            case constructs.Ignore(expression, groups):
-                self._check(line, expression)
-                self._define(line, groups)
-                self._actions.append(Aside(expression, groups=groups))
+                self._actions.append(assignment)
             case constructs.On(expression, groups, answer):
                 self._check(line, expression)
                 self._define(line, groups)
-                self._check(line, answer, ends=True)
-                self._actions.append(Aside(expression, answer, self._ending, line.number, groups))
+                if answer is not None:
+                    self._check(line, answer, ends=True)
+                self._actions.append(Aside(line.number, expression, groups, answer, self._ending))
             case constructs.Values(path):
                 self._actions.append(self._table(line, path))
             case constructs.Expect(kind, text, groups):
@@ -159,7 +154,7 @@ class _Compiler:
                 self._actions.append(pause)
             case constructs.Hold() | constructs.HalfClose() | constructs.Reset() as fault:
                 # A pass is only connected if one of these came before.
-                if not any(isinstance(action, _OF_STEPS) for action in self._actions):
+                if not any(isinstance(action, OfStep) for action in self._actions):
                     self._actions.append(Opening(line.number, self._step))
                 self._actions.append(fault)
             case message:
@@ -176,10 +171,8 @@ class _Compiler:
             case constructs.Dribble(size, interval, text):
                 self._check(line, text, ends=True)
                 return Sending(*place, text, self._ending, size, interval)
-            case constructs.Flood(size):
-                return Sending(*place, filler=size)
-            case constructs.Garbage(size):
-                return Sending(*place, filler=size, random=True)
+            case constructs.Filler(size, random):
+                return Sending(*place, filler=size, random=random)
 
     def _place(self, line: Line) -> tuple[int, str, float]:
         """Return what each message and each expectation begins with."""

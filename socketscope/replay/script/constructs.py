@@ -25,17 +25,11 @@ class Dribble:
 
 
 @dataclass(frozen=True, slots=True)
-class Flood:
-    """``!flood SIZE``: bytes without a line ending."""
+class Filler:
+    """``!flood SIZE``: bytes without a line ending; ``!garbage SIZE``: random ones."""
 
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """``!garbage SIZE``: random bytes."""
-
-    size: int
+    random: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +119,8 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
-    """``@set NAME TEXT``."""
+class Assignment:
+    """``@set NAME TEXT``: a variable that is set in each pass."""
 
     name: str
     text: Template
@@ -140,28 +134,20 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore:
-    """``@ignore REGEX``: lines to ignore."""
-
-    expression: Template
-    groups: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class On:
-    """``@on REGEX > TEXT``: lines to answer whenever they come."""
+    """``@on REGEX > TEXT``: lines to answer whenever they come. ``@ignore REGEX`` has no answer."""
 
     expression: Template
     groups: tuple[str, ...]
-    text: Template
+    answer: Template | None = None
 
 
-Message = Send | Dribble | Flood | Garbage
+Message = Send | Dribble | Filler
 """What is sent."""
 
 Construct = (
     Message | Expect | Pause | Hold | HalfClose | Reset
-    | Step | Connect | Ending | Timeout | Reply | Set | Values | Ignore | On
+    | Step | Connect | Ending | Timeout | Reply | Assignment | Values | On
 )  # fmt: skip
 
 DEFAULT_TIMEOUT = 5.0

@@ -1,17 +1,18 @@
 """Explains, step by step, what a script does."""
 
-from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import Assignment, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.program import (
     Action,
     Aside,
-    Assignment,
     Expectation,
+    OfStep,
     Opening,
     Program,
     Sending,
     Table,
     ends_connection,
 )
+from socketscope.replay.script.text import Template
 from socketscope.units import format_duration as duration
 
 _ENDINGS = {b"\r\n": " and CRLF", b"\n": " and LF", b"": " without an ending"}
@@ -30,7 +31,7 @@ def explain(program: Program) -> str:
     step, timeout, is_open, is_spoken = None, 0.0, False, False
     for action in program.actions:
         number, told = "", _told(action)
-        if isinstance(action, Sending | Expectation | Opening) and action.step != step:
+        if isinstance(action, OfStep) and action.step != step:
             step = action.step
             lines.append(f"  {step}")
         if isinstance(action, Sending | Expectation):
@@ -73,12 +74,11 @@ def _told(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case for
             return "close with a reset"
         case Assignment(name, template):
             return f'set ${{{name}}} to "{template.source}"'
-        case Aside(expression, None):
-            return f"pass over lines that match {expression.source}"
-        case Aside(expression, template, ending) if template is not None:
-            return (
-                f'answer a line that matches {expression.source} with "{template.source}"{_ENDINGS[ending]}'
-            )
+        case Aside(answer=None):
+            return f"pass over lines that match {action.expression.source}"
+        case Aside(answer=Template(source=answer)):
+            with_what = f'"{answer}"{_ENDINGS[action.ending]}'
+            return f"answer a line that matches {action.expression.source} with {with_what}"
         case Table(file, rows):
             return f"take the next row of {file}: {', '.join(f'${{{name}}}' for name in rows[0])}"
     raise AssertionError(action)

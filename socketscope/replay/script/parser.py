@@ -160,12 +160,12 @@ def _dribble(text: str) -> constructs.Dribble:
         return constructs.Dribble(chunk, seconds, parse_text(rest))
 
 
-def _set(text: str) -> constructs.Set:
+def _set(text: str) -> constructs.Assignment:
     name, space, value = text.partition(" ")
     if not NAME.fullmatch(name):
         raise TextError(f"{name!r} is not a variable name")
     with _moved(len(name) + len(space)):
-        return constructs.Set(name, parse_text(value))
+        return constructs.Assignment(name, parse_text(value))
 
 
 def _values(text: str) -> constructs.Values:
@@ -216,12 +216,12 @@ _CONSTRUCTS: dict[str, Callable[[str], Construct]] = {
     "@reply": lambda text: constructs.Reply(_one_of(text, "line", "none")),
     "@set": _set,
     "@values": _values,
-    "@ignore": lambda text: constructs.Ignore(*parse_expression(_some(text))),
+    "@ignore": lambda text: constructs.On(*parse_expression(_some(text))),
     "@on": _on,
     "!reset": _alone(constructs.Reset()),
     "!half-close": _alone(constructs.HalfClose()),
     "!hold": lambda text: constructs.Hold(_duration(text)),
     "!dribble": _dribble,
-    "!flood": lambda text: constructs.Flood(_size(text)),
-    "!garbage": lambda text: constructs.Garbage(_size(text)),
+    "!flood": lambda text: constructs.Filler(_size(text), random=False),
+    "!garbage": lambda text: constructs.Filler(_size(text), random=True),
 }

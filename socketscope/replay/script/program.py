@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from socketscope.excerpt import escaped
-from socketscope.replay.script.constructs import HalfClose, Hold, Pause, Reset
+from socketscope.replay.script.constructs import Assignment, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.text import EMPTY, Template, decode, quoted
 
@@ -126,13 +126,15 @@ class Aside:
 
     Attributes:
         groups: Names of the variables that such a line sets; they are empty until one has come.
+        answer: What is sent then; None to ignore it.
+        ending: What follows the answer.
     """
 
+    line: int
     expression: Template
-    answer: Template | None = None
-    ending: bytes = b""
-    line: int = 0
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...]
+    answer: Template | None
+    ending: bytes
 
     def meets(self, line: bytes, context: Context) -> bool:
         """Return whether it matches a line; if so, set the variables of its groups."""
@@ -152,14 +154,6 @@ def groups(match: re.Match[bytes]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """A variable that is set in each pass."""
-
-    name: str
-    template: Template
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
     """Rows of a CSV file; each pass takes the next one, over and over."""
 
@@ -172,7 +166,8 @@ class Table:
         return self.rows[next(self._taken) % len(self.rows)]
 
 
-Action = Sending | Expectation | Opening | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
+OfStep = Sending | Expectation | Opening
+Action = OfStep | Aside | Pause | Hold | HalfClose | Reset | Assignment | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +177,12 @@ class Program:
     Attributes:
         file: The name of the script.
         actions: In order.
-        steps: Names of the steps that have exchanges.
         environment: The environment variables that it uses.
         connect: What a connection is for: ``message``, ``pass`` or ``user``; None if the script does not say.
     """
 
     file: str
     actions: tuple[Action, ...]
-    steps: tuple[str, ...]
     environment: Mapping[str, str]
     connect: str | None = None
 
@@ -200,13 +193,16 @@ class Program:
     def with_steps_of(self, name: str) -> "Program":
         """Return the same with a name before the name of each step."""
         name = escaped(name)  # the name of a file may not be valid Unicode, as a label must be
-        actions = tuple(
-            replace(action, step=f"{name}/{action.step}")
-            if isinstance(action, Sending | Expectation | Opening)
-            else action
+        actions = (
+            replace(action, step=f"{name}/{action.step}") if isinstance(action, OfStep) else action
             for action in self.actions
         )
-        return replace(self, actions=actions, steps=tuple(f"{name}/{step}" for step in self.steps))
+        return replace(self, actions=tuple(actions))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps that have exchanges."""
+        return tuple(dict.fromkeys(action.step for action in self.actions if isinstance(action, OfStep)))
 
     @property
     def is_greeted(self) -> bool:

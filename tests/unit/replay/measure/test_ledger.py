@@ -109,7 +109,8 @@ def test_durations_are_in_the_same_buckets_one_by_one_and_all_at_once(durations)
 
 
 def test_every_series_is_there_from_the_start_at_0():
-    program = Program("x.talk", (Expectation(1, "one", 1.0, "any", literal("")),), ("one", "two"), {})
+    actions = (Expectation(n, step, 1.0, "any", literal("")) for n, step in enumerate(["one", "two"], 1))
+    program = Program("x.talk", tuple(actions), {})
     loop = FakeLoop()
     run = Run([program], FakeServer(loop), Plan(users=1, connect="user", loops=1, seed=1), loop)
     registry = CollectorRegistry()

@@ -52,15 +52,14 @@ sizes = st.integers(1, 1 << 20)
 constructs = st.one_of(
     texts.map(parse_text).map(s.Send),
     st.builds(s.Dribble, sizes, seconds, texts.map(parse_text)),
-    sizes.map(s.Flood),
-    sizes.map(s.Garbage),
+    st.builds(s.Filler, sizes, st.booleans()),
     texts.filter(lambda text: not COUNT.fullmatch(text)).map(lambda text: s.Expect("line", parse_text(text))),
     texts.filter(bool).map(lambda text: s.Expect("bytes", parse_text(text))),
     expressions.filter(bool).map(lambda text: s.Expect("bytes match", *parse_expression(text))),
     st.integers(0, 1 << 40).map(lambda number: s.Expect("count", parse_text(str(number)))),
     names.map(lambda name: s.Expect("count", parse_text(f"${{{name}}}"))),
     st.just(s.Expect("rest")),
-    expressions.filter(bool).map(lambda text: s.Ignore(*parse_expression(text))),
+    expressions.filter(bool).map(lambda text: s.On(*parse_expression(text))),
     st.tuples(expressions.filter(lambda text: text and " > " not in f"{text} "), texts).map(
         lambda pair: s.On(*parse_expression(pair[0]), parse_text(pair[1]))
     ),
@@ -79,7 +78,7 @@ constructs = st.one_of(
     st.sampled_from(["crlf", "lf", "none"]).map(s.Ending),
     seconds.map(s.Timeout),
     st.sampled_from(["line", "none"]).map(s.Reply),
-    st.builds(s.Set, names, texts.map(parse_text)),
+    st.builds(s.Assignment, names, texts.map(parse_text)),
     names.map(lambda name: s.Values(f"{name}.csv")),
 )
 
