@@ -98,14 +98,13 @@ def _panel(dashboard: str, title: str) -> int:
 
 def _write(outcomes: list[tuple[Drill, Outcome]]) -> None:
     figures = {
-        drill.name: {name: _rounded(getattr(outcome, name)) for name in ("seen", "told", "resolved")}
+        drill.name: {
+            name: None if (seconds := getattr(outcome, name)) is None else round(seconds, 1)
+            for name in ("seen", "told", "resolved")
+        }
         for drill, outcome in outcomes
     }
     MEASURED.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 1)
 
 
 if __name__ == "__main__":

@@ -108,24 +108,16 @@ class Exchanges:
         Raises:
             Failed: It was something else.
         """
-        try:
-            recall(action, greeting, self.asides.context, self._saying.note)
-        except Failed:
-            self._begin(action)
-            raise
+        recall(action, greeting, self.asides.context, self._saying.note)
 
     def expect_silence(self, action: Sending) -> None:
-        """Fail the next exchange if the server has spoken since the last one on the connection.
+        """Check that the server has not spoken since the last exchange on the connection.
 
         Raises:
             Failed: The server has spoken.
         """
         if (connection := self.link.connection) is not None:
-            try:
-                require_silence(connection, self.asides, action.line, "nothing before this", again=False)
-            except Failed:
-                self._begin(action)
-                raise
+            require_silence(connection, self.asides, action.line, "nothing before this", again=False)
 
     def settle(self) -> None:
         """Enter the exchange in progress, if any, as ok, unless the server has said too much.
@@ -200,10 +192,7 @@ class Exchanges:
         self.link.close()
 
     def fail(self, failed: Failed, step: str) -> None:
-        """Enter the exchange in progress as failed, and close its connection.
-
-        Between two exchanges the answer of an `@on` may fail: that is entered as an exchange of `step`.
-        """
+        """Enter the exchange in progress as failed, or without one an exchange of `step`; disconnect."""
         exchange = self.current or Exchange(step, failed.line, self._now())
         failure = Failure(
             self._file, failed.line, failed.expected, failed.got, failed.is_text, exchange.step,

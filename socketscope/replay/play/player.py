@@ -14,6 +14,7 @@ from socketscope.replay.script.program import (
     Action,
     Aside,
     Expectation,
+    OfStep,
     Opening,
     Program,
     Sending,
@@ -103,7 +104,8 @@ class Player:
             if (waiting := exchanges.end_pass()) is not None:
                 yield from waiting
         except Failed as failed:
-            exchanges.fail(failed, program.steps[0])
+            # Between two exchanges the answer of an `@on` may fail.
+            exchanges.fail(failed, action.step if isinstance(action, OfStep) else program.steps[0])
         except GeneratorExit:
             rests = action is None or isinstance(action, Pause | Hold)
             # A message sent in pieces is slow by itself, not because of the server.

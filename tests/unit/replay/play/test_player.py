@@ -47,7 +47,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
         path = folder / "x.talk"
         path.write_text(f"@timeout 5s\n{text}")
         programs += load(path)
-    loop, ledger = Loop(), Ledger(["main"])
+    loop, ledger = Loop(), Ledger(["main", *(step for program in programs for step in program.steps)])
     player = Player(target, connect, ledger, loop, Random(1))
 
     def user() -> Task:
@@ -64,7 +64,7 @@ def play(folder, target, script, connect="pass", passes=1, between=lambda: None)
 
 def outcomes(ledger: Ledger) -> dict[str, int]:
     with ledger.settled():
-        return {name: number for name, number in ledger.steps["main"].counted.items() if number}
+        return {name: number for name, number in ledger.counted_outcomes.items() if number}
 
 
 def first_failure(ledger: Ledger) -> Failure | None:
@@ -103,6 +103,16 @@ def test_a_connection_that_is_kept_had_another_greeting(tmp_path):
         f"{tmp_path}/x.talk", 2, "'never said'", "another greeting, when the connection opened",
         is_text=False, step="main", said=("< 220 mail ready",),
     )  # fmt: skip
+
+
+def test_a_connection_that_is_kept_had_another_greeting_than_a_later_step_expects(tmp_path):
+    with serving(greet_and_echo) as target:
+        ledger = play(
+            tmp_path, target, ["<~ 220\n", "> x\n", "<~ 220\n== other\n< never said\n> x\n"], "user"
+        )
+    assert outcomes(ledger) == {"ok": 2, "mismatch": 1}
+    assert (failure := first_failure(ledger)) is not None
+    assert (failure.line, failure.step) == (4, "other")
 
 
 @pytest.mark.parametrize("construct", ["@on ^PING (?P<token>.*)$ > PONG", "@ignore ^NOTE (?P<token>.*)$"])
@@ -188,10 +198,11 @@ def test_what_came_before_a_pass_of_a_connection_that_is_kept_is_unexpected(tmp_
         assert said.wait(10)
 
     with serving(chatter) as target:
-        ledger = play(tmp_path, target, "> a\n< a\n", "user", passes=2, between=hear)
+        scripts = ["> a\n< a\n", "!hold 0s\n== other\n> a\n< a\n"]
+        ledger = play(tmp_path, target, scripts, "user", between=hear)
     assert outcomes(ledger) == {"ok": 1, "unexpected_data": 1}
     assert first_failure(ledger) == Failure(
-        f"{tmp_path}/x.talk", 2, "nothing before this", r"'by the way\r\n'", is_text=False, step="main"
+        f"{tmp_path}/x.talk", 4, "nothing before this", r"'by the way\r\n'", is_text=False, step="other"
     )
 
 
