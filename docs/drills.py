@@ -2,7 +2,6 @@
 
 import json
 
-from docs.pages import anchor
 from drills.catalogue import DRILLS
 from drills.drill import MEASURED, Drill
 
@@ -56,7 +55,7 @@ def _seconds(value: float | None) -> str:
 
 def _section(drill: Drill) -> str:
     dashboard, title = drill.panel
-    runbook = f"runbook.md#{anchor(drill.page)}"
+    runbook = f"runbook.md#{drill.anchor}"
     alert = f"[`{drill.alert}`]({runbook}) fires" if drill.alert else f"no alert [should fire]({runbook})"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
     lines = "No lines: they are what is lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"

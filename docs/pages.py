@@ -36,10 +36,5 @@ def render_runbook() -> str:
     tokens = markdown.parse(text)
     for token, inline in itertools.pairwise(tokens):
         if token.type == "heading_open":
-            token.attrSet("id", anchor(inline.content))
+            token.attrSet("id", inline.content.lower().replace(" ", "-"))
     return _PAGE.format(body=markdown.renderer.render(tokens, markdown.options, {}))
-
-
-def anchor(heading: str) -> str:
-    """Return the anchor of a section of the runbook."""
-    return heading.lower().replace(" ", "-")

@@ -85,7 +85,7 @@ def _announce(stack: Stack, drill: Drill) -> None:
     _say(f"    panel    {title}: {at}")
     _say(f"    series   {drill.seen}")
     _say(f"    alert    {drill.alert or 'none'}: {stack.prometheus}/alerts")
-    _say(f"    runbook  {stack.prometheus}/user/runbook.html#{drill.page.lower().replace(' ', '-')}")
+    _say(f"    runbook  {stack.prometheus}/user/runbook.html#{drill.anchor}")
 
 
 def _panel(dashboard: str, title: str) -> int:

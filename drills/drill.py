@@ -38,6 +38,6 @@ class Drill:
     servers: int = 1
 
     @property
-    def page(self) -> str:
-        """The section of the runbook that says what to do."""
-        return self.alert or self.section
+    def anchor(self) -> str:
+        """The anchor of the runbook's section that says what to do."""
+        return (self.alert or self.section).lower().replace(" ", "-")

@@ -15,7 +15,7 @@ from socketscope.forks import OfProcess
 from socketscope.observe.totals import Capacity, DatagramFigures, Figures, Totals
 from socketscope.version import __version__
 from socketscope.views import instruments
-from socketscope.views.families import described, family, info
+from socketscope.views.families import described, family
 
 if TYPE_CHECKING:
     from socketscope.views.log import Log  # structlog takes a while, and not every program has this log
@@ -156,7 +156,7 @@ class MetricsView(Collector):
         yield family(instruments.LOG_LINES, [((), writer.written if writer else 0)])
         yield family(instruments.LOG_DROPPED, [((), writer.dropped if writer else 0)])
         yield family(instruments.DRAINING, [((), any(listener.draining for listener in listeners))])
-        yield info(instruments.BUILD, {"version": __version__, "python": platform.python_version()})
+        yield family(instruments.BUILD, [((__version__, platform.python_version()), None)])
 
 
 def _stream_families(figures: dict[str, Figures]) -> Iterator[Metric]:

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from socketscope.replay.measure import instruments
 from socketscope.replay.play.run import Run
 from socketscope.version import __version__
-from socketscope.views.families import described, family, info
+from socketscope.views.families import described, family
 
 
 class RunView(Collector):
@@ -41,7 +41,7 @@ class RunView(Collector):
                 family(instruments.PASSES_DROPPED, [((), ledger.dropped)]),
                 family(instruments.SCHEDULE_LAG, [((), ledger.last_lag)]),
                 family(instruments.TARGET_RATE, [((), self._run.target_rate)]),
-                info(instruments.BUILD, {"version": __version__}),
+                family(instruments.BUILD, [((__version__,), None)]),
             ]
 
     def describe(self) -> Iterable[Metric]:
