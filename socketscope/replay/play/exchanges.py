@@ -8,15 +8,18 @@ from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
-from socketscope.replay.play.reading import read_expected, recall
+from socketscope.replay.play.reading import read_expected
 from socketscope.replay.play.saying import Saying
-from socketscope.replay.play.silence import hear_out, listen, require_silence
+from socketscope.replay.play.silence import listen, require_silence
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Loop, Task, Until, Wait
 from socketscope.replay.wire.targets import Target
+
+QUIET = 0.02
+"""Seconds for which a server must stay silent after its last line before a connection is closed."""
 
 
 @dataclass(slots=True)
@@ -102,14 +105,6 @@ class Exchanges:
         self.link.greeting.append(line)
         self._saying.note(line)
 
-    def recall(self, action: Expectation, greeting: list[bytes]) -> None:
-        """Look for what is expected in the greeting, which a kept connection has only once.
-
-        Raises:
-            Failed: It was something else.
-        """
-        recall(action, greeting, self.asides.context, self._saying.note)
-
     def expect_silence(self, action: Sending) -> None:
         """Check that the server has not spoken since the last exchange on the connection.
 
@@ -169,7 +164,13 @@ class Exchanges:
         self.link.close()
 
     def _hear_out(self, connection: Connection, latest: Exchange) -> Task:
-        return hear_out(connection, self.asides, latest.line, self._now, is_answered=latest.is_answered)
+        """Listen for `QUIET` seconds; if an unfinished line comes, as long again for its end."""
+        since, line = self._now(), latest.line
+        yield from listen(connection, self.asides, line, since + QUIET, is_answered=latest.is_answered)
+        if connection.inbox.data:
+            since = self._now()
+            yield from listen(connection, self.asides, line, since + QUIET)
+        connection.heard_since = since
 
     def leave(self) -> Task:
         """After the last pass, hear whether the server says more on a kept connection; then disconnect."""

@@ -7,6 +7,7 @@ from socketscope.addresses import Address
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.play.exchanges import Exchanges
 from socketscope.replay.play.failing import Failed
+from socketscope.replay.play.reading import recall
 from socketscope.replay.play.saying import Hear, Saying
 from socketscope.replay.script.constructs import Assignment, HalfClose, Hold, Pause, Reset
 from socketscope.replay.script.context import Context
@@ -92,7 +93,7 @@ class Player:
         try:
             for action in actions:
                 if greeting is not None and isinstance(action, Expectation) and not action.ends:
-                    exchanges.recall(action, greeting)
+                    recall(action, greeting, self._context, self._saying.note)
                     continue
                 if greeting is not None and isinstance(action, Sending):
                     exchanges.expect_silence(action)

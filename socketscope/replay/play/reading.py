@@ -211,7 +211,7 @@ def _last_line(
 def recall(
     action: Expectation, greeting: list[bytes], context: Context, note: Callable[[bytes], None]
 ) -> None:
-    """Take and note the lines of a greeting up to the expected one, which may set variables.
+    """Take and note the lines of a greeting, which a kept connection has only once, up to the expected one.
 
     Raises:
         Failed: It was something else.

@@ -7,11 +7,11 @@ from math import inf
 from random import Random
 
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.play.exchanges import QUIET
 from socketscope.replay.play.pacing import CONSTANT, Shape
 from socketscope.replay.play.player import Player
 from socketscope.replay.play.saying import Hear
 from socketscope.replay.play.schedule import Schedule
-from socketscope.replay.play.silence import QUIET
 from socketscope.replay.script.program import Program
 from socketscope.replay.wire.loop import NEXT_TURN, Loop, Task, Until
 from socketscope.replay.wire.targets import Target

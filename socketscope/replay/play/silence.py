@@ -1,16 +1,12 @@
 """Checks that a server is silent where the script expects nothing: between exchanges and in pauses."""
 
 import ssl
-from collections.abc import Callable
 
 from socketscope.replay.play.asides import Asides
 from socketscope.replay.play.failing import Failed, not_received
 from socketscope.replay.script.text import quoted
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Task
-
-QUIET = 0.02
-"""Seconds for which a server must stay silent after its last line before a connection is closed."""
 
 
 def require_silence(
@@ -61,19 +57,3 @@ def listen(
             raise not_received(error, line) from error
     except OSError:
         pass  # the time is over
-
-
-def hear_out(
-    connection: Connection, asides: Asides, line: int, now: Callable[[], float], *, is_answered: bool
-) -> Task:
-    """Listen for `QUIET` seconds; if an unfinished line comes, as long again for its end.
-
-    Raises:
-        Failed: As for `listen`.
-    """
-    since = now()
-    yield from listen(connection, asides, line, since + QUIET, is_answered=is_answered)
-    if connection.inbox.data:
-        since = now()
-        yield from listen(connection, asides, line, since + QUIET)
-    connection.heard_since = since

@@ -85,7 +85,8 @@ def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
     fixed = [groups * _TILE_LINES + 1 + min(len(board.looks), _REPLICAS_SHOWN + 1) for board in seen.boards]
     least = 1 + len(seen.boards) * (groups * _TILE_LINES + 2)
     if width < _LEAST_WIDTH or height < least:
-        return _too_small(seen, max(width, _LEAST_WIDTH), max(height, least))
+        needed = f"needs {max(width, _LEAST_WIDTH)}x{max(height, least)}, q ends"
+        return Group(_line(Text(needed, style=WARNING)), _line(Text(*_up(seen.looks))))
     left = max(height - 1 - len(unknown) - sum(fixed), 0)
     parts: list[RenderableType] = [heading]
     for number, board in enumerate(seen.boards):
@@ -93,10 +94,6 @@ def draw(seen: Seen, size: Size, choices: Choices, note: str = "") -> Group:
         parts += _drawn(board, seen, width, share, choices.looks)
     parts += [_replica(look, seen.now) for look in unknown]
     return Group(*parts)
-
-
-def _too_small(seen: Seen, width: int, height: int) -> Group:
-    return Group(_line(Text(f"needs {width}x{height}, q ends", style=WARNING)), _line(Text(*_up(seen.looks))))
 
 
 def _up(looks: Sequence[Look]) -> tuple[str, str]:

@@ -83,7 +83,9 @@ class LineWriter:
     def put(self, line: bytes) -> None:
         """Write a line, its ending included, soon; this never waits."""
         if self._is_copy:
-            self._write_at_once(line)
+            # Not to the writer's own descriptor, between the lines of its thread.
+            with suppress(OSError):
+                os.write(self._given, line)
         elif len(self._queue) < ROOM and (len(line) <= SHORT or self._has_room_for(line)):
             self._queue.append(line)
         else:
@@ -127,11 +129,6 @@ class LineWriter:
     def _drop(self, lines: int) -> None:
         with self._lock:
             self.dropped += lines
-
-    def _write_at_once(self, line: bytes) -> None:
-        # Not to the writer's own descriptor, between the lines of its thread.
-        with suppress(OSError):
-            os.write(self._given, line)
 
     def _has_room_for(self, line: bytes) -> bool:
         with self._lock:

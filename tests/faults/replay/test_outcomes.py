@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from socketscope.replay.measure.instruments import OUTCOMES
-from socketscope.replay.play import run, silence
+from socketscope.replay.play import exchanges, run
 from socketscope.replay.wire import inbox, targets
 from tests.faults.replay.test_replay import (
     COMMAND,
@@ -215,7 +215,7 @@ def answer_once(connection: socket.socket) -> None:
 def test_a_message_without_a_reply_is_not_ok_where_the_server_resets(
     tmp_path, monkeypatch, handle, script, connect, ok
 ):
-    for module in (run, silence):
+    for module in (run, exchanges):
         monkeypatch.setattr(module, "QUIET", 5.0)  # else a server on a busy machine may come too late
     with serving(handle) as target:
         _, summary = replay(write(tmp_path, f"@reply none\n{script}"), target, "--connect", connect)

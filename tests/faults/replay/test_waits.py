@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketscope.replay.play import silence
+from socketscope.replay.play import exchanges
 from tests.unit.replay.play.test_language import NONE, result
 from tests.unit.replay.play.test_player import first_failure, outcomes, play, serving
 
@@ -52,7 +52,7 @@ def late(delay: float) -> Callable[[Any], None]:
 
 @pytest.mark.parametrize("connect", ["message", "pass", "user"])
 def test_what_comes_in_the_quiet_moment_after_the_last_line_is_unexpected(tmp_path, monkeypatch, connect):
-    monkeypatch.setattr(silence, "QUIET", 5.0)  # else a server on a busy machine may come too late
+    monkeypatch.setattr(exchanges, "QUIET", 5.0)  # else a server on a busy machine may come too late
     counted, failure = result(tmp_path, late(0.005), "> a\n< a\n", connect)
     assert counted.get("unexpected_data") == 1, counted
     assert failure.got == r"'and one too many\r\n'"

@@ -168,7 +168,7 @@ def test_the_rest_up_to_the_close_has_to_end_in_time(tmp_path):
 def test_the_beginning_of_a_line_that_may_be_passed_over_is_not_too_much_when_more_is_said(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("socketscope.replay.play.silence.QUIET", 0.2)
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 0.2)
 
     def handle(file):
         file.readline()
@@ -193,7 +193,7 @@ def test_the_beginning_of_a_line_that_may_be_passed_over_is_not_too_much_when_mo
 
 
 def test_a_server_that_closes_needs_no_quiet_moment(tmp_path, monkeypatch):
-    monkeypatch.setattr("socketscope.replay.play.silence.QUIET", 60.0)
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 60.0)
     assert result(tmp_path, closing(b"a\n"), "> a\n< a\n") == ({"ok": 1}, NONE)
 
 
@@ -221,7 +221,7 @@ def test_an_answer_that_cannot_be_sent_between_two_exchanges_is_a_failure(tmp_pa
         return send(connection, data)
 
     monkeypatch.setattr(Connection, "send", broken)
-    monkeypatch.setattr("socketscope.replay.play.silence.QUIET", 10.0)
+    monkeypatch.setattr("socketscope.replay.play.exchanges.QUIET", 10.0)
     is_over = threading.Event()
 
     def handle(file):
