@@ -1,9 +1,9 @@
 """What stops and dies; these tests change the stack, and leave it as it was."""
 
 import socket
-import threading
 
 from tests.faults.server.process import summed
+from tests.threads import in_a_thread
 
 from .conftest import Stack, get, wait_for
 
@@ -14,8 +14,7 @@ def test_stopping_the_server_loses_no_reply_in_flight(stack: Stack):
     clients = [socket.create_connection(address, timeout=30) for _ in range(30)]
     try:
         wait_for(lambda: summed(get(metrics), "socketserver_connections_open") >= 30, "all are open")
-        stopping = threading.Thread(target=stack.run, args=("stop", "server"))
-        stopping.start()
+        stopping = in_a_thread(stack.run, "stop", "server")
         wait_for(lambda: "socketserver_draining 1.0" in get(metrics), "the stop has come")
         # Within the read deadline of connections that were open when the stop came.
         replies = []

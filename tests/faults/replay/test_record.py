@@ -11,7 +11,6 @@ import ssl
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ import pytest
 from socketscope.units import parse_duration
 from tests.faults.replay.test_replay import run
 from tests.ports import free_port
+from tests.threads import in_a_thread
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
@@ -42,10 +42,9 @@ def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]
         def accept() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                    in_a_thread(serve, listener.accept()[0])
 
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
+        thread = in_a_thread(accept)
         yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(PATIENCE)

@@ -21,6 +21,7 @@ import pytest
 from socketscope.commands.group import main
 from tests.faults.server.process import wait_for
 from tests.ports import free_port
+from tests.threads import in_a_thread
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
@@ -39,9 +40,9 @@ def serving(handle: Callable[[socket.socket], Any]) -> Iterator[str]:
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                in_a_thread(serve, listener.accept()[0])
 
-    threading.Thread(target=accept, daemon=True).start()
+    in_a_thread(accept)
     yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()

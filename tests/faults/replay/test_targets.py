@@ -7,7 +7,6 @@ import socketserver
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from socketscope import ThreadingTCPServer
 from tests.faults.replay.test_replay import run, write
 from tests.ports import free_port
+from tests.threads import in_a_thread
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
@@ -81,8 +81,7 @@ def test_a_datagram_ends_its_line(tmp_path, expected):
             data, peer = service.recvfrom(100)
             service.sendto(b"two\nlines of " + data, peer)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
+        thread = in_a_thread(serve)
         script = f"@eol none\n> ping\n{expected}\n"
         target = f"udp://127.0.0.1:{service.getsockname()[1]}"
         assert replay(tmp_path, target, script=script) == (0, {"ok": 1}, "")
@@ -105,14 +104,13 @@ class Lines(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def tls_server(server_context: ssl.SSLContext) -> Iterator[int]:
-    class Server(ThreadingTCPServer):
-        registry = CollectorRegistry()
+    class Server(ThreadingTCPServer, registry=CollectorRegistry()):
+        pass
 
     # At 127.0.0.2 too, which is not in its certificate.
     with Server(("0.0.0.0", 0), Lines) as server:
         server.socket = server_context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        thread = in_a_thread(server.serve_forever)
         yield server.server_address[1]
         server.shutdown()
         thread.join()
@@ -188,8 +186,7 @@ def test_a_tls_server_that_has_refused_and_gone_before_a_client_sends_is_told_as
                 server_context.wrap_socket(self.request, server_side=True)
 
     with socketserver.TCPServer(("127.0.0.1", 0), Handler) as plain:
-        thread = threading.Thread(target=plain.handle_request)
-        thread.start()
+        thread = in_a_thread(plain.handle_request)
         target, options = f"tls://127.0.0.1:{plain.server_address[1]}", ("--ca", str(certificate))
         told = refusal(tmp_path, target, *options, script=f"!hold 500ms\n{CAPITALS}")
         thread.join()

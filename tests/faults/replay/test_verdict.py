@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.replay.test_replay import COMMAND, PATIENCE, ROOT, echo, run, serving, stall, write
+from tests.threads import in_a_thread
 
 ASK = "@timeout 1m\n> hello\n< hello\n"
 WRONG = "> hello\n< bye\n"
@@ -82,8 +83,7 @@ def played(
     ) as process:  # fmt: skip
         assert process.stderr is not None
         process.stderr.readline()  # it has begun
-        drain = threading.Thread(target=process.stderr.read, daemon=True)
-        drain.start()
+        drain = in_a_thread(process.stderr.read)
         assert begun is None or begun.wait(PATIENCE)
         time.sleep(1.3)
         process.send_signal(number)

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import socketserver
-import threading
 from dataclasses import replace
 from random import Random
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.fuzz import campaign, requests, scripts
 from tests.fuzz.targets import TARGETS
+from tests.threads import in_a_thread
 
 
 def played(name, folder, inputs=200, **changed):
@@ -53,7 +53,7 @@ def test_an_endpoint_that_fails_is_found_out():
                 self.request.sendall(b"HTTP/1.1 500 Internal Server Error\r\n\r\n")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Failing) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        in_a_thread(server.serve_forever, 0.01)
         try:
             with pytest.raises(AssertionError, match=r"^answered \[500\]"):
                 [requests.http(server.server_address, Random(case)) for case in range(50)]

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import threading
 
 import pytest
 
@@ -13,6 +12,7 @@ from socketscope.replay.record.recorder import Recorder
 from socketscope.replay.record.secrets import Secrets
 from socketscope.replay.signals import NUMBERS, Noted, Stopped, stoppable
 from socketscope.replay.wire.targets import Target
+from tests.threads import ends, in_a_thread
 
 each = pytest.mark.parametrize("number", NUMBERS)
 
@@ -55,8 +55,6 @@ def test_a_recording_ends_by_a_signal_that_has_woken_nobody(tmp_path):
     target = Target(Address("tcp", "127.0.0.1", 1))
     noted, recorder = Noted(), Recorder(Folder(tmp_path, "#"), Secrets([]), target)
     listeners = listen(Address("tcp", "127.0.0.1"))
-    recording = threading.Thread(target=asyncio.run, args=(recorder.run(listeners, None, noted),))
-    recording.start()
+    recording = in_a_thread(asyncio.run, recorder.run(listeners, None, noted))
     noted.first = signal.SIGINT  # as it is handled right after a wait that began right after it
-    recording.join(10)
-    assert not recording.is_alive()
+    ends(recording, 10)

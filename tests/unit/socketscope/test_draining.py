@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from socketscope import Limits, ThreadingTCPServer, draining, observe
 from socketscope.draining import Running, drain
 from socketscope.serve.mixin import service_of
+from tests.threads import in_a_thread
 
 from .patience import PATIENCE
 
@@ -39,8 +40,7 @@ def make(**limits):
 
 
 def running(server, target):
-    thread = threading.Thread(target=target)
-    thread.start()
+    thread = in_a_thread(target)
     return Running(server, service_of(server), [thread])
 
 

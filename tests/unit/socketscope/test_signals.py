@@ -7,6 +7,7 @@ from time import monotonic
 
 from socketscope import signals
 from socketscope.signals import INSISTENCE, STOP_SIGNALS, stop_signals
+from tests.threads import in_a_thread
 
 from .patience import PATIENCE, until
 
@@ -20,8 +21,7 @@ def test_a_signal_that_another_thread_takes_wakes_who_waits():
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
     with stop_signals() as stop:
-        other = threading.Thread(target=take)
-        other.start()
+        other = in_a_thread(take)
         began = monotonic()
         while not stop.asked:
             stop.wait(PATIENCE)

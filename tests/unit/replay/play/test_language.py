@@ -18,6 +18,7 @@ from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Loop
 from socketscope.replay.wire.targets import Target
 from tests.ports import free_port
+from tests.threads import in_a_thread
 from tests.unit.replay.play.test_player import first_failure, outcomes, play, serving
 
 NONE = Failure("", 0, "", "")
@@ -388,8 +389,7 @@ def test_a_datagram_is_a_line_and_no_byte_more(tmp_path, datagrams, script, coun
             for datagram in datagrams:
                 server.sendto(datagram, client)
 
-        thread = threading.Thread(target=answer)
-        thread.start()
+        thread = in_a_thread(answer)
         target = Target(Address("udp", *server.getsockname()))
         ledger = play(tmp_path, target, f"@timeout 1s\n{script}", connect)
         thread.join()

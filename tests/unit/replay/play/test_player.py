@@ -19,6 +19,7 @@ from socketscope.replay.script.program import Program
 from socketscope.replay.wire.loop import NEXT_TURN, Loop, Task
 from socketscope.replay.wire.targets import Target
 from tests.ports import free_port
+from tests.threads import in_a_thread
 
 
 @contextlib.contextmanager
@@ -33,8 +34,7 @@ def serving(handle: Callable[[Any], None]) -> Iterator[Target]:
                     with connection, connection.makefile("rwb", buffering=0) as file:
                         handle(file)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
+        thread = in_a_thread(serve)
         yield Target(Address("tcp", *listener.getsockname()))
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)

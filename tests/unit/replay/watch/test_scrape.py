@@ -10,6 +10,7 @@ import pytest
 from socketscope.replay.watch import scrape
 from socketscope.replay.watch.replicas import Watch
 from socketscope.replay.watch.scrape import Unreachable, Unusable
+from tests.threads import in_a_thread
 from tests.unit.replay.watch import pages
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -123,8 +124,7 @@ def saying(answer: bytes) -> Iterator[str]:
                 connection.recv(1000)
                 connection.sendall(answer)
 
-        thread = threading.Thread(target=say)
-        thread.start()
+        thread = in_a_thread(say)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
         thread.join()
 
@@ -203,8 +203,7 @@ def test_a_page_that_takes_longer_than_it_may_is_not_waited_for(monkeypatch):
                         return
                     connection.sendall(b"#")
 
-        thread = threading.Thread(target=drip)
-        thread.start()
+        thread = in_a_thread(drip)
         try:
             with pytest.raises(Unreachable, match=r"no answer within 0.2 s"):
                 scrape.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/metrics")

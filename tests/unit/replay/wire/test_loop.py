@@ -8,6 +8,7 @@ from math import inf
 import pytest
 
 from socketscope.replay.wire.loop import HANGUP, NEXT_TURN, Loop, Task, Until
+from tests.threads import ends, in_a_thread
 from tests.unit.replay.fakes import FakeLoop
 
 
@@ -184,7 +185,7 @@ def test_another_thread_can_stop_it():
     loop = Loop()
 
     def wait() -> Task:
-        threading.Thread(target=loop.stop).start()
+        in_a_thread(loop.stop)
         yield Until(inf)
 
     loop.start(wait())
@@ -234,9 +235,7 @@ def test_a_stop_that_wakes_nobody_is_seen_soon(monkeypatch):
         yield inf
 
     loop.start(wait())
-    runs = threading.Thread(target=loop.run)
-    runs.start()
+    runs = in_a_thread(loop.run)
     loop._stopped = True  # as by a signal that came right before the wait
-    runs.join(10)
-    assert not runs.is_alive()
+    ends(runs, 10)
     loop.close()

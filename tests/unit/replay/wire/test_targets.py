@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import threading
 from dataclasses import replace
 from random import Random
 
@@ -15,6 +14,7 @@ from socketscope.replay.wire import targets
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.loop import Loop
 from socketscope.replay.wire.targets import Target
+from tests.threads import in_a_thread
 
 
 def connect(target: Target) -> None:
@@ -93,8 +93,7 @@ def test_what_one_that_answers_says_is_told_and_not_that_another_refuses(replica
                 client.sendall(b"220 no TLS here\r\n")
                 client.recv(1000)
 
-    answering = threading.Thread(target=speak_no_tls)
-    answering.start()
+    answering = in_a_thread(speak_no_tls)
     for _ in range(tries):
         with pytest.raises(ssl.SSLError):
             connect(replace(target, tls=ssl.create_default_context()))

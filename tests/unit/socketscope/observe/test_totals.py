@@ -9,6 +9,7 @@ import pytest
 from socketscope.observe.datagrams import Datagram
 from socketscope.observe.record import MOST_RESPONSES, Record
 from socketscope.observe.totals import Capacity, DatagramTotals, StreamTotals
+from tests.threads import in_a_thread
 from tests.unit.socketscope.patience import PATIENCE
 
 
@@ -207,8 +208,7 @@ def test_nothing_is_lost_or_counted_twice_while_somebody_looks(record, totals):
             exchange(record, 100.0 + number, 100.5 + number)
         totals.close(record, 1e6)
 
-    thread = threading.Thread(target=talk)
-    thread.start()
+    thread = in_a_thread(talk)
     seen = [totals.snapshot() for _ in iter(thread.is_alive, False)]
     thread.join()
     assert [figures.received for figures in seen] == sorted(figures.received for figures in seen)

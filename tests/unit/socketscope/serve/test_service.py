@@ -22,6 +22,7 @@ from socketscope.serve.service import LOOK
 from socketscope.serve.threads.deadlines import Deadlines
 from socketscope.serve.threads.executors import PerClient
 from socketscope.serve.threads.linger import Linger
+from tests.threads import in_a_thread
 from tests.unit.socketscope.patience import PATIENCE
 
 
@@ -250,8 +251,7 @@ def test_without_threads_a_handler_that_closes_its_server_serves_who_waits_for_i
     server.process_request = process
     with say(server), say(server):
         pass  # who stayed, with something unread, would be waited for
-    serving = threading.Thread(target=serve_until_closed, args=(server,), daemon=True)
-    serving.start()
+    serving = in_a_thread(serve_until_closed, server)
     serving.join(PATIENCE)
     assert (len(asked), len(closed), serving.is_alive()) == (2, 2, False)
 
@@ -318,8 +318,7 @@ def test_a_deadline_that_has_passed_is_not_put_off_by_a_close():
 
     server.finish_request = handle
     service = service_of(server)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    thread = in_a_thread(server.serve_forever)
     with socket.create_connection(server.server_address):
         assert handling.wait(PATIENCE)
         service.drain_by = 0.0
@@ -362,8 +361,7 @@ def test_a_hook_of_a_clients_end_has_as_long_as_the_drain(monkeypatch):
     monkeypatch.setattr(service_module, "TELL", 0.0)
     monkeypatch.setattr(service_module, "sleep", lambda _: may_end.set())
     with Server(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
+        serving = in_a_thread(server.serve_forever)
         with socket.create_connection(server.server_address):
             assert begun.wait(PATIENCE)
             server.server_close()

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from socketscope.addresses import format_host_port
 from socketscope.views import endpoint as module
 from socketscope.views.endpoint import LIMITS, SCRAPES, TURNS, Endpoint
+from tests.threads import ends, in_a_thread
 from tests.unit.socketscope.patience import PATIENCE
 
 SELECT_LIMIT = 1024
@@ -66,10 +67,7 @@ def test_it_closes_while_a_scraper_keeps_its_connection(endpoint):
     with connection(endpoint) as scraper:
         scraper.request("GET", "/metrics")
         scraper.getresponse().read()
-        closing = threading.Thread(target=endpoint.close, daemon=True)
-        closing.start()
-        closing.join(10)
-        assert not closing.is_alive()
+        ends(in_a_thread(endpoint.close), 10)
     with pytest.raises(ConnectionRefusedError):
         dial(endpoint)
 
@@ -80,10 +78,7 @@ def test_each_address_of_a_name_answers(names):
     port = urlsplit(endpoint.url).port
     for host in names["twins"]:
         assert get(f"http://{host}:{port}", "/healthz") == 200
-    closing = threading.Thread(target=endpoint.close, daemon=True)
-    closing.start()
-    closing.join(10)
-    assert not closing.is_alive()
+    ends(in_a_thread(endpoint.close), 10)
     for host in names["twins"]:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, port), timeout=10)

@@ -1,7 +1,6 @@
 import socket
 import socketserver
 import ssl
-import threading
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from socketscope.observe.distribution import Distribution
 from socketscope.serve.mixin import service_of
 from socketscope.views import families, instruments
 from socketscope.views.metrics import MetricsView, view_of
-from tests.unit.socketscope.patience import PATIENCE
+from tests.threads import ends, in_a_thread
 
 
 def server(registry: CollectorRegistry, port: int = 0) -> ThreadingTCPServer:
@@ -116,7 +115,4 @@ def test_a_finalizer_may_close_a_server_amid_a_scrape(monkeypatch):
         return shown(view)
 
     monkeypatch.setattr(MetricsView, "_shown", finalize)
-    scraper = threading.Thread(target=generate_latest, args=(registry,), daemon=True)
-    scraper.start()
-    scraper.join(PATIENCE)
-    assert not scraper.is_alive()
+    ends(in_a_thread(generate_latest, registry))

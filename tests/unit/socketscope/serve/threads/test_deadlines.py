@@ -21,6 +21,7 @@ from socketscope.observe.sockets import STEP
 from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve.threads import deadlines
 from socketscope.serve.threads.deadlines import Deadlines
+from tests.threads import ends, in_a_thread
 from tests.unit.socketscope.observed import observed_pair, tcp_pair
 from tests.unit.socketscope.patience import PATIENCE, until
 
@@ -40,8 +41,7 @@ def encrypted(near, far):
         context.set_ciphers("aNULL:@SECLEVEL=0")
     server, client = contexts
     near = server.wrap_socket(near, server_side=True, do_handshake_on_connect=False)
-    greeting = threading.Thread(target=near.do_handshake)
-    greeting.start()
+    greeting = in_a_thread(near.do_handshake)
     far = client.wrap_socket(far)
     greeting.join(PATIENCE)
     return near, far
@@ -263,8 +263,7 @@ def test_a_queue_that_is_full_at_every_look_as_its_reader_takes_all_of_it_is_no_
     near, far, record = crossed
     over, taken_at_once = Deadlines(totals), 1 << 18
     with far.makefile("rb") as reader:
-        sender = threading.Thread(target=getattr(near, method), args=(data,))
-        sender.start()
+        sender = in_a_thread(getattr(near, method), data)
         taken = 0
         while taken < LONG:
             taken += len(reader.read(taken_at_once))
@@ -293,8 +292,7 @@ def test_a_send_whose_peer_goes_returns_what_went_out(totals, data):
     near, far, record = observed_pair(LIMITS, 0.0, totals)
     sent = []
     with near, far:
-        sender = threading.Thread(target=lambda: sent.append(near.send(data)))
-        sender.start()
+        sender = in_a_thread(lambda: sent.append(near.send(data)))
         assert far.recv(1)
         far.close()
         sender.join(PATIENCE)
@@ -332,8 +330,7 @@ def test_sendall_calls_no_send_of_a_class_of_ones_own(totals, timeout):
     adopt(near, Record(totals, "", 0.0, LIMITS))
     near.settimeout(timeout)
     with near, far, far.makefile("rb") as reader:
-        sender = threading.Thread(target=near.sendall, args=(bytes(1 << 22),))
-        sender.start()
+        sender = in_a_thread(near.sendall, bytes(1 << 22))
         assert len(reader.read(1 << 22)) == 1 << 22
         sender.join(PATIENCE)
 
@@ -395,8 +392,7 @@ def test_there_is_one_thread_while_there_are_connections_and_none_afterwards(tot
             over.watch()
         (watcher,) = watchers()
         assert totals.close(record, 1.0)
-        watcher.join(PATIENCE)
-        assert not watcher.is_alive()
+        ends(watcher)
     near, far, again = observed_pair(totals=totals)
     with near, far:
         totals.accept(again)

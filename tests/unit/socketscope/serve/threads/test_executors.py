@@ -8,6 +8,7 @@ import pytest
 
 from socketscope.serve.threads import executors
 from socketscope.serve.threads.executors import COMING, RESERVE, Elastic, PerClient
+from tests.threads import ends, in_a_thread
 from tests.unit.socketscope.patience import PATIENCE, until
 
 
@@ -96,8 +97,7 @@ def test_beside_busy_threads_as_many_stay_as_are_at_work(pool):
 def test_a_thread_that_has_no_work_for_long_leaves(pool, monkeypatch):
     monkeypatch.setattr(executors, "STAY", 0.01)
     (worker,) = serve(pool, 1)
-    worker.join(PATIENCE)
-    assert not worker.is_alive()
+    ends(worker)
     assert pool.counts == (0, 0)
     assert serve(pool, 1) != [worker]
 
@@ -169,14 +169,12 @@ def test_a_job_is_given_when_threads_have_begun_with_the_ones_before_or_do_so_so
         for job in jobs:
             pool.run(job)
 
-    giver = threading.Thread(target=give_all)
-    giver.start()
+    giver = in_a_thread(give_all)
     for begun in range(len(jobs) - at_once):
         coming.see_a_wait(begun + 1)
         assert coming.given == begun + at_once
         coming.let(1)
-    giver.join(PATIENCE)
-    assert not giver.is_alive()
+    ends(giver)
     coming.let(at_once)
     for job in jobs:
         job.begun()
@@ -222,16 +220,14 @@ def test_closing_sends_idle_threads_away_and_busy_ones_when_they_are_done(pool):
     pool.close()
     jobs[1].end()
     for thread in (idle, *busy):
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        ends(thread)
     assert pool.counts == (0, 0)
 
 
 def test_after_closing_jobs_are_done_and_after_opening_threads_stay(pool):
     pool.close()
     (worker,) = serve(pool, 1)
-    worker.join(PATIENCE)
-    assert not worker.is_alive()
+    ends(worker)
     pool.open()
     serve(pool, 1)
     assert pool.counts == (1, 0)

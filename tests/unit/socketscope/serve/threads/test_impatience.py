@@ -18,6 +18,7 @@ from socketscope.serve.threads.impatience import (
     _look_at,
     _ran,
 )
+from tests.threads import in_a_thread
 from tests.unit.socketscope.patience import PATIENCE, until
 
 NUMBER = -1
@@ -283,8 +284,7 @@ def test_a_thread_that_computes_is_seen_to_run():
 
 def test_a_thread_that_sleeps_is_seen_to_do_nothing():
     going = threading.Event()
-    thread = threading.Thread(target=going.wait, args=(PATIENCE,))
-    thread.start()
+    thread = in_a_thread(going.wait, PATIENCE)
     until(lambda: not _look_at(thread.native_id).ready)
     before = _look_at(thread.native_id)
     until(lambda: _look_at(threading.get_native_id()).ran > LOOK)
@@ -298,7 +298,6 @@ def test_a_thread_that_has_not_begun_has_not_run():
 
 
 def test_of_a_thread_that_is_gone_nothing_is_told():
-    thread = threading.Thread(target=int)
-    thread.start()
+    thread = in_a_thread(int)
     thread.join(PATIENCE)
     until(lambda: _look_at(thread.native_id) == Seen(0.0, 0.0, ready=False))

@@ -13,6 +13,7 @@ import pytest
 
 from socketscope.serve.threads import linger
 from socketscope.serve.threads.linger import BYTES, SECONDS, Linger, unread
+from tests.threads import ends, together
 from tests.unit.socketscope.observed import tcp_pair
 from tests.unit.socketscope.patience import PATIENCE, until
 
@@ -60,8 +61,7 @@ def test_it_has_a_thread_as_long_as_there_is_something_to_do(lingering):
         thread = lingering._thread
         assert thread is not None
         peer.far.close()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        ends(thread)
 
 
 def test_for_want_of_memory_a_peer_is_read_later(lingering, monkeypatch):
@@ -209,11 +209,7 @@ def test_many_threads_may_add_while_it_reads(lingering):
 
                 lingering.add(near, close)
 
-        threads = [threading.Thread(target=add) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(lambda _: add(), 4)
         lingering.join(PATIENCE)
     finally:
         sys.setswitchinterval(interval)

@@ -15,6 +15,7 @@ from socketscope.serve.threads.impatience import ASLEEP, Seen
 from socketscope.serve.threads.loop import SEVERAL, Loop
 from socketscope.serve.threads.stint import Stint
 from socketscope.serve.threads.waker import Waker
+from tests.threads import ends
 from tests.unit.socketscope.patience import PATIENCE, until
 
 
@@ -215,11 +216,9 @@ def test_both_end_when_it_stops_also_the_one_beside_a_slow_client(service):
     slow = service.come(b"s", slow=True).result(PATIENCE)
     service.stop()
     (other,) = set(service.threads.started) - {slow}
-    other.join(PATIENCE)
-    assert not other.is_alive()
+    ends(other)
     service.held[b"s"].set()
-    slow.join(PATIENCE)
-    assert not slow.is_alive()
+    ends(slow)
 
 
 @pytest.mark.usefixtures("two_at_once")
@@ -466,8 +465,7 @@ def test_it_stops_beside_a_slow_client_which_is_served_to_its_end(service):
     service.stop()
     assert slow.is_alive()
     service.held[b"s"].set()
-    slow.join(PATIENCE)
-    assert not slow.is_alive()
+    ends(slow)
 
 
 @pytest.mark.parametrize("alone", [True, False])
