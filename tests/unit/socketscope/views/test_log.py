@@ -35,15 +35,20 @@ LONG = {
 }
 
 
-def written(form: str, **fields: object) -> bytes:
-    """Return all that a log has written of one event."""
+def lines_of(tell: Callable[[Log], object], form: str = "json", level: str = "info") -> list[bytes]:
+    """Return what a log has written of what it was told."""
     reader, writer = os.pipe()
-    log = Log(form, descriptor=writer)
+    log = Log(form, level=level, descriptor=writer)
     os.close(writer)
-    log.event("told", **fields)
+    tell(log)
     log.close()
     with os.fdopen(reader, "rb") as pipe:
-        return pipe.read()
+        return list(pipe)
+
+
+def written(form: str, **fields: object) -> bytes:
+    """Return all that a log has written of one event."""
+    return b"".join(lines_of(lambda log: log.event("told", **fields), form))
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -114,15 +119,10 @@ def test_a_number_of_a_class_of_its_own_is_told_as_any_other(form, told):
 
 def served(level: str, outcome: str) -> list[dict[str, object]]:
     """Return the lines that a log of this level has of a connection which ended so."""
-    reader, writer = os.pipe()
-    log = Log(level=level, descriptor=writer)
-    os.close(writer)
     datagram = Datagram("127.0.0.1:5", 3)
     datagram.listener = SimpleNamespace(name="tcp", processors=())
-    log.served("connection", datagram, outcome, 0.0002507)
-    log.close()
-    with os.fdopen(reader, "rb") as pipe:
-        return [json.loads(line) for line in pipe]
+    lines = lines_of(lambda log: log.served("connection", datagram, outcome, 0.0002507), level=level)
+    return [json.loads(line) for line in lines]
 
 
 @pytest.mark.parametrize("outcome", [*OUTCOMES, *DATAGRAM_OUTCOMES[1:-1]])
@@ -136,13 +136,7 @@ def test_what_is_no_part_of_normal_service_is_a_warning(outcome):
 
 def told(level: str, tell: Callable[[Log], None]) -> list[str]:
     """Return the events that a log of this level has of what it is told."""
-    reader, writer = os.pipe()
-    log = Log(level=level, descriptor=writer)
-    os.close(writer)
-    tell(log)
-    log.close()
-    with os.fdopen(reader, "rb") as pipe:
-        return [json.loads(line)["event"] for line in pipe]
+    return [json.loads(line)["event"] for line in lines_of(tell, level=level)]
 
 
 @pytest.mark.parametrize("least", LEVELS)
@@ -165,15 +159,9 @@ def test_a_line_that_is_printed_and_is_no_object_is_the_text_of_an_event(line):
 
 
 def test_an_object_that_is_printed_and_too_long_is_cut_as_any_line_is():
-    reader, writer = os.pipe()
-    log = Log(descriptor=writer)
-    os.close(writer)
     short = b'{"event":"short","a" : 1}\n'
-    log.printed(short)
-    log.printed(json.dumps({"event": "order", "id": 7, "text": "x" * 100_000}).encode() + b"\n")
-    log.close()
-    with os.fdopen(reader, "rb") as pipe:
-        as_it_was, cut = pipe
+    long = json.dumps({"event": "order", "id": 7, "text": "x" * 100_000}).encode() + b"\n"
+    as_it_was, cut = lines_of(lambda log: [*map(log.printed, (short, long))])
     assert as_it_was == short
     assert len(cut) <= MOST_BYTES
     line = json.loads(cut)
@@ -182,15 +170,8 @@ def test_an_object_that_is_printed_and_too_long_is_cut_as_any_line_is():
 
 
 def test_a_text_that_is_printed_where_the_log_is_for_people_is_as_it_was_and_cut_where_it_is_too_long():
-    reader, writer = os.pipe()
-    log = Log("console", descriptor=writer)
-    os.close(writer)
     fits = b"\xff" + b"x" * (MOST_BYTES - 2) + b"\n"
-    log.printed(fits)
-    log.printed(b"x" + fits)
-    log.close()
-    with os.fdopen(reader, "rb") as pipe:
-        as_it_was, cut = pipe
+    as_it_was, cut = lines_of(lambda log: [*map(log.printed, (fits, b"x" + fits))], "console")
     assert as_it_was == fits
     assert len(cut) <= MOST_BYTES
     assert cut.endswith(b" characters more)\n")
@@ -222,10 +203,21 @@ def test_the_writer_may_ask_for_further_lines_before_the_log_knows_it(monkeypatc
     assert json.loads(written("json"))["event"] == "told"
 
 
-def test_of_an_event_that_repeats_there_is_at_most_one_line_a_second(monkeypatch, tmp_path):
-    with (tmp_path / "log").open("wb") as file:
-        log = Log(descriptor=file.fileno())
-        log.close()  # its thread asks for no digest any more
+@pytest.fixture
+def closed(tmp_path):
+    """Make logs whose threads ask for no digest any more."""
+
+    def make(**options):
+        with (tmp_path / "log").open("wb") as file:
+            log = Log(descriptor=file.fileno(), **options)
+            log.close()
+        return log
+
+    return make
+
+
+def test_of_an_event_that_repeats_there_is_at_most_one_line_a_second(monkeypatch, closed):
+    log = closed()
     now = time.monotonic()
     counts = []
     for after in (0.0, 0.9, 1.0):
@@ -235,10 +227,8 @@ def test_of_an_event_that_repeats_there_is_at_most_one_line_a_second(monkeypatch
     assert counts == [[1], [], [2]]
 
 
-def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
-    with (tmp_path / "log").open("wb") as file:
-        log = Log(descriptor=file.fileno())
-        log.close()
+def test_lines_that_were_dropped_are_told_of_once(monkeypatch, closed):
+    log = closed()
     now = time.monotonic()
     counts = []
     for second, dropped in enumerate((5, 8, 8)):
@@ -248,11 +238,8 @@ def test_lines_that_were_dropped_are_told_of_once(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_lines_that_were_dropped_are_told_of_at_the_level_of_a_warning(level, tmp_path):
-    with (tmp_path / "log").open("wb") as file:
-        log = Log(level=level, descriptor=file.fileno())
-        log.close()
-    assert len(log._digest(5)) == (level != "error")
+def test_lines_that_were_dropped_are_told_of_at_the_level_of_a_warning(level, closed):
+    assert len(closed(level=level)._digest(5)) == (level != "error")
 
 
 def test_lines_that_were_dropped_are_told_of_again_where_that_was_dropped_too(monkeypatch):

@@ -1,12 +1,12 @@
 """The writer of lines, on a pipe."""
 
 import errno
+import io
 import os
 import resource
 import select
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from itertools import count
 
@@ -20,6 +20,28 @@ from tests.unit.socketscope.stalled import stalled_writer
 SELECT_LIMIT = 1024
 
 
+@pytest.fixture
+def piped():
+    """Make writers; return each with the end of the pipe that it writes to."""
+    made = []
+
+    def make(digest=lambda _: []):
+        reader, descriptor = os.pipe()
+        made.append((LineWriter(descriptor, digest), os.fdopen(reader, "rb", 0)))
+        os.close(descriptor)
+        return made[-1]
+
+    yield make
+    for writer, reader in made:
+        writer.close()
+        reader.close()
+
+
+def written(reader, seconds=20):
+    """Return whether something was written within so many seconds."""
+    return bool(select.select([reader], [], [], seconds)[0])
+
+
 def dropped(line: bytes, times: int) -> int:
     """Return how many of so many lines are dropped while none is written."""
     with stalled_writer() as writer:
@@ -31,12 +53,10 @@ def dropped(line: bytes, times: int) -> int:
     return lost
 
 
-def test_long_lines_that_were_written_make_room_for_others():
-    reader, pipe = os.pipe()
-    writer = LineWriter(pipe, lambda _: [])
-    os.close(pipe)
+def test_long_lines_that_were_written_make_room_for_others(piped):
+    writer, reader = piped()
     line, number = b"x" * (ROOM_OF_LONG // 4 - 1) + b"\n", 20
-    with os.fdopen(reader, "rb") as lines:
+    with io.BufferedReader(reader) as lines:
         for _ in range(number):
             writer.put(line)
             assert lines.readline() == line
@@ -145,59 +165,45 @@ def test_what_waits_is_bounded_in_bytes():
     assert dropped(bytes(1 << 20), ROOM_OF_LONG // (1 << 20) + 7) == 7
 
 
-def test_lines_that_are_held_are_written_once_they_are_released(monkeypatch):
+def test_lines_that_are_held_are_written_once_they_are_released(monkeypatch, piped):
     monkeypatch.setattr(module, "HELD", sys.maxsize)
-    reader, descriptor = os.pipe()
-    writer = LineWriter(descriptor, lambda _: [b"further\n"])
-    os.close(descriptor)
+    writer, reader = piped(lambda _: [b"further\n"])
     writer.hold()
     for line in (None, b"x\n"):
         if line is not None:
             writer.put(line)
-        assert not select.select([reader], [], [], 3 * TICK)[0]
+        assert not written(reader, 3 * TICK)
     writer.release()
     until(lambda: writer.written > 1)
-    assert os.read(reader, 1 << 10).startswith(b"further\nx\n")
-    writer.close()
-    os.close(reader)
+    assert reader.read(1 << 10).startswith(b"further\nx\n")
 
 
-def test_lines_that_are_held_are_written_soon_though_nobody_releases_them():
-    reader, descriptor = os.pipe()
-    writer = LineWriter(descriptor, lambda _: [])
-    os.close(descriptor)
+def test_lines_that_are_held_are_written_soon_though_nobody_releases_them(piped):
+    writer, reader = piped()
     writer.hold()
     writer.put(b"x\n")
-    assert select.select([reader], [], [], 5)[0]
-    assert os.read(reader, 10) == b"x\n"
-    writer.close()
-    os.close(reader)
+    assert written(reader, 5)
+    assert reader.read(10) == b"x\n"
 
 
-def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch):
+def test_a_writer_that_rests_is_woken_by_a_line(monkeypatch, piped):
     monkeypatch.setattr(module, "REST", 60.0)
     monkeypatch.setattr(module, "CALM", 1)
-    reader, descriptor = os.pipe()
-    writer = LineWriter(descriptor, lambda _: [])
-    os.close(descriptor)
-    deadline = time.monotonic() + 20
-    while not writer._rests:
-        assert time.monotonic() < deadline
+    writer, reader = piped()
+    until(lambda: writer._rests)
     writer.put(b"x\n")
-    assert select.select([reader], [], [], 20)[0]
-    assert os.read(reader, 10) == b"x\n"
-    writer.close()
-    os.close(reader)
+    assert written(reader)
+    assert reader.read(10) == b"x\n"
 
 
 @pytest.mark.parametrize("look", [1, 2], ids=["the first", "the one before a rest"])
-def test_what_is_told_at_intervals_is_written_also_where_it_comes_as_the_writer_looks(monkeypatch, look):
+def test_what_is_told_at_intervals_is_written_also_where_it_comes_as_the_writer_looks(
+    monkeypatch, piped, look
+):
     monkeypatch.setattr(module, "REST", 60.0)
     monkeypatch.setattr(module, "CALM", 1)
     told: list[bytes] = []
-    reader, descriptor = os.pipe()
-    writer = LineWriter(descriptor, lambda _: [told.pop()] if told else [])
-    os.close(descriptor)
+    writer, reader = piped(lambda _: [told.pop()] if told else [])
     clear, looks = writer._woken.clear, count(1)
 
     def late() -> None:
@@ -207,7 +213,5 @@ def test_what_is_told_at_intervals_is_written_also_where_it_comes_as_the_writer_
         clear()
 
     monkeypatch.setattr(writer._woken, "clear", late)
-    assert select.select([reader], [], [], 5)[0]
-    assert os.read(reader, 10) == b"x\n"
-    writer.close()
-    os.close(reader)
+    assert written(reader, 5)
+    assert reader.read(10) == b"x\n"
