@@ -11,22 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.faults.server.process import PATIENCE, ROOT, read_all, summed, wait_for
+from tests.faults.server.process import PATIENCE, ROOT, ended, read_all, summed, wait_for
 
-__all__ = ["PATIENCE", "ROOT", "RUN", "Ended", "Launched", "ask", "ended", "launched", "total", "wait_for"]
+__all__ = ["PATIENCE", "ROOT", "RUN", "Launched", "ask", "ended", "launched", "total", "wait_for"]
 
 RUN = (sys.executable, "-m", "socketscope", "run")
-Ended = tuple[int, str, str]
-"""Exit status, standard output, standard error."""
-
-
-def ended(*command: str | Path, stdin: str = "", **popen: Any) -> Ended:
-    """Run a command to its end, in the clone's folder: there the library is found without being installed."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, encoding="latin-1", check=False, timeout=PATIENCE * 2,
-        **{"cwd": ROOT, **popen},
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
 
 
 class Launched:

@@ -1,11 +1,13 @@
 """Observed servers in this process, each in a registry of its own, and what a scrape finds of them."""
 
 import contextlib
+import os
 import re
 import socket
 import socketserver
 import ssl
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +18,7 @@ import socketscope
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.serve.mixin import service_of
 from tests.faults.server.process import PATIENCE, reset, wait_for
+from tests.threads import in_a_thread
 
 __all__ = ["PATIENCE", "reset", "wait_for"]  # whoever takes a server from here needs them too
 
@@ -108,8 +111,7 @@ def running(server: Any, context: ssl.SSLContext | None = None) -> Iterator[Any]
     """Serve from a thread; leave with the server closed."""
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    thread = in_a_thread(server.serve_forever)
     try:
         with server:
             yield server
@@ -151,6 +153,11 @@ def connect(server: Any) -> socket.socket:
     return client
 
 
+def secured(server: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Connect under TLS, as a peer that is strict: an end without TLS' own goodbye is an error."""
+    return context.wrap_socket(connect(server), server_hostname="localhost", suppress_ragged_eofs=False)
+
+
 def ask(server: Any, data: bytes = b"x") -> bytes:
     """Return the first that comes back, on a connection of its own."""
     with connect(server) as client:
@@ -163,6 +170,26 @@ def udp_client() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(PATIENCE)
         yield client
+
+
+def ask_datagram(server: Any) -> bytes:
+    """Return what comes back for a datagram."""
+    with udp_client() as client:
+        client.sendto(b"x", server.server_address)
+        return client.recv(100)
+
+
+def abstract_name() -> str:
+    """Return an address for a Unix server that is no path."""
+    return f"\0{os.urandom(8).hex()}"
+
+
+def stop(server: Any) -> float:
+    """Stop and close; return how many seconds it took."""
+    began = time.monotonic()
+    server.shutdown()
+    server.server_close()
+    return time.monotonic() - began
 
 
 def count(server: Any, name: str, **labels: str) -> float:
@@ -178,8 +205,14 @@ def figures(server: Any) -> Any:
     return service_of(server).totals.snapshot()
 
 
+def outcomes(server: Any) -> dict[str, int]:
+    """Return how many clients have ended in which way."""
+    seen = figures(server)
+    ends = seen.closed if service_of(server).event == "connection" else seen.outcomes
+    return {outcome: number for outcome, number in ends.items() if number}
+
+
 def ended(server: Any, outcome: str, number: int = 1) -> None:
-    """Wait until so many connections have ended, all of them in this way."""
-    wait_for(lambda: sum(figures(server).closed.values()) >= number, "the end of a connection")
-    closed = {name: n for name, n in figures(server).closed.items() if n}
-    assert closed == {outcome: number}
+    """Wait until so many clients have ended, all of them in this way."""
+    wait_for(lambda: sum(outcomes(server).values()) >= number, "the end of a client")
+    assert outcomes(server) == {outcome: number}

@@ -2,7 +2,6 @@
 
 import socket
 import socketserver
-import time
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from .running import (
     make,
     observed,
     running,
+    stop,
     udp_client,
     wait_for,
 )
@@ -110,10 +110,7 @@ def test_a_stop_finds_them_idle():
     with running(make(Lines, WrappingInSlots, drain_timeout=PATIENCE)) as server, connect(server) as client:
         client.sendall(b"whole\n")
         assert client.recv(10) == b"whole\n"
-        began = time.monotonic()
-        server.shutdown()
-        server.server_close()
-        assert time.monotonic() - began < PATIENCE / 4
+        assert stop(server) < PATIENCE / 4
         ended(server, "ok")
 
 

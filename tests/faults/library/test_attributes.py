@@ -10,6 +10,7 @@ import pytest
 
 import socketscope
 from socketscope.serve.mixin import service_of
+from tests.threads import ends, in_a_thread
 
 from .running import (
     PATIENCE,
@@ -18,6 +19,7 @@ from .running import (
     ask,
     count,
     figures,
+    make,
     observed,
     running,
     subclass,
@@ -39,8 +41,7 @@ def bound(base, handler=Echo, address=("127.0.0.1", 0), limits=None, **attribute
 
 
 def serve(server, *interval: float) -> threading.Thread:
-    thread = threading.Thread(target=server.serve_forever, args=interval, daemon=True)
-    thread.start()
+    thread = in_a_thread(server.serve_forever, *interval)
     assert service_of(server).serving.wait(PATIENCE)
     return thread
 
@@ -100,22 +101,6 @@ def test_timeout_is_that_of_handle_request():
             assert client.recv(10) == b"one"
 
 
-def test_a_handlers_own_timeout():
-    class Impatient(socketserver.StreamRequestHandler):
-        timeout = SHORT
-
-        def handle(self):
-            self.rfile.readline()
-
-    with bound(socketscope.ThreadingTCPServer, Impatient, limits={"read_timeout": PATIENCE}) as server:
-        serve(server)
-        began = time.monotonic()
-        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
-            assert client.recv(1) == b""
-            assert SHORT / 2 < time.monotonic() - began < PATIENCE / 2
-        server.shutdown()
-
-
 @pytest.mark.parametrize("daemon_threads", [True, False])
 @pytest.mark.parametrize("block_on_close", [True, False])
 def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_close):
@@ -159,6 +144,18 @@ def test_daemon_threads_is_asked_of_the_server_for_each_thread(observed_later):
             server.daemon_threads = daemonic
             assert ask(server) == b"x"
     assert seen == [True, False, True]
+
+
+@pytest.mark.parametrize("interval", [None, 0, 1e6])
+@pytest.mark.parametrize("serial", [True, False])
+def test_whatever_the_poll_interval_is_clients_are_served_and_a_shutdown_ends_it(interval, serial):
+    address = "127.0.0.1", 0
+    server = observed(socketserver.TCPServer(address, Echo)) if serial else make(Echo)
+    with server:
+        thread = in_a_thread(server.serve_forever, interval)
+        assert ask(server) == b"x"
+        server.shutdown()
+        ends(thread)
 
 
 @pytest.mark.parametrize("clients", [0, 1])

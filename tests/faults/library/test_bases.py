@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
+from tests.threads import ends, in_a_thread
 
 from .running import (
     HOST,
@@ -227,14 +228,12 @@ def test_the_standard_librarys_loop_called_by_its_name_can_be_shut_down(way):
             socketserver.TCPServer.serve_forever(self, poll_interval)
 
     server = made(way, ByName, Echo)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
+    thread = in_a_thread(server.serve_forever, 0.01)
     with server:
         assert ask(server) == b"x"
         server.shutdown()
         # It has waited for the loop's end, but for what the thread does after that.
-        thread.join(PATIENCE / 10)
-        assert not thread.is_alive()
+        ends(thread, PATIENCE / 10)
         wait_for(lambda: figures(server).closed["ok"] == 1, "the count")
 
 
@@ -247,11 +246,9 @@ def test_a_loop_of_a_bases_own_is_the_one_that_runs():
         pass
 
     with subclass(Server)(HOST, Echo) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        thread = in_a_thread(server.serve_forever)
         assert ask(server) == b"x"
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        ends(thread)
         ended(server, "ok")
 
 

@@ -1,15 +1,13 @@
 import importlib.util
 import platform
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.faults.library.conformance import LEFT_OUT, MODULES
+from tests.faults.server.process import ROOT, ended
 
-ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "socketserver.md").read_text(encoding="utf-8")
 
 
@@ -46,11 +44,9 @@ def test_the_page_has_each_module_and_what_is_left_out():
 @pytest.mark.parametrize("way", ["observed", "threading"])
 @pytest.mark.parametrize("module", MODULES)
 def test_cpythons_own_tests_pass(way, module):
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.faults.library.conformance", way, module],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    number = int(ended.stdout.splitlines()[-1].split()[0])
+    command = (sys.executable, "-m", "tests.faults.library.conformance", way, module)
+    status, output, errors = ended(*command, timeout=100)
+    assert status == 0, errors
+    number = int(output.splitlines()[-1].split()[0])
     # Another Python has other tests.
     assert documented(module).get(f"{platform.python_version()} {way}", number) == number

@@ -16,6 +16,7 @@ import pytest
 
 from socketscope import LineTooLongError, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.serve.mixin import service_of
+from tests.threads import ends, in_a_thread, together
 
 from .running import (
     HOST,
@@ -24,6 +25,7 @@ from .running import (
     Reply,
     Told,
     ask,
+    ask_datagram,
     connect,
     count,
     ended,
@@ -63,12 +65,6 @@ def test_a_connection_can_be_read_from_before_its_handler_is_entered():
         ended(server, "ok")
         # What a hook reads of the observed socket is in the counters, as it is in the log.
         assert count(server, "received_bytes_total") == 7
-
-
-def ask_datagram(server):
-    with udp_client() as client:
-        client.sendto(b"x", server.server_address)
-        return client.recv(100)
 
 
 of_each_kind = pytest.mark.parametrize(
@@ -257,11 +253,7 @@ def test_hooks_that_are_overridden_cost_no_wait_and_never_run_twice_at_once():
         began = time.monotonic()
         for _ in range(30):
             assert ask(server) == b"x"
-        threads = [threading.Thread(target=ask, args=(server,)) for _ in range(30)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(lambda _: ask(server), 30)
         # Hooks that wait behind an idle thread's accept, up to 100 ms each, take two or three times as long.
         assert time.monotonic() - began < PATIENCE / 4
     assert most[0] == 1
@@ -286,8 +278,7 @@ def test_service_actions_and_another_hook_never_run_at_once():
             self._note()
 
     server = make(Echo, Hooked)
-    thread = threading.Thread(target=server.serve_forever, args=(0.001,))
-    thread.start()
+    thread = in_a_thread(server.serve_forever, 0.001)
     with server:
         assert [ask(server) for _ in range(50)] == [b"x"] * 50
         server.shutdown()
@@ -315,8 +306,7 @@ def test_service_actions_are_called_between_any_two_clients_by_who_serves(kind, 
 
     Hooked.verify_request, Hooked.service_actions = verify_request, service_actions
     server = Hooked(HOST, handler)
-    thread = threading.Thread(target=server.serve_forever, args=(2 * PATIENCE,), daemon=True)
-    thread.start()
+    thread = in_a_thread(server.serve_forever, 2 * PATIENCE)
     with server:
         assert [ask_one(server) for _ in range(5)] == [b"x"] * 5
         server.shutdown()
@@ -340,10 +330,7 @@ def test_service_actions_that_stop_the_loop_leave_who_waits_in_the_queue():
         clients = [connect(server) for _ in range(3)]
         for client in clients:
             client.shutdown(socket.SHUT_WR)
-        thread = threading.Thread(target=server.serve_forever, args=(2 * PATIENCE,), daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        ends(in_a_thread(server.serve_forever, 2 * PATIENCE))
         assert server.served == 2
         for client in clients:
             client.close()
@@ -372,16 +359,6 @@ def test_hooks_run_one_at_a_time_beside_handlers_that_are_slow(hook):
         for client in clients:
             client.close()
     assert most == [1]
-
-
-def test_requests_can_be_handed_to_an_executor():
-    class Executing(ThreadingTCPServer):
-        def process_request(self, request, client_address):
-            executor.submit(self.process_request_thread, request, client_address)
-
-    with concurrent.futures.ThreadPoolExecutor(2) as executor, serving(Echo, Executing) as server:
-        assert [ask(server) for _ in range(10)] == [b"x"] * 10
-        wait_for(lambda: figures(server).closed["ok"] == 10, "the end of all")
 
 
 @of_each_kind
@@ -420,18 +397,6 @@ def test_what_ends_the_program_amid_a_hook_of_handle_request_is_its_callers(kind
             server.handle_request()
         assert not service_of(server).totals.records
     assert capfd.readouterr().err == ""
-
-
-def test_a_hook_that_serves_by_itself_leaves_nothing_open():
-    class Inline(ThreadingTCPServer):
-        def process_request(self, request, client_address):
-            self.finish_request(request, client_address)
-            self.shutdown_request(request)
-
-    with serving(Echo, Inline, max_connections=2) as server:
-        assert [ask(server) for _ in range(10)] == [b"x"] * 10
-    assert figures(server).closed["ok"] == 10
-    assert service_of(server).capacity.taken == 0
 
 
 @END_OF_A_THREAD
@@ -520,11 +485,11 @@ def telling(base, raised):
             raise raised
 
         def shutdown_request(self, request):
-            ends.append(request)
+            shut.append(request)
             super().shutdown_request(request)
 
-    ends: list[object] = []
-    return Telling, ends
+    shut: list[object] = []
+    return Telling, shut
 
 
 class Wrong(socketserver.BaseRequestHandler):
@@ -572,14 +537,14 @@ def test_what_a_hook_has_told_handle_error_of_and_dropped_ends():
 def test_a_handle_error_that_ends_its_thread_has_the_connection_ended_once(monkeypatch, raised, threads):
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
-    kind, ends = telling(ThreadingTCPServer, raised)
+    kind, shut = telling(ThreadingTCPServer, raised)
     with running(subclass(kind, threads=threads)(HOST, Wrong)) as server:
         with connect(server) as client:
             assert client.recv(1) == b""
         ended(server, "handler_error")
         wait_for(lambda: seen, "the thread's hook")
     assert [each.exc_type for each in seen] == [raised]
-    assert len(ends) == 1
+    assert len(shut) == 1
 
 
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.UDPServer])
@@ -641,23 +606,14 @@ class SlowLog(Told):
         super().served(*args)
 
 
-def test_a_connection_that_was_served_has_been_told_once_the_server_is_closed():
-    with serving(handling(lambda request: request.sendall(request.recv(1)))) as server:
+@of_each_kind
+def test_who_was_served_has_a_line_once_the_server_is_closed(kind, handler, ask_one):
+    with serving(handler, kind) as server:
         log = logged(server, SlowLog())
-        assert ask(server) == b"x"
+        assert ask_one(server) == b"x"
         server.shutdown()
         server.server_close()
-        assert log.lines == [("connection", "ok")]
-
-
-def test_a_datagram_that_was_served_has_been_told_once_the_server_is_closed():
-    with serving(Reply) as server, udp_client() as client:
-        log = logged(server, SlowLog())
-        client.sendto(b"x", server.server_address)
-        assert client.recv(10) == b"x"
-        server.shutdown()
-        server.server_close()
-        assert log.lines == [("datagram", "ok")]
+        assert log.lines == [("connection" if handler is Echo else "datagram", "ok")]
 
 
 def test_case_16_a_log_that_raises_costs_no_reply(capfd):
@@ -680,20 +636,7 @@ def test_a_server_that_could_not_serve_can_be_closed():
     server.socket.close()
     with pytest.raises((OSError, ValueError)):
         server.serve_forever()
-    closing = threading.Thread(target=server.server_close, daemon=True)
-    closing.start()
-    closing.join(PATIENCE / 4)
-    assert not closing.is_alive()
-
-
-def test_case_19_a_shutdown_before_serving_does_not_block():
-    server = make(Echo)
-    server.shutdown()
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    serving.join(PATIENCE)
-    assert not serving.is_alive()
-    server.server_close()
+    ends(in_a_thread(server.server_close), PATIENCE / 4)
 
 
 def test_a_server_says_that_it_has_stopped_before_its_shutdown_returns():
@@ -723,59 +666,6 @@ def test_who_was_told_by_the_standard_librarys_mark_that_it_has_stopped_may_clos
         socketserver.BaseServer.shutdown(server)
         server.server_close()
         assert not server._BaseServer__shutdown_request  # or it would end at once where it is served again
-
-
-def test_case_19_a_handler_may_shut_its_server_down():
-    class Ends(socketserver.BaseRequestHandler):
-        def handle(self):
-            self.server.shutdown()
-            self.request.sendall(b"ended")
-
-    server = make(Ends)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    with connect(server) as client:
-        assert client.recv(100) == b"ended"
-    serving.join(PATIENCE)
-    assert not serving.is_alive()
-    server.server_close()
-
-
-def test_a_hook_may_close_its_server_without_waiting_for_itself():
-    closed = threading.Event()
-
-    class Closes(ThreadingTCPServer):
-        def shutdown_request(self, request):
-            super().shutdown_request(request)
-            self.shutdown()
-            self.server_close()
-            closed.set()
-
-    server = make(Echo, Closes, drain_timeout=PATIENCE)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    assert ask(server) == b"x"
-    assert closed.wait(PATIENCE / 4)
-
-
-def test_a_hook_that_never_returns_does_not_outlast_the_drain():
-    entered = threading.Event()
-
-    class Stuck(ThreadingTCPServer):
-        def get_request(self):
-            received = super().get_request()
-            entered.set()
-            time.sleep(PATIENCE)
-            return received
-
-    server = make(Echo, Stuck, drain_timeout=PAUSE)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    with connect(server):
-        assert entered.wait(PATIENCE)
-        began = time.monotonic()
-        server.shutdown()
-        server.server_close()
-        assert time.monotonic() - began < PATIENCE / 4
 
 
 def test_a_line_that_is_too_long_is_the_clients_doing_and_no_error_of_the_handlers():

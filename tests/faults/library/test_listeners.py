@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import loop
+from tests.threads import in_a_thread
 
 from .running import (
     HOST,
@@ -83,7 +84,7 @@ def test_of_one_that_does_not_block_the_next_is_taken_if_there_is_one():
         server.socket.setblocking(False)
         assert next_job(server) is None
         with connect(server) as client:
-            threading.Thread(target=next_job(server), daemon=True).start()
+            in_a_thread(next_job(server))
             client.sendall(b"x")
             assert client.recv(1) == b"x"
         ended(server, "ok")
@@ -158,15 +159,6 @@ def test_one_that_does_not_block_is_served_as_any(monkeypatch):
         ended(server, "ok", 10)
 
 
-def test_a_server_that_is_bound_and_activated_by_hand():
-    server = subclass(socketscope.ThreadingTCPServer)(HOST, Echo, bind_and_activate=False)
-    server.server_bind()
-    server.server_activate()
-    with running(server):
-        assert ask(server) == b"x"
-        ended(server, "ok")
-
-
 @pytest.mark.parametrize(
     "base",
     [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer, socketscope.ThreadingUnixStreamServer],
@@ -176,16 +168,6 @@ def test_one_that_was_never_bound_can_be_closed(base, tmp_path):
     server = subclass(base)(address, Echo, bind_and_activate=False)
     server.server_close()
     assert server.socket.fileno() == -1
-
-
-@pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUDPServer])
-def test_a_port_that_is_taken_is_an_error_like_any(base):
-    taken = {"allow_reuse_address": False}
-    with (
-        type("Server", (subclass(base),), taken)(HOST, Echo) as server,
-        pytest.raises(OSError, match="in use"),
-    ):
-        type("Server", (subclass(base),), taken)(server.server_address, Echo)
 
 
 @contextmanager
@@ -285,8 +267,7 @@ def test_a_unix_path_that_is_bound_and_not_listened_at_yet_is_not_taken_away(tmp
 def test_a_unix_server_may_serve_a_second_time(tmp_path):
     server = make(Echo, socketscope.ThreadingUnixStreamServer, str(tmp_path / "socket"))
     for _ in range(2):
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        thread = in_a_thread(server.serve_forever)
         assert ask(server) == b"x"
         server.shutdown()
         thread.join(PATIENCE)
@@ -349,26 +330,6 @@ def test_a_server_of_the_same_name_goes_on_from_the_figures_of_one_that_closed()
             wait_for(lambda: count(server, "connections_closed_total", outcome="ok") == number, "the end")  # noqa: B023
 
 
-def test_a_listener_that_somebody_closed_ends_the_service_with_an_error():
-    server = make()
-    failed = []
-
-    def serve():
-        try:
-            server.serve_forever()
-        except (OSError, ValueError) as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    assert ask(server) == b"x"
-    server.socket.close()
-    server.shutdown()
-    thread.join(PATIENCE)
-    assert not thread.is_alive()
-    server.server_close()
-
-
 @pytest.mark.parametrize("idle", [0, 0.1])
 def test_a_listener_that_is_closed_while_it_serves_is_told_of_within_the_interval(idle):
     server = make()
@@ -378,19 +339,11 @@ def test_a_listener_that_is_closed_while_it_serves_is_told_of_within_the_interva
         time.sleep(idle)
         server.socket.close()
 
-    closing = threading.Thread(target=close)
-    closing.start()
+    closing = in_a_thread(close)
     with pytest.raises(OSError, match="the listener was closed"):
         server.serve_forever(0.05)
     closing.join()
     server.server_close()
-
-
-def test_two_servers_at_once_do_not_mix():
-    with serving() as one, serving() as two:
-        assert ask(one) == ask(two) == ask(two) == b"x"
-        ended(one, "ok", 1)
-        ended(two, "ok", 2)
 
 
 class Anew(socketscope.ThreadingTCPServer):

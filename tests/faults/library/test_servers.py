@@ -14,13 +14,16 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.mixin import service_of
+from tests.threads import together
 
 from .running import (
     HOST,
     PATIENCE,
     Echo,
     Reply,
+    abstract_name,
     ask,
+    ask_datagram,
     connect,
     count,
     ended,
@@ -119,84 +122,23 @@ def test_a_constructor_of_another_signature():
         ended(server, "ok")
 
 
-NAMES = [
-    "log",
-    "threads",
-    "open",
-    "name",
-    "stop",
-    "limits",
-    "registry",
-    "listener",
-    "prepare",
-    "drain",
-    "_serve",
-    "options",
-    "kind",
-    "totals",
-    "capacity",
-    "serving",
-    "draining",
-    "forced",
-    "hooks",
-    "held",
-    "show",
-    "share",
-    "serve",
-    "receive",
-    "handle",
-    "hand",
-    "look",
-    "finish",
-    "process",
-    "verified",
-    "wanted_name",
-    "refusal",
-    "greets",
-    "close",
-    "untold",
-    "records",
-    "_loop",
-    "_process",
-    "_ended",
-    "_stopping",
-    "_handing",
-    "_linger",
-    "_deadlines",
-    "_supervisor",
-    "_has_served",
-]
-
-
 @pytest.mark.parametrize("observe", [False, True])
 def test_a_name_of_the_users_never_meets_one_of_ours(observe, capfd):
-    # One server has them all: each as an attribute of the object, and of the class.
+    # One server has all that the library's own objects have: of its class, and every second one of its own.
+    with make() as other:
+        ours = {*dir(service_of(other)), *dir(service_of(other).options)}
+    names = [name for name in sorted(ours - set(dir(socketserver.ThreadingTCPServer))) if "__" not in name]
     base = socketserver.ThreadingTCPServer if observe else socketscope.ThreadingTCPServer
-    kind = type("Server", (base if observe else subclass(base),), dict.fromkeys(NAMES, "of the class"))
+    kind = type("Server", (base if observe else subclass(base),), dict.fromkeys(names, "of the class"))
     server = kind(HOST, Echo)
-    for name in NAMES[::2]:
+    for name in names[::2]:
         setattr(server, name, "mine")
     with running(observed(server) if observe else server) as server:
         assert ask(server) == b"x"
         connect(server).close()
         wait_for(lambda: sum(figures(server).closed.values()) == 2, "both ends")
-        assert {getattr(server, name) for name in NAMES} == {"mine", "of the class"}
+        assert {getattr(server, name) for name in names} == {"mine", "of the class"}
     assert capfd.readouterr().err == ""
-
-
-def test_a_method_stop_of_the_users_may_do_what_it_says():
-    class Server(socketscope.ThreadingTCPServer):
-        def stop(self):
-            self.shutdown()
-            self.server_close()
-
-    server = make(base=Server)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    assert ask(server) == b"x"
-    server.stop()
-    thread.join(PATIENCE)
-    assert not thread.is_alive()
 
 
 def get(server):
@@ -263,7 +205,13 @@ MADE = {
     "WSGI with the mixin": (lambda: wsgi(subclass(MixedWSGI)), get, 204),
     "XML-RPC with the mixin": (lambda: rpc(subclass(MixedRPC)), call, 8),
     "XML-RPC before a ready-made one": (lambda: rpc(subclass(RPCFirst)), call, 8),
-}
+    "Unix": (lambda: observed(socketserver.UnixStreamServer(abstract_name(), Echo)), ask, b"x"),
+    "threading Unix": (
+        lambda: observed(socketserver.ThreadingUnixStreamServer(abstract_name(), Echo)), ask, b"x"
+    ),
+    "UDP": (lambda: observed(socketserver.UDPServer(HOST, Reply)), ask_datagram, b"x"),
+    "threading UDP": (lambda: observed(socketserver.ThreadingUDPServer(HOST, Reply)), ask_datagram, b"x"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -275,29 +223,6 @@ def test_servers_of_the_standard_librarys_answer_and_are_seen(name):
         assert count(server, "exchanges_total") == 3
 
 
-UNIX = {
-    "observed": lambda path: observed(socketserver.UnixStreamServer(path, Echo)),
-    "observed, threading": lambda path: observed(socketserver.ThreadingUnixStreamServer(path, Echo)),
-    "ready-made": lambda path: make(Echo, socketscope.ThreadingUnixStreamServer, path),
-}
-
-
-@pytest.mark.parametrize("way", UNIX)
-def test_unix_servers_too(tmp_path, way):
-    with running(UNIX[way](str(tmp_path / "socket"))) as server:
-        assert [ask(server) for _ in range(3)] == [b"x"] * 3
-        ended(server, "ok", 3)
-
-
-@pytest.mark.parametrize("kind", [socketserver.UDPServer, socketserver.ThreadingUDPServer])
-def test_datagram_servers_too(kind):
-    with running(observed(kind(HOST, Reply))) as server, udp_client() as client:
-        for number in range(1, 4):
-            client.sendto(b"x", server.server_address)
-            assert client.recv(10) == b"x"
-            wait_for(lambda: figures(server).outcomes["ok"] == number, "the count")  # noqa: B023 - called here
-
-
 def test_a_server_without_threads_stays_serial_in_the_thread_that_called_it():
     inside = []
 
@@ -307,11 +232,7 @@ def test_a_server_without_threads_stays_serial_in_the_thread_that_called_it():
 
     server = observed(socketserver.TCPServer(HOST, handling(handle)))
     with running(server):
-        threads = [threading.Thread(target=ask, args=(server,)) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(lambda _: ask(server), 10)
     assert len(inside) == 10
     assert len(set(inside)) == 1
     assert "worker" not in inside[0].name
@@ -386,12 +307,6 @@ def test_a_server_that_is_observed_anew_still_holds_its_path(tmp_path):
             subclass(socketscope.ThreadingUnixStreamServer)(str(path), Echo)
         assert ask(server) == b"x"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_server_that_is_observed_anew_keeps_what_it_is_not_given_anew():
-    server = subclass(socketscope.ThreadingTCPServer, limits={"idle_timeout": 5})(HOST, Echo)
-    with observed(server, listener="again"):
-        assert service_of(server).options.limits == socketscope.Limits(idle_timeout=5)
 
 
 def test_who_waits_for_a_client_is_idle_and_who_serves_one_is_busy():

@@ -8,7 +8,7 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -22,6 +22,7 @@ from socketscope.serve import endings
 from socketscope.serve.mixin import service_of
 from socketscope.views.lines.writer import ROOM
 from socketscope.views.log import Log
+from tests.threads import in_a_thread, together
 from tests.unit.socketscope.stalled import stalled_writer
 
 from .running import (
@@ -52,18 +53,6 @@ def hurried():
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
-
-
-def together(work: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
-    """Have threads begin at the same moment; return what each has returned."""
-    barrier = threading.Barrier(threads)
-
-    def begin(number: int) -> Any:
-        barrier.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(begin, range(threads)))
 
 
 @contextlib.contextmanager
@@ -122,7 +111,7 @@ def test_what_clients_have_seen_is_what_is_counted_and_logged(tmp_path: Path):
         for server in servers:
             logged(server, log)
         with scraped(servers):
-            clients = together(lambda number: talk(servers[number % 2], number))
+            clients = together(lambda number: talk(servers[number % 2], number), THREADS)
         for side, server in enumerate(servers):
             sent, received, exchanges = map(sum, zip(*clients[side::2], strict=True))
             connections = THREADS // 2 * TURNS
@@ -178,7 +167,7 @@ def test_what_threads_send_to_one_client_at_once_is_counted_whole():
 
     class Chat(socketserver.BaseRequestHandler):
         def handle(self):
-            together(lambda _: [self.request.sendall(bytes(size)) for _ in range(times)])
+            together(lambda _: [self.request.sendall(bytes(size)) for _ in range(times)], THREADS)
 
     with serving(Chat) as server:
         with connect(server) as client:
@@ -204,7 +193,7 @@ def test_what_threads_send_for_one_datagram_at_once_is_counted_whole():
                 for _ in range(TURNS):
                     sock.sendto(bytes(size), self.client_address)
 
-            together(shout)
+            together(shout, THREADS)
 
     with running(make(Shouts, ThreadingUDPServer)) as server, udp_client() as client:
         client.sendto(b"x", server.server_address)
@@ -221,7 +210,7 @@ def test_each_line_is_written_or_counted_as_dropped():
             for _ in range(lines):
                 writer.put(b"x\n")
 
-        together(put)
+        together(put, THREADS)
     assert writer.dropped > 0
     assert writer.written + writer.dropped == THREADS * lines
 
@@ -238,8 +227,7 @@ def test_what_another_thread_replies_is_counted_though_its_client_leaves_at_once
         while (asked := told.get()) is not None:
             asked[0].write(asked[1])
 
-    replier = threading.Thread(target=reply, daemon=True)
-    replier.start()
+    replier = in_a_thread(reply)
     with serving(Asking) as server:
         for _ in range(MANY):
             assert ask(server, b"x\n") == b"x\n"
@@ -265,7 +253,7 @@ def test_what_another_thread_has_received_as_the_handler_leaves_is_counted(monke
             received.set()
 
         record: Any = current.get()
-        threading.Thread(target=receive).start()
+        in_a_thread(receive)
         wait_for(lambda: record.waiting_since is not None, "the other thread")
 
     with serving(handling(handle)) as server, connect(server) as client:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import socketserver
-import subprocess
 import sys
 import threading
 import time
@@ -112,8 +111,6 @@ class Garrulous(socketserver.StreamRequestHandler):
                 sys.stdout.write('{"event": "mine", "text": "%s"}\n' % ("x" * int(size)))
             case [b"write", size]:
                 os.write(1, b'{"event": "mine", "text": "%s"}\n' % (b"x" * int(size)))
-            case [b"child"]:
-                subprocess.run(["echo", '{"event": "mine", "text": ""}'], check=True)
             case [b"fail"]:
                 raise ValueError("\x01" * (1 << 20))
         self.wfile.write(line)

@@ -63,6 +63,19 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
     return value
 
 
+Ended = tuple[int, str, str]
+"""Exit status, standard output, standard error."""
+
+
+def ended(*command: str | Path, stdin: str = "", **popen: Any) -> Ended:
+    """Run a command to its end, in the clone's folder: there the library is found without being installed."""
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, encoding="latin-1", check=False,
+        **{"cwd": ROOT, "timeout": PATIENCE * 2, **popen},
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
 class ServerProcess:
     """`python -m server` on free ports, and what it says."""
 

@@ -132,14 +132,6 @@ AGAIN = 0.6
 """Seconds after which a signal that comes again is a second one."""
 
 
-@pytest.fixture(autouse=True)
-def _hangups_are_heard():
-    # Whoever started the tests under nohup had them ignore this, and a server would inherit it.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @STOP_SIGNALS
 def test_each_stop_signal_drains(number, tmp_path):
     path = tmp_path / "s"

@@ -1,17 +1,15 @@
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from .process import PATIENCE, ROOT, read_all, serving, wait_for
+from .process import PATIENCE, read_all, serving, wait_for
+from .test_start import start
 
 
 @pytest.fixture
@@ -100,29 +98,19 @@ def test_case_24_a_stale_path_is_reclaimed(path):
         assert server.stop() == 0
 
 
-def run_server(url: str) -> tuple[int, str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "server", "--listen", url, "--metrics", "none"],
-        cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    return ended.returncode, ended.stderr.decode()
-
-
 def test_case_24_a_live_path_is_refused(path):
     with serving(listen=(f"unix://{path}",)):
-        assert run_server(f"unix://{path}") == (
-            1,
-            f"server: cannot listen on unix://{path}: Address already in use\n",
-        )
+        assert start("--listen", f"unix://{path}", "--metrics", "none") == (
+            1, f"server: cannot listen on unix://{path}: Address already in use\n"
+        )  # fmt: skip
         assert stat.S_ISSOCK(path.stat().st_mode)
 
 
 def test_case_24_a_file_that_is_no_socket_is_left_alone(path):
     path.write_text("mine")
-    assert run_server(f"unix://{path}") == (
-        1,
-        f"server: cannot listen on unix://{path}: it exists and is not a socket\n",
-    )
+    assert start("--listen", f"unix://{path}", "--metrics", "none") == (
+        1, f"server: cannot listen on unix://{path}: it exists and is not a socket\n"
+    )  # fmt: skip
     assert path.read_text() == "mine"
 
 
@@ -215,27 +203,3 @@ def test_datagrams_that_came_before_the_stop_are_answered():
             answers = {client.recv(100) for _ in range(20)}
         assert answers == {b"%d" % number for number in range(20)}
         assert server.wait() == 0
-
-
-def test_datagrams_that_the_kernel_drops_are_counted():
-    with serving(listen=("udp://127.0.0.1:0",)) as server:
-        assert server.metric("socketserver_datagrams_lost_total", listener="udp") == 0
-        server.signal(signal.SIGSTOP)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            for _ in range(500):
-                client.sendto(b"x" * 8000, server.address("udp"))
-        server.signal(signal.SIGCONT)
-
-        def lost_and_served() -> list[float]:
-            page = server.get("/metrics").decode()
-            families = {f.name: f for f in text_string_to_metric_families(page)}
-            return [
-                sum(sample.value for sample in families[name].samples)
-                for name in ("socketserver_datagrams_lost", "socketserver_datagrams")
-            ]
-
-        wait_for(lambda: sum(lost_and_served()) == 500, "each is lost or dealt with")
-        lost, dealt_with = lost_and_served()
-        assert lost > 0
-        assert dealt_with > 0
-        assert server.stop() == 0

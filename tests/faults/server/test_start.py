@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import PATIENCE, ROOT, ServerProcess, few_descriptors, read_all, serving
+from .process import ROOT, ServerProcess, ended, few_descriptors, read_all, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
 SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
@@ -23,11 +23,8 @@ LONG_NAME = "a" * 70 + ".com"
 
 def start(*options: str, **popen) -> tuple[int, str]:
     """Start a server that cannot; return its exit status and what it said."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "server", *options],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False, **popen,
-    )  # fmt: skip
-    return ended.returncode, ended.stderr
+    status, _, said = ended(sys.executable, "-m", "server", *options, **popen)
+    return status, said
 
 
 @pytest.mark.parametrize(
@@ -46,8 +43,8 @@ def start(*options: str, **popen) -> tuple[int, str]:
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     (tmp_path / "clashing.py").write_text(CLASHING)
-    ended, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
-    assert (ended, said.count("\n")) == (status, 1), said
+    code, said = start(*options, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (code, said.count("\n")) == (status, 1), said
     assert said.startswith("server: ")
     assert told in said
 

@@ -40,6 +40,7 @@ from tests.faults.library.running import (
     udp_client,
     wait_for,
 )
+from tests.threads import in_a_thread, together
 
 MANY = 12
 SLOW = 0.5
@@ -357,19 +358,6 @@ def test_beside_a_handler_that_is_blocked_others_are_served():
             client.close()
 
 
-def test_who_is_above_the_limit_is_refused_and_counted():
-    with serving(max_connections=1) as server, connect(server) as client:
-        client.sendall(b"x")
-        assert client.recv(1) == b"x"
-        for _ in range(3):
-            with connect(server) as refused:
-                refused.sendall(b"unread")
-                refused.shutdown(socket.SHUT_WR)
-                assert refused.recv(10) == b""
-        assert count(server, "connections_rejected_total", reason="capacity") == 3
-        assert figures(server).accepted == 1
-
-
 def test_no_thread_dies_of_clients_that_are_refused_hundreds_at_once(monkeypatch):
     died: list[object] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
@@ -393,11 +381,7 @@ def test_no_thread_dies_of_clients_that_are_refused_hundreds_at_once(monkeypatch
         assert client.recv(1) == b"x"
         sys.setswitchinterval(1e-5)
         try:
-            threads = [threading.Thread(target=be_refused) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            together(lambda _: be_refused(), 4)
         finally:
             sys.setswitchinterval(interval)
         wait_for(lambda: count(server, "connections_rejected_total", reason="capacity") == 600, "all refused")
@@ -435,7 +419,7 @@ def test_a_thread_that_is_faster_than_the_hook_that_started_it_has_its_connectio
     class Overtaken(socketscope.ThreadingTCPServer):
         def process_request(self, request, client_address):
             serve = self.process_request_thread, request, client_address
-            threading.Thread(target=context().run, args=serve).start()
+            in_a_thread(context().run, *serve)
             entered.wait(PATIENCE)
 
     opened: list[int] = []
@@ -465,8 +449,7 @@ def test_without_threads_handlers_run_in_the_context_of_the_program(datagrams):
     seen: list[str] = []
     base = socketserver.UDPServer if datagrams else socketserver.TCPServer
     with observed(base(HOST, Named)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
+        thread = in_a_thread(serve)
         for _ in range(2):
             with udp_client() as client:
                 client.sendto(b"x", server.server_address) if datagrams else connect(server).close()
@@ -565,7 +548,7 @@ def test_what_is_timed_is_the_handler_alone():
 
     class Handing(socketscope.ThreadingUDPServer):
         def process_request(self, request, client_address):
-            threading.Thread(target=self.finish_request, args=(request, client_address)).start()
+            in_a_thread(self.finish_request, request, client_address)
             time.sleep(SLOW / 2)
 
     took: list[float] = []
@@ -589,7 +572,7 @@ def test_what_is_timed_is_the_handler_alone():
 def test_a_connection_that_a_handler_has_left_to_a_thread_counts_until_it_is_closed(threads):
     class Leaves(socketserver.BaseRequestHandler):
         def handle(self):
-            threading.Thread(target=self.go_on).start()
+            in_a_thread(self.go_on)
 
         def go_on(self):
             with self.request as request:

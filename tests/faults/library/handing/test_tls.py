@@ -18,8 +18,10 @@ from tests.faults.library.running import (
     figures,
     make,
     running,
+    secured,
     wait_for,
 )
+from tests.threads import in_a_thread
 
 
 class HandingOn(ThreadingTCPServer):
@@ -50,7 +52,7 @@ class HandingOn(ThreadingTCPServer):
                 wait_until_the_hook_has_returned()
             self.see_to_it(tls, client_address)
 
-        threading.Thread(target=wrap).start()
+        in_a_thread(wrap)
         if self.early:
             assert self.wrapped.wait(PATIENCE)
 
@@ -90,7 +92,7 @@ def server(server_context, request):
 @pytest.mark.parametrize("way", [by_the_server, by_itself])
 def test_they_are_seen_to_their_end(server, client_context, way):
     server.see_to_it = way(server)
-    with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+    with secured(server, client_context) as client:
         client.sendall(b"one")
         assert client.recv(100) == b"one"
         assert figures(server).open == 1
@@ -103,7 +105,7 @@ def test_they_are_seen_to_their_end(server, client_context, way):
 @pytest.mark.filterwarnings("ignore:unclosed")
 def test_who_drops_one_has_ended_it(server, client_context):
     server.see_to_it = dropping(server)
-    with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+    with secured(server, client_context) as client:
         client.sendall(b"one")
         assert client.recv(100) == b"one"
         assert server.answered.wait(PATIENCE)

@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from tests.faults.launch.launched import RUN, ended
-from tests.faults.server.process import PATIENCE, read_all, wait_for
-
-ROOT = Path(__file__).parents[4]
+from tests.faults.server.process import PATIENCE, ROOT, read_all, wait_for
 
 HEAD = """
 import logging, socketserver, sys
@@ -363,11 +361,8 @@ def test_the_last_processor_may_make_the_line():
 def test_a_processor_that_cannot_be_called_is_refused(where):
     text = "given = {}\n" + PROCESSORS + "server_options = {}\n"
     text += "given = {'processors': [7]}" if where == "run" else "server_options = {'processors': [7]}"
-    ended = subprocess.run(
-        [sys.executable, "-c", HEAD + text + TAIL],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stderr.splitlines()[-1] == "TypeError: processors has 7, which cannot be called"
+    _, _, errors = ended(sys.executable, "-c", HEAD + text + TAIL)
+    assert errors.splitlines()[-1] == "TypeError: processors has 7, which cannot be called"
 
 
 LAUNCHED = """

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.faults.server.process import PATIENCE, ROOT
+from tests.faults.server.process import PATIENCE, ROOT, ended
 
 PROGRAM = """
 import os, signal, socketserver, sys, threading
@@ -31,11 +31,7 @@ server.shutdown()
 @pytest.mark.parametrize("unix", [False, True], ids=["a port", "a path"])
 def test_it_closes_what_it_has_inherited_and_its_parent_serves_on(unix, tmp_path):
     path = tmp_path / "socket"
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, path if unix else ""],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stdout == "0 True\n", ended.stderr
+    assert ended(sys.executable, "-c", PROGRAM, path if unix else "")[1:] == ("0 True\n", "")
     assert path.exists() == unix
 
 
@@ -67,12 +63,9 @@ raise SystemExit(status)
 
 
 def test_whatever_was_locked_as_it_was_forked_is_free_in_it():
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", LOCKED],  # of a fork beside threads
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert sorted(ended.stdout.split()) == ["child", "parent"]
+    # The warning is of a fork beside threads.
+    status, output, errors = ended(sys.executable, "-W", "ignore::DeprecationWarning", "-c", LOCKED)
+    assert (status, sorted(output.split()), errors) == (0, ["child", "parent"], "")
 
 
 PREFORK = """
@@ -107,11 +100,7 @@ socket.create_connection(listener.getsockname(), timeout=5)
 
 @pytest.mark.parametrize("session", [[], ["own"]], ids=["the same session", "a session of its own"])
 def test_a_worker_without_privilege_that_stops_leaves_the_listener_to_its_master(session):
-    ended = subprocess.run(
-        [sys.executable, "-c", PREFORK, *session],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended(sys.executable, "-c", PREFORK, *session) == (0, "", "")
 
 
 DAEMON = """
@@ -194,12 +183,9 @@ if __name__ == "__main__":
 def test_a_server_that_is_handed_to_a_process_of_its_own_serves_there(threads, tmp_path):
     program = tmp_path / "program.py"  # which the child reads again
     program.write_text(SPAWNED)
-    ended = subprocess.run(
-        [sys.executable, program, threads],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.stdout == "60 child\n", ended.stderr
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    _, output, errors = ended(sys.executable, program, threads, env=environment)
+    assert output == "60 child\n", errors
 
 
 PRINTING = """
@@ -223,11 +209,7 @@ with printed_lines(lambda line: None):
 
 
 def test_what_it_prints_does_not_hang_it_once_its_parent_has_ended():
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRINTING],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stderr == "nobody reads"
+    assert ended(sys.executable, "-W", "ignore", "-c", PRINTING)[2] == "nobody reads"
 
 
 ENDPOINT = """
@@ -253,8 +235,4 @@ print("free")
 
 
 def test_it_does_not_keep_the_port_of_the_endpoint():
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ENDPOINT],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stdout == "free\n", ended.stderr
+    assert ended(sys.executable, "-W", "ignore", "-c", ENDPOINT) == (0, "free\n", "")

@@ -1,11 +1,10 @@
 """A handler that forks, and whose child returns from it; with threads that is, as ever, its end."""
 
-import subprocess
 import sys
 
 import pytest
 
-from tests.faults.server.process import PATIENCE, ROOT
+from tests.faults.server.process import ended
 
 PROGRAM = """
 import os, signal, socket, socketserver, sys, threading, time
@@ -48,11 +47,8 @@ server.shutdown()
 
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
 def test_its_child_serves_nobody_and_ends(threads):
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, threads],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stdout == "ended 0\n"
+    _, output, errors = ended(sys.executable, "-c", PROGRAM, threads)
+    assert output == "ended 0\n", errors
 
 
 SERIAL = """
@@ -99,8 +95,6 @@ tell()
 
 
 def test_its_child_counts_none_of_the_parents_clients():
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERIAL],  # of a fork beside threads
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert ended.stdout == "False 0 0 0\nTrue 1 0 1\n", ended.stderr
+    # The warning is of a fork beside threads.
+    _, output, errors = ended(sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERIAL)
+    assert output == "False 0 0 0\nTrue 1 0 1\n", errors

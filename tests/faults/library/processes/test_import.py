@@ -1,14 +1,13 @@
 """A program of the standard library with one import swapped, in a folder where there is nothing else."""
 
 import importlib.util
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+from tests.faults.server.process import ROOT, ended
 
 PROGRAM = """
 import http.server, socketserver, socket, threading
@@ -55,10 +54,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("pip") is None:
         pytest.skip("the wheel is built with pip, which this environment lacks")
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
-        check=True,
-    )
+    pip_wheel = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+    assert ended(*pip_wheel, "--wheel-dir", folder, ROOT, timeout=100)[0] == 0
     (built,) = folder.glob("*.whl")
     return built
 
@@ -94,26 +91,10 @@ def test_handlers_of_the_standard_library_are_served_and_seen_unmodified(wheel: 
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
     # What it needs is in this environment.
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--no-index",
-            "--target",
-            site,
-            wheel,
-        ],
-        check=True,
-    )
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM],
-        cwd=empty, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.stdout, ended.stderr) == ("seen\n", "")
+    pip_install = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    assert ended(*pip_install, "--target", site, wheel, timeout=100)[0] == 0
+    where = {"cwd": empty, "env": {"PYTHONPATH": str(site)}}
+    assert ended(sys.executable, "-W", "error", "-c", PROGRAM, **where) == (0, "seen\n", "")
 
 
 def test_the_library_loads_no_program_no_endpoint_and_no_log():
@@ -121,11 +102,8 @@ def test_the_library_loads_no_program_no_endpoint_and_no_log():
         "waitress structlog rich orjson click jinja2 argparse "
         "socketscope.views.endpoint socketscope.commands socketscope.replay"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", f"import sys, socketscope; print(set({unwanted.split()}) & set(sys.modules))"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert told == "set()\n"
+    program = f"import sys, socketscope; print(set({unwanted.split()}) & set(sys.modules))"
+    assert ended(sys.executable, "-c", program) == (0, "set()\n", "")
 
 
 @pytest.mark.parametrize("address", ["{folder}/socket", "\\0{folder}"], ids=["path", "abstract"])
@@ -138,8 +116,5 @@ def test_it_compares_no_bytes_with_text(tmp_path: Path, address: str):
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "raise SystemExit(socketscope.run(server, metrics=None))\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-bb", "-c", program],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
+    status, _, errors = ended(sys.executable, "-bb", "-c", program)
+    assert (status, errors) == (0, "")

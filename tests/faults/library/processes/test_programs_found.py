@@ -14,12 +14,12 @@ import socketscope
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import deadlines
 from tests.faults.library.running import count, figures, running, threads, wait_for
+from tests.threads import in_a_thread
 
 
 def served(server):
     """Serve one client that says hello and waits for the end; return what came back."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
+    thread = in_a_thread(server.serve_forever, 0.05)
     try:
         with socket.create_connection(server.server_address, 5) as client:
             client.sendall(b"hello\n")
@@ -120,14 +120,6 @@ def test_a_server_that_is_observed_again_keeps_what_it_was_told_before():
         assert (options.registry, options.listener, options.threads) == (registry, "first", "per-connection")
         assert options.limits.idle_timeout == 3
         assert count(server, "accept_queue_limit", listener="first") == server.request_queue_size
-
-
-def test_a_unix_server_that_is_observed_again_gives_its_path_back(tmp_path):
-    path = str(tmp_path / "socket")
-    for _ in range(2):  # the second one finds the path free
-        server = socketscope.ThreadingUnixStreamServer(path, socketserver.StreamRequestHandler)
-        socketscope.observe(server, registry=CollectorRegistry()).server_close()
-        assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):

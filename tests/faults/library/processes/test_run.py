@@ -1,13 +1,13 @@
 """`run` in a process of its own: twice in it, with servers of any origin."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+from tests.faults.server.process import ended
+
+PYTHON = (sys.executable, "-W", "error", "-c")
 
 PROGRAM = """
 import os, signal, socket, socketserver, threading
@@ -420,19 +420,12 @@ client.join()
 
 
 def test_a_handler_that_stays_counts_once():
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + STUCK],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (0, "")
-    finished = [event for line in ended.stdout.splitlines() if "forced" in (event := json.loads(line))]
+    status, output, errors = ended(*PYTHON, PROGRAM + STUCK)
+    assert (status, errors) == (0, "")
+    finished = [event for line in output.splitlines() if "forced" in (event := json.loads(line))]
     assert [event["forced"] for event in finished] == [1]
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_run(program):
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + program],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert ended(*PYTHON, PROGRAM + program) == (0, "", "")

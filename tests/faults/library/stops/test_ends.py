@@ -19,6 +19,7 @@ from tests.faults.library.running import (
     PATIENCE,
     Echo,
     Reply,
+    abstract_name,
     ask,
     connect,
     count,
@@ -29,65 +30,15 @@ from tests.faults.library.running import (
     observed,
     running,
     serving,
+    stop,
     threads,
     udp_client,
     wait_for,
 )
+from tests.threads import ends, in_a_thread
 
 SHORT = 0.3
 LONG = 8.0
-
-
-class Greets(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(b"220 ready\r\n")
-        for line in self.rfile:
-            self.wfile.write(line)
-
-
-def stop(server):
-    """Stop and close; return how long it took."""
-    began = time.monotonic()
-    server.shutdown()
-    server.server_close()
-    return time.monotonic() - began
-
-
-def test_who_never_spoke_does_not_hold_up_the_end():
-    with serving(drain_timeout=LONG, drain_grace=SHORT) as server, connect(server):
-        wait_for(lambda: figures(server).open, "it is open")
-        assert SHORT / 2 < stop(server) < LONG / 2
-        ended(server, "empty")
-        assert service_of(server).forced == 0
-
-
-def test_who_never_spoke_has_some_grace_for_a_request_that_is_on_its_way():
-    with serving(drain_timeout=LONG, drain_grace=LONG / 2) as server, connect(server) as client:
-        wait_for(lambda: figures(server).open, "it is open")
-        server.shutdown()
-        closing = threading.Thread(target=server.server_close)
-        closing.start()
-        time.sleep(SHORT)
-        client.sendall(b"late")
-        assert client.recv(10) == b"late"
-        closing.join(LONG / 4)
-        assert not closing.is_alive()
-        ended(server, "ok")
-
-
-def test_who_was_greeted_and_is_silent_is_idle_at_once():
-    with serving(Greets, drain_timeout=LONG, drain_grace=LONG) as server, connect(server) as client:
-        assert client.recv(100) == b"220 ready\r\n"
-        assert stop(server) < LONG / 4
-        ended(server, "ok")
-
-
-def test_who_has_had_a_reply_is_idle_at_once():
-    with serving(drain_timeout=LONG, drain_grace=LONG) as server, connect(server) as client:
-        client.sendall(b"x")
-        assert client.recv(10) == b"x"
-        assert stop(server) < LONG / 4
-        ended(server, "ok")
 
 
 @pytest.mark.parametrize("family", ["tcp", "unix"])
@@ -120,58 +71,8 @@ def test_who_has_had_a_reply_and_sent_a_part_of_the_next_request_is_not_idle(fam
         stopped.result()
 
 
-def test_who_waits_for_a_reply_gets_it():
-    def slow(request):
-        data = request.recv(10)
-        time.sleep(SHORT)
-        request.sendall(data)
-
-    with serving(handling(slow), drain_timeout=LONG, drain_grace=0) as server, connect(server) as client:
-        client.sendall(b"x")
-        wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
-        assert stop(server) < LONG / 2
-        assert client.recv(10) == b"x"
-        ended(server, "ok")
-
-
-def test_what_does_not_end_is_forced():
-    let_go = threading.Event()
-    stuck = handling(lambda _: let_go.wait(PATIENCE))
-    with serving(stuck, drain_timeout=SHORT) as server, connect(server):
-        wait_for(lambda: figures(server).open, "it is open")
-        assert stop(server) < LONG / 2
-        ended(server, "forced")
-        assert service_of(server).forced == 1
-        assert count(server, "connections_open") == 0
-        let_go.set()
-
-
-def test_everybody_in_the_queue_is_served_before_it_closes():
-    busy, go_on = threading.Event(), threading.Event()
-
-    def one_at_a_time(request):
-        busy.set()
-        go_on.wait(PATIENCE)
-        request.sendall(request.recv(10))
-
-    with serving(handling(one_at_a_time), max_connections=1, when_full="queue") as server:
-        clients = [connect(server) for _ in range(20)]
-        for client in clients:
-            client.sendall(b"x")
-        assert busy.wait(PATIENCE)
-        stopping = threading.Thread(target=stop, args=(server,))
-        stopping.start()
-        wait_for(lambda: socketscope.is_draining(server), "the stop is on")
-        go_on.set()
-        assert [client.recv(10) for client in clients] == [b"x"] * 20
-        stopping.join(PATIENCE)
-        ended(server, "ok", 20)
-        for client in clients:
-            client.close()
-
-
 def test_who_waits_for_a_place_in_a_queue_that_stays_open_at_a_stop_is_served():
-    server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
+    server = make(base=socketscope.ThreadingUnixStreamServer, address=abstract_name())
     server.socket.listen(1)
 
     def ask_and_wait(number):
@@ -197,8 +98,7 @@ def test_who_is_in_a_handshake_at_a_stop_is_served():
     # The kernel takes the end of a handshake for lost until the client sends.
     server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
     with running(server), connect(server) as client:
-        stopping = threading.Thread(target=stop, args=(server,))
-        stopping.start()
+        stopping = in_a_thread(stop, server)
         time.sleep(SHORT)
         client.sendall(b"x\n")
         assert client.recv(10) == b"x\n"
@@ -214,8 +114,7 @@ def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
 
     before = threads()
     server = make(handling(slow))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    thread = in_a_thread(server.serve_forever)
     with connect(server) as client, ExitStack() as opened:
         client.sendall(b"x")
         wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
@@ -236,8 +135,7 @@ def test_who_is_slow_at_a_stop_writes_into_nobody_elses_socket():
 
 def test_a_shutdown_alone_gives_up_nobody():
     server = make()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    thread = in_a_thread(server.serve_forever)
     assert ask(server) == b"x"
     server.shutdown()
     thread.join(PATIENCE)
@@ -252,20 +150,6 @@ def test_a_shutdown_alone_gives_up_nobody():
             for client in (waiting, another):
                 client.close()
             ended(server, "ok", 3)
-
-
-def test_who_comes_after_a_shutdown_is_served_by_the_close():
-    server = make()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    assert ask(server) == b"x"
-    server.shutdown()
-    thread.join(PATIENCE)
-    with connect(server) as client:
-        client.sendall(b"x")
-        client.shutdown(1)
-        server.server_close()
-        assert client.recv(10) == b"x"
 
 
 @pytest.mark.parametrize("base", [socketscope.ThreadingTCPServer, socketscope.ThreadingUnixStreamServer])
@@ -288,8 +172,7 @@ def test_a_drain_is_told_from_the_stop_on_and_no_longer_when_it_serves_again():
 
     assert not socketscope.is_draining(server)
     for _ in range(2):
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        thread = in_a_thread(server.serve_forever)
         assert ask(server) == b"x"
         assert (socketscope.is_draining(server), shown()) == (False, 0)
         server.shutdown()
@@ -311,19 +194,6 @@ def test_a_handler_may_come_to_an_end_when_a_drain_is_on():
         wait_for(lambda: count(server, "received_bytes_total"), "it is being served")
         assert stop(server) < LONG / 2
         assert client.recv(10) == b"bye"
-
-
-def test_datagrams_that_are_being_served_are_answered():
-    class Slow(Reply):
-        def handle(self):
-            time.sleep(SHORT)
-            super().handle()
-
-    with serving(Slow, drain_timeout=LONG) as server, udp_client() as client:
-        client.sendto(b"x", server.server_address)
-        wait_for(lambda: service_of(server).totals.records, "it is being served")
-        assert stop(server) < LONG / 2
-        assert client.recv(10) == b"x"
 
 
 @pytest.mark.parametrize("interrupts", [1, 2])
@@ -496,13 +366,6 @@ def test_a_hook_that_does_not_come_back_is_forced():
     assert service_of(server).forced == 1
 
 
-def test_a_serial_server_ends_like_any_other():
-    server = socketscope.observe(socketserver.TCPServer(HOST, Echo))
-    with running(server):
-        assert ask(server) == b"x"
-        assert stop(server) < LONG / 2
-
-
 def test_nor_is_a_close_alone_held_up_by_who_is_idle_with_it():
     server = observed(socketserver.TCPServer(HOST, Echo), limits={"drain_timeout": LONG})
     with running(server), connect(server) as client:
@@ -533,10 +396,7 @@ def test_nor_does_who_waits_in_its_queue_hold_it_up(sent, drain_timeout, outcome
         server.shutdown()
         with connect(server) as client:
             client.sendall(sent)
-            closing = threading.Thread(target=server.server_close)
-            closing.start()
-            closing.join(LONG / 2)
-            assert not closing.is_alive()
+            ends(in_a_thread(server.server_close), LONG / 2)
         ended(server, outcome)
 
 
@@ -553,10 +413,7 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
         wait_for(service_of(server).serving.is_set, "it serves")
         server.shutdown()
         with connect(server) as late, connect(server):
-            closing = threading.Thread(target=server.server_close, daemon=True)
-            closing.start()
-            closing.join(LONG / 2)
-            assert not closing.is_alive()
+            ends(in_a_thread(server.server_close), LONG / 2)
             late.sendall(b"p")
             assert late.recv(1) == b""  # by then nobody serves it
 
@@ -589,10 +446,7 @@ def test_nor_one_that_waits_for_another_datagram():
         server.shutdown()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"the first half", server.server_address)
-            closing = threading.Thread(target=server.server_close, daemon=True)
-            closing.start()
-            closing.join(LONG / 2)
-            assert not closing.is_alive()
+            ends(in_a_thread(server.server_close), LONG / 2)
 
 
 def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it():
@@ -610,12 +464,10 @@ def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it()
         wait_for(service_of(server).serving.is_set, "it serves")
         server.shutdown()
         with connect(server):
-            closing = threading.Thread(target=server.server_close, daemon=True)
-            closing.start()
+            closing = in_a_thread(server.server_close)
             assert came.wait(PATIENCE)
             service_of(server).drain_by = 0.0
-            closing.join(LONG)
-            assert not closing.is_alive()
+            ends(closing, LONG)
 
 
 @pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
@@ -631,10 +483,7 @@ def test_who_is_in_the_queue_at_a_close_is_got_by_a_get_request_of_the_users_own
         with connect(server) as client:
             client.sendall(b"x")
             client.shutdown(socket.SHUT_WR)
-            closing = threading.Thread(target=server.server_close, daemon=True)
-            closing.start()
-            closing.join(LONG)
-            assert not closing.is_alive()
+            ends(in_a_thread(server.server_close), LONG)
             assert client.recv(10) == b"x"
 
 
@@ -707,14 +556,6 @@ def test_what_nobody_read_takes_no_reply_with_or_without_threads(base):
     assert ("linger" in closed_by) == (base is socketserver.ThreadingTCPServer)
 
 
-def test_closing_twice_is_closing_once():
-    with serving() as server:
-        assert ask(server) == b"x"
-        stop(server)
-        stop(server)
-    ended(server, "ok")
-
-
 def test_closing_waits_for_a_client_whose_rest_is_read_away():
     def answer(request):
         request.recv(1)
@@ -726,35 +567,10 @@ def test_closing_waits_for_a_client_whose_rest_is_read_away():
             assert client.recv(100) == b"reply"
             ended(server, "ok")
             server.shutdown()
-            closing = threading.Thread(target=server.server_close)
-            closing.start()
+            closing = in_a_thread(server.server_close)
             closing.join(0.3)
             assert closing.is_alive()
-        closing.join(PATIENCE)
-        assert not closing.is_alive()
-
-
-def test_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_hold_up_no_close():
-    stopped = threading.Event()
-
-    def keep_coming():
-        while not stopped.is_set():
-            with suppress(OSError):
-                ask(server)
-
-    server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
-    with running(server):
-        clients = [threading.Thread(target=keep_coming) for _ in range(4)]
-        for client in clients:
-            client.start()
-        wait_for(lambda: figures(server).accepted > len(clients), "clients")
-        began = time.monotonic()
-        server.server_close()
-        seconds = time.monotonic() - began
-        stopped.set()
-        for client in clients:
-            client.join()
-    assert seconds < PATIENCE / 2
+        ends(closing)
 
 
 @pytest.mark.parametrize("one_has_bound_it", ["by an abstract name", "before it was observed"])
@@ -762,7 +578,7 @@ def test_of_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_nobody
     tmp_path, one_has_bound_it
 ):
     if one_has_bound_it == "by an abstract name":
-        server = make(base=socketscope.ThreadingUnixStreamServer, address=f"\0{os.urandom(8).hex()}")
+        server = make(base=socketscope.ThreadingUnixStreamServer, address=abstract_name())
     else:
         server = observed(socketserver.UnixStreamServer(str(tmp_path / "socket"), Echo))
         server.socket.listen(100)
@@ -786,7 +602,7 @@ def test_of_clients_who_keep_coming_where_the_kernel_cannot_keep_them_out_nobody
     with running(server), ThreadPoolExecutor(10) as pool:
         clients = [pool.submit(keep_coming) for _ in range(10)]
         wait_for(lambda: figures(server).accepted > len(clients), "clients")
-        server.server_close()
+        assert stop(server) < PATIENCE / 2
         for client in clients:
             client.result(PATIENCE)
     assert lost == []
@@ -817,13 +633,11 @@ def test_the_end_of_a_connection_that_requests_are_read_of_is_nobody_who_waits()
 
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with far, observed(OfOne(near)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
-        thread.start()
+        thread = in_a_thread(server.serve_forever, PATIENCE)
         far.sendall(b"one")
         assert far.recv(100) == b"ONE"
         far.close()
-        thread.join(PATIENCE / 2)
-        assert not thread.is_alive()
+        ends(thread, PATIENCE / 2)
         began = time.monotonic()
         server.server_close()
         assert time.monotonic() - began < PATIENCE / 2

@@ -15,6 +15,7 @@ from socketscope.serve.listeners import queue
 from socketscope.serve.mixin import service_of
 from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed, running
 from tests.faults.server.process import PATIENCE, wait_for
+from tests.threads import ends, in_a_thread
 
 
 def test_it_may_be_called_by_the_name_of_its_class():
@@ -24,23 +25,31 @@ def test_it_may_be_called_by_the_name_of_its_class():
 
     with Named(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         for _ in range(2):
-            serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-            serving.start()
+            serving = in_a_thread(server.serve_forever, 0.01)
             wait_for(service_of(server).serving.is_set, "the server")
             server.shutdown()
-            serving.join(PATIENCE)
-            assert not serving.is_alive()
+            ends(serving)
+
+
+def test_case_19_a_handler_may_call_it():
+    class Ends(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.server.shutdown()
+            self.request.sendall(b"ended")
+
+    with make(Ends) as server:
+        serving = in_a_thread(server.serve_forever)
+        assert ask(server) == b"ended"
+        ends(serving)
 
 
 def test_what_was_asked_for_before_a_server_is_observed_holds():
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-    asking = threading.Thread(target=server.shutdown, daemon=True)
-    asking.start()
+    asking = in_a_thread(server.shutdown)
     wait_for(lambda: vars(server)["_BaseServer__shutdown_request"], "the wish")
     with socketscope.observe(server, registry=CollectorRegistry()):
         server.serve_forever()
-    asking.join(PATIENCE)
-    assert not asking.is_alive()
+    ends(asking)
 
 
 def test_one_that_ends_the_standard_librarys_loop_ends_no_later_one():
@@ -51,13 +60,11 @@ def test_one_that_ends_the_standard_librarys_loop_ends_no_later_one():
         earlier.start()
         assert ask(server) == b"x"
         server.shutdown()
-        later = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        later.start()
+        later = in_a_thread(server.serve_forever, 0.01)
         assert ask(server) == b"x"
         server.shutdown()
         for each in (earlier, later):
-            each.join(PATIENCE)
-            assert not each.is_alive()
+            ends(each)
 
 
 def test_nobody_is_served_by_a_loop_that_was_to_end_before_it_began(monkeypatch):
@@ -69,15 +76,14 @@ def test_nobody_is_served_by_a_loop_that_was_to_end_before_it_began(monkeypatch)
         assert not figures(server).accepted
 
 
-def test_one_without_effect_holds_until_the_server_is_made_anew():
+def test_case_19_one_before_serving_does_not_block_and_holds_until_the_server_is_made_anew():
     with make() as server:
         server.shutdown()
         server.serve_forever()  # and comes back
         server.shutdown()
         server.socket.close()
         type(server).__init__(server, HOST, Echo)
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        serving.start()
+        serving = in_a_thread(server.serve_forever, 0.01)
         assert ask(server) == b"x"
         server.shutdown()
         serving.join(PATIENCE)
@@ -165,8 +171,7 @@ def test_however_soon_it_ends_by_that_the_next_serving_does_not():
     service.stop = stop_and_see_it_ended  # type: ignore[method-assign]
     with server:
         for _ in range(2):
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
+            thread = in_a_thread(server.serve_forever)
             thread.join(0.2)
             assert thread.is_alive()
             server.shutdown()
@@ -195,14 +200,10 @@ def test_who_serves_again_at_once_does_not_hold_it_up():
         begun.acquire()
         wait_for(service.serving.is_set, "the first serving")
         service.stop = stop_and_see_it_serve_again  # type: ignore[method-assign]
-        asking = threading.Thread(target=server.shutdown, daemon=True)
-        asking.start()
-        asking.join(PATIENCE)
-        assert not asking.is_alive()
+        ends(in_a_thread(server.shutdown))
         service.stop, going_on = stop, False  # type: ignore[method-assign]
         server.shutdown()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        ends(thread)
 
 
 def test_what_a_serial_servers_handler_sets_in_its_place_ends_serving_with_its_client():
@@ -214,11 +215,9 @@ def test_what_a_serial_servers_handler_sets_in_its_place_ends_serving_with_its_c
             self.request.sendall(b"last")
 
     with observed(socketserver.TCPServer(HOST, Last)) as server, connect(server) as first, connect(server):
-        serving = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
-        serving.start()
+        serving = in_a_thread(server.serve_forever, PATIENCE)
         assert first.recv(10) == b"last"
-        serving.join(PATIENCE / 2)
-        assert not serving.is_alive()
+        ends(serving, PATIENCE / 2)
         assert figures(server).accepted == 1
 
 
@@ -237,13 +236,9 @@ def test_a_handler_sees_the_standard_librarys_mark_of_it(kind, ask_to_stop):
             self.request.sendall(b"bye")
 
     with observed(kind(HOST, Long)) as server, connect(server) as client:
-        serving = threading.Thread(target=server.serve_forever, args=(PATIENCE,), daemon=True)
-        serving.start()
+        in_a_thread(server.serve_forever, PATIENCE)
         assert client.recv(10) == b"here"
-        stopping = threading.Thread(target=getattr(server, ask_to_stop), daemon=True)
-        stopping.start()
-        stopping.join(PATIENCE / 2)
-        assert not stopping.is_alive()
+        ends(in_a_thread(getattr(server, ask_to_stop)), PATIENCE / 2)
         assert client.recv(10) == b"bye"
         assert not server._BaseServer__shutdown_request
 
@@ -256,7 +251,7 @@ def test_of_two_that_close_a_server_at_once_none_leaves_the_mark():
 
     go = threading.Event()
     with observed(socketserver.ThreadingTCPServer(HOST, Slow)) as server, connect(server) as client:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        in_a_thread(server.serve_forever)
         assert client.recv(10) == b"here"
         closing = [threading.Thread(target=server.server_close) for _ in range(2)]
         for thread in closing:
@@ -277,13 +272,11 @@ def test_a_loop_of_ones_own_sees_the_mark_also_once_the_server_is_closed():
 
     looking = threading.Event()
     with observed(socketserver.TCPServer(HOST, Echo)) as server:
-        serving = threading.Thread(target=serve, daemon=True)
-        serving.start()
+        serving = in_a_thread(serve)
         assert ask(server) == b"x"
         server.shutdown()
     looking.set()
-    serving.join(PATIENCE)
-    assert not serving.is_alive()
+    ends(serving)
 
 
 def test_a_server_that_nobody_has_any_more_may_call_it():
@@ -326,8 +319,5 @@ def test_it_reaches_all_threads_that_serve_one_server(kind):
 def test_the_standard_librarys_loop_may_be_ended_by_the_thread_that_runs_it():
     server = observed(socketserver.TCPServer(HOST, Echo))
     server.service_actions = server.shutdown
-    serving = threading.Thread(target=socketserver.BaseServer.serve_forever, args=(server,), daemon=True)
-    serving.start()
-    serving.join(PATIENCE)
-    assert not serving.is_alive()
+    ends(in_a_thread(socketserver.BaseServer.serve_forever, server))
     server.server_close()

@@ -2,20 +2,18 @@
 
 import contextlib
 import socketserver
-import threading
 
 import pytest
 
 from socketscope import observe
-from tests.faults.library.running import HOST, Echo, connect, ended, handling, make, running
+from tests.faults.library.running import HOST, Echo, connect, ended, handling, make, running, secured
+from tests.threads import in_a_thread
 
 
 @contextlib.contextmanager
 def asked(server, client_context):
     """Connect, have an answer, and tell a cut from an end."""
-    with client_context.wrap_socket(
-        connect(server), server_hostname="localhost", suppress_ragged_eofs=False
-    ) as client:
+    with secured(server, client_context) as client:
         client.sendall(b"x")
         assert client.recv(100) == b"x"
         yield client
@@ -35,14 +33,14 @@ def test_a_passed_deadline_is_an_end(server_context, client_context, timeout):
 
 def test_so_is_a_drain(server_context, client_context):
     with running(make(Echo), server_context) as server, asked(server, client_context) as client:
-        threading.Thread(target=server.server_close).start()
+        in_a_thread(server.server_close)
         assert client.recv(100) == b""
 
 
 def test_who_is_amid_a_handshake_at_a_drain_has_done_nothing_wrong(server_context):
     with running(make(Echo, drain_grace=0.0), server_context) as server, connect(server) as client:
         client.sendall(b"\x16\x03\x01")  # the head of a handshake
-        threading.Thread(target=server.server_close).start()
+        in_a_thread(server.server_close)
         while client.recv(100):  # OpenSSL says something of it
             pass
         ended(server, "empty")

@@ -26,6 +26,7 @@ from tests.faults.library.running import (
     observed,
     reset,
     running,
+    secured,
     subclass,
     wait_for,
 )
@@ -39,7 +40,7 @@ def tls(certificate):
 
 @contextlib.contextmanager
 def asked(server, client_context, data=b"x"):
-    with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+    with secured(server, client_context) as client:
         client.sendall(data)
         assert client.recv(100) == data
         yield client
@@ -137,17 +138,29 @@ def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_a_handshake_that_fails_is_told_to_no_hook_and_its_socket_is_closed(tls, capfd):
-    with running(subclass(socketscope.ThreadingTCPServer, tls=tls)(("127.0.0.1", 0), Echo)) as server:
+def test_a_handshake_that_fails_is_told_by_no_hook_but_the_last_and_its_socket_is_closed(tls, capfd):
+    def note(name):
+        def hook(self, *args):
+            called.add(name)
+            return getattr(super(Noting, self), name)(*args)
+
+        setattr(Noting, name, hook)
+
+    class Noting(socketscope.ThreadingTCPServer):
+        pass
+
+    called: set[str] = set()
+    for name in ("verify_request", "process_request", "finish_request", "handle_error", "shutdown_request"):
+        note(name)
+    with running(subclass(Noting, tls=tls)(("127.0.0.1", 0), Echo)) as server:
         descriptors = open_files()
         for _ in range(20):
             with contextlib.suppress(OSError):
                 ask(server, b"GET / HTTP/1.0\r\n\r\n")
         ended(server, "tls_error", 20)
-        wait_for(
-            lambda: open_files() <= descriptors + 5,  # the loop's own are among them
-            "all are closed",
-        )
+        # The loop's own are among them.
+        wait_for(lambda: open_files() <= descriptors + 5, "all are closed")
+    assert called == {"shutdown_request"}
     assert capfd.readouterr().err == ""
 
 

@@ -6,25 +6,22 @@ import socketserver
 import ssl
 import threading
 import time
-from typing import Any
-
-import pytest
 
 from socketscope import ThreadingTCPServer
 from socketscope.serve.mixin import service_of
-from socketscope.serve.threads import linger
 from tests.faults.library.running import (
     PATIENCE,
     count,
     ended,
     figures,
-    logged,
     make,
-    reset,
     running,
+    secured,
+    stop,
     wait_for,
 )
 from tests.faults.server.process import read_all
+from tests.threads import in_a_thread
 
 SHORT = 0.5
 ALERT = b"\x15"
@@ -38,12 +35,6 @@ class Lines(socketserver.StreamRequestHandler):
             self.wfile.write(line.upper())
 
 
-class Flood(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.request.recv(100)
-        self.request.sendall(bytes(64 << 20))
-
-
 class WrappingServer(ThreadingTCPServer):
     """Wraps each connection by itself, the other way that there is."""
 
@@ -54,14 +45,8 @@ class WrappingServer(ThreadingTCPServer):
         return self.context.wrap_socket(connection, server_side=True), address
 
 
-def connect(server: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
-    plain = socket.create_connection(server.server_address, timeout=PATIENCE)
-    # A peer that is strict: an end without TLS' own goodbye is an error.
-    return context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
-
-
 def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, client_context):
-    with running(make(Lines), server_context) as server, connect(server, client_context) as client:
+    with running(make(Lines), server_context) as server, secured(server, client_context) as client:
         for _ in range(2):
             client.sendall(b"one line\n")
             assert client.recv(100) == b"ONE LINE\n"
@@ -73,18 +58,6 @@ def test_what_the_handler_sees_is_counted_and_the_end_is_told(server_context, cl
         assert count(server, "exchanges_total") == count(server, "response_duration_seconds_count") == 2
 
 
-def test_a_server_that_closes_says_so(server_context, client_context):
-    class One(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(self.rfile.readline())
-
-    with running(make(One), server_context) as server, connect(server, client_context) as client:
-        client.sendall(b"x\n")
-        assert client.recv(100) == b"x\n"
-        assert client.recv(100) == b""
-        ended(server, "ok")
-
-
 def test_what_openssl_has_read_and_the_handler_has_not_does_not_cost_the_reply(
     server_context, client_context
 ):
@@ -94,7 +67,7 @@ def test_what_openssl_has_read_and_the_handler_has_not_does_not_cost_the_reply(
         def handle(self):
             self.wfile.write(self.rfile.readline())
 
-    with running(make(One), server_context) as server, connect(server, client_context) as client:
+    with running(make(One), server_context) as server, secured(server, client_context) as client:
         client.sendall(b"x\n" + bytes(12_000))  # in one record, longer than what a file object asks for
         # A reset would end this with an error before the reply is looked for.
         for _ in range(5):
@@ -108,7 +81,7 @@ def test_what_openssl_has_read_and_the_handler_has_not_does_not_cost_the_reply(
 def test_connections_that_are_wrapped_one_by_one_are_observed_too(server_context, client_context):
     server = make(Lines, WrappingServer)
     server.context = server_context
-    with running(server), connect(server, client_context) as client:
+    with running(server), secured(server, client_context) as client:
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
         client.unwrap()
@@ -122,7 +95,7 @@ def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_de
 ):
     with running(make(Lines, read_timeout=HANDSHAKE), server_context) as server:
         mute = [socket.create_connection(server.server_address, timeout=PATIENCE) for _ in range(20)]
-        with connect(server, client_context) as client:
+        with secured(server, client_context) as client:
             client.sendall(b"x\n")
             assert client.recv(100) == b"X\n"
         for peer in mute:
@@ -130,45 +103,6 @@ def test_a_peer_that_does_no_handshake_holds_up_nobody_and_is_cut_at_the_read_de
             assert read_all(peer)[:1] in {b"", ALERT}
             peer.close()
         assert figures(server).closed["empty"] == 20
-
-
-def test_a_peer_that_speaks_no_tls_is_cut(server_context, capfd):
-    with running(make(Lines), server_context) as server:
-        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            with contextlib.suppress(ConnectionResetError):
-                while client.recv(100):
-                    pass
-        ended(server, "tls_error")
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("leave", [socket.socket.close, reset])
-def test_a_peer_that_looks_whether_the_port_is_open_leaves_an_empty_connection(server_context, capfd, leave):
-    with running(make(Lines), server_context) as server:
-        client = socket.create_connection(server.server_address)
-        wait_for(lambda: figures(server).open, "it is served")
-        leave(client)
-        ended(server, "empty")
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("sent", "limits", "outcome"),
-    [
-        (b"half", {"read_timeout": HANDSHAKE}, "read_timeout"),
-        (b"whole\n", {"idle_timeout": SHORT}, "idle_timeout"),
-    ],
-)
-def test_the_deadlines_hold(server_context, client_context, capfd, sent, limits, outcome):
-    with (
-        running(make(Lines, **limits), server_context) as server,
-        connect(server, client_context) as client,
-    ):
-        logged(server)
-        client.sendall(sent)
-        ended(server, outcome)
-    assert capfd.readouterr().err == ""
 
 
 def test_what_a_handler_does_between_the_handshake_and_its_first_read_is_not_its_clients_time(
@@ -184,74 +118,18 @@ def test_what_a_handler_does_between_the_handshake_and_its_first_read_is_not_its
 
     with (
         running(make(Works, read_timeout=HANDSHAKE), server_context) as server,
-        connect(server, client_context) as client,
+        secured(server, client_context) as client,
     ):
         assert worked.wait(PATIENCE)
         client.sendall(b"x\n")
         assert client.recv(100) == b"X\n"
 
 
-def test_a_handlers_own_timeout_holds(server_context, client_context, capfd):
-    class Impatient(Lines):
-        timeout = SHORT
-
-    with (
-        running(make(Impatient, read_timeout=PATIENCE), server_context) as server,
-        connect(server, client_context) as client,
-    ):
-        logged(server)
-        client.sendall(b"half")
-        began = time.monotonic()
-        assert client.recv(1) == b""
-        assert time.monotonic() - began < PATIENCE / 4
-        ended(server, "ok")
-    assert capfd.readouterr().err == ""
-
-
-def test_a_peer_that_takes_no_reply_is_cut(server_context, client_context):
-    with (
-        running(make(Flood, write_timeout=SHORT), server_context) as server,
-        connect(server, client_context) as client,
-    ):
-        client.sendall(b"x")
-        ended(server, "write_timeout")
-
-
-def test_a_drain_ends_idle_connections_at_once(server_context, client_context):
-    with running(make(Lines), server_context) as server, connect(server, client_context) as client:
-        client.sendall(b"x\n")
-        assert client.recv(100) == b"X\n"
-        began = time.monotonic()
-        server.shutdown()
-        server.server_close()
-        assert time.monotonic() - began < PATIENCE / 4
-        assert service_of(server).forced == 0
-        ended(server, "ok")
-
-
-def test_a_peer_above_the_limit_is_let_go_at_once(server_context, client_context, monkeypatch):
-    monkeypatch.setattr(linger, "SECONDS", PATIENCE)
-    server = make(Lines, max_connections=1)
-    service: Any = service_of(server)
-    service.refusal = b"ERR too many connections\r\n"
-    with running(server, server_context), connect(server, client_context) as client:
-        client.sendall(b"x\n")
-        assert client.recv(100) == b"X\n"
-        began = time.monotonic()
-        with contextlib.suppress(OSError):
-            connect(server, client_context).close()
-        assert time.monotonic() - began < PATIENCE / 2
-        assert figures(server).rejected["capacity"] == 1
-
-
 def test_a_peer_that_never_ends_its_handshake_is_forced_by_the_drain(server_context):
     with running(make(Lines, drain_timeout=SHORT), server_context) as server:
         with socket.create_connection(server.server_address, timeout=PATIENCE):
             wait_for(lambda: figures(server).open, "it is open")
-            began = time.monotonic()
-            server.shutdown()
-            server.server_close()
-            assert time.monotonic() - began < PATIENCE / 4
+            assert stop(server) < PATIENCE / 4
             assert service_of(server).forced == 1
         ended(server, "forced")
 
@@ -297,13 +175,12 @@ def test_a_hook_has_the_socket_of_a_handshake_that_was_forced(server_context, cl
         goes_on.wait(PATIENCE)
 
     def shake_hands():
-        with contextlib.suppress(OSError), connect(server, client_context):
+        with contextlib.suppress(OSError), secured(server, client_context):
             pass
 
     monkeypatch.setattr(server_context, "sni_callback", choose)
     with running(make(Lines, Noting, drain_timeout=0.1), server_context) as server:
-        client = threading.Thread(target=shake_hands)
-        client.start()
+        client = in_a_thread(shake_hands)
         assert begun.wait(PATIENCE)
         server.shutdown()
         server.server_close()

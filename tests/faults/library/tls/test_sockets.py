@@ -15,13 +15,13 @@ from socketscope.serve.threads.deadlines import hang_up
 from tests.faults.library.running import (
     HOST,
     PATIENCE,
-    connect,
     count,
     ended,
     handling,
     make,
     reset,
     running,
+    secured,
     wait_for,
 )
 from tests.faults.server.process import unread
@@ -48,7 +48,7 @@ def test_who_asks_for_nothing_waits_for_nothing(server_context, client_context, 
         connection.sendall(b"got %d" % len(NOTHING[way](connection)))
 
     with running(make(handling(handle)), server_context) as server:
-        with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+        with secured(server, client_context) as client:
             client.sendall(bytes(1))
             assert client.recv(100) == b"got 0"
         ended(server, "ok")
@@ -61,10 +61,7 @@ def test_who_asks_for_less_than_nothing_is_told_so_at_once(server_context, clien
             connection.recv(-1)
         connection.sendall(b"told")
 
-    with (
-        running(make(handling(handle)), server_context) as server,
-        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
-    ):
+    with running(make(handling(handle)), server_context) as server, secured(server, client_context) as client:
         assert client.recv(100) == b"told"
 
 
@@ -72,10 +69,7 @@ def test_what_openssl_has_read_already_is_there_though_nothing_more_comes(server
     def handle(connection):
         connection.sendall(connection.recv(3) + connection.recv(3))
 
-    with (
-        running(make(handling(handle)), server_context) as server,
-        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
-    ):
+    with running(make(handling(handle)), server_context) as server, secured(server, client_context) as client:
         client.sendall(b"onetwo")
         assert client.recv(100) == b"onetwo"
 
@@ -88,10 +82,7 @@ def test_what_came_before_the_library_hung_up_is_read_and_then_the_end(server_co
         assert goes_on.wait(PATIENCE)
         got.extend([connection.recv(100), connection.recv(100)])
 
-    with (
-        running(make(handling(handle)), server_context) as server,
-        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
-    ):
+    with running(make(handling(handle)), server_context) as server, secured(server, client_context) as client:
         assert entered.wait(PATIENCE)
         client.sendall(b"said")
         wait_for(lambda: unread(client), "what was said")
@@ -110,10 +101,7 @@ def test_who_does_not_wait_is_told_that_nothing_is_there_as_by_the_base_class(se
         connection.setblocking(True)
         connection.sendall(b"told")
 
-    with (
-        running(make(handling(handle)), server_context) as server,
-        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
-    ):
+    with running(make(handling(handle)), server_context) as server, secured(server, client_context) as client:
         assert client.recv(100) == b"told"
 
 
@@ -122,10 +110,7 @@ def test_a_handshake_that_has_been_done_waits_for_nobody(server_context, client_
         connection.do_handshake()  # as one that cannot know does it
         connection.sendall(b"hello")
 
-    with (
-        running(make(handling(handle)), server_context) as server,
-        client_context.wrap_socket(connect(server), server_hostname="localhost") as client,
-    ):
+    with running(make(handling(handle)), server_context) as server, secured(server, client_context) as client:
         assert client.recv(100) == b"hello"
 
 
@@ -138,7 +123,7 @@ def test_a_peer_that_takes_nothing_is_cut_in_time(server_context, client_context
 
     with running(make(handling(handle), write_timeout=0.3), server_context) as server:
         began = time.monotonic()
-        with client_context.wrap_socket(connect(server), server_hostname="localhost"):
+        with secured(server, client_context):
             ended(server, "write_timeout")
         assert time.monotonic() - began < PATIENCE / 4
 
@@ -156,7 +141,7 @@ def test_a_reset_is_to_the_handler_what_it_is_without_us(server_context, client_
 
     for server in (socketserver.TCPServer(HOST, handling(handle)), make(handling(handle))):
         with running(server, server_context):
-            client = client_context.wrap_socket(connect(server), server_hostname="localhost")
+            client = secured(server, client_context)
             client.sendall(b"x")
             assert told.get(timeout=PATIENCE) == b"x"
             reset(client)

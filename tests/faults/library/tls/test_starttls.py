@@ -3,7 +3,6 @@
 import contextlib
 import socketserver
 import ssl
-import time
 
 import pytest
 
@@ -18,7 +17,9 @@ from tests.faults.library.running import (
     figures,
     handling,
     logged,
+    secured,
     serving,
+    stop,
     wait_for,
 )
 from tests.faults.server.process import read_all
@@ -86,10 +87,7 @@ def test_its_deadlines_hold(lines, client_context, capfd):
 
 def test_a_stop_finds_it_idle(lines, client_context):
     with serving(lines, drain_timeout=PATIENCE) as server, upgraded(server, client_context) as client:
-        began = time.monotonic()
-        server.shutdown()
-        server.server_close()
-        assert time.monotonic() - began < PATIENCE / 4
+        assert stop(server) < PATIENCE / 4
         assert service_of(server).forced == 0
         assert client.recv(1) == b""
         ended(server, "ok")
@@ -125,7 +123,7 @@ def plain_again(server_context):
 
 @contextlib.contextmanager
 def talked(server, client_context):
-    client = client_context.wrap_socket(connect(server), server_hostname="localhost")
+    client = secured(server, client_context)
     client.sendall(b"secret")
     assert client.recv(100) == b"secret"
     with client:
@@ -195,7 +193,7 @@ def test_what_an_override_wraps_and_closes_has_ended_when_it_returns(
             self.shutdown_request(request)
 
     with serving(handling(lambda request: request.sendall(request.recv(1))), Server) as server:
-        with client_context.wrap_socket(connect(server), server_hostname="localhost") as client:
+        with secured(server, client_context) as client:
             client.sendall(sent)
             assert [client.recv(10), client.recv(10)] == [b"x", b""]
             ended(server, "ok")

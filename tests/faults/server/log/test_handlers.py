@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -17,6 +16,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.faults.server.process import PATIENCE, ROOT, ServerProcess, read_all, serving, wait_for
+from tests.threads import together
 
 from .test_log import start_piped
 
@@ -83,7 +83,7 @@ def test_each_line_of_a_handler_is_whole_and_is_of_its_client(handler):
                 token = f"{number}-{each}"
                 asked.append((ask(server, token), token))
 
-        run_all(client)
+        together(client, CLIENTS)
         for peer, token in asked:
             expected = [*EXPECTED[handler](peer, token), ended(peer, token)]
             lines = told(server, peer)
@@ -97,14 +97,6 @@ def ids(lines: list[dict[str, Any]]) -> dict[str, Any]:
     return {"connection_id": lines[0]["connection_id"]}
 
 
-def run_all(client: Any) -> None:
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def test_of_a_hundred_thousand_lines_none_is_of_another_client(tmp_path):
     log = tmp_path / "log"
     each, lines_each = 61, 26
@@ -116,7 +108,7 @@ def test_of_a_hundred_thousand_lines_none_is_of_another_client(tmp_path):
             peers[token] = ask(server, token)
 
     with serving(*talkative("Crowded"), log=log) as server:
-        run_all(client)
+        together(client, CLIENTS)
         total = each * CLIENTS
         wait_for(lambda: log.read_bytes().count(b'"event":"connection"') == total, "all lines")
         assert server.metric("socketserver_log_lines_dropped_total") == 0
@@ -317,7 +309,7 @@ def console(what: str) -> list[str]:
     return process.communicate()[0].splitlines()
 
 
-def test_a_stalled_output_holds_up_no_handler_whatever_it_writes_and_what_is_lost_is_told():
+def test_case_21_a_stalled_log_delays_no_reply_whatever_is_written_and_what_is_lost_is_told():
     process, address, metrics = start_piped(*talkative("Asked"))
     assert process.stdout is not None
 

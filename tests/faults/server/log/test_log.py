@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +15,7 @@ from datetime import datetime
 import pytest
 
 from tests.faults.server.process import PATIENCE, ROOT, serving, wait_for
+from tests.threads import in_a_thread, together
 
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 
@@ -121,30 +121,6 @@ def ask(address: tuple[str, int]) -> float:
         client.sendall(b"x\n")
         assert client.recv(100).endswith(b"x\n")
     return time.monotonic() - began
-
-
-def test_case_21_a_stalled_log_delays_no_reply_and_what_is_dropped_is_told():
-    process, address, metrics = start_piped()
-    assert process.stdout is not None
-    try:
-        # A pipe holds 64 KiB, the queue 10,000 lines.
-        slowest = max(ask(address) for _ in range(11_500))
-        assert slowest < PATIENCE / 4
-        told = 0
-        while not told:
-            line = json.loads(process.stdout.readline())
-            if line["event"] == "log_lines_dropped":
-                told = line["count"]
-        page = urllib.request.urlopen(metrics).read().decode()
-        dropped = next(
-            float(line.split()[1])
-            for line in page.splitlines()
-            if line.startswith("socketserver_log_lines_dropped_total ")
-        )
-        assert told == dropped > 0
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_case_21_a_closed_log_delays_no_reply():
@@ -282,11 +258,7 @@ def crowd(address: tuple[str, int], request: bytes, each: int) -> None:
                 client.sendall(request)
                 assert client.makefile("rb").read() == request
 
-    clients = [threading.Thread(target=load) for _ in range(6)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
+    together(lambda _: load(), 6)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -309,8 +281,7 @@ def test_what_a_handler_writes_to_standard_output_tears_no_line_and_is_not_torn(
             written.extend(data)
             time.sleep(0.005)
 
-    reader = threading.Thread(target=read_slowly)
-    reader.start()
+    reader = in_a_thread(read_slowly)
     try:
         crowd(address, request_line, each)
         wait_for(lambda: written.count(b'"connection"') == 6 * each, "all lines")
@@ -336,14 +307,6 @@ def test_what_is_printed_while_the_handler_is_loaded_is_told_as_later(tmp_path):
         assert server.stop() == 0
         assert [line["text"] for line in server.events("printed")] == texts
         assert server.lines.index({"event": "mine"}) < server.lines.index(server.started)
-
-
-def test_what_a_child_of_a_handler_writes_is_a_line_of_its_own():
-    with serving("--handler", "tests.faults.server.handlers:Garrulous") as server:
-        server.ask(b"child\n")
-        server.connections(1)
-        assert server.stop() == 0
-        assert [line["event"] for line in server.lines].count("mine") == 1
 
 
 def test_a_line_is_bounded_whatever_an_error_says_and_keeps_its_place():

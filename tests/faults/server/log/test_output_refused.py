@@ -16,13 +16,9 @@ def test_a_full_disk_is_told_in_one_line(option: str, unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
         told = subprocess.run(
             [sys.executable, "-m", "server", option],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-            text=True,
-            check=False,
-            timeout=30,
-        )
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
     expected = "server: cannot write to standard output: No space left on device\n"
     assert (told.returncode, told.stderr) == (1, expected)
 

@@ -11,7 +11,6 @@ from tests.faults.server.authority import Authority
 from tests.faults.server.process import (
     PATIENCE,
     ServerProcess,
-    few_descriptors,
     half_close,
     read_all,
     reset,
@@ -178,64 +177,6 @@ def test_case_11_above_the_limit_who_comes_is_let_go_before_a_handshake(authorit
             assert read_all(client).endswith(b"x\n")
             client.close()
         assert asked(server, authority.cert).endswith(b"x\n")
-
-
-def test_case_12_who_is_let_go_and_does_not_listen_blocks_nobody(authority, files):
-    options = ("--max-connections", "2", "--backlog", "8", "--read-timeout", "5m")
-    with over_tls(files, *options) as server:
-        held = [secured(server, authority.cert) for _ in range(2)]
-        refused = [bare(server, HELLO + bytes(1000)) for _ in range(100)]
-        # Each is given 2 s; one after the other they would take longer than anybody waits here.
-        with bare(server) as client:
-            assert read_all(client) == b""
-        for client in [*held, *refused]:
-            client.close()
-
-
-def test_who_waits_in_the_queue_has_its_handshake_when_there_is_room(authority, files):
-    options = ("--max-connections", "2", "--when-full", "queue", "--read-timeout", "5m")
-    context = ssl.create_default_context(cafile=authority.cert)
-    with over_tls(files, *options) as server:
-        held = [secured(server, authority.cert) for _ in range(2)]
-        waiting = [bare(server) for _ in range(10)]
-        time.sleep(0.3)
-        assert server.metric("socketserver_connections_accepted_total") == 2
-        for client in held:
-            client.close()
-        for plain in waiting:
-            with context.wrap_socket(plain, server_hostname="localhost") as client:
-                client.sendall(b"later\n")
-                assert read_all(client).endswith(b"later\n")
-        assert server.metric("socketserver_connections_rejected_total") == 0
-
-
-def test_case_13_running_out_of_descriptors_costs_no_cpu_and_passes(authority, files):
-    with over_tls(files, "--read-timeout", "60s", preexec_fn=few_descriptors(60)) as server:
-        clients = [bare(server) for _ in range(100)]
-        wait_for(lambda: "accept_error" in {line["event"] for line in server.lines}, "accept fails")
-        before = server.cpu_seconds()
-        time.sleep(2)
-        assert server.cpu_seconds() - before < 0.3
-        for client in clients:
-            client.close()
-        wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
-        assert asked(server, authority.cert).endswith(b"x\n")
-        assert server.metric("socketserver_accept_errors_total", error="fd_limit") > 0
-
-
-@pytest.mark.parametrize("threads", ["elastic", "per-connection"])
-def test_case_14_threads_that_cannot_be_started_leave_fewer_that_serve(authority, files, threads):
-    with over_tls(files, "--handler", "tests.faults.server.scarce:Echo", "--threads", threads) as server:
-        # Who has no thread waits for the other side of the handshake, so none is begun.
-        held = [bare(server) for _ in range(12)]
-        errors = "socketserver_accept_errors_total"
-        wait_for(lambda: server.metric(errors, error="other") > 0, "a thread is missed")
-        for client in held:
-            client.close()
-        wait_for(lambda: server.metric("socketserver_connections_open") == 0, "all have left")
-        with secured(server, authority.cert) as client:
-            client.sendall(b"x\n")
-            assert client.recv(100) == b"x\n"
 
 
 def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered(authority, files):
