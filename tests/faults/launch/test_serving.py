@@ -449,7 +449,7 @@ except RAISED:
         assert running.errors.text() == ""
 
 
-def test_nor_is_one_lost_that_meets_a_child_of_a_program_which_has_served_by_itself(program):
+def test_a_signal_that_meets_a_child_of_a_program_which_has_served_is_not_lost(program):
     text = """
 import os
 import signal

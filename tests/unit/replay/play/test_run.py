@@ -107,7 +107,7 @@ def test_a_pass_whose_user_was_free_was_not_dropped_by_a_generator_that_comes_la
 
 
 @pytest.mark.parametrize("duration", [9.0, None])
-def test_nor_by_one_that_a_signal_stops(tmp_path, duration):
+def test_a_pass_whose_user_was_free_was_not_dropped_by_a_generator_that_a_signal_stops(tmp_path, duration):
     summary = Played(tmp_path, rate=1000, users=50, late=0.005, duration=duration, stop_at=0.5).summary
     assert (summary.dropped, summary.rate_held) == (0, True)
     assert summary.passes + summary.in_flight == 506  # one each millisecond, up to 0.505 s

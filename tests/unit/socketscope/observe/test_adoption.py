@@ -153,7 +153,7 @@ def test_a_class_that_resists_has_its_sockets_served(record, kind, seen):
 
 
 @pytest.mark.parametrize("kind", [Told, OfAFrozenClass, OfNoOtherClass, Equal])
-def test_and_its_listeners_too(kind):
+def test_a_class_that_resists_has_its_listeners_served(kind):
     with listener(kind, socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
         prepare(server)
         client.sendto(b"four", server.getsockname())
@@ -186,7 +186,7 @@ def test_a_socket_says_that_it_is_of_the_users_class(record, handed_on):
             assert (record.received, record.sent) == (8, 10)
 
 
-def test_so_does_one_of_datagrams_and_the_duplicate_of_it():
+def test_a_socket_of_datagrams_and_its_duplicate_say_that_they_are_of_the_users_class():
     with listener(Old, socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
         prepare(server)
         client.bind(("127.0.0.1", 0))
@@ -287,7 +287,7 @@ def test_who_prints_a_socket_reads_what_it_is_to_the_program(kind, handed_on, re
 
 
 @pytest.mark.parametrize("type_", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_nor_does_who_prints_a_listener_read_anything_else(type_):
+def test_who_prints_a_listener_reads_what_it_is_to_the_program(type_):
     with listener(type_=type_) as server:
         plain = repr(server)
         prepare(server)
@@ -355,7 +355,7 @@ def test_a_class_that_nobody_has_any_more_goes(record, handed_on):
     assert known() is None
 
 
-def test_so_does_one_of_a_listener():
+def test_a_class_of_listeners_that_nobody_has_any_more_goes():
     kind: type[socket.socket] | None = type("Passing", (socket.socket,), {})
     with listener(kind, socket.SOCK_DGRAM) as server:
         prepare(server)

@@ -33,7 +33,7 @@ def test_what_is_sent_is_counted(datagram, pair, send):
     assert (datagram.sent, datagram.exchanges, datagram.outcome) == (5, 1, "ok")
 
 
-def test_so_is_what_is_received_into_a_buffer(datagram, pair):
+def test_what_is_received_into_a_buffer_is_counted(datagram, pair):
     near, far = pair
     far.send(b"more")
     assert near.recv_into(bytearray(10)) == 4

@@ -39,7 +39,7 @@ def test_another_socket_of_it_counts_for_it_and_is_not_its_end(kind):
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_so_is_a_listener(kind):
+def test_a_listener_is_pickled_as_the_standard_librarys_class_is(kind):
     with socket.socket(socket.AF_INET, kind) as listener:
         listener.bind(("127.0.0.1", 0))
         prepare(listener)

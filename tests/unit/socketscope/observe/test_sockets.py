@@ -180,7 +180,7 @@ def test_a_timeout_of_sendall_is_for_the_whole():
         assert not record.blocked
 
 
-def test_so_it_is_where_the_peer_takes_something_time_and_again(monkeypatch):
+def test_a_timeout_of_sendall_is_for_the_whole_though_the_peer_takes_something_time_and_again(monkeypatch):
     near, far, _ = observed_pair()
     size, times = 8 << 20, iter([0.0])
     monkeypatch.setattr(sockets, "monotonic", lambda: next(times, 2 * PATIENCE))

@@ -115,7 +115,7 @@ def test_a_mock_is_handled_and_closed_as_by_the_standard_library(base, spec):
     "base", [socketserver.TCPServer, socketserver.ThreadingTCPServer, socketserver.ThreadingUDPServer]
 )
 @pytest.mark.parametrize("autospec", [False, True])
-def test_so_is_one_that_is_a_listener(monkeypatch, base, autospec):
+def test_a_mock_may_be_the_listener(monkeypatch, base, autospec):
     made = mock.create_autospec(socket.socket) if autospec else mock.MagicMock()
     with monkeypatch.context() as patch:
         patch.setattr(socket, "socket", made)

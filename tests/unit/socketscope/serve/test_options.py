@@ -115,7 +115,7 @@ def test_nothing_of_the_options_is_an_attribute_of_the_class():
     assert public == theirs
 
 
-def test_nor_of_the_server():
+def test_nothing_of_the_options_is_an_attribute_of_the_server():
     with Base(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         own = {name for name in vars(server) if "socketscope" in name}
         assert own == {"_socketscope"}

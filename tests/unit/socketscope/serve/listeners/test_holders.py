@@ -154,7 +154,9 @@ def test_who_has_forked_this_process_may_have_all_that_it_has(private, monkeypat
 
 
 @pytest.mark.parametrize("is_fork", [True, False], ids=["without", "with"])
-def test_and_so_has_its_child_without_a_program_of_its_own(private, monkeypatch, is_fork):
+def test_a_child_of_this_process_without_a_program_of_its_own_may_have_all_that_it_has(
+    private, monkeypatch, is_fork
+):
     monkeypatch.setattr(holders, "_forkers", {os.getpid()})
     assert shared_with(private, monkeypatch, parent=os.getpid(), is_fork=is_fork, session=2) == is_fork
 
@@ -184,7 +186,7 @@ def test_who_has_ended_and_was_not_waited_for_has_nothing(private, monkeypatch):
         assert not is_shared(listener)
 
 
-def test_nor_has_who_is_gone(private, monkeypatch):
+def test_a_process_that_is_gone_has_nothing(private, monkeypatch):
     monkeypatch.setattr(holders, "_forkers", {private.pid})
     private.kill()
     private.wait()

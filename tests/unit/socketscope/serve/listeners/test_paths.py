@@ -64,14 +64,14 @@ def test_the_path_of_a_live_one_is_not_whoever_made_it(make, path, kind):
     assert Path(path).exists()
 
 
-def test_nor_is_that_of_one_that_has_bound_and_does_not_listen_yet(make, path):
+def test_the_path_of_one_that_has_bound_and_does_not_listen_yet_is_not_taken_over(make, path):
     held = make(path).bind()
     refused(make(path))
     held.release(remove=True)
     make(path).bind().release(remove=True)
 
 
-def test_nor_is_that_of_one_that_is_about_to_bind(make, path):
+def test_the_path_of_one_that_is_about_to_bind_is_not_taken_over(make, path):
     with Path(f"{path}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused(make(path))
