@@ -151,7 +151,7 @@ def test_a_request_that_another_thread_receives_before_a_greeting_is_noted_is_pe
     assert (record.exchanges, record.sent, record.pending) == (0, 1, True)
 
 
-def test_so_is_one_that_it_receives_before_the_rest_of_a_reply_is_noted(record):
+def test_a_request_that_another_thread_receives_before_the_rest_of_a_reply_is_noted_is_pending(record):
     answered(record)
     receive(record, 1, 100.3, 100.7)
     record.gave(1, 100.8, 0.0)
@@ -395,6 +395,8 @@ def test_without_limits_nobody_is_late():
 def test_what_is_idle_at_a_drain(record):
     assert not record.idle(0.9, grace=1.0)
     assert record.idle(1.0, grace=1.0)
+    greeted(record)
+    assert record.idle(0.0, grace=1.0)
     asked(record)
     assert not record.idle(1e9, grace=1.0)
     assert record.pending
@@ -402,11 +404,6 @@ def test_what_is_idle_at_a_drain(record):
     assert record.idle(0.0, grace=1.0)
     asked(record)
     assert not record.idle(1e9, grace=1.0)
-
-
-def test_who_was_greeted_and_answered_nothing_is_idle_at_once(record):
-    greeted(record)
-    assert record.idle(0.0, grace=1.0)
 
 
 def test_a_deadline_is_told_as_an_error_that_is_known_again(record):

@@ -42,16 +42,23 @@ def pool():
     pool.close()
 
 
-def serve(pool, number):
-    """Have so many jobs done at once; return their threads once these are idle, or have left."""
+def begun(pool, number):
+    """Return so many jobs that are at work."""
     jobs = [Held() for _ in range(number)]
     for job in jobs:
         pool.run(job)
-    workers = [job.begun() for job in jobs]
+    for job in jobs:
+        job.begun()
+    return jobs
+
+
+def serve(pool, number):
+    """Have so many jobs done at once; return their threads once these are idle, or have left."""
+    jobs = begun(pool, number)
     for job in jobs:
         job.end()
     until(lambda: pool.counts[1] == 0)
-    return workers
+    return [job.begun() for job in jobs]
 
 
 def test_jobs_at_once_have_a_thread_each_and_the_next_ones_find_those(pool):
@@ -65,9 +72,7 @@ def test_jobs_at_once_have_a_thread_each_and_the_next_ones_find_those(pool):
 
 def test_busy_threads_are_told_from_idle_ones(pool):
     serve(pool, 2)
-    job = Held()
-    pool.run(job)
-    job.begun()
+    (job,) = begun(pool, 1)
     assert pool.counts == (1, 1)
     job.end()
 
@@ -79,14 +84,7 @@ def test_of_many_threads_without_work_a_reserve_stays(pool):
 
 
 def test_beside_busy_threads_as_many_stay_as_are_at_work(pool):
-    held = [Held() for _ in range(2 * RESERVE)]
-    for job in held:
-        pool.run(job)
-    for job in held:
-        job.begun()
-    others = [Held() for _ in range(2 * RESERVE)]
-    for job in others:
-        pool.run(job)
+    held, others = begun(pool, 2 * RESERVE), begun(pool, 2 * RESERVE)
     for job in others:
         job.end()
     until(lambda: pool.counts == (2 * RESERVE, 2 * RESERVE))
@@ -211,9 +209,7 @@ def test_threads_that_do_not_begin_are_waited_for_no_more_in_the_end(pool, comin
 
 def test_closing_sends_idle_threads_away_and_busy_ones_when_they_are_done(pool):
     (idle,) = serve(pool, 1)
-    jobs = [Held(), Held()]
-    for job in jobs:
-        pool.run(job)
+    jobs = begun(pool, 2)
     busy = [job.begun() for job in jobs]
     jobs[0].end()
     until(lambda: pool.counts == (1, 1))
