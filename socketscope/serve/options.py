@@ -87,8 +87,10 @@ def checked(processors: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any
     """Return processors as a tuple.
 
     Raises:
-        TypeError: A processor cannot be called.
+        TypeError: It is no list of them, or one cannot be called.
     """
+    if not isinstance(processors, Iterable):
+        raise TypeError(f"processors is {processors!r}: it must be a list of functions")
     each = tuple(processors)
     for processor in each:
         if not callable(processor):

@@ -68,6 +68,11 @@ def test_other_keywords_are_for_other_classes():
         ({"limits": {"max_connections": 5}}, TypeError, "it must be socketscope.Limits"),
         ({"limit": TIGHT}, TypeError, "keyword"),
         ({"listener": 9000}, TypeError, "listener is 9000: it must be a string"),
+        (
+            {"processors": len},
+            TypeError,
+            "processors is <built-in function len>: it must be a list of functions",
+        ),
         ({"listener": ""}, ValueError, "listener is '': it must be a name; None is the kind of listener"),
         ({"listener": "\udcff"}, ValueError, "listener is '\\\\udcff', which UTF-8 cannot write"),
         (
