@@ -92,6 +92,8 @@ def _observed(server: BaseServer) -> type:
     refuse_forking(kind)
     named: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
     named |= {"__doc__": kind.__doc__, "__class__": posing_as(kind)}
+    if "__firstlineno__" in vars(kind):  # since Python 3.13; by it `inspect` finds the source
+        named["__firstlineno__"] = vars(kind)["__firstlineno__"]
     if overrides(kind, TheirThreadingMixIn):
         # The interpreter puts the mixin right before the standard library's, so behind the user's overrides.
         made = type(kind.__name__, (_Unannounced, kind, ThreadingMixIn), named)

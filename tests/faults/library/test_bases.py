@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import inspect
 import socketserver
 import threading
 import types
@@ -343,6 +344,16 @@ def test_a_mixin_that_stands_behind_does_nothing_as_ever_and_the_server_is_obser
 def test_the_librarys_mixin_behind_a_server_is_refused_in_one_line():
     with pytest.raises(TypeError, match="^Server has ThreadingMixIn behind a server, [^\n]*$"):
         type("Server", (socketserver.TCPServer, socketscope.ThreadingMixIn), {})
+
+
+@pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def test_the_source_of_the_class_of_an_observed_server_is_its_own(base):
+    class Server(base):  # type: ignore[misc, valid-type]
+        pass
+
+    with observed(Server(HOST, Echo)) as server:
+        assert type(server) is not Server
+        assert inspect.getsource(type(server)) == inspect.getsource(Server)
 
 
 @pytest.mark.parametrize("room", [{}, {"__slots__": ("own",)}], ids=["roomy", "slotted"])
