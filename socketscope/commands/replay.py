@@ -19,7 +19,7 @@ from socketscope.commands.parsed import Integer, Parsed, ParsedLine
 from socketscope.excerpt import escaped
 from socketscope.replay.measure.summary import Summary, summarize
 from socketscope.replay.measure.thresholds import Threshold, parse_threshold, with_default
-from socketscope.replay.play.pacing import Shape, parse_shape
+from socketscope.replay.play.pacing import CONSTANT, Shape, parse_shape
 from socketscope.replay.play.player import misfit
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.play.saying import Hear
@@ -253,7 +253,7 @@ def _mode(plan: Plan, programs: Sequence[Program]) -> str:
     """Return how the load is made, for a person."""
     loop = "closed loop" if plan.rate is None else f"open loop at {plan.rate:g} passes/s"
     users = "1 user" if plan.users == 1 else f"{plan.users} users"
-    shape = "" if plan.shape.is_constant else f", {plan.shape.text}"
+    shape = "" if plan.shape is CONSTANT else f", {plan.shape.text}"
     connections = " or ".join(sorted(_connections(plan, programs)))
     return f"{loop}, {users}, a connection a {connections}{shape}"
 

@@ -26,16 +26,14 @@ class Shape:
         text: The shape as it was given.
         factor: Maps seconds since the begin to a factor, 0 to 1, of the rate or of the number of users.
         integral: Maps seconds to the integral of the factor from 0.
-        is_constant: Whether the factor is always 1.
     """
 
     text: str
     factor: Callable[[float], float]
     integral: Callable[[float], float]
-    is_constant: bool = False
 
 
-CONSTANT = Shape("constant", lambda _: 1.0, lambda t: t, is_constant=True)
+CONSTANT = Shape("constant", lambda _: 1.0, lambda t: t)
 """The load that does not change."""
 
 

@@ -255,7 +255,7 @@ class Run:
 
     def _at_work(self, user: int) -> bool:
         plan = self._plan
-        if plan.shape.is_constant:
+        if plan.shape is CONSTANT:
             return True
         return plan.users * plan.shape.factor(self.elapsed) > user - 1
 

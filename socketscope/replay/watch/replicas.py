@@ -45,13 +45,20 @@ class Look:
         return self.url.partition("://")[2].removesuffix("/metrics")
 
 
-class Replica:
-    """Turns pages, as they come, into what is known of a replica. No I/O."""
+class Watch:
+    """Asks for the page of a replica at intervals, in its own thread: one that hangs delays no other.
 
-    def __init__(self, url: str) -> None:
+    Attributes:
+        look: What is known now.
+    """
+
+    def __init__(self, url: str, every: float) -> None:
         self.look = Look(url, problem="not asked yet")
+        self._every = every
         self._last: tuple[float, Samples] | None = None
         self._steps: deque[tuple[float, Samples, float]] = deque()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch {url}", daemon=True)
 
     def answered(self, page: Samples, now: float) -> None:
         """Take a page that came at a time on the monotonic clock.
@@ -83,28 +90,12 @@ class Replica:
         since = now if self.look.up or self.look.since == 0 else self.look.since
         self.look = Look(self.look.url, self.look.kind, problem=problem, since=since)
 
-
-class Watch:
-    """Asks for the page of a replica at intervals, in its own thread: one that hangs delays no other."""
-
-    def __init__(self, url: str, every: float) -> None:
-        self._replica = Replica(url)
-        self._every = every
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"watch {url}", daemon=True)
-
-    @property
-    def look(self) -> Look:
-        """What is known now."""
-        return self._replica.look
-
     def ask(self) -> Unusable | None:
         """Ask once; return what was wrong, or None."""
-        url = self.look.url
         try:
-            self._replica.answered(scrape.fetch(url), time.monotonic())
+            self.answered(scrape.fetch(self.look.url), time.monotonic())
         except Unusable as error:
-            self._replica.failed(str(error), time.monotonic())
+            self.failed(str(error), time.monotonic())
             return error
         return None
 

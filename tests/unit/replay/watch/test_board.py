@@ -1,12 +1,12 @@
 from socketscope.replay.watch.board import BAD, GOOD, boards
-from socketscope.replay.watch.replicas import Look, Replica
+from socketscope.replay.watch.replicas import Look, Watch
 from socketscope.replay.watch.scrape import Samples, parse
 from tests.unit.replay.watch import pages
 
 
 def look(*answers: Samples, port: int = 9464) -> Look:
     """Return a look at a replica that gave these pages, one a second."""
-    replica = Replica(f"http://127.0.0.1:{port}/metrics")
+    replica = Watch(f"http://127.0.0.1:{port}/metrics", every=1.0)
     for second, page in enumerate(answers):
         replica.answered(page, float(second))
     return replica.look
@@ -94,7 +94,7 @@ def test_datagrams_are_told_of_where_there_are_any():
 
 
 def test_nothing_is_known_of_what_does_not_answer():
-    replica = Replica("http://127.0.0.1:9464/metrics")
+    replica = Watch("http://127.0.0.1:9464/metrics", every=1.0)
     replica.answered(pages.of_server(1, open=3), 0.0)
     replica.failed("Connection refused", 1.0)
     assert {value for value, _, _ in tiles(replica.look).values()} == {"-", "- busy"}

@@ -7,7 +7,7 @@ from socketscope.replay.watch.board import boards
 from socketscope.replay.watch.curves import Curves
 from socketscope.replay.watch.dashboard import Seen, draw, plain
 from socketscope.replay.watch.keys import Choices
-from socketscope.replay.watch.replicas import Look, Replica
+from socketscope.replay.watch.replicas import Look, Watch
 from tests.unit.replay.watch import pages
 from tests.unit.replay.watch.test_board import look
 
@@ -15,7 +15,7 @@ from tests.unit.replay.watch.test_board import look
 def many() -> list[Look]:
     """Return looks at five servers, of which one has gone, a replay, and one that never answered."""
     up = [look(pages.of_server(0), pages.of_server(100 * n), port=9000 + n) for n in range(4)]
-    gone = Replica("http://127.0.0.1:9004/metrics")
+    gone = Watch("http://127.0.0.1:9004/metrics", every=1.0)
     gone.answered(pages.of_server(), 0.0)
     gone.failed("Connection refused", 10.0)
     replay = look(pages.of_replay(), pages.of_replay(ok=30, refused=1), port=9100)

@@ -1,6 +1,6 @@
 import pytest
 
-from socketscope.replay.watch.replicas import Replica
+from socketscope.replay.watch.replicas import Watch
 from socketscope.replay.watch.scrape import Unusable, total
 from socketscope.views import instruments as server
 from tests.unit.replay.watch import pages
@@ -10,7 +10,7 @@ URL = "http://127.0.0.1:9464/metrics"
 
 
 def test_its_speed_is_known_from_the_second_page_on():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     assert (replica.look.up, replica.look.name) == (False, "127.0.0.1:9464")
     replica.answered(pages.of_server(10), 100.0)
     assert replica.look.up
@@ -23,7 +23,7 @@ def test_its_speed_is_known_from_the_second_page_on():
 
 
 def test_lately_is_the_last_five_seconds():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     for second, accepted in enumerate([0, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1010]):
         replica.answered(pages.of_server(accepted), float(second))
     assert total(replica.look.step, ACCEPTED) == pytest.approx(10)
@@ -31,7 +31,7 @@ def test_lately_is_the_last_five_seconds():
 
 
 def test_when_it_goes_away_it_says_since_when_and_why():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     replica.answered(pages.of_server(10), 100.0)
     replica.failed("Connection refused", 103.0)
     replica.failed("Connection refused", 104.0)
@@ -41,7 +41,7 @@ def test_when_it_goes_away_it_says_since_when_and_why():
 
 
 def test_when_it_comes_back_its_counters_begin_again():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     replica.answered(pages.of_server(1000), 100.0)
     replica.failed("Connection refused", 101.0)
     replica.answered(pages.of_server(50), 105.0)
@@ -50,7 +50,7 @@ def test_when_it_comes_back_its_counters_begin_again():
 
 
 def test_what_came_while_it_was_away_for_long_is_not_of_the_last_seconds():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     replica.answered(pages.of_server(1000), 100.0)
     replica.failed("Connection refused", 101.0)
     replica.answered(pages.of_server(50), 160.0)
@@ -60,7 +60,7 @@ def test_what_came_while_it_was_away_for_long_is_not_of_the_last_seconds():
 
 
 def test_a_page_that_now_and_then_comes_late_has_figures_of_the_last_seconds():
-    replica = Replica(URL)
+    replica = Watch(URL, every=1.0)
     replica.answered(pages.of_server(1000), 100.0)
     replica.failed("no answer within 2 s", 103.0)
     replica.answered(pages.of_server(1400), 104.0)
@@ -69,4 +69,4 @@ def test_a_page_that_now_and_then_comes_late_has_figures_of_the_last_seconds():
 
 def test_a_page_of_something_else_is_refused():
     with pytest.raises(Unusable):
-        Replica(URL).answered({("x", frozenset()): 1.0}, 100.0)
+        Watch(URL, every=1.0).answered({("x", frozenset()): 1.0}, 100.0)
