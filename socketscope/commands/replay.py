@@ -186,7 +186,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter an option
         # If one of the two cannot be written, the other still is.
         if report is not None:
             page = Report(
-                summary=summary, history=progress.history,
+                summary=summary, timeline=progress.timeline,
                 began=began, length=run.lasted, warmup=warmup,
             ).render()  # fmt: skip
             _write(report, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))

@@ -4,15 +4,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 from socketscope.observe.distribution import Distribution
-from socketscope.replay.measure.durations import Durations, merged
 from socketscope.replay.measure.failures import Failure, Failures
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
-from socketscope.replay.measure.sketch import Sketch
+from socketscope.replay.measure.sketch import Durations, Sketch, merged
 from socketscope.replay.measure.steps import (
     ENDED,
     FAILURE,
@@ -27,25 +25,10 @@ from socketscope.replay.measure.steps import (
     StepFigures,
     are_late,
 )
-from socketscope.replay.measure.timeline import FIRST_LENGTH, Slot
+from socketscope.replay.measure.timeline import FIRST_LENGTH, Ended, Slot
 
 _BATCH = 200
 """Exchanges that are entered together. Fewer would cost more each; entering 200 takes 0.2 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Exchanges that ended at about the same time.
-
-    Attributes:
-        at: When the first one ended, on the loop's clock.
-        figures: Outcomes and durations of all of them.
-        counted: Whether the summary counts them.
-    """
-
-    at: float
-    figures: Slot
-    counted: bool
 
 
 class Ledger:

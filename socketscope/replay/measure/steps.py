@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from socketscope.observe.distribution import Distribution
-from socketscope.replay.measure.durations import Durations
 from socketscope.replay.measure.failures import Failure
 from socketscope.replay.measure.instruments import OUTCOMES
+from socketscope.replay.measure.sketch import Durations
 
 UNANSWERED = ("timeout", "connect_timeout")
 """Outcomes of exchanges whose reply was waited for in vain."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from socketscope.replay.measure.durations import Durations
 from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.measure.sketch import Durations
 from socketscope.replay.measure.steps import UNANSWERED
 from socketscope.replay.measure.thresholds import Threshold
 from socketscope.replay.measure.verdict import compare, objections

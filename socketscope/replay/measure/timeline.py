@@ -51,19 +51,43 @@ class Slot:
         return self.outcomes.total() - self.ok
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Exchanges that ended at about the same time.
+
+    Attributes:
+        at: When the first one ended, on the loop's clock.
+        figures: Outcomes and durations of all of them.
+        counted: Whether the summary counts them.
+    """
+
+    at: float
+    figures: Slot
+    counted: bool
+
+
 class Timeline:
-    """Slots of equal length, from the beginning of a run.
+    """The exchanges of a run, those of the warm-up included, in slots of equal length from its beginning.
 
     Attributes:
         seconds: The length of each slot.
         slots: In order; the last one may not be over yet.
+        counted: Those that the summary counts, all together.
     """
 
     def __init__(self) -> None:
         self.seconds = FIRST_LENGTH
         self.slots: list[Slot] = []
+        self.counted = Slot()
         self._latest: deque[Slot] = deque(maxlen=_LATEST)
         self._reached = 0  # short slots that there have been so far
+
+    def follow(self, exchanges: Iterable[Ended], began: float) -> None:
+        """Add what `Ledger.take_ended` returns; the run began at `began`, on the same clock."""
+        for ended in exchanges:
+            self.add(ended.at - began, ended.figures)
+            if ended.counted:
+                self.counted.merge(ended.figures)
 
     def add(self, at: float, figures: Slot) -> None:
         """Add exchanges that ended at the same time, in seconds since the run began."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from socketscope.replay.measure.durations import merged
 from socketscope.replay.measure.figures import count, duration, rate, share
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.measure.sketch import merged
 from socketscope.replay.measure.thresholds import Threshold
 
 STALL = 1.0

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from socketscope.excerpt import escaped
-from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Ended, Ledger
+from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.measure.timeline import Ended, Timeline
 from socketscope.replay.play.run import Plan, Run
 from socketscope.replay.show.printout import compared, place
 
@@ -44,7 +44,7 @@ class LiveView:
         # The heading may have a path that is not valid Unicode, which JSON cannot hold.
         self._send({"heading": escaped(heading), "duration": plan.duration, "passes": passes})
 
-    def show(self, run: Run, _: History, ended: Sequence[Ended]) -> None:
+    def show(self, run: Run, _: Timeline, ended: Sequence[Ended]) -> None:
         """Send the figures.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Follows a run: keeps its history, and shows it as a live view or as a line per interval."""
+"""Follows a run: keeps its exchanges over time, and shows them as a live view or as a line per interval."""
 
 import sys
 import threading
@@ -8,8 +8,7 @@ from typing import Protocol, Self
 import orjson
 import structlog
 
-from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Ended
+from socketscope.replay.measure.timeline import Ended, Timeline
 from socketscope.replay.play.run import Run
 
 TICK = 0.5
@@ -22,7 +21,7 @@ INTERVAL = 10.0
 class View(Protocol):
     """Shows the progress of a run."""
 
-    def show(self, run: Run, history: History, ended: Sequence[Ended]) -> None:
+    def show(self, run: Run, timeline: Timeline, ended: Sequence[Ended]) -> None:
         """Show it; called every `TICK` seconds with what has ended since.
 
         Raises:
@@ -37,11 +36,11 @@ class Progress:
     """Follows a run from a thread of its own.
 
     Attributes:
-        history: What has ended; complete after the `with` block.
+        timeline: What has ended; complete after the `with` block.
     """
 
     def __init__(self, run: Run, view: View) -> None:
-        self.history = History()
+        self.timeline = Timeline()
         self._run = run
         self._view = view
         self._ended = threading.Event()
@@ -61,10 +60,10 @@ class Progress:
         try:
             while not self._ended.wait(TICK):
                 ended = self._take()
-                self.history.timeline.reach(self._run.elapsed)
+                self.timeline.reach(self._run.elapsed)
                 try:
                     if is_shown:
-                        self._view.show(self._run, self.history, ended)
+                        self._view.show(self._run, self.timeline, ended)
                 except OSError:
                     is_shown = False  # the terminal, or the reader of the pipe, has gone; the run goes on
         finally:
@@ -72,7 +71,7 @@ class Progress:
 
     def _take(self) -> list[Ended]:
         ended = self._run.ledger.take_ended()
-        self.history.add(ended, self._run.began)
+        self.timeline.follow(ended, self._run.began)
         return ended
 
 
@@ -90,12 +89,12 @@ class Lines:
             ],
         )
 
-    def show(self, run: Run, history: History, _: Sequence[Ended]) -> None:
+    def show(self, run: Run, timeline: Timeline, _: Sequence[Ended]) -> None:
         """Write a line if an interval has passed."""
         if run.elapsed < self._due:
             return
         self._due += INTERVAL
-        lately = history.timeline.last(INTERVAL)
+        lately = timeline.last(INTERVAL)
         ledger = run.ledger
         with ledger.settled():
             ok = sum(step.outcomes["ok"] for step in ledger.steps.values())

@@ -11,10 +11,9 @@ from typing import Any
 import jinja2
 
 from socketscope.replay.measure import figures
-from socketscope.replay.measure.history import History
 from socketscope.replay.measure.sketch import GROWTH, Sketch
 from socketscope.replay.measure.summary import Summary
-from socketscope.replay.measure.timeline import Slot
+from socketscope.replay.measure.timeline import Slot, Timeline
 from socketscope.replay.show import plots
 from socketscope.replay.show.printout import QUANTILE_TITLES, compared, hints, lower_bounds, trust
 from socketscope.version import __version__
@@ -57,14 +56,14 @@ class Report:
 
     Attributes:
         summary: The summary.
-        history: The history.
+        timeline: All its exchanges.
         began: When the run began, seconds since the epoch.
         length: Seconds that it took, including the warm-up.
         warmup: Seconds at the start that the figures leave out.
     """
 
     summary: Summary
-    history: History
+    timeline: Timeline
     began: float
     length: float
     warmup: float
@@ -79,7 +78,7 @@ class Report:
             quantiles=QUANTILE_TITLES,
             began=datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             version=__version__,
-            timeline=self._timeline(),
+            timeline=self._over_time(),
             distribution=self._distribution(),
             failures=sorted(self.summary.failures, key=lambda failure: -failure.count),
             seconds=lambda tick: f"{tick:g} s",
@@ -89,10 +88,9 @@ class Report:
             width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=HEIGHT - BOTTOM,
         )  # fmt: skip
 
-    def _timeline(self) -> dict[str, Any]:
-        timeline = self.history.timeline
-        whole = sum(slot.outcomes.total() for slot in timeline.slots)
-        timeline = timeline.coarser(max(whole // _IN_A_SLOT, _FEWEST_SLOTS))
+    def _over_time(self) -> dict[str, Any]:
+        whole = sum(slot.outcomes.total() for slot in self.timeline.slots)
+        timeline = self.timeline.coarser(max(whole // _IN_A_SLOT, _FEWEST_SLOTS))
         slots, seconds = timeline.slots, timeline.seconds
         length = max(self.length, seconds)
         along = plots.Scale(0.0, length, LEFT, WIDTH - RIGHT)
@@ -140,7 +138,7 @@ class Report:
 
     def _distribution(self) -> dict[str, Any] | None:
         """Return the distribution of durations: service durations as columns, intended ones as a line."""
-        counted = self.history.counted
+        counted = self.timeline.counted
         if not counted.ok:
             return None
         sketches = {"service": counted.service}

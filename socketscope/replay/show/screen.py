@@ -17,10 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from socketscope.replay.measure import figures
-from socketscope.replay.measure.history import History
-from socketscope.replay.measure.ledger import Ended
 from socketscope.replay.measure.sketch import Sketch
-from socketscope.replay.measure.timeline import Slot, Timeline
+from socketscope.replay.measure.timeline import Ended, Slot, Timeline
 from socketscope.replay.show.charts import Size, chart, columns_of
 
 LATELY = 5.0
@@ -78,11 +76,11 @@ class Moment:
 
 
 class Screen:
-    """Standard error, and the history of a run so far."""
+    """Standard error, and a run so far."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan
-        self._history = History()
+        self._timeline = Timeline()
         self._passes: deque[tuple[float, int]] = deque([(0.0, 0)])
         self.live = Live(
             console=Console(stderr=True), auto_refresh=False, transient=True,
@@ -95,8 +93,8 @@ class Screen:
             Ended(at, Slot(Counter(outcomes), *map(Sketch.of_bins, sketches)), counted)
             for at, outcomes, *sketches, counted in now["ended"]
         )
-        self._history.add(ended, now["began"])
-        self._history.timeline.reach(now["elapsed"])
+        self._timeline.follow(ended, now["began"])
+        self._timeline.reach(now["elapsed"])
         self.live.update(draw(self._moment(now), self.live.console.size), refresh=True)
 
     def _moment(self, now: Mapping[str, Any]) -> Moment:
@@ -106,13 +104,12 @@ class Screen:
         since, before = self._passes[0]
         self._passes.append((elapsed, passes))
         done, ends = self._end(elapsed, passes)
-        timeline = self._history.timeline
         return Moment(
             heading=self._plan["heading"], elapsed=elapsed, done=done, ends=ends,
             passes_per_second=(passes - before) / max(elapsed - since, 1e-9),
             target_rate=now["target_rate"], passes=passes, users=now["users"], open=now["open"],
-            warming_up=now["warming_up"], lately=timeline.last(LATELY), counted=self._history.counted,
-            timeline=timeline, failure=now["failure"],
+            warming_up=now["warming_up"], lately=self._timeline.last(LATELY), counted=self._timeline.counted,
+            timeline=self._timeline, failure=now["failure"],
         )  # fmt: skip
 
     def _end(self, elapsed: float, passes: int) -> tuple[float | None, str]:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.measure.durations import Durations, merged
+from socketscope.replay.measure.sketch import Durations, merged
 
 
 @given(st.lists(st.floats(1e-6, 100), min_size=1))

@@ -1,8 +1,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.measure.timeline import FIRST_LENGTH, SLOTS, Timeline
+from socketscope.replay.measure.timeline import FIRST_LENGTH, SLOTS, Ended, Timeline
 from tests.unit.replay.slots import slot
+
+
+def test_the_warm_up_shows_in_time_and_does_not_count():
+    timeline = Timeline()
+    timeline.follow([Ended(10.0, slot("closed"), False), Ended(11.0, slot("ok"), True)], 10.0)
+    assert timeline.counted.outcomes == {"ok": 1}
+    assert sum(each.ok + each.failed for each in timeline.slots) == 2
 
 
 def test_exchanges_go_where_they_ended():

@@ -3,8 +3,8 @@ import threading
 from types import SimpleNamespace
 
 from socketscope.replay.measure.failures import Failure
-from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ledger
+from socketscope.replay.measure.timeline import Timeline
 from socketscope.replay.show import progress
 from socketscope.replay.show.progress import INTERVAL, Lines, Progress
 
@@ -18,10 +18,10 @@ def test_a_line_an_interval_is_written_to_standard_error(capfdbinary):
     ledger.exchange("main", "ok", 0.25, 0.0, None)
     ledger.exchange("main", "reset", 0.25, 0.0, Failure("x.talk", 1, "a", "b"))
     ledger.passed()
-    run, history, lines = run_of(ledger), History(), Lines()
-    history.add(ledger.take_ended(), 0.0)
+    run, timeline, lines = run_of(ledger), Timeline(), Lines()
+    timeline.follow(ledger.take_ended(), 0.0)
     for run.elapsed in (INTERVAL - 0.1, INTERVAL + 0.1, 2 * INTERVAL - 0.1):
-        lines.show(run, history, [])
+        lines.show(run, timeline, [])
     (line,) = capfdbinary.readouterr().err.splitlines()
     event = json.loads(line)
     assert event.pop("timestamp").endswith("Z")
@@ -33,11 +33,11 @@ def test_a_line_counts_since_the_start_and_has_the_durations_of_its_interval(cap
     ledger = Ledger(["main"])
     ledger.exchange("main", "ok", 0.25, 0.0, None)
     ledger.passed()
-    run, history, lines = run_of(ledger), History(), Lines()
-    history.add(ledger.take_ended(), 0.0)
+    run, timeline, lines = run_of(ledger), Timeline(), Lines()
+    timeline.follow(ledger.take_ended(), 0.0)
     for run.elapsed in (INTERVAL, 3 * INTERVAL):
-        history.timeline.reach(run.elapsed)
-        lines.show(run, history, [])
+        timeline.reach(run.elapsed)
+        lines.show(run, timeline, [])
     first, later = map(json.loads, capfdbinary.readouterr().err.splitlines())
     assert first["ok"] == later["ok"] == first["passes"] == later["passes"] == 1
     assert later["p50_seconds"] is None is later["p99_seconds"]
@@ -62,6 +62,6 @@ def test_the_history_is_complete_although_nobody_looks_at_it_any_more(monkeypatc
         assert view.asked.wait(10)
         for _ in range(5):
             ledger.exchange("main", "ok", 0.25, 0.0, None)
-    assert following.history.counted.ok == 5
+    assert following.timeline.counted.ok == 5
     assert ledger.take_ended() == []
     assert (view.shown, view.closed) == (1, 1)

@@ -3,10 +3,10 @@ import re
 import pytest
 
 from socketscope.replay.measure.failures import Failure
-from socketscope.replay.measure.history import History
 from socketscope.replay.measure.ledger import Ledger
 from socketscope.replay.measure.summary import summarize
 from socketscope.replay.measure.thresholds import parse_threshold
+from socketscope.replay.measure.timeline import Timeline
 from socketscope.replay.show.report import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Report
 
 WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
@@ -15,15 +15,15 @@ WRONG = Failure("<x>.talk", 3, "<b>hello</b>", "<b>hallo</b>\udcff")
 def report(
     ledger: Ledger, *, target_rate: float | None = 1.0, warmup: float = 0.0, length: float = 10.0
 ) -> str:
-    history = History()
-    history.add(ledger.take_ended(), 0.0)
+    timeline = Timeline()
+    timeline.follow(ledger.take_ended(), 0.0)
     summary = summarize(
         ledger, target="tcp://127.0.0.1:1", mode="open loop", seed=7, seconds=10.0, target_rate=target_rate,
         thresholds=(parse_threshold("errors > 0"),), with_connect=True, scripts={},
     )  # fmt: skip
     return Report(
         summary=summary,
-        history=history,
+        timeline=timeline,
         began=0.0,
         length=length + warmup,
         warmup=warmup,
