@@ -1,6 +1,5 @@
 """Failures, to be shown to a person: where, what was expected, what came, and what was said before."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 _KEPT = 1000
@@ -45,28 +44,7 @@ class Repeated:
     first: Failure
     outcome: str
     at: float
-    count: int = 1
-
-
-class Failures:
-    """All failures of a run, by kind; memory depends on the scripts, not on the length of the run."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[tuple[str, int, str], Repeated] = {}
-
-    def add(self, failures: Iterable[tuple[float, str, Failure]], began: float) -> None:
-        """Add failures, each with its time and outcome; `began` is when the run began, on the same clock."""
-        for at, outcome, failure in failures:
-            key = (failure.file, failure.line, outcome)
-            if key in self._kinds:
-                self._kinds[key].count += 1
-            else:
-                self._kinds[key] = Repeated(failure, outcome, at - began)
-
-    @property
-    def kinds(self) -> tuple[Repeated, ...]:
-        """One for each file, line and outcome, in the order of their first occurrence."""
-        return tuple(self._kinds.values())
+    count: int = 0
 
 
 def around_difference(expected: bytes, got: bytes) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from socketscope.observe.distribution import Distribution
-from socketscope.replay.measure.failures import Failure, Failures
+from socketscope.replay.measure.failures import Failure, Repeated
 from socketscope.replay.measure.instruments import CONNECTION_OUTCOMES, OUTCOMES
 from socketscope.replay.measure.sketch import Durations, Sketch, merged
 from socketscope.replay.measure.steps import (
@@ -54,7 +54,8 @@ class Ledger:
         users: Users at work.
         lag: How late passes began although a user was free.
         last_lag: The lag of the last pass, in seconds.
-        failures: Failures of the exchanges that the summary counts.
+        failures: Failures of the exchanges that the summary counts, by file, line and outcome; their number
+            depends on the scripts, not on the length of the run.
         counting: Whether the summary counts what ends now; false during the warm-up.
         began: When the run began, on the loop's clock.
     """
@@ -73,7 +74,7 @@ class Ledger:
         self.open = self.users = 0
         self.lag = Durations()
         self.last_lag = 0.0
-        self.failures = Failures()
+        self.failures: dict[tuple[str, int, str], Repeated] = {}
         self.counting = counting
         self.began = 0.0
         self._lock = threading.Lock()
@@ -202,7 +203,7 @@ class Ledger:
             self.counted_passes = 0
             self.outside = 0.0
             self.lag = Durations()
-            self.failures = Failures()
+            self.failures = {}
             for figures in self.steps.values():
                 figures.count_from_now()
 
@@ -215,13 +216,13 @@ class Ledger:
             self.steps[step].add(list(of_step))
         for _, group in groupby(entries, lambda entry: int((entry[ENDED] - self.began) / FIRST_LENGTH)):
             moment = list(group)
-            failures = [
-                (entry[ENDED], entry[OUTCOME], entry[FAILURE])
-                for entry in moment
-                if entry[FAILURE] is not None
-            ]
             self._ended.append(Ended(moment[0][ENDED], _slot(moment), self.counting))
-            self.failures.add(failures, self.began)
+        for entry in entries:
+            if (failure := entry[FAILURE]) is not None:
+                key = failure.file, failure.line, entry[OUTCOME]
+                if key not in self.failures:
+                    self.failures[key] = Repeated(failure, entry[OUTCOME], entry[ENDED] - self.began)
+                self.failures[key].count += 1
         self.first_byte.observe_sorted(
             sorted([entry[FIRST_BYTE] for entry in entries if entry[FIRST_BYTE] is not None])
         )

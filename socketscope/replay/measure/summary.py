@@ -226,7 +226,7 @@ def summarize(  # noqa: PLR0913 - they are all keywords
                 }
                 for name, step in ledger.steps.items()
             },
-            failures=ledger.failures.kinds,
+            failures=tuple(ledger.failures.values()),
             connected=ledger.connections["ok"] > 0,
             reasons=tuple(reasons),
             with_connect=with_connect,

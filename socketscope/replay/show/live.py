@@ -83,7 +83,7 @@ class LiveView:
 
 def first_failure(ledger: Ledger) -> list[str]:
     """Return the first failure as in the summary, but for lack of room without what was said before."""
-    if not (kinds := ledger.failures.kinds):
+    if not (kinds := list(ledger.failures.values())):
         return []
     first, more = kinds[0], len(kinds) - 1
     others = f"; {more} more of other kinds" if more else ""

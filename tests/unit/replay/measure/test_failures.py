@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketscope.replay.measure.failures import Failure, Failures, around_difference
+from socketscope.replay.measure.failures import Failure, around_difference
+from socketscope.replay.measure.ledger import Ledger
 
 WRONG = Failure("x.talk", 3, "hello", "hallo")
 ALSO_WRONG = Failure("x.talk", 3, "hello", "hullo")
@@ -9,10 +10,16 @@ LATE = Failure("x.talk", 3, "'hello'", "nothing in 1 s", is_text=False)
 
 
 def test_failures_of_one_place_and_kind_are_one_with_a_count():
-    failures = Failures()
-    failures.add([(101.0, "mismatch", WRONG)], 100.0)
-    failures.add([(103.0, "mismatch", ALSO_WRONG), (104.0, "timeout", LATE)], 100.0)
-    assert [(kind.first, kind.outcome, kind.at, kind.count) for kind in failures.kinds] == [
+    ledger = Ledger(["main"])
+    ledger.began = 100.0
+    for outcome, failure, ended in (
+        ("mismatch", WRONG, 101.0),
+        ("mismatch", ALSO_WRONG, 103.0),
+        ("timeout", LATE, 104.0),
+    ):
+        ledger.exchange("main", outcome, 0.0, 0.0, failure, ended)
+        ledger.take_ended()
+    assert [(kind.first, kind.outcome, kind.at, kind.count) for kind in ledger.failures.values()] == [
         (WRONG, "mismatch", 1.0, 2),
         (LATE, "timeout", 4.0, 1),
     ]

@@ -68,7 +68,7 @@ def outcomes(ledger: Ledger) -> dict[str, int]:
 
 
 def first_failure(ledger: Ledger) -> Failure | None:
-    return next((kind.first for kind in ledger.failures.kinds), None)
+    return next((kind.first for kind in ledger.failures.values()), None)
 
 
 def greet_and_echo(file):
