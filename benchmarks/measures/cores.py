@@ -9,7 +9,7 @@ import contextlib
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import click
 
@@ -27,14 +27,6 @@ WORKLOADS = {
     "persistent connections": Load(CLIENTS, keep=True),
     "a connection a message, 10,000 turns of a loop in Python": Load(CLIENTS, keep=False, echo=True),
 }
-
-
-@dataclass(frozen=True)
-class Competitor:
-    """One or more processes that share the load."""
-
-    name: str
-    servers: Sequence[Server]
 
 
 @click.command()
@@ -68,18 +60,17 @@ def _measure(workshop: Workshop, pythons: dict[str, str], load: Load, rounds: in
     with contextlib.ExitStack() as stack:
         names = ["socketscope", "socketserver", *([] if load.echo else ["asyncio"])]
         competitors = [
-            Competitor(f"{name}, {build}", [stack.enter_context(_serving(workshop, name, python, load))])
+            (f"{name}, {build}", [stack.enter_context(_serving(workshop, name, python, load))])
             for name in names
             for build, python in pythons.items()
         ]
-        replicated = [name for name in names if name != "socketserver"]
-        for name in replicated:
-            twins = [_serving(workshop, name, pythons["ordinary"], load) for _ in range(2)]
-            competitors.append(
-                Competitor(f"{name}, two ordinary replicas", [stack.enter_context(twin) for twin in twins])
-            )
-        for competitor in in_turns(competitors, rounds):
-            found.setdefault(competitor.name, []).append(_turn(workshop, competitor, load, seconds))
+        for name in names:
+            if name != "socketserver":
+                twins = [_serving(workshop, name, pythons["ordinary"], load) for _ in range(2)]
+                servers = [stack.enter_context(twin) for twin in twins]
+                competitors.append((f"{name}, two ordinary replicas", servers))
+        for title, servers in in_turns(competitors, rounds):
+            found.setdefault(title, []).append(_turn(workshop, title, servers, load, seconds))
     return found
 
 
@@ -98,14 +89,13 @@ def _serving(workshop: Workshop, name: str, python: str, load: Load) -> Iterator
         yield Server(name, url, process)
 
 
-def _turn(workshop: Workshop, competitor: Competitor, load: Load, seconds: float) -> Figures:
+def _turn(workshop: Workshop, title: str, servers: Sequence[Server], load: Load, seconds: float) -> Figures:
     """Return the exchanges a second of all processes, the worst p99 and the CPU time of an exchange."""
-    servers = competitor.servers
     each = replace(load, clients=load.clients // len(servers), seconds=seconds, warmup=0.5)
     with ThreadPoolExecutor(len(servers)) as pool:
         turns = list(pool.map(lambda server: generator.run(workshop, server, each), servers))
     if failed := sum(turn["failed"] for turn in turns):
-        raise RuntimeError(f"{competitor.name}: {failed:.0f} exchanges failed")
+        raise RuntimeError(f"{title}: {failed:.0f} exchanges failed")
     rate = sum(turn["rate"] for turn in turns)
     cpu = sum(turn["server_cpu"] * turn["rate"] for turn in turns)
     return {"rate": rate, "p99": max(turn["p99"] for turn in turns), "server_cpu": cpu / rate}
