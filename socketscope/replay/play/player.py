@@ -40,7 +40,8 @@ def misfit(program: Program, connect: str | None, address: Address) -> str | Non
             f"{program.file} expects the server to speak first: that needs --connect pass or user, "
             "or @connect in the script"
         )
-    if address.scheme in DATAGRAMS and program.needs_connection:
+    ends = program.half_closes or any(map(ends_connection, program.actions))
+    if ends and address.scheme in DATAGRAMS:
         return f"{program.file} ends a connection, and {address} has none"
     if address.scheme == "tls" and program.half_closes:
         return f"{program.file} has !half-close: TLS closes both directions at once"

@@ -58,11 +58,6 @@ class Expectation:
     template: Template
 
     @property
-    def is_literal(self) -> bool:
-        """Whether exactly this text must come."""
-        return self.kind in {"line", "until", "bytes"}
-
-    @property
     def ends(self) -> bool:
         """Whether the server must close."""
         return self.kind in _ENDS
@@ -221,11 +216,6 @@ class Program:
     def half_closes(self) -> bool:
         """Whether it closes one direction of a connection."""
         return any(isinstance(action, HalfClose) for action in self.actions)
-
-    @property
-    def needs_connection(self) -> bool:
-        """Whether it ends connections, or one direction of them, which datagrams do not have."""
-        return self.half_closes or any(map(ends_connection, self.actions))
 
 
 def told_apart(programs: list[Program]) -> list[Program]:

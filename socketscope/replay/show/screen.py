@@ -52,8 +52,6 @@ class Moment:
         passes: Passes so far, including those of the warm-up.
         users: Users at work.
         open: Open connections.
-        lately: What ended in the last seconds.
-        counted: What the summary will count.
         warming_up: Whether nothing counts yet.
         timeline: The whole run.
         failure: The first failure that counts, as lines of text; empty if there is none.
@@ -68,8 +66,6 @@ class Moment:
     passes: int
     users: int
     open: int
-    lately: Slot
-    counted: Slot
     warming_up: bool
     timeline: Timeline
     failure: Sequence[str]
@@ -108,8 +104,7 @@ class Screen:
             heading=self._plan["heading"], elapsed=elapsed, done=done, ends=ends,
             passes_per_second=(passes - before) / max(elapsed - since, 1e-9),
             target_rate=now["target_rate"], passes=passes, users=now["users"], open=now["open"],
-            warming_up=now["warming_up"], lately=self._timeline.last(LATELY), counted=self._timeline.counted,
-            timeline=self._timeline, failure=now["failure"],
+            warming_up=now["warming_up"], timeline=self._timeline, failure=now["failure"],
         )  # fmt: skip
 
     def _end(self, elapsed: float, passes: int) -> tuple[float | None, str]:
@@ -138,10 +133,10 @@ def draw(moment: Moment, size: Size) -> RenderableType:
 
 def _in_a_line(moment: Moment) -> Text:
     """Return one line, for a terminal that is too small for more."""
-    failed = moment.counted.failed
+    counted = moment.timeline.counted
     return Text.assemble(
-        f"{figures.clock(moment.elapsed)} ", (f"{failed:,} failed " if failed else "", "red"),
-        f"{moment.counted.ok:,} ok", no_wrap=True, overflow="ellipsis",
+        f"{figures.clock(moment.elapsed)} ", (f"{counted.failed:,} failed " if counted.failed else "", "red"),
+        f"{counted.ok:,} ok", no_wrap=True, overflow="ellipsis",
     )  # fmt: skip
 
 
@@ -169,7 +164,7 @@ def _end_of(moment: Moment, width: int) -> RenderableType:
 
 def _table(moment: Moment, width: int) -> Table:
     """Return the figures: a column for now, if there is room, and one for the whole run."""
-    lately, counted = moment.lately, moment.counted
+    lately, counted = moment.timeline.last(LATELY), moment.timeline.counted
     asked = "" if moment.target_rate is None else f" of {figures.rate(moment.target_rate)}"
     rows: list[tuple[str | Text, str | Text]] = [
         (Text(f"last {LATELY:.0f} s", style="dim"), Text("so far", style="dim")),

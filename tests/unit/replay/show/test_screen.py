@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from socketscope.replay.measure.timeline import Timeline
+from socketscope.replay.measure.timeline import Slot, Timeline
 from socketscope.replay.show.screen import LATELY, Moment, Screen, draw
 from tests.unit.replay.slots import slot
 
 
-def moment() -> Moment:
+def moment(counted: Slot | None = None) -> Moment:
     timeline = Timeline()
+    timeline.counted = counted or slot("ok", 0.002, 0.1)
     for second in range(4):
         timeline.add(second, slot("ok", 0.002, 0.1))
     return Moment(
         heading="tcp://127.0.0.1:1, open loop at 100 passes/s, 4 users, a connection a message",
         elapsed=65.2, done=0.5, ends="of 2:10 min", passes_per_second=99.2, target_rate=100.0,
-        passes=6512, users=4, open=3, lately=slot("ok", 0.002, 0.1), counted=slot("ok", 0.002, 0.1),
-        warming_up=False, timeline=timeline, failure=(),
+        passes=6512, users=4, open=3, warming_up=False, timeline=timeline, failure=(),
     )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_a_closed_loop_has_no_intended_durations_and_no_rate_to_hold():
 def test_failures_are_told_by_outcome():
     failed = slot("reset")
     failed.merge(slot("timeout"))
-    text = drawn(replace(moment(), counted=failed, warming_up=True))
+    text = drawn(replace(moment(failed), warming_up=True))
     assert "reset 1  timeout 1" in text
     assert "warming up" in text
     assert "p50 -  p99 -" in text
@@ -95,7 +95,7 @@ def test_the_first_failure_is_shown_while_the_run_lasts(size):
 def test_a_terminal_that_is_too_small_has_one_line():
     failed = slot("ok")
     failed.merge(slot("reset"))
-    assert drawn(replace(moment(), elapsed=12.0, counted=failed), 20, 6) == "12 s 1 failed 1 ok\n"
+    assert drawn(replace(moment(failed), elapsed=12.0), 20, 6) == "12 s 1 failed 1 ok\n"
     assert drawn(replace(moment(), elapsed=12.0), 20, 6) == "12 s 1 ok\n"
 
 
