@@ -33,7 +33,7 @@ async def pass_on(
     from_server: StreamReader, to_server: StreamWriter,
     tape: Tape,
 ) -> None:  # fmt: skip
-    """Pass on and record what both sides say until one has left, or this is cancelled; then close both."""
+    """Pass on and record what both sides say to the end, or until this is cancelled; then close both."""
     try:
         async with asyncio.TaskGroup() as pumps:
             pumps.create_task(_from_client(from_client, to_server, tape))
