@@ -10,6 +10,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -17,10 +18,10 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope import Limits, ThreadingTCPServer, ThreadingUDPServer
 from socketscope.serve.mixin import service_of
-from tests.faults.server.process import PATIENCE, reset, wait_for
+from tests.faults.server.process import PATIENCE, reset, udp_client, wait_for
 from tests.threads import in_a_thread
 
-__all__ = ["PATIENCE", "reset", "wait_for"]  # whoever takes a server from here needs them too
+__all__ = ["PATIENCE", "reset", "udp_client", "wait_for"]  # whoever takes a server from here needs them too
 
 HOST = ("127.0.0.1", 0)
 
@@ -139,6 +140,11 @@ def threads(before: Sequence[threading.Thread] = ()) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if own.fullmatch(thread.name) and thread not in before]
 
 
+def descriptors() -> int:
+    """Return how many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def connect(server: Any) -> socket.socket:
     address = server.server_address
     if isinstance(address, tuple):
@@ -158,18 +164,20 @@ def secured(server: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
     return context.wrap_socket(connect(server), server_hostname="localhost", suppress_ragged_eofs=False)
 
 
+@contextlib.contextmanager
+def asked(server: Any, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+    """Connect under TLS, and have an answer."""
+    with secured(server, context) as client:
+        client.sendall(b"x")
+        assert client.recv(100) == b"x"
+        yield client
+
+
 def ask(server: Any, data: bytes = b"x") -> bytes:
     """Return the first that comes back, on a connection of its own."""
     with connect(server) as client:
         client.sendall(data)
         return client.recv(100)
-
-
-@contextlib.contextmanager
-def udp_client() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(PATIENCE)
-        yield client
 
 
 def ask_datagram(server: Any) -> bytes:

@@ -30,11 +30,6 @@ from .running import (
 SHORT = 0.3
 
 
-class Silent(socketserver.DatagramRequestHandler):
-    def handle(self):
-        self.rfile.read()
-
-
 def bound(base, handler=Echo, address=("127.0.0.1", 0), limits=None, **attributes):
     """Return a server of a class with these attributes."""
     return type("Server", (subclass(base, limits=limits or {}),), attributes)(address, handler)
@@ -182,12 +177,3 @@ def test_service_actions_are_called_once_an_interval():
         wait_for(lambda: len(calls) > number, "so many calls")
         server.shutdown()
     assert calls[number] - began >= number * interval
-
-
-def test_a_handler_that_writes_nothing_sends_an_empty_reply():
-    with bound(socketscope.ThreadingUDPServer, Silent) as server, udp_client() as client:
-        serve(server)
-        client.sendto(b"x", server.server_address)
-        assert client.recv(100) == b""
-        wait_for(lambda: figures(server).outcomes["ok"] == 1, "the count")
-        server.shutdown()

@@ -10,7 +10,6 @@ import time
 import warnings
 import weakref
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -28,6 +27,7 @@ from .running import (
     ask,
     connect,
     count,
+    descriptors,
     ended,
     figures,
     make,
@@ -281,10 +281,6 @@ def test_a_unix_server_that_is_observed_leaves_its_path_as_ever(tmp_path):
     with running(server):
         assert ask(server) == b"x"
     assert path.exists()
-
-
-def descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("options", [{}, {"threads": "per-connection"}])

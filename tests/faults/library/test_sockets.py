@@ -6,7 +6,6 @@ import select
 import socket
 import socketserver
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,14 +54,6 @@ def read_into(method: str) -> Callable[[socket.socket], None]:
         connection.sendall(buffer[: size if isinstance(size, int) else size[0]])
 
     return handle
-
-
-@pytest.mark.parametrize("method", ["recv_into", "recvfrom_into", "recvmsg_into"])
-def test_every_way_to_receive_waits_and_counts(method):
-    with serving(handling(read_into(method))) as server:
-        assert after_a_pause(server, b"hello") == b"hello"
-        ended(server, "ok")
-        assert count(server, "received_bytes_total") == count(server, "sent_bytes_total") == 5
 
 
 def wait_briefly(connection: socket.socket) -> None:
@@ -134,40 +125,6 @@ def test_sendto_counts():
         assert sent == [count(server, "sent_bytes_total")] == [5]
 
 
-def test_a_receive_that_must_not_wait_does_not():
-    cpu = []
-
-    def handle(connection: socket.socket) -> None:
-        began = time.thread_time()
-        with pytest.raises(BlockingIOError):
-            connection.recv(1, socket.MSG_DONTWAIT)
-        cpu.append(time.thread_time() - began)
-        connection.sendall(b"free")
-
-    with serving(handling(handle), read_timeout=PATIENCE) as server:
-        with connect(server) as client:
-            began = time.monotonic()
-            assert client.recv(9) == b"free"
-            assert time.monotonic() - began < PATIENCE / 4
-        ended(server, "ok")
-    assert cpu[0] < 0.1
-
-
-def test_a_send_that_must_not_wait_does_not():
-    def handle(connection: socket.socket) -> None:
-        connection.recv(1)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                connection.send(bytes(1 << 20), socket.MSG_DONTWAIT)
-
-    with (
-        serving(handling(handle), write_timeout=PATIENCE) as server,
-        connect(server) as client,
-    ):
-        client.sendall(b"x")
-        ended(server, "ok")
-
-
 def test_a_receive_of_all_waits_for_all():
     def handle(connection: socket.socket) -> None:
         connection.sendall(connection.recv(6, socket.MSG_WAITALL))
@@ -216,24 +173,6 @@ def test_the_deadline_holds_after_a_select():
             client.sendall(b"x")
             assert client.recv(1) == b""
         ended(server, "read_timeout")
-
-
-def test_a_file_is_sent_from_where_the_standard_library_sends_it():
-    def handle(connection: socket.socket) -> None:
-        with tempfile.TemporaryFile() as file:
-            file.write(b"0123456789" * 20_000)
-            file.seek(7)
-            connection.sendfile(file)
-            connection.sendfile(file, 199_995)
-            assert file.tell() == 200_000
-            connection.sendfile(file, 3, 2)
-            assert file.tell() == 5
-
-    with serving(handling(handle)) as server:
-        received = after_a_pause(server)
-        assert received == b"0123456789" * 20_000 + b"56789" + b"34"
-        ended(server, "ok")
-        assert count(server, "sent_bytes_total") == len(received)
 
 
 def test_a_file_object_that_a_handler_has_left_keeps_no_socket_open():

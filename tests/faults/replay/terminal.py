@@ -78,11 +78,12 @@ class Terminal:
         return text
 
     def wait(self) -> int:
-        """Return the exit status, when all that it wrote is on the screen."""
+        """Return the exit status, when all that it wrote is on the screen; it must leave all as it was."""
         status = self.process.wait(PATIENCE)
         # What is drawn as nothing comes after all that was written before it.
         os.write(self._slave, END)
         self.sees(lambda _: self.raw.endswith(END))
+        assert self.is_as_it_was
         return status
 
     @property

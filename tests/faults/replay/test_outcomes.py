@@ -88,18 +88,8 @@ def test_what_a_deadline_cuts_off_is_neither_ok_nor_an_error_and_not_lost(tmp_pa
             connection.sendall(line)
 
     with serving(slow) as target:
-        status, summary = replay(
-            write(tmp_path, "> hello\n< hello\n"),
-            target,
-            "--connect",
-            "user",
-            "--users",
-            "8",
-            "--duration",
-            "1s",
-            "--grace",
-            "0s",
-        )
+        options = ("--connect", "user", "--users", "8", "--duration", "1s", "--grace", "0s")
+        status, summary = replay(write(tmp_path, "> hello\n< hello\n"), target, *options)
         wait_for(lambda: len(asked) == summary["attempted"], "what was sent")
     assert status == 0
     assert summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"ok": summary["ok"]}

@@ -70,13 +70,8 @@ def test_a_fixture_says_how_a_server_is_verified(tmp_path, certificate, server_c
         )
         ended = subprocess.run(
             COMMAND,
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-            text=True,
-        )
+            cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
         server.shutdown()
     assert ended.returncode == status, ended.stdout
     assert ("tls_error" in ended.stdout) == (status != pytest.ExitCode.OK)

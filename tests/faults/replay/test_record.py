@@ -8,11 +8,10 @@ import shlex
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, ClassVar
@@ -21,33 +20,8 @@ from unittest.mock import patch
 import pytest
 
 from socketscope.units import parse_duration
-from tests.faults.replay.test_replay import run
+from tests.faults.replay.test_replay import COMMAND, PATIENCE, ROOT, echo, reset, run, serving, with_file
 from tests.ports import free_port
-from tests.threads import in_a_thread
-
-ROOT = Path(__file__).parents[3]
-PATIENCE = 60
-COMMAND = (sys.executable, "-m", "client")
-
-
-@contextlib.contextmanager
-def serving(handle: Callable[[socket.socket, IO[bytes]], None]) -> Iterator[str]:
-    """Serve each connection in a thread; yield the URL."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
-
-        def serve(connection: socket.socket) -> None:
-            with connection, connection.makefile("rwb", buffering=0) as file, contextlib.suppress(OSError):
-                handle(connection, file)
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    in_a_thread(serve, listener.accept()[0])
-
-        thread = in_a_thread(accept)
-        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(PATIENCE)
 
 
 class Recording:
@@ -149,12 +123,8 @@ def ask(connection: socket.socket, *messages: bytes) -> list[bytes]:
     return replies
 
 
-def echo(_: socket.socket, file: IO[bytes]) -> None:
-    for line in file:
-        file.write(line)
-
-
-def mail(_: socket.socket, file: IO[bytes]) -> None:
+@with_file
+def mail(file: IO[bytes]) -> None:
     file.write(b"220-mail\r\n220 ready\r\n")
     for line in file:
         file.write(b"250-" + line + b"250 done\r\n")
@@ -187,18 +157,6 @@ def test_one_conversation_held_many_times_is_one_script(tmp_path):
     assert scripts(tmp_path) == {"001.talk": "@eol lf\n> hello\n< hello\n"}
 
 
-def test_bytes_that_are_no_text_are_kept(tmp_path):
-    everything = bytes(range(256)).replace(b"\n", b"")
-    with serving(echo) as target, recording(target, tmp_path) as recorder:
-        with recorder.connect() as connection:
-            assert ask(connection, everything + b"\n") == [everything + b"\n"]
-        recorder.tell()
-        assert_replays(tmp_path, target)
-    (text,) = scripts(tmp_path).values()
-    assert r"> \0\x01\x02" in text
-    assert text.isascii()
-
-
 def test_a_server_that_speaks_first_and_in_many_lines(tmp_path):
     with serving(mail) as target, recording(target, tmp_path) as recorder:
         with recorder.connect() as connection, connection.makefile("rb") as file:
@@ -216,7 +174,8 @@ def test_a_server_that_speaks_first_and_in_many_lines(tmp_path):
 
 
 def test_a_half_close_and_a_last_line_without_an_end(tmp_path):
-    def sort(_: socket.socket, file: IO[bytes]) -> None:
+    @with_file
+    def sort(file: IO[bytes]) -> None:
         file.write(b"".join(sorted(file)) + b"sorted")
 
     with serving(sort) as target, recording(target, tmp_path) as recorder:
@@ -232,9 +191,9 @@ def test_a_half_close_and_a_last_line_without_an_end(tmp_path):
 def test_a_client_that_resets(tmp_path):
     seen: SimpleQueue[str] = SimpleQueue()
 
-    def watched(_: socket.socket, file: IO[bytes]) -> None:
+    def watched(connection: socket.socket) -> None:
         try:
-            echo(_, file)
+            echo(connection)
         except ConnectionResetError:
             seen.put("reset")
         else:
@@ -243,7 +202,7 @@ def test_a_client_that_resets(tmp_path):
     with serving(watched) as target, recording(target, tmp_path) as recorder:
         with recorder.connect() as connection:
             ask(connection, b"a\r\n")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         recorder.tell()
         assert seen.get(timeout=PATIENCE) == "reset"
         assert_replays(tmp_path, target)
@@ -251,10 +210,10 @@ def test_a_client_that_resets(tmp_path):
 
 
 def test_what_a_client_who_has_gone_never_took_is_not_waited_for(tmp_path):
-    def goes_on(_: socket.socket, file: IO[bytes]) -> None:
-        echo(_, file)
+    def goes_on(connection: socket.socket) -> None:
+        echo(connection)
         while True:
-            file.write(b"late\n")  # until nobody takes it
+            connection.sendall(b"late\n")  # until nobody takes it
 
     with serving(goes_on) as target, recording(target, tmp_path) as recorder:
         with recorder.connect() as connection:
@@ -314,7 +273,7 @@ def test_a_name_of_both_families_is_listened_on_at_both(tmp_path, both_families)
 
 
 def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_context):
-    def shout(connection: socket.socket, _: IO[bytes]) -> None:
+    def shout(connection: socket.socket) -> None:
         with server_context.wrap_socket(connection, server_side=True) as tls, tls.makefile("rb") as lines:
             for line in lines:
                 tls.sendall(line.upper())
@@ -340,7 +299,7 @@ def test_a_tls_server_is_recorded_in_plain_text(tmp_path, certificate, server_co
 
 
 def test_a_tls_server_whom_nobody_vouches_for_is_told_as_that(tmp_path, server_context):
-    def handshake(connection: socket.socket, _: IO[bytes]) -> None:
+    def handshake(connection: socket.socket) -> None:
         server_context.wrap_socket(connection, server_side=True)
 
     with serving(handshake) as plain:
@@ -374,30 +333,11 @@ def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, time
     assert scripts(folder) == {"001.talk": "> a\n< a\n> b\n< b\n"}
 
 
-def test_a_prompt_is_a_part_of_a_conversation(tmp_path):
-    def prompt(_: socket.socket, file: IO[bytes]) -> None:
-        file.write(b"name: ")
-        file.write(b"hello " + file.readline() + b"> ")
-        file.readline()
-
-    with serving(prompt) as target, recording(target, tmp_path) as recorder:
-        with recorder.connect() as connection:
-            assert connection.recv(100) == b"name: "
-            connection.sendall(b"ada\n")
-            assert connection.recv(100) == b"hello ada\n> "
-            connection.sendall(b"\n")
-            assert connection.recv(100) == b""
-        recorder.tell()
-        assert_replays(tmp_path, target)
-    assert scripts(tmp_path) == {
-        "001.talk": "<| name:\\x20\n@eol lf\n> ada\n< hello ada\n<| >\\x20\n> \n<$\n"
-    }
-
-
 def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
     numbers = itertools.count(41)
 
-    def jobs(_: socket.socket, file: IO[bytes]) -> None:
+    @with_file
+    def jobs(file: IO[bytes]) -> None:
         number, token = next(numbers), f"a{secrets.token_hex(8)}"  # of digits alone it would be a number
         file.write(b"job %d\ntoken=%s\n" % (number, token.encode()))
         assert file.readline() == b"run %d with %s\n" % (number, token.encode())
@@ -418,7 +358,8 @@ def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
 
 
 def test_a_secret_is_in_no_file_and_a_replay_takes_it_from_the_environment(tmp_path):
-    def login(_: socket.socket, file: IO[bytes]) -> None:
+    @with_file
+    def login(file: IO[bytes]) -> None:
         assert file.readline() == b"PASS open sesame\n"
         file.write(b"welcome, card 4111\n")
         file.read()
@@ -451,7 +392,7 @@ def test_pauses_are_kept_where_they_are_asked_for(tmp_path):
 
 
 def test_clients_may_speak_tls(tmp_path, certificate, client_context):
-    with serving(lambda _, file: file.write(file.readline())) as target:
+    with serving(lambda connection: connection.sendall(connection.recv(100))) as target:
         options = ("--listen", "tls://localhost:0", "--cert", str(certificate))
         with recording(target, tmp_path / "scripts", *options) as recorder:
             assert recorder.url.startswith("tls://localhost:")
@@ -527,10 +468,6 @@ def test_options_of_tls_that_do_not_fit_are_one_line(tmp_path, certificate):
 
 
 def test_a_server_that_resets_is_told_and_the_client_sees_it(tmp_path):
-    def reset(connection: socket.socket, file: IO[bytes]) -> None:
-        file.readline()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
     with serving(reset) as target:
         recorder = Recording(target, tmp_path)
         with recorder.connect() as connection:

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -51,6 +51,16 @@ def serving(handle: Callable[[socket.socket], Any]) -> Iterator[str]:
 def echo(connection: socket.socket) -> None:
     for line in connection.makefile("rb"):
         connection.sendall(line)
+
+
+def with_file(handle: Callable[[IO[bytes]], None]) -> Callable[[socket.socket], None]:
+    """Serve a connection with what reads and writes lines."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rwb", buffering=0) as file:
+            handle(file)
+
+    return serve
 
 
 def reset(connection: socket.socket) -> None:
@@ -96,13 +106,8 @@ def write(folder: Path, text: str) -> str:
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        **options,
-    )
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, **options,
+    )  # fmt: skip
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,12 +14,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from socketscope import ThreadingTCPServer
-from tests.faults.replay.test_replay import run, write
+from tests.faults.replay.test_replay import PATIENCE, ROOT, run, write
 from tests.ports import free_port
 from tests.threads import in_a_thread
-
-ROOT = Path(__file__).parents[3]
-PATIENCE = 60
 
 
 @pytest.fixture(scope="module")

@@ -123,14 +123,11 @@ def test_a_signal_is_heard_whatever_the_rate_asks_for(tmp_path, rate):
     assert "\nexchanges  " in ended.stdout
 
 
-def test_a_run_that_ends_in_its_warm_up_is_no_pass_and_one_that_must_is_refused(tmp_path):
+def test_a_run_that_ends_in_its_warm_up_is_no_pass(tmp_path):
     with serving(echo) as target:
         ended = run("replay", write(tmp_path, ASK), "--target", target, "--warmup", "10s")
-        refused = run("replay", write(tmp_path, ASK), "--target", target, "--warmup=2s", "--duration=2s")
     assert ended.returncode == 1
     assert ended.stdout.startswith("FAIL: the run ended within its warm-up, of which nothing counts\n")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == "client: --warmup is as long as the --duration, or longer; make it shorter\n"
 
 
 @pytest.mark.parametrize(

@@ -43,23 +43,6 @@ class Meeting(socketserver.StreamRequestHandler):
         self.wfile.write(line)
 
 
-class Sink(socketserver.BaseRequestHandler):
-    """Reads, and never answers."""
-
-    def handle(self):
-        while self.request.recv(4096):
-            pass
-
-
-class Working(socketserver.StreamRequestHandler):
-    """Works for a second between two lines."""
-
-    def handle(self):
-        self.rfile.readline()
-        time.sleep(1)
-        self.wfile.write(self.rfile.readline())
-
-
 class Greeting(socketserver.StreamRequestHandler):
     def handle(self):
         self.wfile.write(b"hello\n")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from socketscope.views.lines.events import COMMON, EVENTS
@@ -152,6 +154,13 @@ class ServerProcess:
             body: bytes = answer.read()
             return body
 
+    def status(self, path: str) -> int:
+        """Return the status of an answer that is none of success."""
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            self.get(path)
+        refused.value.close()
+        return refused.value.code
+
     def metric(self, name: str, **labels: str) -> float:
         return summed(self.get("/metrics").decode(), name, **labels)
 
@@ -248,6 +257,13 @@ def read_all(client: socket.socket) -> bytes:
         while data := client.recv(65536):
             received += data
     return received
+
+
+@contextlib.contextmanager
+def udp_client(family: int = socket.AF_INET) -> Iterator[socket.socket]:
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE)
+        yield client
 
 
 def hears_nothing(client: socket.socket) -> bool:

@@ -28,15 +28,6 @@ def test_case_9_resets_before_accept_in_a_read_and_in_a_write_are_counted_and_co
         assert server.errors == b""
 
 
-@each_stream
-def test_a_reset_after_the_reply_is_no_failure():
-    with serving("--keep-alive") as server:
-        client = server.connect(b"line\n")
-        assert client.recv(100)
-        reset(client)
-        assert server.connections(1)[0]["outcome"] == "ok"
-
-
 def test_why_a_client_is_refused_stays_the_same_though_it_has_left():
     with serving("--keep-alive", "--max-line", "100") as server:
         # The reply to the first line is answered with a reset, by which the refusal of the second one fails.

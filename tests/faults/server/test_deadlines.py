@@ -61,15 +61,6 @@ def test_an_idle_connection_is_closed_after_the_idle_timeout():
         (line,) = server.connections(1)
         assert (line["outcome"], line["level"], line["exchanges"]) == ("idle_timeout", "info", 1)
 
-
-@each_stream
-def test_each_request_of_a_kept_connection_has_a_read_deadline_of_its_own():
-    with serving("--keep-alive", "--read-timeout", "2s") as server, server.connect() as client:
-        for _ in range(6):
-            client.sendall(b"aga")
-            time.sleep(0.4)
-            client.sendall(b"in\n")
-            assert client.recv(100).endswith(b"again\n")
     # All requests together took longer than the deadline of one.
 
 
@@ -105,16 +96,6 @@ def test_who_sent_in_time_is_served_by_a_process_that_was_stopped_meanwhile():
         assert {line["outcome"] for line in server.connections(20)} == {"ok"}
 
 
-@each_stream
-def test_the_handlers_own_work_is_not_counted_against_its_client():
-    with serving("--handler", "tests.faults.server.handlers:Working", "--read-timeout", "700ms") as server:
-        with server.connect(b"one\n") as client:
-            time.sleep(1)  # all of it is the handler's
-            client.sendall(b"two\n")
-            assert read_all(client) == b"two\n"
-        assert server.connections(1)[0]["outcome"] == "ok"
-
-
 def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_stops_is():
     with serving("--handler", "tests.faults.server.handlers:Large", "--write-timeout", "1s") as server:
         with socket.socket() as client:
@@ -132,29 +113,3 @@ def test_a_reader_that_takes_a_little_all_the_time_is_never_cut_and_one_that_sto
         assert (line["outcome"], line["level"]) == ("write_timeout", "warning")
         assert 3.4 < line["handle_seconds"] < PATIENCE / 2
         assert line["error"].startswith("TimeoutError: the client did not take the reply in time")
-
-
-@each_stream
-def test_a_stream_that_is_never_answered_is_cut_by_silence_and_by_nothing_else():
-    options = ("--read-timeout", "none", "--idle-timeout", "1500ms")
-    with serving("--handler", "tests.faults.server.handlers:Sink", *options) as server:
-        with server.connect() as client:
-            for _ in range(10):
-                client.sendall(b"x")
-                time.sleep(0.2)
-            assert server.metric("socketserver_received_bytes_total") == 10
-            assert server.metric("socketserver_connections_open") == 1
-            assert read_all(client) == b""
-        (line,) = server.connections(1)
-    # It had no exchange after which it could have been idle.
-    assert (line["outcome"], line["received_bytes"], line["exchanges"]) == ("read_timeout", 10, 0)
-
-
-@each_stream
-def test_where_there_is_no_deadline_nobody_is_cut():
-    options = ("--read-timeout", "none", "--idle-timeout", "none", "--write-timeout", "none")
-    with serving("--keep-alive", *options) as server, server.connect(b"one\n") as client:
-        assert client.recv(100).endswith(b"one\n")
-        time.sleep(1)
-        client.sendall(b"two\n")
-        assert client.recv(100).endswith(b"two\n")

@@ -119,16 +119,3 @@ def test_any_number_of_lines_is_answered_when_asked_for():
         assert read_all(client) == b""
         (line,) = server.connections(1)
         assert (line["exchanges"], line["outcome"]) == (20, "ok")
-
-
-@each_stream
-def test_a_long_connection_is_counted_while_it_lives():
-    with serving("--keep-alive") as server, server.connect() as client:
-        for _ in range(3):
-            client.sendall(b"hello\n")
-            client.recv(100)
-        # That the client waits says that it has all of the last reply.
-        wait_for(lambda: server.metric("socketserver_exchanges_total") == 3, "all exchanges are counted")
-        assert server.metric("socketserver_received_bytes_total") == 18
-        assert server.metric("socketserver_response_duration_seconds_count") == 3
-        assert server.metric("socketserver_connections_open") == 1

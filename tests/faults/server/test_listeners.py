@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import PATIENCE, read_all, serving, wait_for
+from .process import PATIENCE, read_all, serving, udp_client, wait_for
 from .test_start import start
 
 
@@ -19,28 +19,26 @@ def path():
         yield Path(folder) / "socket"
 
 
+def ask_at(path: Path, data: bytes) -> bytes:
+    """Send on a connection of its own and return all that comes."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(path))
+        client.sendall(data)
+        return read_all(client)
+
+
 def test_all_kinds_of_listeners_are_served_by_one_process_each_under_its_name(path):
-    urls = (
-        "tcp://127.0.0.1:0",
-        "v6=tcp://[::1]:0",
-        "udp://127.0.0.1:0",
-        f"unix://{path}",
-        f"unixgram://{path}.dgram",
-    )
-    with serving(listen=urls) as server:
+    urls = ("tcp://127.0.0.1:0", "v6=tcp://[::1]:0", "udp://127.0.0.1:0")
+    with serving(listen=(*urls, f"unix://{path}", f"unixgram://{path}.dgram")) as server:
         assert list(server.started["listeners"]) == ["tcp", "v6", "udp", "unix", "unixgram"]
         assert server.ask(b"one\n").endswith(b"] one\n")
         assert server.ask(b"two\n", "v6").endswith(b"] two\n")
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))
-            client.sendall(b"three\n")
-            assert read_all(client).endswith(b"] three\n")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+        assert ask_at(path, b"three\n").endswith(b"] three\n")
+        with udp_client() as client:
             client.sendto(b"four\n", server.address("udp"))
             assert client.recv(100).endswith(b"] four\n")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+        with udp_client(socket.AF_UNIX) as client:
             client.bind(f"{path}.client")
             client.sendto(b"five\n", f"{path}.dgram")
             assert client.recv(100).endswith(b"] five\n")
@@ -60,11 +58,6 @@ def test_all_kinds_of_listeners_are_served_by_one_process_each_under_its_name(pa
     assert not path.with_name("socket.dgram").exists()
 
 
-def test_a_second_listener_of_a_kind_gets_a_number():
-    with serving(listen=("tcp://127.0.0.1:0", "tcp://127.0.0.1:0")) as server:
-        assert list(server.started["listeners"]) == ["tcp", "tcp-2"]
-
-
 def test_a_name_of_both_families_is_a_listener_for_each_at_one_port(both_families):
     urls = ("tcp://localhost:0", "dgram=udp://localhost:0")
     with serving(listen=urls, metrics="localhost:0", prefix=both_families) as server:
@@ -75,8 +68,7 @@ def test_a_name_of_both_families_is_a_listener_for_each_at_one_port(both_familie
         for name in ("tcp", "tcp-2"):
             assert server.ask(b"one\n", name).endswith(b"] one\n")
         for family, name in ((socket.AF_INET6, "dgram"), (socket.AF_INET, "dgram-2")):
-            with socket.socket(family, socket.SOCK_DGRAM) as client:
-                client.settimeout(PATIENCE)
+            with udp_client(family) as client:
                 client.sendto(b"two\n", server.address(name))
                 assert client.recv(100).endswith(b"] two\n")
         # Two threads tell them.
@@ -91,10 +83,8 @@ def test_a_name_of_both_families_is_a_listener_for_each_at_one_port(both_familie
 def test_case_24_a_stale_path_is_reclaimed(path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with serving(listen=(f"unix://{path}",)) as server, socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(path))
-        client.sendall(b"x\n")
-        assert read_all(client).endswith(b"x\n")
+    with serving(listen=(f"unix://{path}",)) as server:
+        assert ask_at(path, b"x\n").endswith(b"x\n")
         assert server.stop() == 0
 
 
@@ -149,9 +139,8 @@ def test_case_25_a_datagram_that_was_cut_off_is_dropped_and_one_of_nobody_handle
 def test_a_datagram_may_be_as_long_as_its_answer_can_be():
     with (
         serving("--max-line", "64KiB", listen=("udp://127.0.0.1:0",)) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        udp_client() as client,
     ):
-        client.settimeout(PATIENCE)
         client.sendto(b"x" * 65_000, server.address("udp"))
         assert client.recv(1 << 16).endswith(b"] " + b"x" * 65_000)
 
@@ -159,11 +148,7 @@ def test_a_datagram_may_be_as_long_as_its_answer_can_be():
 def test_what_follows_the_line_does_not_cost_the_reply_on_a_unix_socket_either(path):
     with serving(listen=(f"unix://{path}",)) as server:
         for _ in range(50):
-            with socket.socket(socket.AF_UNIX) as client:
-                client.connect(str(path))
-                client.settimeout(PATIENCE)
-                client.sendall(b"line\n" + b"x" * 100_000)
-                assert read_all(client).endswith(b"line\n")
+            assert ask_at(path, b"line\n" + b"x" * 100_000).endswith(b"line\n")
         assert {line["outcome"] for line in server.connections(50)} == {"ok"}
 
 
@@ -195,8 +180,7 @@ def test_datagrams_that_came_before_the_stop_are_answered():
     with serving(
         "--handler", "tests.faults.server.handlers:SlowDatagram", listen=("udp://127.0.0.1:0",)
     ) as server:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+        with udp_client() as client:
             for number in range(20):
                 client.sendto(b"%d" % number, server.address("udp"))
             server.signal(signal.SIGTERM)

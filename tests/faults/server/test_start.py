@@ -2,13 +2,12 @@
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from .process import ROOT, ServerProcess, ended, few_descriptors, read_all, serving
+from .process import ended, few_descriptors, read_all, serving
 
 FREE = ("--listen", "tcp://127.0.0.1:0", "--metrics", "none")
 SECURE = ("--listen", "tls://127.0.0.1:0", "--metrics", "none")
@@ -47,15 +46,6 @@ def test_a_mistake_is_told_in_one_line(tmp_path, options, status, told):
     assert (code, said.count("\n")) == (status, 1), said
     assert said.startswith("server: ")
     assert told in said
-
-
-def test_words_stand_in_the_help_as_they_are_to_be_written():
-    help_text = subprocess.check_output([sys.executable, "-m", "server", "--help"], cwd=ROOT, text=True)
-    for option in ("--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION "):
-        assert option in help_text
-    for default in ("[default: 1024]", "[default: 10ms]", "[default: 1m]"):
-        assert default in " ".join(help_text.split())
-    assert subprocess.check_output([sys.executable, "-m", "server", "-h"], cwd=ROOT, text=True) == help_text
 
 
 def test_a_taken_port_is_told_in_one_line():
@@ -101,15 +91,10 @@ def test_too_few_descriptors_for_anything_are_told_in_one_line():
 
 
 def test_lists_in_the_environment_are_parted_by_spaces():
-    names = "a=tcp://127.0.0.1:0 b=udp://127.0.0.1:0"
-    server = ServerProcess(
-        listen=(), env=os.environ | {"SERVER_LISTEN": names, "SERVER_MAX_CONNECTIONS": "7"}
-    )
-    try:
+    given = {"SERVER_LISTEN": "a=tcp://127.0.0.1:0 b=udp://127.0.0.1:0", "SERVER_MAX_CONNECTIONS": "7"}
+    with serving(listen=(), env=os.environ | given) as server:
         assert list(server.started["listeners"]) == ["a", "b"]
         assert server.metric("socketserver_connections_limit") == 7
-    finally:
-        server.close()
 
 
 @pytest.mark.parametrize(
@@ -123,18 +108,13 @@ def test_lists_in_the_environment_are_parted_by_spaces():
     ],
 )
 def test_a_choice_of_two_has_a_variable_for_each(variables, options, replies):
-    server = ServerProcess(*options, env=os.environ | variables)
-    try:
-        with server.connect(b"a\nb\n") as client:
-            client.shutdown(socket.SHUT_WR)
-            assert read_all(client).count(b"\n") == replies
-    finally:
-        server.close()
+    with serving(*options, env=os.environ | variables) as server, server.connect(b"a\nb\n") as client:
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).count(b"\n") == replies
 
 
-@pytest.mark.parametrize("version", ["1", "1.2.3"])
-def test_what_an_image_calls_its_version_is_no_option(version):
-    with serving(env=os.environ | {"SERVER_VERSION": version}) as server:
+def test_what_an_image_calls_its_version_is_no_option():
+    with serving(env=os.environ | {"SERVER_VERSION": "1.2.3"}) as server:
         assert server.ask(b"x\n").endswith(b"] x\n")
 
 

@@ -291,16 +291,6 @@ def test_options_of_tls_that_do_not_fit_are_refused(script, capsys, target, opti
     assert refused(capsys, *options, script=script, target=target) == f"client: {told}\n"
 
 
-@pytest.mark.parametrize("text", ["", "no certificate"])
-def test_a_file_without_certificates_is_refused(script, tmp_path, capsys, text):
-    path = tmp_path / "ca.pem"
-    if text:
-        path.write_text(text)
-    told = refused(capsys, "--ca", str(path), script=script, target="tls://localhost:1")
-    assert told.startswith(f"client: --ca {path}: ")
-    assert told.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("said", "target", "told"),
     [

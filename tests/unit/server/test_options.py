@@ -70,12 +70,18 @@ def test_a_handler_whose_module_raises_is_told_with_that(monkeypatch, capsys, tm
 
 
 def test_help_names_what_an_option_takes_and_its_variable(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["server", "--help"])
-    with pytest.raises(SystemExit):
-        main()
-    shown = capsys.readouterr().out
-    assert "--read-timeout DURATION|none " in shown
-    assert "--read-timeout is SERVER_READ_TIMEOUT" in " ".join(shown.split())
+    shown = []
+    for option in ("--help", "-h"):
+        monkeypatch.setattr(sys, "argv", ["server", option])
+        with pytest.raises(SystemExit):
+            main()
+        shown.append(" ".join(capsys.readouterr().out.split()))
+    assert shown[0] == shown[1]
+    for told in (
+        "--when-full refuse|queue ", "--read-timeout DURATION|none ", "--drain-delay DURATION ",
+        "[default: 1024]", "[default: 10ms]", "[default: 1m]", "--read-timeout is SERVER_READ_TIMEOUT",
+    ):  # fmt: skip
+        assert told in shown[0]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import gc
 import socket
 import socketserver
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import Context, copy_context
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 import socketscope
 from socketscope.serve.mixin import service_of
+from tests.faults.library.handing import ways
 from tests.faults.library.running import (
     HOST,
     PATIENCE,
@@ -36,26 +36,17 @@ from tests.threads import ends, in_a_thread
 MANY = 12
 UNIXGRAM = socket.AF_UNIX, socket.SOCK_DGRAM
 
-pool = ThreadPoolExecutor(4)
+
+class Elsewhere(ways.Elsewhere, socketscope.ThreadingUDPServer):
+    pass
 
 
-class Elsewhere(socketscope.ThreadingUDPServer):
-    def process_request(self, request, client_address):
-        pool.submit(super().process_request, request, client_address)
+class InAPool(ways.InAPool, socketscope.ThreadingUDPServer):
+    pass
 
 
-class InAPool(socketscope.ThreadingUDPServer):
-    def process_request(self, request, client_address):
-        pool.submit(self.process_request_thread, request, client_address)
-
-
-class StepByStep(socketscope.ThreadingUDPServer):
-    def process_request(self, request, client_address):
-        def serve():
-            self.finish_request(request, client_address)
-            self.shutdown_request(request)
-
-        pool.submit(serve)
+class StepByStep(ways.StepByStep, socketscope.ThreadingUDPServer):
+    pass
 
 
 class InPlace(socketscope.ThreadingUDPServer):
@@ -197,7 +188,7 @@ class Refusing(socketscope.ThreadingUnixDatagramServer):
 
 class RefusingElsewhere(socketscope.ThreadingUnixDatagramServer):
     def process_request(self, request, _client_address):
-        pool.submit(copy_context().run, refuse, request)
+        ways.pool.submit(copy_context().run, refuse, request)
 
 
 @pytest.mark.parametrize("base", [Refusing, RefusingElsewhere])

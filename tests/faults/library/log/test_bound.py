@@ -1,8 +1,6 @@
 """What tells of a client is bound in its handler and in its hooks, whoever serves it, and gone after."""
 
-import http.server
 import socketserver
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +10,6 @@ from structlog.contextvars import get_contextvars
 from socketscope import ThreadingTCPServer, ThreadingUDPServer
 from tests.faults.library.running import (
     HOST,
-    ask,
     connect,
     logged,
     make,
@@ -179,39 +176,3 @@ def test_it_is_bound_in_the_hooks_that_run_for_one_client(unread):
         "close_request",
     ]  # fmt: skip
     assert bound.seen == [(name, own) for name in names]
-
-
-def test_a_thread_that_serves_one_client_after_the_other_has_each_ones_own():
-    with running(make(Handler)) as server:
-        logged(server, bound)
-        clients = [threading.Thread(target=lambda: [ask(server) for _ in range(20)]) for _ in range(8)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        wait_for(lambda: len(bound.ids) == 160, "the ends")
-    by_connection: dict[str, set[str]] = {}
-    for _, variables in bound.seen:
-        by_connection.setdefault(variables["connection_id"], set()).add(variables["peer"])
-    assert set(by_connection) == set(bound.ids)
-    assert {len(peers) for peers in by_connection.values()} == {1}
-
-
-def test_it_is_bound_in_a_web_servers_handler():
-    class Web(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            bound.note("do_GET")
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            bound.note("log_message")
-
-    with running(observed(http.server.ThreadingHTTPServer(HOST, Web), listener="tcp")) as server:
-        logged(server, bound)
-        with connect(server) as client:
-            port = client.getsockname()[1]
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            assert client.recv(100)
-        own = expected(port)
-    assert bound.seen == [("do_GET", own), ("log_message", own)]

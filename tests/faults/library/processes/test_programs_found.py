@@ -5,7 +5,6 @@ import socket
 import socketserver
 import threading
 import weakref
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,7 +12,17 @@ from prometheus_client import CollectorRegistry
 import socketscope
 from socketscope.serve.mixin import service_of
 from socketscope.serve.threads import deadlines
-from tests.faults.library.running import count, figures, running, threads, wait_for
+from tests.faults.library.running import (
+    HOST,
+    count,
+    descriptors,
+    figures,
+    make,
+    running,
+    subclass,
+    threads,
+    wait_for,
+)
 from tests.threads import in_a_thread
 
 
@@ -39,10 +48,8 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, choice):
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
 
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=choice):
-        pass
-
-    assert served(Server(("127.0.0.1", 0), Handler)) == b""
+    server = subclass(socketscope.ThreadingTCPServer, threads=choice)(HOST, Handler)
+    assert served(server) == b""
     (told,) = seen
     assert told.exc_type is GeneratorExit
     assert told.thread is not None
@@ -50,16 +57,10 @@ def test_what_is_no_exception_reaches_the_threads_hook(monkeypatch, choice):
 
 
 def test_what_wakes_threads_is_closed_without_the_garbage_collector():
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
-        pass
-
-    def descriptors():
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     before = descriptors()
     gc.disable()
     try:
-        served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
+        served(make(socketserver.StreamRequestHandler))
         # There may be fewer: what tests before this one have left goes meanwhile.
         assert descriptors() <= before
     finally:
@@ -76,10 +77,7 @@ def test_no_two_threads_at_work_have_one_name(choice):
             names.append(threading.current_thread().name)
             at_work.wait(5)
 
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry(), threads=choice):
-        pass
-
-    with running(Server(("127.0.0.1", 0), Handler)) as server:
+    with running(subclass(socketscope.ThreadingTCPServer, threads=choice)(HOST, Handler)) as server:
         for _ in range(3):
             socket.create_connection(server.server_address, 5).close()
         wait_for(lambda: len(names) == 3, "three handlers")
@@ -91,7 +89,7 @@ def test_a_class_of_servers_does_not_outlive_its_servers():
         pass
 
     kind = weakref.ref(Kind)
-    server = Kind(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    server = Kind(HOST, socketserver.StreamRequestHandler)
     served(socketscope.observe(server, registry=CollectorRegistry()))
     del server, Kind
     # The last of its threads may still be about to end.
@@ -99,9 +97,7 @@ def test_a_class_of_servers_does_not_outlive_its_servers():
 
 
 def test_a_server_that_serves_already_is_not_observed():
-    with running(
-        socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler)
-    ) as server:
+    with running(socketserver.ThreadingTCPServer(HOST, socketserver.StreamRequestHandler)) as server:
         with socket.create_connection(server.server_address, 5) as client:
             client.shutdown(socket.SHUT_WR)
             assert client.recv(1) == b""
@@ -111,7 +107,7 @@ def test_a_server_that_serves_already_is_not_observed():
 
 
 def test_a_server_that_is_observed_again_keeps_what_it_was_told_before():
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler)
+    server = socketserver.ThreadingTCPServer(HOST, socketserver.StreamRequestHandler)
     registry = CollectorRegistry()
     socketscope.observe(server, registry=registry, listener="first", threads="per-connection")
     socketscope.observe(server, limits=socketscope.Limits(idle_timeout=3))
@@ -125,11 +121,7 @@ def test_a_server_that_is_observed_again_keeps_what_it_was_told_before():
 def test_nobody_watches_over_a_server_that_was_closed(monkeypatch):
     monkeypatch.setattr(deadlines, "_CALM", 1000)
     before = threads()
-
-    class Server(socketscope.ThreadingTCPServer, registry=CollectorRegistry()):
-        pass
-
-    served(Server(("127.0.0.1", 0), socketserver.StreamRequestHandler))
+    served(make(socketserver.StreamRequestHandler))
     wait_for(lambda: not threads(before), "the end of the threads")
 
 
@@ -143,10 +135,9 @@ def test_a_program_may_put_another_class_in_the_place_of_sockets(monkeypatch, ki
     class Proxied(socket.socket):
         """As PySocks has it: with room for attributes."""
 
-    address = ("127.0.0.1", 0)
-    server = kind(address, Handler) if made == "before" else None
+    server = kind(HOST, Handler) if made == "before" else None
     monkeypatch.setattr(socket, "socket", Proxied)
-    observed = socketscope.observe(server or kind(address, Handler), registry=CollectorRegistry())
+    observed = socketscope.observe(server or kind(HOST, Handler), registry=CollectorRegistry())
     assert served(observed) == b"hello\n"
     counted = figures(observed)
     assert (counted.received, counted.sent, counted.closed["ok"]) == (6, 6, 1)

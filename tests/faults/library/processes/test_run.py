@@ -25,6 +25,11 @@ def ask(server):
     with socket.create_connection(server.server_address, timeout=10) as client:
         client.sendall(b"x")
         assert client.recv(10) == b"x"
+
+def ask_and_stop(servers):
+    for server in servers:
+        ask(server)
+    os.kill(os.getpid(), signal.SIGTERM)
 """
 
 TWICE = """
@@ -85,12 +90,8 @@ for given, expected in ((None, [5, 9, 2]), (socketscope.Limits(max_connections=4
 ONE_REGISTRY = """
 class Named(socketscope.ThreadingTCPServer, registry=REGISTRY): pass
 
-def stop():
-    ask(servers[0])
-    os.kill(os.getpid(), signal.SIGTERM)
-
 servers = [kind(("127.0.0.1", 0), Echo) for kind in (Named, socketscope.ThreadingTCPServer)]
-threading.Thread(target=stop).start()
+threading.Thread(target=ask_and_stop, args=(servers,)).start()
 assert socketscope.run(*servers, metrics=None, log=None) == 0
 """
 
@@ -141,13 +142,8 @@ class Base(socketserver.TCPServer):
 
 class Threading(socketscope.ThreadingMixIn, Base): pass
 
-def stop():
-    for server in servers:
-        ask(server)
-    os.kill(os.getpid(), signal.SIGTERM)
-
 servers = [kind(("127.0.0.1", 0), Echo) for kind in (Threading, Base)]
-threading.Thread(target=stop).start()
+threading.Thread(target=ask_and_stop, args=(servers,)).start()
 assert socketscope.run(*servers, metrics=None, log=None) == 0
 """
 
@@ -323,13 +319,9 @@ class Once(socketserver.ThreadingTCPServer):
         super().server_close()
         closed.append(self)
 
-def stop():
-    ask(servers[0])
-    os.kill(os.getpid(), signal.SIGTERM)
-
 closed = []
 servers = [Once(("127.0.0.1", 0), Echo) for _ in range(2)]
-threading.Thread(target=stop).start()
+threading.Thread(target=ask_and_stop, args=(servers,)).start()
 assert socketscope.run(*servers, metrics=None, log=None) == 0
 assert len(closed) == 2 and set(closed) == set(servers), closed
 with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -353,14 +345,10 @@ class FailsAtOnce(Fails):
         ask(servers[-1])
         raise OSError("of its loop")
 
-def stop():
-    ask(servers[-1])
-    os.kill(os.getpid(), signal.SIGTERM)
-
 for kind, told in ((Fails, "of its close"), (FailsAtOnce, "of its loop")):
     servers = [kind(("127.0.0.1", 0), Echo) for kind in (kind, Fails, socketscope.ThreadingTCPServer)]
     if kind is Fails:
-        threading.Thread(target=stop).start()
+        threading.Thread(target=ask_and_stop, args=(servers[-1:],)).start()
     try:
         socketscope.run(*servers, metrics=None, log=None)
     except OSError as error:

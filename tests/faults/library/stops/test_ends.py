@@ -256,7 +256,7 @@ def test_handlers_that_close_their_server_do_not_wait_for_each_other(block):
     assert service_of(server).forced == 0
 
 
-def test_nor_do_handlers_of_datagrams():
+def test_handlers_of_datagrams_that_close_their_server_do_not_wait_for_each_other():
     class Closes(Reply, ClosesItsServer):
         meeting = threading.Barrier(2)
         replied = threading.Semaphore(0)
@@ -366,7 +366,7 @@ def test_a_hook_that_does_not_come_back_is_forced():
     assert service_of(server).forced == 1
 
 
-def test_nor_is_a_close_alone_held_up_by_who_is_idle_with_it():
+def test_the_close_of_a_serial_server_is_not_held_up_by_an_idle_client():
     server = observed(socketserver.TCPServer(HOST, Echo), limits={"drain_timeout": LONG})
     with running(server), connect(server) as client:
         client.sendall(b"x")
@@ -383,7 +383,7 @@ def test_nor_is_a_close_alone_held_up_by_who_is_idle_with_it():
     [(b"", LONG, "empty"), (b"line\n", LONG, "ok"), (b"half a line", SHORT, "forced")],
     ids=["silent", "answered", "half a request"],
 )
-def test_nor_does_who_waits_in_its_queue_hold_it_up(sent, drain_timeout, outcome):
+def test_who_waits_in_the_queue_of_a_serial_server_does_not_hold_up_its_close(sent, drain_timeout, outcome):
     def echo_lines(request):
         with suppress(OSError), request.makefile("rb") as lines:
             for line in lines:
@@ -434,7 +434,7 @@ def test_a_get_request_that_closes_its_server_does_not_wait_for_itself(base):
         assert time.monotonic() - began < LONG / 2
 
 
-def test_nor_one_that_waits_for_another_datagram():
+def test_a_get_request_that_waits_for_another_datagram_holds_no_close_up():
     class Pairs(socketserver.UDPServer):
         def get_request(self):
             (first, sock), address = super().get_request()
@@ -449,7 +449,7 @@ def test_nor_one_that_waits_for_another_datagram():
             ends(in_a_thread(server.server_close), LONG / 2)
 
 
-def test_nor_does_it_hold_one_that_is_to_end_at_once_as_a_second_signal_has_it():
+def test_a_get_request_that_waits_holds_up_no_close_that_is_to_end_at_once():
     came = threading.Event()
 
     class Waits(socketserver.TCPServer):
@@ -487,7 +487,7 @@ def test_who_is_in_the_queue_at_a_close_is_got_by_a_get_request_of_the_users_own
             assert client.recv(10) == b"x"
 
 
-def test_nor_is_it_left_out_where_no_thread_can_be_started_any_more(monkeypatch):
+def test_a_get_request_of_the_users_own_is_called_at_a_close_though_no_thread_can_be_started(monkeypatch):
     class Own(socketserver.TCPServer):
         def get_request(self):
             return super().get_request()

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import socketscope
 from socketscope.serve.listeners import queue
-from socketscope.serve.mixin import service_of
+from socketscope.serve.mixin import Observed, service_of
 from tests.faults.library.running import HOST, Echo, ask, connect, figures, make, observed, running
 from tests.faults.server.process import PATIENCE, wait_for
 from tests.threads import ends, in_a_thread
@@ -316,8 +316,9 @@ def test_it_reaches_all_threads_that_serve_one_server(kind):
         assert not any(thread.is_alive() for thread in pool)
 
 
-def test_the_standard_librarys_loop_may_be_ended_by_the_thread_that_runs_it():
+@pytest.mark.parametrize("loop", [Observed, socketserver.BaseServer], ids=["ours", "theirs"])
+def test_the_thread_that_serves_may_call_it(loop):
     server = observed(socketserver.TCPServer(HOST, Echo))
     server.service_actions = server.shutdown
-    ends(in_a_thread(socketserver.BaseServer.serve_forever, server))
+    ends(in_a_thread(loop.serve_forever, server))
     server.server_close()

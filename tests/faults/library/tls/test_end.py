@@ -1,22 +1,12 @@
 """What a TLS peer sees of an end that the server's side brought about: an end, no alert."""
 
-import contextlib
 import socketserver
 
 import pytest
 
 from socketscope import observe
-from tests.faults.library.running import HOST, Echo, connect, ended, handling, make, running, secured
+from tests.faults.library.running import HOST, Echo, asked, connect, ended, handling, make, running
 from tests.threads import in_a_thread
-
-
-@contextlib.contextmanager
-def asked(server, client_context):
-    """Connect, have an answer, and tell a cut from an end."""
-    with secured(server, client_context) as client:
-        client.sendall(b"x")
-        assert client.recv(100) == b"x"
-        yield client
 
 
 @pytest.mark.parametrize("timeout", [None, 30])
@@ -31,7 +21,7 @@ def test_a_passed_deadline_is_an_end(server_context, client_context, timeout):
         ended(server, "idle_timeout")
 
 
-def test_so_is_a_drain(server_context, client_context):
+def test_a_drain_is_an_end(server_context, client_context):
     with running(make(Echo), server_context) as server, asked(server, client_context) as client:
         in_a_thread(server.server_close)
         assert client.recv(100) == b""
@@ -47,7 +37,7 @@ def test_who_is_amid_a_handshake_at_a_drain_has_done_nothing_wrong(server_contex
 
 
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
-def test_so_is_a_handlers_with_or_without_threads(base, server_context, client_context):
+def test_a_handlers_return_is_an_end_with_or_without_threads(base, server_context, client_context):
     server = observe(base(HOST, handling(lambda request: request.sendall(request.recv(1)))))
     with running(server, server_context), asked(server, client_context) as client:
         assert client.recv(100) == b""

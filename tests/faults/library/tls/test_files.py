@@ -9,7 +9,6 @@ import socketserver
 import ssl
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,13 +19,14 @@ from tests.faults.library.running import (
     PATIENCE,
     Echo,
     ask,
+    asked,
     connect,
     count,
+    descriptors,
     ended,
     observed,
     reset,
     running,
-    secured,
     subclass,
     wait_for,
 )
@@ -36,14 +36,6 @@ from tests.faults.server.process import ROOT
 @pytest.fixture
 def tls(certificate):
     return TLS(certificate)
-
-
-@contextlib.contextmanager
-def asked(server, client_context, data=b"x"):
-    with secured(server, client_context) as client:
-        client.sendall(data)
-        assert client.recv(100) == data
-        yield client
 
 
 @pytest.mark.parametrize("threads", ["elastic", "per-connection"])
@@ -134,10 +126,6 @@ def test_hooks_are_called_after_the_handshake_with_what_the_handler_gets(certifi
     assert seen[1] is seen[2]
 
 
-def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_a_handshake_that_fails_is_told_by_no_hook_but_the_last_and_its_socket_is_closed(tls, capfd):
     def note(name):
         def hook(self, *args):
@@ -153,13 +141,13 @@ def test_a_handshake_that_fails_is_told_by_no_hook_but_the_last_and_its_socket_i
     for name in ("verify_request", "process_request", "finish_request", "handle_error", "shutdown_request"):
         note(name)
     with running(subclass(Noting, tls=tls)(("127.0.0.1", 0), Echo)) as server:
-        descriptors = open_files()
+        before = descriptors()
         for _ in range(20):
             with contextlib.suppress(OSError):
                 ask(server, b"GET / HTTP/1.0\r\n\r\n")
         ended(server, "tls_error", 20)
         # The loop's own are among them.
-        wait_for(lambda: open_files() <= descriptors + 5, "all are closed")
+        wait_for(lambda: descriptors() <= before + 5, "all are closed")
     assert called == {"shutdown_request"}
     assert capfd.readouterr().err == ""
 

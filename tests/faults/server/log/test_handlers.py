@@ -15,10 +15,19 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.faults.server.process import PATIENCE, ROOT, ServerProcess, read_all, serving, wait_for
+from tests.faults.server.process import (
+    PATIENCE,
+    ROOT,
+    ServerProcess,
+    read_all,
+    serving,
+    summed,
+    udp_client,
+    wait_for,
+)
 from tests.threads import together
 
-from .test_log import start_piped
+from .test_log import piped
 
 CLIENTS = 64
 
@@ -135,8 +144,7 @@ def test_of_a_hundred_thousand_lines_none_is_of_another_client(tmp_path):
 
 def test_the_lines_of_a_datagrams_handler_are_of_its_client():
     with serving(*talkative("Datagrams"), listen=("udp://127.0.0.1:0",)) as server:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+        with udp_client() as client:
             client.connect(server.address("udp"))
             client.send(b"mine")
             assert client.recv(10) == b"done"
@@ -310,19 +318,15 @@ def console(what: str) -> list[str]:
 
 
 def test_case_21_a_stalled_log_delays_no_reply_whatever_is_written_and_what_is_lost_is_told():
-    process, address, metrics = start_piped(*talkative("Asked"))
-    assert process.stdout is not None
-
     def lost() -> float:
         page = urllib.request.urlopen(metrics).read().decode()
-        name = "socketserver_log_lines_dropped_total "
-        return next(float(each.split()[1]) for each in page.splitlines() if each.startswith(name))
+        return summed(page, "socketserver_log_lines_dropped_total")
 
     def memory() -> int:
         pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    try:
+    with piped(*talkative("Asked")) as (process, address, metrics):
         slowest, before = 0.0, 0
         for number in range(600):
             began = time.monotonic()
@@ -341,6 +345,3 @@ def test_case_21_a_stalled_log_delays_no_reply_whatever_is_written_and_what_is_l
             if fields["event"] == "log_lines_dropped":
                 told = fields["count"]
         assert told == lost() > 0
-    finally:
-        process.kill()
-        process.communicate()

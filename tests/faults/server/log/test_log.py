@@ -9,13 +9,15 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from tests.faults.server.process import PATIENCE, ROOT, serving, wait_for
-from tests.threads import in_a_thread, together
+from tests.threads import ends, in_a_thread, together
 
 SERVER = (sys.executable, "-m", "server", "--listen", "tcp://127.0.0.1:0")
 
@@ -103,16 +105,20 @@ def test_an_error_of_the_system_that_is_the_handlers_own_is_told_with_its_place(
     assert "/handlers.py:" in line["error"] or "/pathlib" in line["error"]
 
 
-def start_piped(*options: str, **popen) -> tuple[subprocess.Popen[bytes], tuple[str, int], str]:
-    """Start a server whose log the caller reads; return it with both addresses."""
-    process = subprocess.Popen(
+@contextmanager
+def piped(*options: str, **popen: Any) -> Iterator[tuple[Any, tuple[str, int], str]]:
+    """Run a server whose log the block reads; yield it with both addresses."""
+    with subprocess.Popen(
         [*SERVER, "--metrics", "127.0.0.1:0", *options],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen,
-    )  # fmt: skip
-    assert process.stdout is not None
-    started = json.loads(process.stdout.readline())
-    host, port = started["listeners"]["tcp"].removeprefix("tcp://").split(":")
-    return process, (host, int(port)), started["metrics"]
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            started = json.loads(process.stdout.readline())
+            host, port = started["listeners"]["tcp"].removeprefix("tcp://").split(":")
+            yield process, (host, int(port)), started["metrics"]
+        finally:
+            process.kill()
 
 
 def ask(address: tuple[str, int]) -> float:
@@ -124,19 +130,12 @@ def ask(address: tuple[str, int]) -> float:
 
 
 def test_case_21_a_closed_log_delays_no_reply():
-    process, address, _ = start_piped()
-    try:
-        assert process.stdout is not None
+    with piped() as (process, address, _):
         process.stdout.close()
         assert max(ask(address) for _ in range(200)) < PATIENCE / 4
         process.terminate()
         assert process.wait(PATIENCE) == 0
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
         assert process.stderr.read() == b""
-        process.stderr.close()
 
 
 def test_a_level_above_info_leaves_out_what_is_normal_but_not_the_start():
@@ -209,15 +208,12 @@ def test_case_7_a_peer_whose_path_is_no_text_has_a_line_like_any_other():
 
 
 def test_a_line_is_written_soon_after_its_event():
-    process, address, _ = start_piped()
-    assert process.stdout is not None
     late = []
-    for _ in range(5):
-        ask(address)
-        stamp = json.loads(process.stdout.readline())["timestamp"]
-        late.append(time.time() - datetime.fromisoformat(stamp).timestamp())
-    process.terminate()
-    process.communicate()
+    with piped() as (process, address, _):
+        for _ in range(5):
+            ask(address)
+            stamp = json.loads(process.stdout.readline())["timestamp"]
+            late.append(time.time() - datetime.fromisoformat(stamp).timestamp())
     # 200 ms is what is promised; a machine may be slow.
     assert sorted(late)[2] < 1
 
@@ -269,31 +265,21 @@ def crowd(address: tuple[str, int], request: bytes, each: int) -> None:
 def test_what_a_handler_writes_to_standard_output_tears_no_line_and_is_not_torn(
     request_line, each, unbuffered
 ):
-    process, address, _ = start_piped(
-        "--handler", "tests.faults.server.handlers:Garrulous",
-        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
-    )  # fmt: skip
     written = bytearray()
 
     def read_slowly() -> None:
-        assert process.stdout is not None
         while data := os.read(process.stdout.fileno(), 20_000):
             written.extend(data)
             time.sleep(0.005)
 
-    reader = in_a_thread(read_slowly)
-    try:
+    handler = ("--handler", "tests.faults.server.handlers:Garrulous")
+    with piped(*handler, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}) as (process, address, _):
+        reader = in_a_thread(read_slowly)
         crowd(address, request_line, each)
         wait_for(lambda: written.count(b'"connection"') == 6 * each, "all lines")
         process.terminate()
         assert process.wait(PATIENCE) == 0
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-        for pipe in (process.stdout, process.stderr):
-            assert pipe is not None
-            pipe.close()
+        ends(reader)
     events = Counter(json.loads(line)["event"] for line in written.splitlines())
     assert events == {"mine": 6 * each, "connection": 6 * each, "drain_started": 1, "drain_finished": 1}
 
