@@ -333,6 +333,27 @@ def test_a_signal_ends_it_and_writes_what_was_said_so_far(tmp_path, number, time
     assert scripts(folder) == {"001.talk": "> a\n< a\n> b\n< b\n"}
 
 
+def test_a_prompt_and_bytes_that_are_no_text_are_a_part_of_a_conversation(tmp_path):
+    @with_file
+    def prompt(file: IO[bytes]) -> None:
+        file.write(b"name: ")
+        file.write(b"hello " + file.readline() + b"> ")
+        file.readline()
+
+    with serving(prompt) as target, recording(target, tmp_path) as recorder:
+        with recorder.connect() as connection:
+            assert connection.recv(100) == b"name: "
+            connection.sendall(b"ad\xff\0\n")
+            assert connection.recv(100) == b"hello ad\xff\0\n> "
+            connection.sendall(b"\n")
+            assert connection.recv(100) == b""
+        recorder.tell()
+        assert_replays(tmp_path, target)
+    assert scripts(tmp_path) == {
+        "001.talk": "<| name:\\x20\n@eol lf\n> ad\\xff\\0\n< hello ad\\xff\\0\n<| >\\x20\n> \n<$\n"
+    }
+
+
 def test_what_a_server_hands_out_goes_back_as_it_is_in_the_replay(tmp_path):
     numbers = itertools.count(41)
 

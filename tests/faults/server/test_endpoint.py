@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from socketscope import __version__
 from socketscope.views.instruments import INSTRUMENTS
@@ -30,6 +31,14 @@ def test_every_contracted_metric_is_there_from_the_start_at_zero(server):
     builds = {"version": __version__, "python": platform.python_version()}
     assert summed(page, "socketserver_build_info", **builds) == 1
     assert "_created" not in page
+
+
+def test_openmetrics_is_served_to_who_asks_for_it(server):
+    request = urllib.request.Request(server.metrics_url, headers={"Accept": "application/openmetrics-text"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    assert "socketserver_connections_accepted" in {family.name for family in families}
 
 
 def test_accepted_equals_open_and_closed_in_every_scrape_under_load(server):

@@ -169,6 +169,16 @@ def test_send_and_sendall_on_a_blocking_socket_send_all():
         assert record.sent == 2 * size
 
 
+def test_a_call_that_must_not_wait_does_not_on_a_socket_that_blocks():
+    near, far, _ = observed_pair()
+    with near, far:
+        with pytest.raises(BlockingIOError):
+            near.recv(1, socket.MSG_DONTWAIT)
+        for size in (1000, 8 << 20):
+            with pytest.raises(BlockingIOError):
+                sum(near.send(bytes(size), socket.MSG_DONTWAIT) for _ in range(1 << 20))
+
+
 def test_a_timeout_of_sendall_is_for_the_whole():
     near, far, record = observed_pair()
     with near, far:
