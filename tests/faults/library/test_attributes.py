@@ -35,12 +35,6 @@ def bound(base, handler=Echo, address=("127.0.0.1", 0), limits=None, **attribute
     return type("Server", (subclass(base, limits=limits or {}),), attributes)(address, handler)
 
 
-def serve(server, *interval: float) -> threading.Thread:
-    thread = in_a_thread(server.serve_forever, *interval)
-    assert service_of(server).serving.wait(PATIENCE)
-    return thread
-
-
 def test_address_family():
     with bound(socketscope.ThreadingTCPServer, address=("::1", 0), address_family=socket.AF_INET6) as server:
         assert server.socket.family == socket.AF_INET6
@@ -68,17 +62,13 @@ def test_addresses_of_tcp_are_reused_unless_told_otherwise():
 
 
 def test_case_25_a_datagram_longer_than_max_packet_size_is_dropped_and_counted():
-    with (
-        bound(socketscope.ThreadingUDPServer, Reply, max_packet_size=10) as server,
-        udp_client() as client,
-    ):
-        serve(server)
+    server = bound(socketscope.ThreadingUDPServer, Reply, max_packet_size=10)
+    with running(server), udp_client() as client:
         for data in (b"x" * 11, b"y" * 10):
             client.sendto(data, server.server_address)
         assert client.recv(100) == b"y" * 10
         # Another thread may be about to count it; the reply that came later says nothing of that.
         wait_for(lambda: figures(server).outcomes["truncated"] == 1, "the count")
-        server.shutdown()
 
 
 def test_timeout_is_that_of_handle_request():
@@ -110,7 +100,7 @@ def test_closing_waits_for_handlers_unless_told_not_to(daemon_threads, block_on_
     server = bound(
         socketscope.ThreadingTCPServer, Slow, daemon_threads=daemon_threads, block_on_close=block_on_close
     )
-    serve(server)
+    in_a_thread(server.serve_forever)
     with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
         client.sendall(b"x")
         wait_for(lambda: figures(server).accepted, "its handler")
@@ -156,7 +146,8 @@ def test_whatever_the_poll_interval_is_clients_are_served_and_a_shutdown_ends_it
 @pytest.mark.parametrize("clients", [0, 1])
 def test_a_shutdown_does_not_wait_for_the_poll_interval(clients):
     with bound(socketscope.ThreadingTCPServer) as server, ExitStack() as connected:
-        serve(server, PATIENCE)
+        in_a_thread(server.serve_forever, PATIENCE)
+        wait_for(service_of(server).serving.is_set, "it serves")
         for _ in range(clients):
             connected.enter_context(socket.create_connection(server.server_address))
         wait_for(lambda: figures(server).open == clients, "whoever is served")
@@ -172,7 +163,7 @@ def test_service_actions_are_called_once_an_interval():
         socketscope.ThreadingTCPServer, service_actions=lambda _: calls.append(time.monotonic())
     ) as server:
         began = time.monotonic()
-        serve(server, interval)
+        in_a_thread(server.serve_forever, interval)
         # At the default interval it would take longer than is waited for.
         wait_for(lambda: len(calls) > number, "so many calls")
         server.shutdown()

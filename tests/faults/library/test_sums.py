@@ -6,7 +6,6 @@ import os
 import queue
 import socket
 import socketserver
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,13 +45,7 @@ TURNS = 100
 MANY = 500
 
 
-@pytest.fixture(autouse=True)
-def hurried():
-    """Threads that take turns take them often."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("hurried")
 
 
 @contextlib.contextmanager

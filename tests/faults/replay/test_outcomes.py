@@ -179,11 +179,7 @@ def test_what_came_before_a_reset_is_told(tmp_path, said, script, got):
 
 
 def test_a_handshake_of_tls_that_breaks_is_a_reset(tmp_path):
-    def rude(connection: socket.socket) -> None:
-        connection.recv(1000)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
-
-    with serving(rude) as target:
+    with serving(reset) as target:
         status, summary = replay(write(tmp_path, ASK), target.replace("tcp:", "tls:"), "--insecure")
     assert (status, summary["outcomes"]) == (4, only("reset"))
 

@@ -340,32 +340,23 @@ def test_beside_a_handler_that_is_blocked_others_are_served():
             client.close()
 
 
+@pytest.mark.usefixtures("hurried")
 def test_no_thread_dies_of_clients_that_are_refused_hundreds_at_once(monkeypatch):
     died: list[object] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
-    interval = sys.getswitchinterval()
     server = make(max_connections=1)
 
-    def be_refused():
-        mine = []
-        for _ in range(150):
-            client = connect(server)
-            mine.append(client)
-            try:
-                client.sendall(b"unread")
-            except OSError:
-                continue
-        for client in mine:
-            client.close()
+    def be_refused(_):
+        with ExitStack() as opened:
+            for _ in range(150):
+                client = opened.enter_context(connect(server))
+                with suppress(OSError):
+                    client.sendall(b"unread")
 
     with running(server), connect(server) as client:
         client.sendall(b"x")
         assert client.recv(1) == b"x"
-        sys.setswitchinterval(1e-5)
-        try:
-            together(lambda _: be_refused(), 4)
-        finally:
-            sys.setswitchinterval(interval)
+        together(be_refused, 4)
         wait_for(lambda: count(server, "connections_rejected_total", reason="capacity") == 600, "all refused")
     assert died == []
 

@@ -8,7 +8,7 @@ import socketserver
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -39,6 +39,15 @@ from tests.threads import ends, in_a_thread
 
 SHORT = 0.3
 LONG = 8.0
+
+
+@contextmanager
+def shut_down(server):
+    """A server that has served and has been shut down, until it is closed."""
+    with running(server):
+        wait_for(service_of(server).serving.is_set, "it serves")
+        server.shutdown()
+        yield
 
 
 @pytest.mark.parametrize("family", ["tcp", "unix"])
@@ -391,9 +400,7 @@ def test_who_waits_in_the_queue_of_a_serial_server_does_not_hold_up_its_close(se
 
     limits = {"drain_timeout": drain_timeout, "drain_grace": SHORT}
     server = observed(socketserver.TCPServer(HOST, handling(echo_lines)), limits=limits)
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
+    with shut_down(server):
         with connect(server) as client:
             client.sendall(sent)
             ends(in_a_thread(server.server_close), LONG / 2)
@@ -409,13 +416,10 @@ def test_a_get_request_that_waits_for_its_client_holds_a_close_up_to_its_deadlin
 
     preambled = type("Preambled", (base,), {"get_request": get_request})
     server = observed(preambled(HOST, Echo), limits={"drain_timeout": SHORT})
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
-        with connect(server) as late, connect(server):
-            ends(in_a_thread(server.server_close), LONG / 2)
-            late.sendall(b"p")
-            assert late.recv(1) == b""  # by then nobody serves it
+    with shut_down(server), connect(server) as late, connect(server):
+        ends(in_a_thread(server.server_close), LONG / 2)
+        late.sendall(b"p")
+        assert late.recv(1) == b""  # by then nobody serves it
 
 
 @pytest.mark.parametrize("base", [socketserver.TCPServer, socketserver.ThreadingTCPServer])
@@ -441,12 +445,9 @@ def test_a_get_request_that_waits_for_another_datagram_holds_no_close_up():
             return (first + sock.recv(100), sock), address
 
     server = observed(Pairs(HOST, Echo), limits={"drain_timeout": SHORT})
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"the first half", server.server_address)
-            ends(in_a_thread(server.server_close), LONG / 2)
+    with shut_down(server), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"the first half", server.server_address)
+        ends(in_a_thread(server.server_close), LONG / 2)
 
 
 def test_a_get_request_that_waits_holds_up_no_close_that_is_to_end_at_once():
@@ -460,14 +461,11 @@ def test_a_get_request_that_waits_holds_up_no_close_that_is_to_end_at_once():
             return request, address
 
     server = observed(Waits(HOST, Echo), limits={"drain_timeout": 10 * LONG})
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
-        with connect(server):
-            closing = in_a_thread(server.server_close)
-            assert came.wait(PATIENCE)
-            service_of(server).drain_by = 0.0
-            ends(closing, LONG)
+    with shut_down(server), connect(server):
+        closing = in_a_thread(server.server_close)
+        assert came.wait(PATIENCE)
+        service_of(server).drain_by = 0.0
+        ends(closing, LONG)
 
 
 @pytest.mark.parametrize("base", [socketserver.ThreadingTCPServer, socketserver.TCPServer])
@@ -477,14 +475,11 @@ def test_who_is_in_the_queue_at_a_close_is_got_by_a_get_request_of_the_users_own
             return super().get_request()
 
     server = observed(Own(HOST, Echo), limits={"drain_timeout": PATIENCE})
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
-        with connect(server) as client:
-            client.sendall(b"x")
-            client.shutdown(socket.SHUT_WR)
-            ends(in_a_thread(server.server_close), LONG)
-            assert client.recv(10) == b"x"
+    with shut_down(server), connect(server) as client:
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
+        ends(in_a_thread(server.server_close), LONG)
+        assert client.recv(10) == b"x"
 
 
 def test_a_get_request_of_the_users_own_is_called_at_a_close_though_no_thread_can_be_started(monkeypatch):
@@ -496,16 +491,13 @@ def test_a_get_request_of_the_users_own_is_called_at_a_close_though_no_thread_ca
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     server = observed(Own(HOST, Echo), limits={"drain_timeout": LONG})
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
-        with connect(server) as client:
-            client.sendall(b"x")
-            client.shutdown(socket.SHUT_WR)
-            with monkeypatch.context() as patched:
-                patched.setattr(threading.Thread, "start", start)
-                server.server_close()
-            assert client.recv(10) == b"x"
+    with shut_down(server), connect(server) as client:
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            server.server_close()
+        assert client.recv(10) == b"x"
 
 
 def test_an_interrupt_as_it_begins_to_close_leaves_nobody_who_looks_after_its_clients(monkeypatch):
@@ -521,9 +513,7 @@ def test_an_interrupt_as_it_begins_to_close_leaves_nobody_who_looks_after_its_cl
 
     limits = {"drain_timeout": 10 * LONG}
     server = observed(socketserver.TCPServer(HOST, handling(lambda _: None)), limits=limits)
-    with running(server):
-        wait_for(service_of(server).serving.is_set, "it serves")
-        server.shutdown()
+    with shut_down(server):
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", interrupted)
             with pytest.raises(KeyboardInterrupt):

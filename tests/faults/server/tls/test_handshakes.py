@@ -69,8 +69,7 @@ def test_a_client_that_does_not_trust_the_certificate_says_why(authority, files,
 )
 def test_what_is_no_tls_is_told_with_the_reason(files, sent, reason):
     with over_tls(files) as server:
-        with socket.create_connection(server.address("tls"), timeout=PATIENCE) as client:
-            client.sendall(sent)
+        with bare(server, sent) as client:
             answer = read_all(client)
         ((outcome, level, error),) = outcomes(server, 1)
         assert (outcome, level) == ("tls_error", "warning")
@@ -83,8 +82,7 @@ def test_what_is_no_tls_is_told_with_the_reason(files, sent, reason):
 @pytest.mark.parametrize(("sent", "outcome"), [(b"", "empty"), (HELLO, "tls_error")])
 def test_who_leaves_before_a_handshake_is_nobody_and_amid_one_is_told(files, leave, sent, outcome):
     with over_tls(files) as server:
-        client = socket.create_connection(server.address("tls"), timeout=PATIENCE)
-        client.sendall(sent)
+        client = bare(server, sent)
         wait_for(lambda: server.metric("socketserver_connections_open") == 1, "it is served")
         # What has come and is unread goes with a reset.
         wait_for(lambda: unread(client) == 0, "it is read from")
@@ -99,7 +97,7 @@ def test_who_leaves_before_a_handshake_is_nobody_and_amid_one_is_told(files, lea
 def test_case_2_a_handshake_that_dribbles_meets_the_same_absolute_deadline(authority, files):
     with over_tls(files, "--read-timeout", "700ms") as server:
         began = time.monotonic()
-        with socket.create_connection(server.address("tls"), timeout=PATIENCE) as client:
+        with bare(server) as client:
             client.settimeout(0.05)
             for byte in HELLO + bytes(500):
                 try:
@@ -182,7 +180,7 @@ def test_case_17_what_is_in_flight_and_what_waits_in_the_backlog_is_answered(aut
             answers.append(read_all(client))
 
     with over_tls(files, "--handler", "tests.faults.server.handlers:Slow", *options) as server:
-        plain = [socket.create_connection(server.address("tls"), timeout=PATIENCE) for _ in range(120)]
+        plain = [bare(server) for _ in range(120)]
         clients = [threading.Thread(target=ask, args=(each,)) for each in plain]
         for client in clients:
             client.start()

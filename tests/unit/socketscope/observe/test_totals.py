@@ -1,6 +1,5 @@
 """What a listener's connections add up to: in each snapshot accepted is open plus closed."""
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,15 +27,6 @@ def record(totals):
     record = Record(totals, "", 100.0)
     assert totals.accept(record)
     return record
-
-
-@pytest.fixture
-def hurried():
-    """Threads that take turns all the time."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def exchange(record, begin, end):
