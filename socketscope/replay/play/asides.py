@@ -1,19 +1,21 @@
-"""Unsolicited lines: those that a script ignores, and those that it answers whenever they come."""
+"""What comes unasked: lines that a script ignores or answers whenever they come, and all else, a failure."""
 
+import ssl
 from collections.abc import Callable, Mapping
 
-from socketscope.replay.play.failing import Failed
+from socketscope.replay.play.failing import Failed, not_received
 from socketscope.replay.play.saying import Spoken
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Aside
-from socketscope.replay.script.text import Template
+from socketscope.replay.script.text import Template, quoted
 from socketscope.replay.wire.connection import Connection
 from socketscope.replay.wire.inbox import Differs
+from socketscope.replay.wire.loop import Task
 from socketscope.replay.wire.reasons import reason
 
 
 class Asides:
-    """The lines of a pass that `@ignore` and `@on` match, here called asides.
+    """The lines of a pass that `@ignore` and `@on` match, here called asides, and what else comes unasked.
 
     An answer is sent at once or not at all: a server without room for it has stopped reading.
 
@@ -73,12 +75,58 @@ class Asides:
             self._answer(connection, known.answer, known)
         return True
 
-    def heard(self, connection: Connection) -> bool | None:
+    def require_silence(
+        self, connection: Connection, line: int, expected: str, *, again: bool = True
+    ) -> None:
+        """Check, without waiting, that nothing else has come.
+
+        Args:
+            connection: Where.
+            line: The line of the script to which a failure belongs.
+            expected: What the failure says was expected.
+            again: As for `Connection.has_unread`.
+
+        Raises:
+            Failed: Something else has come, or a datagram that was sent was refused.
+        """
+        try:
+            has_come = connection.has_unread(again=again)
+        except ConnectionRefusedError as error:
+            raise not_received(error, line) from error
+        if has_come and (extra := self._others(connection)) is not None:
+            raise Failed("unexpected_data", expected, quoted(extra, self.context), line)
+
+    def listen(
+        self, connection: Connection, line: int | None, until: float, *, is_answered: bool = True
+    ) -> Task:
+        """Wait until a time, or until something else comes.
+
+        Args:
+            connection: Where.
+            line: The line of the script to which a failure belongs; None before the first exchange, when
+                nothing can fail.
+            until: The time, on the loop's clock.
+            is_answered: Whether the last message had its reply, so that a broken connection fails nothing.
+
+        Raises:
+            Failed: A datagram was refused, or a message without a reply was answered by a reset.
+        """
+        try:
+            yield from connection.read(lambda: self._heard(connection), until)
+            if not is_answered:
+                connection.raise_error()
+        except (ConnectionError, ssl.SSLError) as error:
+            if line is not None and (isinstance(error, ConnectionRefusedError) or not is_answered):
+                raise not_received(error, line) from error
+        except OSError:
+            pass  # the time is over
+
+    def _heard(self, connection: Connection) -> bool | None:
         """Return whether the server has said something else, or has closed; None if not yet."""
         is_other = self.attend(connection) if self.known else bool(connection.inbox.data)
         return is_other or connection.inbox.ended or None
 
-    def others(self, connection: Connection) -> bytes | None:
+    def _others(self, connection: Connection) -> bytes | None:
         """Return what has come, was not taken and is no aside; None if there is nothing."""
         inbox = connection.inbox
         is_other = not self.known or self.attend(connection) or inbox.ended

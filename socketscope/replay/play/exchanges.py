@@ -10,7 +10,6 @@ from socketscope.replay.play.failing import Failed, not_sent, wrong
 from socketscope.replay.play.link import Link
 from socketscope.replay.play.reading import read_expected
 from socketscope.replay.play.saying import Saying
-from socketscope.replay.play.silence import listen, require_silence
 from socketscope.replay.script.context import Context
 from socketscope.replay.script.program import Expectation, Opening, Sending
 from socketscope.replay.script.text import quoted
@@ -112,7 +111,7 @@ class Exchanges:
             Failed: The server has spoken.
         """
         if (connection := self.link.connection) is not None:
-            require_silence(connection, self.asides, action.line, "nothing before this", again=False)
+            self.asides.require_silence(connection, action.line, "nothing before this", again=False)
 
     def settle(self) -> None:
         """Enter the exchange in progress, if any, as ok, unless the server has said too much.
@@ -126,7 +125,7 @@ class Exchanges:
         # A kept connection is checked with its next message; a check here too would cost a tenth of each.
         if connection is not None:
             again = self._connect_for != "user"
-            require_silence(connection, self.asides, exchange.line, "nothing more", again=again)
+            self.asides.require_silence(connection, exchange.line, "nothing more", again=again)
         self._enter(exchange, "ok", exchange.ended, None)
 
     def rest(self, seconds: float) -> Task:
@@ -135,7 +134,7 @@ class Exchanges:
         if (connection := self.link.connection) is not None:
             if self.asides.known:
                 latest = self.current or self._last
-                yield from listen(connection, self.asides, latest.line if latest else None, until)
+                yield from self.asides.listen(connection, latest.line if latest else None, until)
             if self.current is not None:
                 yield from connection.note_arrival(until)
         yield Until(until)
@@ -166,10 +165,10 @@ class Exchanges:
     def _hear_out(self, connection: Connection, latest: Exchange) -> Task:
         """Listen for `QUIET` seconds; if an unfinished line comes, as long again for its end."""
         since, line = self._now(), latest.line
-        yield from listen(connection, self.asides, line, since + QUIET, is_answered=latest.is_answered)
+        yield from self.asides.listen(connection, line, since + QUIET, is_answered=latest.is_answered)
         if connection.inbox.data:
             since = self._now()
-            yield from listen(connection, self.asides, line, since + QUIET)
+            yield from self.asides.listen(connection, line, since + QUIET)
         connection.heard_since = since
 
     def leave(self) -> Task:
@@ -187,7 +186,7 @@ class Exchanges:
         connection, last = self.link.connection, self._last
         if connection is not None and last is not None:
             try:
-                require_silence(connection, self.asides, last.line, "nothing more")
+                self.asides.require_silence(connection, last.line, "nothing more")
             except Failed as failed:
                 self.fail(failed, last.step)
         self.link.close()
