@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from math import inf
 from types import ModuleType, new_class
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import socketscope
-from socketscope.serve import datagrams, mixin
+from socketscope.serve import datagrams, mixin, streams
 from socketscope.serve import service as service_module
 from socketscope.serve.listeners import arrivals, queue
 from socketscope.serve.mixin import service_of
@@ -413,3 +414,44 @@ def test_what_a_datagrams_handler_raises_is_described_once(monkeypatch, kind):
             client.sendto(b"x", server.server_address)
         server.handle_request()
     assert len(described) == 1
+
+
+@pytest.fixture
+def full():
+    """A server of one place, which is taken, and whose clients queue; one has come."""
+    options = {
+        "registry": CollectorRegistry(),
+        "limits": socketscope.Limits(max_connections=1, when_full="queue"),
+    }
+    kind: Any = new_class("Server", (socketscope.ThreadingTCPServer,), options)
+    server = kind(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    with server, socket.create_connection(server.server_address):
+        assert queue.waits(server, PATIENCE)
+        capacity = service_of(server).capacity
+        with capacity.lock:
+            assert capacity.take()
+        yield server
+
+
+def test_who_queues_is_not_taken_without_a_place(monkeypatch, full):
+    monkeypatch.setattr(streams, "FULL_LOOK", 0.0)
+    assert service_of(full).receive(full) is None
+    assert queue.waits(full, PATIENCE)
+
+
+def test_who_was_taken_as_another_got_the_place_waits_for_the_next(monkeypatch, full):
+    service: Any = service_of(full)
+    looks = []
+
+    def wait(_: float) -> bool:
+        looks.append(True)
+        if len(looks) == 2:
+            with service.capacity.lock:
+                service.capacity.free()
+        return True
+
+    monkeypatch.setattr(service.capacity, "wait", wait)
+    serve_client = service.receive(full)
+    assert len(looks) == 2
+    Context().run(serve_client)
+    assert service.capacity.taken == 0
