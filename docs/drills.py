@@ -8,9 +8,8 @@ from drills.drill import MEASURED, Drill
 _HEAD = """\
 # Drills
 
-Made from `drills/catalogue.py` and `docs/drills.json` by `python -m docs`. A drill provokes one fault in the running stack,
-says what to look at, waits until it shows, until its alert fires and, after the fault, resolves, and leaves the stack as
-it was, even if you press Ctrl-C or close the terminal:
+A drill provokes one fault in the running stack and says what to look at. It waits until the fault shows, until its alert fires
+and, after the fault, resolves. It leaves the stack as it was, even if you press Ctrl-C or close the terminal:
 
 ```sh
 docker compose up --build --wait
@@ -18,18 +17,20 @@ make drill                  # lists them
 make drill slow-clients     # does one
 ```
 
-Its exit status is 0 if all was seen and no other alert fired, else 1. It needs Python 3.11 and, for the lines of the log, `jq`
-(`apt-get install jq`). Faults are special clients and servers, and Docker's own commands; the server has no code for them.
-What a drill starts is a container named after its stack, `socketscope-drill`; a stack has one at a time. Below are each drill's
-panel, its alert with the section of the runbook, the query that shows it, and a command that prints its log lines while it lasts.
+Its exit status is 0 if all was seen and no other alert fired, else 1. It needs Python 3.11 and, for the log lines, `jq`
+(`apt-get install jq`). Faults are special clients and servers, and Docker commands; the server has no code for them. A drill starts
+a container named after its stack, `socketscope-drill`; a stack runs one drill at a time.
 
-A drill spends as much of the [error budgets](slo.md) as a real fault: after some in one hour `BudgetBurnsFast` fires too, and
-rightly. `docker compose down --volumes`, and the `up` above, forget it.
+A drill spends the [error budgets](slo.md) like a real fault: after several in one hour `BudgetBurnsFast` fires too, rightly.
+`docker compose down --volumes`, followed by the `up` above, resets them.
+
+Each section below has the drill's panel, its alert with the section of the runbook, the query that shows the fault, and a command
+that prints its log lines while it lasts. `python -m docs` generates this page from `drills/catalogue.py` and `docs/drills.json`.
 
 ## How soon each shows
 
-One run of `make drill all` on a machine of two cores that did other things too. Seconds from the drill's beginning, a
-container's start included, until the series moved and until the alert fired; and from the fault's end until it resolved.
+One run of `make drill all` on a busy machine of two cores. *Visible* and *fired* count from the drill's beginning, including a
+container's start; *resolved* counts from the fault's end.
 
 | Drill | Visible after | Alert | Fired after | Resolved after |
 |---|---|---|---|---|
@@ -58,7 +59,7 @@ def _section(drill: Drill) -> str:
     runbook = f"runbook.md#{drill.anchor}"
     alert = f"[`{drill.alert}`]({runbook}) fires" if drill.alert else f"no alert [should fire]({runbook})"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
-    lines = "No lines: they are what is lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"
+    lines = "No log lines: the drill is that they are lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"
     return f"""
 ## {drill.name}
 
