@@ -59,7 +59,11 @@ def _section(drill: Drill) -> str:
     runbook = f"runbook.md#{drill.anchor}"
     alert = f"[`{drill.alert}`]({runbook}) fires" if drill.alert else f"no alert [should fire]({runbook})"
     servers = "" if drill.servers == 1 else f" With at least {drill.servers} servers."
-    lines = "No log lines: the drill is that they are lost." if drill.lines is None else f"```sh\n{drill.lines}\n```"
+    lines = (
+        "No log lines: the drill is that they are lost."
+        if drill.lines is None
+        else f"```sh\n{drill.lines}\n```"
+    )
     return f"""
 ## {drill.name}
 
