@@ -87,7 +87,7 @@ def render_limits() -> str:
         [
             "# Limits",
             "",
-            "A limit with a `name` can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, options of the same names except `drain_delay`, and variables such as `SOCKETSCOPE_READ_TIMEOUT`. The others are fixed. `python -m docs` generates this page from the code.",
+            "Limits with a `name` can be set, the others are fixed. In the library, the name is an argument of `Limits` (not `backlog` and `max_line`); in the server, an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and options and variables (`SOCKETSCOPE_READ_TIMEOUT`) for the arguments of `Limits` except `drain_delay`. `python -m docs` generates this page from the code.",
             "",
             "Limits of connections are enforced at the socket, so handlers need not know them. A missed deadline raises `TimeoutError` in the handler, up to a tenth of a second late. A handler that waits in `select`, `selectors` or asyncio [needs its own timeout](socketserver.md#what-is-seen-and-what-is-not). For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
             "",
