@@ -40,35 +40,32 @@ _SCOPES = {
 
 def render_metrics() -> str:
     """Return the page of all metrics."""
-    return "\n".join(
-        [
-            "# Metrics",
-            "",
-            "Units are in the names. Server and client also have prometheus-client's `process_...` metrics, such as `process_cpu_seconds_total`, and the server its `python_...`. `python -m docs` generates this page from the instruments.",
-            "",
-            "## Server",
-            "",
-            *_table(SERVER),
-            "",
-            f"- `outcome` of a connection, the first that applies: {_list(OUTCOMES)}.",
-            "- `empty`: nothing was received, and nothing but a refusal sent, whoever ended it: a health check that resets, or a client that is silent until the deadline. If the handler raises, it is `handler_error` even then.",
-            "- `read_timeout` and `reset` need bytes received, `idle_timeout` an exchange.",
-            "- `tls_error`: a handshake began and failed, also by a deadline or because the client left, or the bytes after it were no TLS. The log's `error` has the reason.",
-            f"- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.",
-            f"- `reason` of a rejection: {_list(REJECT_REASONS)}.",
-            f"- `error` of an accept: {_list(ACCEPT_ERRORS)}.",
-            f"- Upper edges of the buckets, in seconds: {', '.join(f'{edge:g}' for edge in BUCKETS)}.",
-            "",
-            "## Client",
-            "",
-            *_table(CLIENT),
-            "",
-            f"- `outcome` of an exchange, the first that applies: {_list(EXCHANGE_OUTCOMES)}.",
-            f"- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.",
-            f"- [The runbook](runbook.md#clientsfail) explains them. The buckets are the server's: a step has {len(EXCHANGE_OUTCOMES) + 2 * (len(BUCKETS) + 3)} series.",
-            "",
-        ]
-    )
+    return f"""\
+# Metrics
+
+Units are in the names. Server and client also have prometheus-client's `process_...` metrics, such as `process_cpu_seconds_total`, and the server its `python_...`. `python -m docs` generates this page from the instruments.
+
+## Server
+
+{_instruments(SERVER)}
+
+- `outcome` of a connection, the first that applies: {_list(OUTCOMES)}.
+- `empty`: nothing was received, and nothing but a refusal sent, whoever ended it: a health check that resets, or a client that is silent until the deadline. If the handler raises, it is `handler_error` even then.
+- `read_timeout` and `reset` need bytes received, `idle_timeout` an exchange.
+- `tls_error`: a handshake began and failed, also by a deadline or because the client left, or the bytes after it were no TLS. The log's `error` has the reason.
+- `outcome` of a datagram: {_list(DATAGRAM_OUTCOMES)}.
+- `reason` of a rejection: {_list(REJECT_REASONS)}.
+- `error` of an accept: {_list(ACCEPT_ERRORS)}.
+- Upper edges of the buckets, in seconds: {", ".join(f"{edge:g}" for edge in BUCKETS)}.
+
+## Client
+
+{_instruments(CLIENT)}
+
+- `outcome` of an exchange, the first that applies: {_list(EXCHANGE_OUTCOMES)}.
+- `outcome` of an attempt to connect: {_list(CONNECTION_OUTCOMES)}.
+- [The runbook](runbook.md#clientsfail) explains them. The buckets are the server's: a step has {len(EXCHANGE_OUTCOMES) + 2 * (len(BUCKETS) + 3)} series.
+"""
 
 
 def render_limits() -> str:
@@ -76,38 +73,26 @@ def render_limits() -> str:
     fields = dataclasses.fields(Limits)
     settings = zip(fields, limit_settings(program=False), limit_settings(program=True), strict=True)
     options = {option.name: option for option in command.params if isinstance(option, Option)}
-    program = [
-        (name, unit, in_library, str(options[name].default), str(options[name].help))
-        for name, unit, in_library in (
-            ("backlog", "connections", f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"),
-            ("max_line", "bytes", "-"),
-        )
-    ]
-    return "\n".join(
-        [
-            "# Limits",
-            "",
-            "Limits with a `name` can be set, the others are fixed. In the library, the name is an argument of `Limits` (not `backlog` and `max_line`); in the server, an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and options and variables (`SOCKETSCOPE_READ_TIMEOUT`) for the arguments of `Limits` except `drain_delay`. `python -m docs` generates this page from the code.",
-            "",
-            "Limits of connections are enforced at the socket, so handlers need not know them. A missed deadline raises `TimeoutError` in the handler, up to a tenth of a second late. A handler that waits in `select`, `selectors` or asyncio [needs its own timeout](socketserver.md#what-is-seen-and-what-is-not). For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.",
-            "",
-            "| Limit | Unit | In the library | In the server | |",
-            "|---|---|---|---|---|",
-            *(f"| `{name}` | {' | '.join(rest)} |" for name, *rest in (*library, *program)),
-            f"| datagram | bytes | `max_packet_size`, {ThreadingUDPServer.max_packet_size} | {LARGEST_DATAGRAM} | A longer one is dropped and counted. |",
-            *(
-                f"| {name} | {unit} | {value} | {value} | {meaning} |"
-                for name, unit, value, meaning in _FIXED
-            ),
-            "",
-        ]
+    backlog, max_line = options["backlog"], options["max_line"]
+    queue = f"`request_queue_size`, {ThreadingTCPServer.request_queue_size}"
+    packet = f"`max_packet_size`, {ThreadingUDPServer.max_packet_size}"
+    table = _table(
+        "| Limit | Unit | In the library | In the server | |",
+        *(
+            (f"`{field.name}`", field.metadata["unit"], library.default, server.default, library.help)
+            for field, library, server in settings
+        ),
+        ("`backlog`", "connections", queue, backlog.default, backlog.help),
+        ("`max_line`", "bytes", "-", max_line.default, max_line.help),
+        ("datagram", "bytes", packet, LARGEST_DATAGRAM, "A longer one is dropped and counted."),
+        *((name, unit, value, value, meaning) for name, unit, value, meaning in _FIXED),
     )
     return f"""\
 # Limits
 
-Made from `socketscope.Limits`, the server's options and the constants of the modules by `python -m docs`. What has a name can be set: in the library as an argument of `Limits`, in the server as an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and variables such as `SOCKETSCOPE_READ_TIMEOUT`.
+Limits with a `name` can be set, the others are fixed. In the library, the name is an argument of `Limits` (not `backlog` and `max_line`); in the server, an option (`--read-timeout`) or environment variable (`SERVER_READ_TIMEOUT`). `socketscope run` has the library's defaults, and options and variables (`SOCKETSCOPE_READ_TIMEOUT`) for the arguments of `Limits` except `drain_delay`. `python -m docs` generates this page from the code.
 
-Those of connections are enforced at the socket, so handlers need not know them; a missed deadline is a `TimeoutError` to them, and may be late by a tenth of a second. Deadlines are of what waits in a method of the socket: a handler that waits in `select`, `selectors` or asyncio needs a timeout of its own there. For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.
+Limits of connections are enforced at the socket, so handlers need not know them. A missed deadline raises `TimeoutError` in the handler, up to a tenth of a second late. A handler that waits in `select`, `selectors` or asyncio [needs its own timeout](socketserver.md#what-is-seen-and-what-is-not). For datagrams only `max_connections`, `drain_delay`, `drain_timeout` and, for the reply to a Unix peer, `write_timeout` apply.
 
 {table}
 """
