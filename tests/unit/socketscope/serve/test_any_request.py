@@ -16,7 +16,7 @@ from socketscope.observe.record import Record
 from socketscope.observe.totals import Capacity, StreamTotals
 from socketscope.serve.threads.deadlines import Deadlines, hang_up
 from socketscope.serve.threads.linger import Linger, unread
-from tests.unit.socketscope.patience import PATIENCE
+from tests.unit.socketscope.patience import PATIENCE, until
 
 HOST = "127.0.0.1", 0
 
@@ -107,6 +107,7 @@ def test_a_mock_is_handled_and_closed_as_by_the_standard_library(base, spec):
             request.close.assert_called_once_with()
         request = mock.Mock(spec=spec)
         server.process_request(request, ("somebody", 1))
+        until(lambda: request.close.called)
     request.sendall.assert_called_once_with(b"hello")
     request.close.assert_called_once_with()
 
