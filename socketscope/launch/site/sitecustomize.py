@@ -90,46 +90,31 @@ def _hook(attributes):
 
 def _method(server, original):
     """Return the method to call for a server that is about to serve."""
-    global _look_after  # noqa: PLW0603 - there is one a process
-    # An observed server may come here for each client.
-    if _look_after is not None and "_socketscope" in vars(server):
+    if _look_after is not None:
         return _look_after(server, original)
+    from threading import Thread  # socketserver has loaded it
+
+    methods = [original]
+
+    def load():
+        global _look_after  # noqa: PLW0603 - there is one a process
+        look_after = _load()
+        methods.append(look_after(server, original))
+        _look_after = look_after
+
+    # Signal handlers run in the main thread. What they raise is for the program, and must not look like a
+    # failure to load.
+    thread = Thread(target=load, name="socketscope")
     try:
-        import signal  # not before something serves
-        from contextlib import ExitStack
-    except ImportError as error:  # after `os.chroot`, say, nothing can be loaded any more
-        _look_after = _look_after or _leave_alone(error)
-        return original
-
-    with ExitStack() as stack:
-        _keep_back_signals(stack, signal)
-        if _look_after is None:
-            _look_after = _load()
-        return _look_after(server, original)
-
-
-def _keep_back_signals(stack, signal):
-    """Delay the program's signal handlers until the stack is left.
-
-    What they raise is for the program, and must not look like a failure to load. Blocking signals would not
-    delay them: another thread may get the signal, and its handler runs in the main thread all the same.
-    """
-    came = {}
-
-    def give_back(number, handler):
-        signal.signal(number, handler)
-        if number in came:
-            handler(number, came[number])
-
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler):
-            stack.callback(give_back, number, handler)
-            try:
-                signal.signal(number, came.__setitem__)
-            except ValueError:  # this is not the thread that they run in
-                stack.pop_all()
-                return
+        thread.start()
+    except RuntimeError:  # there can be no more threads
+        load()
+        return methods[-1]
+    try:
+        thread.join()
+    finally:
+        thread.join()  # a handler may have ended the other one
+    return methods[-1]
 
 
 def _forget():
@@ -161,7 +146,7 @@ def _leave_alone(error):
             line = "socketscope: %s observes nothing: %s\n" % (sys.executable, error)  # noqa: UP031
             # Past the buffer, which would keep what cannot be written, and turn the exit status into 120.
             os.write(2, line.encode())
-        except Exception:  # noqa: BLE001, S110 - `contextlib` may be what is missing
+        except Exception:  # noqa: BLE001, S110 - `contextlib` may be missing
             pass
     return lambda _, original: original
 

@@ -449,6 +449,19 @@ except RAISED:
         assert running.errors.text() == ""
 
 
+def test_what_a_library_has_set_for_a_signal_stays(program):
+    """As GLib does, behind Python's back, which goes on naming its own handler."""
+    text = """
+import ctypes
+import signal
+ctypes.CDLL(None).signal(signal.SIGINT, signal.SIG_IGN)
+"""
+    with launched(program(text + THREADING)) as running:
+        assert ask(running.port()) == b"hello\n"
+        running.process.send_signal(signal.SIGINT)
+        assert ask(running.port()) == b"hello\n"
+
+
 def test_a_signal_that_meets_a_child_of_a_program_which_has_served_is_not_lost(program):
     text = """
 import os
@@ -503,12 +516,9 @@ if len(sys.argv) == 1:
         assert running.errors.text() == f"socketscope: {sys.executable} observes nothing: not here\n"
 
 
-@pytest.mark.parametrize("missing", ["signal", "contextlib"])
-def test_a_program_that_cannot_load_anything_any_more_serves_all_the_same(program, missing):
-    text = f"""
-import contextlib, signal
+def test_a_program_that_cannot_load_anything_any_more_serves_all_the_same(program):
+    text = """
 sys.path.clear()  # as `os.chroot` does
-del sys.modules[{missing!r}]
 server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
 server.handle_request()
 server.handle_request()
@@ -516,7 +526,7 @@ server.handle_request()
     with launched(program(text)) as running:
         assert [ask(running.port()) for _ in range(2)] == [b"hello\n"] * 2
         assert running.wait() == 0
-        told = f"socketscope: {sys.executable} observes nothing: No module named {missing!r}\n"
+        told = f"socketscope: {sys.executable} observes nothing: No module named 'dataclasses'\n"
         assert running.errors.text() == told
 
 
