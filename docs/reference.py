@@ -1,4 +1,4 @@
-"""The reference of metrics, limits and events, from the code that declares them."""
+"""The reference of metrics and limits, from the code that declares them."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,6 @@ from socketscope.views import endpoint, log
 from socketscope.views.instruments import INSTRUMENTS as SERVER
 from socketscope.views.instruments import Instrument
 from socketscope.views.lines import printed, rendering, writer
-from socketscope.views.lines.events import COMMON, EVENTS, Field
 
 FOLDER = Path(__file__).parent
 
@@ -98,34 +97,6 @@ Limits of connections are enforced at the socket, so handlers need not know them
 """
 
 
-def render_log() -> str:
-    """Return the page of the log with its tables of events and fields made anew."""
-    before, start, rest = (FOLDER / "log.md").read_text(encoding="utf-8").partition("<!-- events -->\n")
-    _, end, after = rest.partition("<!-- /events -->\n")
-    events = _table(
-        "| Event | Level | When | Fields |",
-        *((f"`{e.name}`", e.level, e.help, _list(f.name for f in e.fields)) for e in EVENTS),
-    )
-    fields = _table(
-        "| Field | In JSON | Of | Meaning |",
-        *((f"`{field.name}`", field.form, field.of, field.help) for field in COMMON),
-        *(
-            (f"`{field.name}`", field.form, _list(names), field.help)
-            for field, names in _fields_of_events().items()
-        ),
-    )
-    return f"{before}{start}\n{events}\n\n{fields}\n\n{end}{after}"
-
-
-def _fields_of_events() -> dict[Field, list[str]]:
-    found: dict[Field, list[str]] = {}
-    for event in EVENTS:
-        for field in event.fields:
-            if field not in COMMON:
-                found.setdefault(field, []).append(event.name)
-    return found
-
-
 _FIXED: tuple[tuple[str, str, float, str], ...] = (
     (
         "closing",
@@ -172,7 +143,6 @@ _FIXED: tuple[tuple[str, str, float, str], ...] = (
 PAGES: dict[Path, Callable[[], str]] = {
     FOLDER / "metrics.md": render_metrics,
     FOLDER / "limits.md": render_limits,
-    FOLDER / "log.md": render_log,
     RUNBOOK: render_runbook,
     FOLDER / "drills.md": render_drills,
 }

@@ -9,12 +9,11 @@ from structlog.typing import EventDict, Processor
 
 from socketscope.observe.outcomes import describe
 from socketscope.observe.served import get_current
-from socketscope.views.lines.events import COMMON
 from socketscope.views.lines.rendering import Form, Render, ended, unprintable
 
 Processors = Sequence[Callable[..., Any]]
 
-_FIRST = tuple(field.name for field in COMMON[:-2])
+_FIRST = ("timestamp", "level", "event", "logger", "listener", "peer", "connection_id")
 """The order of common fields; those of an error come last."""
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from socketscope.views.lines.events import COMMON, EVENTS
+from tests.pages import log_fields
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
@@ -229,15 +229,14 @@ def serving(*options: str, **popen: Any) -> Iterator[ServerProcess]:
         assert_declared(line)
 
 
-_DECLARED = {event.name: {field.name for field in event.fields} for event in EVENTS}
-_COMMON = {field.name for field in COMMON}
+_EVENTS, _COMMON = log_fields()
 
 
 def assert_declared(line: dict[str, Any]) -> None:
     """See that a line of the library's has the fields of its event, and no others that are no handler's."""
-    if "timestamp" in line and (declared := _DECLARED.get(line["event"])) is not None:
-        assert declared <= set(line), line
-        assert line["event"] in {"connection", "datagram"} or set(line) <= declared | _COMMON, line
+    if "timestamp" in line and (declared := _EVENTS.get(line["event"])) is not None:
+        assert set(declared) <= set(line), line
+        assert line["event"] in {"connection", "datagram"} or set(line) <= {*declared, *_COMMON}, line
 
 
 def summed(page: str, name: str, **labels: str) -> float:

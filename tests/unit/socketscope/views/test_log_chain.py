@@ -26,8 +26,8 @@ from socketscope.serve.options import Options
 from socketscope.views import context
 from socketscope.views.context import enter, leave, nothing_else_bound
 from socketscope.views.lines import encoding, loggers, rendering
-from socketscope.views.lines.events import COMMON, EVENTS
 from socketscope.views.log import Log
+from tests.pages import log_fields
 from tests.unit.socketscope.patience import PATIENCE
 
 
@@ -127,8 +127,8 @@ def test_the_short_way_and_the_chain_make_the_same_line(odd, outcome, monkeypatc
                 long = line(of, served, outcome, seconds)
             assert ways.pop()
             assert without_time(short) == without_time(long)
-    fields = next(event.fields for event in EVENTS if event.name == "connection")
-    names = [field.name for field in (*COMMON[:3], *fields)]
+    events, common = log_fields()
+    names = [*common[:3], *events["connection"]]
     assert list(json.loads(short)) == list(json.loads(long)) == names
 
 
@@ -512,8 +512,8 @@ def test_events_of_datagrams_are_told_alike():
     with lines() as of:
         of.log.served("datagram", datagram, "no_reply", 0.5)
         (text,) = of.take()
-    fields = next(event.fields for event in EVENTS if event.name == "datagram")
-    assert list(json.loads(text)) == [field.name for field in (*COMMON[:3], *fields)]
+    events, common = log_fields()
+    assert list(json.loads(text)) == [*common[:3], *events["datagram"]]
 
 
 def test_a_level_that_the_program_has_set_meanwhile_stays(monkeypatch):
