@@ -103,6 +103,9 @@ def test_head_has_the_headers_of_get_and_no_body(endpoint, path):
             assert (method, body) == ("HEAD", b"") or len(body) == int(answer.headers["Content-Length"])
             heads.append((answer.status, {k: v for k, v in answer.headers.items() if k != "Date"}))
     assert heads[0] == heads[1] == heads[2]
+    with dial(endpoint) as client:  # the other one reads no body of a HEAD, even if there is one
+        client.sendall(f"HEAD {path} HTTP/1.0\r\n\r\n".encode())
+        assert client.makefile("rb").read().endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
@@ -323,6 +326,26 @@ def test_who_has_asked_for_nothing_for_longest_makes_room_for_who_comes(said, mo
             with contextlib.suppress(BlockingIOError):
                 client.send(said)
         assert get(endpoint.url, "/healthz") == 200
+
+
+def test_who_waits_for_an_answer_or_has_just_had_one_makes_no_room(monkeypatch):
+    monkeypatch.setattr(module, "SOON", 0.0)
+    registry, held = CollectorRegistry(), Held()
+    registry.register(held)
+    endpoint = Endpoint("127.0.0.1", 0, registry, lambda: True)
+    with contextlib.ExitStack() as opened:
+        opened.callback(endpoint.close)
+        scraper, regular = (opened.enter_context(connection(endpoint)) for _ in range(2))
+        scraper.request("GET", "/metrics")
+        assert held.begun.acquire(timeout=10)
+        for _ in range(3):  # each time half of the silent ones are newer than its last request
+            regular.request("GET", "/healthz")
+            assert regular.getresponse().read() == b"ok\n"
+            for _ in range(LIMITS["connection_limit"] // 2):
+                opened.enter_context(dial(endpoint))
+            assert get(endpoint.url, "/healthz") == 200
+        held.let_go.set()
+        assert scraper.getresponse().status == 200
 
 
 def test_many_who_answer_wake_the_loop_once_until_it_looks(endpoint):
