@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from socketscope import ThreadingTCPServer
+from socketscope import ThreadingTCPServer, ThreadingUDPServer, ThreadingUnixDatagramServer, observe
 from socketscope.identity import Identity
 from socketscope.observe.distribution import Distribution
 from socketscope.serve.mixin import service_of
@@ -91,6 +91,38 @@ def test_a_server_that_listens_again_has_its_name_to_itself_again():
         one.server_activate()
         with server(registry) as two:
             assert (service_of(one).name, service_of(two).name) == ("tcp", "tcp-2")
+
+
+def test_a_server_of_another_kind_that_takes_the_name_of_one_that_has_closed_begins_at_zero():
+    registry, held = CollectorRegistry(), []
+    for kind in (ThreadingTCPServer, ThreadingUDPServer, ThreadingTCPServer):
+        with kind(("127.0.0.1", 0), socketserver.BaseRequestHandler) as one:
+            observe(one, listener="mine", registry=registry)
+            held.append(one)  # else its figures would be gone
+            assert registry.get_sample_value("socketserver_received_bytes_total", {"listener": "mine"}) == 0
+
+
+def test_only_of_udp_it_is_told_what_the_kernel_has_dropped(tmp_path):
+    registry = CollectorRegistry()
+    with (
+        ThreadingUDPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as udp,
+        ThreadingUnixDatagramServer(str(tmp_path / "socket"), socketserver.BaseRequestHandler) as unixgram,
+    ):
+        for each in (udp, unixgram):
+            observe(each, registry=registry)
+        lost = (
+            registry.get_sample_value("socketserver_datagrams_lost_total", {"listener": name})
+            for name in ("udp", "unixgram")
+        )
+        assert list(lost) == [0, None]
+
+
+def test_a_process_drains_as_soon_as_one_of_its_servers_does():
+    registry = CollectorRegistry()
+    with server(registry), server(registry) as two:
+        assert registry.get_sample_value("socketserver_draining") == 0
+        service_of(two).stop()
+        assert registry.get_sample_value("socketserver_draining") == 1
 
 
 def test_the_certificate_of_a_server_that_has_closed_is_told_of_no_more():
