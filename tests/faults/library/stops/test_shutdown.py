@@ -67,6 +67,15 @@ def test_one_that_ends_the_standard_librarys_loop_ends_no_later_one():
             ends(each)
 
 
+def test_it_waits_for_the_standard_librarys_loop():
+    with observed(socketserver.TCPServer(HOST, Echo)) as server:
+        serving = in_a_thread(socketserver.BaseServer.serve_forever, server, 0.3)
+        assert ask(server) == b"x"
+        server.shutdown()
+        assert vars(server)["_BaseServer__is_shut_down"].is_set()
+        ends(serving)
+
+
 def test_nobody_is_served_by_a_loop_that_was_to_end_before_it_began(monkeypatch):
     with make() as server, connect(server):
         # It looks whether it is to end in each round; who takes clients waits for none of these.
