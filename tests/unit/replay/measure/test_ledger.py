@@ -76,9 +76,11 @@ def test_who_was_late_is_late_in_the_intended_durations_alone(lateness):
 def test_the_summary_counts_nothing_of_the_warm_up(lateness):
     ledger = Ledger(["main"], counting=False)
     ledger.exchange("main", "ok", 1.0, lateness)
+    ledger.exchange("main", "reset", 1.0, lateness, WRONG)
     ledger.lagged(1.0)
     ledger.count_from_now()
     with ledger.settled():
+        assert not ledger.failures
         assert (
             ledger.service.quantile(1.0) is ledger.intended.quantile(1.0) is ledger.lag.quantile(1.0) is None
         )

@@ -32,7 +32,9 @@ def test_a_peer_that_has_left_is_gone_and_no_want_of_room(number):
     ("error", "counted"),
     [
         (OSError(errno.EMFILE, ""), "fd_limit"),
+        (OSError(errno.ENFILE, ""), "fd_limit"),
         (OSError(errno.ENOBUFS, ""), "no_buffers"),
+        (OSError(errno.ENOMEM, ""), "no_buffers"),
         (OSError(errno.EPERM, ""), "other"),
         (ssl.SSLError(1, "no TLS"), "aborted"),
     ],
