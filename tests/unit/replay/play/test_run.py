@@ -15,7 +15,7 @@ from socketscope.replay.play.run import BACKOFF_LONGEST, Plan, Run
 from socketscope.replay.script.compiler import load
 from socketscope.replay.show.metrics import RunView
 from socketscope.replay.wire.loop import Task, Until
-from tests.unit.replay.fakes import FakeLoop, FakeServer
+from tests.unit.replay.fakes import FakeConnection, FakeLoop, FakeServer
 
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 
@@ -322,6 +322,18 @@ def test_a_pause_is_as_long_as_it_says_a_random_one_on_average(tmp_path, pause, 
 
 def test_a_client_that_only_waits_is_not_busy(tmp_path):
     assert Played(tmp_path, duration=1.0).run.busy == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 10.0])
+def test_how_busy_it_was_says_nothing_of_the_warm_up(tmp_path, monkeypatch, warmup):
+    send = FakeConnection.send
+
+    def take_as_long_as_the_server(connection, data):
+        connection._loop.time += 0.001
+        return send(connection, data)
+
+    monkeypatch.setattr(FakeConnection, "send", take_as_long_as_the_server)
+    assert Played(tmp_path, warmup=warmup).run.busy == pytest.approx(0.5, rel=0.01)
 
 
 def test_stopped_before_it_began_it_plays_nothing(tmp_path):

@@ -127,6 +127,11 @@ SECRETS = {
          ("<", b"334 UGFzcw==\r\n"), (">", b"bG92ZQ==\r\n"), ("<", b"235 ok\r\n")],
         "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> ${env:SECRET_1}\n< 334 UGFzcw==\n> ${env:SECRET_2}\n< 235 ok\n",
     ),
+    "a message that is asked for after the login": (
+        [(">", b"a AUTHENTICATE PLAIN\r\n"), ("<", b"+ go\r\n"), (">", b"AGFkYQBsb3Zl\r\n"), ("<", b"OK\r\n"),
+         (">", b"b APPEND x {2}\r\n"), ("<", b"+ go\r\n"), (">", b"hi\r\n"), ("<", b"OK\r\n")],
+        "> a AUTHENTICATE PLAIN\n< + go\n> ${env:SECRET_1}\n< OK\n> b APPEND x {2}\n< + go\n> hi\n< OK\n",
+    ),
     "a person's login": (
         [("<", b"login: "), (">", b"ada\r\n"), ("<", b"Password: "), (">", b"love\r\n"), ("<", b"\r\n$ "),
          (">", b"id\r\n"), ("<", b"ada\r\n")],

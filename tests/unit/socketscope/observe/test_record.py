@@ -374,7 +374,8 @@ def test_silence_begins_anew_with_what_comes_and_with_what_is_sent(record, heard
 
 def test_who_never_sent_is_held_to_both_deadlines_and_who_was_greeted_to_the_idle_one():
     idle = Limits(idle_timeout=5)
-    for limits, before in ((Limits(read_timeout=5), None), (idle, None), (idle, greeted)):
+    both = Limits(read_timeout=9, idle_timeout=5)
+    for limits, before in ((Limits(read_timeout=5), None), (idle, None), (both, None), (idle, greeted)):
         record = Record(Counter(), "", 100.0, limits)
         if before is not None:
             before(record)
