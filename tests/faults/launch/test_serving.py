@@ -233,22 +233,28 @@ server.server_close()
     )
 
 
-def test_a_process_whose_servers_have_closed_is_not_ready(program):
+def test_a_process_is_ready_until_the_last_of_its_servers_has_closed(program):
     text = """
-server = told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo))
-threading.Thread(target=server.serve_forever).start()
-sys.stdin.readline()
-server.shutdown()
-server.server_close()
-print("closed", 1, flush=True)
+servers = [told(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo)) for _ in range(2)]
+for server in servers:
+    threading.Thread(target=server.serve_forever).start()
+for server in servers:
+    sys.stdin.readline()
+    server.shutdown()
+    server.server_close()
+    print("closed", 1, flush=True)
 sys.stdin.readline()
 """
     with launched(program(text)) as running:
-        assert ask(running.port()) == b"hello\n"
+        assert ask(running.port()) == ask(running.port(1)) == b"hello\n"
+        ready = running.endpoints()[0].replace("metrics", "readyz")
         running.tell()
-        running.port(1)
+        running.port(2)
+        urllib.request.urlopen(ready, timeout=PATIENCE).close()
+        running.tell()
+        running.port(3)
         with pytest.raises(urllib.error.HTTPError, match="503") as refused:
-            urllib.request.urlopen(running.endpoints()[0].replace("metrics", "readyz"), timeout=PATIENCE)
+            urllib.request.urlopen(ready, timeout=PATIENCE)
         refused.value.close()
         running.tell()
         assert running.wait() == 0
