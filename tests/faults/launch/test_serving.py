@@ -532,8 +532,9 @@ server.handle_request()
     with launched(program(text)) as running:
         assert [ask(running.port()) for _ in range(2)] == [b"hello\n"] * 2
         assert running.wait() == 0
-        told = f"socketscope: {sys.executable} observes nothing: No module named 'dataclasses'\n"
-        assert running.errors.text() == told
+        told = f"socketscope: {sys.executable} observes nothing: No module named "
+        assert running.errors.text().startswith(told)
+        assert running.errors.text().count("\n") == 1
 
 
 def test_where_standard_error_is_full_a_program_that_is_not_observed_serves_all_the_same(program, tmp_path):
