@@ -18,7 +18,7 @@ from typing import Any
 class Held:
     """A path that this process has bound."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: str, lock: int) -> None:
         """Hold it.
 
         Args:
@@ -52,11 +52,13 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         OSError: Somebody is there, or it is not a socket.
     """
     sock = server.socket
-    name = os.fsdecode(server.server_address) if getattr(sock, "family", None) == socket.AF_UNIX else ""
-    if name[:1] in {"\0", ""}:
+    if getattr(sock, "family", None) != socket.AF_UNIX:
         server_bind()
         return None
-    path = Path(name)
+    path = os.fspath(server.server_address)
+    if os.fsencode(path)[:1] in {b"\0", b""}:
+        server_bind()
+        return None
     lock = _lock(path)
     try:
         _reclaim(path, sock.type)
@@ -66,20 +68,20 @@ def bind(server: Any, server_bind: Callable[[], None]) -> Held | None:
         os.close(lock)
         raise
     # Not for the calls above: the absolute path may be too long for a socket if the given one is not.
-    return Held(path.absolute(), lock)
+    return Held(str(Path(os.fsdecode(path)).absolute()), lock)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: str | bytes) -> int:
     beside = _beside(path)
     while True:
         try:
             lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            if error.errno == errno.ELOOP and beside.is_symlink():
+            if error.errno == errno.ELOOP and os.path.islink(beside):  # noqa: PTH114 - a path may be bytes
                 # The link may lead to somebody else's file.
-                raise OSError(errno.ELOOP, "its lock file is a symbolic link", str(path)) from error
+                raise OSError(errno.ELOOP, "its lock file is a symbolic link", path) from error
             if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:  # about their common folder
-                raise OSError(error.errno, error.strerror, str(path)) from error
+                raise OSError(error.errno, error.strerror, path) from error
             raise
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,38 +94,38 @@ def _lock(path: Path) -> int:
         os.close(lock)
 
 
-def _remove_lock(path: Path, lock: int) -> None:
+def _remove_lock(path: str | bytes, lock: int) -> None:
     # One that is not empty is another program's that happens to have this name, as uv.lock beside uv.
     if not os.fstat(lock).st_size:
         _remove(_beside(path), _identity(lock))
 
 
-def _remove(path: Path, own: tuple[int, int] | None) -> bool:
+def _remove(path: str | bytes, own: tuple[int, int] | None) -> bool:
     if own is not None and _identity(path) == own:
         with suppress(OSError):
-            path.unlink()
+            os.unlink(path)  # noqa: PTH108 - a path may be bytes
             return True
     return False
 
 
-def _beside(path: Path) -> Path:
-    return Path(f"{path}.lock")
+def _beside(path: str | bytes) -> str | bytes:
+    return path + b".lock" if isinstance(path, bytes) else f"{path}.lock"
 
 
-def _reclaim(path: Path, kind: int) -> None:
+def _reclaim(path: str | bytes, kind: int) -> None:
     """Remove a path whose server is dead."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(errno.EEXIST, "it exists and is not a socket", str(path))
+        raise OSError(errno.EEXIST, "it exists and is not a socket", path)
     with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.settimeout(1)
         try:
-            probe.connect(str(path))
+            probe.connect(path)
         except ConnectionRefusedError:
-            path.unlink()
+            os.unlink(path)  # noqa: PTH108 - a path may be bytes
             return
         except OSError as error:
             # A full backlog, or a socket of the other type: somebody is there.
@@ -131,13 +133,13 @@ def _reclaim(path: Path, kind: int) -> None:
     raise _in_use(path)
 
 
-def _in_use(path: Path) -> OSError:
-    return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
+def _in_use(path: str | bytes) -> OSError:
+    return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
-def _identity(file: Path | int) -> tuple[int, int] | None:
+def _identity(file: str | bytes | int) -> tuple[int, int] | None:
     try:
-        found = os.fstat(file) if isinstance(file, int) else file.lstat()
+        found = os.fstat(file) if isinstance(file, int) else os.lstat(file)
     except OSError:
         return None
     return found.st_dev, found.st_ino

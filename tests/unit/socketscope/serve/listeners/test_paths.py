@@ -43,7 +43,7 @@ def make():
 def refused(server, what="in use"):
     with pytest.raises(OSError, match=what) as wrong:
         server.bind()
-    assert wrong.value.filename == os.fsdecode(server.server_address)
+    assert wrong.value.filename == server.server_address
 
 
 def test_the_path_of_a_dead_server_is_taken_over(make, path):
