@@ -182,8 +182,12 @@ def test_a_file_for_python_has_the_interpreter_of_the_command(program, first):
     assert ended(*RUN, path) == (0, f"{sys.executable}\n", "")
 
 
+def test_a_pipe_that_nobody_reads_ends_a_command_as_ever():
+    command = "seq 1000000 | head -1"
+    assert ended(*RUN, "sh", "-c", command) == ended("sh", "-c", command) == (0, "1\n", "")
+
+
 def test_a_command_ignores_no_signal_that_python_ignores():
-    """Else a pipe that nobody reads would not end it."""
     words = ("grep", "SigIgn", "/proc/self/status")
     assert ended(*RUN, *words) == ended(*words)
 
