@@ -170,15 +170,16 @@ def test_one_that_was_never_bound_can_be_closed(base, tmp_path):
     assert server.socket.fileno() == -1
 
 
-AMONG_THREADS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-"""Python warns of a fork beside threads, as those that other tests have left for a while."""
-
-
 @contextmanager
 def child_that_serves(server):
     """A process that serves with the parent's listener, told to end by a signal."""
     reader, writer = os.pipe()
-    if not (child := os.fork()):
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # a fork among threads, which other tests may have left
+        child = os.fork()
+    if not child:
         status = 1
         try:
             signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -200,7 +201,6 @@ def child_that_serves(server):
             os.waitpid(child, 0)
 
 
-@AMONG_THREADS
 def test_of_processes_that_serve_one_listener_one_may_end_and_the_others_have_its_clients():
     with make() as server, child_that_serves(server) as first, child_that_serves(server):
         os.kill(first, signal.SIGTERM)
@@ -208,7 +208,6 @@ def test_of_processes_that_serve_one_listener_one_may_end_and_the_others_have_it
         assert [ask(server) for _ in range(10)] == [b"x"] * 10
 
 
-@AMONG_THREADS
 def test_a_parent_that_ends_leaves_its_children_their_clients():
     server = make()
     address = server.server_address
