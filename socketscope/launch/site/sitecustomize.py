@@ -107,13 +107,13 @@ def _method(server, original):
     thread = Thread(target=load, name="socketscope")
     try:
         thread.start()
-    except RuntimeError:  # there can be no more threads
+    except RuntimeError:  # there can be no more threads, as where the interpreter ends
         load()
-        return methods[-1]
-    try:
-        thread.join()
-    finally:
-        thread.join()  # a handler may have ended the other one
+    else:
+        try:
+            thread.join()
+        finally:
+            thread.join()  # a handler may have ended the other one
     return methods[-1]
 
 

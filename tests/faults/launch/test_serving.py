@@ -537,6 +537,23 @@ server.handle_request()
         assert running.errors.text() == told
 
 
+def test_where_there_can_be_no_more_threads_the_library_is_loaded_all_the_same(program):
+    text = """
+def start(_):
+    raise RuntimeError("can't start new thread")
+
+server = told(socketserver.TCPServer(('127.0.0.1', 0), Echo))
+begin, threading.Thread.start = threading.Thread.start, start
+server.handle_request()
+threading.Thread.start = begin
+print("_socketscope" in vars(server), flush=True)
+"""
+    with launched(program(text), metrics="none") as running:
+        assert ask(running.port()) == b"hello\n"
+        assert running.wait() == 0
+        assert (running.output.lines()[-1], running.errors.text()) == ("True\n", "")
+
+
 def test_where_standard_error_is_full_a_program_that_is_not_observed_serves_all_the_same(program, tmp_path):
     def fill() -> None:
         os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
