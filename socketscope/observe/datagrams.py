@@ -47,11 +47,6 @@ class Datagram(Served):
         self.exchanges = 1
 
     @property
-    def has_begun(self) -> bool:
-        """Whether anybody has begun to serve it."""
-        return self.began > 0
-
-    @property
     def outcome(self) -> str:
         """What became of it, or would if its handler left now."""
         return self.failure or ("ok" if self.exchanges else "no_reply")

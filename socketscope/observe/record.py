@@ -160,11 +160,6 @@ class Record(Served):
                     self.totals.add(self)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether anybody has begun to serve it."""
-        return self.socket is not None
-
-    @property
     def pending(self) -> bool:
         """Whether something was received and not yet answered."""
         return self.received > 0 and not self.sending

@@ -1,20 +1,20 @@
 """Datagrams: received, served and counted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from socketscope.addresses import format_peer
 from socketscope.observe.datagrams import Datagram, receives_here
 from socketscope.observe.noting import MSG_DONTWAIT
 from socketscope.observe.outcomes import describe
-from socketscope.observe.served import get_current
+from socketscope.observe.served import Served, get_current
 from socketscope.observe.shared import new_datagram
 from socketscope.observe.totals import DatagramTotals
 from socketscope.serve.hooks import guard
 from socketscope.serve.listeners import queue
-from socketscope.serve.service import Service
+from socketscope.serve.service import LEAST, LOOK, Service
 from socketscope.serve.serving import call_here
 from socketscope.serve.threads.executors import Job
 from socketscope.views.context import enter
@@ -153,18 +153,35 @@ class DatagramService(Service):
         datagram.began, datagram.socket = monotonic(), request
         return self._run_for(datagram, run)
 
+    def end_request(self, server: Any, request: Any) -> None:
+        """Call `close_request`, as the standard library does: nothing is to be shut down."""
+        server.close_request(request)
+
     def close_for_good(self, request: Any) -> None:
         """Do nothing: the socket is the listener's."""
-
-    def release_idle(self, since: float) -> None:
-        """Do nothing: a datagram being served is not idle."""
-
-    def cut_off(self, served: Sequence[Datagram]) -> None:
-        """Do nothing: nobody waits in a socket for its sake."""
 
     def ask_kernel(self) -> None:
         """Ask the kernel how many datagrams it dropped."""
         self.totals.note_lost(queue.lost(self.listener))
+
+    def release_idle(self, since: float) -> None:
+        """Do nothing: a datagram being served is not idle."""
+
+    def drain(self) -> list[Served]:
+        """Wait until nothing else is being served; return what still is by `drain_by`."""
+        began = monotonic()
+        while (others := self.others()) and monotonic() < self.drain_by:
+            if monotonic() - began >= LEAST and not self.thread_counts[1]:
+                self._end_lost(others)
+            sleep(LOOK)
+        return others + self.wait_for_ends()
+
+    def _end_lost(self, served: list[Datagram]) -> None:
+        """End datagrams that nobody will serve, as Ctrl-C came before they were given to a thread."""
+        for datagram in served:
+            if not datagram.began:
+                datagram.began = monotonic()
+                self.end(datagram)
 
     def _drop(self, datagram: Datagram, outcome: str) -> None:
         self.totals.drop(outcome)
@@ -189,7 +206,6 @@ class DatagramService(Service):
     def end(self, served: Any) -> None:
         """Count a datagram as ended, and log it, unless that was done before."""
         now = monotonic()
-        served.began = served.began or now
         served.socket = None
         self.untold.add(served)
         self._tell(served, self.totals.close(served, now))

@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -127,9 +126,15 @@ class Endings(Service):
 
     # All connections
 
-    def cut_off(self, served: Sequence[Record]) -> None:
-        """Shut down the sockets of these, and let their handlers leave; then wait for those that linger."""
-        for record in served:
+    def drain(self) -> list[Record]:
+        """Wait until no other connection is open or in a hook; force and return those left at `drain_by`."""
+        began = monotonic()
+        while self.others() and monotonic() < max(self.drain_by, began + LEAST):
+            self._end_lost()
+            self.release_idle(began)
+            sleep(LOOK)
+        forced = self.others()
+        for record in forced:
             record.fail("forced")
             hang_up(record, socket.SHUT_RDWR)
         give_up_at = monotonic() + FORCE_GRACE
@@ -138,7 +143,16 @@ class Endings(Service):
         for record in self.others():
             self.end(record)  # its handler does not use its socket; it ends with the process
         self._deadlines.rest()
+        forced += self.wait_for_ends()
         self._linger.join(max(LEAST, self.drain_by - monotonic()))
+        return forced
+
+    def _end_lost(self) -> None:
+        """End clients who will never be served, as Ctrl-C came between taking them and their threads."""
+        if not self.thread_counts[1]:
+            for record in self.others():
+                if record.socket is None and monotonic() - record.accepted_at >= LEAST:
+                    self.end(record)
 
     def release_idle(self, since: float) -> None:
         """Hang up on clients who ask for nothing; the stop began at `since`."""

@@ -77,18 +77,7 @@ class Service(Serving):
 
     def force(self) -> None:
         """Let what is being served finish, and force what has not by `drain_by`."""
-        began = monotonic()
-        while self.others() and monotonic() < max(self.drain_by, began + LEAST):
-            # Nobody will serve those whom Ctrl-C has met between being taken and their threads.
-            if monotonic() - began >= LEAST and not self.thread_counts[1]:
-                for served in self.others():
-                    if not served.has_begun:
-                        self.end(served)
-            self.release_idle(began)
-            sleep(LOOK)
-        forced = self.others()
-        self.cut_off(forced)
-        self._forced.update(served.connection_id for served in forced + self._untold_in_time())
+        self._forced.update(served.connection_id for served in self.drain())
 
     def _end_serving(self) -> None:
         """Have `serve` end, and wait for that until `drain_by`: it may be in a hook, or in a handler."""
@@ -175,7 +164,7 @@ class Service(Serving):
         else:
             self.release_idle(began)  # they may have taken the room
 
-    def _untold_in_time(self) -> list[Served]:
+    def wait_for_ends(self) -> list[Served]:
         """Wait for the hooks and log lines of what has ended; return what is not done in time."""
         until = monotonic() + TELL
         while untold := self.but_for_closing(self.untold.copy()):

@@ -249,24 +249,24 @@ class State(ABC):
         """Note what a handler raised."""
 
     @abstractmethod
-    def end(self, served: Any) -> None:
-        """Count something as ended, and log it, unless that was done before."""
-
     def end_request(self, server: Any, request: Any) -> None:
         """Do what the server's `shutdown_request` is to do."""
-        server.close_request(request)
 
     @abstractmethod
     def close_for_good(self, request: Any) -> None:
         """Do what is left after the server's `close_request`."""
 
     @abstractmethod
-    def release_idle(self, since: float) -> None:
-        """Hang up on clients who ask for nothing; the stop began at `since`."""
+    def end(self, served: Any) -> None:
+        """Count something as ended, and log it, unless that was done before."""
 
     @abstractmethod
-    def cut_off(self, served: Sequence[Any]) -> None:
-        """Force what has not ended by `drain_by`."""
+    def drain(self) -> Sequence[Served]:
+        """Wait until nothing else is being served; return what has not ended by `drain_by`."""
+
+    @abstractmethod
+    def release_idle(self, since: float) -> None:
+        """Hang up on clients who ask for nothing; the stop began at `since`."""
 
     @abstractmethod
     def ask_kernel(self) -> tuple[int, int] | None:
