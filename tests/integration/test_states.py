@@ -70,6 +70,7 @@ def seen() -> Seen:
         stack.run("start", "server")
         wait_for(lambda: stack.value('up{job="server"}') == 1, "the server is back")
         wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome="ok"}[8s]))') > 1, "traffic")
+        wait_for(lambda: not stack.query('ALERTS{alertname="NoServer"}'), "the stop's alert is over")
         stack.run("kill", "server")
         wait_for(lambda: stack.query('ALERTS{alertname="NoServer", alertstate="firing"}'), "the alert")
         wait_for(lambda: stack.value('sum(rate(replay_exchanges_total{outcome!="ok"}[8s]))') > 0, "failures")
